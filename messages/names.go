@@ -1,0 +1,142 @@
+package messages
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// MaxNameLength is the longest a pipeline, fleet or node name may be, in bytes: the
+// length of a DNS label (RFC 1035, section 2.3.4).
+const MaxNameLength = 63
+
+// CheckName tells whether name can name a pipeline, a fleet, a node or a prefix. Such
+// names are subject tokens and parts of KV keys, so they are DNS labels (RFC 1123): lower-case
+// letters, digits and inner hyphens. What says what kind of name it is, for the error.
+func CheckName(what, name string) error {
+	if name == "" {
+		return fmt.Errorf("%s name is empty: give it a DNS label such as %q", what, "production")
+	}
+	if len(name) > MaxNameLength {
+		return fmt.Errorf("%s name %.20q… has %d characters: use at most %d", what, name, len(name), MaxNameLength)
+	}
+	for i, r := range name {
+		inner := i > 0 && i < len(name)-1
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' && inner {
+			continue
+		}
+		return fmt.Errorf("%s name %q has %q at character %d: use lower-case letters, digits and inner hyphens", what, name, r, i+1)
+	}
+	return nil
+}
+
+// NewBuildID returns an ID for a new build of a pipeline: the pipeline's name and eight
+// random characters, so that people can tell builds apart and no two are ever alike, even
+// when a stream is made anew and its sequence numbers start over.
+func NewBuildID(pipeline string) string { return pipeline + "-" + NewID() }
+
+// NewID returns eight random characters of lower-case base 32 (40 bits).
+func NewID() string {
+	var b [5]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+}
+
+// CheckID tells whether id can be the ID of a build or a rollout: one subject token.
+func CheckID(what, id string) error {
+	if id == "" {
+		return fmt.Errorf("%s ID is empty", what)
+	}
+	if len(id) > 200 {
+		return fmt.Errorf("%s ID %.20q… has %d characters: use at most 200", what, id, len(id))
+	}
+	for _, r := range id {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
+			continue
+		}
+		return fmt.Errorf("%s ID %q has %q: IDs are lower-case letters, digits and hyphens", what, id, r)
+	}
+	return nil
+}
+
+// RolloutID names the passage of one build's image through one fleet. It is derived, so
+// that opening a rollout twice opens it once.
+func RolloutID(fleet, build string) string { return fleet + "-" + build }
+
+var (
+	commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	// The repository part of an image reference, as the OCI distribution
+	// specification's <name> with an optional host in front.
+	imageNameForm = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+)
+
+// CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
+// 64 (SHA-256), lower case. BuildKit accepts no short ones.
+func CheckCommit(s string) error {
+	if !commitForm.MatchString(s) {
+		return fmt.Errorf("commit %q is not a full git commit: give all 40 (or 64) hexadecimal digits", clip(s))
+	}
+	return nil
+}
+
+// CheckDigest tells whether s is a sha256 digest in the form of the OCI image
+// specification: sha256: and 64 hexadecimal digits.
+func CheckDigest(s string) error {
+	if !digestForm.MatchString(s) {
+		return fmt.Errorf("digest %q is not of the form sha256:<64 hexadecimal digits>", clip(s))
+	}
+	return nil
+}
+
+// CheckImageName tells whether s names an image repository: host and path, with no tag
+// and no digest.
+func CheckImageName(s string) error {
+	if imageNameForm.MatchString(s) && len(s) <= 255 {
+		return nil
+	}
+	return fmt.Errorf("image name %q is not HOST/PATH in lower case without tag or digest, such as %q", clip(s), "registry.example.com/exampleco/newimg")
+}
+
+// Image is an image by its content: name@sha256:…, the only form in which fenceline names
+// what it built. The zero value names nothing.
+type Image string
+
+// NewImage joins a repository name and a digest.
+func NewImage(name, digest string) (Image, error) {
+	if err := CheckImageName(name); err != nil {
+		return "", err
+	}
+	if err := CheckDigest(digest); err != nil {
+		return "", err
+	}
+	return Image(name + "@" + digest), nil
+}
+
+// ParseImage reads name@sha256:….
+func ParseImage(s string) (Image, error) {
+	name, digest, ok := strings.Cut(s, "@")
+	if !ok {
+		return "", fmt.Errorf("image %q has no digest: name it as NAME@sha256:…", clip(s))
+	}
+	return NewImage(name, digest)
+}
+
+// Name is the repository part, with the registry's host.
+func (i Image) Name() string { n, _, _ := strings.Cut(string(i), "@"); return n }
+
+// Digest is the sha256:… part, or "" when i names nothing.
+func (i Image) Digest() string { _, d, _ := strings.Cut(string(i), "@"); return d }
+
+// String returns name@sha256:….
+func (i Image) String() string { return string(i) }
+
+// clip shortens outside input for an error message.
+func clip(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "…"
+	}
+	return s
+}

@@ -1,0 +1,129 @@
+package messages
+
+import (
+	"fmt"
+	"strings"
+)
+
+// DefaultPrefix is the prefix of subjects, streams and buckets where none is configured.
+const DefaultPrefix = "fenceline"
+
+// Space is one installation's part of a NATS account: every subject, stream and bucket
+// name begins with its prefix, so that installations can share a server. The zero value
+// uses DefaultPrefix.
+type Space struct{ prefix string }
+
+// NewSpace returns the space with the given prefix, a DNS label; "" means DefaultPrefix.
+func NewSpace(prefix string) (Space, error) {
+	if prefix == "" {
+		return Space{}, nil
+	}
+	if err := CheckName("prefix", prefix); err != nil {
+		return Space{}, err
+	}
+	return Space{prefix}, nil
+}
+
+// Prefix returns the prefix.
+func (s Space) Prefix() string {
+	if s.prefix == "" {
+		return DefaultPrefix
+	}
+	return s.prefix
+}
+
+// subject is PREFIX.KIND.VERSION and the tokens.
+func (s Space) subject(t Type, tokens ...string) string {
+	kind, version := t.split()
+	return strings.Join(append([]string{s.Prefix(), kind, version}, tokens...), ".")
+}
+
+// Subject is where p is published. It has a token for each thing a consumer filters by.
+func (s Space) Subject(p Payload) string { return s.subject(p.MessageType(), p.(routed).tokens()...) }
+
+// routed is what every payload has besides Payload's methods.
+type routed interface{ tokens() []string }
+
+// Filter is the subject filter for messages of type t; tokens narrow it from the left.
+func (s Space) Filter(t Type, tokens ...string) string {
+	return s.subject(t, append(tokens, ">")...)
+}
+
+// BuildSubject is the subject of a build's one terminal or announcing message of type t.
+func (s Space) BuildSubject(t Type, pipeline, build string) string {
+	return s.subject(t, pipeline, build)
+}
+
+// RequestSubject is where a pipeline's build requests go.
+func (s Space) RequestSubject(pipeline string) string { return s.subject(TypeBuildRequested, pipeline) }
+
+// FleetSubject is the core-NATS subject on which a fleet's record is announced.
+func (s Space) FleetSubject(fleet string) string { return s.subject(TypeFleetChanged, fleet) }
+
+// AnyVersion is the filter for all versions of t's kind.
+func (s Space) anyVersion(t Type) string { return s.Prefix() + "." + t.kind() + ".>" }
+
+// RequestSubjects are what the requests stream stores.
+func (s Space) RequestSubjects() []string { return []string{s.anyVersion(TypeBuildRequested)} }
+
+// LogSubjects are what the logs stream stores.
+func (s Space) LogSubjects() []string { return []string{s.anyVersion(TypeBuildLog)} }
+
+// EventSubjects are what the events stream stores.
+func (s Space) EventSubjects() []string {
+	var out []string
+	for _, t := range []Type{
+		TypeBuildStarted, TypeBasePinned, TypeBuildFailed, TypeBuildSuperseded, TypeBuildCancelled,
+		TypeImageReady, TypeNodeFailed, TypeTrialFinished, TypeRolloutChanged, TypeDeadLetter,
+	} {
+		out = append(out, s.anyVersion(t))
+	}
+	return out
+}
+
+// The streams.
+
+// RequestsStream keeps build requests, one subject per pipeline.
+func (s Space) RequestsStream() string { return s.Prefix() + "-requests" }
+
+// EventsStream keeps what happened.
+func (s Space) EventsStream() string { return s.Prefix() + "-events" }
+
+// LogsStream keeps builds' progress.
+func (s Space) LogsStream() string { return s.Prefix() + "-logs" }
+
+// The buckets.
+
+// BuildsBucket has a BuildRecord per build, by build ID.
+func (s Space) BuildsBucket() string { return s.Prefix() + "-builds" }
+
+// RolloutsBucket has a RolloutRecord per rollout, by rollout ID.
+func (s Space) RolloutsBucket() string { return s.Prefix() + "-rollouts" }
+
+// FleetsBucket has a FleetRecord per fleet, by name.
+func (s Space) FleetsBucket() string { return s.Prefix() + "-fleets" }
+
+// MembersBucket has a Member per node, by NodeKey.
+func (s Space) MembersBucket() string { return s.Prefix() + "-members" }
+
+// NodesBucket has a NodeStatus per live node, by NodeKey; entries expire.
+func (s Space) NodesBucket() string { return s.Prefix() + "-nodes" }
+
+// FenceBucket is the embedded fence config.
+func (s Space) FenceBucket() string { return s.Prefix() + "-fence" }
+
+// ContextsStore is the object store of build contexts sent from a developer's machine.
+func (s Space) ContextsStore() string { return s.Prefix() + "-contexts" }
+
+// NodeKey is a node's key in the nodes and members buckets. The fleet comes first, so that a
+// credential and a reader can be confined to one fleet.
+func NodeKey(fleet, node string) string { return fleet + "." + node }
+
+// ParseNodeKey takes a key of NodeKey apart.
+func ParseNodeKey(key string) (fleet, node string, err error) {
+	fleet, node, ok := strings.Cut(key, ".")
+	if !ok || CheckName("fleet", fleet) != nil || CheckName("node", node) != nil {
+		return "", "", fmt.Errorf("key %q is not FLEET.NODE", clip(key))
+	}
+	return fleet, node, nil
+}

@@ -1,0 +1,76 @@
+package messages
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The types of messages. The last element is the version; everything between typePrefix
+// and it names the kind.
+const (
+	TypeBuildRequested  Type = "dev.fenceline.build.requested.v1"
+	TypeBuildStarted    Type = "dev.fenceline.build.started.v1"
+	TypeBasePinned      Type = "dev.fenceline.base.pinned.v1"
+	TypeBuildFailed     Type = "dev.fenceline.build.failed.v1"
+	TypeBuildSuperseded Type = "dev.fenceline.build.superseded.v1"
+	TypeBuildCancelled  Type = "dev.fenceline.build.cancelled.v1"
+	TypeBuildLog        Type = "dev.fenceline.build.log.v1"
+	TypeImageReady      Type = "dev.fenceline.image.ready.v1"
+	TypeNodeFailed      Type = "dev.fenceline.node.failed.v1"
+	TypeTrialFinished   Type = "dev.fenceline.trial.finished.v1"
+	TypeRolloutChanged  Type = "dev.fenceline.rollout.changed.v1"
+	TypeFleetChanged    Type = "dev.fenceline.fleet.changed.v1"
+	TypeDeadLetter      Type = "dev.fenceline.dead.letter.v1"
+)
+
+const typePrefix = "dev.fenceline."
+
+// registry has a constructor for each type. It is the one list of what travels.
+var registry = map[Type]func() Payload{
+	TypeBuildRequested:  func() Payload { return new(BuildRequested) },
+	TypeBuildStarted:    func() Payload { return new(BuildStarted) },
+	TypeBasePinned:      func() Payload { return new(BasePinned) },
+	TypeBuildFailed:     func() Payload { return new(BuildFailed) },
+	TypeBuildSuperseded: func() Payload { return new(BuildSuperseded) },
+	TypeBuildCancelled:  func() Payload { return new(BuildCancelled) },
+	TypeBuildLog:        func() Payload { return new(BuildLog) },
+	TypeImageReady:      func() Payload { return new(ImageReady) },
+	TypeNodeFailed:      func() Payload { return new(NodeFailed) },
+	TypeTrialFinished:   func() Payload { return new(TrialFinished) },
+	TypeRolloutChanged:  func() Payload { return new(RolloutChanged) },
+	TypeFleetChanged:    func() Payload { return new(FleetChanged) },
+	TypeDeadLetter:      func() Payload { return new(DeadLetter) },
+}
+
+func newPayload(t Type) (Payload, error) {
+	if make, ok := registry[t]; ok {
+		return make(), nil
+	}
+	kind := t.kind()
+	for known := range registry {
+		if kind != "" && known.kind() == kind {
+			return nil, fmt.Errorf("%w: %q, where this binary knows %q", ErrNewer, clip(string(t)), known)
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknown, clip(string(t)))
+}
+
+// kind is the type without its prefix and version: "build.requested".
+func (t Type) kind() string {
+	kind, _ := t.split()
+	return kind
+}
+
+// split takes "dev.fenceline.build.requested.v1" apart into "build.requested" and "v1".
+// Both are empty for a type that isn't of that form.
+func (t Type) split() (kind, version string) {
+	rest, ok := strings.CutPrefix(string(t), typePrefix)
+	if !ok {
+		return "", ""
+	}
+	i := strings.LastIndex(rest, ".v")
+	if i <= 0 {
+		return "", ""
+	}
+	return rest[:i], rest[i+1:]
+}
