@@ -1,0 +1,16 @@
+package git
+
+import "errors"
+
+// Errors of Head, each wrapped with the repository, the cause and the fix.
+var (
+	// ErrUnreachable: the repository's host could not be reached, answered with an error
+	// of its own, or git could not be run. It may work later or elsewhere.
+	ErrUnreachable = errors.New("repository can't be reached")
+	// ErrDenied: the host wants a credential, or refused the one it was given.
+	ErrDenied = errors.New("access to the repository is denied")
+	// ErrNoRepository: the host has no such repository, or hides it from this credential.
+	ErrNoRepository = errors.New("no such repository")
+	// ErrNoBranch: the repository has no such branch.
+	ErrNoBranch = errors.New("no such branch")
+)

@@ -1,0 +1,168 @@
+// Package git asks remote repositories where their branches are. It runs the git program,
+// so that every transport, proxy and certificate setting that git knows works here too.
+package git
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Timeout bounds one look-up, whatever its context allows.
+const Timeout = 30 * time.Second
+
+// Remote is a branch of a remote repository.
+type Remote struct {
+	URL    string          // as messages.CheckRepository allows it
+	Branch string          // as messages.CheckBranch allows it
+	Token  messages.Secret // password for http and https, or the zero value for none
+}
+
+// Head returns the commit at the head of the remote's branch. It ends with its context, or
+// after Timeout. Errors wrap ErrUnreachable, ErrDenied, ErrNoRepository or ErrNoBranch; an
+// invalid remote and the end of ctx have errors of their own.
+func Head(ctx context.Context, r Remote) (commit string, err error) {
+	if err := messages.CheckRepository(r.URL); err != nil {
+		return "", fmt.Errorf("looking up a branch: repository: %w", err)
+	}
+	if err := messages.CheckBranch(r.Branch); err != nil {
+		return "", fmt.Errorf("looking up a branch of %s: branch: %w", r.URL, err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	out, err := r.list(bounded)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, context.Cause(ctx))
+		}
+		return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, err)
+	}
+	for line := range strings.Lines(out) {
+		// A pattern matches the end of a ref, so other refs may be listed too.
+		hash, ref, ok := strings.Cut(strings.TrimSpace(line), "\t")
+		if ok && ref == r.ref() && messages.CheckCommit(hash) == nil {
+			return hash, nil
+		}
+	}
+	return "", fmt.Errorf("looking up branch %s of %s: %w: push it, or correct the pipeline's branch", r.Branch, r.URL, ErrNoBranch)
+}
+
+func (r Remote) ref() string { return "refs/heads/" + r.Branch }
+
+// list runs git ls-remote and returns what it prints.
+func (r Remote) list(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", "ls-remote", "--refs", "--", r.URL, r.ref())
+	cmd.Dir = "/" // outside of any repository, whose own configuration would count
+	cmd.Env = r.environment(os.Environ())
+	// Transports are children of git: they end with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return stdout.String(), nil
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("%w: no answer in %v: check the address and the network", ErrUnreachable, Timeout)
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("%w: the program git is not installed here: install it", ErrUnreachable)
+	}
+	return "", r.explain(r.hide(stderr.String()), err)
+}
+
+// passed are the variables of git's own that reach it. Others would point it at another
+// repository or make it print requests with their credentials.
+var passed = []string{"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_EXEC_PATH"}
+
+// environment returns what git runs with: no prompt of any kind, no stored credential, only
+// the transports that a pipeline may use, and the token where other programs can't see it
+// (an argument could be read by every user of the machine).
+func (r Remote) environment(base []string) []string {
+	var env []string
+	ssh := true
+	for _, v := range base {
+		name, _, _ := strings.Cut(v, "=")
+		if strings.HasPrefix(name, "GIT_") && !slices.Contains(passed, name) || name == "SSH_ASKPASS" || name == "LC_ALL" || name == "LANGUAGE" {
+			continue
+		}
+		ssh = ssh && name != "GIT_SSH" && name != "GIT_SSH_COMMAND"
+		env = append(env, v)
+	}
+	env = append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=false", "GIT_ALLOW_PROTOCOL=http:https:git:ssh")
+	if ssh {
+		env = append(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes -oConnectTimeout=10")
+	}
+	config := [][2]string{{"credential.helper", ""}}
+	if header := r.header(); header != "" {
+		config = append(config, [2]string{"http." + r.origin() + ".extraHeader", "Authorization: Basic " + header})
+	}
+	env = append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(config)))
+	for i, c := range config {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", i, c[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", i, c[1]))
+	}
+	return env
+}
+
+// header is the basic credential that BuildKit makes of a GIT_AUTH_TOKEN, so that one token
+// serves both: user x-access-token, which GitHub wants and other forges ignore.
+func (r Remote) header() string {
+	if r.Token.IsZero() {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString([]byte("x-access-token:" + r.Token.Reveal()))
+}
+
+// origin is the part of the URL that the token is for.
+func (r Remote) origin() string {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return r.URL
+	}
+	return u.Scheme + "://" + u.Host + "/"
+}
+
+// hide takes the token out of text.
+func (r Remote) hide(text string) string {
+	if r.Token.IsZero() {
+		return text
+	}
+	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), r.header(), r.Token.String()).Replace(text)
+}
+
+// explain makes an error of what git wrote. git's exit status is 128 for everything, so
+// its words (in the C locale) have to tell.
+func (r Remote) explain(text string, err error) error {
+	said := strings.Join(strings.Fields(text), " ")
+	if said == "" {
+		said = err.Error()
+	}
+	if len(said) > 400 {
+		said = said[:400] + "…"
+	}
+	has := func(any ...string) bool {
+		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
+	}
+	switch {
+	case has("Authentication failed", "could not read Username", "could not read Password", "error: 401", "error: 403", "Permission denied"):
+		if r.Token.IsZero() {
+			return fmt.Errorf("%w: git says: %s: name a token in the pipeline's repository_token", ErrDenied, said)
+		}
+		return fmt.Errorf("%w: git says: %s: check the token named in the pipeline's repository_token", ErrDenied, said)
+	case has("' not found", "Repository not found", "error: 404", "does not appear to be a git repository", "repository not exported", "not valid: is this a git repository"):
+		return fmt.Errorf("%w: git says: %s: correct the pipeline's repository", ErrNoRepository, said)
+	}
+	return fmt.Errorf("%w: git says: %s: check the address and that its host is up", ErrUnreachable, said)
+}
