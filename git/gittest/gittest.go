@@ -1,0 +1,110 @@
+// Package gittest serves real git repositories over HTTP to tests.
+package gittest
+
+import (
+	"maps"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// Server serves repositories by git's own http-backend.
+type Server struct {
+	URL string // of the server, without a slash at its end
+
+	root  string
+	token atomic.Pointer[string]
+}
+
+// Start starts a server that ends with the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	path := strings.TrimSpace(run(t, "", "--exec-path"))
+	s := &Server{root: t.TempDir()}
+	backend := &cgi.Handler{
+		Path: filepath.Join(path, "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if want := s.token.Load(); want != nil {
+			if _, got, _ := r.BasicAuth(); got != *want {
+				w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+				http.Error(w, "who are you?", http.StatusUnauthorized)
+				return
+			}
+		}
+		backend.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.URL = server.URL
+	return s
+}
+
+// RequireToken refuses all requests that don't have token as their password from now on.
+func (s *Server) RequireToken(token string) { s.token.Store(&token) }
+
+// Repository is a repository on a Server.
+type Repository struct {
+	URL string // ends in .git
+
+	work string
+}
+
+// Repository makes an empty repository called name, without .git.
+func (s *Server) Repository(t testing.TB, name string) *Repository {
+	t.Helper()
+	bare := filepath.Join(s.root, name+".git")
+	run(t, "", "init", "--quiet", "--bare", "--initial-branch=main", bare)
+	r := &Repository{URL: s.URL + "/" + name + ".git", work: t.TempDir()}
+	run(t, r.work, "init", "--quiet", "--initial-branch=main")
+	run(t, r.work, "remote", "add", "origin", bare)
+	return r
+}
+
+// Commit commits files, by path, on top of branch, pushes it and returns the commit. A file
+// that begins with #! is executable.
+func (r *Repository) Commit(t testing.TB, branch string, files map[string]string) string {
+	t.Helper()
+	if _, err := exec.Command("git", "-C", r.work, "rev-parse", "--verify", "--quiet", "refs/heads/"+branch).Output(); err == nil {
+		run(t, r.work, "checkout", "--quiet", branch)
+	} else {
+		run(t, r.work, "checkout", "--quiet", "--orphan", branch)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(r.work, filepath.FromSlash(name))
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(files[name], "#!") {
+			mode = 0o755
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatalf("making the folder of %s: %v", name, err)
+		}
+		if err := os.WriteFile(path, []byte(files[name]), mode); err != nil {
+			t.Fatalf("writing %s: %v", name, err)
+		}
+	}
+	run(t, r.work, "add", "--all")
+	run(t, r.work, "-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false",
+		"commit", "--quiet", "--allow-empty", "--message=change")
+	run(t, r.work, "push", "--quiet", "--force", "origin", branch)
+	return strings.TrimSpace(run(t, r.work, "rev-parse", "HEAD"))
+}
+
+func run(t testing.TB, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %s: %v\n%s\n(the tests need the program git)", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}

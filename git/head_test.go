@@ -1,0 +1,155 @@
+package git
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/git/gittest"
+	"github.com/fenceline/fenceline/messages"
+)
+
+func TestHead(t *testing.T) {
+	server := gittest.Start(t)
+	repo := server.Repository(t, "base")
+	first := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	release := repo.Commit(t, "release/1.0", map[string]string{"Dockerfile": "FROM scratch\n# 1.0\n"})
+	// A ref whose end looks like the branch that is asked for.
+	repo.Commit(t, "x/refs/heads/main", map[string]string{"Dockerfile": "FROM scratch\n# other\n"})
+
+	t.Run("the branch's commit", func(t *testing.T) {
+		for branch, want := range map[string]string{"main": first, "release/1.0": release} {
+			got, err := Head(t.Context(), Remote{URL: repo.URL, Branch: branch})
+			if err != nil || got != want {
+				t.Errorf("Head of %s: %q, %v; want %s", branch, got, err, want)
+			}
+		}
+	})
+	t.Run("it moves with a push", func(t *testing.T) {
+		want := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# 2\n"})
+		got, err := Head(t.Context(), Remote{URL: repo.URL, Branch: "main"})
+		if err != nil || got != want {
+			t.Errorf("Head: %q, %v; want %s", got, err, want)
+		}
+	})
+
+	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = refusing.Close()
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "on fire", http.StatusBadGateway)
+	}))
+	t.Cleanup(broken.Close)
+	for name, c := range map[string]struct {
+		remote Remote
+		want   error
+		say    string
+	}{
+		"a branch that isn't there":         {Remote{URL: repo.URL, Branch: "nope"}, ErrNoBranch, "correct the pipeline's branch"},
+		"a repository that isn't there":     {Remote{URL: server.URL + "/nope.git", Branch: "main"}, ErrNoRepository, "correct the pipeline's repository"},
+		"a host that refuses connections":   {Remote{URL: "http://" + refusing.Addr().String() + "/a.git", Branch: "main"}, ErrUnreachable, "check the address"},
+		"a host that answers with an error": {Remote{URL: broken.URL + "/a.git", Branch: "main"}, ErrUnreachable, "502"},
+		"a host name that doesn't resolve":  {Remote{URL: "http://nowhere.invalid/a.git", Branch: "main"}, ErrUnreachable, "nowhere.invalid"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Head(t.Context(), c.remote)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.say) {
+				t.Errorf("Head: %v; want %v saying %q", err, c.want, c.say)
+			}
+		})
+	}
+}
+
+func TestHeadRefusesWhatItWouldHaveToRun(t *testing.T) {
+	for name, r := range map[string]Remote{
+		"a transport that runs a program": {URL: "ext::sh -c touch% /tmp/x", Branch: "main"},
+		"a local path":                    {URL: "/etc/base.git", Branch: "main"},
+		"an option as URL":                {URL: "--upload-pack=x.git", Branch: "main"},
+		"an option as branch":             {URL: "https://git.example.com/a.git", Branch: "--upload-pack=x"},
+		"a password in the URL":           {URL: "https://me:hunter2@git.example.com/a.git", Branch: "main"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Head(t.Context(), r)
+			if err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Head: %v; want an error without the password", err)
+			}
+		})
+	}
+}
+
+func TestHeadToken(t *testing.T) {
+	const token = "s3cr3t-token"
+	server := gittest.Start(t)
+	repo := server.Repository(t, "private")
+	want := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	server.RequireToken(token)
+
+	got, err := Head(t.Context(), Remote{URL: repo.URL, Branch: "main", Token: messages.NewSecret(token)})
+	if err != nil || got != want {
+		t.Errorf("with the right token: %q, %v; want %s", got, err, want)
+	}
+	_, err = Head(t.Context(), Remote{URL: repo.URL, Branch: "main"})
+	if !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "name a token") {
+		t.Errorf("with no token: %v; want ErrDenied", err)
+	}
+	_, err = Head(t.Context(), Remote{URL: repo.URL, Branch: "main", Token: messages.NewSecret("wrong-token")})
+	if !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "check the token") || strings.Contains(err.Error(), "wrong-token") {
+		t.Errorf("with a wrong token: %v; want ErrDenied without the token", err)
+	}
+}
+
+func TestTokenIsHiddenInWhatGitSays(t *testing.T) {
+	r := Remote{Token: messages.NewSecret("s3cr3t")}
+	encoded := base64.StdEncoding.EncodeToString([]byte("x-access-token:s3cr3t"))
+	said := r.hide("header Basic " + encoded + " and s3cr3t")
+	if strings.Contains(said, "s3cr3t") || strings.Contains(said, encoded) {
+		t.Errorf("hide: %q still has the token", said)
+	}
+}
+
+func TestEnvironmentDropsWhatWouldRedirectGit(t *testing.T) {
+	env := Remote{URL: "https://git.example.com/a.git"}.environment([]string{
+		"PATH=/bin", "GIT_DIR=/elsewhere", "GIT_TRACE_CURL=1", "GIT_CONFIG_PARAMETERS='x'", "GIT_SSL_CAINFO=/ca.pem", "SSH_ASKPASS=/usr/bin/ask",
+	})
+	joined := "\n" + strings.Join(env, "\n") + "\n"
+	for _, gone := range []string{"GIT_DIR", "GIT_TRACE_CURL", "GIT_CONFIG_PARAMETERS", "SSH_ASKPASS"} {
+		if strings.Contains(joined, "\n"+gone+"=") {
+			t.Errorf("%s reaches git", gone)
+		}
+	}
+	for _, kept := range []string{"PATH=/bin", "GIT_SSL_CAINFO=/ca.pem", "GIT_TERMINAL_PROMPT=0"} {
+		if !strings.Contains(joined, "\n"+kept+"\n") {
+			t.Errorf("%s does not reach git", kept)
+		}
+	}
+}
+
+func TestHeadEndsWithItsContext(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hanging.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	start := time.Now()
+	_, err := Head(ctx, Remote{URL: hanging.URL + "/a.git", Branch: "main"})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Head: %v; want context.Canceled", err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("Head took %v to end with its context", took)
+	}
+}
