@@ -108,20 +108,33 @@ func CheckRepository(s string) error {
 		return fmt.Errorf("%q is not a git URL such as %q", clip(redactURL(s)), "https://git.example.com/ops/base.git")
 	}
 	if u.User != nil && (u.Scheme != "ssh" || hasPassword(u)) {
-		return fmt.Errorf("%q has a user or password in it: put the credential into a secret file and name it", clip(u.Redacted()))
+		return fmt.Errorf("%q has a user or password in it: put the credential into a secret file and name it", clip(shown(u)))
 	}
 	switch u.Scheme {
 	case "http", "https", "git", "ssh":
 	default:
-		return fmt.Errorf("%q has scheme %q: use https, http, ssh or git", clip(u.Redacted()), u.Scheme)
+		return fmt.Errorf("%q has scheme %q: use https, http, ssh or git", clip(shown(u)), u.Scheme)
 	}
 	if !strings.HasSuffix(u.Path, ".git") {
-		return fmt.Errorf("%q must end in .git, or BuildKit takes it for a plain download", clip(u.Redacted()))
+		return fmt.Errorf("%q must end in .git, or BuildKit takes it for a plain download", clip(shown(u)))
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("%q has a query or fragment: give the branch and directory in fields of their own", clip(u.Redacted()))
+		return fmt.Errorf("%q has a query or fragment: give the branch and directory in fields of their own", clip(shown(u)))
 	}
 	return nil
+}
+
+// shown is u for an error: without what may be a credential. A user alone may be one, as in
+// https://TOKEN@host, except over ssh.
+func shown(u *url.URL) string {
+	v := *u
+	if v.User != nil && (v.Scheme != "ssh" || hasPassword(u)) {
+		v.User = url.User("redacted")
+	}
+	if v.RawQuery != "" {
+		v.RawQuery = "redacted"
+	}
+	return v.String()
 }
 
 func hasPassword(u *url.URL) bool { _, ok := u.User.Password(); return ok }
