@@ -1,0 +1,54 @@
+# Sourced by the scripts beside it: where things are, and how to talk to people.
+# shellcheck shell=bash
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+state=${FENCELINE_STATE:-$root/.fenceline}
+log=$state/log
+socket=/var/run/docker.sock
+docker_host=${DOCKER_HOST:-unix://$socket}
+
+say() { printf '%s\n' "setup: $*"; }
+
+# fail says what went wrong and, on the lines after it, what to do.
+fail() {
+  printf 'setup: %s\n' "$1" >&2
+  shift
+  (($# == 0)) || printf '       %s\n' "$@" >&2
+  exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+is_root() { [[ $(id -u) == 0 ]]; }
+
+# step NAME TEXT COMMAND... runs a command that takes a while: its output goes to
+# log/NAME.log, a line every 10 seconds shows that it lives, and the end of the output is
+# shown when it fails.
+step() {
+  local name=$1 text=$2 start=$SECONDS status=0
+  shift 2
+  mkdir -p "$log"
+  say "$text …"
+  # In the background only the clock: what runs there is deaf to Ctrl-C.
+  (while sleep 10 && kill -0 $$ 2>/dev/null; do say "  … $((SECONDS - start)) s"; done) &
+  local clock=$!
+  "$@" >"$log/$name.log" 2>&1 </dev/null || status=$?
+  kill "$clock" 2>/dev/null || true
+  wait "$clock" 2>/dev/null || true
+  if ((status != 0)); then
+    tail -n 20 "$log/$name.log" | sed 's/^/       | /' >&2
+    say "$text: failed with status $status after $((SECONDS - start)) s; all of it is in $log/$name.log" >&2
+    return "$status"
+  fi
+  say "  done in $((SECONDS - start)) s"
+}
+
+# apt_install PACKAGE... installs packages of a Debian or Ubuntu system.
+apt_install() {
+  export DEBIAN_FRONTEND=noninteractive
+  step apt "installing $* with apt-get" sh -c '
+    apt-get install -y --no-install-recommends "$@" && exit
+    apt-get update && apt-get install -y --no-install-recommends "$@"' sh "$@"
+}
+
+can_apt() { is_root && have apt-get && have dpkg; }
