@@ -1,0 +1,47 @@
+package producer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// acceptedBuild is a stored build request, in an answer.
+type acceptedBuild struct {
+	Build     string `json:"build"`
+	Order     uint64 `json:"order"`
+	Pipeline  string `json:"pipeline"`
+	Commit    string `json:"commit,omitempty"`
+	Duplicate bool   `json:"duplicate"` // the build was asked for before
+}
+
+// answer is the body of every answer about builds: one of its fields.
+type answer struct {
+	Builds  []acceptedBuild `json:"builds,omitempty"`
+	Ignored string          `json:"ignored,omitempty"` // why nothing is built
+	Error   string          `json:"error,omitempty"`
+}
+
+func (r *refusal) write(w http.ResponseWriter) {
+	if r.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(r.retry.Seconds())))
+	}
+	if r.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="fenceline"`)
+	}
+	writeJSON(w, r.status, answer{Error: r.reason})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil { // cannot be: the types here always marshal
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // a sender that is gone asks again
+}

@@ -1,0 +1,147 @@
+package producer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/git"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// call is the body of POST /v1/builds. With neither a commit nor a context, the head of the
+// pipeline's branch is built.
+type call struct {
+	Pipeline    string `json:"pipeline"`
+	Commit      string `json:"commit"`
+	Context     string `json:"context"`
+	RequestedBy string `json:"requested_by"`
+}
+
+// builds serves POST /v1/builds.
+func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
+	received := p.now()
+	builds, no := p.takeCall(w, r, received)
+	if no != nil {
+		p.log.Warn().Int("status", no.status).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
+		no.write(w)
+		return
+	}
+	b := builds[0]
+	p.log.Info().Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
+		Bool("duplicate", b.Duplicate).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
+	writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+}
+
+func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received time.Time) ([]acceptedBuild, *refusal) {
+	if no := p.authorise(r); no != nil {
+		w.Header().Set("Connection", "close") // the body is not worth reading
+		return nil, no
+	}
+	body, no := readBody(w, r, maxCallBytes, p.bodyTimeout)
+	if no != nil {
+		return nil, no
+	}
+	c, err := readCall(body)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "%v", err)
+	}
+	d, ok := p.pipelines.byName[c.Pipeline]
+	if !ok {
+		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggestion(c.Pipeline, p.pipelines.names()))
+	}
+	q := &messages.BuildRequested{
+		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: c.Commit, Context: c.Context,
+		Cause: messages.CausePerson, RequestedBy: clip(c.RequestedBy), Received: received.UTC(),
+	}
+	if c.Commit == "" && c.Context == "" {
+		if q.Commit, no = p.lookUp(r.Context(), d.pipeline); no != nil {
+			return nil, no
+		}
+		q.Ref = "refs/heads/" + d.pipeline.Branch
+	}
+	return p.store(r, []*messages.BuildRequested{q})
+}
+
+// authorise refuses callers without the token. Hashes are compared, so that not even the
+// token's length shows.
+func (p *Producer) authorise(r *http.Request) *refusal {
+	if p.token.IsZero() {
+		return refuse(http.StatusForbidden, "calls are switched off: start the producer with a token file")
+	}
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || given == "" {
+		return refuse(http.StatusUnauthorized, "header Authorization is missing or is not Bearer TOKEN")
+	}
+	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(p.token.Reveal()))
+	if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
+		return refuse(http.StatusUnauthorized, "the token is wrong: use the producer's own (its token file)")
+	}
+	return nil
+}
+
+// readCall decodes a call strictly: a field that is misspelt would otherwise build something else.
+func readCall(body []byte) (call, error) {
+	var c call
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	var wrongType *json.UnmarshalTypeError
+	err := dec.Decode(&c)
+	switch {
+	case errors.As(err, &wrongType) && wrongType.Field != "":
+		return c, fmt.Errorf("%s: is a JSON %s where a string was expected", wrongType.Field, wrongType.Value)
+	case err != nil && strings.Contains(err.Error(), "unknown field"):
+		return c, fmt.Errorf("%s (known: pipeline, commit, context, requested_by)", strings.TrimPrefix(err.Error(), "json: "))
+	case err != nil:
+		return c, fmt.Errorf("body is not a JSON object such as {\"pipeline\": \"base\"}: %v", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return c, errors.New("body has something after the JSON object: send one object")
+	}
+	if c.Pipeline == "" {
+		return c, errors.New("pipeline: is missing: name the pipeline to build")
+	}
+	if c.Commit != "" && c.Context != "" {
+		return c, errors.New("commit and context are both set: a build has one source")
+	}
+	if c.Commit != "" {
+		if err := messages.CheckCommit(c.Commit); err != nil {
+			return c, fmt.Errorf("commit: %w", err)
+		}
+	}
+	if c.Context != "" {
+		if err := messages.CheckID("context", c.Context); err != nil {
+			return c, fmt.Errorf("context: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// lookUp finds the commit at the head of a pipeline's branch.
+func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *refusal) {
+	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
+	if l.TokenName != "" {
+		token, _, err := readSecretFile(filepath.Join(p.secretsDir, l.TokenName))
+		if err != nil {
+			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put the token into that file where the producer runs, or give the commit", err)
+		}
+		remote.Token = messages.NewSecret(string(token.text))
+	}
+	commit, err := git.Head(ctx, remote)
+	switch {
+	case err == nil:
+		return commit, nil
+	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied):
+		return "", refuse(http.StatusUnprocessableEntity, "%v", err)
+	}
+	return "", refuse(http.StatusBadGateway, "%v", err).after(retrySoon)
+}

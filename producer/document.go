@@ -1,0 +1,217 @@
+package producer
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"go.yaml.in/yaml/v3"
+)
+
+// document reads fenceline.yaml.
+type document struct {
+	reader
+	secret    func(name string) (*hookSecret, bool, error)
+	secrets   map[string]*hookSecret // by file name, so that equal names share one
+	pipelines []*declared
+	fleets    map[string]int // by fleet, the line at which it is fed
+}
+
+// defaultTimeout bounds a solve where the file says nothing.
+const defaultTimeout = messages.Duration(30 * 60e9)
+
+func (d *document) read(root *yaml.Node) {
+	d.fleets = map[string]int{}
+	version := 0
+	d.mapping(root, "", []key{
+		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
+		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
+			d.list(n, field, d.pipeline)
+		}},
+	})
+}
+
+// pipeline reads one item of pipelines.
+func (d *document) pipeline(n *yaml.Node, field string) {
+	x := &declared{line: n.Line, pipeline: messages.Pipeline{
+		Branch:     messages.DefaultBranch,
+		Dockerfile: messages.DefaultDockerfile,
+		HooksDir:   messages.DefaultHooksDir,
+		Timeout:    defaultTimeout,
+		Attempts:   messages.DefaultAttempts,
+	}}
+	p := &x.pipeline
+	before := len(d.problems)
+	d.mapping(n, field, []key{
+		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(p)},
+		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
+		{"branch", "", d.text(&p.Branch, messages.CheckBranch)},
+		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
+		{"directory", "", d.text(&p.Directory, nil)},
+		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
+		{"platform", "", d.text(&p.Platform, checkPlatform)},
+		{"build_args", "", d.buildArgs(p)},
+		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
+		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
+		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
+		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
+		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
+		{"webhook", "", d.webhook(x)},
+		{"fleets", "", func(n *yaml.Node, field string) {
+			d.list(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
+		}},
+	})
+	if len(d.problems) > before {
+		return
+	}
+	// What no single field shows, and the contract's own word on what was read.
+	if err := p.Validate(); err != nil {
+		name, text, _ := strings.Cut(err.Error(), ": ")
+		if v := value(n, name); v != nil {
+			d.problem(v, join(field, name), "%s", text)
+		} else {
+			d.problem(n, field, "%v", err)
+		}
+		return
+	}
+	x.place = placeOf(p.Repository)
+	d.pipelines = append(d.pipelines, x)
+}
+
+// value is the value of a field of a mapping, or nil.
+func value(n *yaml.Node, name string) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == name {
+			return n.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func (d *document) pipelineName(p *messages.Pipeline) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		d.text(&p.Name, func(s string) error {
+			if err := messages.CheckName("pipeline", s); err != nil {
+				return err
+			}
+			for _, o := range d.pipelines {
+				if o.pipeline.Name == s {
+					return fmt.Errorf("pipeline name %q is taken by the pipeline at line %d: give each its own", s, o.line)
+				}
+			}
+			return nil
+		})(n, field)
+	}
+}
+
+var (
+	platformForm   = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$`)
+	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
+	argNameForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	argSecretForm  = regexp.MustCompile(`(?i)(passw|secret|token|credential|private_?key|api_?key)`)
+)
+
+func checkPlatform(s string) error {
+	if !platformForm.MatchString(s) {
+		return fmt.Errorf("%q is not a platform: write OS/ARCHITECTURE such as linux/amd64", clip(s))
+	}
+	return nil
+}
+
+// checkSecretName tells whether s can name a file in the folder of secrets. Its errors
+// leave s out: people paste the secret itself.
+func checkSecretName(s string) error {
+	for _, prefix := range []string{"ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "whsec_"} {
+		if strings.HasPrefix(s, prefix) {
+			return errors.New("looks like a secret itself: put it into a file in the folder of secrets (--secrets-dir) and give the file's name here")
+		}
+	}
+	if !secretNameForm.MatchString(s) {
+		return errors.New("is not the name of a secret: give the name of a file in the folder of secrets (--secrets-dir): letters, digits, _ . and -, at most 63")
+	}
+	return nil
+}
+
+// buildArgs reads names and values. Values are taken as they are written, whatever YAML
+// makes of 1.0 or yes.
+func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		args := map[string]string{}
+		d.pairs(n, field, func(name string, k, v *yaml.Node) {
+			if !argNameForm.MatchString(name) {
+				d.problem(k, field, "%q is not the name of a build argument: use letters, digits and _", clip(name))
+				return
+			}
+			if argSecretForm.MatchString(name) {
+				d.warn(k, join(field, name), "build arguments are recorded in the image's provenance: if it is a secret, list it under secrets and use RUN --mount=type=secret,id=%s", name)
+			}
+			if v, ok := d.scalar(v, join(field, name), "text", "!!str", "!!int", "!!float", "!!bool", "!!timestamp"); ok {
+				args[name] = v.Value
+			}
+		})
+		if len(args) > 0 {
+			p.BuildArgs = args
+		}
+	}
+}
+
+// webhook reads whose webhooks are accepted, and the file that has their secret.
+func (d *document) webhook(x *declared) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		d.mapping(n, field, []key{
+			{"secret_file", "name a file with the webhook's secret (make one: openssl rand -hex 32)", d.secretFile(x)},
+			{"forges", "", d.words(&x.forges, func(s string) error {
+				if known := forgeNames(); !slices.Contains(known, s) {
+					return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggestion(s, known), strings.Join(known, ", "))
+				}
+				return nil
+			})},
+		})
+		if x.forges == nil {
+			x.forges = forgeNames()
+		}
+	}
+}
+
+func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		var name string
+		d.text(&name, func(s string) error {
+			if s == "" {
+				return errors.New("is empty: name a file with the webhook's secret")
+			}
+			return nil
+		})(n, field)
+		if name == "" {
+			return
+		}
+		if s, ok := d.secrets[name]; ok {
+			x.secret = s
+			return
+		}
+		s, exposed, err := d.secret(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			d.problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
+			return
+		case err != nil:
+			d.problem(n, field, "secret file %q: %v", clip(name), err)
+			return
+		}
+		if exposed {
+			d.warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
+		}
+		if len(s.text) < 16 {
+			d.warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
+		}
+		d.secrets[name] = s
+		x.secret = s
+	}
+}

@@ -1,0 +1,92 @@
+package producer
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// generic reads the webhooks of everything else, such as a post-receive hook, signed as the
+// Standard Webhooks specification 1.0.0 says. Its body is
+// {"repository": URL, "ref": "refs/heads/main", "before": COMMIT, "after": COMMIT, "pusher": NAME}.
+type generic struct{}
+
+var _ forge = generic{}
+
+// clockTolerance is how far a sender's clock may be off, as the specification's own
+// libraries have it. It also ends how long a request can be sent again by others.
+const clockTolerance = 5 * time.Minute
+
+// maxSignatures bounds how many signatures of one request are looked at.
+const maxSignatures = 8
+
+func (generic) name() string { return "generic" }
+
+func (generic) proof(h http.Header, now time.Time) (proof, error) {
+	id, err := one(h, "webhook-id")
+	if err != nil {
+		return nil, err
+	}
+	stamp, err := one(h, "webhook-timestamp")
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	if err != nil {
+		return nil, errors.New("header webhook-timestamp is not a number of seconds since 1970")
+	}
+	if off := now.Sub(time.Unix(seconds, 0)).Abs(); off > clockTolerance {
+		return nil, fmt.Errorf("header webhook-timestamp is more than %v off: set the sender's clock, and sign each request anew", clockTolerance)
+	}
+	signatures, err := one(h, "webhook-signature")
+	if err != nil {
+		return nil, err
+	}
+	var want [][]byte
+	for _, s := range strings.Fields(signatures) {
+		if encoded, ok := strings.CutPrefix(s, "v1,"); ok && len(want) < maxSignatures {
+			if mac, err := base64.StdEncoding.DecodeString(encoded); err == nil && len(mac) == sha256.Size {
+				want = append(want, mac)
+			}
+		}
+	}
+	if len(want) == 0 {
+		return nil, errors.New("header webhook-signature has no v1,BASE64 of an HMAC-SHA256")
+	}
+	return func(body []byte, s *hookSecret) bool {
+		mac := hmac.New(sha256.New, s.key)
+		_, _ = io.WriteString(mac, id+"."+stamp+".")
+		mac.Write(body)
+		got, ok := mac.Sum(nil), false
+		for _, w := range want {
+			ok = hmac.Equal(got, w) || ok
+		}
+		return ok
+	}, nil
+}
+
+func (generic) event(h http.Header, body []byte) (event, error) {
+	e := event{kind: "push", delivery: h.Get("webhook-id")}
+	var p struct {
+		Repository string `json:"repository"`
+		Ref        string `json:"ref"`
+		After      string `json:"after"`
+		Pusher     string `json:"pusher"`
+	}
+	if err := decode(h, body, &p); err != nil {
+		return e, err
+	}
+	if p.Repository == "" {
+		return e, errors.New("repository: is missing: give the repository's URL")
+	}
+	e.repositories = []string{p.Repository}
+	e.pusher = p.Pusher
+	return e.pushed(p.Ref, p.After, false)
+}

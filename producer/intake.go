@@ -1,0 +1,177 @@
+package producer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+const (
+	// storeTimeout leaves time to answer within the ten seconds that GitHub and GitLab wait.
+	storeTimeout = 8 * time.Second
+	retrySoon    = 5 * time.Second
+	retryLater   = 60 * time.Second
+	// maxLargeBodies bounds how many bodies above largeBody are held at one time, since
+	// anybody can send them.
+	maxLargeBodies = 4
+	largeBody      = 1 << 20
+)
+
+// hooks takes the webhooks of one forge.
+type hooks struct {
+	*Producer
+	forge forge
+	keys  *keyring
+}
+
+func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.now()
+	var e event
+	builds, no := h.take(w, r, &e)
+	log := h.log.Info()
+	switch {
+	case no != nil:
+		if log = h.log.Warn(); no.status >= 500 {
+			log = h.log.Error()
+		}
+		log = log.Int("status", no.status).Str("reason", no.reason)
+		no.write(w)
+	case e.ignored != "":
+		log = log.Int("status", http.StatusOK).Str("ignored", e.ignored)
+		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored})
+	default:
+		log = log.Int("status", http.StatusAccepted).Str("ref", e.ref).Str("commit", e.commit)
+		for _, b := range builds {
+			log = log.Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate)
+		}
+		writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+	}
+	log.Str("forge", h.forge.name()).Str("event", clip(e.kind)).Str("delivery", clip(e.delivery)).
+		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
+}
+
+// take verifies a webhook, reads it, and stores what it asks for. e is set as far as known.
+func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]acceptedBuild, *refusal) {
+	received := h.now()
+	signed, err := h.forge.proof(r.Header, received)
+	if err != nil {
+		w.Header().Set("Connection", "close") // the body is not worth reading
+		return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %v", h.forge.name(), err)
+	}
+	if r.ContentLength > largeBody || r.ContentLength < 0 {
+		select {
+		case h.large <- struct{}{}:
+			defer func() { <-h.large }()
+		default:
+			return nil, refuse(http.StatusServiceUnavailable, "too many large requests at once: send it again").after(retrySoon)
+		}
+	}
+	body, no := readBody(w, r, maxHookBytes, h.bodyTimeout)
+	if no != nil {
+		return nil, no
+	}
+	pipelines := h.keys.verify(body, signed)
+	if len(pipelines) == 0 {
+		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file")
+	}
+	// From here on the sender is known.
+	if *e, err = h.forge.event(r.Header, body); err != nil {
+		return nil, refuse(http.StatusBadRequest, "%v", err)
+	}
+	if e.ignored != "" {
+		return nil, nil
+	}
+	if pipelines = e.match(pipelines); len(pipelines) == 0 {
+		return nil, nil
+	}
+	requests := make([]*messages.BuildRequested, len(pipelines))
+	for i, d := range pipelines {
+		requests[i] = &messages.BuildRequested{
+			Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Ref: e.ref, Commit: e.commit,
+			Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
+		}
+	}
+	return h.store(r, requests)
+}
+
+// match returns those of the pipelines that build what was pushed, or sets why none does.
+func (e *event) match(pipelines []*declared) []*declared {
+	branch := strings.TrimPrefix(e.ref, "refs/heads/")
+	places := make([]place, len(e.repositories))
+	for i, u := range e.repositories {
+		places[i] = placeOf(u)
+	}
+	var matching []*declared
+	known := false
+	for _, d := range pipelines {
+		for _, p := range places {
+			if p == d.place {
+				known = true
+				if branch == d.pipeline.Branch {
+					matching = append(matching, d)
+				}
+				break
+			}
+		}
+	}
+	switch {
+	case matching != nil:
+	case known:
+		e.ignored = "no pipeline of this webhook's secret builds branch \"" + clip(branch) + "\""
+	default:
+		e.ignored = "no pipeline of this webhook's secret builds this repository"
+	}
+	return matching
+}
+
+// store stores all requests, and accepts only when each is known to be stored. When one is
+// not, the sender is asked to send again: those that are stored are duplicates then.
+func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) ([]acceptedBuild, *refusal) {
+	// A sender that hangs up does not undo what it asked for.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.storeTimeout)
+	defer cancel()
+	trace := traceparent(r.Header.Get("traceparent"))
+	builds := make([]acceptedBuild, len(requests))
+	failures := make([]error, len(requests))
+	one := func(i int) {
+		q := requests[i]
+		a, err := p.queue.Request(ctx, q, trace)
+		builds[i] = acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Commit: q.Commit, Duplicate: a.Duplicate}
+		failures[i] = err
+	}
+	var wg sync.WaitGroup
+	for i := range requests[1:] {
+		wg.Go(func() { one(i + 1) })
+	}
+	one(0)
+	wg.Wait()
+	if err := errors.Join(failures...); err != nil {
+		p.log.Error().Err(err).Msg("storing build requests")
+		if errors.Is(err, queue.ErrFull) {
+			return nil, refuse(http.StatusServiceUnavailable, "the queue of build requests is full: nothing is lost if this is sent again once builders have caught up, or the stream's limit is raised").after(retryLater)
+		}
+		return nil, refuse(http.StatusServiceUnavailable, "the build request could not be stored, the queue (NATS) does not take it now: send it again").after(retrySoon)
+	}
+	return builds, nil
+}
+
+var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// traceparent returns a sender's W3C trace context, or begins a trace where it has none.
+func traceparent(given string) string {
+	if traceparentForm.MatchString(given) {
+		return given
+	}
+	var id [24]byte
+	_, _ = rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
+	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
+}

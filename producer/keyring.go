@@ -1,0 +1,69 @@
+package producer
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// keyring finds out whose webhook a request is, by its signature alone.
+type keyring struct{ credentials []*credential }
+
+// credential is a secret and the pipelines whose webhooks are signed with it.
+type credential struct {
+	secret    *hookSecret
+	pipelines []*declared
+	hints     [][]byte // paths of the pipelines' repositories
+}
+
+// newKeyring collects the pipelines that take webhooks of a forge.
+func newKeyring(p *Pipelines, forge string) *keyring {
+	k := &keyring{}
+	for _, d := range p.declared {
+		if d.secret == nil || !slices.Contains(d.forges, forge) {
+			continue
+		}
+		i := slices.IndexFunc(k.credentials, func(c *credential) bool { return bytes.Equal(c.secret.text, d.secret.text) })
+		if i < 0 {
+			k.credentials = append(k.credentials, &credential{secret: d.secret})
+			i = len(k.credentials) - 1
+		}
+		c := k.credentials[i]
+		c.pipelines = append(c.pipelines, d)
+		_, path, _ := strings.Cut(string(d.place), "/")
+		c.hints = append(c.hints, []byte(path))
+	}
+	return k
+}
+
+// verify returns the pipelines whose secret signed body; none when nobody's did.
+//
+// Secrets of pipelines whose repository seems to be named in the body are tried first. That
+// decides nothing, and a wrongly signed request costs all of them, whatever it
+// names: so it takes as long for a repository that is configured as for one that isn't.
+func (k *keyring) verify(body []byte, p proof) []*declared {
+	if len(k.credentials) == 1 {
+		if c := k.credentials[0]; p(body, c.secret) {
+			return c.pipelines
+		}
+		return nil
+	}
+	rest := make([]*credential, 0, len(k.credentials))
+	var signed []*declared
+	for _, c := range k.credentials {
+		if !slices.ContainsFunc(c.hints, func(h []byte) bool { return bytes.Contains(body, h) }) {
+			rest = append(rest, c)
+		} else if p(body, c.secret) {
+			signed = append(signed, c.pipelines...)
+		}
+	}
+	if signed != nil {
+		return signed
+	}
+	for _, c := range rest {
+		if p(body, c.secret) {
+			return c.pipelines
+		}
+	}
+	return nil
+}

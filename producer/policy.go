@@ -1,0 +1,94 @@
+package producer
+
+import (
+	"github.com/fenceline/fenceline/messages"
+	"go.yaml.in/yaml/v3"
+)
+
+// maxCount bounds numbers of nodes and images, far above any fleet.
+const maxCount = 1_000_000
+
+// fleet reads one item of a pipeline's fleets.
+func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
+	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
+	d.mapping(n, field, []key{
+		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
+		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
+	})
+	if t.Fleet != "" {
+		p.Fleets = append(p.Fleets, t)
+	}
+}
+
+// fleetName reads the name of a fleet, which one pipeline alone may feed.
+func (d *document) fleetName(to *string, n *yaml.Node, field string) {
+	var name string
+	d.text(&name, func(s string) error { return messages.CheckName("fleet", s) })(n, field)
+	if name == "" {
+		return
+	}
+	if at, ok := d.fleets[name]; ok {
+		d.problem(n, field, "fleet %q is fed at line %d already: a fleet is fed by one pipeline, once; remove it from one of them", name, at)
+		return
+	}
+	d.fleets[name] = n.Line
+	*to = name
+}
+
+// rollout reads a policy over the defaults.
+func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
+	before := len(d.problems)
+	d.mapping(n, field, []key{
+		{"canaries", "", d.integer(&p.Canaries, 0, maxCount)},
+		{"waves", "", func(n *yaml.Node, field string) { d.waves(p, n, field) }},
+		{"max_in_flight", "", d.integer(&p.MaxInFlight, 0, maxCount)},
+		{"quorum", "", func(n *yaml.Node, field string) {
+			if v, ok := d.percent(n, field); ok {
+				p.QuorumPercent = v
+			}
+		}},
+		{"quorum_floor", "", d.integer(&p.QuorumFloor, 1, maxCount)},
+		{"node_deadline", "", d.duration(&p.NodeDeadline, messages.Duration(1e9))},
+		{"trial", "", func(n *yaml.Node, field string) {
+			d.mapping(n, field, []key{
+				{"timeout", "", d.duration(&p.Trial.Timeout, messages.Duration(1e9))},
+				{"network", "", d.text(&p.Trial.Network, nil)},
+				{"disabled", "", d.truth(&p.Trial.Disabled)},
+			})
+		}},
+		{"approval", "", d.truth(&p.Approval)},
+		{"soak", "", d.duration(&p.Soak, 0)},
+		{"keep", "", d.integer(&p.Keep, 0, 1000)},
+		{"preload_bases", "", d.truth(&p.PreloadBases)},
+	})
+	if len(d.problems) > before {
+		return
+	}
+	if err := p.Validate(); err != nil {
+		d.problem(n, field, "%v", err)
+	}
+}
+
+// waves reads rising percentages of which the last is 100%.
+func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
+	before := len(d.problems)
+	var waves []int
+	d.list(n, field, func(n *yaml.Node, field string) {
+		v, ok := d.percent(n, field)
+		if !ok {
+			return
+		}
+		if len(waves) > 0 && v <= waves[len(waves)-1] {
+			d.problem(n, field, "%d%% is not more than the wave before it, %d%%: let waves rise", v, waves[len(waves)-1])
+		}
+		waves = append(waves, v)
+	})
+	if len(d.problems) > before {
+		return
+	}
+	if len(waves) == 0 || waves[len(waves)-1] != 100 {
+		d.problem(n, field, "waves end before the whole fleet is reached: let the last be 100%%")
+		return
+	}
+	p.Waves = waves
+}

@@ -1,0 +1,42 @@
+package producer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is something wrong with a pipeline file: where, what, and how to mend it.
+type Problem struct {
+	File  string `json:"file"`
+	Line  int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
+	Field string `json:"field,omitempty"`
+	Text  string `json:"text"` // the value, what is wrong with it and the fix
+}
+
+// String is FILE:LINE: FIELD: TEXT.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	b.WriteString(": ")
+	if p.Field != "" {
+		b.WriteString(p.Field + ": ")
+	}
+	b.WriteString(p.Text)
+	return b.String()
+}
+
+// InvalidError is returned for a pipeline file that can't be used. It has every problem
+// that was found, in the order of the file.
+type InvalidError struct{ Problems []Problem }
+
+// Error has a line for each problem.
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}

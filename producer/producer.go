@@ -1,0 +1,136 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
+)
+
+// Queue is where build requests are kept.
+type Queue interface {
+	// Request stores a build request; when it returns nil, the request is durable.
+	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (queue.Accepted, error)
+	// Sweep finishes what crashed workers left and clears requests that are dealt with.
+	Sweep(ctx context.Context) (queue.SweepReport, error)
+	// Ready tells what is wrong with the queue, or nil.
+	Ready(ctx context.Context) error
+}
+
+var _ Queue = (*queue.Client)(nil)
+
+// DefaultSweepInterval is the time between sweeps where none is configured.
+const DefaultSweepInterval = 30 * time.Second
+
+// Config is what a producer needs.
+type Config struct {
+	Pipelines     *Pipelines
+	Queue         Queue
+	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
+	SecretsDir    string          // has the pipelines' repository tokens, by name
+	SweepInterval time.Duration   // 0 means DefaultSweepInterval
+	Logger        zerolog.Logger
+}
+
+// Producer accepts webhooks and calls.
+type Producer struct {
+	pipelines     *Pipelines
+	queue         Queue
+	token         messages.Secret
+	secretsDir    string
+	sweepInterval time.Duration
+	bodyTimeout   time.Duration
+	storeTimeout  time.Duration
+	log           zerolog.Logger
+	now           func() time.Time
+	large         chan struct{} // bounds bodies above largeBody
+	handler       http.Handler
+}
+
+// New makes a producer. Errors name the field that is missing.
+func New(c Config) (*Producer, error) {
+	switch {
+	case c.Pipelines == nil:
+		return nil, errors.New("making a producer: Pipelines is missing: load them with LoadPipelines")
+	case c.Queue == nil:
+		return nil, errors.New("making a producer: Queue is missing: connect one with queue.Connect")
+	case c.SweepInterval < 0:
+		return nil, fmt.Errorf("making a producer: SweepInterval %v is negative", c.SweepInterval)
+	}
+	p := &Producer{
+		pipelines: c.Pipelines, queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
+		sweepInterval: c.SweepInterval, bodyTimeout: bodyTimeout, storeTimeout: storeTimeout,
+		log: c.Logger, now: time.Now, large: make(chan struct{}, maxLargeBodies),
+	}
+	if p.sweepInterval == 0 {
+		p.sweepInterval = DefaultSweepInterval
+	}
+	p.handler = p.routes()
+	return p, nil
+}
+
+// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /healthz and GET /readyz.
+func (p *Producer) Handler() http.Handler { return p.handler }
+
+func (p *Producer) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, f := range forges() {
+		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: newKeyring(p.pipelines, f.name())})
+	}
+	mux.HandleFunc("POST /v1/builds", p.builds)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, health{OK: true})
+	})
+	mux.HandleFunc("GET /readyz", p.readyz)
+	return mux
+}
+
+// health is the answer of /healthz and /readyz.
+type health struct {
+	OK      bool   `json:"ok"`
+	Problem string `json:"problem,omitempty"`
+}
+
+const readyTimeout = 5 * time.Second
+
+func (p *Producer) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := p.Ready(r.Context()); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, health{Problem: err.Error()})
+		return
+	}
+	writeJSON(w, http.StatusOK, health{OK: true})
+}
+
+// Ready tells whether requests can be stored now; else what is wrong.
+func (p *Producer) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := p.queue.Ready(ctx); err != nil {
+		return fmt.Errorf("the producer can't store build requests: %w", err)
+	}
+	return nil
+}
+
+// Run sweeps the queue from time to time until ctx ends, and then returns nil. Intervals
+// vary by a fifth, so that producers don't sweep in step.
+func (p *Producer) Run(ctx context.Context) error {
+	for {
+		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		if report, err := p.queue.Sweep(ctx); err == nil {
+			p.log.Debug().Interface("report", report).Msg("swept")
+		} else if ctx.Err() == nil {
+			p.log.Error().Err(err).Msg("sweeping the queue: it is tried again")
+		}
+	}
+}

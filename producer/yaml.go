@@ -1,0 +1,329 @@
+package producer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"go.yaml.in/yaml/v3"
+)
+
+// reader reads a YAML document node by node, so that every problem has its line, and goes
+// on after each, so that all are reported together.
+type reader struct {
+	file     string
+	problems []Problem
+	warnings []Problem
+	visits   int
+}
+
+// maxVisits bounds how many nodes are looked at, which aliases can multiply.
+const maxVisits = 200_000
+
+func (r *reader) problem(n *yaml.Node, field, format string, args ...any) {
+	r.problems = append(r.problems, Problem{File: r.file, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+func (r *reader) warn(n *yaml.Node, field, format string, args ...any) {
+	r.warnings = append(r.warnings, Problem{File: r.file, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+func line(n *yaml.Node) int {
+	if n == nil {
+		return 0
+	}
+	return n.Line
+}
+
+var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+
+// document parses content, which must be one document, and returns its root or nil.
+func (r *reader) document(content []byte) *yaml.Node {
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	var doc, second yaml.Node
+	err := dec.Decode(&doc)
+	if err == nil {
+		if err = dec.Decode(&second); err == nil {
+			r.problem(&second, "", "a second YAML document begins here: one file is one document, remove the ---")
+			return nil
+		}
+	} else if errors.Is(err, io.EOF) {
+		r.problem(nil, "", "the file is empty: it needs version: 1 and a list of pipelines")
+		return nil
+	}
+	if !errors.Is(err, io.EOF) {
+		p := Problem{File: r.file, Text: "is not YAML: " + err.Error()}
+		if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
+			p.Line, _ = strconv.Atoi(m[1])
+			p.Text = "is not YAML: " + m[2] + ": check the indentation and quotes there and on the line above"
+		}
+		r.problems = append(r.problems, p)
+		return nil
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
+		r.problem(&doc, "", "the file is empty: it needs version: 1 and a list of pipelines")
+		return nil
+	}
+	return doc.Content[0]
+}
+
+// node follows an alias and counts the visit. It is nil when there were too many.
+func (r *reader) node(n *yaml.Node, field string) *yaml.Node {
+	if r.visits++; r.visits >= maxVisits {
+		if r.visits == maxVisits {
+			r.problem(n, field, "the file has more than %d values, counting aliases each time: split it", maxVisits)
+		}
+		return nil
+	}
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// key is a field of a mapping and what reads its value.
+type key struct {
+	name     string
+	required string // why it is needed, or "" when it may be left out
+	read     func(n *yaml.Node, field string)
+}
+
+// mapping reads a mapping with the given keys and no others.
+func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
+	seen := r.pairs(n, field, func(name string, k, v *yaml.Node) {
+		i := slices.IndexFunc(keys, func(k key) bool { return k.name == name })
+		if i >= 0 {
+			keys[i].read(v, join(field, name))
+			return
+		}
+		names := make([]string, len(keys))
+		for i, k := range keys {
+			names[i] = k.name
+		}
+		if name == "<<" {
+			r.problem(k, field, "merge keys (<<) are not read: write the fields out, or alias a whole value")
+			return
+		}
+		r.problem(k, field, "unknown field %q%s (known: %s)", clip(name), suggestion(name, names), strings.Join(names, ", "))
+	})
+	if seen == nil {
+		return
+	}
+	for _, k := range keys {
+		if k.required != "" && !slices.Contains(seen, k.name) {
+			r.problem(n, join(field, k.name), "is missing: %s", k.required)
+		}
+	}
+}
+
+// pairs calls read for each pair of a mapping whose key is new, and returns the keys, or
+// nil when n is no mapping.
+func (r *reader) pairs(n *yaml.Node, field string, read func(name string, k, v *yaml.Node)) []string {
+	at := n
+	n = r.node(n, field)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		// Without the value, which may be a secret in the wrong place.
+		r.problem(at, field, "a %s where fields were expected: write it as name: value, one a line", kinds[n.Kind])
+		return nil
+	}
+	seen := []string{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode {
+			r.problem(k, field, "%s where the name of a field was expected", describe(k))
+			continue
+		}
+		if slices.Contains(seen, k.Value) {
+			r.problem(k, join(field, k.Value), "is given twice: remove one of them")
+			continue
+		}
+		seen = append(seen, k.Value)
+		read(k.Value, k, v)
+	}
+	return seen
+}
+
+// list calls read for each item of a list.
+func (r *reader) list(n *yaml.Node, field string, read func(n *yaml.Node, field string)) {
+	at := n
+	n = r.node(n, field)
+	if n == nil {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		r.problem(at, field, "%s where a list was expected: begin each item with a hyphen, or write [a, b]", describe(n))
+		return
+	}
+	for i, item := range n.Content {
+		read(item, fmt.Sprintf("%s[%d]", field, i))
+	}
+}
+
+// scalar returns a scalar's node if it has one of the tags.
+func (r *reader) scalar(n *yaml.Node, field, want string, tags ...string) (*yaml.Node, bool) {
+	at := n
+	n = r.node(n, field)
+	switch {
+	case n == nil:
+		return nil, false
+	case n.Kind != yaml.ScalarNode:
+		r.problem(at, field, "%s where %s was expected", describe(n), want)
+		return nil, false
+	case n.Tag == "!!null":
+		r.problem(at, field, "has no value: give %s, or remove the line", want)
+		return nil, false
+	case !slices.Contains(tags, n.Tag):
+		fix := ""
+		if slices.Contains(tags, "!!str") {
+			fix = ": put it in quotes"
+		}
+		r.problem(at, field, "%s where %s was expected%s", describe(n), want, fix)
+		return nil, false
+	}
+	return n, true
+}
+
+// text reads a string that check, when there is one, does not refuse.
+func (r *reader) text(to *string, check func(string) error) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		v, ok := r.scalar(n, field, "text", "!!str")
+		if !ok {
+			return
+		}
+		if check != nil {
+			if err := check(v.Value); err != nil {
+				r.problem(n, field, "%v", err)
+				return
+			}
+		}
+		*to = v.Value
+	}
+}
+
+// integer reads a whole number from low to high.
+func (r *reader) integer(to *int, low, high int) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		want := fmt.Sprintf("a whole number from %d to %d", low, high)
+		v, ok := r.scalar(n, field, want, "!!int")
+		if !ok {
+			return
+		}
+		i, err := strconv.Atoi(v.Value)
+		if err != nil || i < low || i > high {
+			r.problem(n, field, "%s is not %s", clip(v.Value), want)
+			return
+		}
+		*to = i
+	}
+}
+
+// percent reads a percentage from 1% to 100%, with its sign.
+func (r *reader) percent(n *yaml.Node, field string) (int, bool) {
+	const want = "a percentage from 1% to 100%"
+	v, ok := r.scalar(n, field, want, "!!str", "!!int", "!!float")
+	if !ok {
+		return 0, false
+	}
+	digits, ok := strings.CutSuffix(v.Value, "%")
+	i, err := strconv.Atoi(digits)
+	if !ok || err != nil || i < 1 || i > 100 {
+		r.problem(n, field, "%s is not %s: write it with its sign, such as 50%%", clip(v.Value), want)
+		return 0, false
+	}
+	return i, true
+}
+
+// truth reads true or false.
+func (r *reader) truth(to *bool) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		if v, ok := r.scalar(n, field, "true or false", "!!bool"); ok {
+			*to = strings.EqualFold(v.Value, "true")
+		}
+	}
+}
+
+// duration reads a duration of at least low.
+func (r *reader) duration(to *messages.Duration, low messages.Duration) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		v, ok := r.scalar(n, field, "a duration such as 90s or 10m", "!!str", "!!int", "!!float")
+		if !ok {
+			return
+		}
+		d, err := messages.ParseDuration(v.Value)
+		switch {
+		case err != nil:
+			r.problem(n, field, "%v", err)
+		case d < low:
+			r.problem(n, field, "duration %s is too short: give at least %s", clip(v.Value), low)
+		default:
+			*to = d
+		}
+	}
+}
+
+// words reads a list of strings, each once.
+func (r *reader) words(to *[]string, check func(string) error) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		r.list(n, field, func(n *yaml.Node, field string) {
+			var word string
+			before := len(r.problems)
+			r.text(&word, check)(n, field)
+			switch {
+			case len(r.problems) > before:
+			case slices.Contains(*to, word):
+				r.problem(n, field, "%q is listed twice: remove one of them", clip(word))
+			default:
+				*to = append(*to, word)
+			}
+		})
+	}
+}
+
+var kinds = map[yaml.Kind]string{yaml.SequenceNode: "list", yaml.ScalarNode: "single value", yaml.MappingNode: "mapping"}
+
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.ScalarNode:
+	default:
+		return "something else"
+	}
+	switch n.Tag {
+	case "!!null":
+		return "nothing"
+	case "!!int", "!!float":
+		return "the number " + clip(n.Value)
+	case "!!bool":
+		return "the truth value " + clip(n.Value)
+	case "!!str":
+		return fmt.Sprintf("the text %q", clip(n.Value))
+	}
+	return fmt.Sprintf("%q, a %s,", clip(n.Value), clip(strings.TrimPrefix(n.Tag, "!!")))
+}
+
+func join(field, name string) string {
+	if field == "" {
+		return clip(name)
+	}
+	return field + "." + clip(name)
+}
+
+// clip shortens outside input for an error.
+func clip(s string) string {
+	if len(s) > 100 {
+		return strings.ToValidUTF8(s[:100], "") + "…"
+	}
+	return s
+}
