@@ -1,0 +1,318 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// answerTime bounds the wait for one answer of the server, within the caller's context.
+	answerTime = 5 * time.Second
+	// reconnectWait is the pause between attempts to reach the server again.
+	reconnectWait = 250 * time.Millisecond
+	// pingInterval finds a connection that is dead without having been closed: two pings
+	// without an answer end it.
+	pingInterval = 10 * time.Second
+	// closeTime bounds Close.
+	closeTime = 2 * time.Second
+	// logsPending bounds the log messages that wait for their acknowledgement.
+	logsPending = 2048
+)
+
+// InProcess is a NATS server in this process, such as *server.Server.
+type InProcess interface {
+	InProcessConn() (net.Conn, error)
+}
+
+// Options say how to reach NATS and as whom.
+type Options struct {
+	URL             string    // nats://HOST:PORT; several, comma-separated, for a cluster
+	InProcess       InProcess // when set, URL is not used
+	Name            string    // of the connection, for people who look at the server
+	User            string
+	Password        messages.Secret
+	CredentialsFile string         // a NATS .creds file, instead of User and Password
+	CAFile          string         // certificate authority of the server, besides the system's
+	Space           messages.Space // the installation's part of the account
+	Source          string         // CloudEvents source of what this client sends, such as /fenceline/builder/b1
+	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
+	Logger          zerolog.Logger
+}
+
+// Client is a connection to NATS. It reconnects for ever; while the connection is down
+// operations fail with ErrUnavailable, nothing is kept back to be sent later. It is safe for
+// concurrent use.
+type Client struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	logs     jetstream.JetStream // its own, as it bounds what is pending
+	space    messages.Space
+	source   string
+	inbox    string
+	log      zerolog.Logger
+	denied   denials
+	intake   intake
+	dropped  atomic.Int64 // log messages that were dropped since the last one that was sent
+	noInfo   atomic.Bool  // the credential may not ask whether JetStream is up
+	mu       sync.Mutex
+	upAgain  chan struct{} // closed at the next reconnect
+	closed   chan struct{} // closed when the connection is closed for good
+	closeNow sync.Once
+}
+
+// Connect reaches NATS once, and says what is wrong where it can't.
+func Connect(ctx context.Context, o Options) (*Client, error) {
+	if o.Source == "" {
+		return nil, errors.New("connecting to NATS: the source of its messages is missing: set Options.Source")
+	}
+	if o.URL == "" && o.InProcess == nil {
+		return nil, errors.New("connecting to NATS: no address: give a URL such as nats://127.0.0.1:4222")
+	}
+	c := &Client{
+		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
+		upAgain: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if c.inbox == "" {
+		c.inbox = nats.InboxPrefix[:len(nats.InboxPrefix)-1]
+	}
+	nc, err := dial(ctx, o.URL, c.options(ctx, o))
+	if err != nil {
+		return nil, connectError(o, err)
+	}
+	c.nc = nc
+	if c.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(answerTime)); err == nil {
+		c.logs, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(logsPending),
+			jetstream.WithPublishAsyncTimeout(answerTime))
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("using JetStream at %s: %w", nc.ConnectedUrlRedacted(), err)
+	}
+	return c, nil
+}
+
+func (c *Client) options(ctx context.Context, o Options) []nats.Option {
+	timeout := answerTime
+	if d, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(d), time.Millisecond))
+	}
+	opts := []nats.Option{
+		nats.Name(o.Name),
+		nats.Timeout(timeout),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectWait/2, reconnectWait/2),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(2),
+		// What can't be sent now fails now: a kept-back acknowledgement would be sent past
+		// the lease it belongs to.
+		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
+		nats.PermissionErrOnSubscribe(true),
+		nats.CustomInboxPrefix(c.inbox),
+		nats.ErrorHandler(c.asyncError),
+		nats.DisconnectErrHandler(c.disconnected),
+		nats.ReconnectHandler(c.reconnected),
+		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+	}
+	if o.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(o.InProcess))
+	}
+	if o.User != "" {
+		opts = append(opts, nats.UserInfo(o.User, o.Password.Reveal()))
+	}
+	if o.CredentialsFile != "" {
+		opts = append(opts, nats.UserCredentials(o.CredentialsFile))
+	}
+	if o.CAFile != "" {
+		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
+	return opts
+}
+
+// dial connects, but returns when ctx ends.
+func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, error) {
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		nc, err := nats.Connect(url, opts...)
+		done <- result{nc, err}
+	}()
+	select {
+	case r := <-done:
+		return r.nc, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.nc != nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+func connectError(o Options, err error) error {
+	where := redact(o.URL)
+	if o.InProcess != nil {
+		where = "the server in this process"
+	}
+	fix := "check the address and that the server runs"
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		fix = fmt.Sprintf("check the user %q and its password or credentials file", o.User)
+	case strings.Contains(err.Error(), "x509"), strings.Contains(err.Error(), "tls"):
+		fix = "check the CA file and that both sides use TLS"
+	case strings.Contains(err.Error(), "no such file"):
+		fix = "check the path"
+	}
+	return fmt.Errorf("connecting to NATS at %s: %w: %s", where, join(ErrUnavailable, err), fix)
+}
+
+// redact hides what may be userinfo in a list of URLs.
+func redact(urls string) string {
+	list := strings.Split(urls, ",")
+	for i, u := range list {
+		scheme, rest, ok := strings.Cut(u, "://")
+		if !ok {
+			scheme, rest = "nats", u
+		}
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			rest = rest[at+1:]
+		}
+		list[i] = scheme + "://" + rest
+	}
+	return strings.Join(list, ",")
+}
+
+// Close waits a moment for what is on its way and closes the connection.
+func (c *Client) Close() {
+	c.closeNow.Do(func() {
+		late := time.NewTimer(closeTime)
+		defer late.Stop()
+		if c.nc.IsConnected() {
+			select {
+			case <-c.logs.PublishAsyncComplete():
+			case <-late.C:
+			}
+		}
+		c.nc.Close()
+	})
+	<-c.closed
+}
+
+// Ready tells whether the server is reached and its JetStream answers. A credential that may
+// not ask the latter is ready when the server answers.
+func (c *Client) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if !c.nc.IsConnected() {
+		return fmt.Errorf("NATS: %w: not connected, trying again all the time", ErrUnavailable)
+	}
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), classify(err))
+	}
+	if c.noInfo.Load() {
+		return nil
+	}
+	_, err := c.ask(ctx, "$JS.API.INFO", nil)
+	if errors.Is(err, ErrForbidden) {
+		c.noInfo.Store(true)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("JetStream at %s: %w: check that it is enabled", c.nc.ConnectedUrlRedacted(), err)
+	}
+	return nil
+}
+
+// Space is the installation's part of the account.
+func (c *Client) Space() messages.Space { return c.space }
+
+// JetStream is the connection's JetStream, for the embedded fence config.
+func (c *Client) JetStream() jetstream.JetStream { return c.js }
+
+// ask sends a request and waits for the answer, or for the news that it is not allowed.
+func (c *Client) ask(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
+	return c.askMsg(ctx, &nats.Msg{Subject: subject, Data: body})
+}
+
+func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	ctx, done := c.denied.guard(ctx, m.Subject)
+	defer done()
+	answer, err := c.nc.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	return answer, nil
+}
+
+// failure classifies the error of an operation that ran under ctx: the reason why ctx ended
+// says more than that it did.
+func (c *Client) failure(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(cause, context.Canceled) || errors.Is(cause, ErrForbidden) || errors.Is(cause, ErrLeaseLost) {
+			return cause
+		}
+	}
+	return classify(err)
+}
+
+// again returns a channel that is closed at the next reconnect.
+func (c *Client) again() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.upAgain
+}
+
+func (c *Client) disconnected(_ *nats.Conn, err error) {
+	if err != nil {
+		c.log.Warn().Err(err).Msg("connection to NATS lost, trying again all the time")
+	}
+}
+
+func (c *Client) reconnected(nc *nats.Conn) {
+	c.log.Info().Str("server", nc.ConnectedUrlRedacted()).Msg("connected to NATS again")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.upAgain)
+	c.upAgain = make(chan struct{})
+}
+
+func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		c.denied.report(err)
+	}
+	e := c.log.Warn().Err(err)
+	if sub != nil {
+		e = e.Str("subject", sub.Subject)
+	}
+	e.Msg("NATS reported an error")
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

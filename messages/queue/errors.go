@@ -1,0 +1,141 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Errors that callers act on. Each is wrapped with what was being done and to what.
+var (
+	// ErrNotFound tells that there is no such record, message or context.
+	ErrNotFound = errors.New("not found")
+	// ErrExists tells that the key to be created has a record already.
+	ErrExists = errors.New("exists already")
+	// ErrMoved tells that a record is no longer at the revision the change was based on.
+	ErrMoved = errors.New("was changed by somebody else in between")
+	// ErrFull tells that a stream has reached its limit and refused the message.
+	ErrFull = errors.New("the stream is full")
+	// ErrUnavailable tells that NATS did not answer, so that it is not known whether the
+	// operation took place. It may be tried again.
+	ErrUnavailable = errors.New("NATS does not answer")
+	// ErrForbidden tells that the credential does not allow the operation.
+	ErrForbidden = errors.New("the credential does not allow this")
+	// ErrUndeclared tells that a stream or bucket is missing: a producer, a controller or
+	// "fenceline init" declares it.
+	ErrUndeclared = errors.New("the stream does not exist: start a producer or a controller, or run fenceline init")
+	// ErrDiffers tells that a stream exists with settings that must not be changed
+	// silently; see DiffersError.
+	ErrDiffers = errors.New("exists with other settings")
+	// ErrUnchanged is returned by the function given to Modify to stop without a write.
+	ErrUnchanged = errors.New("nothing to change")
+	// ErrLeaseLost is the cause with which a build's or a lease's context ends when somebody
+	// else may hold it by now. Nothing may be sent for it any more.
+	ErrLeaseLost = errors.New("the lease is lost")
+	// ErrCancelled is the cause with which a build's context ends when a person cancelled it.
+	ErrCancelled = errors.New("cancelled by a person")
+	// ErrShutdown is the cause with which a build's context ends when the worker stops and
+	// the build's grace is used up. The build is handed back.
+	ErrShutdown = errors.New("the worker is stopping")
+)
+
+// DiffersError tells how an existing stream differs from what is needed.
+type DiffersError struct {
+	Stream string
+	Field  string
+	Have   string
+	Want   string
+	Fix    string
+}
+
+// Error names stream, field, what it has, what is needed and the fix.
+func (e *DiffersError) Error() string {
+	return fmt.Sprintf("stream %s exists with %s %s where %s is needed: %s", e.Stream, e.Field, e.Have, e.Want, e.Fix)
+}
+
+// Unwrap returns ErrDiffers.
+func (e *DiffersError) Unwrap() error { return ErrDiffers }
+
+type permanentError struct{ error }
+
+func (e permanentError) Unwrap() error { return e.error }
+
+// Permanent marks a failure that trying again can't mend. It returns nil for nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return permanentError{err}
+}
+
+// IsPermanent tells whether err was marked by Permanent.
+func IsPermanent(err error) bool {
+	var p permanentError
+	return errors.As(err, &p)
+}
+
+// The error codes of JetStream's API that nats.go has no name for, from nats-server's
+// errors.json.
+const (
+	codeInsufficientResources jetstream.ErrorCode = 10023
+	codeMemoryExceeded        jetstream.ErrorCode = 10028
+	codeStorageExceeded       jetstream.ErrorCode = 10047
+	codeStoreFailed           jetstream.ErrorCode = 10077 // a limit was reached, or the disk refused
+)
+
+// classify gives err the class that callers act on, and leaves it alone where it has none.
+func classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+			return join(ErrMoved, err)
+		case codeStoreFailed, codeStorageExceeded, codeMemoryExceeded, codeInsufficientResources:
+			return join(ErrFull, err)
+		case jetstream.JSErrCodeStreamNotFound:
+			return join(ErrUndeclared, err)
+		case jetstream.JSErrCodeMessageNotFound:
+			return join(ErrNotFound, err)
+		}
+		if api.Code == 503 {
+			return join(ErrUnavailable, err)
+		}
+		return err
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
+		return join(ErrMoved, err)
+	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
+		return join(ErrNotFound, err)
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
+		// Nobody listens on the subject: no stream takes it, or JetStream is not up.
+		return join(ErrUnavailable, join(ErrUndeclared, err))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
+		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrReconnectBufExceeded),
+		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting),
+		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrConnectionClosed),
+		errors.Is(err, jetstream.ErrServerShutdown), errors.Is(err, nats.ErrStaleConnection):
+		return join(ErrUnavailable, err)
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return join(ErrForbidden, err)
+	}
+	return err
+}
+
+// classed is an error with a class of ours in front of what NATS said.
+type classed struct{ class, cause error }
+
+func join(class, cause error) error { return &classed{class, cause} }
+
+func (e *classed) Error() string {
+	return e.class.Error() + " (" + strings.TrimPrefix(e.cause.Error(), "nats: ") + ")"
+}
+
+func (e *classed) Unwrap() []error { return []error{e.class, e.cause} }

@@ -1,0 +1,97 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Received is a message as it was read from a stream.
+type Received struct {
+	Subject  string
+	Sequence uint64
+	Stored   time.Time // by the server's clock
+	Envelope messages.Envelope
+	Payload  messages.Payload
+}
+
+// ReadOptions say what to read of a stream. The zero value reads all that is there.
+type ReadOptions struct {
+	Filters      []string  // subject filters, as Space.Filter makes them; none means all
+	FromSequence uint64    // begin at this message
+	Since        time.Time // or with those stored from then on
+	New          bool      // or with those stored from now on
+	Follow       bool      // go on until ctx ends, instead of ending when all is read
+	CaughtUp     func()    // called once when everything that was there has been given, if not nil
+}
+
+// ReadEvents gives events to fn, in order. Without Follow it returns nil when all are read.
+// What can't be decoded is passed over, and logged. An error of fn ends it and is returned.
+func (c *Client) ReadEvents(ctx context.Context, o ReadOptions, fn func(Received) error) error {
+	return c.readStream(ctx, c.space.EventsStream(), o, fn)
+}
+
+// ReadLogs does for logs what ReadEvents does for events.
+func (c *Client) ReadLogs(ctx context.Context, o ReadOptions, fn func(Received) error) error {
+	return c.readStream(ctx, c.space.LogsStream(), o, fn)
+}
+
+// ReadRequests does for build requests what ReadEvents does for events. Their orders are set.
+func (c *Client) ReadRequests(ctx context.Context, o ReadOptions, fn func(Received) error) error {
+	return c.readStream(ctx, c.space.RequestsStream(), o, fn)
+}
+
+func (c *Client) readStream(ctx context.Context, stream string, o ReadOptions, fn func(Received) error) error {
+	s := session{stream: stream, filters: o.Filters, from: o.FromSequence, since: o.Since, newOnly: o.New}
+	each := func(m stored) error {
+		s.from, s.newOnly = m.sequence+1, false // where an interrupted session goes on
+		r, err := received(m)
+		if err != nil {
+			c.log.Warn().Err(err).Str("stream", stream).Uint64("sequence", m.sequence).Msg("message passed over")
+			return nil
+		}
+		if err := fn(r); err != nil {
+			return Permanent(userError{err})
+		}
+		return nil
+	}
+	caughtUp := func() error {
+		if o.CaughtUp != nil {
+			o.CaughtUp()
+			o.CaughtUp = nil
+		}
+		if !o.Follow {
+			return Permanent(errCaughtUp)
+		}
+		return nil
+	}
+	err := c.retry(ctx, "reading "+stream, func() error {
+		err := c.run(ctx, s, each, caughtUp)
+		if err != nil && !o.Follow && !errors.Is(err, errGap) {
+			return Permanent(err) // a reader that ends says so at once
+		}
+		return err
+	})
+	var user userError
+	switch {
+	case errors.Is(err, errCaughtUp):
+		return nil
+	case errors.As(err, &user):
+		return user.error
+	}
+	return fmt.Errorf("reading stream %s: %w", stream, err)
+}
+
+func received(m stored) (Received, error) {
+	e, p, err := messages.Decode(m.message)
+	if err != nil {
+		return Received{}, err
+	}
+	if r, ok := p.(*messages.BuildRequested); ok {
+		r.Accepted(m.sequence)
+	}
+	return Received{m.subject, m.sequence, m.time, e, p}, nil
+}

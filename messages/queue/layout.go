@@ -1,0 +1,207 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The defaults of a Layout.
+const (
+	DefaultRequestBytes = 256 << 20
+	DefaultEventBytes   = 512 << 20
+	DefaultLogBytes     = 512 << 20
+	DefaultContextBytes = 2 << 30
+	DefaultEventAge     = 90 * 24 * time.Hour
+	DefaultLogAge       = 14 * 24 * time.Hour
+	DefaultContextAge   = 7 * 24 * time.Hour
+	DefaultNodeTTL      = 30 * time.Second
+)
+
+// fenceHistory is how many values of each fence config are kept.
+const fenceHistory = 64
+
+// Layout sizes the streams and buckets. A zero field means its default for what is created,
+// and whatever it is for what exists already.
+type Layout struct {
+	Replicas     int           // 1, or 3 or 5 on a cluster
+	RequestBytes int64         // then requests are refused with ErrFull
+	EventBytes   int64         // then the oldest events go
+	LogBytes     int64         // then the oldest logs go
+	ContextBytes int64         // then uploads are refused
+	EventAge     time.Duration // then events go
+	LogAge       time.Duration // then logs go
+	ContextAge   time.Duration // then uploaded contexts go
+	NodeTTL      time.Duration // a node's last heartbeat is kept this long
+}
+
+// Declare makes the streams and buckets that don't exist yet. What exists is left alone, and
+// refused with a *DiffersError where its settings would lose messages or where l asks for
+// something else.
+func (c *Client) Declare(ctx context.Context, l Layout) error {
+	for _, want := range c.streams(l) {
+		if err := c.declare(ctx, want); err != nil {
+			return fmt.Errorf("declaring stream %s: %w", want.Name, err)
+		}
+	}
+	return nil
+}
+
+// declared is a stream's wanted configuration, and which of its sizes were asked for.
+type declared struct {
+	jetstream.StreamConfig
+	asked sizes
+}
+
+// sizes are settings that may differ from the defaults without harm.
+type sizes struct {
+	replicas int
+	bytes    int64
+	age      time.Duration
+}
+
+func (c *Client) declare(ctx context.Context, want declared) error {
+	for range 3 { // two clients may declare at once
+		s, err := c.js.Stream(ctx, want.Name)
+		if err == nil {
+			return compare(s.CachedInfo().Config, want)
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return classify(err)
+		}
+		_, err = c.js.CreateStream(ctx, want.StreamConfig)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return classify(err)
+		}
+	}
+	return fmt.Errorf("%w: it comes and goes", ErrUnavailable)
+}
+
+// orDefault returns v, or def where v is zero.
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// streams lists every stream, those below the buckets included.
+func (c *Client) streams(l Layout) []declared {
+	s := c.space
+	out := []declared{
+		c.stream(s.RequestsStream(), s.RequestSubjects(), jetstream.DiscardNew, sizes{l.Replicas, l.RequestBytes, 0}, DefaultRequestBytes, 0),
+		c.stream(s.EventsStream(), s.EventSubjects(), jetstream.DiscardOld, sizes{l.Replicas, l.EventBytes, l.EventAge}, DefaultEventBytes, DefaultEventAge),
+		c.stream(s.LogsStream(), s.LogSubjects(), jetstream.DiscardOld, sizes{l.Replicas, l.LogBytes, l.LogAge}, DefaultLogBytes, DefaultLogAge),
+		bucket(s.BuildsBucket(), l.Replicas, 1),
+		bucket(s.RolloutsBucket(), l.Replicas, 1),
+		bucket(s.FleetsBucket(), l.Replicas, fenceHistory),
+		bucket(s.MembersBucket(), l.Replicas, 1),
+		bucket(s.FenceBucket(), l.Replicas, fenceHistory),
+		nodesBucket(s, l),
+		contextsStore(s, l),
+	}
+	return out
+}
+
+func (c *Client) stream(name string, subjects []string, discard jetstream.DiscardPolicy, asked sizes, bytes int64, age time.Duration) declared {
+	return declared{
+		StreamConfig: jetstream.StreamConfig{
+			Name: name, Subjects: subjects,
+			Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: discard,
+			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1,
+			MaxBytes: orDefault(asked.bytes, bytes), MaxAge: orDefault(asked.age, age),
+			Replicas: orDefault(asked.replicas, 1),
+			// A rollup lets a requeued event take the place of the one it repeats.
+			AllowRollup: true, AllowDirect: true,
+		},
+		asked: asked,
+	}
+}
+
+// bucket is the stream of a KV bucket, as nats.go would make it.
+func bucket(name string, replicas int, history int64) declared {
+	return declared{
+		StreamConfig: jetstream.StreamConfig{
+			Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"},
+			Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: history, MaxBytes: -1,
+			Replicas:    orDefault(replicas, 1),
+			AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		},
+		asked: sizes{replicas: replicas},
+	}
+}
+
+// nodesBucket keeps heartbeats in memory; an entry that expires leaves a marker, so that
+// whoever watches learns of it.
+func nodesBucket(s messages.Space, l Layout) declared {
+	b := bucket(s.NodesBucket(), l.Replicas, 1)
+	b.Storage = jetstream.MemoryStorage
+	b.MaxAge = orDefault(l.NodeTTL, DefaultNodeTTL)
+	b.AllowMsgTTL = true
+	b.SubjectDeleteMarkerTTL = time.Minute
+	b.asked.age = l.NodeTTL
+	return b
+}
+
+// contextsStore is the stream of an object store, as nats.go would make it.
+func contextsStore(s messages.Space, l Layout) declared {
+	name := s.ContextsStore()
+	return declared{
+		StreamConfig: jetstream.StreamConfig{
+			Name: "OBJ_" + name, Subjects: []string{"$O." + name + ".C.>", "$O." + name + ".M.>"},
+			Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1,
+			MaxBytes: orDefault(l.ContextBytes, DefaultContextBytes), MaxAge: orDefault(l.ContextAge, DefaultContextAge),
+			Replicas:    orDefault(l.Replicas, 1),
+			AllowRollup: true, AllowDirect: true,
+		},
+		asked: sizes{l.Replicas, l.ContextBytes, l.ContextAge},
+	}
+}
+
+// compare returns a *DiffersError for the first setting of have that can't stay.
+func compare(have jetstream.StreamConfig, want declared) error {
+	ageWanted := want.asked.age
+	if want.MaxAge == 0 && have.MaxAge != 0 {
+		ageWanted = -1 // must be none: it would delete what waits
+	}
+	slices.Sort(have.Subjects)
+	slices.Sort(want.Subjects)
+	for _, f := range []struct {
+		field      string
+		same       bool
+		have, want any
+	}{
+		{"subjects", slices.Equal(have.Subjects, want.Subjects), have.Subjects, want.Subjects},
+		{"retention", have.Retention == want.Retention, have.Retention, want.Retention},
+		{"storage", have.Storage == want.Storage, have.Storage, want.Storage},
+		{"discard policy", have.Discard == want.Discard, have.Discard, want.Discard},
+		{"max messages", have.MaxMsgs == want.MaxMsgs, have.MaxMsgs, want.MaxMsgs},
+		{"max messages per subject", have.MaxMsgsPerSubject == want.MaxMsgsPerSubject, have.MaxMsgsPerSubject, want.MaxMsgsPerSubject},
+		{"max age", ageWanted == 0 || have.MaxAge == ageWanted, have.MaxAge, want.MaxAge},
+		{"max bytes", want.asked.bytes == 0 || have.MaxBytes == want.asked.bytes, have.MaxBytes, want.MaxBytes},
+		{"replicas", want.asked.replicas == 0 || have.Replicas == want.asked.replicas, have.Replicas, want.Replicas},
+		{"direct access", have.AllowDirect == want.AllowDirect, have.AllowDirect, want.AllowDirect},
+		{"rollups allowed", have.AllowRollup == want.AllowRollup, have.AllowRollup, want.AllowRollup},
+		{"deletes denied", have.DenyDelete == want.DenyDelete, have.DenyDelete, want.DenyDelete},
+		{"purges denied", !have.DenyPurge, have.DenyPurge, false},
+	} {
+		if !f.same {
+			return &DiffersError{
+				Stream: have.Name, Field: f.field, Have: fmt.Sprint(f.have), Want: fmt.Sprint(f.want),
+				Fix: fmt.Sprintf("change it with `nats stream edit %s`, configure fenceline for what it has, or use another prefix", have.Name),
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// requestTries bounds how often a request is tried again because others publish for the
+// same pipeline at the same time.
+const requestTries = 20
+
+// Accepted tells what became of a build request.
+type Accepted struct {
+	Build     string // the build's ID; the earlier one's for a duplicate
+	Order     uint64 // its place among the requests; a retry keeps the first one's
+	Duplicate bool   // the last request asked for the same already
+}
+
+// intake remembers, for each pipeline, the last request that this client knows of, so that
+// accepting one normally takes a single publish.
+type intake struct {
+	mu        sync.Mutex
+	pipelines map[string]*lastRequest
+}
+
+// lastRequest is what is known of a pipeline's last request. One publish at a time holds it.
+type lastRequest struct {
+	turn     chan struct{} // holds one token
+	known    bool
+	sequence uint64                   // 0: the pipeline has none
+	request  *messages.BuildRequested // nil where it could not be decoded
+}
+
+func (i *intake) of(pipeline string) *lastRequest {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.pipelines == nil {
+		i.pipelines = map[string]*lastRequest{}
+	}
+	l := i.pipelines[pipeline]
+	if l == nil {
+		l = &lastRequest{turn: make(chan struct{}, 1)}
+		l.turn <- struct{}{}
+		i.pipelines[pipeline] = l
+	}
+	return l
+}
+
+// Request stores a build request, unless the pipeline's last one asked for the same push:
+// then it is a duplicate and the earlier build is returned. A request of a person, which
+// nobody repeats by accident, is a duplicate only while the earlier build runs. One write
+// decides. Errors are ErrFull, ErrUnavailable (it may be stored: ask again), or r's own.
+func (c *Client) Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
+	m, err := messages.Encode(c.Envelope(r.Build, traceparent), r)
+	if err != nil {
+		return Accepted{}, err
+	}
+	l := c.intake.of(r.Pipeline.Name)
+	select {
+	case <-l.turn:
+		defer func() { l.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return Accepted{}, fmt.Errorf("requesting build %s: %w: %w", r.Build, ErrUnavailable, context.Cause(ctx))
+	}
+	a, err := c.request(ctx, r, m, l)
+	if err != nil {
+		return Accepted{}, fmt.Errorf("requesting build %s: %w", r.Build, err)
+	}
+	return a, nil
+}
+
+func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m messages.Message, l *lastRequest) (Accepted, error) {
+	subject := c.space.RequestSubject(r.Pipeline.Name)
+	looked := false // whether l is as the stream says, not as remembered
+	for range requestTries {
+		if !l.known || l.same(r) && !looked {
+			if err := c.look(ctx, subject, l); err != nil {
+				return Accepted{}, err
+			}
+			looked = true
+		}
+		if l.request != nil && l.request.Build == r.Build { // stored, only the answer was lost
+			return Accepted{Build: r.Build, Order: l.request.Order}, nil
+		}
+		if l.same(r) {
+			over, err := c.repeatable(ctx, l.request)
+			if err != nil {
+				return Accepted{}, err
+			}
+			if !over {
+				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true}, nil
+			}
+		}
+		sequence, err := c.store(ctx, subject, m, expect(l.sequence))
+		switch {
+		case err == nil:
+			return l.accept(r, sequence), nil
+		case errors.Is(err, ErrMoved), errors.Is(err, ErrUnavailable) && ctx.Err() == nil && c.nc.IsConnected():
+			// Somebody else was first, or the answer was lost: look again.
+			l.known, looked = false, false
+		default:
+			l.known = false
+			return Accepted{}, err
+		}
+	}
+	return Accepted{}, fmt.Errorf("%w: %d others published for pipeline %s in between", ErrUnavailable, requestTries, r.Pipeline.Name)
+}
+
+func (l *lastRequest) same(r *messages.BuildRequested) bool {
+	return l.request != nil && l.request.SamePush(r)
+}
+
+func (l *lastRequest) accept(r *messages.BuildRequested, sequence uint64) Accepted {
+	kept := *r
+	kept.Accepted(sequence)
+	l.known, l.sequence, l.request = true, sequence, &kept
+	return Accepted{Build: kept.Build, Order: kept.Order}
+}
+
+// look reads the pipeline's last request.
+func (c *Client) look(ctx context.Context, subject string, l *lastRequest) error {
+	l.known = false
+	s, err := c.last(ctx, c.space.RequestsStream(), subject)
+	if errors.Is(err, ErrNotFound) {
+		l.known, l.sequence, l.request = true, 0, nil
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the pipeline's last request: %w", err)
+	}
+	l.known, l.sequence, l.request = true, s.sequence, nil
+	if _, r, err := messages.DecodeAs[*messages.BuildRequested](s.message); err == nil {
+		r.Accepted(s.sequence)
+		l.request = r
+	}
+	return nil
+}
+
+// repeatable tells whether the same may be asked for again: a push may not, a person's wish
+// may once the earlier build is over.
+func (c *Client) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
+	if earlier.Cause == messages.CausePush {
+		return false, nil
+	}
+	e, err := Builds(c).Get(ctx, earlier.Build)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return e.Value.Ended(), nil
+}

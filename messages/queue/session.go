@@ -1,0 +1,155 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// sessionIdle is how long the server keeps a reader's consumer that went away.
+	sessionIdle = time.Minute
+	// sessionBeat is how often the server says that it is still there; twice that without a
+	// word ends the session.
+	sessionBeat = 5 * time.Second
+	// retryFirst and retryMost bound the pauses between attempts to open a session again.
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 5 * time.Second
+)
+
+// errGap tells that a reader missed a message, so that the session must be opened again.
+var errGap = errors.New("a message was missed")
+
+// session is one ephemeral consumer, from its creation to the first trouble with it.
+type session struct {
+	stream  string
+	filters []string
+	from    uint64    // first sequence, or 0
+	since   time.Time // or from this time on
+	newOnly bool
+	perKey  bool // the last message of each subject first
+}
+
+func (s session) config() jetstream.ConsumerConfig {
+	cfg := jetstream.ConsumerConfig{
+		FilterSubjects: s.filters, AckPolicy: jetstream.AckNonePolicy,
+		InactiveThreshold: sessionIdle, MemoryStorage: true, Replicas: 1,
+	}
+	switch {
+	case s.perKey:
+		cfg.DeliverPolicy = jetstream.DeliverLastPerSubjectPolicy
+	case s.from > 0:
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.from
+	case s.newOnly:
+		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
+	case !s.since.IsZero():
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.since
+	}
+	return cfg
+}
+
+// run gives every message to each, in order, and calls caughtUp once when all that was there
+// at the start has been given. It returns each's error, or what ended the session: ctx, a
+// reconnect, a deleted consumer, a silent server.
+func (c *Client) run(ctx context.Context, s session, each func(stored) error, caughtUp func() error) error {
+	again := c.again()
+	consumer, err := c.js.CreateConsumer(ctx, s.stream, s.config())
+	if err != nil {
+		return c.failure(ctx, err)
+	}
+	defer c.forget(s.stream, consumer.CachedInfo().Name)
+	if consumer.CachedInfo().NumPending == 0 {
+		if err := caughtUp(); err != nil {
+			return err
+		}
+		caughtUp = nil
+	}
+	it, err := consumer.Messages(jetstream.PullHeartbeat(sessionBeat))
+	if err != nil {
+		return classify(err)
+	}
+	defer it.Stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, it.Stop)
+	defer stop()
+	go func() {
+		select {
+		case <-again:
+			cancel(errGap)
+		case <-ctx.Done():
+		}
+	}()
+	for next := uint64(1); ; next++ {
+		m, err := it.Next()
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return classify(err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("reading stream %s: %w", s.stream, err)
+		}
+		if meta.Sequence.Consumer != next {
+			return errGap
+		}
+		if err := each(stored{m.Subject(), meta.Sequence.Stream, meta.Timestamp,
+			messages.Message{Headers: messages.Headers(m.Headers()), Body: m.Data()}}); err != nil {
+			return err
+		}
+		if caughtUp != nil && meta.NumPending == 0 {
+			if err := caughtUp(); err != nil {
+				return err
+			}
+			caughtUp = nil
+		}
+	}
+}
+
+// forget deletes a consumer that is done with, where that is possible; else the server does
+// when it was idle for sessionIdle.
+func (c *Client) forget(stream, consumer string) {
+	if c.nc.IsConnected() {
+		_ = c.nc.PublishMsg(&nats.Msg{Subject: "$JS.API.CONSUMER.DELETE." + stream + "." + consumer})
+	}
+}
+
+// retry calls f again and again, with growing pauses, until it returns an error that trying
+// again does not mend, or nil, or ctx ends.
+func (c *Client) retry(ctx context.Context, what string, f func() error) error {
+	wait := retryFirst
+	for {
+		began := time.Now()
+		again := c.again()
+		err := f()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, ErrForbidden), IsPermanent(err):
+			return err
+		}
+		if time.Since(began) > retryMost {
+			wait = retryFirst
+		}
+		if !errors.Is(err, errGap) {
+			c.log.Warn().Err(err).Dur("again_in", wait).Msg(what + " interrupted")
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-again:
+		case <-ctx.Done():
+		}
+		t.Stop()
+		wait = min(2*wait, retryMost)
+	}
+}
