@@ -1,0 +1,113 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go"
+)
+
+// hintsPending bounds the fleet announcements that wait for a slow reader. Older ones are no
+// loss: the newest says it all.
+const hintsPending = 256
+
+// ReadFleet reads a fleet's record with no more rights than a node has. ErrNotFound where the
+// fleet has none yet.
+func (c *Client) ReadFleet(ctx context.Context, fleet string) (messages.FleetChanged, error) {
+	e, err := Fleets(c).Get(ctx, fleet)
+	if err != nil {
+		return messages.FleetChanged{}, err
+	}
+	return messages.FleetChanged{Revision: e.Revision, Record: e.Value}, nil
+}
+
+// AnnounceFleet tells the fleet's nodes of its record. It is a hint that nobody stores.
+func (c *Client) AnnounceFleet(_ context.Context, f messages.FleetChanged) error {
+	subject := c.space.Subject(&f)
+	m, err := messages.Encode(c.Envelope(f.Record.Fleet, ""), &f)
+	if err != nil {
+		return err
+	}
+	if err := c.nc.PublishMsg(&nats.Msg{Subject: subject, Header: nats.Header(m.Headers), Data: m.Body}); err != nil {
+		return fmt.Errorf("announcing the record of fleet %s: %w", f.Record.Fleet, classify(err))
+	}
+	return nil
+}
+
+// WatchFleet calls fn with a fleet's record when it begins, after every reconnect and when
+// a change is announced, until ctx ends, and returns its cause. It gives no record twice in a
+// row, and no older one because a hint came late. A fleet without a record is waited for.
+func (c *Client) WatchFleet(ctx context.Context, fleet string, fn func(messages.FleetChanged)) error {
+	w := fleetWatch{fleet: fleet, fn: fn}
+	return c.retry(ctx, "watching fleet "+fleet, func() error {
+		again := c.again()
+		hints := make(chan *nats.Msg, hintsPending)
+		sub, err := c.nc.ChanSubscribe(c.space.FleetSubject(fleet), hints)
+		if err != nil {
+			return classify(err)
+		}
+		defer func() { _ = sub.Unsubscribe() }()
+		f, err := c.ReadFleet(ctx, fleet)
+		switch {
+		case err == nil:
+			w.read(f)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-again:
+				return errGap
+			case m := <-hints:
+				c.hint(m, &w)
+			}
+		}
+	})
+}
+
+// fleetWatch is what a watcher was given last.
+type fleetWatch struct {
+	fleet string
+	fn    func(messages.FleetChanged)
+	last  uint64
+}
+
+// read gives a record that was read: what the bucket has counts, even where it was made anew
+// and its revisions began again.
+func (w *fleetWatch) read(f messages.FleetChanged) {
+	if f.Revision != w.last {
+		w.last = f.Revision
+		w.fn(f)
+	}
+}
+
+// hint gives an announced record that is newer.
+func (c *Client) hint(m *nats.Msg, w *fleetWatch) {
+	_, f, err := messages.DecodeAs[*messages.FleetChanged](messages.Message{Headers: messages.Headers(m.Header), Body: m.Data})
+	if err != nil || f.Record.Fleet != w.fleet {
+		c.log.Warn().Err(err).Str("subject", m.Subject).Msg("announcement passed over")
+		return
+	}
+	if f.Revision > w.last {
+		w.last = f.Revision
+		w.fn(*f)
+	}
+}
+
+// Heartbeat stores a node's status, with no more rights than the node has.
+func (c *Client) Heartbeat(ctx context.Context, s *messages.NodeStatus) error {
+	body, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("sending the heartbeat of node %s: %w", s.Node, err)
+	}
+	subject := Nodes(c).subject(messages.NodeKey(s.Fleet, s.Node))
+	if _, err := c.store(ctx, subject, messages.Message{Body: body}); err != nil {
+		return fmt.Errorf("sending the heartbeat of node %s: %w", s.Node, err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// leaseRecord is a lease as it is kept. It has no times in it: whoever wants the lease
+// waits, by its own clock, until the record has not moved for the lease's length.
+type leaseRecord struct {
+	Holder string `json:"holder,omitempty"` // "" once it was given up
+	Term   string `json:"term"`             // random for each time it is taken
+	Beat   uint64 `json:"beat"`
+}
+
+func (c *Client) leases() *Records[leaseRecord] {
+	return &Records[leaseRecord]{c, c.space.FleetsBucket(), "lease.*"}
+}
+
+// Lease waits for the named lease and runs run while it is held, again after it was lost.
+// The context of run ends, with cause ErrLeaseLost, before anybody else can take the lease;
+// ttl is how long others wait for a silent holder. It returns what run returned while the
+// lease was held, or ctx's cause, and gives the lease up.
+func (c *Client) Lease(ctx context.Context, name, holder string, ttl time.Duration, run func(ctx context.Context) error) error {
+	key := "lease." + name
+	for {
+		l, err := c.takeLease(ctx, key, holder, ttl)
+		if err != nil {
+			return fmt.Errorf("waiting for lease %s: %w", name, err)
+		}
+		c.log.Info().Str("lease", name).Msg("lease taken")
+		err = l.hold(ctx, run)
+		if !errors.Is(err, ErrLeaseLost) || ctx.Err() != nil {
+			l.giveUp()
+			return err
+		}
+		c.log.Warn().Str("lease", name).Msg("lease lost")
+	}
+}
+
+// held is a lease that this client has, until the deadline.
+type held struct {
+	c        *Client
+	key      string
+	record   leaseRecord
+	revision uint64
+	ttl      time.Duration
+	deadline time.Time // by the monotonic clock
+}
+
+// until is how long a lease is good for after the renewal that was sent then. The rest of
+// the ttl is for what is on its way and for clocks that run at different speeds.
+func until(sent time.Time, ttl time.Duration) time.Time { return sent.Add(ttl * 2 / 3) }
+
+// takeLease waits until the lease is free or its record has not moved for ttl.
+func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Duration) (*held, error) {
+	records := c.leases()
+	var seen uint64
+	var since time.Time
+	for {
+		e, err := records.current(ctx, key)
+		now := time.Now()
+		free := err == nil && e.Value.Holder == "" || errors.Is(err, ErrNotFound)
+		if err == nil && (e.Revision != seen || since.IsZero()) {
+			seen, since = e.Revision, now
+		}
+		if free || err == nil && now.Sub(since) >= ttl {
+			l := &held{c: c, key: key, ttl: ttl, revision: e.Revision, deadline: until(now, ttl),
+				record: leaseRecord{Holder: holder, Term: messages.NewID(), Beat: 1}}
+			if l.revision, err = records.put(ctx, key, l.record, e.Revision); err == nil {
+				return l, nil
+			}
+		}
+		if errors.Is(err, ErrForbidden) {
+			return nil, err
+		}
+		if err != nil && !errors.Is(err, ErrMoved) {
+			since = time.Time{} // not seen is not the same as not moved
+			c.log.Warn().Err(err).Str("lease", key).Msg("can't take the lease")
+		}
+		if !pause(ctx, ttl/10) {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// hold runs run and renews the lease beside it.
+func (l *held) hold(ctx context.Context, run func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if !l.renew(ctx, done) {
+			cancel(ErrLeaseLost)
+		}
+	}()
+	err := run(ctx)
+	close(done)
+	<-stopped
+	if errors.Is(context.Cause(ctx), ErrLeaseLost) {
+		return ErrLeaseLost
+	}
+	return err
+}
+
+// renew keeps the lease until done is closed. It returns false once the lease is lost.
+func (l *held) renew(ctx context.Context, done <-chan struct{}) bool {
+	every := time.NewTicker(l.ttl / 6)
+	defer every.Stop()
+	ctx = context.WithoutCancel(ctx) // held until run has returned, shutdown or not
+	for {
+		select {
+		case <-done:
+			return true
+		case <-every.C:
+		}
+		sent := time.Now()
+		if !sent.Before(l.deadline) {
+			return false
+		}
+		next := l.record
+		next.Beat++
+		bounded, cancel := context.WithDeadline(ctx, l.deadline)
+		revision, err := l.c.leases().put(bounded, l.key, next, l.revision)
+		cancel()
+		switch {
+		case err == nil:
+			l.record, l.revision, l.deadline = next, revision, until(sent, l.ttl)
+		case errors.Is(err, ErrMoved) && l.catchUp(ctx, next):
+		case errors.Is(err, ErrMoved), !time.Now().Before(l.deadline):
+			return false
+		}
+	}
+}
+
+// catchUp recognises an earlier renewal of ours whose answer was lost.
+func (l *held) catchUp(ctx context.Context, sent leaseRecord) bool {
+	ctx, cancel := context.WithDeadline(ctx, l.deadline)
+	defer cancel()
+	e, err := l.c.leases().current(ctx, l.key)
+	if err != nil || e.Value.Term != sent.Term {
+		return false
+	}
+	l.record, l.revision = e.Value, e.Revision
+	return true
+}
+
+// giveUp lets others take the lease at once.
+func (l *held) giveUp() {
+	if !time.Now().Before(l.deadline) {
+		return
+	}
+	ctx, cancel := context.WithDeadline(context.Background(), l.deadline)
+	defer cancel()
+	l.record.Holder = ""
+	_, _ = l.c.leases().put(ctx, l.key, l.record, l.revision)
+}

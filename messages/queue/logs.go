@@ -1,0 +1,39 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// logTextMost bounds the text of one log message, in bytes; more is cut off at its start, as
+// the end of an output says what went wrong.
+const logTextMost = 64 << 10
+
+// Log sends a piece of a build's progress without waiting until it is stored. Where the
+// stream can't keep up, or the connection is down, it is dropped, and the next that passes
+// says how many were. A build never waits for its log longer than a moment.
+func (c *Client) Log(_ context.Context, l *messages.BuildLog) error {
+	kept := *l
+	if cut := len(kept.Text) - logTextMost; cut > 0 {
+		kept.Text = fmt.Sprintf("[%d bytes cut off]\n%s", cut, kept.Text[cut:])
+	}
+	dropped := c.dropped.Swap(0)
+	if dropped > 0 {
+		kept.Text = fmt.Sprintf("[%d log messages were lost]\n%s", dropped, kept.Text)
+	}
+	m, err := messages.Encode(c.Envelope(l.Build, ""), &kept)
+	if err != nil {
+		c.dropped.Add(dropped)
+		return err
+	}
+	msg := &nats.Msg{Subject: c.space.Subject(&kept), Header: nats.Header(m.Headers), Data: m.Body}
+	if _, err := c.logs.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0)); err != nil {
+		c.dropped.Add(dropped + 1)
+		return fmt.Errorf("logging for build %s: %w", l.Build, classify(err))
+	}
+	return nil
+}
