@@ -1,0 +1,368 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// next is the one write that should come next for a fleet, or none. It is called again
+// after each write, on what the records say then.
+func next(s *state) step {
+	for _, rule := range []func(*state) step{
+		dropRetired, followCurrent, followSoak, endPassed, clearEnded, open, advance,
+	} {
+		if out := rule(s); out.fleet != nil || out.rollout != nil {
+			return out
+		}
+	}
+	return step{}
+}
+
+// live lists the rollouts that are not over, oldest first.
+func (s *state) live() []*messages.RolloutRecord {
+	var out []*messages.RolloutRecord
+	for i := range s.rollouts {
+		if r := &s.rollouts[i]; !r.State.Final() {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *messages.RolloutRecord) int {
+		if older(a, b) {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// decided tells whether the rollout's image has been made current, now or earlier.
+func (s *state) decided(r *messages.RolloutRecord) bool {
+	return r.ID == s.record.Current.Rollout || r.State == messages.RolloutFlipped || r.State == messages.RolloutSoaking
+}
+
+// dropRetired takes retired nodes out of frozen lists: nothing waits for them any more.
+func dropRetired(s *state) step {
+	gone := func(n string) bool { return s.retired[n] }
+	for _, r := range s.live() {
+		if !slices.ContainsFunc(r.Members, gone) {
+			continue
+		}
+		return s.changeRollout(r, func(r *messages.RolloutRecord) {
+			r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
+			r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
+			r.Failed, r.Trials = maps.Clone(r.Failed), maps.Clone(r.Trials)
+			maps.DeleteFunc(r.Failed, func(n, _ string) bool { return gone(n) })
+			maps.DeleteFunc(r.Trials, func(n string, _ messages.TrialResult) bool { return gone(n) })
+		})
+	}
+	return step{}
+}
+
+// followCurrent brings the rollout records in line with which image is current.
+func followCurrent(s *state) step {
+	for _, r := range s.live() {
+		if r.ID != s.record.Current.Rollout {
+			if s.decided(r) {
+				return s.leftCurrent(r)
+			}
+			continue
+		}
+		applied := s.record.Applied.Epoch == s.record.Epoch
+		switch {
+		case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
+			p := s.progressOf(r, s.record.Preload)
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.now
+				r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
+			})
+		case applied && s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Why = s.record.Applied.Error })
+		case s.record.Soaking == r.ID && r.State == messages.RolloutFlipped && applied:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why = messages.RolloutSoaking, fmt.Sprintf("soaks for %s", r.Policy.Soak)
+			})
+		case s.record.Soaking != r.ID && applied:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why, r.Stale = messages.RolloutDone, s.record.Applied.Error, s.stale()
+			})
+		}
+	}
+	return step{}
+}
+
+// leftCurrent ends a flipped rollout whose image is not current any more.
+func (s *state) leftCurrent(r *messages.RolloutRecord) step {
+	if s.record.Current.Order < r.Ready.Order {
+		why := "rolled back"
+		if s.record.Hold != nil {
+			why += " by " + s.record.Hold.By + ": " + s.record.Hold.Reason
+		}
+		return s.end(r, messages.RolloutRolledBack, why)
+	}
+	return s.end(r, messages.RolloutDone, "")
+}
+
+// stale lists the containers that run one of the fleet's earlier images.
+func (s *state) stale() []messages.ContainerUse {
+	var out []messages.ContainerUse
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		n := s.nodes[name]
+		if !n.fresh {
+			continue
+		}
+		for _, c := range n.status.Containers {
+			if !s.runsCurrent(n, c) {
+				c.Node = name
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// runsCurrent tells whether a container was started from the current image, by whichever
+// of its names.
+func (s *state) runsCurrent(n node, c messages.ContainerUse) bool {
+	current := s.record.Current.Image
+	if c.Image == string(current) || c.Image == current.Digest() {
+		return true
+	}
+	return slices.ContainsFunc(n.status.Images, func(p messages.PresentImage) bool {
+		return p.Image == current && (c.Image == p.Local || c.Image == p.ID)
+	})
+}
+
+// followSoak ends a soak: by a rollback when the image fails, else when its time is over.
+func followSoak(s *state) step {
+	if s.record.Soaking == "" {
+		return step{}
+	}
+	r := s.rollout(s.record.Soaking)
+	if r == nil || r.State.Final() || r.ID != s.record.Current.Rollout {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+	}
+	if why := s.soakFailure(r); why != "" && !s.record.Previous.IsZero() {
+		out := s.changeFleet(func(f *messages.FleetRecord) {
+			back(f, f.Previous, hold("fenceline", "failed in its soak: "+why, s.now))
+		})
+		out.event = changed(r, out.fleet.Epoch)
+		out.event.State, out.event.Why = messages.RolloutRolledBack, "failed in its soak: "+why
+		return out
+	}
+	if r.State == messages.RolloutSoaking && s.soaked >= r.Policy.Soak.Std() {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+	}
+	return step{}
+}
+
+// soakFailure says what is wrong with the image in its soak, or "". A node that is silent
+// says nothing about the image; one that lives and lacks it, or reports a failure, counts against the quorum.
+func (s *state) soakFailure(r *messages.RolloutRecord) string {
+	p := s.progressOf(r, nil)
+	if why := p.trialFailure(); why != "" {
+		return why
+	}
+	var bad []string
+	for _, name := range r.Members {
+		n := s.nodes[name]
+		if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
+			bad = append(bad, name+" ("+w.Reason+")")
+		} else if n.fresh && !n.has(r.Ready.Image) {
+			bad = append(bad, name+" (the image is gone)")
+		}
+	}
+	// Members that lacked the image when it was flipped were never part of its quorum.
+	if len(bad) > 0 && len(r.Members)-len(bad) < p.needed {
+		return fmt.Sprintf("%d of %s must have it: %s", p.needed, count(p.members, "member", "members"), names(bad))
+	}
+	return ""
+}
+
+// endPassed ends the rollouts that can't become current any more.
+func endPassed(s *state) step {
+	newest := s.newest()
+	for _, r := range s.live() {
+		if s.decided(r) {
+			continue
+		}
+		as, why := s.verdict(r)
+		if as == "" && newest != nil && newest != r && older(r, newest) {
+			as, why = messages.RolloutReplaced, fmt.Sprintf("build %s (order %d) is newer", newest.Ready.Build, newest.Ready.Order)
+		}
+		if as == "" {
+			continue
+		}
+		if s.record.Rollout == r.ID {
+			return s.changeFleet(func(f *messages.FleetRecord) { stop(f, r.ID) })
+		}
+		return s.end(r, as, why)
+	}
+	return step{}
+}
+
+// stop takes a rollout out of the fleet record.
+func stop(f *messages.FleetRecord, rollout string) {
+	f.Rollout = ""
+	if f.Preload != nil && f.Preload.Rollout == rollout {
+		f.Preload = nil
+	}
+}
+
+// verdict is how a rollout that is not decided must end by itself, or "".
+func (s *state) verdict(r *messages.RolloutRecord) (messages.RolloutState, string) {
+	if r.Aborted != "" {
+		return messages.RolloutAborted, "aborted by " + r.Aborted
+	}
+	if r.Ready.Order <= s.record.Highest {
+		return messages.RolloutReplaced, fmt.Sprintf("order %d was flipped already, this is order %d", s.record.Highest, r.Ready.Order)
+	}
+	if why := s.progressOf(r, nil).trialFailure(); why != "" {
+		return messages.RolloutFailed, why
+	}
+	if r.After == "" {
+		return "", ""
+	}
+	switch b := s.before[messages.RolloutID(r.After, r.Ready.Build)]; b.State {
+	case messages.RolloutFailed, messages.RolloutAborted, messages.RolloutRolledBack:
+		return messages.RolloutFailed, fmt.Sprintf("its rollout in fleet %s ended as %s: %s", r.After, b.State, b.Why)
+	case messages.RolloutReplaced:
+		return messages.RolloutReplaced, fmt.Sprintf("its rollout in fleet %s was superseded", r.After)
+	}
+	return "", ""
+}
+
+// eligible tells whether a rollout may begin: the fleet before it is done.
+func (s *state) eligible(r *messages.RolloutRecord) bool {
+	return r.After == "" || s.before[messages.RolloutID(r.After, r.Ready.Build)].State == messages.RolloutDone
+}
+
+// newest is the rollout that may come next: of those that can still become current and
+// wait for no other fleet, the newest.
+func (s *state) newest() *messages.RolloutRecord {
+	var out *messages.RolloutRecord
+	for _, r := range s.live() {
+		if as, _ := s.verdict(r); as == "" && !s.decided(r) && s.eligible(r) {
+			out = r
+		}
+	}
+	return out
+}
+
+// clearEnded takes a rollout that is over, or whose record is lost, out of the fleet record.
+func clearEnded(s *state) step {
+	id := s.record.Rollout
+	if id == "" {
+		return step{}
+	}
+	if r := s.rollout(id); r != nil && !r.State.Final() {
+		return step{}
+	}
+	return s.changeFleet(func(f *messages.FleetRecord) { stop(f, id) })
+}
+
+// open begins the newest rollout: its record gets the frozen members first, then the fleet
+// record its preload.
+func open(s *state) step {
+	for _, r := range s.live() {
+		if !s.decided(r) && !s.eligible(r) {
+			if out := s.wait(r, "waits for its rollout in fleet "+r.After); out.rollout != nil {
+				return out
+			}
+		}
+	}
+	r := s.newest()
+	if r == nil || s.record.Rollout == r.ID && s.record.Preload != nil && len(r.Members) > 0 {
+		return step{}
+	}
+	if len(r.Members) == 0 {
+		if len(s.members) == 0 {
+			return s.wait(r, "the fleet has no members: start a distributor on a node")
+		}
+		return s.changeRollout(r, func(r *messages.RolloutRecord) {
+			r.Members = slices.Clone(s.members)
+			r.Canaries = chooseCanaries(r.ID, r.Members, r.Policy.Canaries, s.nodes)
+			r.State, r.Why = messages.RolloutPreloading, ""
+		})
+	}
+	if s.record.Rollout == r.ID && s.record.Preload != nil {
+		return step{}
+	}
+	p := s.progressOf(r, nil)
+	return s.changeFleet(func(f *messages.FleetRecord) {
+		f.Rollout, f.Preload = r.ID, preload(r, p.order, p.admit(r))
+		if f.Bases != nil && f.Bases.Build == r.Ready.Build {
+			f.Bases = nil
+		}
+	})
+}
+
+// wait is the step that says why a rollout has not begun, or nothing where that is said.
+func (s *state) wait(r *messages.RolloutRecord, why string) step {
+	if r.State == messages.RolloutWaiting && r.Why == why {
+		return step{}
+	}
+	return s.end(r, messages.RolloutWaiting, why)
+}
+
+// advance moves the open rollout: it flips when everything holds, else admits more nodes.
+func advance(s *state) step {
+	r := s.newest()
+	if r == nil || s.record.Rollout != r.ID || s.record.Preload == nil || s.record.Preload.Rollout != r.ID {
+		return step{}
+	}
+	p := s.progressOf(r, s.record.Preload)
+	at, why := s.stage(r, p)
+	if at == messages.RolloutFlipped {
+		return s.changeFleet(func(f *messages.FleetRecord) {
+			forward(f, fleetImage(r), r.Policy.Keep)
+			if r.Policy.Soak > 0 {
+				f.Soaking = r.ID
+			}
+		})
+	}
+	if k := p.admit(r); k > p.admitted {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Preload = preload(r, p.order, k) })
+	}
+	return s.write(r, p, at, why)
+}
+
+// stage is the state that a rollout has by what is seen; RolloutFlipped means that the
+// policy holds and nothing stands in the way.
+func (s *state) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutState, string) {
+	if !p.quorum() || !p.passed() {
+		return messages.RolloutPreloading, s.why(r, p)
+	}
+	switch {
+	case r.Policy.Approval && r.Approved == "":
+		return messages.RolloutApproval, "waits for approval: fenceline approve " + r.ID
+	case s.record.Hold != nil:
+		return messages.RolloutHeld, fmt.Sprintf("held by %s (%s): fenceline release %s", s.record.Hold.By, s.record.Hold.Reason, r.Fleet)
+	case s.record.Soaking != "":
+		return messages.RolloutWaiting, "waits for the soak of " + s.record.Soaking
+	}
+	return messages.RolloutFlipped, ""
+}
+
+// write is the step that records progress. Mere counts wait for the next report, so that a
+// large fleet does not rewrite the record with each heartbeat.
+func (s *state) write(r *messages.RolloutRecord, p *progress, at messages.RolloutState, why string) step {
+	now := *r
+	now.State, now.Why = at, why
+	now.Wave, now.Admitted, now.Present = p.wave, p.admitted, len(p.present)
+	now.Failed, now.Trials = p.failed, p.trials
+	same := now.State == r.State && now.Why == r.Why && sameMap(now.Failed, r.Failed) && sameMap(now.Trials, r.Trials)
+	counts := now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present
+	if same && (counts || !s.report) {
+		return step{}
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) { *r = now })
+}
+
+// sameMap compares; an empty map is like none.
+func sameMap[V any](a, b map[string]V) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}
