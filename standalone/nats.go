@@ -1,0 +1,175 @@
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// User is somebody who may connect to NATS, and what for.
+type User struct {
+	Name      string
+	Password  messages.Secret
+	Publish   []string // subjects it may publish on
+	Subscribe []string // subjects it may subscribe to
+}
+
+// NATSConfig says how the embedded NATS server runs. All fields are needed.
+type NATSConfig struct {
+	Address  string // HOST:PORT to listen on; port 0 takes a free one
+	StoreDir string // where JetStream keeps its files; the caller has locked it
+	Users    []User // nobody else gets in
+	Logger   zerolog.Logger
+}
+
+// natsStart bounds the start of the server, which reads all that is stored.
+const natsStart = time.Minute
+
+// natsMemory bounds what memory buckets hold: heartbeats of some ten thousand nodes.
+const natsMemory = 256 << 20
+
+// NATS is a running NATS server with JetStream.
+type NATS struct {
+	server *server.Server
+	fatal  chan error
+}
+
+// StartNATS starts a server and returns when it takes connections. Each write is synced to
+// disk before it is acked. A *ListenError tells that it can't have its address.
+func StartNATS(ctx context.Context, c NATSConfig) (*NATS, error) {
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return nil, fmt.Errorf("starting the NATS server: %w", err)
+	}
+	n := &NATS{server: s, fatal: make(chan error, 1)}
+	s.SetLoggerV2(&natsLog{logger: c.Logger, config: c, fatal: n.fatal}, false, false, false)
+	if err := n.start(ctx, c); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (c NATSConfig) options() (*server.Options, error) {
+	host, port, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return nil, &ListenError{ServiceNATS, c.Address, err}
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, &ListenError{ServiceNATS, c.Address, fmt.Errorf("port %q is not a number up to 65535", port)}
+	}
+	if len(c.Users) == 0 {
+		return nil, errors.New("starting the NATS server: no users: it would be open to everybody")
+	}
+	o := &server.Options{
+		ServerName: "fenceline", Host: host, Port: int(number),
+		JetStream: true, StoreDir: c.StoreDir, SyncAlways: true, JetStreamMaxMemory: natsMemory,
+		DisableJetStreamBanner: true, NoSigs: true,
+	}
+	if o.Port == 0 {
+		o.Port = server.RANDOM_PORT
+	}
+	for _, u := range c.Users {
+		o.Users = append(o.Users, &server.User{
+			Username: u.Name, Password: u.Password.Reveal(),
+			Permissions: &server.Permissions{
+				Publish:   &server.SubjectPermission{Allow: u.Publish},
+				Subscribe: &server.SubjectPermission{Allow: u.Subscribe},
+			},
+		})
+	}
+	return o, nil
+}
+
+func (n *NATS) start(ctx context.Context, c NATSConfig) error {
+	started := make(chan bool, 1)
+	go func() {
+		n.server.Start()
+		started <- n.server.ReadyForConnections(natsStart)
+	}()
+	select {
+	case err := <-n.fatal:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("starting the NATS server: %w", context.Cause(ctx))
+	case ok := <-started:
+		select { // a fatal error also ends the wait for connections
+		case err := <-n.fatal:
+			return err
+		default:
+		}
+		if !ok || !n.server.JetStreamEnabled() {
+			return fmt.Errorf("starting the NATS server over %s: it was not ready within %s: see its log lines above", c.StoreDir, natsStart)
+		}
+		return nil
+	}
+}
+
+// URL is where clients connect.
+func (n *NATS) URL() string { return n.server.ClientURL() }
+
+// InProcessConn connects without a socket. It makes NATS the in-process server that the
+// queue's client accepts.
+func (n *NATS) InProcessConn() (net.Conn, error) { return n.server.InProcessConn() }
+
+// Failed delivers the error that makes the server useless while it runs.
+func (n *NATS) Failed() <-chan error { return n.fatal }
+
+// Stop ends the server, with everything on disk.
+func (n *NATS) Stop() {
+	n.server.Shutdown()
+	n.server.WaitForShutdown()
+}
+
+// natsLog passes the server's log lines on, and turns the first fatal one, which would end
+// the process, into an error.
+type natsLog struct {
+	logger zerolog.Logger
+	config NATSConfig
+	fatal  chan<- error
+}
+
+func (l *natsLog) Noticef(format string, v ...any) { l.logger.Debug().Msgf(format, v...) }
+func (l *natsLog) Warnf(format string, v ...any)   { l.logger.Warn().Msgf(format, v...) }
+func (l *natsLog) Errorf(format string, v ...any)  { l.logger.Error().Msgf(format, v...) }
+func (l *natsLog) Debugf(string, ...any)           {}
+func (l *natsLog) Tracef(string, ...any)           {}
+
+func (l *natsLog) Fatalf(format string, v ...any) {
+	select {
+	case l.fatal <- l.explain(fmt.Errorf(format, v...), v):
+	default: // what follows the first is its consequence
+	}
+}
+
+// explain says what a fatal error is about. The server passes the listener's error as a value.
+func (l *natsLog) explain(err error, args []any) error {
+	for _, a := range args {
+		var op *net.OpError
+		if cause, ok := a.(error); ok && errors.As(cause, &op) && op.Op == "listen" {
+			return &ListenError{ServiceNATS, l.config.Address, op.Err}
+		}
+	}
+	for _, a := range args {
+		if cause, ok := a.(error); ok && errors.Is(cause, syscall.ENOSPC) {
+			return fmt.Errorf("running the NATS server: the disk of %s is full: free some space there: %w", l.config.StoreDir, cause)
+		}
+	}
+	return fmt.Errorf("running the NATS server over %s: %w: check that the folder is whole and writable", l.config.StoreDir, err)
+}
+
+var _ server.Logger = (*natsLog)(nil)
