@@ -42,6 +42,12 @@ type BuildRecord struct {
 	Outcome *Message `json:"outcome,omitempty"`
 	// Announced is set once Outcome is known to be stored in the events stream.
 	Announced bool `json:"announced,omitempty"`
+	// Asked is the request as it was accepted, so that it can be asked for again when its
+	// stream has been cleared.
+	Asked *Message `json:"asked,omitempty"`
+	// Returned counts the claims that ended because the worker was stopped. They are not
+	// failures, and don't count against the attempts allowed.
+	Returned int `json:"returned,omitempty"`
 }
 
 // Ended tells whether the build is over.
@@ -159,6 +165,19 @@ type FleetRecord struct {
 	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
 	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
 	Applied  Applied      `json:"applied"`
+}
+
+// Validate names the first field that a node can't act on.
+func (r *FleetRecord) Validate() error {
+	if err := CheckName("fleet", r.Fleet); err != nil {
+		return err
+	}
+	for _, i := range r.Wanted() {
+		if err := i.check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Wanted lists every image that nodes must not clean up, current first.

@@ -1,0 +1,235 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// attempt is a claimed request on its way to an outcome.
+type attempt struct {
+	w        *worker
+	d        *delivery
+	request  *messages.BuildRequested
+	envelope messages.Envelope
+	claim    string // random; the record carries it while the attempt is the build's
+	record   messages.BuildRecord
+	revision uint64
+}
+
+// handle brings one request as far as it can: to its outcome, back to the stream, or, where
+// the lease is lost, nowhere. It alone sends verdicts.
+func (w *worker) handle(ctx context.Context, d *delivery) {
+	log := w.Logger.With().Uint64("request", d.message.sequence).Int("delivery", d.deliveries).Logger()
+	e, r, err := messages.DecodeAs[*messages.BuildRequested](d.message.message)
+	if err != nil {
+		log.Error().Err(err).Msg("request can't be read: kept as a dead letter")
+		if err := d.bury(err.Error()); err != nil {
+			log.Error().Err(err).Msg("request not settled")
+		}
+		return
+	}
+	r.Accepted(d.message.sequence)
+	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
+	log = log.With().Str("build", r.Build).Logger()
+	switch err := a.run(ctx); {
+	case err == nil:
+	case errors.Is(err, ErrLeaseLost):
+		log.Warn().Msg("lease lost: left to another worker")
+	default:
+		log.Error().Err(err).Msg("request not settled: left to its redelivery")
+	}
+}
+
+func (a *attempt) run(ctx context.Context) error {
+	building, end := context.WithCancelCause(a.d.ctx)
+	defer end(nil)
+	a.w.enter(a.request.Build, a.claim, end)
+	defer a.w.leave(a.request.Build, a.claim)
+	if err := a.d.insist(a.take); err != nil {
+		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
+	}
+	switch {
+	case a.record.Ended():
+		return a.announce()
+	case a.tries() > a.request.Pipeline.Attempts:
+		return a.exhausted(fmt.Errorf("the workers that tried it ended without a word; the last was %s", a.record.Worker))
+	}
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
+	defer stop()
+	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Last: a.tries() >= a.request.Pipeline.Attempts, d: a.d}
+	a.started(building, job)
+	result, err := a.w.Build(building, job)
+	a.w.leave(a.request.Build, a.claim)
+	return a.ended(building, result, err)
+}
+
+// tries is how many claims count against the attempts allowed, this one included.
+func (a *attempt) tries() int { return a.record.Attempt - a.record.Returned }
+
+// take claims the build in its record, or finds it ended. A redelivery may always take
+// over from the worker that has it.
+func (a *attempt) take() error {
+	if a.d.deliveries == 1 {
+		err := a.create()
+		if !errors.Is(err, ErrExists) {
+			return err
+		}
+	}
+	e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+	if errors.Is(err, ErrNotFound) {
+		return a.create()
+	}
+	if err != nil {
+		return err
+	}
+	a.record, a.revision = e.Value, e.Revision
+	if a.record.Ended() || a.record.Claim == a.claim {
+		return nil
+	}
+	// Still ours after the record was read: then nobody who got the request later has
+	// claimed before.
+	if err := a.d.beat(); err != nil {
+		return err
+	}
+	next := a.record
+	next.Attempt++
+	return a.write(a.fill(next))
+}
+
+func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
+	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildRunning
+	r.Worker, r.Claim, r.Request = a.w.Worker, a.claim, a.d.message.sequence
+	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	asked := a.d.message.message
+	r.Asked = &asked
+	return r
+}
+
+func (a *attempt) create() error {
+	r := a.fill(messages.BuildRecord{Attempt: 1})
+	r.Updated = time.Now().UTC()
+	revision, err := a.w.builds.Create(a.d.ctx, a.request.Build, r)
+	if err == nil {
+		a.record, a.revision = r, revision
+	}
+	return err
+}
+
+// write changes the record by revision. Where it was moved it is read again: an end that
+// somebody else wrote becomes the attempt's own, a claim of somebody else is the end of ours.
+func (a *attempt) write(next messages.BuildRecord) error {
+	next.Updated = time.Now().UTC()
+	revision, err := a.w.builds.Update(a.d.ctx, a.request.Build, next, a.revision)
+	if err == nil {
+		a.record, a.revision = next, revision
+		return nil
+	}
+	if !errors.Is(err, ErrMoved) {
+		return err
+	}
+	e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+	if err != nil {
+		return err
+	}
+	if !e.Value.Ended() && e.Value.Claim != a.claim {
+		return ErrLeaseLost
+	}
+	a.record, a.revision = e.Value, e.Revision
+	return nil
+}
+
+// started tells of the claim. That it can't is no reason not to build.
+func (a *attempt) started(ctx context.Context, j *Job) {
+	err := j.Event(ctx, &messages.BuildStarted{
+		BuildRef: a.request.BuildRef(), Attempt: j.Attempt, Worker: a.w.Worker, Commit: a.request.Commit,
+	})
+	if err != nil {
+		a.w.Logger.Warn().Err(err).Str("build", a.request.Build).Msg("start not announced")
+	}
+	j.Log(messages.BuildLog{Step: messages.StepClaimed, Text: fmt.Sprintf("claimed by %s, attempt %d", a.w.Worker, j.Attempt)})
+}
+
+// ended turns what Build returned into an outcome or another try.
+func (a *attempt) ended(ctx context.Context, result messages.Payload, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, ErrLeaseLost):
+		return ErrLeaseLost
+	case errors.Is(cause, ErrCancelled):
+		return a.cancelled()
+	case err == nil:
+		if err = a.outcome(result); err == nil {
+			return nil
+		}
+		if errors.Is(err, ErrLeaseLost) || a.record.Ended() {
+			return err
+		}
+	case errors.Is(cause, ErrShutdown):
+		return a.handBack()
+	}
+	if IsPermanent(err) || a.tries() >= a.request.Pipeline.Attempts {
+		return a.exhausted(err)
+	}
+	return a.tryAgain(err)
+}
+
+// cancelled finishes the announcement of a build that a person ended.
+func (a *attempt) cancelled() error {
+	err := a.d.insist(func() error {
+		e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+		a.record, a.revision = e.Value, e.Revision
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.announce()
+}
+
+// handBack gives the build to another worker because this one stops.
+func (a *attempt) handBack() error {
+	next := a.record
+	next.Returned++
+	next.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
+	if err := a.d.insist(func() error { return a.write(next) }); err != nil {
+		return err
+	}
+	if a.record.Ended() {
+		return a.announce()
+	}
+	return a.d.back(0)
+}
+
+// tryAgain keeps the error and gives the build back for another attempt.
+func (a *attempt) tryAgain(cause error) error {
+	next := a.record
+	next.LastError = cause.Error()
+	if err := a.d.insist(func() error { return a.write(next) }); err != nil {
+		return err
+	}
+	if a.record.Ended() {
+		return a.announce()
+	}
+	delay := backoff(a.w.RetryDelay, a.tries())
+	a.w.Logger.Warn().Err(cause).Str("build", a.request.Build).Int("attempt", a.record.Attempt).Dur("again_in", delay).Msg("attempt failed")
+	return a.d.back(delay)
+}
+
+// exhausted ends a build that infrastructure kept failing, and keeps its request among the
+// dead letters for a person to send again.
+func (a *attempt) exhausted(cause error) error {
+	if err := a.d.letter(cause.Error()); err != nil {
+		return err
+	}
+	return a.outcome(&messages.BuildFailed{
+		Attempt: min(a.record.Attempt, a.request.Pipeline.Attempts+a.record.Returned), Commit: a.request.Commit,
+		Failure: messages.Failure{
+			Class: messages.FailureInfrastructure, Reason: cause.Error(),
+			Fix: "mend the cause, then run: fenceline retry " + a.request.Build,
+		},
+	})
+}

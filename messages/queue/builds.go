@@ -1,0 +1,204 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// buildersDurable is the consumer that all builders of an installation share.
+const buildersDurable = "builders"
+
+// The defaults of Work.
+const (
+	DefaultAckWait    = 30 * time.Second
+	DefaultRetryDelay = time.Second
+)
+
+// Work says how a worker takes and does builds.
+type Work struct {
+	Worker     string        // its name, in records and events
+	Slots      int           // builds at one time; 0 means 1
+	AckWait    time.Duration // how long a build stays with a worker that went silent; 0 means DefaultAckWait. One for the installation: the last to start sets it
+	RetryDelay time.Duration // before the second attempt, doubling then up to a minute; 0 means DefaultRetryDelay
+	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
+	Logger     zerolog.Logger
+
+	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded,
+	// whose BuildRef is set for it; or an error where infrastructure failed, and the build
+	// is tried again, elsewhere perhaps, until the attempts are used up. An error marked
+	// Permanent is not tried again. Its context ends with cause ErrLeaseLost, ErrCancelled or
+	// ErrShutdown; what it returns then does not matter, except that a result still counts
+	// after ErrShutdown.
+	Build func(ctx context.Context, j *Job) (messages.Payload, error)
+	// Tag puts the label for people on the image of a succeeded record, before the image is
+	// announced. It may be called again for the same record. May be nil.
+	Tag func(ctx context.Context, r messages.BuildRecord) error
+}
+
+func (w Work) check() error {
+	switch {
+	case w.Worker == "":
+		return errors.New("taking builds: the worker has no name: set Work.Worker")
+	case w.Build == nil:
+		return errors.New("taking builds: there is nothing to build with: set Work.Build")
+	case w.Slots < 0:
+		return fmt.Errorf("taking builds: %d slots: use 1 or more", w.Slots)
+	case w.AckWait != 0 && w.AckWait < 100*time.Millisecond:
+		return fmt.Errorf("taking builds: an AckWait of %s is too short to be renewed: use a second or more", w.AckWait)
+	}
+	return nil
+}
+
+// Job is one attempt at a build.
+type Job struct {
+	Request  *messages.BuildRequested
+	Envelope messages.Envelope // of the request
+	Attempt  int               // from 1
+	Last     bool              // when this one fails the build does
+
+	d *delivery
+}
+
+// Event publishes an event of the attempt. It sends nothing once the lease is lost.
+func (j *Job) Event(ctx context.Context, p messages.Payload) error {
+	if !j.d.alive() {
+		return ErrLeaseLost
+	}
+	return j.d.c.Publish(ctx, j.Envelope.Traceparent, p)
+}
+
+// Log sends a piece of progress; build and attempt are filled in. It never waits, and sends
+// nothing once the lease is lost.
+func (j *Job) Log(l messages.BuildLog) {
+	if !j.d.alive() {
+		return
+	}
+	l.BuildRef, l.Attempt = j.Request.BuildRef(), j.Attempt
+	if err := j.d.c.Log(j.d.ctx, &l); err != nil {
+		j.d.c.log.Debug().Err(err).Msg("log message dropped")
+	}
+}
+
+// worker is a running ConsumeBuilds.
+type worker struct {
+	Work
+	c       *Client
+	builds  *Records[messages.BuildRecord]
+	mu      sync.Mutex
+	running map[string]runningBuild // by build ID
+}
+
+// runningBuild is an attempt that a change of its record may end.
+type runningBuild struct {
+	claim string
+	end   context.CancelCauseFunc
+}
+
+// ConsumeBuilds takes build requests and does them until ctx ends; then it takes no more,
+// gives those that run Grace, hands back what is left, and returns ctx's cause. Every request
+// ends in one outcome, announced once, however many workers try it.
+func (c *Client) ConsumeBuilds(ctx context.Context, work Work) error {
+	if err := work.check(); err != nil {
+		return err
+	}
+	work.Slots = orDefault(work.Slots, 1)
+	work.AckWait = orDefault(work.AckWait, DefaultAckWait)
+	work.RetryDelay = orDefault(work.RetryDelay, DefaultRetryDelay)
+	w := &worker{Work: work, c: c, builds: Builds(c), running: map[string]runningBuild{}}
+	cfg := jetstream.ConsumerConfig{
+		Durable: buildersDurable, AckPolicy: jetstream.AckExplicitPolicy,
+		FilterSubject: c.space.Filter(messages.TypeBuildRequested), // newer versions are for newer workers
+		AckWait:       work.AckWait, MaxDeliver: -1, MaxAckPending: ackPending,
+	}
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		w.watch(watching)
+	}()
+	var slots errgroup.Group
+	for range work.Slots {
+		slots.Go(func() error {
+			return c.consume(ctx, c.space.RequestsStream(), cfg, func(d *delivery) { w.handle(ctx, d) })
+		})
+	}
+	err := slots.Wait()
+	stop()
+	<-watched
+	return err
+}
+
+// watch ends running attempts whose record says that they are over: cancelled by a person, or
+// taken over by another worker.
+func (w *worker) watch(ctx context.Context) {
+	s := session{stream: w.builds.stream(), filters: []string{w.builds.subject("*")}, newOnly: true}
+	err := w.c.retry(ctx, "watching builds", func() error {
+		return w.c.run(ctx, s, func(m stored) error {
+			if e, err := w.builds.entry(w.builds.key(m.subject), m); err == nil {
+				w.changed(e)
+			}
+			return nil
+		}, func() error { return w.look(ctx) })
+	})
+	if err != nil && ctx.Err() == nil {
+		w.Logger.Error().Err(err).Msg("cancelled builds will only be noticed when they end")
+	}
+}
+
+// look reads the records of all running attempts: changes may have been missed.
+func (w *worker) look(ctx context.Context) error {
+	w.mu.Lock()
+	var names []string
+	for name := range w.running {
+		names = append(names, name)
+	}
+	w.mu.Unlock()
+	for _, name := range names {
+		e, err := w.builds.current(ctx, name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			w.changed(e)
+		}
+	}
+	return nil
+}
+
+func (w *worker) changed(e Entry[messages.BuildRecord]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.running[e.Key]
+	switch {
+	case !ok:
+	case e.Value.State == messages.BuildStopped:
+		r.end(ErrCancelled)
+	case e.Value.Claim != r.claim || e.Value.Ended() || e.Deleted:
+		r.end(ErrLeaseLost)
+	}
+}
+
+// enter makes an attempt known to watch, before its claim is written.
+func (w *worker) enter(build, claim string, end context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[build] = runningBuild{claim, end}
+}
+
+// leave takes an attempt out again, before its end is written.
+func (w *worker) leave(build, claim string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running[build].claim == claim {
+		delete(w.running, build)
+	}
+}
