@@ -3,6 +3,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -71,6 +72,12 @@ func (m *BuildRequested) Validate() error {
 		}
 		return CheckID("context", m.Context)
 	}
+	if m.Ref != "" {
+		branch, ok := strings.CutPrefix(m.Ref, "refs/heads/")
+		if !ok || CheckBranch(branch) != nil {
+			return fmt.Errorf("ref: %q is not the full name of a branch such as %q", clip(m.Ref), "refs/heads/main")
+		}
+	}
 	return CheckCommit(m.Commit)
 }
 
@@ -120,6 +127,35 @@ type BasePinned struct {
 
 // MessageType is TypeBasePinned.
 func (*BasePinned) MessageType() Type { return TypeBasePinned }
+
+// Validate names the first field that can't be acted on.
+func (m *BasePinned) Validate() error {
+	if err := m.BuildRef.Validate(); err != nil {
+		return err
+	}
+	if err := checkBases(m.Bases); err != nil {
+		return err
+	}
+	return checkFleets(m.Fleets)
+}
+
+func checkBases(bases []PinnedBase) error {
+	for i, b := range bases {
+		if _, err := ParseImage(string(b.Image)); err != nil {
+			return fmt.Errorf("bases[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func checkFleets(fleets []FleetTarget) error {
+	for i := range fleets {
+		if err := fleets[i].validate(); err != nil {
+			return fmt.Errorf("fleets[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
 
 // FailureClass says whose fault a failure is, and so who can mend it.
 type FailureClass string
@@ -252,10 +288,16 @@ func (m *ImageReady) Validate() error {
 	if m.Order == 0 {
 		return errors.New("order: is missing")
 	}
-	for i := range m.Fleets {
-		if err := m.Fleets[i].validate(); err != nil {
-			return fmt.Errorf("fleets[%d]: %w", i, err)
+	if err := checkTag(m.Tag); err != nil {
+		return fmt.Errorf("tag: %w", err)
+	}
+	if m.HooksDir != "" {
+		if err := checkHooksDir(m.HooksDir); err != nil {
+			return fmt.Errorf("hooks_dir: %w", err)
 		}
 	}
-	return nil
+	if err := checkBases(m.Bases); err != nil {
+		return err
+	}
+	return checkFleets(m.Fleets)
 }

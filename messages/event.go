@@ -54,12 +54,33 @@ type Envelope struct {
 	Traceparent string    // W3C trace context, or "" for none
 }
 
+// validate tells whether a reader could read e again.
+func (e *Envelope) validate() error {
+	if e.ID == "" || e.Source == "" {
+		return errors.New("the envelope needs an ID and a source")
+	}
+	for _, v := range []string{e.ID, e.Source, e.Subject} {
+		if !utf8.ValidString(v) {
+			return fmt.Errorf("envelope: %q is not UTF-8", clip(v))
+		}
+	}
+	if !writable(e.Time) {
+		return fmt.Errorf("envelope: time %s has no four-digit year", e.Time)
+	}
+	return nil
+}
+
+// writable tells whether RFC 3339 has a form for t in UTC.
+func writable(t time.Time) bool { y := t.UTC().Year(); return y >= 0 && y <= 9999 }
+
 // Payload is the body of a message: one of this package's types.
 type Payload interface {
 	// MessageType is the payload's type with its version.
 	MessageType() Type
 	// Validate tells whether the payload can be acted on. Errors name the field.
 	Validate() error
+	// tokens end the subject; Validate must have checked every one of them.
+	tokens() []string
 }
 
 // Message is an encoded message, ready to be sent or kept.
@@ -85,8 +106,8 @@ func Encode(e Envelope, p Payload) (Message, error) {
 	if err := p.Validate(); err != nil {
 		return Message{}, fmt.Errorf("encoding %s: %w", p.MessageType(), err)
 	}
-	if e.ID == "" || e.Source == "" {
-		return Message{}, fmt.Errorf("encoding %s: the envelope needs an ID and a source", p.MessageType())
+	if err := e.validate(); err != nil {
+		return Message{}, fmt.Errorf("encoding %s: %w", p.MessageType(), err)
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -172,7 +193,7 @@ func decodeEnvelope(h Headers) (Envelope, Type, error) {
 	}
 	if v := h.get(headerTime); v != "" {
 		t, err := time.Parse(time.RFC3339Nano, v)
-		if err != nil {
+		if err != nil || !writable(t) {
 			return Envelope{}, "", fmt.Errorf("%w: header %s: %q is not an RFC 3339 time", ErrMalformed, headerTime, clip(v))
 		}
 		e.Time = t
@@ -183,10 +204,13 @@ func decodeEnvelope(h Headers) (Envelope, Type, error) {
 	return e, Type(typ), nil
 }
 
-// traceparentForm is version 00 of W3C Trace Context.
+// traceparentForm is version 00 of W3C Trace Context. IDs of zeros alone mean none.
 var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-func validTraceparent(s string) bool { return traceparentForm.MatchString(s) }
+func validTraceparent(s string) bool {
+	return traceparentForm.MatchString(s) &&
+		s[3:35] != strings.Repeat("0", 32) && s[36:52] != strings.Repeat("0", 16)
+}
 
 // percentEncode encodes an attribute's value for a header, by the rule of the CloudEvents HTTP
 // binding (section 3.1.3.2), which the NATS binding refers to: space, quote, percent

@@ -3,6 +3,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -21,7 +22,12 @@ func (*NodeFailed) MessageType() Type  { return TypeNodeFailed }
 func (m *NodeFailed) tokens() []string { return []string{m.Fleet, m.Node} }
 
 // Validate names the first field that can't be acted on.
-func (m *NodeFailed) Validate() error { return checkNode(m.Fleet, m.Node) }
+func (m *NodeFailed) Validate() error {
+	if err := checkNode(m.Fleet, m.Node); err != nil {
+		return err
+	}
+	return m.Image.check()
+}
 
 func checkNode(fleet, node string) error {
 	if err := CheckName("fleet", fleet); err != nil {
@@ -62,6 +68,9 @@ func (m *TrialFinished) Validate() error {
 	if err := checkNode(m.Fleet, m.Node); err != nil {
 		return err
 	}
+	if err := m.Image.check(); err != nil {
+		return err
+	}
 	return CheckID("rollout", m.Rollout)
 }
 
@@ -89,6 +98,9 @@ func (m *RolloutChanged) Validate() error {
 	if err := CheckName("fleet", m.Fleet); err != nil {
 		return err
 	}
+	if err := m.Image.check(); err != nil {
+		return err
+	}
 	return CheckID("rollout", m.Rollout)
 }
 
@@ -108,7 +120,7 @@ func (m *FleetChanged) Validate() error {
 	if m.Revision == 0 {
 		return errors.New("revision: is missing")
 	}
-	return CheckName("fleet", m.Record.Fleet)
+	return m.Record.Validate()
 }
 
 // DeadLetter keeps a message that nobody could handle, with the reason, so that a person
@@ -135,5 +147,12 @@ func (m *DeadLetter) Validate() error {
 	if m.Stream == "" || m.Sequence == 0 || m.Subject == "" {
 		return errors.New("stream, sequence and subject must all be set")
 	}
+	if !subjectForm.MatchString(m.Subject) {
+		return fmt.Errorf("subject: %q is not a subject that can be published to", clip(m.Subject))
+	}
 	return CheckID("stream", m.Stream)
 }
+
+// subjectForm is printable tokens joined by dots, without NATS' wildcards: sending a dead
+// letter again must reach one subject. $ starts the server's own subjects.
+var subjectForm = regexp.MustCompile(`^[!-#%-)+\-/-=?-~][!-)+\-/-=?-~]*(\.[!-)+\-/-=?-~]+)*$`)

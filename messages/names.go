@@ -67,10 +67,12 @@ func RolloutID(fleet, build string) string { return fleet + "-" + build }
 
 var (
 	commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	secretForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
+	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	// The repository part of an image reference, as the OCI distribution
 	// specification's <name> with an optional host in front.
-	imageNameForm = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	imageNameForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 )
 
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
@@ -94,15 +96,41 @@ func CheckDigest(s string) error {
 // CheckImageName tells whether s names an image repository: host and path, with no tag
 // and no digest.
 func CheckImageName(s string) error {
-	if imageNameForm.MatchString(s) && len(s) <= 255 {
+	if len(s) <= 255 && imageNameForm.MatchString(s) {
 		return nil
 	}
 	return fmt.Errorf("image name %q is not HOST/PATH in lower case without tag or digest, such as %q", clip(s), "registry.example.com/exampleco/newimg")
 }
 
+// CheckSecretName tells whether s can name a secret: the name of a file in a folder of
+// secrets, so never a path.
+func CheckSecretName(s string) error {
+	if !secretForm.MatchString(s) {
+		return fmt.Errorf("secret name %q is not a plain file name of letters, digits, '.', '_' and '-'", clip(s))
+	}
+	return nil
+}
+
+// checkTag tells whether s is a tag by the OCI distribution specification, or none.
+func checkTag(s string) error {
+	if s != "" && !tagForm.MatchString(s) {
+		return fmt.Errorf("%q is not an image tag: use letters, digits, '.', '_' and '-', at most 128", clip(s))
+	}
+	return nil
+}
+
 // Image is an image by its content: name@sha256:…, the only form in which fenceline names
 // what it built. The zero value names nothing.
 type Image string
+
+// check tells whether i is well formed, or names nothing.
+func (i Image) check() error {
+	if i == "" {
+		return nil
+	}
+	_, err := ParseImage(string(i))
+	return err
+}
 
 // NewImage joins a repository name and a digest.
 func NewImage(name, digest string) (Image, error) {

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Pipeline is a resolved pipeline: everything a builder needs to know, so that it needs no
@@ -55,8 +58,11 @@ func (p *Pipeline) Validate() error {
 	if p.Dockerfile == "" {
 		return fmt.Errorf("dockerfile: is empty: name a path such as %q", "Dockerfile")
 	}
-	if !path.IsAbs(p.HooksDir) {
-		return fmt.Errorf("hooks_dir: %q is not an absolute path inside the image such as %q", clip(p.HooksDir), DefaultHooksDir)
+	if err := checkHooksDir(p.HooksDir); err != nil {
+		return fmt.Errorf("hooks_dir: %w", err)
+	}
+	if err := p.checkBuild(); err != nil {
+		return err
 	}
 	if p.Timeout <= 0 {
 		return fmt.Errorf("timeout: must be more than zero")
@@ -104,7 +110,7 @@ const (
 // it would show in provenance and progress.
 func CheckRepository(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
+	if err != nil || u.Hostname() == "" || strings.HasPrefix(u.Host, "-") || len(s) > 2000 {
 		return fmt.Errorf("%q is not a git URL such as %q", clip(redactURL(s)), "https://git.example.com/ops/base.git")
 	}
 	if u.User != nil && (u.Scheme != "ssh" || hasPassword(u)) {
@@ -118,7 +124,7 @@ func CheckRepository(s string) error {
 	if !strings.HasSuffix(u.Path, ".git") {
 		return fmt.Errorf("%q must end in .git, or BuildKit takes it for a plain download", clip(shown(u)))
 	}
-	if u.RawQuery != "" || u.Fragment != "" {
+	if strings.ContainsAny(s, "?#") {
 		return fmt.Errorf("%q has a query or fragment: give the branch and directory in fields of their own", clip(shown(u)))
 	}
 	return nil
@@ -133,6 +139,9 @@ func shown(u *url.URL) string {
 	}
 	if v.RawQuery != "" {
 		v.RawQuery = "redacted"
+	}
+	if v.Fragment != "" {
+		v.Fragment, v.RawFragment = "redacted", ""
 	}
 	return v.String()
 }
@@ -150,10 +159,12 @@ func redactURL(s string) string {
 // CheckBranch tells whether s can be a branch, by the rules of git check-ref-format that
 // matter for a URL and an argument.
 func CheckBranch(s string) error {
-	bad := s == "" || len(s) > 200 || strings.HasPrefix(s, "-") || strings.HasPrefix(s, "/") ||
-		strings.HasSuffix(s, "/") || strings.HasSuffix(s, ".lock") || strings.HasSuffix(s, ".") ||
-		strings.Contains(s, "..") || strings.Contains(s, "//") || strings.Contains(s, "@{") ||
-		strings.ContainsAny(s, " ~^:?*[\\\x7f") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' })
+	bad := s == "" || s == "@" || len(s) > 200 || !utf8.ValidString(s) || strings.HasPrefix(s, "-") ||
+		strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+		strings.ContainsAny(s, " ~^:?*[\\") || strings.ContainsFunc(s, unicode.IsControl)
+	for part := range strings.SplitSeq(s, "/") {
+		bad = bad || part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
+	}
 	if bad {
 		return fmt.Errorf("%q is not a branch name such as %q", clip(s), DefaultBranch)
 	}
@@ -162,11 +173,51 @@ func CheckBranch(s string) error {
 
 // checkInside refuses a path that leaves the folder it is relative to.
 func checkInside(p string) error {
-	if path.IsAbs(p) || p == ".." || strings.HasPrefix(path.Clean(p), "../") || path.Clean(p) == ".." {
+	if clean := path.Clean(p); path.IsAbs(p) || clean == ".." || strings.HasPrefix(clean, "../") {
 		return fmt.Errorf("%q leaves the repository: give a path inside it", clip(p))
 	}
-	if strings.ContainsAny(p, "\x00\n#?&") {
+	if strings.ContainsAny(p, "#?&") || strings.ContainsFunc(p, unicode.IsControl) {
 		return fmt.Errorf("%q has a character that can't be in a path here", clip(p))
+	}
+	return nil
+}
+
+// checkHooksDir refuses what is not a plain absolute path inside an image.
+func checkHooksDir(p string) error {
+	if !path.IsAbs(p) || slices.Contains(strings.Split(p, "/"), "..") || strings.ContainsFunc(p, unicode.IsControl) {
+		return fmt.Errorf("%q is not an absolute path inside the image such as %q", clip(p), DefaultHooksDir)
+	}
+	return nil
+}
+
+var (
+	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$`)
+	buildArgForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	networkForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+)
+
+// checkBuild checks what a builder hands on to BuildKit and to its folder of secrets.
+func (p *Pipeline) checkBuild() error {
+	if p.Platform != "" && !platformForm.MatchString(p.Platform) {
+		return fmt.Errorf("platform: %q is not OS/ARCHITECTURE such as %q", clip(p.Platform), "linux/amd64")
+	}
+	for name := range p.BuildArgs {
+		if !buildArgForm.MatchString(name) {
+			return fmt.Errorf("build_args: %q is not a name of letters, digits and '_'", clip(name))
+		}
+		if name == "BUILDKIT_SYNTAX" {
+			return fmt.Errorf("build_args: BUILDKIT_SYNTAX would replace the Dockerfile frontend: remove it")
+		}
+	}
+	if p.TokenName != "" {
+		if err := CheckSecretName(p.TokenName); err != nil {
+			return fmt.Errorf("repository_token: %w", err)
+		}
+	}
+	for _, s := range p.Secrets {
+		if err := CheckSecretName(s); err != nil {
+			return fmt.Errorf("secrets: %w", err)
+		}
 	}
 	return nil
 }
@@ -227,8 +278,10 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("soak: must not be negative")
 	case p.Keep < 0:
 		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
-	case !p.Trial.Disabled && p.Trial.Timeout <= 0:
+	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:
 		return fmt.Errorf("trial.timeout: must be more than zero")
+	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):
+		return fmt.Errorf("trial.network: %q is not the name of a Docker network", clip(p.Trial.Network))
 	}
 	last := 0
 	for _, w := range p.Waves {

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -39,14 +40,11 @@ func (s Space) subject(t Type, tokens ...string) string {
 }
 
 // Subject is where p is published. It has a token for each thing a consumer filters by.
-func (s Space) Subject(p Payload) string { return s.subject(p.MessageType(), p.(routed).tokens()...) }
-
-// routed is what every payload has besides Payload's methods.
-type routed interface{ tokens() []string }
+func (s Space) Subject(p Payload) string { return s.subject(p.MessageType(), p.tokens()...) }
 
 // Filter is the subject filter for messages of type t; tokens narrow it from the left.
 func (s Space) Filter(t Type, tokens ...string) string {
-	return s.subject(t, append(tokens, ">")...)
+	return s.subject(t, slices.Concat(tokens, []string{">"})...)
 }
 
 // BuildSubject is the subject of a build's one terminal or announcing message of type t.
@@ -60,7 +58,7 @@ func (s Space) RequestSubject(pipeline string) string { return s.subject(TypeBui
 // FleetSubject is the core-NATS subject on which a fleet's record is announced.
 func (s Space) FleetSubject(fleet string) string { return s.subject(TypeFleetChanged, fleet) }
 
-// AnyVersion is the filter for all versions of t's kind.
+// anyVersion is the filter for all versions of t's kind.
 func (s Space) anyVersion(t Type) string { return s.Prefix() + "." + t.kind() + ".>" }
 
 // RequestSubjects are what the requests stream stores.

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -46,13 +47,21 @@ func newPayload(t Type) (Payload, error) {
 	if make, ok := registry[t]; ok {
 		return make(), nil
 	}
-	kind := t.kind()
+	kind, version := t.split()
 	for known := range registry {
-		if kind != "" && known.kind() == kind {
+		if k, v := known.split(); kind != "" && k == kind && newer(version, v) {
 			return nil, fmt.Errorf("%w: %q, where this binary knows %q", ErrNewer, clip(string(t)), known)
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknown, clip(string(t)))
+}
+
+// newer compares versions of split's form as the numbers they are.
+func newer(a, b string) bool {
+	if len(a) != len(b) {
+		return len(a) > len(b)
+	}
+	return a > b
 }
 
 // kind is the type without its prefix and version: "build.requested".
@@ -68,9 +77,13 @@ func (t Type) split() (kind, version string) {
 	if !ok {
 		return "", ""
 	}
-	i := strings.LastIndex(rest, ".v")
-	if i <= 0 {
+	m := kindForm.FindStringSubmatch(rest)
+	if m == nil {
 		return "", ""
 	}
-	return rest[:i], rest[i+1:]
+	return m[1], m[2]
 }
+
+// kindForm is two words and a version. A kind of another number of words would be a
+// subject of another shape.
+var kindForm = regexp.MustCompile(`^([a-z]+\.[a-z]+)\.(v[1-9][0-9]*)$`)

@@ -1,0 +1,208 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the goldens of testdata anew")
+
+const (
+	sampleCommit = "0123456789abcdef0123456789abcdef01234567"
+	sampleDigest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	sampleImage  = Image("registry.example.com:5000/exampleco/newimg@" + sampleDigest)
+	sampleBase   = Image("registry.example.com:5000/stackato/stack-alsek@" + sampleDigest)
+	sampleBuild  = "libgraphite2-abcdefgh"
+)
+
+var sampleTime = time.Date(2026, 2, 3, 4, 5, 6, 789000000, time.UTC)
+
+func sampleEnvelope() Envelope {
+	return Envelope{
+		ID:          "01j-7f",
+		Source:      "/fenceline/builder/b 1",
+		Subject:     "größe \"50%\"",
+		Time:        sampleTime,
+		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	}
+}
+
+func samplePipeline() Pipeline {
+	return Pipeline{
+		Name: "libgraphite2", Repository: "https://git.example.com/ops/libgraphite2.git", Branch: "main",
+		Dockerfile: "Dockerfile", Directory: "images/base", Image: "registry.example.com:5000/exampleco/newimg",
+		Platform: "linux/amd64", BuildArgs: map[string]string{"BASE": "stackato/stack-alsek:latest"},
+		HooksDir: DefaultHooksDir, TokenName: "git-token", Secrets: []string{"licence"},
+		Timeout: Duration(30 * time.Minute), Attempts: DefaultAttempts, Fleets: sampleFleets(),
+	}
+}
+
+func sampleFleets() []FleetTarget {
+	p := DefaultPolicy()
+	p.Waves, p.MaxInFlight, p.Approval = []int{10, 50, 100}, 3, true
+	p.Soak, p.PreloadBases, p.Trial.Network = Duration(time.Minute), true, "bridge"
+	return []FleetTarget{{Fleet: "production", Policy: p}}
+}
+
+func sampleFleetRecord() FleetRecord {
+	current := FleetImage{Image: sampleImage, Build: sampleBuild, Order: 7, Rollout: "production-" + sampleBuild, HooksDir: DefaultHooksDir}
+	return FleetRecord{
+		Fleet: "production", Epoch: 3, Decision: "ijklmnop", Current: current, Previous: current, Keep: []FleetImage{current},
+		Preload: &Preload{
+			FleetImage: current, Hooks: []string{"pre-running"}, Canaries: []string{"dea-1"},
+			Trial: Trial{Timeout: Duration(time.Minute)}, Threshold: 1<<64 - 1,
+		},
+		Bases:   &BasePreload{Build: sampleBuild, Images: []Image{sampleBase}, Threshold: 1 << 63},
+		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime},
+		Soaking: "production-" + sampleBuild, Rollout: "production-" + sampleBuild,
+		Applied: Applied{Epoch: 3, Value: string(sampleImage), Error: "timeout"},
+	}
+}
+
+// samples has one payload of every type with every field set.
+func samples() []Payload {
+	ref := BuildRef{Build: sampleBuild, Pipeline: "libgraphite2", Order: 7}
+	finding := Finding{File: "pre-running", Line: 3, Problem: "if without fi", Fix: "add fi", Warning: true}
+	bases := []PinnedBase{{Source: "docker.io/stackato/stack-alsek:latest", Image: sampleBase}}
+	return []Payload{
+		&BuildRequested{
+			Build: sampleBuild, Order: 7, Pipeline: samplePipeline(), Ref: "refs/heads/main", Commit: sampleCommit,
+			Cause: CausePush, RequestedBy: "ann", Received: sampleTime,
+		},
+		&BuildStarted{BuildRef: ref, Attempt: 1, Worker: "b1", Commit: sampleCommit},
+		&BasePinned{BuildRef: ref, Attempt: 1, Bases: bases, Fleets: sampleFleets()},
+		&BuildFailed{BuildRef: ref, Attempt: 2, Commit: sampleCommit, Failure: Failure{
+			Class: FailureHooks, Reason: "a hook is refused", Place: "pre-running:3", Detail: "line <3>",
+			Fix: "mend it", Findings: []Finding{finding},
+		}},
+		&BuildSuperseded{BuildRef: ref, Commit: sampleCommit, Head: strings.Repeat("f", 40)},
+		&BuildCancelled{BuildRef: ref, By: "ann"},
+		&BuildLog{BuildRef: ref, Attempt: 1, Step: StepBuilt, Vertex: "[2/3] RUN true", Text: "one\ntwo", Error: true},
+		&ImageReady{
+			BuildRef: ref, Image: sampleImage, Tag: "0123456789ab", Commit: sampleCommit, Ref: "refs/heads/main",
+			HooksDir: DefaultHooksDir, Hooks: []string{"pre-running"}, Bases: bases, Bytes: 123456,
+			Fleets: sampleFleets(), Warnings: []Finding{finding}, Received: sampleTime,
+		},
+		&NodeFailed{Fleet: "production", Node: "dea-1", Rollout: "production-" + sampleBuild, Image: sampleImage, Step: "pull", Reason: "no space"},
+		&TrialFinished{Fleet: "production", Node: "dea-1", Rollout: "production-" + sampleBuild, Image: sampleImage, TrialResult: TrialResult{
+			Passed: true, Hooks: []HookRun{{Hook: "pre-running", Exit: -1, Output: "hello"}}, Reason: "took too long",
+		}},
+		&RolloutChanged{
+			Fleet: "production", Rollout: "production-" + sampleBuild, Build: sampleBuild, Order: 7, Image: sampleImage,
+			State: RolloutFlipped, Why: "quorum", Epoch: 3, By: "ann", Present: 2, Members: 3,
+		},
+		&FleetChanged{Revision: 9, Record: sampleFleetRecord()},
+		&DeadLetter{
+			Stream: "fenceline-requests", Sequence: 4, Subject: "fenceline.build.requested.v1.libgraphite2", Reason: "not JSON",
+			Headers: Headers{"ce-id": {"x"}}, Body: []byte("{"), Deliveries: 2, At: sampleTime,
+		},
+	}
+}
+
+func TestSamplesCoverEveryTypeAndField(t *testing.T) {
+	seen := map[Type]bool{}
+	for _, p := range samples() {
+		seen[p.MessageType()] = true
+		checkFilled(t, string(p.MessageType()), reflect.ValueOf(p).Elem())
+	}
+	for typ := range registry {
+		if !seen[typ] {
+			t.Errorf("no sample of %s: the golden of a type is its promise to older and newer readers", typ)
+		}
+	}
+}
+
+// unfilled are fields that exclude another one, or whose zero value is the sample.
+var unfilled = map[string]bool{
+	"dev.fenceline.build.requested.v1.Context":                               true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.Trial.Disabled":              true,
+	"dev.fenceline.image.ready.v1.Fleets.Policy.Trial.Disabled":              true,
+	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Disabled":           true,
+	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Network":            true,
+}
+
+func checkFilled(t *testing.T, at string, v reflect.Value) {
+	t.Helper()
+	if v.IsZero() && !unfilled[at] {
+		t.Errorf("the sample leaves %s empty", at)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			checkFilled(t, at, v.Elem())
+		}
+	case reflect.Slice:
+		if v.Len() > 0 && v.Index(0).Kind() == reflect.Struct {
+			checkFilled(t, at, v.Index(0))
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range v.NumField() {
+			checkFilled(t, at+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	}
+}
+
+func TestGoldens(t *testing.T) {
+	known := map[string]bool{}
+	for _, p := range samples() {
+		name := string(p.MessageType()) + ".json"
+		known[name] = true
+		t.Run(name, func(t *testing.T) {
+			m, err := Encode(sampleEnvelope(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			enc := json.NewEncoder(&got)
+			enc.SetIndent("", "  ")
+			if err := enc.Encode(m); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name)
+			if *update {
+				if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatalf("%v: run go test ./messages -update for a new type", err)
+			}
+			if !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("the wire form differs from %s: a change that older readers can't read needs a new version\n got %s\nwant %s", file, got.Bytes(), want)
+			}
+			var kept Message
+			if err := json.Unmarshal(want, &kept); err != nil {
+				t.Fatal(err)
+			}
+			e, q, err := Decode(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e != sampleEnvelope() || !reflect.DeepEqual(p, q) {
+				t.Errorf("decoding the golden gives\n%#v %#v, not\n%#v %#v", e, q, sampleEnvelope(), p)
+			}
+		})
+	}
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !f.IsDir() && !known[f.Name()] {
+			t.Errorf("testdata/%s is the golden of no type", f.Name())
+		}
+	}
+}

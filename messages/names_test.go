@@ -1,0 +1,83 @@
+package messages
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestChecks(t *testing.T) {
+	label := func(s string) error { return CheckName("node", s) }
+	id := func(s string) error { return CheckID("build", s) }
+	image := func(s string) error { _, err := ParseImage(s); return err }
+	long := strings.Repeat("a", 63)
+	for name, c := range map[string]struct {
+		check     func(string) error
+		good, bad []string
+	}{
+		"name": {label, []string{"a", "dea-1", "0", long}, []string{"", "-a", "a-", "a.b", "A", "a_b", "é", "a\n", long + "a", "\xff"}},
+		"ID":   {id, []string{"p-abc", "1"}, []string{"", "a.b", "a b", "A", "a\x00", strings.Repeat("a", 201)}},
+		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0", 64)},
+			[]string{"", "main", sampleCommit[:39], sampleCommit + "\n", strings.ToUpper(sampleCommit), "--upload-pack=x"}},
+		"digest": {CheckDigest, []string{sampleDigest}, []string{"", "sha256:", sampleDigest + "0", "sha512" + sampleDigest[6:], sampleDigest + "\n"}},
+		"image name": {CheckImageName,
+			[]string{"exampleco/newimg", "localhost:5000/a", "127.0.0.1:8441/a/b", "registry.example.com/a__b/c-d.e"},
+			[]string{"", "a:tag", "a@" + sampleDigest, "-x/a", "a/", "/a", "A/b", "a//b", "h:port/a", "a,b", "a b", "a\n", "http://h/a", strings.Repeat("a", 256)}},
+		"image":       {image, []string{string(sampleImage)}, []string{"", "a", "a:latest", "@" + sampleDigest, "a@sha256:1", "a@" + sampleDigest + "@" + sampleDigest}},
+		"secret name": {CheckSecretName, []string{"git-token", "a.b_c"}, []string{"", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", strings.Repeat("a", 101)}},
+		"tag":         {checkTag, []string{"", "latest", "_a.b-c"}, []string{".a", "-a", "a/b", "a:b", strings.Repeat("a", 129)}},
+		"branch": {CheckBranch, []string{"main", "release/1.0", "ünicode", "a@b"},
+			[]string{"", "-x", "/a", "a/", "a//b", "a..b", "a.lock", "a.lock/b", ".a", "a/.b", "a.", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "@", "a@{1}", "a\n", "a\x7f", "\xff", strings.Repeat("a", 201)}},
+		"repository": {CheckRepository,
+			[]string{"https://git.example.com/a.git", "http://127.0.0.1:8450/a.git", "ssh://git@host/a.git", "git://host/a.git"},
+			[]string{"", "a.git", "/srv/a.git", "file:///srv/a.git", "git@host:a.git", "ext::sh", "https://host/a", "https:///a.git", "https://:80/a.git",
+				"ssh://-oProxyCommand=x/a.git", "https://u:p@host/a.git", "https://token@host/a.git", "https://host/a.git?x=y", "https://host/a.git#x", "https://host/a.git#", "https://host/a.git?", "https://host/a\n.git"}},
+		"path inside": {checkInside, []string{"", ".", "a", "a/../b", "..a"}, []string{"/a", "..", "../a", "a/../..", "a/../../b", "a\x00", "a\nb", "a#b", "a?b"}},
+		"hooks_dir":   {checkHooksDir, []string{"/etc/stackato/hooks", "/hooks/"}, []string{"", "hooks", "/etc/../hooks", "/a\nb"}},
+	} {
+		for _, s := range c.good {
+			if err := c.check(s); err != nil {
+				t.Errorf("%s %q is refused: %v", name, s, err)
+			}
+		}
+		for _, s := range c.bad {
+			if err := c.check(s); err == nil {
+				t.Errorf("%s %q is taken", name, s)
+			}
+		}
+	}
+}
+
+func TestRepositoryErrorsHideCredentials(t *testing.T) {
+	for _, s := range []string{
+		"https://u:hunter2@host/a.git", "https://hunter2@host/a.git", "https://hunter2@host/a", "u:hunter2@host/a.git",
+		"gopher://hunter2@host/a.git", "https://u:hunter2@ho st/a.git", "https://host/a.git?token=hunter2", "https://host/a.git#hunter2",
+		"ssh://u:hunter2@host/a.git", "https://host/a?token=hunter2",
+	} {
+		if err := CheckRepository(s); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q gives %v", s, err)
+		}
+	}
+}
+
+func TestImageParts(t *testing.T) {
+	if sampleImage.Name() != "registry.example.com:5000/exampleco/newimg" || sampleImage.Digest() != sampleDigest {
+		t.Errorf("got %q and %q", sampleImage.Name(), sampleImage.Digest())
+	}
+	if n, err := NewImage(sampleImage.Name(), sampleImage.Digest()); err != nil || n != sampleImage {
+		t.Errorf("got %q, %v", n, err)
+	}
+	if z := Image(""); z.Name() != "" || z.Digest() != "" {
+		t.Error("the zero image names something")
+	}
+}
+
+func TestNewBuildID(t *testing.T) {
+	longest := strings.Repeat("p", MaxNameLength)
+	a, b := NewBuildID(longest), NewBuildID(longest)
+	if a == b {
+		t.Errorf("two builds are both %s", a)
+	}
+	if err := CheckID("rollout", RolloutID(strings.Repeat("f", MaxNameLength), a)); err != nil {
+		t.Errorf("the longest rollout ID is refused: %v", err)
+	}
+}
