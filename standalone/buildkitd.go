@@ -1,0 +1,266 @@
+package standalone
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// BuildkitdConfig says how the child runs. All fields are needed.
+type BuildkitdConfig struct {
+	Program string // path of buildkitd
+	Runc    string // path of runc
+	Dir     string // has buildkitd's root, its sockets and its pid file; the caller has locked it
+	LogFile string
+	Logger  zerolog.Logger
+}
+
+const (
+	buildkitdStart    = 30 * time.Second // until it must take connections
+	buildkitdGrace    = 10 * time.Second // after SIGTERM, before SIGKILL
+	buildkitdPoll     = 20 * time.Millisecond
+	buildkitdBackoff  = 500 * time.Millisecond
+	buildkitdMaxPause = 30 * time.Second
+	maxSocketPath     = 100     // of 107 bytes in sockaddr_un (unix(7)); buildkitd's names differ a little
+	maxLogFile        = 8 << 20 // then the log begins anew, with one old file kept
+)
+
+// Buildkitd is a buildkitd that runs as a child, started again when it dies. It gets its own
+// process group, so that a terminal's Ctrl-C reaches it in our order, and the kernel ends it
+// when we are killed.
+type Buildkitd struct {
+	c       BuildkitdConfig
+	root    string
+	sockets string
+	ready   chan struct{} // closed at the first time it takes connections
+	done    chan error    // what ended it
+	cancel  context.CancelFunc
+}
+
+// StartBuildkitd ends a buildkitd that an earlier fenceline left on the same folder, starts
+// one, and returns when it takes connections.
+func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) {
+	b := &Buildkitd{c: c, root: filepath.Join(c.Dir, "root"), ready: make(chan struct{}), done: make(chan error, 1)}
+	var err error
+	if b.sockets, err = socketDir(c.Dir); err != nil {
+		return nil, err
+	}
+	if err := endLeftover(ctx, b.pidFile(), b.root); err != nil {
+		return nil, err
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	b.cancel = cancel
+	go func() { b.done <- b.supervise(run) }()
+	select {
+	case <-b.ready:
+		return b, nil
+	case err := <-b.done:
+		cancel()
+		return nil, err
+	case <-ctx.Done():
+		return nil, errors.Join(fmt.Errorf("starting buildkitd: %w", context.Cause(ctx)), b.Stop())
+	}
+}
+
+// Address is where BuildKit's client connects.
+func (b *Buildkitd) Address() string { return "unix://" + b.socket() }
+
+// Stop ends buildkitd: with SIGTERM, and when that doesn't do with SIGKILL.
+func (b *Buildkitd) Stop() error {
+	b.cancel()
+	err := <-b.done
+	b.done <- nil // for another Stop
+	return err
+}
+
+func (b *Buildkitd) socket() string  { return filepath.Join(b.sockets, "buildkitd.sock") }
+func (b *Buildkitd) pidFile() string { return filepath.Join(b.c.Dir, "buildkitd.pid") }
+
+// socketDir is dir, or a folder of our own below the temporary one where sockets in dir would
+// have paths longer than the system's limit.
+func socketDir(dir string) (string, error) {
+	if len(filepath.Join(dir, "buildkitd.sock")) <= maxSocketPath {
+		return dir, os.MkdirAll(dir, 0o700)
+	}
+	short, err := os.MkdirTemp("", "fenceline-*")
+	if err != nil {
+		return "", fmt.Errorf("making a folder for buildkitd's sockets: %w", err)
+	}
+	return short, nil
+}
+
+// supervise runs buildkitd again and again until ctx ends, which ends it without an error.
+// Only a first start that fails is given up: the machine lacks something.
+func (b *Buildkitd) supervise(ctx context.Context) error {
+	defer func() {
+		if b.sockets != b.c.Dir {
+			os.RemoveAll(b.sockets)
+		}
+	}()
+	pause := buildkitdBackoff
+	for first := true; ; first = false {
+		began := time.Now()
+		err := b.runOnce(ctx, first)
+		if ctx.Err() != nil {
+			return nil
+		}
+		select {
+		case <-b.ready:
+		default:
+			return fmt.Errorf("starting buildkitd: %w: its log is %s%s", err, b.c.LogFile, b.lastLines())
+		}
+		if time.Since(began) > buildkitdMaxPause {
+			pause = buildkitdBackoff
+		}
+		b.c.Logger.Error().Err(err).Str("log", b.c.LogFile).Dur("restart_in", pause).Msg("buildkitd ended: starting it again")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, buildkitdMaxPause)
+	}
+}
+
+// runOnce runs buildkitd until it or ctx ends. The error says how it ended.
+func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
+	log, err := openLog(b.c.LogFile)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(b.c.Program, b.arguments()...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	ended, err := startOnOwnThread(cmd)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(b.pidFile())
+	if err := writeFile(b.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
+		return errors.Join(err, endChild(cmd, ended))
+	}
+	if err := b.awaitSocket(ctx, ended); err != nil {
+		return errors.Join(err, endChild(cmd, ended))
+	}
+	if first {
+		close(b.ready)
+	}
+	select {
+	case err := <-ended:
+		ended <- err
+		return fmt.Errorf("buildkitd ended by itself: %w", orExit(err))
+	case <-ctx.Done():
+		return endChild(cmd, ended)
+	}
+}
+
+func (b *Buildkitd) arguments() []string {
+	return []string{
+		"--root", b.root, "--addr", b.Address(),
+		"--otel-socket-path", filepath.Join(b.sockets, "otel.sock"), // the default is shared by the machine
+		"--config", os.DevNull, // nothing of another buildkitd's
+		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", b.c.Runc,
+		"--oci-worker-net=host", // RUN steps reach what this machine reaches
+		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", "2000,2000,20000", // MB: reserved, left free, at most
+	}
+}
+
+// awaitSocket waits until buildkitd takes connections. There is no signal for that to wait on.
+func (b *Buildkitd) awaitSocket(ctx context.Context, ended chan error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, buildkitdStart, fmt.Errorf("it took no connections within %s", buildkitdStart))
+	defer cancel()
+	tick := time.NewTicker(buildkitdPoll)
+	defer tick.Stop()
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", b.socket())
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case err := <-ended:
+			ended <- err
+			return fmt.Errorf("it ended at once: %w", orExit(err))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// lastLines is the end of the log, for an error.
+func (b *Buildkitd) lastLines() string {
+	content, err := os.ReadFile(b.c.LogFile)
+	if err != nil || len(content) == 0 {
+		return ""
+	}
+	lines := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+	return " and ends with:\n" + string(bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
+}
+
+// startOnOwnThread starts cmd on a thread that lives as long as the child: the kernel sends
+// the parent-death signal when the thread that made the child ends (prctl(2), PR_SET_PDEATHSIG).
+// The channel delivers what Wait returned.
+func startOnOwnThread(cmd *exec.Cmd) (chan error, error) {
+	started, ended := make(chan error, 1), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // not unlocked: the thread goes with the goroutine
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			ended <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("running %s: %w", cmd.Path, err)
+	}
+	return ended, nil
+}
+
+// endChild ends a child and its process group, and waits for it. How it ended then is no error.
+func endChild(cmd *exec.Cmd, ended chan error) error {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(buildkitdGrace):
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing %s: %w", cmd.Path, err)
+	}
+	<-ended
+	return nil
+}
+
+// orExit makes up for Wait's nil, which stands for exit status 0.
+func orExit(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// openLog opens a log to add to, and begins it anew when it is long.
+func openLog(path string) (*os.File, error) {
+	if stat, err := os.Stat(path); err == nil && stat.Size() > maxLogFile {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, fmt.Errorf("beginning %s anew: %w", path, err)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening buildkitd's log: %w", err)
+	}
+	return f, nil
+}
