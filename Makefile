@@ -1,0 +1,59 @@
+# Run `make` for what there is. Everything that is made goes to .fenceline/ and bin/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
+
+.PHONY: help demo up down setup build test check format lint vet unit fuzz clean
+
+help: ## show this
+	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
+	@echo
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+demo: bin/fenceline bin/demo ## set everything up, then show a git push become the fleet's image
+	@scripts/with-setup bin/demo
+
+up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until Ctrl-C
+	@scripts/with-setup bin/demo -stay
+
+down: ## end a Docker engine that make setup started
+	@scripts/engine down
+
+setup: ## a Docker engine, buildkitd and a base image, each made once, under .fenceline/
+	@scripts/setup
+
+build: bin/fenceline ## the program, as bin/fenceline
+
+bin/fenceline bin/demo: FORCE
+	@echo "building $@"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./$(if $(filter bin/demo,$@),demo,cmd/fenceline)
+
+test: bin/fenceline ## everything: sets up what it needs, then all tests, with the race detector
+	@FENCELINE_BIN=$(CURDIR)/bin/fenceline scripts/with-setup go test -race -timeout 30m ./...
+
+check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
+
+format:
+	@out=$$(gofmt -l $(GO_FILES)) && test -z "$$out" || { echo "not formatted (gofmt -w mends it):"; echo "$$out"; exit 1; }
+
+lint:
+	@scripts/programs lint
+	@.fenceline/bin/golangci-lint run
+
+vet:
+	@go vet ./...
+
+unit:
+	@go test $$(go list ./... | grep -v /e2e)
+
+fuzz: ## each fuzz target for 10 seconds
+	@for target in $$(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs grep -hoE '^func Fuzz[A-Za-z0-9_]+' /dev/null | sort -u | sed 's/func //'); do \
+		package=$$(grep -rlE --include='*_test.go' "^func $$target\(" . | head -1 | xargs dirname); \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s "$$package" || exit 1; \
+	done
+
+clean: ## remove .fenceline/ and bin/
+	@scripts/clean
+
+FORCE:
