@@ -67,4 +67,3 @@ func backoff(first time.Duration, try int) time.Duration {
 	}
 	return d/2 + rand.N(d/2+1)
 }
-

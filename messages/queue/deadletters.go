@@ -1,0 +1,99 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LetterName names a dead letter: its stream and its sequence there, STREAM-SEQ.
+func LetterName(l messages.DeadLetter) string {
+	return l.Stream + "-" + strconv.FormatUint(l.Sequence, 10)
+}
+
+// letterSubject is where the letter of a name is kept.
+func (c *Client) letterSubject(name string) (string, error) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return "", fmt.Errorf("dead letter %q: a name is STREAM-SEQUENCE, as the list shows it", name)
+	}
+	sequence, err := strconv.ParseUint(name[i+1:], 10, 64)
+	if err != nil || messages.CheckID("stream", name[:i]) != nil {
+		return "", fmt.Errorf("dead letter %q: a name is STREAM-SEQUENCE, as the list shows it", name)
+	}
+	return c.space.Subject(&messages.DeadLetter{Stream: name[:i], Sequence: sequence}), nil
+}
+
+// DeadLetters lists the messages that nobody could handle, oldest first.
+func (c *Client) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
+	var out []messages.DeadLetter
+	o := ReadOptions{Filters: []string{c.space.Filter(messages.TypeDeadLetter)}}
+	err := c.ReadEvents(ctx, o, func(r Received) error {
+		if l, ok := r.Payload.(*messages.DeadLetter); ok {
+			out = append(out, *l)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return out, nil
+}
+
+// RequeueDeadLetter sends a dead letter's message again and drops the letter. A build request
+// is retried under a new ID, as its build has ended; an event takes the place of the one it
+// repeats where a build has only one of its kind.
+func (c *Client) RequeueDeadLetter(ctx context.Context, name string) error {
+	subject, err := c.letterSubject(name)
+	if err != nil {
+		return err
+	}
+	s, err := c.last(ctx, c.space.EventsStream(), subject)
+	if err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.message)
+	if err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	if err := c.sendAgain(ctx, l); err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	return c.DropDeadLetter(ctx, name)
+}
+
+func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
+	m := messages.Message{Headers: l.Headers, Body: l.Body}
+	_, p, err := messages.Decode(m)
+	if _, ok := p.(*messages.BuildRequested); ok && err == nil {
+		_, err := c.retryRequest(ctx, m, l.Sequence, "dead letters")
+		return err
+	}
+	var extra []header
+	switch p.(type) {
+	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
+		extra = []header{{jetstream.MsgRollup, jetstream.MsgRollupSubject}}
+	}
+	_, err = c.store(ctx, l.Subject, m, extra...)
+	return err
+}
+
+// DropDeadLetter removes a dead letter for good. ErrNotFound where there is none of that name.
+func (c *Client) DropDeadLetter(ctx context.Context, name string) error {
+	subject, err := c.letterSubject(name)
+	if err != nil {
+		return err
+	}
+	purged, err := c.purge(ctx, c.space.EventsStream(), subject, 0)
+	if err == nil && purged == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("dropping dead letter %s: %w", name, err)
+	}
+	return nil
+}

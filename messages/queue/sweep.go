@@ -1,0 +1,165 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// SweepReport tells what a sweep did.
+type SweepReport struct {
+	Announced int    // ended builds whose announcement it finished
+	Requeued  int    // running builds that had no request behind them any more
+	Cleared   uint64 // requests that it removed, all of them settled
+}
+
+// Sweep finishes what a crash can leave behind: the announcement of ended builds whose
+// request will not come again, and running builds whose request is gone, which are asked for
+// again. It then clears settled requests, keeping each pipeline's last, which decides on
+// duplicates. It may run anywhere, at any time, at once.
+func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
+	var report SweepReport
+	floor, err := c.settled(ctx)
+	if err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	records, err := Builds(c).List(ctx)
+	if err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	var failed error
+	for _, e := range records {
+		if err := c.sweepBuild(ctx, e, floor, &report); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	report.Cleared, err = c.clear(ctx, floor)
+	if err = errors.Join(failed, err); err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	return report, nil
+}
+
+// settled is the sequence up to which every request is acknowledged: none of them comes
+// again. 0 where no builder has ever run.
+func (c *Client) settled(ctx context.Context) (uint64, error) {
+	consumer, err := c.js.Consumer(ctx, c.space.RequestsStream(), buildersDurable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, c.failure(ctx, err)
+	}
+	return consumer.CachedInfo().AckFloor.Stream, nil
+}
+
+func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], floor uint64, report *SweepReport) error {
+	r := e.Value
+	behind := r.Request > floor // a message that may come again
+	switch {
+	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildSucceeded):
+		// The label of a succeeded one is a builder's work, as long as one gets the request.
+		if err := c.finish(ctx, e, nil); err != nil {
+			return err
+		}
+		report.Announced++
+	case !r.Ended() && !behind && r.Asked != nil:
+		if err := c.requeue(ctx, e); err != nil {
+			return fmt.Errorf("asking for build %s again: %w", r.Build, err)
+		}
+		report.Requeued++
+	}
+	return nil
+}
+
+// requeue puts the request of a running build back into the stream and notes its new place,
+// so that the next sweep does not do it again. A worker that still has the build is taken
+// over from, as after any redelivery.
+func (c *Client) requeue(ctx context.Context, e Entry[messages.BuildRecord]) error {
+	env, request, err := messages.DecodeAs[*messages.BuildRequested](*e.Value.Asked)
+	if err != nil {
+		return err
+	}
+	request.Accepted(e.Value.Order)
+	m, err := messages.Encode(env, request)
+	if err != nil {
+		return err
+	}
+	sequence, err := c.store(ctx, c.space.RequestSubject(request.Pipeline.Name), m,
+		header{jetstream.MsgIDHeader, fmt.Sprintf("requeue-%s-%d", e.Key, e.Revision)})
+	if err != nil {
+		return err
+	}
+	next := e.Value
+	next.Request, next.Updated = sequence, time.Now().UTC()
+	if _, err := Builds(c).Update(ctx, e.Key, next, e.Revision); err != nil && !errors.Is(err, ErrMoved) {
+		return err
+	}
+	return nil
+}
+
+// clear removes the settled requests of each pipeline but its last. Requests of versions that
+// this binary does not know are left alone.
+func (c *Client) clear(ctx context.Context, floor uint64) (uint64, error) {
+	if floor == 0 {
+		return 0, nil
+	}
+	stream := c.space.RequestsStream()
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, c.failure(ctx, err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.space.Filter(messages.TypeBuildRequested)))
+	if err != nil {
+		return 0, c.failure(ctx, err)
+	}
+	var cleared uint64
+	for subject, count := range info.State.Subjects {
+		if count < 2 {
+			continue
+		}
+		last, err := c.last(ctx, stream, subject)
+		if err != nil {
+			return cleared, err
+		}
+		n, err := c.purge(ctx, stream, subject, min(floor+1, last.sequence))
+		if err != nil {
+			return cleared, err
+		}
+		cleared += n
+	}
+	return cleared, nil
+}
+
+// purge removes the messages on a subject below a sequence, or all of them where that is 0,
+// and returns how many they were.
+func (c *Client) purge(ctx context.Context, stream, subject string, below uint64) (uint64, error) {
+	request := map[string]any{"filter": subject}
+	if below > 0 {
+		request["seq"] = below
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.ask(ctx, "$JS.API.STREAM.PURGE."+stream, body)
+	if err != nil {
+		return 0, err
+	}
+	var a struct {
+		Error  *jetstream.APIError `json:"error"`
+		Purged uint64              `json:"purged"`
+	}
+	if err := json.Unmarshal(answer.Data, &a); err != nil {
+		return 0, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+	}
+	if a.Error != nil {
+		return 0, classify(a.Error)
+	}
+	return a.Purged, nil
+}
