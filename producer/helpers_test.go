@@ -1,0 +1,198 @@
+package producer
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
+)
+
+const (
+	testCommit = "0123456789abcdef0123456789abcdef01234567"
+	testSecret = "a-secret-for-base-webhooks"
+	testOther  = "another-secret-of-tools-team"
+	testToken  = "the-token-of-the-api"
+)
+
+const testFile = `version: 1
+pipelines:
+  - name: base
+    repository: https://git.example.com/ops/base.git
+    image: registry.example.com/exampleco/base
+    webhook: {secret_file: hook}
+    fleets: [{name: production}]
+  - name: base-staging
+    repository: https://git.example.com/ops/base.git
+    image: registry.example.com/exampleco/base-staging
+    webhook: {secret_file: hook}
+  - name: tools
+    repository: ssh://git@git.example.com:2222/ops/tools.git
+    branch: release/1.0
+    image: registry.example.com/exampleco/tools
+    webhook: {secret_file: other, forges: [github, generic]}
+  - name: silent
+    repository: https://git.example.com/ops/silent.git
+    image: registry.example.com/exampleco/silent
+`
+
+// writeFile writes a pipeline file and its secret files into a folder and returns its path.
+func writeFile(t testing.TB, content string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range map[string]string{"fenceline.yaml": content, "hook": testSecret + "\n", "other": testOther} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(folder, "fenceline.yaml")
+}
+
+func load(t testing.TB, content string) *Pipelines {
+	t.Helper()
+	p, err := LoadPipelines(writeFile(t, content))
+	if err != nil {
+		t.Fatalf("LoadPipelines: %v", err)
+	}
+	return p
+}
+
+// memoryQueue is a Queue in memory. Its fields replace what it does.
+type memoryQueue struct {
+	request func(*messages.BuildRequested) (queue.Accepted, error)
+	ready   error
+
+	mu     sync.Mutex
+	stored []*messages.BuildRequested
+	traces []string
+}
+
+func (q *memoryQueue) Request(_ context.Context, r *messages.BuildRequested, trace string) (queue.Accepted, error) {
+	if err := r.Validate(); err != nil {
+		return queue.Accepted{}, err
+	}
+	if q.request != nil {
+		if a, err := q.request(r); err != nil || a.Build != "" {
+			return a, err
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stored = append(q.stored, r)
+	q.traces = append(q.traces, trace)
+	return queue.Accepted{Build: r.Build, Order: uint64(len(q.stored))}, nil
+}
+
+func (q *memoryQueue) Sweep(context.Context) (queue.SweepReport, error) {
+	return queue.SweepReport{}, nil
+}
+func (q *memoryQueue) Ready(context.Context) error { return q.ready }
+
+func (q *memoryQueue) pipelines() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	names := []string{}
+	for _, r := range q.stored {
+		names = append(names, r.Pipeline.Name)
+	}
+	return names
+}
+
+func newProducer(t testing.TB, q Queue, log zerolog.Logger) *Producer {
+	t.Helper()
+	p, err := New(Config{Pipelines: load(t, testFile), Queue: q, APIToken: messages.NewSecret(testToken), SecretsDir: t.TempDir(), Logger: log})
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	return p
+}
+
+func hexMAC(secret string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// sender is how a forge sends a push.
+type sender struct {
+	forge   string
+	payload func(url, ref, after string) string
+	sign    func(h http.Header, secret string, body []byte)
+	event   func(h http.Header, kind string) // nil where a forge has pushes only
+}
+
+func forgePayload(url, ref, after string) string {
+	b, _ := json.Marshal(map[string]any{
+		"ref": ref, "before": strings.Repeat("1", 40), "after": after,
+		"repository": map[string]any{"clone_url": url, "full_name": "ops/base", "owner": map[string]any{"id": 1}},
+		"pusher":     map[string]any{"name": "ada", "login": "ada"}, "commits": []any{map[string]any{"id": after}},
+	})
+	return string(b)
+}
+
+func senders() []sender {
+	gitea := func(brand string) sender {
+		return sender{"gitea", forgePayload,
+			func(h http.Header, secret string, body []byte) { h.Set("X-"+brand+"-Signature", hexMAC(secret, body)) },
+			func(h http.Header, kind string) { h.Set("X-"+brand+"-Event", kind) }}
+	}
+	return []sender{
+		{"github", forgePayload,
+			func(h http.Header, secret string, body []byte) {
+				h.Set("X-Hub-Signature-256", "sha256="+hexMAC(secret, body))
+			},
+			func(h http.Header, kind string) { h.Set("X-GitHub-Event", kind) }},
+		gitea("Gitea"), gitea("Forgejo"),
+		{"generic", func(url, ref, after string) string {
+			b, _ := json.Marshal(map[string]string{"repository": url, "ref": ref, "after": after, "pusher": "ada"})
+			return string(b)
+		}, signStandard(time.Now()), nil},
+	}
+}
+
+func signStandard(at time.Time) func(h http.Header, secret string, body []byte) {
+	return func(h http.Header, secret string, body []byte) {
+		stamp := strconv.FormatInt(at.Unix(), 10)
+		mac := hmac.New(sha256.New, []byte(secret))
+		fmt.Fprintf(mac, "msg_1.%s.%s", stamp, body)
+		h.Set("webhook-id", "msg_1")
+		h.Set("webhook-timestamp", stamp)
+		h.Set("webhook-signature", "v1,AAAA v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	}
+}
+
+// hook makes a request of s with everything in order.
+func (s sender) hook(secret, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/hooks/"+s.forge, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	if s.event != nil {
+		s.event(r.Header, "push")
+	}
+	if secret != "" {
+		s.sign(r.Header, secret, []byte(body))
+	}
+	return r
+}
+
+func serve(p *Producer, r *http.Request) (int, answer, http.Header) {
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, r)
+	var a answer
+	_ = json.Unmarshal(w.Body.Bytes(), &a)
+	return w.Code, a, w.Header()
+}

@@ -1,0 +1,252 @@
+package producer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
+)
+
+const (
+	baseURL  = "https://git.example.com/ops/base.git"
+	mainRef  = "refs/heads/main"
+	toolsRef = "refs/heads/release/1.0"
+)
+
+// TestForges is what every forge must do.
+func TestForges(t *testing.T) {
+	for _, s := range senders() {
+		zeros := strings.Repeat("0", 40)
+		for name, c := range map[string]struct {
+			request *http.Request
+			status  int
+			say     string
+			builds  []string
+		}{
+			"a push builds every pipeline of repository and branch": {s.hook(testSecret, s.payload(baseURL, mainRef, testCommit)), 202, "", []string{"base", "base-staging"}},
+			"the short form of the repository's URL":                {s.hook(testSecret, s.payload("git@GIT.example.com:ops/base.git", mainRef, testCommit)), 202, "", []string{"base", "base-staging"}},
+			"no signature":                                          {s.hook("", s.payload(baseURL, mainRef, testCommit)), 401, "is missing", nil},
+			"the signature of a wrong secret":                       {s.hook("guess", s.payload(baseURL, mainRef, testCommit)), 401, "does not match", nil},
+			"the secret of other pipelines":                         {s.hook(testSecret, s.payload("ssh://git@git.example.com:2222/ops/tools", toolsRef, testCommit)), 200, "this repository", nil},
+			"a repository nobody configured":                        {s.hook(testSecret, s.payload("https://git.example.com/ops/nope.git", mainRef, testCommit)), 200, "this repository", nil},
+			"a branch nobody configured":                            {s.hook(testSecret, s.payload(baseURL, "refs/heads/wip", testCommit)), 200, `branch "wip"`, nil},
+			"a branch deletion":                                     {s.hook(testSecret, s.payload(baseURL, mainRef, zeros)), 200, "deleted", nil},
+			"a tag":                                                 {s.hook(testSecret, s.payload(baseURL, "refs/tags/v1", testCommit)), 200, "tag", nil},
+			"a short commit":                                        {s.hook(testSecret, s.payload(baseURL, mainRef, "012345")), 400, "after:", nil},
+			"no ref":                                                {s.hook(testSecret, s.payload(baseURL, "", testCommit)), 400, "ref:", nil},
+			"no repository":                                         {s.hook(testSecret, s.payload("", mainRef, testCommit)), 400, "repository", nil},
+			"a ref that would be an option":                         {s.hook(testSecret, s.payload(baseURL, "refs/heads/--upload-pack=x", testCommit)), 400, "ref:", nil},
+			"not JSON, signed":                                      {s.hook(testSecret, "hello"), 400, "not a JSON payload", nil},
+			"JSON cut short, signed":                                {s.hook(testSecret, `{"ref": "refs/he`), 400, "not a JSON payload", nil},
+			"not JSON, wrongly signed":                              {s.hook("guess", "hello"), 401, "does not match", nil},
+			"an empty body, signed":                                 {s.hook(testSecret, ""), 400, "empty", nil},
+			"a field of another type":                               {s.hook(testSecret, `{"ref": 5}`), 400, "ref: is a JSON number", nil},
+		} {
+			t.Run(s.forge+"/"+name, func(t *testing.T) {
+				q := &memoryQueue{}
+				status, a, _ := serve(newProducer(t, q, zerolog.Nop()), c.request)
+				got := q.pipelines()
+				slices.Sort(got)
+				if status != c.status || !strings.Contains(a.Error+a.Ignored, c.say) || !slices.Equal(got, c.builds) && len(got)+len(c.builds) > 0 {
+					t.Errorf("status %d, %+v, stored %v; want %d saying %q, stored %v", status, a, got, c.status, c.say, c.builds)
+				}
+				if len(a.Builds) != len(c.builds) {
+					t.Errorf("answer names %v; want %v", a.Builds, c.builds)
+				}
+			})
+		}
+		if s.event == nil {
+			continue
+		}
+		t.Run(s.forge+"/an unknown event is ignored", func(t *testing.T) {
+			r := s.hook(testSecret, `{"any": "thing"}`)
+			s.event(r.Header, "star")
+			if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r); status != 200 || !strings.Contains(a.Ignored, "star") {
+				t.Errorf("status %d, %+v", status, a)
+			}
+		})
+	}
+}
+
+func TestHookCarriesThePipelineAndNotThePayloadsURL(t *testing.T) {
+	q := &memoryQueue{}
+	s := senders()[0]
+	r := s.hook(testOther, s.payload("https://user:pw@git.example.com:2222/ops/tools", toolsRef, testCommit))
+	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	r.Header.Set("traceparent", trace)
+	if status, a, _ := serve(newProducer(t, q, zerolog.Nop()), r); status != 202 {
+		t.Fatalf("status %d, %+v", status, a)
+	}
+	got := q.stored[0]
+	if got.Pipeline.Repository != "ssh://git@git.example.com:2222/ops/tools.git" || got.Commit != testCommit || got.Ref != toolsRef ||
+		got.Cause != messages.CausePush || got.RequestedBy != "ada" || q.traces[0] != trace {
+		t.Errorf("stored %+v with trace %s", got, q.traces[0])
+	}
+}
+
+func TestForgesLeftOutOfThePipelineFileAreRefused(t *testing.T) {
+	s := senders()[1] // gitea, which the pipeline tools does not list
+	r := s.hook(testOther, s.payload("git@git.example.com:ops/tools.git", toolsRef, testCommit))
+	if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r); status != 401 {
+		t.Errorf("status %d, %+v; want 401", status, a)
+	}
+}
+
+func TestGitHubSHA1AndRepeatedSignaturesDontCount(t *testing.T) {
+	s := senders()[0]
+	body := s.payload(baseURL, mainRef, testCommit)
+	for name, change := range map[string]func(http.Header){
+		"SHA-1 alone": func(h http.Header) {
+			h.Del("X-Hub-Signature-256")
+			h.Set("X-Hub-Signature", "sha1="+strings.Repeat("a", 40))
+		},
+		"given twice":         func(h http.Header) { h.Add("X-Hub-Signature-256", "sha256=00") },
+		"not hexadecimal":     func(h http.Header) { h.Set("X-Hub-Signature-256", "sha256=zz") },
+		"of the wrong length": func(h http.Header) { h.Set("X-Hub-Signature-256", "sha256=00") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.hook(testSecret, body)
+			change(r.Header)
+			if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r); status != 401 {
+				t.Errorf("status %d, %+v; want 401", status, a)
+			}
+		})
+	}
+}
+
+func TestGenericTimestamps(t *testing.T) {
+	s := senders()[3]
+	for name, c := range map[string]struct {
+		off    time.Duration
+		status int
+	}{
+		"four minutes old": {-4 * time.Minute, 202}, "four minutes ahead": {4 * time.Minute, 202},
+		"six minutes old": {-6 * time.Minute, 401}, "six minutes ahead": {6 * time.Minute, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.sign = signStandard(time.Now().Add(c.off))
+			if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), s.hook(testSecret, s.payload(baseURL, mainRef, testCommit))); status != c.status {
+				t.Errorf("status %d, %+v; want %d", status, a, c.status)
+			}
+		})
+	}
+}
+
+func TestStandardSecretIsDecoded(t *testing.T) {
+	s, err := newHookSecret([]byte("whsec_aGVsbG8=\n"))
+	if err != nil || string(s.key) != "hello" || string(s.text) != "whsec_aGVsbG8=" {
+		t.Errorf("newHookSecret: %v, %q %q", err, s.key, s.text)
+	}
+	if shown := fmt.Sprintf("%v %+v %s", s, s, s); strings.Contains(shown, "aGVs") {
+		t.Errorf("a secret prints as %s", shown)
+	}
+}
+
+func TestFailureToStoreIsNever2xx(t *testing.T) {
+	s := senders()[0]
+	for name, c := range map[string]struct {
+		err error
+		say string
+	}{
+		"the queue is full": {fmt.Errorf("storing: %w", queue.ErrFull), "full"},
+		"NATS is gone":      {fmt.Errorf("storing: %w", queue.ErrUnavailable), "send it again"},
+		"anything else":     {errors.New("broken"), "send it again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// One of the two pipelines can be stored, the other can't.
+			q := &memoryQueue{request: func(r *messages.BuildRequested) (queue.Accepted, error) {
+				if r.Pipeline.Name == "base-staging" {
+					return queue.Accepted{}, c.err
+				}
+				return queue.Accepted{}, nil
+			}}
+			status, a, h := serve(newProducer(t, q, zerolog.Nop()), s.hook(testSecret, s.payload(baseURL, mainRef, testCommit)))
+			if status != 503 || h.Get("Retry-After") == "" || !strings.Contains(a.Error, c.say) || a.Builds != nil {
+				t.Errorf("status %d, %+v, Retry-After %q", status, a, h.Get("Retry-After"))
+			}
+		})
+	}
+}
+
+func TestNoSecretIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	p := newProducer(t, &memoryQueue{}, zerolog.New(&log))
+	for _, s := range senders() {
+		for _, secret := range []string{"", "guess", testSecret} {
+			serve(p, s.hook(secret, s.payload(baseURL, mainRef, testCommit)))
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, "/v1/builds", strings.NewReader(`{"pipeline":"base"`))
+	r.Header.Set("Authorization", "Bearer "+testToken)
+	serve(p, r)
+	for _, secret := range []string{testSecret, testOther, testToken} {
+		if strings.Contains(log.String(), secret) {
+			t.Errorf("the log has a secret:\n%s", log.String())
+		}
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 13 {
+		t.Errorf("%d lines for 13 requests", lines)
+	}
+}
+
+func TestHugeBodies(t *testing.T) {
+	p := newProducer(t, &memoryQueue{}, zerolog.Nop())
+	s := senders()[0]
+	announced := s.hook(testSecret, "{}")
+	announced.ContentLength = maxHookBytes + 1
+	if status, a, _ := serve(p, announced); status != 413 {
+		t.Errorf("announced: status %d, %+v", status, a)
+	}
+	chunked := s.hook(testSecret, strings.Repeat(" ", maxHookBytes+1))
+	chunked.ContentLength = -1
+	if status, a, _ := serve(p, chunked); status != 413 {
+		t.Errorf("chunked: status %d, %+v", status, a)
+	}
+	for range maxLargeBodies {
+		p.large <- struct{}{}
+	}
+	if status, a, h := serve(p, s.hook(testSecret, strings.Repeat(" ", largeBody+1))); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("too many at once: status %d, %+v", status, a)
+	}
+}
+
+// TestSlowAndTruncatedBodies speaks to a real server over a socket.
+func TestSlowAndTruncatedBodies(t *testing.T) {
+	p := newProducer(t, &memoryQueue{}, zerolog.Nop())
+	p.bodyTimeout = 50 * time.Millisecond
+	server := httptest.NewUnstartedServer(p.Handler())
+	server.Config = NewServer(p.Handler(), zerolog.Nop())
+	server.Start()
+	t.Cleanup(server.Close)
+	for name, c := range map[string]struct {
+		cut  bool
+		want string
+	}{"slow": {false, "408"}, "truncated": {true, "400"}} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			_, _ = fmt.Fprintf(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%s\r\nContent-Length: 100\r\n\r\n{", hexMAC(testSecret, nil))
+			if c.cut {
+				_ = conn.(*net.TCPConn).CloseWrite()
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			line := make([]byte, 12)
+			if _, err := conn.Read(line); err != nil || !strings.HasSuffix(string(line), c.want) {
+				t.Errorf("answer %q, %v; want %s", line, err, c.want)
+			}
+		})
+	}
+}

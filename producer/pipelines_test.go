@@ -1,0 +1,232 @@
+package producer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+const fullFile = `version: 1
+pipelines:
+  - name: libgraphite2
+    repository: http://127.0.0.1:8450/libgraphite2.git
+    branch: release
+    dockerfile: docker/Dockerfile
+    directory: sub
+    image: 127.0.0.1:8441/exampleco/newimg
+    platform: linux/amd64
+    build_args: {BASE: "127.0.0.1:8441/stack:latest", JOBS: 4, RELEASE: 1.0}
+    hooks_dir: /etc/stackato/hooks
+    timeout: 10m
+    attempts: 3
+    repository_token: reader
+    secrets: [npm]
+    webhook: {secret_file: hook, forges: [github]}
+    fleets:
+      - name: staging
+      - name: default
+        rollout:
+          canaries: 2
+          waves: [10%, 50%, 100%]
+          max_in_flight: 7
+          quorum: 90%
+          quorum_floor: 2
+          node_deadline: 5m
+          trial: {timeout: 1m, network: bridge, disabled: false}
+          approval: true
+          soak: 30s
+          keep: 3
+          preload_bases: true
+`
+
+func TestLoadPipelinesReadsEveryField(t *testing.T) {
+	p := load(t, fullFile)
+	want := messages.Pipeline{
+		Name: "libgraphite2", Repository: "http://127.0.0.1:8450/libgraphite2.git", Branch: "release", Dockerfile: "docker/Dockerfile",
+		Directory: "sub", Image: "127.0.0.1:8441/exampleco/newimg", Platform: "linux/amd64",
+		BuildArgs: map[string]string{"BASE": "127.0.0.1:8441/stack:latest", "JOBS": "4", "RELEASE": "1.0"},
+		HooksDir:  "/etc/stackato/hooks", Timeout: messages.Duration(600e9), Attempts: 3, TokenName: "reader", Secrets: []string{"npm"},
+		Fleets: []messages.FleetTarget{
+			{Fleet: "staging", Policy: messages.DefaultPolicy()},
+			{Fleet: "default", Policy: messages.Policy{
+				Canaries: 2, Waves: []int{10, 50, 100}, MaxInFlight: 7, QuorumPercent: 90, QuorumFloor: 2, NodeDeadline: messages.Duration(300e9),
+				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
+			}},
+		},
+	}
+	if got := p.All(); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("LoadPipelines: %+v\nwant %+v", got, want)
+	}
+	if got, ok := p.Lookup("libgraphite2"); !ok || got.Name != "libgraphite2" || len(p.Warnings()) > 0 {
+		t.Errorf("Lookup: %+v %v, warnings %v", got, ok, p.Warnings())
+	}
+}
+
+// item is a pipeline with one line changed or added.
+func item(lines ...string) string {
+	return "version: 1\npipelines:\n  - name: base\n    repository: https://git.example.com/base.git\n    image: example.com/base\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func TestLoadPipelinesRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ file, want string }{
+		"an empty file":                 {"", "the file is empty"},
+		"comments alone":                {"# nothing\n", "the file is empty"},
+		"bad YAML":                      {"version: 1\npipelines:\n  - name: [\n", ":3: is not YAML"},
+		"a second document":             {"version: 1\npipelines: []\n---\nversion: 1\n", "second YAML document"},
+		"a list at the top":             {"- a\n", ":1: a list where fields were expected"},
+		"no version":                    {"pipelines: []\n", "version: is missing"},
+		"another version":               {"version: 2\npipelines: []\n", ":1: version: 2 is not a whole number from 1 to 1"},
+		"no pipelines":                  {"version: 1\n", "pipelines: is missing"},
+		"an unknown field":              {item("    dockerfiel: x"), `:6: pipelines[0]: unknown field "dockerfiel", did you mean "dockerfile"?`},
+		"a field twice":                 {item("    image: example.com/b"), ":6: pipelines[0].image: is given twice"},
+		"a field without a value":       {item("    branch:"), ":6: pipelines[0].branch: has no value"},
+		"a number for text":             {item("    branch: 1.0"), ":6: pipelines[0].branch: the number 1.0 where text was expected: put it in quotes"},
+		"text for a number":             {item("    attempts: many"), `:6: pipelines[0].attempts: the text "many" where a whole number`},
+		"a number out of range":         {item("    attempts: 0"), ":6: pipelines[0].attempts: 0 is not a whole number from 1 to 100"},
+		"a bad duration":                {item("    timeout: 5"), `:6: pipelines[0].timeout: duration "5" is not a number with a unit`},
+		"a bad branch":                  {item("    branch: a..b"), `:6: pipelines[0].branch: "a..b" is not a branch name`},
+		"a bad platform":                {item("    platform: amd64"), ":6: pipelines[0].platform:"},
+		"a Dockerfile outside":          {item("    dockerfile: ../Dockerfile"), `:6: pipelines[0].dockerfile: "../Dockerfile" leaves the repository`},
+		"a relative hooks folder":       {item("    hooks_dir: hooks"), ":6: pipelines[0].hooks_dir:"},
+		"a merge key":                   {"x: &x {branch: b}\n" + item("    <<: *x"), "merge keys"},
+		"a duplicate name":              {item("  - {name: base, repository: 'https://git.example.com/b.git', image: example.com/b}"), `:6: pipelines[1].name: pipeline name "base" is taken by the pipeline at line 3`},
+		"a fleet of two pipelines":      {item("    fleets: [{name: f}]", "  - {name: b, repository: 'https://git.example.com/b.git', image: example.com/b, fleets: [{name: f}]}"), `:7: pipelines[1].fleets[0].name: fleet "f" is fed at line 6 already`},
+		"a percentage without its sign": {item("    fleets: [{name: f, rollout: {quorum: 90}}]"), "quorum: 90 is not a percentage from 1% to 100%"},
+		"waves that fall":               {item("    fleets: [{name: f, rollout: {waves: [50%, 10%, 100%]}}]"), "waves[1]: 10% is not more than"},
+		"waves that end early":          {item("    fleets: [{name: f, rollout: {waves: [50%]}}]"), "let the last be 100%"},
+		"a truth value in words":        {item("    fleets: [{name: f, rollout: {approval: perhaps}}]"), "where true or false was expected"},
+		"a missing secret file":         {item("    webhook: {secret_file: nope}"), `:6: pipelines[0].webhook.secret_file: secret file "nope" does not exist: make it`},
+		"an empty secret file":          {item("    webhook: {secret_file: /dev/null}"), "not a regular file"},
+		"a webhook without a secret":    {item("    webhook: {forges: [github]}"), "webhook.secret_file: is missing"},
+		"an unknown forge":              {item("    webhook: {secret_file: hook, forges: [githup]}"), `did you mean "github"?`},
+		"a token in place of its name":  {item("    repository_token: ghp_abcdef"), "looks like a secret itself"},
+		"a secret's name with a path":   {item("    secrets: [../x]"), "is not the name of a secret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeFile(t, c.file)
+			_, err := LoadPipelines(path)
+			var invalid *InvalidError
+			if !errors.As(err, &invalid) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), path) {
+				t.Errorf("LoadPipelines: %v\nwant %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestLoadPipelinesReportsProblemsTogetherInOrder(t *testing.T) {
+	_, err := LoadPipelines(writeFile(t, item("    brunch: x", "    attempts: 0", "    timeout: soon")))
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Problems) != 3 {
+		t.Fatalf("LoadPipelines: %v; want three problems", err)
+	}
+	for i, p := range invalid.Problems {
+		if p.Line != 6+i {
+			t.Errorf("problem %d is at line %d: %v", i, p.Line, p)
+		}
+	}
+}
+
+func TestLoadPipelinesShowsNoSecret(t *testing.T) {
+	for name, file := range map[string]string{
+		"a password in the URL":       strings.Replace(item(), "https://", "https://me:hunter2@", 1),
+		"a token as user in the URL":  strings.Replace(item(), "https://", "https://hunter2@", 1),
+		"a broken URL":                strings.Replace(item(), "https://", "https://me:hunter2%zz@", 1),
+		"the secret as the webhook":   item("    webhook: hunter2"),
+		"the secret under secret":     item("    webhook: {secret: hunter2}"),
+		"a token as repository_token": item("    repository_token: hunter2/x"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadPipelines(writeFile(t, file))
+			if err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("LoadPipelines: %v; want an error without the secret", err)
+			}
+		})
+	}
+}
+
+func TestLoadPipelinesWarns(t *testing.T) {
+	path := writeFile(t, item("    webhook: {secret_file: hook}", "    build_args: {API_TOKEN: x}"))
+	hook := filepath.Join(filepath.Dir(path), "hook")
+	if err := os.WriteFile(hook, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(hook, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := LoadPipelines(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, w := range p.Warnings() {
+		all = append(all, w.String())
+	}
+	got := strings.Join(all, "\n")
+	for _, want := range []string{"every user of this machine", "can be guessed", "provenance"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("warnings lack %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestLoadPipelinesOfAMissingFile(t *testing.T) {
+	if _, err := LoadPipelines(filepath.Join(t.TempDir(), "fenceline.yaml")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("LoadPipelines: %v", err)
+	}
+}
+
+func FuzzParsePipelines(f *testing.F) {
+	for _, s := range []string{fullFile, testFile, item("    webhook: hunter2"), "a: &a [*a]\n", "version: 1\npipelines: &p [*p, *p]\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		p, err := parsePipelines("f", content, func(string) (*hookSecret, bool, error) {
+			s, err := newHookSecret([]byte(testSecret))
+			return s, false, err
+		})
+		if err != nil {
+			return
+		}
+		for _, l := range p.All() {
+			if err := l.Validate(); err != nil {
+				t.Errorf("accepted a pipeline that is refused later: %v", err)
+			}
+		}
+	})
+}
+
+func FuzzHooks(f *testing.F) {
+	for i, s := range senders() {
+		f.Add(i, s.payload(baseURL, mainRef, testCommit), "sha256=00")
+	}
+	all := senders()
+	f.Fuzz(func(t *testing.T, i int, body, signature string) {
+		s := all[uint(i)%uint(len(all))]
+		for _, fg := range forges() {
+			if fg.name() != s.forge {
+				continue
+			}
+			r := s.hook(testSecret, body)
+			e, err := fg.event(r.Header, []byte(body))
+			if err == nil && e.ignored == "" && messages.CheckCommit(e.commit) != nil {
+				t.Errorf("accepted %+v", e)
+			}
+			for name := range r.Header {
+				if strings.Contains(strings.ToLower(name), "signature") {
+					r.Header.Set(name, signature)
+				}
+			}
+			secret, _ := newHookSecret([]byte(testSecret))
+			p, err := fg.proof(r.Header, time0(r.Header))
+			if err == nil && p([]byte(body+"x"), secret) {
+				t.Errorf("signature %q verifies", signature)
+			}
+		}
+	})
+}
