@@ -172,7 +172,7 @@ func (b *Buildkitd) arguments() []string {
 		"--otel-socket-path", filepath.Join(b.sockets, "otel.sock"), // the default is shared by the machine
 		"--config", os.DevNull, // nothing of another buildkitd's
 		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", b.c.Runc,
-		"--oci-worker-net=host", // RUN steps reach what this machine reaches
+		"--oci-worker-net=host",                                                  // RUN steps reach what this machine reaches
 		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", "2000,2000,20000", // MB: reserved, left free, at most
 	}
 }
