@@ -1,0 +1,236 @@
+// Package hooks is the gate that a built image passes before it is pushed: it checks the
+// admin hooks in the image, as the platform that runs them will.
+//
+// What it checks comes from Stackato's admin guide: hooks are plain bash or sh scripts with
+// one of three names, executable, in one folder of the image, and sudo works in them only
+// for commands that the image's sudoers allows without a password.
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Names are the names that an admin hook can have, in the order in which hooks run.
+func Names() []string { return []string{"pre-staging", "post-staging", "pre-running"} }
+
+// MaxSize is the largest hook that is accepted, in bytes. A hook is a script; what is larger
+// is something else.
+const MaxSize = 1 << 20
+
+// user is who runs the hooks inside the container.
+const user = "stackato"
+
+// Report is what a check found.
+type Report struct {
+	Hooks    []string           // hooks that are there, of Names and in its order
+	Findings []messages.Finding // by file and line
+}
+
+// Rejected tells whether something found keeps the image from being used.
+func (r *Report) Rejected() bool {
+	return slices.ContainsFunc(r.Findings, func(f messages.Finding) bool { return !f.Warning })
+}
+
+// Warnings are the findings with which an image passes.
+func (r *Report) Warnings() []messages.Finding {
+	var out []messages.Finding
+	for _, f := range r.Findings {
+		if f.Warning {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Check checks the hooks in the folder dir (an absolute path) of an image. An image without
+// the folder has no hooks, and nothing is found. The error is about reading the image, never
+// about what stands in it. image's ReadDir must not follow links, its Stat and ReadFile must
+// follow them within the image; files that are absent give errors that are fs.ErrNotExist.
+func Check(image fs.FS, dir string) (*Report, error) {
+	return check(image, strings.TrimPrefix(path.Clean("/"+dir), "/"), path.Clean("/"+dir), &sudoers{image: image})
+}
+
+// CheckDir checks a folder of hooks on this machine, before there is an image. What sudo may
+// do shows in the image alone, so uses of sudo are not checked.
+func CheckDir(dir string) (*Report, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("checking the hooks in %s: %w", dir, err)
+	}
+	defer root.Close()
+	return check(root.FS(), ".", filepath.ToSlash(dir), nil)
+}
+
+// check checks the hooks in dir; shown is how findings call it.
+func check(image fs.FS, dir, shown string, may *sudoers) (*Report, error) {
+	r := new(Report)
+	if dir == "" {
+		dir = "."
+	}
+	entries, err := fs.ReadDir(image, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r, nil
+	case errors.Is(err, errNotDir):
+		r.Findings = []messages.Finding{{File: shown, Problem: "is not a folder", Fix: "make it a folder that holds the hooks"}}
+		return r, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the hooks folder %s of the image: %w", shown, err)
+	}
+	for _, e := range entries {
+		h := hook{image: image, name: e.Name(), path: path.Join(dir, e.Name()), file: path.Join(shown, clip(e.Name())), sudoers: may}
+		if !slices.Contains(Names(), e.Name()) {
+			h.stray()
+		} else {
+			r.Hooks = append(r.Hooks, e.Name())
+			if err := h.check(e); err != nil {
+				return nil, err
+			}
+		}
+		r.Findings = append(r.Findings, h.findings...)
+	}
+	slices.SortFunc(r.Hooks, func(a, b string) int { return slices.Index(Names(), a) - slices.Index(Names(), b) })
+	slices.SortStableFunc(r.Findings, func(a, b messages.Finding) int {
+		if c := strings.Compare(a.File, b.File); c != 0 {
+			return c
+		}
+		return a.Line - b.Line
+	})
+	return r, nil
+}
+
+// hook is one file of the hooks folder while it is checked.
+type hook struct {
+	image    fs.FS
+	name     string
+	path     string // for image
+	file     string // for findings
+	sudoers  *sudoers
+	findings []messages.Finding
+}
+
+func (h *hook) fault(line int, problem, fix string) {
+	h.findings = append(h.findings, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix})
+}
+
+func (h *hook) warn(line int, problem, fix string) {
+	h.findings = append(h.findings, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix, Warning: true})
+}
+
+// stray is about a file with none of the three names: nothing would ever run it.
+func (h *hook) stray() {
+	names := Names()
+	fix := "remove it from the image's hooks folder"
+	if near := nearest(h.name); near != "" {
+		fix = fmt.Sprintf("rename it to %s", near)
+	}
+	h.fault(0, fmt.Sprintf("is not the name of an admin hook: those are %s, %s and %s", names[0], names[1], names[2]), fix)
+}
+
+// check checks a file that has the name of a hook. The error is about reading it.
+func (h *hook) check(e fs.DirEntry) error {
+	is, err := h.stat(e)
+	if err != nil || is == nil {
+		return err
+	}
+	if is.Mode().Perm()&0o111 == 0 {
+		h.fault(0, "is not executable", fmt.Sprintf("run chmod +x %s before you add it (git update-index --chmod=+x in a repository)", h.name))
+	}
+	if is.Size() > MaxSize {
+		h.fault(0, fmt.Sprintf("has %d bytes: a hook may have %d", is.Size(), MaxSize), "put what it carries into files of their own")
+		return nil
+	}
+	content, err := fs.ReadFile(h.image, h.path)
+	if err != nil {
+		return fmt.Errorf("reading the hook %s of the image: %w", h.file, err)
+	}
+	h.content(content)
+	return nil
+}
+
+// stat returns what a hook's file is, nil when it is nothing that could run. A link counts
+// as what it leads to within the image.
+func (h *hook) stat(e fs.DirEntry) (fs.FileInfo, error) {
+	if e.Type()&fs.ModeSymlink == 0 {
+		if !e.Type().IsRegular() {
+			h.fault(0, "is not a regular file", "make it a plain script")
+			return nil, nil
+		}
+		is, err := e.Info()
+		if err != nil {
+			return nil, fmt.Errorf("reading the hook %s of the image: %w", h.file, err)
+		}
+		return is, nil
+	}
+	is, err := fs.Stat(h.image, h.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) || h.sudoers == nil && err != nil:
+		h.fault(0, "is a link that leads nowhere", "put the script itself there, or a link to a file in the image")
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the hook %s of the image: %w", h.file, err)
+	case !is.Mode().IsRegular():
+		h.fault(0, "is a link to something that is not a regular file", "link to a plain script, or put the script itself there")
+		return nil, nil
+	}
+	return is, nil
+}
+
+// nearest is the name of a hook that somebody may have meant, or "".
+func nearest(name string) string {
+	plain := strings.ToLower(strings.TrimSuffix(name, path.Ext(name)))
+	plain = strings.NewReplacer("_", "-", " ", "-", ".", "-").Replace(plain)
+	if len(plain) > 40 {
+		return ""
+	}
+	best, at := "", 5
+	for _, n := range Names() {
+		if d := distance(plain, n); d < at {
+			best, at = n, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two short strings.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}
+
+// clip makes a name from an image fit for a line of text.
+func clip(s string) string {
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return '?'
+		}
+		return r
+	}, s)
+}

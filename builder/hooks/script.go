@@ -1,0 +1,108 @@
+package hooks
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"syscall"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// errNotDir is what reading a folder gives that is a file.
+var errNotDir error = syscall.ENOTDIR
+
+// content checks what stands in a hook.
+func (h *hook) content(b []byte) {
+	switch {
+	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
+		h.fault(1, "begins with a byte order mark, so that its first line is not understood", "save it as UTF-8 without a byte order mark")
+		return
+	case bytes.IndexByte(b, 0) >= 0:
+		h.fault(0, "is not a text file", "a hook is a bash or sh script: call programs from it")
+		return
+	case len(bytes.TrimSpace(b)) == 0:
+		h.warn(0, "is empty", "write the hook, or leave the file out")
+		return
+	}
+	if i := bytes.Index(b, []byte("\r\n")); i >= 0 {
+		h.fault(1+bytes.Count(b[:i], []byte("\n")), "has Windows line ends (CRLF), which the shell takes for part of commands", "save it with Unix line ends, as dos2unix does, and set \"*  text eol=lf\" in .gitattributes")
+		return
+	}
+	variant, ok := h.language(b)
+	if !ok {
+		return
+	}
+	h.literals(b)
+	tree, err := syntax.NewParser(syntax.Variant(variant)).Parse(bytes.NewReader(b), "")
+	if err != nil {
+		h.syntax(err)
+		return
+	}
+	h.exported(tree)
+	if h.sudoers != nil {
+		h.sudo(tree)
+	}
+}
+
+// language returns what the script is written in, by its first line; without one it is
+// bash.
+func (h *hook) language(b []byte) (syntax.LangVariant, bool) {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	shebang, ok := strings.CutPrefix(string(line), "#!")
+	if !ok {
+		return syntax.LangBash, true
+	}
+	const fix = "begin it with #!/bin/bash or #!/bin/sh"
+	words := strings.Fields(shebang)
+	if len(words) > 0 && path.Base(words[0]) == "env" {
+		words = words[1:]
+		for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.Contains(words[0], "=")) {
+			words = words[1:]
+		}
+	} else if len(words) > 0 && !path.IsAbs(words[0]) {
+		h.fault(1, fmt.Sprintf("names its interpreter as %q, which is not an absolute path", clip(words[0])), fix)
+		return 0, false
+	}
+	if len(words) == 0 {
+		h.fault(1, "has a first line that names no interpreter", fix)
+		return 0, false
+	}
+	switch path.Base(words[0]) {
+	case "bash":
+		return syntax.LangBash, true
+	case "sh":
+		return syntax.LangPOSIX, true
+	}
+	h.fault(1, fmt.Sprintf("is a script for %q: admin hooks are bash or sh scripts", clip(words[0])), fix+", and call the other program from it")
+	return 0, false
+}
+
+// syntax is about a script that its shell would refuse.
+func (h *hook) syntax(err error) {
+	var parse syntax.ParseError
+	var lang syntax.LangError
+	switch {
+	case errors.As(err, &lang):
+		h.fault(int(lang.Pos.Line()), fmt.Sprintf("does not parse as sh: %s: bash only", clip(lang.Feature)), "begin it with #!/bin/bash, or write this for sh")
+	case errors.As(err, &parse):
+		h.fault(int(parse.Pos.Line()), "does not parse: "+clip(parse.Text), remedy(parse))
+	default:
+		h.fault(0, "does not parse: "+clip(err.Error()), "check it with bash -n")
+	}
+}
+
+// remedy says how to mend what the parser complains about.
+func remedy(e syntax.ParseError) string {
+	for _, end := range []string{"fi", "done", "esac", "then", "do"} {
+		if strings.HasSuffix(e.Text, " with `"+end+"`") || strings.HasSuffix(e.Text, " by `"+end+"`") {
+			return fmt.Sprintf("add the missing %s for what begins in this line", end)
+		}
+	}
+	if strings.Contains(e.Text, "quote") {
+		return "close the quote that opens in this line"
+	}
+	return "correct the line, and check the hook with bash -n"
+}

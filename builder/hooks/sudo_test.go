@@ -1,0 +1,83 @@
+package hooks
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func TestSudo(t *testing.T) {
+	cases := map[string]struct {
+		sudoers string
+		hook    string
+		want    string // in the finding; "" for none
+	}{
+		"the guide's line":                {"stackato ALL= NOPASSWD: /etc/init.d/newrelic-sysmond", "sudo /etc/init.d/newrelic-sysmond start", ""},
+		"another command":                 {"stackato ALL= NOPASSWD: /etc/init.d/newrelic-sysmond", "sudo /usr/sbin/nrsysmond-config", "no sudoers line"},
+		"with a password":                 {"stackato ALL= /bin/x", "sudo /bin/x", "ask for a password"},
+		"everything":                      {"stackato ALL=(ALL:ALL) NOPASSWD:ALL", "sudo apt-get update", ""},
+		"another user's line":             {"bob ALL= NOPASSWD: ALL", "sudo x", "no sudoers line"},
+		"everybody's line":                {"ALL ALL= NOPASSWD: ALL", "sudo x", ""},
+		"a group":                         {"%wheel ALL= NOPASSWD: ALL", "sudo x", ""},
+		"the primary group":               {"%stk ALL= NOPASSWD: ALL", "sudo x", ""},
+		"a group of others":               {"%others ALL= NOPASSWD: ALL", "sudo x", "no sudoers line"},
+		"a uid":                           {"#1001 ALL= NOPASSWD: ALL", "sudo x", ""},
+		"a list":                          {"stackato ALL= NOPASSWD: /bin/a, /bin/b", "sudo /bin/b", ""},
+		"a password from the second on":   {"stackato ALL= NOPASSWD: /bin/a, PASSWD: /bin/b", "sudo /bin/b", "ask for a password"},
+		"a command taken out":             {"stackato ALL= NOPASSWD: ALL, !/bin/b", "sudo /bin/b", "no sudoers line"},
+		"the last line counts":            {"stackato ALL= NOPASSWD: ALL\nstackato ALL= PASSWD: ALL", "sudo /bin/b", "ask for a password"},
+		"arguments":                       {"stackato ALL= NOPASSWD: /bin/a start", "sudo /bin/a start", ""},
+		"other arguments":                 {"stackato ALL= NOPASSWD: /bin/a start", "sudo /bin/a stop", "no sudoers line"},
+		"an argument by pattern":          {"stackato ALL= NOPASSWD: /bin/a --set *", "sudo /bin/a --set b c", ""},
+		"no arguments":                    {`stackato ALL= NOPASSWD: /bin/a ""`, "sudo /bin/a b", "no sudoers line"},
+		"an unknown argument":             {"stackato ALL= NOPASSWD: /bin/a start", "sudo /bin/a $1", ""},
+		"an unknown command":              {"", "sudo $CMD", ""},
+		"a name without a path":           {"stackato ALL= NOPASSWD: /usr/sbin/service", "sudo service x start", ""},
+		"a folder":                        {"stackato ALL= NOPASSWD: /usr/local/bin/", "sudo /usr/local/bin/x", ""},
+		"a pattern":                       {"stackato ALL= NOPASSWD: /etc/init.d/*", "sudo /etc/init.d/x start", ""},
+		"aliases":                         {"User_Alias U = stackato, bob\nCmnd_Alias C = /bin/a, /bin/b : D = C\nHost_Alias H = ALL\nU H = NOPASSWD: D", "sudo /bin/b", ""},
+		"a continuation":                  {"stackato ALL= NOPASSWD: /bin/a, \\\n  /bin/b", "sudo /bin/b", ""},
+		"a comment":                       {"# stackato ALL= NOPASSWD: ALL", "sudo /bin/b", "no sudoers line"},
+		"a comment at the end":            {"stackato ALL= NOPASSWD: /bin/b # for b", "sudo /bin/b x", ""},
+		"another user to become":          {"stackato ALL=(bob) NOPASSWD: /bin/b", "sudo -u bob /bin/b", ""},
+		"not as root":                     {"stackato ALL=(bob) NOPASSWD: /bin/b", "sudo /bin/b", "no sudoers line"},
+		"another host":                    {"stackato web1= NOPASSWD: /bin/b", "sudo /bin/b", "no sudoers line"},
+		"a second host list":              {"stackato web1= NOPASSWD: /bin/a : ALL = NOPASSWD: /bin/b", "sudo /bin/b", ""},
+		"tags and options":                {"stackato ALL= CWD=/tmp NOPASSWD: SETENV: /bin/b", "sudo /bin/b", ""},
+		"authentication off":              {"Defaults !authenticate\nstackato ALL= /bin/b", "sudo /bin/b", ""},
+		"authentication off for another":  {"Defaults:bob !authenticate\nstackato ALL= /bin/b", "sudo /bin/b", "ask for a password"},
+		"a folder of more":                {"#includedir /etc/sudoers.d", "sudo /bin/included", ""},
+		"a folder of more, the new way":   {"@includedir /etc/sudoers.d", "sudo /bin/included", ""},
+		"a file that sudo passes over":    {"#includedir /etc/sudoers.d", "sudo /bin/dotted", "no sudoers line"},
+		"a circle of includes":            {"#include /etc/sudoers", "sudo /bin/b", "no sudoers line"},
+		"options, variables and the end":  {"stackato ALL= NOPASSWD: /bin/b", "sudo -n -E A=1 -- /bin/b", ""},
+		"a shell":                         {"stackato ALL= NOPASSWD: /bin/b", "sudo -i", "/bin/bash"},
+		"asking only":                     {"", "sudo -l\nsudo -v\ncommand -v sudo\n", ""},
+		"behind exec":                     {"", "exec sudo /bin/b", "no sudoers line"},
+		"in a condition":                  {"", "if sudo /bin/b; then :; fi", "no sudoers line"},
+		"a digest":                        {"stackato ALL= NOPASSWD: sha224:abc /bin/b", "sudo /bin/b", ""},
+		"blanks around the list of users": {"bob , stackato  ALL = NOPASSWD : /bin/b", "sudo /bin/b", ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, fstest.MapFS{
+				"etc/stackato/hooks/pre-running": script("#!/bin/sh\n" + c.hook + "\n"),
+				"etc/sudoers":                    {Data: []byte("Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n" + c.sudoers + "\n")},
+				"etc/sudoers.d/README":           {Data: []byte("#\n")},
+				"etc/sudoers.d/fine":             {Data: []byte("stackato ALL= NOPASSWD: /bin/included\n")},
+				"etc/sudoers.d/file.bak":         {Data: []byte("stackato ALL= NOPASSWD: /bin/dotted\n")},
+				"etc/passwd":                     {Data: []byte("root:x:0:0::/:/bin/sh\nstackato:x:1001:1002::/:/bin/sh\n")},
+				"etc/group":                      {Data: []byte("wheel:x:10:bob,stackato\nothers:x:11:bob\nstk:x:1002:\n")},
+			})
+			if c.want == "" {
+				if len(r.Findings) != 0 {
+					t.Errorf("findings %v", r.Findings)
+				}
+				return
+			}
+			if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), c.want) {
+				t.Errorf("findings %v, want one with %q", r.Findings, c.want)
+			}
+		})
+	}
+}

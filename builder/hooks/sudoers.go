@@ -1,0 +1,301 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// sudoers is what the image's sudoers allow the user of the hooks, by sudoers(5). It is read
+// at its first use. What can't be read counts as absent, as sudo itself would refuse.
+type sudoers struct {
+	image  fs.FS
+	loaded bool
+
+	missing bool // there is no /etc/sudoers
+	open    bool // authentication is switched off by a Defaults line
+	names   []string
+	aliases map[string][]string // by kind and name, as "Cmnd_Alias NAME"
+	rules   []rule
+}
+
+// rule is one command that is allowed or forbidden; the last that matches decides.
+type rule struct {
+	users, hosts, runas []string
+	command             string // with its arguments
+	forbidden, password bool
+}
+
+// maxIncludes bounds the files that are read, since includes may form a circle.
+const maxIncludes = 64
+
+// allows returns "" when the user of the hooks may do run without a password, else why not.
+func (s *sudoers) allows(run sudoRun) string {
+	s.load()
+	if s.missing {
+		return "the image has no /etc/sudoers"
+	}
+	found := false
+	var last rule
+	for _, r := range s.rules {
+		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
+			s.matches("Runas_Alias", r.runas, func(name string) bool { return name == run.as || name == "ALL" || name == "#0" && run.as == "root" }) &&
+			s.commandMatches(r.command, run, 0) {
+			last, found = r, true
+		}
+	}
+	switch {
+	case !found || last.forbidden:
+		return fmt.Sprintf("no sudoers line of the image allows it to %s", user)
+	case last.password && !s.open:
+		return "the image's sudoers ask for a password for it"
+	}
+	return ""
+}
+
+func isAny(name string) bool { return name == "ALL" }
+
+// isUser tells whether an entry of a user list means the user of the hooks. names has the
+// user's own, its uid and its groups, as sudoers writes them.
+func (s *sudoers) isUser(name string) bool { return name == "ALL" || slices.Contains(s.names, name) }
+
+// matches tells whether a list matches, its last matching entry deciding.
+func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool {
+	return s.listMatches(kind, list, is, 0)
+}
+
+func (s *sudoers) listMatches(kind string, list []string, is func(string) bool, depth int) bool {
+	matched := false
+	for _, e := range list {
+		name := strings.TrimLeft(e, "! ")
+		hit := is(name)
+		if members, ok := s.aliases[kind+" "+name]; ok && depth < 16 {
+			hit = s.listMatches(kind, members, is, depth+1)
+		}
+		if hit {
+			matched = strings.Count(e[:len(e)-len(name)], "!")%2 == 0
+		}
+	}
+	return matched
+}
+
+// commandMatches tells whether a command of sudoers covers run.
+func (s *sudoers) commandMatches(entry string, run sudoRun, depth int) bool {
+	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && depth < 16 {
+		matched := false
+		for _, m := range members {
+			name := strings.TrimLeft(m, "! ")
+			if s.commandMatches(name, run, depth+1) {
+				matched = len(m) == len(name)
+			}
+		}
+		return matched
+	}
+	words := strings.Fields(entry)
+	for len(words) > 0 && strings.HasPrefix(words[0], "sha") && strings.Contains(words[0], ":") {
+		words = words[1:] // a digest of the command, which the image decides
+	}
+	if len(words) == 0 {
+		return false
+	}
+	if words[0] == "ALL" {
+		return true
+	}
+	if !fileMatches(unescape(words[0]), run.command) {
+		return false
+	}
+	switch args := words[1:]; {
+	case len(args) == 0:
+		return true
+	case len(args) == 1 && args[0] == `""`:
+		return len(run.args) == 0
+	default:
+		return argsMatch(unescape(strings.Join(args, " ")), strings.Join(run.args, " "))
+	}
+}
+
+// fileMatches tells whether the file name of a sudoers command covers a command. One without
+// a path is looked up when it runs, so its name alone has to do.
+func fileMatches(pattern, command string) bool {
+	if strings.HasSuffix(pattern, "/") {
+		return !path.IsAbs(command) || path.Dir(command)+"/" == pattern
+	}
+	if !strings.Contains(command, "/") {
+		pattern = path.Base(pattern)
+	}
+	ok, err := path.Match(pattern, command)
+	return err == nil && ok
+}
+
+// argsMatch matches arguments, where * covers blanks and slashes too. What is only known when
+// the hook runs is taken to fit.
+func argsMatch(pattern, args string) bool {
+	if strings.Contains(args, unknownWord) {
+		return true
+	}
+	return wildcard(pattern, args)
+}
+
+// wildcard matches * and ? of a shell pattern, without the special place of slashes.
+func wildcard(pattern, s string) bool {
+	star, mark := -1, 0
+	p, i := 0, 0
+	for i < len(s) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, i
+			p++
+		case p < len(pattern) && (pattern[p] == s[i] || pattern[p] == '?'):
+			p++
+			i++
+		case star >= 0:
+			mark++
+			p, i = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// unescape removes the backslashes before characters that mean something in sudoers.
+func unescape(s string) string {
+	return strings.NewReplacer(`\,`, ",", `\:`, ":", `\=`, "=", `\ `, " ", `\\`, `\`).Replace(s)
+}
+
+// load reads the image's sudoers and the groups of the user.
+func (s *sudoers) load() {
+	if s.loaded {
+		return
+	}
+	s.loaded = true
+	s.aliases = make(map[string][]string)
+	s.groups()
+	left := maxIncludes
+	if err := s.include("etc/sudoers", &left); errors.Is(err, fs.ErrNotExist) {
+		s.missing = true
+	}
+}
+
+// groups notes by what names sudoers may call the user.
+func (s *sudoers) groups() {
+	s.names = []string{user}
+	gid := ""
+	passwd, _ := fs.ReadFile(s.image, "etc/passwd")
+	for line := range strings.Lines(string(passwd)) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 3 && f[0] == user {
+			s.names = append(s.names, "#"+f[2])
+			gid = f[3]
+		}
+	}
+	group, _ := fs.ReadFile(s.image, "etc/group")
+	for line := range strings.Lines(string(group)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) > 3 && (f[2] == gid && gid != "" || slices.Contains(strings.Split(f[3], ","), user)) {
+			s.names = append(s.names, "%"+f[0], "%#"+f[2])
+		}
+	}
+}
+
+// include reads one file of sudoers and what it includes.
+func (s *sudoers) include(name string, left *int) error {
+	if *left--; *left < 0 {
+		return nil
+	}
+	b, err := fs.ReadFile(s.image, name)
+	if err != nil {
+		return err
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "\r\n", "\n"), "\\\n", " ")
+	for line := range strings.Lines(text) {
+		s.line(strings.TrimSpace(line), left)
+	}
+	return nil
+}
+
+// line reads one line of sudoers, continuations joined.
+func (s *sudoers) line(line string, left *int) {
+	word, rest, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+	rest = strings.TrimSpace(rest)
+	switch {
+	case word == "#include" || word == "@include":
+		_ = s.include(included(rest), left)
+	case word == "#includedir" || word == "@includedir":
+		s.includeDir(included(rest), left)
+	case strings.HasPrefix(line, "#") && !isUID(word):
+	case strings.HasPrefix(word, "Defaults"):
+		s.defaults(word, uncomment(rest))
+	case slices.Contains([]string{"User_Alias", "Host_Alias", "Runas_Alias", "Cmnd_Alias", "Cmd_Alias"}, word):
+		s.alias(strings.Replace(word, "Cmd_", "Cmnd_", 1), uncomment(rest))
+	default:
+		s.spec(uncomment(line))
+	}
+}
+
+// included is the path of an include line, for the image's file system.
+func included(rest string) string {
+	p := unescape(strings.Trim(rest, `"`))
+	if !path.IsAbs(p) {
+		p = "/etc/" + p
+	}
+	return strings.TrimPrefix(path.Clean(p), "/")
+}
+
+// includeDir reads a folder's files in the order of their names, without those with a dot or
+// a tilde at the end, as sudo does.
+func (s *sudoers) includeDir(dir string, left *int) {
+	entries, err := fs.ReadDir(s.image, dir)
+	if err != nil {
+		return
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, e := range entries {
+		if !e.IsDir() && !strings.Contains(e.Name(), ".") && !strings.HasSuffix(e.Name(), "~") {
+			_ = s.include(path.Join(dir, e.Name()), left)
+		}
+	}
+}
+
+// isUID tells whether a word that begins with # is a user by number rather than a comment.
+func isUID(word string) bool {
+	return len(word) > 1 && strings.Trim(word[1:], "0123456789") == ""
+}
+
+// uncomment cuts a comment from the end of a line. A # before a digit is a user's number.
+func uncomment(s string) string {
+	for i := range len(s) {
+		if s[i] == '#' && (i == 0 || s[i-1] != '\\' && s[i-1] != '%') && (i+1 == len(s) || s[i+1] < '0' || s[i+1] > '9') {
+			return strings.TrimSpace(s[:i])
+		}
+	}
+	return s
+}
+
+// defaults notes a Defaults line that switches authentication off for the user.
+func (s *sudoers) defaults(word, rest string) {
+	scope := strings.TrimPrefix(word, "Defaults")
+	if scope != "" && (scope[0] != ':' || !s.matches("User_Alias", split(scope[1:], ','), s.isUser)) {
+		return
+	}
+	for _, o := range split(rest, ',') {
+		switch strings.ReplaceAll(o, " ", "") {
+		case "!authenticate":
+			s.open = true
+		case "authenticate":
+			s.open = false
+		}
+	}
+}
+
+// alias notes the aliases of a line: NAME = a, b : NAME2 = c.
+func (s *sudoers) alias(kind, rest string) {
+	for _, one := range split(rest, ':') {
+		name, members, ok := strings.Cut(one, "=")
+		if ok {
+			s.aliases[kind+" "+strings.TrimSpace(name)] = split(members, ',')
+		}
+	}
+}
