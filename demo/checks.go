@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
+)
+
+// look is run in a container of the image: what is installed, and what the hook exports.
+const look = `%s
+. /etc/stackato/hooks/pre-running
+for name in $(echo "$STACKATO_HOOK_ENV" | tr , ' '); do eval "echo $name=\$$name"; done`
+
+// prove looks at the image from outside: the fence config names it, a container from it
+// has what the Dockerfile installs and what the hook exports.
+func (s *scene) prove(ctx context.Context, image, released string) error {
+	s.begin("the proof, from outside: fenceline config get fence docker/image; docker run")
+	s.step("fence config", "%s", image)
+	installed := "dpkg -s libgraphite2-dev | grep -E '^(Package|Status|Version)'"
+	if s.small {
+		installed = "ls /etc/stackato/hooks"
+	}
+	out, err := site.Docker(ctx, "run", "--rm", "--network", "none", image, "sh", "-c", fmt.Sprintf(look, installed))
+	if err != nil {
+		return s.explain(fmt.Errorf("starting a container from %s: %w", image, err))
+	}
+	s.step("container", "started from it:")
+	s.note(out)
+	want := []string{"Status: install ok installed", released}
+	if s.small {
+		want = []string{"pre-running", released}
+	}
+	for _, w := range want {
+		if !strings.Contains(out, w) {
+			return fmt.Errorf("the container of %s does not show %q: the image is not the one that was pushed", image, w)
+		}
+	}
+	s.took("proof", "container", time.Since(s.began))
+	return nil
+}
+
+// brokenPush pushes a hook that would stop every app, and sees it refused.
+func (s *scene) brokenPush(ctx context.Context, current string) error {
+	s.begin("a third push: its pre-running hook lacks the closing fi")
+	err := s.push(ctx, "with a broken hook", func(hook string) string {
+		return hook + "\nif [ -z \"$NEW_RELIC_LICENSE_KEY\" ]; then\n  export NEW_RELIC_LICENSE_KEY=none\n"
+	})
+	if err != nil {
+		return err
+	}
+	refusal, err := s.follow(ctx, "broken push", "failed")
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"pre-running:", "fi"} {
+		if !strings.Contains(refusal.Text, want) {
+			return fmt.Errorf("the refusal does not name the hook's file and line and the fix: %q", refusal.Text)
+		}
+	}
+	value, err := s.fence(ctx)
+	if err != nil {
+		return err
+	}
+	if value != current {
+		return s.explain(fmt.Errorf("the fence config moved to %s after a refused build", value))
+	}
+	s.step("fence config", "has not moved: %s", value)
+	return nil
+}
+
+// rollback makes the first image current again, with a hold, and releases it.
+func (s *scene) rollback(ctx context.Context, first string) error {
+	s.begin("fenceline rollback: the image before is current again, and held; then fenceline release")
+	if _, err := s.fenceline.Run(ctx, "rollback"); err != nil {
+		return s.explain(err)
+	}
+	value, err := s.awaitFence(ctx, first)
+	if err != nil {
+		return s.explain(err)
+	}
+	s.step("rolled back", "%s", value)
+	s.took("rollback", "fence config", time.Since(s.began))
+	held, err := s.held(ctx)
+	if err != nil {
+		return err
+	}
+	if !held {
+		return s.explain(fmt.Errorf("the fleet has no hold after a rollback"))
+	}
+	s.step("held", "newer images are fetched, but not used")
+	if _, err := s.fenceline.Run(ctx, "release"); err != nil {
+		return s.explain(err)
+	}
+	if held, err = s.held(ctx); err != nil {
+		return err
+	}
+	if held {
+		return s.explain(fmt.Errorf("the fleet is still held after a release"))
+	}
+	s.step("released", "the next push flips again")
+	s.took("rollback", "in all", time.Since(s.began))
+	return nil
+}
+
+func (s *scene) awaitFence(ctx context.Context, want string) (string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not within 30 seconds"))
+	defer cancel()
+	var value string
+	err := site.Until(ctx, func(ctx context.Context) (err error) {
+		value, err = s.fence(ctx)
+		if err == nil && value != want {
+			err = fmt.Errorf("the fence config has %s, not %s", value, want)
+		}
+		return err
+	})
+	return value, err
+}
+
+// status is what the demo reads of `fenceline status -o json`.
+type status struct {
+	Fleets []struct {
+		Fleet string `json:"fleet"`
+		Hold  *struct {
+			Reason string `json:"reason"`
+		} `json:"hold"`
+	} `json:"fleets"`
+}
+
+func (s *scene) held(ctx context.Context) (bool, error) {
+	var st status
+	if err := s.fenceline.JSON(ctx, &st, "status"); err != nil {
+		return false, err
+	}
+	if len(st.Fleets) != 1 {
+		return false, fmt.Errorf("fenceline status shows %d fleets, not one", len(st.Fleets))
+	}
+	return st.Fleets[0].Hold != nil, nil
+}
+
+// node is what the demo reads of `fenceline nodes -o json`.
+type node struct {
+	Node   string `json:"node"`
+	Images []struct {
+		Image string `json:"image"`
+	} `json:"images"`
+}
+
+// finish counts the nodes that have the current image, ends everything, and prints the table.
+func (s *scene) finish(ctx context.Context, image string) error {
+	var nodes []node
+	if err := s.fenceline.JSON(ctx, &nodes, "nodes"); err != nil {
+		return err
+	}
+	present := 0
+	for _, n := range nodes {
+		for _, i := range n.Images {
+			if i.Image == image {
+				present++
+			}
+		}
+	}
+	if present != len(nodes) || present == 0 {
+		return s.explain(fmt.Errorf("%d of %d nodes have %s", present, len(nodes), image))
+	}
+	s.begin("the end: everything that was started is ended")
+	if err := s.end(); err != nil {
+		return err
+	}
+	s.up, s.git, s.log = nil, nil, nil
+	s.table()
+	fmt.Fprintf(s.out, "\ndemo: ok image=%s nodes=%d/%d\n", image, present, len(nodes))
+	return nil
+}

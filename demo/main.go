@@ -1,0 +1,54 @@
+// The demo shows a git push become the fleet's image, on real parts, as an outside user
+// would: it starts `fenceline up` and drives it by its commands and by git alone. With -stay it
+// starts the same and leaves the pushing to you.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo: failed:", err)
+		os.Exit(1)
+	}
+}
+
+var errInterrupted = errors.New("interrupted; everything that was started has been ended")
+
+func run(ctx context.Context) (err error) {
+	stay := flag.Bool("stay", false, "start everything, and stay until Ctrl-C")
+	root := flag.String("root", ".", "the checkout")
+	flag.Parse()
+	dir, err := filepath.Abs(*root)
+	if err != nil {
+		return fmt.Errorf("finding the checkout: %w", err)
+	}
+	s, err := newScene(dir, newScreen(os.Stdout))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, s.end())
+		if ctx.Err() != nil && !*stay {
+			err = errInterrupted
+		}
+	}()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	if *stay {
+		return s.stay(ctx)
+	}
+	return s.play(ctx)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
+)
+
+// The usual addresses. Where one is taken, the demo takes a free port.
+const (
+	httpAddress     = "127.0.0.1:8440"
+	registryAddress = "127.0.0.1:8441"
+	natsAddress     = "127.0.0.1:8442"
+	gitAddress      = "127.0.0.1:8450"
+)
+
+// scene is everything the demo started.
+type scene struct {
+	*screen
+	root    string // the checkout
+	dir     string // .fenceline/demo: the repository, the pipeline file, the hook's secret
+	example string // the folder of examples that is played
+	small   bool   // the base has no package system
+
+	fenceline site.Fenceline
+	git       *site.GitServer
+	repo      *site.Repository
+	log       *os.File
+	up        *site.Process
+	client    site.Client
+	lines     <-chan site.Line
+	watchErr  func() error
+	stopWatch context.CancelFunc
+}
+
+func newScene(root string, out *screen) (*scene, error) {
+	state := os.Getenv("FENCELINE_STATE")
+	if state == "" {
+		state = filepath.Join(root, ".fenceline")
+	}
+	s := &scene{
+		screen:    out,
+		root:      root,
+		dir:       filepath.Join(state, "demo"),
+		example:   "libgraphite2",
+		fenceline: site.Fenceline{Program: filepath.Join(root, "bin", "fenceline"), State: state},
+		stopWatch: func() {},
+	}
+	kind, err := os.ReadFile(filepath.Join(state, "base", "kind"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for the base image: %w: run make setup first", err)
+	}
+	if strings.TrimSpace(string(kind)) == "small" {
+		s.small, s.example = true, "admin-hooks"
+		fmt.Fprintln(out.out, "demo: the base image is a small one without packages, as no mirror can be reached: the example only adds hooks")
+	}
+	if err := os.MkdirAll(filepath.Join(state, "log"), 0o755); err != nil {
+		return nil, fmt.Errorf("making the log folder: %w", err)
+	}
+	return s, nil
+}
+
+// start starts fenceline and what surrounds it.
+func (s *scene) start(ctx context.Context) error {
+	s.begin("fenceline up: producer, builder, controller and distributor, with NATS, a registry and buildkitd")
+	addresses, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.startUp(ctx, addresses); err != nil {
+		return err
+	}
+	took := time.Since(s.began)
+	s.step("ready", "%s (log: %s)", s.client.Producer, s.log.Name())
+	s.took("fenceline up", "ready", took)
+	if err := s.pushBase(ctx); err != nil {
+		return err
+	}
+	s.git, err = site.ServeGit(addresses["git"], s.dir)
+	if err != nil {
+		return err
+	}
+	return s.openRepository(ctx)
+}
+
+// prepare chooses addresses and writes the pipeline file for them.
+func (s *scene) prepare(ctx context.Context) (map[string]string, error) {
+	addresses := map[string]string{}
+	for name, wanted := range map[string]string{
+		"http": httpAddress, "registry": registryAddress, "nats": natsAddress, "git": gitAddress,
+	} {
+		a, err := site.Address(wanted)
+		if err != nil {
+			return nil, err
+		}
+		if a != wanted {
+			s.note(fmt.Sprintf("%s is taken: using %s for %s", wanted, a, name))
+		}
+		addresses[name] = a
+	}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making %s: %w", s.dir, err)
+	}
+	if _, err := os.Stat(s.secret()); errors.Is(err, os.ErrNotExist) {
+		if err := os.WriteFile(s.secret(), []byte(rand.Text()+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("writing the webhook's secret: %w", err)
+		}
+	}
+	file, err := os.ReadFile(filepath.Join(s.root, "examples", s.example, "fenceline.yaml"))
+	if err != nil {
+		return nil, fmt.Errorf("reading the example's pipeline file: %w", err)
+	}
+	config := strings.NewReplacer(registryAddress, addresses["registry"], gitAddress, addresses["git"]).Replace(string(file))
+	if err := os.WriteFile(s.config(), []byte(config), 0o644); err != nil {
+		return nil, fmt.Errorf("writing the pipeline file: %w", err)
+	}
+	return addresses, ctx.Err()
+}
+
+func (s *scene) secret() string { return filepath.Join(s.dir, "hook.secret") }
+func (s *scene) config() string { return filepath.Join(s.dir, "fenceline.yaml") }
+
+func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err error) {
+	s.log, err = os.Create(filepath.Join(s.fenceline.State, "log", "up.log"))
+	if err != nil {
+		return fmt.Errorf("making the log: %w", err)
+	}
+	s.up, err = site.Start(site.Program{
+		Path: s.fenceline.Program,
+		Args: []string{
+			"up", "--state", s.fenceline.State, "--config", s.config(), "--listen", addresses["http"],
+			"--registry-listen", addresses["registry"], "--nats-listen", addresses["nats"],
+		},
+		Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("not ready within a minute"))
+	defer cancel()
+	if err := site.Ready(ctx, s.up, "http://"+addresses["http"]); err != nil {
+		return s.explain(fmt.Errorf("starting fenceline up: %w", err))
+	}
+	s.client, err = s.fenceline.Client()
+	return err
+}
+
+// explain adds the end of fenceline's log to an error, as it most likely says why.
+func (s *scene) explain(err error) error {
+	return fmt.Errorf("%w\nthe last lines of %s:\n%s\nRun make demo again; if it fails the same way, make clean starts from nothing", err, s.log.Name(), s.up.Tail(15))
+}
+
+func (s *scene) pushBase(ctx context.Context) error {
+	layer, err := site.FileLayer(filepath.Join(s.fenceline.State, "base", "layer.tar.gz"))
+	if err != nil {
+		return err
+	}
+	password, err := os.ReadFile(filepath.Join(s.fenceline.State, "secrets", "registry"))
+	if err != nil {
+		return fmt.Errorf("reading the registry's password: %w", err)
+	}
+	ref := s.client.Registry + "/stackato/stack-alsek:latest"
+	pushed, err := site.PushBase(ctx, ref, layer, site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))})
+	if err != nil {
+		return s.explain(err)
+	}
+	if pushed {
+		s.step("base pushed", "%s", ref)
+	} else {
+		s.step("base is there", "%s", ref)
+	}
+	return nil
+}
+
+func (s *scene) openRepository(ctx context.Context) (err error) {
+	s.repo, err = s.git.Repository(ctx, s.example)
+	if err != nil {
+		return err
+	}
+	return s.repo.Notify(ctx, site.Notice{
+		Hook:       filepath.Join(s.root, "examples", "post-receive"),
+		Program:    s.fenceline.Program,
+		URL:        s.client.Producer,
+		SecretFile: s.secret(),
+	})
+}
+
+// end ends everything that was started, in order.
+func (s *scene) end() error {
+	s.stopWatch()
+	var errs []error
+	if s.git != nil {
+		errs = append(errs, s.git.Close())
+	}
+	if s.up != nil {
+		errs = append(errs, s.up.Stop(30*time.Second))
+	}
+	if s.log != nil {
+		errs = append(errs, s.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// stay says what to try, and waits for Ctrl-C.
+func (s *scene) stay(ctx context.Context) error {
+	fmt.Fprintf(s.out, `
+Fenceline is up. In another terminal:
+
+  export FENCELINE_STATE=%[1]s PATH=%[2]s:$PATH
+  fenceline watch                              see each step as it happens
+  git clone %[3]s my-image                     the demo's repository; its pushes reach fenceline
+  cd my-image && cp -R %[4]s/. .               the admin guide's example, if it is still empty
+  git add -A && git commit -m "My first image" && git push origin HEAD:main
+  fenceline status                             builds, nodes, and what the fleet runs
+  fenceline config get fence docker/image      the image for new app containers
+  fenceline rollback                           back to the image before, with a hold
+
+Ctrl-C here ends it all; what was built is kept in %[1]s.
+`, s.fenceline.State, filepath.Dir(s.fenceline.Program), s.repo.Bare, filepath.Join(s.root, "examples", s.example))
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(s.out, "\nending everything")
+		return nil
+	case <-s.up.Done():
+		return s.explain(fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode()))
+	}
+}

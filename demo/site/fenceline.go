@@ -1,0 +1,143 @@
+package site
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Fenceline is the command line of an installation, as a person at a terminal has it.
+type Fenceline struct {
+	Program string // the binary
+	State   string // the folder of `fenceline up`, where its client.json is
+}
+
+// CommandError is a command that ended with another status than 0.
+type CommandError struct {
+	Args   []string
+	Status int
+	Stderr string
+}
+
+// Error shows the command and what it said.
+func (e *CommandError) Error() string {
+	return fmt.Sprintf("fenceline %s: status %d: %s", strings.Join(e.Args, " "), e.Status, strings.TrimSpace(e.Stderr))
+}
+
+func (f Fenceline) command(ctx context.Context, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, f.Program, args...)
+	cmd.Env = append(os.Environ(), "FENCELINE_STATE="+f.State)
+	return cmd
+}
+
+// Run runs a command and returns what it wrote to stdout. Errors are *CommandError where it
+// ended with a status.
+func (f Fenceline) Run(ctx context.Context, args ...string) (string, error) {
+	cmd := f.command(ctx, args)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return stdout.String(), &CommandError{args, exit.ExitCode(), stderr.String()}
+	}
+	if err != nil {
+		return "", fmt.Errorf("running fenceline %s: %w", strings.Join(args, " "), err)
+	}
+	return stdout.String(), nil
+}
+
+// JSON runs a command with -o json and decodes what it wrote into v.
+func (f Fenceline) JSON(ctx context.Context, v any, args ...string) error {
+	out, err := f.Run(ctx, append(args, "-o", "json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(out), v); err != nil {
+		return fmt.Errorf("fenceline %s -o json: %w in %q", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// Client is what client.json says about where an installation's parts are.
+type Client struct {
+	NATS     string `json:"nats"`
+	Producer string `json:"producer"`
+	Registry string `json:"registry"`
+}
+
+// Client reads client.json.
+func (f Fenceline) Client() (Client, error) {
+	var c Client
+	b, err := os.ReadFile(f.State + "/client.json")
+	if err != nil {
+		return c, fmt.Errorf("finding fenceline's addresses: %w", err)
+	}
+	if err := json.Unmarshal(b, &c); err != nil {
+		return c, fmt.Errorf("reading %s/client.json: %w", f.State, err)
+	}
+	return c, nil
+}
+
+// Line is a line of `fenceline watch -o json`.
+type Line struct {
+	Time     time.Time `json:"time"`
+	Step     string    `json:"step"`
+	Build    string    `json:"build"`
+	Order    uint64    `json:"order"`
+	Pipeline string    `json:"pipeline"`
+	Commit   string    `json:"commit"`
+	Fleet    string    `json:"fleet"`
+	Rollout  string    `json:"rollout"`
+	Node     string    `json:"node"`
+	Image    string    `json:"image"`
+	Text     string    `json:"text"`
+	Bytes    int64     `json:"bytes"`
+}
+
+// Watch runs `fenceline watch` until ctx ends. The channel gets its lines, and is closed
+// when it ends; err then tells why.
+func (f Fenceline) Watch(ctx context.Context) (lines <-chan Line, err func() error) {
+	out := make(chan Line, 1000)
+	var failure error
+	go func() {
+		defer close(out)
+		failure = f.watch(ctx, out)
+	}()
+	return out, func() error { return failure }
+}
+
+func (f Fenceline) watch(ctx context.Context, out chan<- Line) error {
+	cmd := f.command(ctx, []string{"watch", "-o", "json"})
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("watching: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("watching: %w", err)
+	}
+	read := bufio.NewScanner(stdout)
+	read.Buffer(nil, 1<<20)
+	for read.Scan() {
+		var l Line
+		if err := json.Unmarshal(read.Bytes(), &l); err != nil {
+			_, _ = io.Copy(io.Discard, stdout)
+			return errors.Join(fmt.Errorf("fenceline watch wrote %q: %w", read.Text(), err), cmd.Wait())
+		}
+		out <- l
+	}
+	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("fenceline watch: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	return nil
+}
