@@ -14,6 +14,7 @@ import (
 type sudoers struct {
 	image  fs.FS
 	loaded bool
+	steps  int // aliases that may still be followed, as they can name each other
 
 	missing bool // there is no /etc/sudoers
 	open    bool // authentication is switched off by a Defaults line
@@ -32,18 +33,25 @@ type rule struct {
 // maxIncludes bounds the files that are read, since includes may form a circle.
 const maxIncludes = 64
 
+// maxLine is the longest line of sudoers that is understood, continuations joined, in bytes.
+const maxLine = 16 << 10
+
+// maxSteps bounds how many aliases one question follows.
+const maxSteps = 10_000
+
 // allows returns "" when the user of the hooks may do run without a password, else why not.
 func (s *sudoers) allows(run sudoRun) string {
 	s.load()
 	if s.missing {
 		return "the image has no /etc/sudoers"
 	}
+	s.steps = maxSteps
 	found := false
 	var last rule
 	for _, r := range s.rules {
 		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
 			s.matches("Runas_Alias", r.runas, func(name string) bool { return name == run.as || name == "ALL" || name == "#0" && run.as == "root" }) &&
-			s.commandMatches(r.command, run, 0) {
+			s.commandMatches(r.command, run) {
 			last, found = r, true
 		}
 	}
@@ -64,16 +72,12 @@ func (s *sudoers) isUser(name string) bool { return name == "ALL" || slices.Cont
 
 // matches tells whether a list matches, its last matching entry deciding.
 func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool {
-	return s.listMatches(kind, list, is, 0)
-}
-
-func (s *sudoers) listMatches(kind string, list []string, is func(string) bool, depth int) bool {
 	matched := false
 	for _, e := range list {
 		name := strings.TrimLeft(e, "! ")
 		hit := is(name)
-		if members, ok := s.aliases[kind+" "+name]; ok && depth < 16 {
-			hit = s.listMatches(kind, members, is, depth+1)
+		if members, ok := s.aliases[kind+" "+name]; ok && s.step() {
+			hit = s.matches(kind, members, is)
 		}
 		if hit {
 			matched = strings.Count(e[:len(e)-len(name)], "!")%2 == 0
@@ -82,13 +86,19 @@ func (s *sudoers) listMatches(kind string, list []string, is func(string) bool, 
 	return matched
 }
 
+// step tells whether one more alias may be followed.
+func (s *sudoers) step() bool {
+	s.steps--
+	return s.steps >= 0
+}
+
 // commandMatches tells whether a command of sudoers covers run.
-func (s *sudoers) commandMatches(entry string, run sudoRun, depth int) bool {
-	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && depth < 16 {
+func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
+	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && s.step() {
 		matched := false
 		for _, m := range members {
 			name := strings.TrimLeft(m, "! ")
-			if s.commandMatches(name, run, depth+1) {
+			if s.commandMatches(name, run) {
 				matched = len(m) == len(name)
 			}
 		}
@@ -173,6 +183,7 @@ func (s *sudoers) load() {
 	}
 	s.loaded = true
 	s.aliases = make(map[string][]string)
+	s.steps = maxSteps
 	s.groups()
 	left := maxIncludes
 	if err := s.include("etc/sudoers", &left); errors.Is(err, fs.ErrNotExist) {
@@ -211,7 +222,9 @@ func (s *sudoers) include(name string, left *int) error {
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "\r\n", "\n"), "\\\n", " ")
 	for line := range strings.Lines(text) {
-		s.line(strings.TrimSpace(line), left)
+		if len(line) <= maxLine {
+			s.line(strings.TrimSpace(line), left)
+		}
 	}
 	return nil
 }
