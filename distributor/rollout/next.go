@@ -13,7 +13,7 @@ import (
 // after each write, on what the records say then.
 func next(s *state) step {
 	for _, rule := range []func(*state) step{
-		dropRetired, followCurrent, followSoak, endPassed, clearEnded, open, advance,
+		dropRetired, followCurrent, followSoak, endPassed, clearEnded, clearBases, open, advance,
 	} {
 		if out := rule(s); out.fleet != nil || out.rollout != nil {
 			return out
@@ -51,15 +51,18 @@ func dropRetired(s *state) step {
 		if !slices.ContainsFunc(r.Members, gone) {
 			continue
 		}
-		return s.changeRollout(r, func(r *messages.RolloutRecord) {
-			r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
-			r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
-			r.Failed, r.Trials = maps.Clone(r.Failed), maps.Clone(r.Trials)
-			maps.DeleteFunc(r.Failed, func(n, _ string) bool { return gone(n) })
-			maps.DeleteFunc(r.Trials, func(n string, _ messages.TrialResult) bool { return gone(n) })
-		})
+		return s.changeRollout(r, func(r *messages.RolloutRecord) { without(r, gone) })
 	}
 	return step{}
+}
+
+// without takes nodes out of a rollout.
+func without(r *messages.RolloutRecord, gone func(node string) bool) {
+	r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
+	r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
+	r.Failed, r.Trials = maps.Clone(r.Failed), maps.Clone(r.Trials)
+	maps.DeleteFunc(r.Failed, func(n, _ string) bool { return gone(n) })
+	maps.DeleteFunc(r.Trials, func(n string, _ messages.TrialResult) bool { return gone(n) })
 }
 
 // followCurrent brings the rollout records in line with which image is current.
@@ -79,7 +82,7 @@ func followCurrent(s *state) step {
 				r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.now
 				r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
 			})
-		case applied && s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
+		case s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
 			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Why = s.record.Applied.Error })
 		case s.record.Soaking == r.ID && r.State == messages.RolloutFlipped && applied:
 			return s.changeRollout(r, func(r *messages.RolloutRecord) {
@@ -264,6 +267,19 @@ func clearEnded(s *state) step {
 	return s.changeFleet(func(f *messages.FleetRecord) { stop(f, id) })
 }
 
+// clearBases ends the preload of a build's bases when its image has made its way. Until then
+// nodes keep them: the image shares their layers.
+func clearBases(s *state) step {
+	if s.record.Bases == nil {
+		return step{}
+	}
+	r := s.rollout(messages.RolloutID(s.record.Fleet, s.record.Bases.Build))
+	if r == nil || !r.State.Final() && !s.decided(r) {
+		return step{}
+	}
+	return s.changeFleet(func(f *messages.FleetRecord) { f.Bases = nil })
+}
+
 // open begins the newest rollout: its record gets the frozen members first, then the fleet
 // record its preload.
 func open(s *state) step {
@@ -294,9 +310,6 @@ func open(s *state) step {
 	p := s.progressOf(r, nil)
 	return s.changeFleet(func(f *messages.FleetRecord) {
 		f.Rollout, f.Preload = r.ID, preload(r, p.order, p.admit(r))
-		if f.Bases != nil && f.Bases.Build == r.Ready.Build {
-			f.Bases = nil
-		}
 	})
 }
 

@@ -16,7 +16,7 @@ type progress struct {
 	admitted int      // so many of order
 	wave     int      // 0 while canaries try the image, then the wave from 1
 	present  []string
-	failed   map[string]string                // node to reason, of admitted members that are not present
+	failed   map[string]string               // node to reason, of admitted members that are not present
 	trials   map[string]messages.TrialResult // of canaries
 	canaries int                             // that have to pass, 0 where there is no trial
 	needed   int                             // present members that make a quorum

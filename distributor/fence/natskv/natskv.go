@@ -29,11 +29,16 @@ var _ fence.Historian = (*Config)(nil)
 
 // New returns the setting of a fleet in a bucket, which must be declared already
 // (messages.Space.FenceBucket). Its history is as long as the bucket's.
-func New(js jetstream.JetStream, bucket, fleet string) (*Config, error) {
-	if err := messages.CheckName("fleet", fleet); err != nil {
+func New(js jetstream.JetStream, bucket, fleet string) *Config {
+	return &Config{js: js, bucket: bucket, fleet: fleet, key: fleet + "." + fence.Key}
+}
+
+// open finds the bucket.
+func (c *Config) open(ctx context.Context) (jetstream.KeyValue, error) {
+	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return nil, err
 	}
-	return &Config{js: js, bucket: bucket, fleet: fleet, key: fleet + "." + fence.Key}, nil
+	return c.js.KeyValue(ctx, c.bucket)
 }
 
 // Get reads the setting.
@@ -48,7 +53,7 @@ func (c *Config) Get(ctx context.Context) (fence.Setting, error) {
 func (c *Config) get(ctx context.Context) (fence.Setting, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	kv, err := c.js.KeyValue(ctx, c.bucket)
+	kv, err := c.open(ctx)
 	if err != nil {
 		return fence.Setting{}, err
 	}
@@ -87,7 +92,7 @@ func (c *Config) Set(ctx context.Context, value string, expected fence.Revision)
 func (c *Config) set(ctx context.Context, value string, expected fence.Revision) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	kv, err := c.js.KeyValue(ctx, c.bucket)
+	kv, err := c.open(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -111,7 +116,7 @@ func (c *Config) set(ctx context.Context, value string, expected fence.Revision)
 func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	kv, err := c.js.KeyValue(ctx, c.bucket)
+	kv, err := c.open(ctx)
 	if err != nil {
 		return nil, c.failed("reading the history of", err)
 	}

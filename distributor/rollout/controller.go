@@ -1,0 +1,285 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/distributor/fence"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// DefaultInterval is how often fence config and record are compared.
+	DefaultInterval = 2 * time.Second
+	// DefaultLeaseTTL is how long the other controllers wait for a silent acting one.
+	DefaultLeaseTTL = 5 * time.Second
+	// leaseName and durable are shared by all controllers of an installation.
+	leaseName = "controller"
+	durable   = "controller"
+	// writesInARow bounds what is decided about a fleet before the rest of the loop has its turn.
+	writesInARow = 1000
+)
+
+// Config is what a controller needs.
+type Config struct {
+	Queue    *queue.Client
+	Backend  func(fleet string) fence.Backend // the fence config of a fleet
+	Name     string                           // of this controller, for people
+	Interval time.Duration                    // 0 means DefaultInterval
+	LeaseTTL time.Duration                    // 0 means DefaultLeaseTTL
+	Logger   zerolog.Logger
+}
+
+// Controller opens rollouts, and advances them while it is the acting one.
+type Controller struct {
+	Config
+	views *views
+}
+
+// New returns a controller. Streams and buckets must be declared before it runs.
+func New(c Config) (*Controller, error) {
+	switch {
+	case c.Queue == nil:
+		return nil, errors.New("a controller needs a queue")
+	case c.Backend == nil:
+		return nil, errors.New("a controller needs a fence config backend")
+	case c.Name == "":
+		return nil, errors.New("a controller needs a name")
+	case c.Interval < 0 || c.LeaseTTL < 0:
+		return nil, fmt.Errorf("interval %s and lease %s must not be negative", c.Interval, c.LeaseTTL)
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.LeaseTTL == 0 {
+		c.LeaseTTL = DefaultLeaseTTL
+	}
+	return &Controller{Config: c, views: newViews(c.Queue)}, nil
+}
+
+// Run works until ctx ends, then returns nil. It is called once.
+func (c *Controller) Run(ctx context.Context) error {
+	all, running := errgroup.WithContext(ctx)
+	all.Go(func() error { return c.views.run(running) })
+	all.Go(func() error { return c.consume(running) })
+	all.Go(func() error {
+		select {
+		case <-c.views.ready:
+		case <-running.Done():
+			return context.Cause(running)
+		}
+		return c.Queue.Lease(running, leaseName, c.Name, c.LeaseTTL, c.act)
+	})
+	err := all.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("controller %s: %w", c.Name, err)
+}
+
+// Ready tells whether this controller could act: NATS answers and the records have been read.
+func (c *Controller) Ready(ctx context.Context) error {
+	if err := c.Queue.Ready(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-c.views.ready:
+		return nil
+	default:
+		return errors.New("the controller has not read all records yet")
+	}
+}
+
+// act advances every fleet while the lease is held.
+func (c *Controller) act(ctx context.Context) error {
+	c.Logger.Info().Str("controller", c.Name).Msg("acting")
+	changed, done := c.views.subscribe("")
+	defer done()
+	fleets, ctx := errgroup.WithContext(ctx)
+	started := map[string]bool{}
+	for {
+		for _, name := range c.views.names() {
+			if !started[name] {
+				started[name] = true
+				fleets.Go(func() error { c.actOn(ctx, name); return nil })
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			_ = fleets.Wait() // they only end with ctx
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// actOn advances one fleet until ctx ends.
+func (c *Controller) actOn(ctx context.Context, fleet string) {
+	f := &fleetActor{
+		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &clocks{},
+		log: c.Logger.With().Str("fleet", fleet).Logger(),
+	}
+	changed, done := c.views.subscribe(fleet)
+	defer done()
+	tick := time.NewTicker(c.Interval)
+	defer tick.Stop()
+	for due := true; ; {
+		if err := f.pass(ctx, due); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Msg("can't advance the fleet, will try again")
+		}
+		select {
+		case <-changed:
+			due = false
+		case <-tick.C:
+			due = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// fleetActor advances one fleet.
+type fleetActor struct {
+	*Controller
+	fleet   string
+	backend fence.Backend
+	clocks  *clocks
+	log     zerolog.Logger
+}
+
+// pass does all that is to be done now. Due tells that it is time to compare the fence
+// config, and to write what only people look at.
+func (f *fleetActor) pass(ctx context.Context, due bool) error {
+	if err := f.enrol(ctx); err != nil {
+		return err
+	}
+	if err := f.advance(ctx, due); err != nil {
+		return err
+	}
+	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
+	if revision == 0 || !due && s.record.Applied.Epoch == s.record.Epoch {
+		return nil
+	}
+	if err := f.drive(ctx); err != nil {
+		return err
+	}
+	return f.advance(ctx, due)
+}
+
+// enrol makes the nodes that beat for the first time members, and the fleet a record.
+func (f *fleetActor) enrol(ctx context.Context) error {
+	for _, name := range f.views.strangers(f.fleet) {
+		key := messages.NodeKey(f.fleet, name)
+		// Its heartbeat may have been ended by a retirement in between.
+		if _, err := queue.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
+		if _, err := queue.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
+			return err
+		}
+		f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
+		f.log.Info().Str("node", name).Msg("new member")
+	}
+	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
+		return nil
+	}
+	r := messages.FleetRecord{Fleet: f.fleet, Decision: messages.NewID()}
+	revision, err := queue.Fleets(f.Queue).Create(ctx, f.fleet, r)
+	if errors.Is(err, queue.ErrExists) {
+		return f.reread(ctx)
+	}
+	if err == nil {
+		f.took(ctx, r, revision)
+	}
+	return err
+}
+
+// advance takes steps until none is left.
+func (f *fleetActor) advance(ctx context.Context, due bool) error {
+	for range writesInARow {
+		s, revision, revisions := f.views.snapshot(f.fleet, f.clocks)
+		if revision == 0 {
+			return nil
+		}
+		s.report = due
+		out := next(&s)
+		if out.fleet == nil && out.rollout == nil {
+			return nil
+		}
+		err := f.write(ctx, out, revision, revisions)
+		if errors.Is(err, queue.ErrMoved) {
+			err = f.reread(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.New("too many decisions in a row")
+}
+
+// write does one step.
+func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revisions map[string]uint64) error {
+	if out.fleet != nil {
+		written, err := queue.Fleets(f.Queue).Update(ctx, f.fleet, *out.fleet, revision)
+		if err != nil {
+			return err
+		}
+		f.took(ctx, *out.fleet, written)
+	}
+	if r := out.rollout; r != nil {
+		written, err := queue.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
+		if err != nil {
+			return err
+		}
+		f.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: r.ID, Value: *r, Revision: written})
+	}
+	if out.event != nil {
+		f.tell(ctx, out.event)
+	}
+	return nil
+}
+
+// took notes a fleet record that was written, and tells the nodes.
+func (f *fleetActor) took(ctx context.Context, r messages.FleetRecord, revision uint64) {
+	f.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: f.fleet, Value: r, Revision: revision})
+	if err := f.Queue.AnnounceFleet(ctx, messages.FleetChanged{Revision: revision, Record: r}); err != nil {
+		f.log.Debug().Err(err).Msg("nodes will read the record by themselves")
+	}
+}
+
+// tell publishes an event. The records say the same: a lost event loses nothing else.
+func (f *fleetActor) tell(ctx context.Context, e *messages.RolloutChanged) {
+	f.log.Info().Str("rollout", e.Rollout).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
+	if err := f.Queue.Publish(ctx, "", e); err != nil {
+		f.log.Warn().Err(err).Str("rollout", e.Rollout).Msg("event not published")
+	}
+}
+
+// reread reads the fleet's records anew, as somebody else has changed one.
+func (f *fleetActor) reread(ctx context.Context) error {
+	e, err := queue.Fleets(f.Queue).Get(ctx, f.fleet)
+	if err != nil {
+		return err
+	}
+	f.views.seeFleet(e)
+	_, _, revisions := f.views.snapshot(f.fleet, f.clocks)
+	for id := range revisions {
+		if r := f.views.rollout(id); r.State.Final() {
+			continue
+		}
+		e, err := queue.Rollouts(f.Queue).Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		f.views.seeRollout(e)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fenceline/fenceline/distributor/fence"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// comparison is what a fence config's value means for the record, and what to do.
+type comparison struct {
+	write bool              // drive the fence config to the current image
+	note  *messages.Applied // what the record is to say, or nil where it says so
+	hold  string            // why a hold is to be set, or ""
+}
+
+// compare judges a value of the fence config. A value of an earlier decision of ours, or
+// the one that was there before the first, is driven to the current image. Any other is a
+// person's: it is not fought, until a later decision or a release says to go on.
+func compare(s *state, value string) comparison {
+	r := &s.record
+	want := string(r.Current.Image)
+	note := messages.Applied{Epoch: r.Epoch, Value: value}
+	switch {
+	case want == "", value == want:
+	case s.ours(value), value == r.Applied.Value && (r.Applied.Epoch < r.Epoch || r.Hold == nil):
+		return comparison{write: true}
+	case value == r.Applied.Value && r.Applied.Epoch == r.Epoch:
+		return comparison{} // known already, and held
+	default:
+		note.Error = fmt.Sprintf("the fence config was set to %q by somebody else; fenceline release %s drives it to %s again", value, r.Fleet, want)
+		return comparison{note: &note, hold: note.Error}
+	}
+	if r.Applied == note {
+		return comparison{}
+	}
+	return comparison{note: &note}
+}
+
+// ours tells whether a value comes from an earlier decision about this fleet. An empty
+// fence config is nobody's decision.
+func (s *state) ours(value string) bool {
+	if value == "" {
+		return true
+	}
+	for _, i := range kept(&s.record) {
+		if string(i.Image) == value {
+			return true
+		}
+	}
+	for _, r := range s.rollouts {
+		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// drive compares the fence config with the record, and makes it match. Each call to the
+// fence config is shorter than the lease, so that a successor's writes come after it.
+func (f *fleetActor) drive(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := f.driveOnce(ctx)
+		switch {
+		case errors.Is(err, fence.ErrConflict), errors.Is(err, errDecided):
+			if err := f.reread(ctx); err != nil {
+				return err
+			}
+		case errors.Is(err, queue.ErrMoved):
+			return f.reread(ctx) // the next pass looks at what it is now
+		default:
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// errDecided tells that the fleet's record changed while the fence config was read.
+var errDecided = errors.New("the fleet record changed in between")
+
+func (f *fleetActor) driveOnce(ctx context.Context) error {
+	now, err := f.read(ctx)
+	if err != nil {
+		return f.broken(ctx, fmt.Errorf("the fence config can't be read: %w", err))
+	}
+	// The record is read after the fence config: a decision that comes later finds the fence
+	// config as it is written here, and drives it on.
+	before, _, _ := f.views.snapshot(f.fleet, f.clocks)
+	if err := f.reread(ctx); err != nil {
+		return err
+	}
+	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
+	if s.record.Epoch != before.record.Epoch {
+		return errDecided
+	}
+	c := compare(&s, now.Value)
+	if c.write {
+		return f.set(ctx, string(s.record.Current.Image), now.Revision)
+	}
+	if c.note == nil {
+		return nil
+	}
+	var event *messages.RolloutChanged
+	out := s.changeFleet(func(r *messages.FleetRecord) {
+		r.Applied = *c.note
+		if c.hold != "" && r.Hold == nil {
+			h := hold("fenceline", c.hold, s.now)
+			r.Hold = &h
+		}
+	})
+	if c.hold != "" {
+		event = aboutFleet(out.fleet, messages.RolloutHeld, c.hold, "")
+	}
+	out.event = event
+	return f.write(ctx, out, revision, nil)
+}
+
+// set writes the fence config. What it holds then is read back and noted by the next look.
+func (f *fleetActor) set(ctx context.Context, value string, expected fence.Revision) error {
+	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	defer cancel()
+	_, err := f.backend.Set(bounded, value, expected)
+	if err == nil {
+		return errDecided // look again: it is read back
+	}
+	if errors.Is(err, fence.ErrConflict) {
+		return err
+	}
+	return f.broken(ctx, fmt.Errorf("the fence config can't be set: %w", err))
+}
+
+func (f *fleetActor) read(ctx context.Context) (fence.Setting, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	defer cancel()
+	return f.backend.Get(ctx)
+}
+
+// broken notes that the fence config can't be reached. The next pass tries again.
+func (f *fleetActor) broken(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
+	if s.record.Applied.Error != cause.Error() {
+		out := s.changeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
+		if err := f.write(ctx, out, revision, nil); err != nil {
+			return err
+		}
+	}
+	return cause
+}
