@@ -43,17 +43,19 @@ func TestRegistryPushNeedsThePasswordAndPullNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logins := map[string]struct {
+	// In order: a client doesn't push what is there already.
+	logins := []struct {
+		who  string
 		auth authn.Authenticator
 		ok   bool
 	}{
-		"nobody":             {authn.Anonymous, false},
-		"the wrong password": {&authn.Basic{Username: standalone.RegistryUser, Password: "wrong"}, false},
-		"another user":       {&authn.Basic{Username: "docker", Password: "right"}, false},
-		"the user":           {&authn.Basic{Username: standalone.RegistryUser, Password: "right"}, true},
+		{"nobody", authn.Anonymous, false},
+		{"the wrong password", &authn.Basic{Username: standalone.RegistryUser, Password: "wrong"}, false},
+		{"another user", &authn.Basic{Username: "docker", Password: "right"}, false},
+		{"the user", &authn.Basic{Username: standalone.RegistryUser, Password: "right"}, true},
 	}
-	for who, login := range logins {
-		t.Run("push by "+who, func(t *testing.T) {
+	for _, login := range logins {
+		t.Run("push by "+login.who, func(t *testing.T) {
 			if err := remote.Write(ref, image, remote.WithAuth(login.auth)); (err == nil) != login.ok {
 				t.Errorf("push gives %v", err)
 			}
