@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sender sends signed generic webhooks.
+type sender struct {
+	client *http.Client
+	url    string // of the producer
+}
+
+// send sends the webhook of a push and returns the build that it started.
+func (s sender) send(ctx context.Context, repository, commit string) (string, error) {
+	body, err := json.Marshal(map[string]string{
+		"repository": repository, "ref": "refs/heads/main", "before": strings.Repeat("0", len(commit)), "after": commit, "pusher": "bench",
+	})
+	if err != nil {
+		return "", fmt.Errorf("making a webhook: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/hooks/generic", bytes.NewReader(body))
+	if err != nil {
+		return "", fmt.Errorf("making a webhook: %w", err)
+	}
+	sign(req.Header, commit, body)
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("sending a webhook: %w", err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", fmt.Errorf("reading a webhook's answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusAccepted {
+		return "", fmt.Errorf("a webhook is answered with %s: %s", resp.Status, answer)
+	}
+	var accepted struct {
+		Builds []struct {
+			Build     string `json:"build"`
+			Duplicate bool   `json:"duplicate"`
+		} `json:"builds"`
+	}
+	if err := json.Unmarshal(answer, &accepted); err != nil || len(accepted.Builds) != 1 {
+		return "", fmt.Errorf("a webhook's answer is not one build: %s", answer)
+	}
+	if accepted.Builds[0].Duplicate {
+		return "", errors.New("a webhook is taken for one that was sent before")
+	}
+	return accepted.Builds[0].Build, nil
+}
+
+// sign signs as the Standard Webhooks specification has it.
+func sign(h http.Header, id string, body []byte) {
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(hookSecret))
+	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
+	h.Set("webhook-id", id)
+	h.Set("webhook-timestamp", stamp)
+	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	h.Set("Content-Type", "application/json")
+}
+
+func (r *rig) send(ctx context.Context, repository, commit string) (string, error) {
+	return sender{http.DefaultClient, r.url}.send(ctx, repository, commit)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	intakePipelines = 16
+	intakeAtOnce    = 64
+	intakeBatch     = 3000 // of each kind, in a round
+	intakeRounds    = 5
+)
+
+// intake takes how many webhooks a second are accepted, each verified and stored before it is
+// answered, against plain JetStream publishes of the same size to the same kind of stream
+// on the same server.
+func intake(ctx context.Context, o options) (_ Figure, err error) {
+	b, err := startBroker(ctx, o)
+	if err != nil {
+		return Figure{}, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	address, err := site.Address("127.0.0.1:0")
+	if err != nil {
+		return Figure{}, err
+	}
+	config, err := intakeConfig(b.dir)
+	if err != nil {
+		return Figure{}, err
+	}
+	producer, err := b.role(o.program, "producer", "--config", config, "--listen", address)
+	if err != nil {
+		return Figure{}, err
+	}
+	defer func() { err = errors.Join(err, producer.Stop(stopTimeout)) }()
+	ready, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := site.Ready(ready, producer, "http://"+address); err != nil {
+		return Figure{}, fmt.Errorf("waiting for the producer: %w\n%s", err, producer.Tail(15))
+	}
+	plain, err := b.connect(ctx, "plain")
+	if err != nil {
+		return Figure{}, err
+	}
+	defer plain.Close()
+	hooks := hookLoad("http://" + address)
+	if err := hooks(ctx, 1); err != nil { // one of each, for its size and to connect
+		return Figure{}, err
+	}
+	size, err := requestSize(ctx, b)
+	if err != nil {
+		return Figure{}, err
+	}
+	return intakeRoundsOf(ctx, o, hooks, plainLoad(plain, size))
+}
+
+// load does something for each number below n, intakeAtOnce at a time.
+type load func(ctx context.Context, n int) error
+
+func intakeRoundsOf(ctx context.Context, o options, hooks, plain load) (Figure, error) {
+	var ours, peer []float64
+	rate := func(l load) (float64, error) {
+		start := time.Now()
+		err := l(ctx, intakeBatch)
+		return intakeBatch / time.Since(start).Seconds(), err
+	}
+	for i := range intakeRounds + 1 {
+		a, err := rate(hooks)
+		if err != nil {
+			return Figure{}, err
+		}
+		b, err := rate(plain)
+		if err != nil {
+			return Figure{}, err
+		}
+		if i > 0 { // the first round warms up
+			ours, peer = append(ours, a), append(peer, b)
+		}
+	}
+	a, b := median(ours), median(peer)
+	fmt.Fprintf(o.log, "bench: hooks a second %.0f, plain publishes %.0f\n", ours, peer)
+	return Figure{
+		Name: "intake_ratio", Value: a / b, Unit: "ratio", Peer: "JetStream publishes a second", PeerValue: b, Ratio: a / b,
+		Target: "at least 0.70", Met: a/b >= 0.7,
+	}, nil
+}
+
+func intakeRepository(i int) string { return fmt.Sprintf("http://git.example.com/pipeline-%d.git", i) }
+
+func intakeConfig(dir string) (string, error) {
+	var yaml strings.Builder
+	yaml.WriteString("version: 1\npipelines:\n")
+	for i := range intakePipelines {
+		fmt.Fprintf(&yaml, "  - name: pipeline-%d\n    repository: %s\n    image: registry.example.com/bench/pipeline-%d\n    webhook: {secret_file: hook.secret}\n",
+			i, intakeRepository(i), i)
+	}
+	config := filepath.Join(dir, "fenceline.yaml")
+	return config, errors.Join(
+		os.WriteFile(filepath.Join(dir, "hook.secret"), []byte(hookSecret), 0o600),
+		os.WriteFile(config, []byte(yaml.String()), 0o600),
+	)
+}
+
+func hookLoad(url string) load {
+	s := sender{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: intakeAtOnce}}, url}
+	var pushes atomic.Uint64
+	return func(ctx context.Context, n int) error {
+		return atOnce(ctx, n, func(ctx context.Context, i int) error {
+			_, err := s.send(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes.Add(1)))
+			return err
+		})
+	}
+}
+
+func plainLoad(c *queue.Client, size int) load {
+	body := make([]byte, size)
+	return func(ctx context.Context, n int) error {
+		return atOnce(ctx, n, func(ctx context.Context, i int) error {
+			_, err := c.JetStream().Publish(ctx, c.Space().RequestSubject(fmt.Sprintf("pipeline-%d", i%intakePipelines)), body)
+			return err
+		})
+	}
+}
+
+func atOnce(ctx context.Context, n int, do func(context.Context, int) error) error {
+	var next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	for range min(n, intakeAtOnce) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return nil
+				}
+				if err := do(ctx, i); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// requestSize is how many bytes of headers and body the producer stores for a webhook.
+func requestSize(ctx context.Context, b *broker) (int, error) {
+	c, err := b.connect(ctx, messages.DefaultPrefix)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	size := 0
+	err = c.ReadRequests(ctx, queue.ReadOptions{}, func(r queue.Received) error {
+		m, err := messages.Encode(r.Envelope, r.Payload)
+		if err != nil {
+			return err
+		}
+		size = len(m.Body)
+		for name, values := range m.Headers {
+			size += len(name) + len(strings.Join(values, "")) + len(": \r\n")
+		}
+		return nil
+	})
+	if err == nil && size == 0 {
+		err = errors.New("the producer stored no request")
+	}
+	return size, err
+}
