@@ -32,6 +32,7 @@ type Config struct {
 	Name     string                           // of this controller, for people
 	Interval time.Duration                    // 0 means DefaultInterval
 	LeaseTTL time.Duration                    // 0 means DefaultLeaseTTL
+	Layout   queue.Layout                     // with which a bucket that was lost is declared again
 	Logger   zerolog.Logger
 }
 
@@ -67,6 +68,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	all, running := errgroup.WithContext(ctx)
 	all.Go(func() error { return c.views.run(running) })
 	all.Go(func() error { return c.consume(running) })
+	all.Go(func() error { return c.redeclare(running) })
 	all.Go(func() error {
 		select {
 		case <-c.views.ready:
@@ -80,6 +82,29 @@ func (c *Controller) Run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("controller %s: %w", c.Name, err)
+}
+
+// redeclare makes the bucket of heartbeats anew when it is gone: it is kept in memory, so a
+// server that restarts alone loses it.
+func (c *Controller) redeclare(ctx context.Context) error {
+	every := time.NewTicker(c.Interval)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		_, err := queue.Nodes(c.Queue).Get(ctx, messages.NodeKey("none", "none"))
+		if !errors.Is(err, queue.ErrUndeclared) {
+			continue
+		}
+		if err := c.Queue.Declare(ctx, c.Layout); err != nil {
+			c.Logger.Warn().Err(err).Msg("can't declare the streams again")
+		} else {
+			c.Logger.Info().Msg("streams declared again")
+		}
+	}
 }
 
 // Ready tells whether this controller could act: NATS answers and the records have been read.
