@@ -1,0 +1,162 @@
+package distributor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Queue is what the agent needs of the message queue: with a node's credential.
+type Queue interface {
+	// ReadFleet reads the fleet's record as it stands.
+	ReadFleet(ctx context.Context, fleet string) (messages.FleetChanged, error)
+	// WatchFleet calls fn with what is announced, and after each connect with what it
+	// reads, until ctx ends.
+	WatchFleet(ctx context.Context, fleet string, fn func(messages.FleetChanged)) error
+	// Heartbeat stores the node's status. nil means that it is stored.
+	Heartbeat(ctx context.Context, s *messages.NodeStatus) error
+	// Publish sends an event. nil means that it is stored.
+	Publish(ctx context.Context, traceparent string, p messages.Payload) error
+}
+
+// The defaults of Config.
+const (
+	DefaultInterval     = 10 * time.Second
+	DefaultMinFreeBytes = 1 << 30
+)
+
+// Bounds that nobody needs to set.
+const (
+	engineTimeout = 10 * time.Second // for a call that only looks or names
+	removeTimeout = 2 * time.Minute  // for a call that deletes layers
+	queueTimeout  = 5 * time.Second
+	stallTimeout  = 2 * time.Minute // a pull in which nothing moves this long is given up
+	maxContainers = 200             // in a heartbeat
+)
+
+// Config says what an agent is and works with.
+type Config struct {
+	Fleet        string            // DNS label
+	Node         string            // DNS label, unique in the fleet
+	Labels       map[string]string // shown in heartbeats
+	Version      string            // of fenceline, shown in heartbeats
+	Queue        Queue
+	Engine       Engine
+	Interval     time.Duration // between heartbeats when nothing changes; 0 is DefaultInterval
+	MinFreeBytes int64         // free space below which nothing is pulled; 0 is DefaultMinFreeBytes
+	Logger       zerolog.Logger
+}
+
+// Distributor is the agent of one node. Make it with New.
+type Distributor struct {
+	cfg      Config
+	instance string
+	log      zerolog.Logger
+
+	wake    chan struct{} // look again whether something is to be done
+	changed chan struct{} // send a heartbeat now
+	outbox  chan messages.Payload
+
+	mu      sync.Mutex
+	record  *messages.FleetChanged // as last read; nil until then
+	older   uint64                 // a lower revision that was read, believed the second time
+	work    *messages.NodeWork
+	verdict verdict
+	job     *job
+	engine  engineView
+	beats   beatView
+
+	// The work loop's own.
+	retries retries
+	swept   bool // leftovers of trials are removed
+}
+
+// New checks the configuration and makes the agent.
+func New(c Config) (*Distributor, error) {
+	if err := messages.CheckName("fleet", c.Fleet); err != nil {
+		return nil, err
+	}
+	if err := messages.CheckName("node", c.Node); err != nil {
+		return nil, err
+	}
+	if c.Queue == nil || c.Engine == nil {
+		return nil, errors.New("distributor: needs a queue and an engine")
+	}
+	if c.Interval < 0 || c.MinFreeBytes < 0 {
+		return nil, fmt.Errorf("distributor: interval (%s) and minimum of free space (%d bytes) must not be negative", c.Interval, c.MinFreeBytes)
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.MinFreeBytes == 0 {
+		c.MinFreeBytes = DefaultMinFreeBytes
+	}
+	c.Labels = maps.Clone(c.Labels)
+	return &Distributor{
+		cfg:      c,
+		instance: messages.NewID(),
+		log:      c.Logger.With().Str("fleet", c.Fleet).Str("node", c.Node).Logger(),
+		wake:     make(chan struct{}, 1),
+		changed:  make(chan struct{}, 1),
+		outbox:   make(chan messages.Payload, 64),
+		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
+		engine:   engineView{err: errors.New("it was not asked yet")},
+		retries:  retries{},
+	}, nil
+}
+
+// Run works until ctx ends, whatever happens to the engine or the queue meanwhile. A pull
+// or trial under way is given up then, and the containers of the trial are removed.
+func (d *Distributor) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, loop := range []func(context.Context){
+		d.followRecord, d.rereadRecord, d.followEngine, d.workLoop, d.beatLoop, d.sendEvents,
+	} {
+		g.Go(func() error { loop(ctx); return nil })
+	}
+	return g.Wait()
+}
+
+// Ready tells whether the node can do its part: the engine answers now, and the last
+// heartbeat was stored. The error says what is wrong.
+func (d *Distributor) Ready(ctx context.Context) error {
+	d.mu.Lock()
+	beat := d.beats.err
+	d.mu.Unlock()
+	var engine error
+	if _, err := d.cfg.Engine.Info(ctx); err != nil {
+		engine = fmt.Errorf("engine: %w", err)
+	}
+	if beat != nil {
+		beat = fmt.Errorf("heartbeat of node %s: %w", d.cfg.Node, beat)
+	}
+	return errors.Join(engine, beat)
+}
+
+// signal makes c readable, once however often it is called.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// pause waits, and tells whether ctx is still alive.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,179 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Engine is a Docker engine. Make it with New.
+type Engine struct {
+	api *client.Client
+
+	mu   sync.Mutex
+	root string // where the engine keeps images, if it is on this machine
+}
+
+var _ distributor.Engine = (*Engine)(nil)
+
+// New makes a client for the engine at host, such as unix:///var/run/docker.sock. Where host is empty,
+// DOCKER_HOST and the variables beside it say which, or it is the local one. The engine need
+// not be up yet: the API version is agreed on at the first call.
+func New(host string) (*Engine, error) {
+	options := []client.Opt{client.FromEnv}
+	if host != "" {
+		options = append(options, client.WithHost(host))
+	}
+	api, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("Docker engine at %q: %w; name it as unix:///PATH or tcp://HOST:PORT", host, err)
+	}
+	return &Engine{api: api}, nil
+}
+
+// Close ends the client's idle connections.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Info tells the engine's version.
+func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
+	v, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
+	}
+	e.mu.Lock()
+	e.root = "" // a restarted engine may keep its images elsewhere
+	e.mu.Unlock()
+	return messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}, nil
+}
+
+// Images lists all images, those with a digest and no tag included.
+func (e *Engine) Images(ctx context.Context) ([]distributor.Image, error) {
+	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, e.fault(ctx, "listing images", err)
+	}
+	out := make([]distributor.Image, 0, len(list.Items))
+	for _, i := range list.Items {
+		out = append(out, distributor.Image{ID: i.ID, Digests: named(i.RepoDigests), Tags: named(i.RepoTags)})
+	}
+	return out, nil
+}
+
+// named drops the places that older engines fill with <none>.
+func named(names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		if !strings.HasPrefix(n, "<none>") {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Inspect reads one image.
+func (e *Engine) Inspect(ctx context.Context, image messages.Image) (distributor.Image, error) {
+	i, err := e.api.ImageInspect(ctx, string(image))
+	if err != nil {
+		return distributor.Image{}, e.fault(ctx, "inspecting "+string(image), err)
+	}
+	return distributor.Image{ID: i.ID, Digests: named(i.RepoDigests), Tags: named(i.RepoTags)}, nil
+}
+
+// Tag names an image.
+func (e *Engine) Tag(ctx context.Context, image messages.Image, local string) error {
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: string(image), Target: local})
+	if err != nil {
+		return e.fault(ctx, fmt.Sprintf("tagging %s as %s", image, local), err)
+	}
+	return nil
+}
+
+// Remove takes a name off an image.
+func (e *Engine) Remove(ctx context.Context, name string) error {
+	_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return e.fault(ctx, "removing "+name, err)
+	}
+	return nil
+}
+
+// Containers lists all containers but those of trials.
+func (e *Engine) Containers(ctx context.Context) ([]distributor.Container, error) {
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return nil, e.fault(ctx, "listing containers", err)
+	}
+	out := make([]distributor.Container, 0, len(list.Items))
+	for _, c := range list.Items {
+		if _, trial := c.Labels[labelTrial]; trial {
+			continue
+		}
+		name := c.ID
+		if len(c.Names) > 0 {
+			name = strings.TrimPrefix(c.Names[0], "/")
+		}
+		out = append(out, distributor.Container{
+			Name: name, Image: c.Image, ImageID: c.ImageID, Running: c.State == container.StateRunning,
+		})
+	}
+	return out, nil
+}
+
+// FreeBytes looks at the file system of the engine's images, where that is on this machine.
+func (e *Engine) FreeBytes(ctx context.Context) (int64, error) {
+	if !strings.HasPrefix(e.api.DaemonHost(), "unix://") {
+		return -1, nil
+	}
+	e.mu.Lock()
+	root := e.root
+	e.mu.Unlock()
+	if root == "" {
+		info, err := e.api.Info(ctx, client.InfoOptions{})
+		if err != nil {
+			return -1, e.fault(ctx, "asking where it keeps images", err)
+		}
+		root = info.Info.DockerRootDir
+		e.mu.Lock()
+		e.root = root
+		e.mu.Unlock()
+	}
+	return freeBytes(root), nil
+}
+
+// Watch follows the engine's events.
+func (e *Engine) Watch(ctx context.Context, changed func()) error {
+	filters := client.Filters{}.Add("type", "image").Add("event", "delete", "untag")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The stream sends nothing until something happens, and the client reports a refused
+	// connection in the same channel as a lost one: a ping tells that it is there.
+	if _, err := e.api.Ping(ctx, client.PingOptions{}); err != nil {
+		return e.fault(ctx, "watching", err)
+	}
+	events := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
+	changed()
+	for {
+		select {
+		case <-events.Messages:
+			changed()
+		case err := <-events.Err:
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return fmt.Errorf("%w: it closed the connection", distributor.ErrEngine)
+			}
+			return e.fault(ctx, "watching", err)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/distributor"
+)
+
+// fault wraps an error of the engine's API with what was being done and what it is about.
+func (e *Engine) fault(ctx context.Context, doing string, err error) error {
+	doing = "Docker engine at " + e.api.DaemonHost() + ": " + doing
+	if ctx.Err() != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+			return fmt.Errorf("%s: %w: no answer in time; check that dockerd runs and isn't overloaded", doing, distributor.ErrEngine)
+		}
+		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
+	}
+	kind := kindOf(err)
+	if kind == nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	fix := map[error]string{
+		distributor.ErrEngine:       "check that dockerd runs there and that this user may use it",
+		distributor.ErrRegistry:     "check that the registry runs and that the engine's host reaches it",
+		distributor.ErrNotFound:     "check that it was pushed and not deleted",
+		distributor.ErrUnauthorized: "let the engine read the repository",
+		distributor.ErrNoSpace:      "free space where the engine keeps images",
+	}[kind]
+	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fix)
+}
+
+// kindOf sorts an error of the engine. Most of what befalls a pull comes as an internal error,
+// or as a line in its progress, so that only the words tell.
+func kindOf(err error) error {
+	if client.IsErrConnectionFailed(err) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return distributor.ErrEngine
+	}
+	text := strings.ToLower(err.Error())
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("no space left on device", "disk quota exceeded"):
+		return distributor.ErrNoSpace
+	case errdefs.IsUnauthorized(err), has("unauthorized", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):
+		return distributor.ErrUnauthorized
+	case has("connection refused", "no such host", "network is unreachable", "no route to host", "i/o timeout",
+		"connection reset", "tls handshake", "awaiting headers", "server misbehaving", "bad gateway", "service unavailable",
+		"gave http response to https client", "x509:", "unexpected eof"):
+		return distributor.ErrRegistry
+	case errdefs.IsNotFound(err), has("manifest unknown", "no such image", "name unknown"):
+		return distributor.ErrNotFound
+	}
+	return nil
+}
+
+// alive tells whether the engine still answers, when a stream ended early.
+func (e *Engine) alive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err := e.api.Ping(ctx, client.PingOptions{})
+	return err
+}

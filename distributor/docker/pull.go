@@ -1,0 +1,63 @@
+package docker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Pull fetches an image by digest. The bytes are those of the layers as they travel.
+func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
+	doing := "pulling " + string(image)
+	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{})
+	if err != nil {
+		return 0, e.fault(ctx, doing, err)
+	}
+	layers := fetchedLayers{}
+	for m, err := range answer.JSONMessages(ctx) {
+		if err == nil && m.Error != nil {
+			err = m.Error
+		}
+		if err != nil {
+			return layers.bytes(), e.fault(ctx, doing, e.orGone(ctx, err))
+		}
+		layers.note(m)
+		progress(layers.bytes())
+	}
+	// A stream that just ends is no proof: it ends the same way when the engine dies.
+	if _, err := e.Inspect(ctx, image); err != nil {
+		return layers.bytes(), err
+	}
+	return layers.bytes(), nil
+}
+
+// orGone is the engine's own silence, where that is why a stream broke off.
+func (e *Engine) orGone(ctx context.Context, err error) error {
+	if gone := e.alive(ctx); gone != nil {
+		return errors.Join(gone, err)
+	}
+	return err
+}
+
+// fetchedLayers has the bytes fetched of each layer, by the short ID the engine gives it.
+type fetchedLayers map[string]int64
+
+// note takes a line of progress. Only "Downloading" counts bytes that travel; "Extracting" counts the
+// same bytes again.
+func (l fetchedLayers) note(m jsonstream.Message) {
+	if m.Status == "Downloading" && m.Progress != nil {
+		l[m.ID] = max(l[m.ID], m.Progress.Current)
+	}
+}
+
+func (l fetchedLayers) bytes() int64 {
+	var sum int64
+	for _, n := range l {
+		sum += n
+	}
+	return sum
+}

@@ -1,0 +1,280 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Labels of trial containers.
+const (
+	labelTrial = "fenceline.trial" // the rollout
+	labelOwner = "fenceline.owner" // the agent that runs it
+)
+
+// The bounds of a trial container.
+const (
+	trialPids     = 512
+	trialMemory   = 1 << 30
+	outputLines   = 20
+	outputBytes   = 4 << 10
+	removeTimeout = 30 * time.Second
+)
+
+// startCheck is what an image without hooks must be able to run: fence starts apps through a shell.
+var startCheck = []string{"/bin/sh", "-c", "exit 0"}
+
+// errVerdict marks what the image did wrong, in contrast to what the engine couldn't do.
+type errVerdict struct{ reason string }
+
+func (e errVerdict) Error() string { return e.reason }
+
+// Trial runs each hook in a container of its own, as staging and running are apart in fence
+// too. An image without hooks has to start a shell.
+func (e *Engine) Trial(ctx context.Context, t distributor.Trial) (messages.TrialResult, error) {
+	limit := fmt.Errorf("the trial's time of %s is up", t.Timeout)
+	timed, cancel := context.WithTimeoutCause(ctx, t.Timeout, limit)
+	defer cancel()
+	hooks := t.Ordered()
+	if len(hooks) == 0 {
+		_, err := e.runTrial(timed, t, startCheck)
+		return conclude(ctx, timed, nil, "starting a shell in the image", err)
+	}
+	var runs []messages.HookRun
+	for _, hook := range hooks {
+		run, err := e.runTrial(timed, t, []string{path.Join(t.HooksDir, hook)})
+		run.Hook = hook
+		runs = append(runs, run)
+		if err != nil {
+			return conclude(ctx, timed, runs, "hook "+hook, err)
+		}
+	}
+	return messages.TrialResult{Passed: true, Hooks: runs}, nil
+}
+
+// conclude makes the result of a trial whose last step ended with err.
+func conclude(ctx, timed context.Context, runs []messages.HookRun, what string, err error) (messages.TrialResult, error) {
+	var verdict errVerdict
+	switch {
+	case err == nil:
+		return messages.TrialResult{Passed: true, Hooks: runs}, nil
+	case errors.As(err, &verdict):
+		return messages.TrialResult{Hooks: runs, Reason: what + ": " + verdict.reason}, nil
+	case ctx.Err() == nil && timed.Err() != nil:
+		return messages.TrialResult{Hooks: runs, Reason: fmt.Sprintf("%s did not end: %v", what, context.Cause(timed))}, nil
+	}
+	return messages.TrialResult{Hooks: runs}, fmt.Errorf("trying %s: %w", what, err)
+}
+
+// runTrial runs one command in a new container, and removes the container. A hook is
+// looked at first: one without a shebang is run by a shell, in another container.
+func (e *Engine) runTrial(ctx context.Context, t distributor.Trial, command []string) (run messages.HookRun, err error) {
+	run.Exit = -1
+	id, err := e.createTrial(ctx, t, command)
+	if err != nil {
+		return run, err
+	}
+	defer func() { err = errors.Join(err, e.removeContainer(ctx, id)) }()
+	if len(command) == 1 {
+		shell, err := e.shellFor(ctx, id, command[0])
+		if err != nil {
+			return run, err
+		}
+		if shell != "" {
+			return e.runTrial(ctx, t, []string{shell, command[0]})
+		}
+	}
+	return e.startTrial(ctx, id, command[0])
+}
+
+// createTrial creates a container the way fence would, with bounds.
+func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, command []string) (string, error) {
+	network := t.Network
+	if network == "" {
+		network = "none"
+	}
+	pids := int64(trialPids)
+	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{
+			Image:       string(t.Image),
+			Entrypoint:  command,
+			Env:         []string{distributor.TrialEnv},
+			Labels:      map[string]string{labelTrial: t.Rollout, labelOwner: t.Owner},
+			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		},
+		HostConfig: &container.HostConfig{
+			NetworkMode: container.NetworkMode(network),
+			Resources:   container.Resources{PidsLimit: &pids, Memory: trialMemory},
+			// Readable whatever the engine's own default is, and bounded.
+			LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "2"}},
+		},
+	})
+	if err != nil {
+		return "", e.fault(ctx, "creating the trial's container", err)
+	}
+	return made.ID, nil
+}
+
+// startTrial starts the container and waits until it ends.
+func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.HookRun, error) {
+	run := messages.HookRun{Exit: -1}
+	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return run, e.startFault(ctx, command, err)
+	}
+	var err error
+	select {
+	case end := <-wait.Result:
+		run.Exit = int(end.StatusCode)
+	case err = <-wait.Error:
+		err = e.fault(ctx, "waiting for the trial's container", err)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	run.Output = e.lastLines(ctx, id)
+	if err == nil && run.Exit != 0 {
+		err = errVerdict{fmt.Sprintf("ended with status %d", run.Exit)}
+	}
+	return run, err
+}
+
+// startFault tells what the image lacks from what the engine couldn't do.
+func (e *Engine) startFault(ctx context.Context, command string, err error) error {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "permission denied"):
+		return errVerdict{command + " is not executable: set its execute bit"}
+	case strings.Contains(text, "no such file or directory"), strings.Contains(text, "not found in $PATH"):
+		return errVerdict{command + " or its interpreter is not in the image: " + clean(text)}
+	case strings.Contains(text, "exec format error"):
+		return errVerdict{command + " can't be executed on this machine: " + clean(text)}
+	}
+	return e.fault(ctx, "starting the trial's container", err)
+}
+
+// clean leaves the last part of an engine's long chain of causes.
+func clean(text string) string {
+	if i := strings.LastIndex(text, "exec: "); i >= 0 {
+		text = text[i:]
+	}
+	return strings.TrimSuffix(strings.TrimSpace(text), ": unknown")
+}
+
+// shellFor is the shell that must run a hook without a shebang, which the kernel doesn't
+// execute; "" for others.
+func (e *Engine) shellFor(ctx context.Context, id, hook string) (string, error) {
+	first, err := e.firstBytes(ctx, id, hook)
+	if errdefs.IsNotFound(err) {
+		return "", errVerdict{hook + " is not in the image"}
+	}
+	if err != nil {
+		return "", e.fault(ctx, "reading "+hook, err)
+	}
+	if strings.HasPrefix(first, "#!") || strings.HasPrefix(first, "\x7fELF") {
+		return "", nil
+	}
+	for _, shell := range []string{"/bin/bash", "/bin/sh"} {
+		if _, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: shell}); err == nil {
+			return shell, nil
+		}
+	}
+	return "", errVerdict{hook + " has no shebang line, and the image has no shell to run it"}
+}
+
+// firstBytes reads the start of a file in a container, through links.
+func (e *Engine) firstBytes(ctx context.Context, id, file string) (string, error) {
+	stat, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
+	if err != nil {
+		return "", err
+	}
+	if stat.Stat.LinkTarget != "" {
+		file = stat.Stat.LinkTarget
+	}
+	got, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: file})
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = got.Content.Close() }()
+	archive := tar.NewReader(got.Content)
+	if _, err := archive.Next(); err != nil {
+		return "", err
+	}
+	buf := make([]byte, 4)
+	n, err := io.ReadFull(archive, buf)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// lastLines is the end of what the container wrote, also when its time is up.
+func (e *Engine) lastLines(ctx context.Context, id string) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	logs, err := e.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{
+		ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(outputLines),
+	})
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = logs.Close() }()
+	var out tail
+	_, _ = stdcopy.StdCopy(&out, &out, logs) // as much as could be read
+	return out.String()
+}
+
+// tail keeps the last bytes written to it.
+type tail struct{ kept []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if extra := len(t.kept) - outputBytes; extra > 0 {
+		t.kept = append(t.kept[:0], t.kept[extra:]...)
+	}
+	return len(p), nil
+}
+
+// String is the text, without what is left of a character that was cut.
+func (t *tail) String() string {
+	return strings.TrimRight(strings.ToValidUTF8(string(t.kept), ""), "\n")
+}
+
+// removeContainer removes a container even when ctx has ended.
+func (e *Engine) removeContainer(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return e.fault(ctx, "removing the trial's container", err)
+	}
+	return nil
+}
+
+// RemoveTrials removes an owner's trial containers.
+func (e *Engine) RemoveTrials(ctx context.Context, owner string) (int, error) {
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{
+		All: true, Filters: client.Filters{}.Add("label", labelTrial, labelOwner+"="+owner),
+	})
+	if err != nil {
+		return 0, e.fault(ctx, "listing trial containers", err)
+	}
+	for n, c := range list.Items {
+		if err := e.removeContainer(ctx, c.ID); err != nil {
+			return n, err
+		}
+	}
+	return len(list.Items), nil
+}

@@ -1,0 +1,128 @@
+package distributor
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Engine is a node's container engine. Calls end with their context. Errors wrap the
+// sentinels of this package where they fit, ErrEngine above all. Implementations are safe for use by
+// several goroutines; enginetest has the suite that each must pass.
+type Engine interface {
+	// Info tells what the engine is. The Error field is left empty.
+	Info(ctx context.Context) (messages.Engine, error)
+	// Images lists every image that the engine has, complete.
+	Images(ctx context.Context) ([]Image, error)
+	// Inspect reads one image by name and digest. ErrNotFound when it is not there.
+	Inspect(ctx context.Context, image messages.Image) (Image, error)
+	// Pull fetches an image by digest. It calls progress with the bytes fetched so far
+	// whenever something moves, and returns the bytes fetched, also with an error.
+	// Layers that the engine has already count nothing.
+	Pull(ctx context.Context, image messages.Image, progress func(fetched int64)) (int64, error)
+	// Tag gives an image that is present one more name.
+	Tag(ctx context.Context, image messages.Image, local string) error
+	// Remove takes one name (a tag, or name@digest) off an image, and removes the image
+	// with its last name. The engine refuses while a container needs it. It is no
+	// error when the name is not there.
+	Remove(ctx context.Context, name string) error
+	// Containers lists the containers, running or not, without those of trials.
+	Containers(ctx context.Context) ([]Container, error)
+	// FreeBytes is the free space where the engine keeps images, or -1 if that can't
+	// be known from here.
+	FreeBytes(ctx context.Context) (int64, error)
+	// Trial runs a trial and removes its containers again, whatever happens. A verdict
+	// on the image is a result; an error means that there is none.
+	Trial(ctx context.Context, t Trial) (messages.TrialResult, error)
+	// RemoveTrials removes the containers that an owner's killed predecessor left, and
+	// returns how many there were.
+	RemoveTrials(ctx context.Context, owner string) (int, error)
+	// Watch blocks while the engine can be watched, and calls changed once it is,
+	// and then whenever images lost a name or were deleted. It returns when the engine
+	// goes away or ctx ends.
+	Watch(ctx context.Context, changed func()) error
+}
+
+// Image is an image that an engine has.
+type Image struct {
+	ID      string   // the engine's own ID
+	Digests []string // name@sha256:… by which it was pulled
+	Tags    []string
+}
+
+// Has tells whether the engine knows the image by exactly this name and digest.
+func (i Image) Has(image messages.Image) bool {
+	want := canonical(string(image))
+	return slices.ContainsFunc(i.Digests, func(d string) bool { return canonical(d) == want })
+}
+
+// canonical spells out Docker Hub's short names: engines report debian@sha256:… for what
+// was pulled as docker.io/library/debian@sha256:….
+func canonical(name string) string {
+	host, rest, ok := strings.Cut(name, "/")
+	switch {
+	case !ok:
+		return "docker.io/library/" + name
+	case host == "index.docker.io":
+		return canonical("docker.io/" + rest)
+	case host == "docker.io" && !strings.Contains(rest, "/"):
+		return "docker.io/library/" + rest
+	case host != "docker.io" && host != "localhost" && !strings.ContainsAny(host, ".:"):
+		return "docker.io/" + name
+	}
+	return name
+}
+
+// Container is a container on the node.
+type Container struct {
+	Name    string
+	Image   string // as the container was started from
+	ImageID string
+	Running bool
+}
+
+// Trial is what a canary is asked to try.
+type Trial struct {
+	Owner    string // who runs it, so that only its own leftovers are removed
+	Rollout  string
+	Image    messages.Image
+	HooksDir string        // absolute path inside the image
+	Hooks    []string      // names of the hooks that the image has
+	Network  string        // "" is none
+	Timeout  time.Duration // for all hooks together
+}
+
+// hookOrder is the order in which fence reaches the admin hooks.
+var hookOrder = []string{"pre-staging", "post-staging", "pre-running"}
+
+// Ordered returns the trial's hooks in the order in which fence would run them.
+func (t Trial) Ordered() []string {
+	var out []string
+	for _, h := range hookOrder {
+		if slices.Contains(t.Hooks, h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// TrialEnv is the variable, with its value, by which a hook can tell a trial from the real thing.
+const TrialEnv = "FENCELINE_TRIAL=1"
+
+// localHost is the host part of local tags. No registry answers to it, and nobody else
+// tags with it: what carries it was tagged by an agent.
+const localHost = "fenceline.local"
+
+// LocalTag is the name under which a fleet's nodes keep an image, so that a prune can't take it.
+func LocalTag(fleet string, image messages.Image) string {
+	return localHost + "/" + fleet + ":" + shortDigest(image.Digest())
+}
+
+// shortDigest is the first 16 hexadecimal digits of a digest.
+func shortDigest(digest string) string {
+	hex := strings.TrimPrefix(digest, "sha256:")
+	return hex[:min(16, len(hex))]
+}

@@ -1,0 +1,190 @@
+// Package enginetest has the suite that every distributor.Engine must pass, and an engine in
+// memory for tests of what uses one.
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// HooksDir is where the suite's images have their hooks.
+const HooksDir = messages.DefaultHooksDir
+
+// Fixture is an engine that has none of these images yet, in a world where it can pull them.
+type Fixture struct {
+	Engine distributor.Engine
+	Fleet  string // whose local tags nobody else uses
+	// Good passes its hooks pre-staging and pre-running, each printing its name and
+	// FENCELINE_TRIAL's value as "NAME 1".
+	Good messages.Image
+	// Next is Good with one small layer more.
+	Next messages.Image
+	// Failing has a pre-running that prints 30 lines "line 1" to "line 30" and ends with 3.
+	Failing messages.Image
+	// Hanging has a pre-running that prints "waiting" and never ends.
+	Hanging messages.Image
+	// Bare has a pre-running without a shebang, which prints "bare".
+	Bare messages.Image
+	// Plain has a shell and no hooks.
+	Plain messages.Image
+	// NoShell has neither.
+	NoShell messages.Image
+	// Missing is in no registry, though its registry answers.
+	Missing messages.Image
+	// Unreachable is in a registry that is gone.
+	Unreachable messages.Image
+}
+
+// Run runs the suite. make is called for each test, and cleans up after it.
+func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Fixture)
+	}{
+		{"a pulled image is there by its digest", testPull},
+		{"layers that are there are not fetched again", testSharedLayers},
+		{"a missing image and a dead registry are told apart", testPullErrors},
+		{"a pull ends with its context", testPullCancelled},
+		{"a local tag keeps an image until it is removed", testTags},
+		{"a removal is noticed by who watches", testWatch},
+		{"a trial runs the hooks in order", testTrialPasses},
+		{"a failing hook ends the trial", testTrialFails},
+		{"a hook that hangs ends with the time limit", testTrialHangs},
+		{"a hook without a shebang runs", testTrialBare},
+		{"an image without hooks must start a shell", testTrialPlain},
+		{"a hook that is not there is a verdict", testTrialMissingHook},
+		{"a trial given up is no verdict", testTrialCancelled},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, makeFixture(t)) })
+	}
+}
+
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func pull(t *testing.T, f Fixture, image messages.Image) int64 {
+	t.Helper()
+	n, err := f.Engine.Pull(within(t), image, func(int64) {})
+	if err != nil {
+		t.Fatalf("pulling %s: %v", image, err)
+	}
+	return n
+}
+
+func find(t *testing.T, f Fixture, image messages.Image) *distributor.Image {
+	t.Helper()
+	all, err := f.Engine.Images(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range all {
+		if i.Has(image) {
+			return &i
+		}
+	}
+	return nil
+}
+
+func testPull(t *testing.T, f Fixture) {
+	if i := find(t, f, f.Good); i != nil {
+		t.Fatalf("the engine has %v before the pull", i)
+	}
+	if _, err := f.Engine.Inspect(within(t), f.Good); !errors.Is(err, distributor.ErrNotFound) {
+		t.Fatalf("inspecting before the pull: %v, want ErrNotFound", err)
+	}
+	var last int64
+	n, err := f.Engine.Pull(within(t), f.Good, func(fetched int64) { last = fetched })
+	if err != nil || n <= 0 || last != n {
+		t.Fatalf("pulled %d bytes with the last progress at %d, error %v", n, last, err)
+	}
+	got, err := f.Engine.Inspect(within(t), f.Good)
+	listed := find(t, f, f.Good)
+	if err != nil || !got.Has(f.Good) || listed == nil || listed.ID != got.ID || got.ID == "" {
+		t.Fatalf("inspected %v (error %v), listed %v", got, err, listed)
+	}
+	if n := pull(t, f, f.Good); n != 0 {
+		t.Fatalf("the second pull fetched %d bytes", n)
+	}
+}
+
+func testSharedLayers(t *testing.T, f Fixture) {
+	first := pull(t, f, f.Good)
+	if second := pull(t, f, f.Next); second <= 0 || second >= first {
+		t.Fatalf("fetched %d bytes for one small layer more, after %d for the image", second, first)
+	}
+}
+
+func testPullErrors(t *testing.T, f Fixture) {
+	for image, want := range map[messages.Image]error{
+		f.Missing: distributor.ErrNotFound, f.Unreachable: distributor.ErrRegistry,
+	} {
+		_, err := f.Engine.Pull(within(t), image, func(int64) {})
+		if !errors.Is(err, want) {
+			t.Errorf("pulling %s: %v, want %v", image, err, want)
+		}
+		if err != nil && !strings.Contains(err.Error(), string(image)) {
+			t.Errorf("the error does not name the image: %v", err)
+		}
+	}
+}
+
+func testPullCancelled(t *testing.T, f Fixture) {
+	given := errors.New("changed my mind")
+	ctx, cancel := context.WithCancelCause(within(t))
+	cancel(given)
+	if _, err := f.Engine.Pull(ctx, f.Good, func(int64) {}); !errors.Is(err, given) {
+		t.Fatalf("error %v, want the context's cause", err)
+	}
+}
+
+func testTags(t *testing.T, f Fixture) {
+	pull(t, f, f.Good)
+	local := distributor.LocalTag(f.Fleet, f.Good)
+	if err := f.Engine.Tag(within(t), f.Good, local); err != nil {
+		t.Fatal(err)
+	}
+	if i := find(t, f, f.Good); i == nil || !slices.Contains(i.Tags, local) {
+		t.Fatalf("%v does not have the tag %s", i, local)
+	}
+	for _, name := range []string{string(f.Good), local, local} {
+		if err := f.Engine.Remove(within(t), name); err != nil {
+			t.Fatalf("removing %s: %v", name, err)
+		}
+	}
+	if i := find(t, f, f.Good); i != nil {
+		t.Fatalf("%v is left", i)
+	}
+	if err := f.Engine.Tag(within(t), f.Good, local); !errors.Is(err, distributor.ErrNotFound) {
+		t.Fatalf("tagging what is not there: %v, want ErrNotFound", err)
+	}
+}
+
+func testWatch(t *testing.T, f Fixture) {
+	pull(t, f, f.Plain)
+	ctx, cancel := context.WithCancel(within(t))
+	changes, ended := make(chan struct{}, 100), make(chan error, 1)
+	go func() { ended <- f.Engine.Watch(ctx, func() { changes <- struct{}{} }) }()
+	<-changes
+	if err := f.Engine.Remove(within(t), string(f.Plain)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-changes:
+	case <-within(t).Done():
+		t.Fatal("nothing was noticed")
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("watching ended with %v", err)
+	}
+}

@@ -1,0 +1,345 @@
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// FakeImage is an image in a Fake's registry.
+type FakeImage struct {
+	Layers map[string]int64 // bytes by digest
+	Shell  bool
+	Hooks  map[string]FakeHook
+}
+
+// FakeHook is how a hook behaves.
+type FakeHook struct {
+	Output string
+	Exit   int
+	Hang   bool
+}
+
+// Fake is an engine in memory. The zero value has no images; the fields are set under Do
+// once it is in use.
+type Fake struct {
+	mu sync.Mutex
+	// Registry has what can be pulled; an image that it lacks is not found.
+	Registry map[messages.Image]FakeImage
+	// Gone are the images whose registry can't be reached.
+	Gone map[messages.Image]bool
+	// Down makes every call fail: the engine is gone.
+	Down bool
+	// Free is what FreeBytes says.
+	Free int64
+	// Used are the containers.
+	Used []distributor.Container
+	// Hold, where set, is waited for by each pull.
+	Hold <-chan struct{}
+	// Pulled lists the pulls that were begun, in order.
+	Pulled []messages.Image
+	// Trials lists the trials that were begun.
+	Trials []distributor.Trial
+	// Removed lists the names that were removed.
+	Removed []string
+
+	images  []distributor.Image
+	watches map[chan struct{}]bool
+}
+
+var _ distributor.Engine = (*Fake)(nil)
+
+// Do changes or reads the fields.
+func (f *Fake) Do(change func(*Fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+	f.notify()
+}
+
+// Put makes an image present under more names than its digest.
+func (f *Fake) Put(image messages.Image, tags ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}, Tags: tags})
+}
+
+// Lose deletes an image, as a person might.
+func (f *Fake) Lose(image messages.Image) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return i.Has(image) })
+	f.notify()
+}
+
+func (f *Fake) notify() {
+	for w := range f.watches {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// up locks the engine, or says that it is gone.
+func (f *Fake) up(ctx context.Context) (func(), error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	f.mu.Lock()
+	if f.Down {
+		f.mu.Unlock()
+		return nil, fmt.Errorf("fake engine: %w", distributor.ErrEngine)
+	}
+	return f.mu.Unlock, nil
+}
+
+func (f *Fake) find(image messages.Image) *distributor.Image {
+	for i := range f.images {
+		if f.images[i].Has(image) {
+			return &f.images[i]
+		}
+	}
+	return nil
+}
+
+// Info names the fake.
+func (f *Fake) Info(ctx context.Context) (messages.Engine, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return messages.Engine{}, err
+	}
+	defer done()
+	return messages.Engine{Name: "fake", Version: "1", API: "1"}, nil
+}
+
+// Images lists copies.
+func (f *Fake) Images(ctx context.Context) ([]distributor.Image, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var out []distributor.Image
+	for _, i := range f.images {
+		i.Tags, i.Digests = slices.Clone(i.Tags), slices.Clone(i.Digests)
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// Inspect finds an image.
+func (f *Fake) Inspect(ctx context.Context, image messages.Image) (distributor.Image, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return distributor.Image{}, err
+	}
+	defer done()
+	if i := f.find(image); i != nil {
+		return distributor.Image{ID: i.ID, Digests: slices.Clone(i.Digests), Tags: slices.Clone(i.Tags)}, nil
+	}
+	return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, distributor.ErrNotFound)
+}
+
+// Pull copies from Registry, when Hold lets it.
+func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f.Pulled = append(f.Pulled, image)
+	hold := f.Hold
+	done()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	if done, err = f.up(ctx); err != nil {
+		return 0, err
+	}
+	defer done()
+	from, ok := f.Registry[image]
+	switch {
+	case f.Gone[image]:
+		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrRegistry)
+	case !ok:
+		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrNotFound)
+	}
+	var bytes int64
+	for layer, n := range from.Layers {
+		if !f.hasLayer(layer) {
+			bytes += n
+		}
+	}
+	progress(bytes)
+	if f.find(image) == nil {
+		f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}})
+	}
+	return bytes, nil
+}
+
+func (f *Fake) hasLayer(layer string) bool {
+	return slices.ContainsFunc(f.images, func(i distributor.Image) bool {
+		return slices.ContainsFunc(i.Digests, func(d string) bool {
+			_, ok := f.Registry[messages.Image(d)].Layers[layer]
+			return ok
+		})
+	})
+}
+
+// Tag adds a name.
+func (f *Fake) Tag(ctx context.Context, image messages.Image, local string) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	i := f.find(image)
+	if i == nil {
+		return fmt.Errorf("tagging %s: %w", image, distributor.ErrNotFound)
+	}
+	if !slices.Contains(i.Tags, local) {
+		i.Tags = append(i.Tags, local)
+	}
+	return nil
+}
+
+// Remove takes a name off.
+func (f *Fake) Remove(ctx context.Context, name string) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	is := func(s string) bool { return s == name }
+	for n := range f.images {
+		i := &f.images[n]
+		if !slices.ContainsFunc(i.Tags, is) && !slices.ContainsFunc(i.Digests, is) {
+			continue
+		}
+		last := len(i.Tags)+len(i.Digests) == 1
+		if last && slices.ContainsFunc(f.Used, func(c distributor.Container) bool { return c.ImageID == i.ID }) {
+			return fmt.Errorf("removing %s: a container uses it", name)
+		}
+		i.Tags, i.Digests = slices.DeleteFunc(i.Tags, is), slices.DeleteFunc(i.Digests, is)
+		f.Removed = append(f.Removed, name)
+	}
+	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return len(i.Tags)+len(i.Digests) == 0 })
+	f.notify()
+	return nil
+}
+
+// Containers lists Used.
+func (f *Fake) Containers(ctx context.Context) ([]distributor.Container, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return slices.Clone(f.Used), nil
+}
+
+// FreeBytes is Free.
+func (f *Fake) FreeBytes(ctx context.Context) (int64, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return -1, err
+	}
+	defer done()
+	return f.Free, nil
+}
+
+// Trial plays the image's hooks.
+func (f *Fake) Trial(ctx context.Context, t distributor.Trial) (messages.TrialResult, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return messages.TrialResult{}, err
+	}
+	f.Trials = append(f.Trials, t)
+	image := f.Registry[t.Image]
+	done()
+	timed, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	var r messages.TrialResult
+	if len(t.Hooks) == 0 && !image.Shell {
+		r.Reason = "starting a shell in the image: there is none"
+		return r, nil
+	}
+	for _, name := range t.Ordered() {
+		h, ok := image.Hooks[name]
+		run := messages.HookRun{Hook: name, Exit: h.Exit, Output: h.Output}
+		if !ok || h.Hang {
+			run.Exit = -1
+		}
+		r.Hooks = append(r.Hooks, run)
+		if h.Hang {
+			<-timed.Done()
+			if ctx.Err() != nil {
+				return r, context.Cause(ctx)
+			}
+			r.Reason = fmt.Sprintf("hook %s did not end in %s", name, t.Timeout)
+			return r, nil
+		}
+		if run.Exit != 0 {
+			r.Reason = fmt.Sprintf("hook %s ended with status %d", name, run.Exit)
+			return r, nil
+		}
+	}
+	r.Passed = true
+	return r, nil
+}
+
+// RemoveTrials finds none.
+func (f *Fake) RemoveTrials(ctx context.Context, _ string) (int, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return 0, err
+	}
+	done()
+	return 0, nil
+}
+
+// Watch tells of each change until the engine goes Down.
+func (f *Fake) Watch(ctx context.Context, changed func()) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	w := make(chan struct{}, 1)
+	if f.watches == nil {
+		f.watches = map[chan struct{}]bool{}
+	}
+	f.watches[w] = true
+	done()
+	defer f.Do(func(f *Fake) { delete(f.watches, w) })
+	changed()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w:
+		}
+		if _, err := f.Info(ctx); errors.Is(err, distributor.ErrEngine) {
+			return err
+		}
+		changed()
+	}
+}
+
+// Lines joins lines as a hook prints them.
+func Lines(from, to int) string {
+	var b strings.Builder
+	for n := from; n <= to; n++ {
+		fmt.Fprintf(&b, "line %d\n", n)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}

@@ -1,0 +1,23 @@
+package distributor
+
+import "errors"
+
+// What an engine's error can be about. Engines wrap these, with the cause.
+var (
+	// ErrEngine is returned when the engine itself can't be reached.
+	ErrEngine = errors.New("the container engine can't be reached")
+	// ErrRegistry is returned when the engine can't reach the registry.
+	ErrRegistry = errors.New("the registry can't be reached")
+	// ErrNotFound is returned for an image that is not in the registry or the engine.
+	ErrNotFound = errors.New("image not found")
+	// ErrUnauthorized is returned when the registry refuses the engine.
+	ErrUnauthorized = errors.New("the registry refuses access")
+	// ErrNoSpace is returned when the engine's disk is full.
+	ErrNoSpace = errors.New("no space left on the engine's disk")
+)
+
+// Why a pull or trial was given up.
+var (
+	errNotWanted = errors.New("the fleet no longer wants it")
+	errStalled   = errors.New("nothing moved")
+)

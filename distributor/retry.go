@@ -1,0 +1,63 @@
+package distributor
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// The bounds of the wait after a failure.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// backoff is the wait after the n-th failure in a row, n from 1: doubling, with a jitter of a
+// quarter so that a fleet doesn't come back in step.
+func backoff(n int) time.Duration {
+	return jitter(min(firstRetry<<min(n-1, 10), lastRetry))
+}
+
+// jitter spreads a wait over a quarter more and less.
+func jitter(d time.Duration) time.Duration {
+	return d - d/4 + rand.N(max(d/2, 1))
+}
+
+// retries remembers what failed and when to try it again.
+type retries map[string]*retry
+
+type retry struct {
+	failures int
+	after    time.Time
+	told     string // the failure that was reported last
+}
+
+// wait is how long to leave the thing alone; 0 if it may be tried.
+func (r retries) wait(key string) time.Duration {
+	if e, ok := r[key]; ok {
+		return max(0, time.Until(e.after))
+	}
+	return 0
+}
+
+// failed notes a failure, and tells whether it differs from the one before.
+func (r retries) failed(key, what string) bool {
+	e, ok := r[key]
+	if !ok {
+		e = new(retry)
+		r[key] = e
+	}
+	e.failures++
+	e.after = time.Now().Add(backoff(e.failures))
+	news := e.told != what
+	e.told = what
+	return news
+}
+
+// keep forgets all but the named.
+func (r retries) keep(wanted func(key string) bool) {
+	for k := range r {
+		if !wanted(k) {
+			delete(r, k)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package distributor
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// verdict is the outcome of the last trial, so that it is not run again for its rollout.
+type verdict struct {
+	rollout string
+	image   messages.Image
+	result  *messages.TrialResult
+}
+
+func trialKey(rollout string) string { return "trial " + rollout }
+
+// verdictOn is the outcome of this rollout's trial, or nil when it did not end here.
+func (d *Distributor) verdictOn(w want) *messages.TrialResult {
+	if d.verdict.rollout == w.Rollout && d.verdict.image == w.Image {
+		return d.verdict.result
+	}
+	return nil
+}
+
+func (d *Distributor) reportVerdict(w want, v *messages.TrialResult) {
+	if v.Passed {
+		d.report(w, messages.WorkDone, "", v)
+		return
+	}
+	d.report(w, messages.WorkFailed, v.Reason, v)
+}
+
+// try runs the trial of a preload. What the image does wrong is a verdict, and final for
+// this rollout; what keeps the engine from running the trial is a failure, and tried again.
+func (d *Distributor) try(ctx context.Context, w want, p messages.Preload) {
+	wanted := func(r *messages.FleetRecord) bool {
+		return r.Preload != nil && r.Preload.Rollout == p.Rollout && r.Preload.Image == p.Image && d.canary(r.Preload)
+	}
+	d.as(ctx, wanted, func(ctx context.Context) {
+		d.report(w, messages.WorkTrial, "", nil)
+		d.log.Info().Stringer("image", w.Image).Strs("hooks", p.Hooks).Msg("trying")
+		result, err := d.cfg.Engine.Trial(ctx, Trial{
+			Owner: d.owner(), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
+			Network: p.Trial.Network, Timeout: p.Trial.Timeout.Std(),
+		})
+		switch {
+		case errors.Is(context.Cause(ctx), errNotWanted):
+			d.log.Info().Stringer("image", w.Image).Msg("gave up the trial: the fleet no longer wants the image")
+		case ctx.Err() != nil: // the agent stops
+		case err != nil:
+			d.swept = false // its container may still be there
+			d.fail(w, trialKey(w.Rollout), "trial", err)
+		default:
+			d.judged(w, result)
+		}
+	})
+}
+
+// judged keeps and tells a verdict.
+func (d *Distributor) judged(w want, result messages.TrialResult) {
+	delete(d.retries, trialKey(w.Rollout))
+	d.verdict = verdict{rollout: w.Rollout, image: w.Image, result: &result}
+	d.log.Info().Stringer("image", w.Image).Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")
+	d.reportVerdict(w, &result)
+	d.tell(&messages.TrialFinished{
+		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, TrialResult: result,
+	})
+}
