@@ -122,10 +122,9 @@ func (s *scene) awaitFence(ctx context.Context, want string) (string, error) {
 // status is what the demo reads of `fenceline status -o json`.
 type status struct {
 	Fleets []struct {
-		Fleet string `json:"fleet"`
-		Hold  *struct {
-			Reason string `json:"reason"`
-		} `json:"hold"`
+		Record struct {
+			Hold *struct{} `json:"hold"`
+		} `json:"record"`
 	} `json:"fleets"`
 }
 
@@ -137,15 +136,16 @@ func (s *scene) held(ctx context.Context) (bool, error) {
 	if len(st.Fleets) != 1 {
 		return false, fmt.Errorf("fenceline status shows %d fleets, not one", len(st.Fleets))
 	}
-	return st.Fleets[0].Hold != nil, nil
+	return st.Fleets[0].Record.Hold != nil, nil
 }
 
 // node is what the demo reads of `fenceline nodes -o json`.
 type node struct {
-	Node   string `json:"node"`
-	Images []struct {
-		Image string `json:"image"`
-	} `json:"images"`
+	Status struct {
+		Images []struct {
+			Image string `json:"image"`
+		} `json:"images"`
+	} `json:"status"`
 }
 
 // finish counts the nodes that have the current image, ends everything, and prints the table.
@@ -156,7 +156,7 @@ func (s *scene) finish(ctx context.Context, image string) error {
 	}
 	present := 0
 	for _, n := range nodes {
-		for _, i := range n.Images {
+		for _, i := range n.Status.Images {
 			if i.Image == image {
 				present++
 			}

@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/demo/site"
+)
+
+// exporting is an image source whose pre-running hook exports EXAMPLECO_RELEASE.
+func exporting(release string) map[string]string {
+	return map[string]string{
+		"Dockerfile": "ARG BASE\nFROM ${BASE}\nRUN echo installed >/etc/exampleco\nADD hooks /etc/stackato/hooks\n",
+		"hooks/pre-running": "#!/bin/sh\nexport EXAMPLECO_RELEASE=" + release +
+			"\nexport STACKATO_HOOK_ENV=EXAMPLECO_RELEASE\n",
+	}
+}
+
+// TestFlow is the demo's course: push, prove, push again, a broken hook, roll back, release.
+func TestFlow(t *testing.T) {
+	s := shared.get(t)
+	first := s.flip(t, "flow", exporting("one"))
+	s.showsAllSteps(t, first)
+	s.proves(t, first.Image, "EXAMPLECO_RELEASE=one")
+
+	second := s.flip(t, "flow", exporting("two"))
+	s.proves(t, second.Image, "EXAMPLECO_RELEASE=two")
+	if second.Order <= first.Order {
+		t.Errorf("the second build has order %d, not above the first's %d", second.Order, first.Order)
+	}
+	if present := s.watch.await(t, second.Build, "present"); present.Bytes <= 0 || present.Bytes > 100_000 {
+		t.Errorf("the node fetched %d bytes for one changed hook", present.Bytes)
+	}
+
+	broken := exporting("three")
+	broken["hooks/pre-running"] += "if [ -z \"$NEW_RELIC_LICENSE_KEY\" ]; then\n  export NEW_RELIC_LICENSE_KEY=none\n"
+	refused := s.ended(t, s.build(t, "flow", broken))
+	if refused.State != "failed" || refused.Failure == nil || refused.Failure.Class != "hooks" || len(refused.Failure.Findings) == 0 {
+		t.Fatalf("the build with a broken hook ended as %+v", refused)
+	}
+	if f := refused.Failure.Findings[0]; !strings.HasSuffix(f.File, "pre-running") || f.Line == 0 || f.Fix == "" {
+		t.Errorf("the finding lacks file, line or fix: %+v", f)
+	}
+	if got := s.fence(t); got != second.Image {
+		t.Errorf("after a refused build the fence config has %s", got)
+	}
+
+	s.must(t, "rollback")
+	s.awaitFence(t, first.Image)
+	s.holds(t, true)
+	s.waitsUnderHold(t, first)
+	s.onlyOnce(t)
+}
+
+// waitsUnderHold sees that an image is preloaded but not flipped under a hold, and that a
+// release lets it through.
+func (s *stack) waitsUnderHold(t *testing.T, current build) {
+	t.Helper()
+	waiting := s.ended(t, s.build(t, "flow", exporting("four")))
+	s.watch.await(t, waiting.Build, "present")
+	if got := s.fence(t); got != current.Image {
+		t.Errorf("under a hold the fence config moved to %s", got)
+	}
+	s.must(t, "release")
+	s.awaitFence(t, waiting.Image)
+	s.holds(t, false)
+}
+
+// flip pushes files and waits until the fleet uses what was built.
+func (s *stack) flip(t *testing.T, pipeline string, files map[string]string) build {
+	t.Helper()
+	b := s.ended(t, s.build(t, pipeline, files))
+	if b.State != "succeeded" {
+		t.Fatalf("build %s ended as %s: %+v", b.Build, b.State, b.Failure)
+	}
+	s.awaitFence(t, b.Image)
+	return b
+}
+
+// showsAllSteps sees that watch showed each step of the flow, in order.
+func (s *stack) showsAllSteps(t *testing.T, b build) {
+	t.Helper()
+	s.watch.await(t, b.Build, "flipped")
+	var got []string
+	for _, l := range s.watch.steps(b.Build) {
+		if !slices.Contains(got, l.Step) {
+			got = append(got, l.Step)
+		}
+	}
+	want := []string{
+		"received", "queued", "claimed", "base pinned", "built", "hooks checked", "pushed", "announced",
+		"present", "trial passed", "flipped",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("watch showed the steps\n %q, not\n %q", got, want)
+	}
+}
+
+// proves starts a container from an image as fence would, and looks at what its hook exports.
+func (s *stack) proves(t *testing.T, image, want string) {
+	t.Helper()
+	out, err := site.Docker(t.Context(), "run", "--rm", "--network", "none", image, "sh", "-c", ". /etc/stackato/hooks/pre-running; env; cat /etc/exampleco")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []string{want, "installed"} {
+		if !strings.Contains(out, w) {
+			t.Errorf("a container of %s does not show %q but\n%s", image, w, out)
+		}
+	}
+}
+
+// holds compares the fleet's hold with what it should be.
+func (s *stack) holds(t *testing.T, want bool) {
+	t.Helper()
+	await(t, fmt.Sprintf("hold=%v", want), func(ctx context.Context) error {
+		var st struct {
+			Fleets []struct {
+				Record struct {
+					Hold *struct{} `json:"hold"`
+				} `json:"record"`
+			} `json:"fleets"`
+		}
+		if err := s.JSON(ctx, &st, "status"); err != nil {
+			return err
+		}
+		if len(st.Fleets) != 1 || (st.Fleets[0].Record.Hold != nil) != want {
+			return fmt.Errorf("status: %+v", st)
+		}
+		return nil
+	})
+}
+
+// onlyOnce sees that no build was announced twice, and none that failed at all.
+func (s *stack) onlyOnce(t *testing.T) {
+	t.Helper()
+	builds, err := s.builds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range builds {
+		announced := 0
+		for _, l := range s.watch.steps(b.Build) {
+			if l.Step == "announced" {
+				announced++
+			}
+		}
+		if b.State == "succeeded" && announced != 1 || b.State != "succeeded" && announced != 0 {
+			err = errors.Join(err, fmt.Errorf("%s is %s and was announced %d times", b.Build, b.State, announced))
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

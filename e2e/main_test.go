@@ -1,0 +1,64 @@
+// Package e2e drives the built binary as its users do: commands, webhooks, git pushes, a
+// Docker engine. It knows nothing of what is inside.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// What TestMain finds or makes, for all tests.
+var (
+	root    string // the checkout
+	program string // the fenceline under test
+	shared  sharedStack
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "fenceline-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	shared.dir = filepath.Join(dir, "shared")
+	status := m.Run()
+	shared.end()
+	return status
+}
+
+// prepare finds what the tests need, and builds the program unless FENCELINE_BIN names one.
+func prepare(dir string) error {
+	work, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("finding the checkout: %w", err)
+	}
+	root = filepath.Dir(work)
+	for _, part := range []string{"bin/buildkitd", "base/busybox", "base/layer.tar.gz"} {
+		if _, err := os.Stat(filepath.Join(root, ".fenceline", part)); err != nil {
+			return fmt.Errorf("%w: make setup makes it", err)
+		}
+	}
+	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
+		return fmt.Errorf("no Docker engine: %s: make setup starts one", out)
+	}
+	if program = os.Getenv("FENCELINE_BIN"); program != "" {
+		return nil
+	}
+	program = filepath.Join(dir, "fenceline")
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/fenceline").CombinedOutput(); err != nil {
+		return fmt.Errorf("building fenceline: %w\n%s", err, out)
+	}
+	return nil
+}

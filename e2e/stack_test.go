@@ -1,0 +1,404 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/fenceline/fenceline/demo/site"
+)
+
+// patience bounds every wait for something that should take a second or two.
+const patience = 90 * time.Second
+
+// secretText is the key of all webhooks here. The gate's own tests have real ones.
+const secretText = "a webhook secret of the black-box tests"
+
+// stack is a running `fenceline up` and what surrounds it.
+type stack struct {
+	site.Fenceline
+
+	dir      string
+	http     string // addresses
+	registry string
+	nats     string
+	flags    []string
+	git      *site.GitServer
+	up       *site.Process
+	watch    *recorder
+	repos    map[string]*site.Repository
+}
+
+// pipeline is a pipeline of a stack's fenceline.yaml.
+type pipeline struct {
+	name  string
+	base  string   // name of a base in the stack's registry, or a whole reference; "" is busybox
+	image string   // "" is one in the stack's registry
+	repo  string   // "" is one on the stack's git server
+	fleet string   // "" feeds none
+	extra []string // more lines, such as "attempts: 1"
+}
+
+// newStack makes a stack in dir that does not run yet.
+func newStack(dir string, pipelines []pipeline, flags ...string) (*stack, error) {
+	s := &stack{dir: dir, flags: flags, repos: map[string]*site.Repository{}, watch: newRecorder()}
+	s.Program, s.State = program, filepath.Join(dir, "state")
+	repositories := filepath.Join(dir, "git")
+	if err := os.MkdirAll(repositories, 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	for _, a := range []*string{&s.http, &s.registry, &s.nats} {
+		if *a, err = site.Address("127.0.0.1:0"); err != nil {
+			return nil, err
+		}
+	}
+	if s.git, err = site.ServeGit("127.0.0.1:0", repositories); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(s.secretFile(), []byte(secretText+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return s, s.configure(pipelines)
+}
+
+func (s *stack) secretFile() string { return filepath.Join(s.dir, "hook.secret") }
+func (s *stack) config() string     { return filepath.Join(s.dir, "fenceline.yaml") }
+
+// configure writes fenceline.yaml.
+func (s *stack) configure(pipelines []pipeline) error {
+	var b strings.Builder
+	b.WriteString("version: 1\npipelines:\n")
+	for _, p := range pipelines {
+		base, image, repo := p.base, p.image, p.repo
+		if base == "" {
+			base = "busybox"
+		}
+		if !strings.Contains(base, "/") {
+			base = s.registry + "/base/" + base + ":latest"
+		}
+		if image == "" {
+			image = s.registry + "/exampleco/" + p.name
+		}
+		if repo == "" {
+			repo = s.git.URL + "/" + p.name + ".git"
+		}
+		fmt.Fprintf(&b, "  - name: %s\n    repository: %s\n    image: %s\n    build_args: {BASE: %q}\n    webhook: {secret_file: hook.secret}\n",
+			p.name, repo, image, base)
+		for _, line := range p.extra {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+		if p.fleet != "" {
+			fmt.Fprintf(&b, "    fleets: [{name: %s, rollout: {trial: {timeout: 30s}}}]\n", p.fleet)
+		}
+	}
+	return os.WriteFile(s.config(), []byte(b.String()), 0o600)
+}
+
+// start starts `fenceline up` and waits until it is ready.
+func (s *stack) start(ctx context.Context) error {
+	args := append([]string{
+		"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
+		"--nats-listen", s.nats, "--buildkitd", filepath.Join(root, ".fenceline", "bin", "buildkitd"),
+	}, s.flags...)
+	var err error
+	if s.up, err = site.Start(site.Program{Path: s.Program, Args: args, Dir: s.dir}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("not ready in time"))
+	defer cancel()
+	if err := site.Ready(ctx, s.up, "http://"+s.http); err != nil {
+		return fmt.Errorf("fenceline up: %w\n%s", err, s.up.Tail(40))
+	}
+	return nil
+}
+
+// bases pushes the bases that tests build on.
+func (s *stack) bases(ctx context.Context) error {
+	busybox := filepath.Join(root, ".fenceline", "base", "busybox")
+	for name, files := range map[string]map[string]string{
+		"busybox": {},
+		"noshell": {"etc/motd": "a base without a shell\n"},
+	} {
+		program := busybox
+		if name == "noshell" {
+			program = ""
+		}
+		layer, err := site.BusyboxLayer(program, files)
+		if err != nil {
+			return err
+		}
+		if err := s.pushBase(ctx, name, layer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stack) pushBase(ctx context.Context, name string, layer v1.Layer) error {
+	password, err := os.ReadFile(filepath.Join(s.State, "secrets", "registry"))
+	if err != nil {
+		return err
+	}
+	_, err = site.PushBase(ctx, s.registry+"/base/"+name+":latest", layer,
+		site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))})
+	return err
+}
+
+func (s *stack) end() error {
+	s.watch.stop()
+	errs := []error{s.git.Close()}
+	if s.up != nil {
+		errs = append(errs, s.up.Stop(30*time.Second))
+	}
+	return errors.Join(errs...)
+}
+
+// repo is the repository of a pipeline on the stack's git server, whose pushes are told to
+// the producer by the example's own hook.
+func (s *stack) repo(t *testing.T, name string) *site.Repository {
+	t.Helper()
+	if r := s.repos[name]; r != nil {
+		return r
+	}
+	r, err := s.git.Repository(t.Context(), name)
+	if err == nil {
+		err = r.Notify(t.Context(), site.Notice{
+			Hook: filepath.Join(root, "examples", "post-receive"), Program: s.Program,
+			URL: "http://" + s.http, SecretFile: s.secretFile(),
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.repos[name] = r
+	return r
+}
+
+// push commits files on top of the pipeline's repository, pushes, and returns the commit.
+func (s *stack) push(t *testing.T, name string, files map[string]string) string {
+	t.Helper()
+	r := s.repo(t, name)
+	if err := r.Write(files); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := r.Commit(t.Context(), "change "+rand.Text()[:6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Push(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return commit
+}
+
+// build pushes files and returns the build's ID once it is known.
+func (s *stack) build(t *testing.T, name string, files map[string]string) string {
+	t.Helper()
+	commit := s.push(t, name, files)
+	var id string
+	await(t, "a build of "+commit, func(ctx context.Context) error {
+		builds, err := s.builds(ctx)
+		for _, b := range builds {
+			if b.Commit == commit {
+				id = b.Build
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("no build of commit %s among %v", commit, builds))
+	})
+	return id
+}
+
+// build is what the tests read of `fenceline builds -o json`.
+type build struct {
+	Build    string `json:"build"`
+	Pipeline string `json:"pipeline"`
+	Order    uint64 `json:"order"`
+	State    string `json:"state"`
+	Attempt  int    `json:"attempt"`
+	Commit   string `json:"commit"`
+	Image    string `json:"image"`
+	Failure  *struct {
+		Class    string `json:"class"`
+		Reason   string `json:"reason"`
+		Place    string `json:"place"`
+		Detail   string `json:"detail"`
+		Fix      string `json:"fix"`
+		Findings []struct {
+			File    string `json:"file"`
+			Line    int    `json:"line"`
+			Problem string `json:"problem"`
+			Fix     string `json:"fix"`
+		} `json:"findings"`
+	} `json:"failure"`
+}
+
+func (b build) ended() bool {
+	return slices.Contains([]string{"succeeded", "failed", "superseded", "cancelled", "dead"}, b.State)
+}
+
+func (s *stack) builds(ctx context.Context) ([]build, error) {
+	var out []build
+	err := s.JSON(ctx, &out, "builds")
+	return out, err
+}
+
+// ended waits for a build's end.
+func (s *stack) ended(t *testing.T, id string) build {
+	t.Helper()
+	var found build
+	await(t, "the end of "+id, func(ctx context.Context) error {
+		builds, err := s.builds(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range builds {
+			if b.Build == id && b.ended() {
+				found = b
+				return nil
+			}
+		}
+		return fmt.Errorf("builds: %+v", builds)
+	})
+	return found
+}
+
+// fence is what new app containers get.
+func (s *stack) fence(t *testing.T) string {
+	t.Helper()
+	out, err := s.Run(t.Context(), "config", "get", "fence", "docker/image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(out)
+}
+
+func (s *stack) awaitFence(t *testing.T, want string) {
+	t.Helper()
+	await(t, "fence config "+want, func(ctx context.Context) error {
+		out, err := s.Run(ctx, "config", "get", "fence", "docker/image")
+		if got := strings.TrimSpace(out); err == nil && got != want {
+			err = fmt.Errorf("the fence config has %q", got)
+		}
+		return err
+	})
+}
+
+// must runs a command that has to succeed.
+func (s *stack) must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := s.Run(t.Context(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// await waits for check to return nil.
+func await(t *testing.T, what string, check func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("out of patience"))
+	defer cancel()
+	if err := site.Until(ctx, check); err != nil {
+		t.Fatalf("waiting for %s: %v", what, err)
+	}
+}
+
+// sharedStack is started by the first test that needs it and lives until the last has ended.
+type sharedStack struct {
+	dir   string
+	once  sync.Once
+	stack *stack
+	err   error
+}
+
+// sharedPipelines has a pipeline for each test that shares the stack.
+func sharedPipelines(gone string) []pipeline {
+	quick := []string{"attempts: 1", "timeout: 60s"}
+	return []pipeline{
+		{name: "flow", fleet: "default"},
+		{name: "hooks"},
+		{name: "bad", extra: quick},
+		{name: "nobase", base: "missing", extra: quick},
+		{name: "noshell", base: "noshell", extra: quick},
+		{name: "unreachable", repo: "http://" + gone + "/unreachable.git", extra: quick},
+		{name: "registrygone", image: gone + "/exampleco/gone", extra: quick},
+		{name: "registryfull", image: fullRegistry() + "/exampleco/full", extra: quick},
+		{name: "admin-hooks"},
+	}
+}
+
+func (s *sharedStack) get(t *testing.T) *stack {
+	t.Helper()
+	s.once.Do(func() { s.err = s.begin(context.Background()) })
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of fenceline's log:\n%s", s.stack.up.Tail(60))
+		}
+	})
+	return s.stack
+}
+
+func (s *sharedStack) begin(ctx context.Context) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	gone := l.Addr().String()
+	l.Close() // nobody answers there from now on
+	if s.stack, err = newStack(s.dir, sharedPipelines(gone)); err != nil {
+		return err
+	}
+	if err := s.stack.start(ctx); err != nil {
+		return err
+	}
+	s.stack.watch.start(s.stack.Fenceline)
+	return s.stack.bases(ctx)
+}
+
+func (s *sharedStack) end() {
+	if s.stack != nil {
+		if err := s.stack.end(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: ending the shared stack:", err)
+		}
+	}
+}
+
+// own starts a stack for one test.
+func own(t *testing.T, pipelines []pipeline, flags ...string) *stack {
+	t.Helper()
+	s, err := newStack(t.TempDir(), pipelines, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() && s.up != nil {
+			t.Logf("the end of fenceline's log:\n%s", s.up.Tail(60))
+		}
+		if err := s.end(); err != nil {
+			t.Errorf("ending: %v", err)
+		}
+	})
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.bases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
