@@ -16,7 +16,7 @@ func (c *Client) PutContext(ctx context.Context, name string, r io.Reader) error
 	if err := messages.CheckID("context", name); err != nil {
 		return err
 	}
-	s, err := c.js.ObjectStore(ctx, c.space.ContextsStore())
+	s, err := c.contexts(ctx)
 	if err == nil {
 		_, err = s.Put(ctx, jetstream.ObjectMeta{Name: name}, r)
 	}
@@ -29,7 +29,7 @@ func (c *Client) PutContext(ctx context.Context, name string, r io.Reader) error
 // GetContext opens a stored build context. The last read fails where its content is not
 // what was stored. ErrNotFound where there is none of that name, or no longer.
 func (c *Client) GetContext(ctx context.Context, name string) (io.ReadCloser, error) {
-	s, err := c.js.ObjectStore(ctx, c.space.ContextsStore())
+	s, err := c.contexts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading build context %s: %w", name, storeError(err))
 	}
@@ -42,7 +42,7 @@ func (c *Client) GetContext(ctx context.Context, name string) (io.ReadCloser, er
 
 // DeleteContext removes a stored build context. That it is not there is no error.
 func (c *Client) DeleteContext(ctx context.Context, name string) error {
-	s, err := c.js.ObjectStore(ctx, c.space.ContextsStore())
+	s, err := c.contexts(ctx)
 	if err == nil {
 		err = s.Delete(ctx, name)
 	}
@@ -50,6 +50,17 @@ func (c *Client) DeleteContext(ctx context.Context, name string) error {
 		return fmt.Errorf("deleting build context %s: %w", name, storeError(err))
 	}
 	return nil
+}
+
+// contexts opens the store, or says why it can't be.
+func (c *Client) contexts(ctx context.Context) (jetstream.ObjectStore, error) {
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	defer done()
+	s, err := c.js.ObjectStore(ctx, c.space.ContextsStore())
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	return s, nil
 }
 
 func storeError(err error) error {

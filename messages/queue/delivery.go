@@ -196,9 +196,9 @@ func (d *delivery) letter(reason string) error {
 // counts is the consumer's own.
 func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, handle func(*delivery)) error {
 	return c.retry(ctx, "consuming "+stream, func() error {
-		consumer, err := c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+		consumer, err := c.consumer(ctx, stream, cfg)
 		if err != nil {
-			return c.failure(ctx, err)
+			return err
 		}
 		ackWait := consumer.CachedInfo().Config.AckWait
 		for {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -16,7 +17,7 @@ type denials struct {
 }
 
 // guard returns a context that ends with ErrForbidden when the server refuses a publish to
-// subject. Done releases it.
+// subject, or to any that begins with it where it ends in a star. Done releases it.
 func (d *denials) guard(ctx context.Context, subject string) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	d.mu.Lock()
@@ -52,7 +53,13 @@ func (d *denials) report(err error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, cancel := range d.waiting[m[1]] {
-		cancel(fmt.Errorf("%w: publish to %s", ErrForbidden, m[1]))
+	for subject, waiting := range d.waiting {
+		begin, star := strings.CutSuffix(subject, "*")
+		if subject != m[1] && !(star && strings.HasPrefix(m[1], begin)) {
+			continue
+		}
+		for _, cancel := range waiting {
+			cancel(fmt.Errorf("%w: publish to %s", ErrForbidden, m[1]))
+		}
 	}
 }

@@ -66,20 +66,22 @@ type sizes struct {
 }
 
 func (c *Client) declare(ctx context.Context, want declared) error {
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	defer done()
 	for range 3 { // two clients may declare at once
 		s, err := c.js.Stream(ctx, want.Name)
 		if err == nil {
 			return compare(s.CachedInfo().Config, want)
 		}
 		if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return classify(err)
+			return c.failure(ctx, err)
 		}
 		_, err = c.js.CreateStream(ctx, want.StreamConfig)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return classify(err)
+			return c.failure(ctx, err)
 		}
 	}
 	return fmt.Errorf("%w: it comes and goes", ErrUnavailable)

@@ -58,9 +58,9 @@ func (s session) config() jetstream.ConsumerConfig {
 // reconnect, a deleted consumer, a silent server.
 func (c *Client) run(ctx context.Context, s session, each func(stored) error, caughtUp func() error) error {
 	again := c.again()
-	consumer, err := c.js.CreateConsumer(ctx, s.stream, s.config())
+	consumer, err := c.consumer(ctx, s.stream, s.config())
 	if err != nil {
-		return c.failure(ctx, err)
+		return err
 	}
 	defer c.forget(s.stream, consumer.CachedInfo().Name)
 	if consumer.CachedInfo().NumPending == 0 {
@@ -111,6 +111,17 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 			caughtUp = nil
 		}
 	}
+}
+
+// consumer makes a consumer, or brings a durable one up to date.
+func (c *Client) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.CREATE."+stream+"*")
+	defer done()
+	consumer, err := c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	return consumer, nil
 }
 
 // forget deletes a consumer that is done with, where that is possible; else the server does

@@ -48,6 +48,8 @@ func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 // settled is the sequence up to which every request is acknowledged: none of them comes
 // again. 0 where no builder has ever run.
 func (c *Client) settled(ctx context.Context) (uint64, error) {
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	defer done()
 	consumer, err := c.js.Consumer(ctx, c.space.RequestsStream(), buildersDurable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, nil

@@ -1,0 +1,245 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats.go"
+)
+
+func through(p *queuetest.Proxy) func(*queue.Options) {
+	return func(o *queue.Options) { o.URL = p.URL() }
+}
+
+// verdicts collects what is sent for the first delivery of any request.
+func verdicts(t *testing.T, s *queuetest.Server) func() []string {
+	t.Helper()
+	nc, err := nats.Connect(s.URL())
+	must(t, err)
+	t.Cleanup(nc.Close)
+	var mu sync.Mutex
+	var out []string
+	_, err = nc.Subscribe("$JS.ACK.fenceline-requests.builders.1.>", func(m *nats.Msg) {
+		if !strings.HasPrefix(string(m.Data), "+WPI") {
+			mu.Lock()
+			defer mu.Unlock()
+			out = append(out, string(m.Data))
+		}
+	})
+	must(t, err)
+	must(t, nc.Flush())
+	return func() []string {
+		must(t, nc.Flush())
+		mu.Lock()
+		defer mu.Unlock()
+		return out
+	}
+}
+
+func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	sent := verdicts(t, s)
+	p := s.Proxy(t)
+	zombie := s.Connect(t, through(p))
+	started, lost, finish, over := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	stop := consume(t, zombie, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		defer close(over)
+		close(started)
+		<-ctx.Done()
+		if err := context.Cause(ctx); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Errorf("the lease ended with %v", err)
+		}
+		close(lost)
+		<-finish // a build that does not care
+		if err := j.Event(context.WithoutCancel(ctx), &messages.BasePinned{BuildRef: j.Request.BuildRef()}); !errors.Is(err, queue.ErrLeaseLost) {
+			t.Errorf("an event after the lease: %v", err)
+		}
+		j.Log(messages.BuildLog{Text: "late"})
+		return ready(j.Request), nil
+	}))
+	a := submit(t, c, request("base", 1))
+	<-started
+	p.Hold()
+	w := work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		select {
+		case <-lost:
+		default:
+			t.Error("the build was taken over before its first worker's lease had ended")
+		}
+		return succeed(ctx, j)
+	})
+	w.Worker = "w2"
+	consume(t, c, w)
+	r := ended(t, c, a.Build)
+	if r.Worker != "w2" || r.Attempt != 2 {
+		t.Errorf("record is %+v", r)
+	}
+	p.Release()
+	close(finish)
+	<-over
+	stop()
+	must(t, zombie.Ready(within(t)))
+	if got := sent(); len(got) != 0 {
+		t.Errorf("the zombie sent %q", got)
+	}
+	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {
+		t.Errorf("events are %v", got)
+	}
+}
+
+func TestABuildOutlivesAServerRestart(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	started, finish := make(chan struct{}, 1), make(chan struct{})
+	w := work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		select {
+		case started <- struct{}{}:
+		default: // the second request's
+		}
+		<-finish
+		return succeed(ctx, j)
+	})
+	w.AckWait = testTime
+	consume(t, c, w)
+	a := submit(t, c, request("base", 1))
+	<-started
+	s.Stop()
+	close(finish) // the outcome meets no server
+	s.Resume(t)
+	if r := ended(t, c, a.Build); r.Attempt != 1 || r.State != messages.BuildSucceeded {
+		t.Errorf("record is %+v", r)
+	}
+	b := submit(t, c, request("other", 2))
+	eventually(t, "requests are taken again", func() bool {
+		e, err := queue.Builds(c).Get(t.Context(), b.Build)
+		return err == nil && e.Value.Attempt > 0
+	})
+}
+
+func TestADeletedConsumerIsMadeAgain(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	var builds atomic.Int32
+	consume(t, c, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		builds.Add(1)
+		return succeed(ctx, j)
+	}))
+	a := submit(t, c, request("base", 1))
+	ended(t, c, a.Build)
+	must(t, c.JetStream().DeleteConsumer(within(t), "fenceline-requests", "builders"))
+	b := submit(t, c, request("base", 2))
+	ended(t, c, b.Build)
+	if got := endings(t, c); got["image.ready "+a.Build] != 1 || got["image.ready "+b.Build] != 1 || len(got) != 2 {
+		t.Errorf("events are %v", got)
+	}
+	if builds.Load() != 2 {
+		t.Errorf("%d builds, though the first had ended when it was delivered again", builds.Load())
+	}
+}
+
+func TestARoleWaitsForTheLayout(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Connect(t)
+	consume(t, c, work(succeed))
+	must(t, c.Declare(within(t), queue.Layout{}))
+	ended(t, c, submit(t, c, request("base", 1)).Build)
+}
+
+func TestAChangedAckWaitIsTakenOver(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	consume(t, c, work(succeed))()
+	w := work(succeed)
+	w.AckWait = 5 * time.Second
+	consume(t, c, w)
+	ended(t, c, submit(t, c, request("base", 1)).Build)
+	consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
+	must(t, err)
+	if cfg := consumer.CachedInfo().Config; cfg.AckWait != w.AckWait || cfg.MaxDeliver != -1 {
+		t.Errorf("the consumer is %+v", cfg)
+	}
+}
+
+func TestALostAnswerIsNoLostRequest(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	p := s.Proxy(t)
+	far := s.Connect(t, through(p))
+	submit(t, far, request("base", 1))
+	p.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	r := request("base", 2)
+	if _, err := far.Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
+		t.Fatalf("with the answer held up: %v", err)
+	}
+	p.Release()
+	must(t, far.Ready(within(t)))
+	if a := submit(t, far, request("base", 2)); !a.Duplicate || a.Build != r.Build {
+		t.Errorf("sent again it is %+v, though it was stored as %s", a, r.Build)
+	}
+	if queued, err := c.Queued(within(t)); err != nil || len(queued) != 2 {
+		t.Errorf("%d requests are stored, %v", len(queued), err)
+	}
+}
+
+func TestTheLeaseHasOneHolder(t *testing.T) {
+	const ttl = 300 * time.Millisecond
+	s := queuetest.Start(t)
+	s.Client(t)
+	p := s.Proxy(t)
+	first, second := s.Connect(t, through(p)), s.Connect(t)
+	held, lost := make(chan struct{}), make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		_ = first.Lease(ctx, "production", "c1", ttl, func(ctx context.Context) error {
+			select {
+			case <-held:
+				return nil
+			default:
+			}
+			close(held)
+			<-ctx.Done()
+			if err := context.Cause(ctx); !errors.Is(err, queue.ErrLeaseLost) {
+				t.Errorf("the lease ended with %v", err)
+			}
+			close(lost)
+			return ctx.Err()
+		})
+	}()
+	<-held
+	p.Hold()
+	reason := errors.New("enough")
+	err := second.Lease(within(t), "production", "c2", ttl, func(context.Context) error {
+		select {
+		case <-lost:
+		default:
+			t.Error("two hold the lease")
+		}
+		return reason
+	})
+	if !errors.Is(err, reason) {
+		t.Errorf("the second ended with %v", err)
+	}
+	stop()
+	p.Release()
+}
+
+func TestAGivenUpLeaseIsTakenAtOnce(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	for range 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), testTime)
+		must(t, c.Lease(ctx, "production", "c1", time.Hour, func(context.Context) error { return nil }))
+		cancel()
+	}
+}

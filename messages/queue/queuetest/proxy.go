@@ -1,0 +1,115 @@
+package queuetest
+
+import (
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Proxy stands between a client and the server, to hold their traffic up or cut it off: as a
+// slow network, a stopped process or a killed one looks to the server.
+type Proxy struct {
+	listener net.Listener
+	target   string
+
+	mu    sync.Mutex
+	flow  *sync.Cond
+	held  bool
+	cut   bool
+	conns []net.Conn
+}
+
+// Proxy starts a proxy to the server. It ends with the test.
+func (s *Server) Proxy(t testing.TB) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("starting a proxy for the test: %v", err)
+	}
+	p := &Proxy{listener: l, target: strings.TrimPrefix(s.URL(), "nats://")}
+	p.flow = sync.NewCond(&p.mu)
+	go p.accept()
+	t.Cleanup(p.Cut)
+	return p
+}
+
+// URL is where clients connect to go through the proxy.
+func (p *Proxy) URL() string { return "nats://" + p.listener.Addr().String() }
+
+// Hold keeps back all traffic until Release.
+func (p *Proxy) Hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = true
+}
+
+// Release lets traffic flow again, what was kept back first.
+func (p *Proxy) Release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = false
+	p.flow.Broadcast()
+}
+
+// Cut ends every connection for good and accepts no more.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+	p.flow.Broadcast()
+	_ = p.listener.Close()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client, server)
+		if p.cut {
+			_ = client.Close()
+			_ = server.Close()
+		}
+		p.mu.Unlock()
+		go p.forward(client, server)
+		go p.forward(server, client)
+	}
+}
+
+func (p *Proxy) forward(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil || !p.pass() {
+			return
+		}
+		if _, err := io.Copy(to, strings.NewReader(string(buffer[:n]))); err != nil {
+			return
+		}
+	}
+}
+
+// pass waits while traffic is held, and reports whether it may go on.
+func (p *Proxy) pass() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.held && !p.cut {
+		p.flow.Wait()
+	}
+	return !p.cut
+}
+
