@@ -1,0 +1,132 @@
+package queue_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+func TestContextsComeBackWhole(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	content := bytes.Repeat([]byte("fenceline"), 100_000)
+	must(t, c.PutContext(within(t), "ctx-1", bytes.NewReader(content)))
+	r, err := c.GetContext(within(t), "ctx-1")
+	must(t, err)
+	got, err := io.ReadAll(r)
+	must(t, err)
+	must(t, r.Close())
+	if !bytes.Equal(got, content) {
+		t.Errorf("%d bytes came back of %d", len(got), len(content))
+	}
+	must(t, c.DeleteContext(within(t), "ctx-1"))
+	must(t, c.DeleteContext(within(t), "ctx-1"))
+	if _, err := c.GetContext(within(t), "ctx-1"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("reading it once deleted: %v", err)
+	}
+	if err := c.PutContext(within(t), "../x", bytes.NewReader(nil)); err == nil {
+		t.Error("a bad name is taken")
+	}
+}
+
+func TestLogsAreFollowedAcrossARestart(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	ref := messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	lines := make(chan string, 100)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.ReadLogs(ctx, queue.ReadOptions{Follow: true, Filters: []string{c.Space().Filter(messages.TypeBuildLog, "base", "base-x")[:len(c.Space().Filter(messages.TypeBuildLog, "base", "base-x"))-2]}},
+			func(r queue.Received) error { lines <- r.Payload.(*messages.BuildLog).Text; return nil })
+	}()
+	must(t, c.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: "one"}))
+	if got := <-lines; got != "one" {
+		t.Errorf("followed %q", got)
+	}
+	s.Restart(t)
+	eventually(t, "the client is back", func() bool { return c.Ready(t.Context()) == nil })
+	must(t, c.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: strings.Repeat("x", 100<<10) + "two"}))
+	if got := <-lines; !strings.HasSuffix(got, "two") || len(got) > 70<<10 {
+		t.Errorf("followed %d bytes", len(got))
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("following ended with %v", err)
+	}
+}
+
+func TestWithoutAServerALogIsDroppedAtOnce(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	s.Stop()
+	ref := messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	eventually(t, "the connection is known to be gone", func() bool { return c.Ready(t.Context()) != nil })
+	began := time.Now()
+	for range 100 {
+		_ = c.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: "lost"})
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("100 dropped log messages took %s", took)
+	}
+	s.Resume(t)
+}
+
+func TestPublishOnceStoresOnce(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	p := ready(request("base", 1))
+	p.BuildRef = messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	for i := range 3 {
+		m, err := messages.Encode(c.Envelope("base-x", ""), p)
+		must(t, err)
+		stored, err := c.PublishOnce(within(t), c.Space().Subject(p), m)
+		if err != nil || stored != (i == 0) {
+			t.Errorf("time %d: stored %v, %v", i+1, stored, err)
+		}
+	}
+}
+
+func TestAReaderEndsWhereItsFunctionDoes(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	for n := range 5 {
+		must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: fmt.Sprintf("n%d", n)}))
+	}
+	enough := errors.New("enough")
+	n := 0
+	err := c.ReadEvents(within(t), queue.ReadOptions{FromSequence: 2, Follow: true}, func(r queue.Received) error {
+		if n++; r.Sequence != uint64(n+1) {
+			t.Errorf("message %d came as number %d", r.Sequence, n)
+		}
+		if n == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || n != 3 {
+		t.Errorf("after %d: %v", n, err)
+	}
+}
+
+func TestConnectSaysWhatIsWrong(t *testing.T) {
+	ctx := within(t)
+	_, err := queue.Connect(ctx, queue.Options{URL: "nats://someone:hunter2@127.0.0.1:1", Source: "/x"})
+	if !errors.Is(err, queue.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "check the address") {
+		t.Errorf("no server: %v", err)
+	}
+	s, _ := guarded(t)
+	_, err = queue.Connect(ctx, queue.Options{URL: s.URL(), Source: "/x", User: "n1", Password: messages.NewSecret("wrong")})
+	if err == nil || !strings.Contains(err.Error(), `check the user "n1"`) || strings.Contains(err.Error(), "wrong") {
+		t.Errorf("wrong password: %v", err)
+	}
+	if _, err := queue.Connect(ctx, queue.Options{URL: s.URL()}); err == nil {
+		t.Error("no source is no error")
+	}
+}

@@ -1,0 +1,163 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+// crashed leaves a build as a worker leaves it that died after its outcome was settled and
+// whose request is gone.
+func crashed(t *testing.T, c *queue.Client) (build string) {
+	t.Helper()
+	build = submit(t, c, request("base", 1)).Build
+	stop := consume(t, c, work(succeed))
+	r := ended(t, c, build)
+	settled(t, c)
+	stop()
+	subject := c.Space().BuildSubject(messages.TypeImageReady, "base", build)
+	s, err := c.JetStream().Stream(within(t), c.Space().EventsStream())
+	must(t, err)
+	m, err := s.GetLastMsgForSubject(within(t), subject)
+	must(t, err)
+	must(t, s.DeleteMsg(within(t), m.Sequence))
+	_, err = queue.Builds(c).Modify(within(t), build, func(have *messages.BuildRecord) error {
+		*have = r
+		have.Announced = false
+		return nil
+	})
+	must(t, err)
+	return build
+}
+
+// settled waits until no request is out.
+func settled(t *testing.T, c *queue.Client) {
+	t.Helper()
+	eventually(t, "all requests are acknowledged", func() bool {
+		consumer, err := c.JetStream().Consumer(t.Context(), c.Space().RequestsStream(), "builders")
+		return err == nil && consumer.CachedInfo().NumAckPending == 0 && consumer.CachedInfo().NumPending == 0
+	})
+}
+
+func TestASweepAnnouncesWhatACrashLeft(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	build := crashed(t, c)
+	for want := 1; want >= 0; want-- { // the second finds nothing to do
+		report, err := c.Sweep(within(t))
+		must(t, err)
+		if report.Announced != want || report.Requeued != 0 {
+			t.Errorf("the sweep did %+v", report)
+		}
+	}
+	if got := endings(t, c); got["image.ready "+build] != 1 || len(got) != 1 {
+		t.Errorf("events are %v", got)
+	}
+}
+
+func TestASweepLeavesQueuedAndRunningBuildsAlone(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	started, finish := make(chan struct{}), make(chan struct{})
+	consume(t, c, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		if j.Request.Commit == commit(1) {
+			close(started)
+			<-finish
+		}
+		return succeed(ctx, j)
+	}))
+	a := submit(t, c, request("base", 1))
+	<-started
+	b := submit(t, c, request("base", 2))
+	if report, err := c.Sweep(within(t)); err != nil || report != (queue.SweepReport{}) {
+		t.Errorf("the sweep did %+v, %v", report, err)
+	}
+	close(finish)
+	ended(t, c, a.Build)
+	if r := ended(t, c, b.Build); r.Attempt != 1 {
+		t.Errorf("record is %+v", r)
+	}
+}
+
+func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	build := crashed(t, c)
+	_, err := queue.Builds(c).Modify(within(t), build, func(r *messages.BuildRecord) error {
+		r.State, r.Outcome, r.Image = messages.BuildRunning, nil, ""
+		return nil
+	})
+	must(t, err)
+	for want := 1; want >= 0; want-- {
+		report, err := c.Sweep(within(t))
+		must(t, err)
+		if report.Requeued != want {
+			t.Errorf("the sweep did %+v", report)
+		}
+	}
+	consume(t, c, work(succeed))
+	if r := ended(t, c, build); r.State != messages.BuildSucceeded || r.Attempt != 2 {
+		t.Errorf("record is %+v", r)
+	}
+}
+
+func TestClearingKeepsEachPipelinesLastRequest(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var last queue.Accepted
+	var first string
+	for n := 1; n <= 5; n++ {
+		last = submit(t, c, request("base", n))
+		if n == 1 {
+			first = last.Build
+		}
+	}
+	other := submit(t, c, request("other", 1))
+	consume(t, c, work(succeed))
+	ended(t, c, last.Build)
+	ended(t, c, other.Build)
+	settled(t, c)
+	if report, err := c.Sweep(within(t)); err != nil || report.Cleared != 4 {
+		t.Errorf("the sweep did %+v, %v", report, err)
+	}
+	if again := submit(t, c, request("base", 5)); !again.Duplicate || again.Build != last.Build {
+		t.Errorf("the last push again is %+v", again)
+	}
+	if b, err := c.RetryBuild(within(t), first, "ann"); err != nil || b.Order != 1 {
+		t.Errorf("retrying a build whose request was cleared: %+v, %v", b, err)
+	}
+}
+
+func TestEventsAreHandledUntilTheyAreDone(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	for _, node := range []string{"good", "slow", "bad"} {
+		must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: node}))
+	}
+	subject := c.Space().Subject(&messages.NodeFailed{Fleet: "f", Node: "garbled"})
+	_, err := c.JetStream().Publish(within(t), subject, []byte("{"))
+	must(t, err)
+	done := make(chan string, 9)
+	times := map[string]int{}
+	go func() {
+		_ = c.ConsumeEvents(t.Context(), "controllers", []string{c.Space().Filter(messages.TypeNodeFailed)},
+			func(_ context.Context, r queue.Received) error {
+				node := r.Payload.(*messages.NodeFailed).Node
+				times[node]++
+				switch {
+				case node == "slow" && times[node] == 1:
+					return errors.New("not now")
+				case node == "bad":
+					return queue.Permanent(errors.New("never"))
+				}
+				done <- node
+				return nil
+			})
+	}()
+	if a, b := <-done, <-done; a != "good" || b != "slow" {
+		t.Errorf("done are %s and %s", a, b)
+	}
+	eventually(t, "there are two dead letters", func() bool {
+		letters, err := c.DeadLetters(t.Context())
+		return err == nil && len(letters) == 2
+	})
+}
