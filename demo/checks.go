@@ -45,20 +45,19 @@ func (s *scene) prove(ctx context.Context, image, released string) error {
 // brokenPush pushes a hook that would stop every app, and sees it refused.
 func (s *scene) brokenPush(ctx context.Context, current string) error {
 	s.begin("a third push: its pre-running hook lacks the closing fi")
-	err := s.push(ctx, "with a broken hook", func(hook string) string {
+	commit, err := s.push(ctx, "with a broken hook", func(hook string) string {
 		return hook + "\nif [ -z \"$NEW_RELIC_LICENSE_KEY\" ]; then\n  export NEW_RELIC_LICENSE_KEY=none\n"
 	})
 	if err != nil {
 		return err
 	}
-	refusal, err := s.follow(ctx, "broken push", "failed")
+	refused, err := s.follow(ctx, "broken push", commit, "failed")
 	if err != nil {
 		return err
 	}
-	for _, want := range []string{"pre-running:", "fi"} {
-		if !strings.Contains(refusal.Text, want) {
-			return fmt.Errorf("the refusal does not name the hook's file and line and the fix: %q", refusal.Text)
-		}
+	f := refused.Failure
+	if f == nil || len(f.Findings) == 0 || !strings.HasSuffix(f.Findings[0].File, "pre-running") || f.Findings[0].Line == 0 || f.Findings[0].Fix == "" {
+		return fmt.Errorf("the refusal does not name the hook's file and line and the fix: %+v", f)
 	}
 	value, err := s.fence(ctx)
 	if err != nil {

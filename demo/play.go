@@ -19,7 +19,10 @@ const buildDeadline = 10 * time.Minute
 func (s *scene) play(ctx context.Context) error {
 	watching, cancel := context.WithCancel(ctx)
 	s.stopWatch = cancel
-	s.lines, s.watchErr = s.fenceline.Watch(watching)
+	var err error
+	if s.lines, s.watchErr, err = s.fenceline.Watch(watching); err != nil {
+		return s.explain(err)
+	}
 	run := time.Now().UTC().Format("20060102-150405")
 
 	first, err := s.firstPush(ctx, run)
@@ -57,10 +60,11 @@ func (s *scene) secondPush(ctx context.Context, run string) (string, error) {
 
 // pushed changes the pre-running hook, pushes, and follows the build to its flip.
 func (s *scene) pushed(ctx context.Context, scene, message string, edit func(string) string) (image string, err error) {
-	if err := s.push(ctx, message, edit); err != nil {
+	commit, err := s.push(ctx, message, edit)
+	if err != nil {
 		return "", err
 	}
-	flipped, err := s.follow(ctx, scene, "flipped")
+	flipped, err := s.follow(ctx, scene, commit, "flipped")
 	if err != nil {
 		return "", err
 	}
@@ -68,63 +72,63 @@ func (s *scene) pushed(ctx context.Context, scene, message string, edit func(str
 	if err != nil {
 		return "", err
 	}
-	if flipped.Image != "" && value != flipped.Image {
+	if value != flipped.Image {
 		return "", s.explain(fmt.Errorf("the fence config has %s, but the rollout flipped to %s", value, flipped.Image))
 	}
 	return value, nil
 }
 
-func (s *scene) push(ctx context.Context, message string, edit func(string) string) error {
+func (s *scene) push(ctx context.Context, message string, edit func(string) string) (commit string, err error) {
 	if err := s.repo.Edit("hooks/pre-running", edit); err != nil {
-		return err
+		return "", err
 	}
-	commit, err := s.repo.Commit(ctx, "Release "+message)
+	commit, err = s.repo.Commit(ctx, "Release "+message)
 	if err != nil {
-		return err
+		return "", err
 	}
 	s.began = time.Now()
 	said, err := s.repo.Push(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	s.step("git push", "commit %.12s", commit)
 	for line := range strings.Lines(said) {
-		if text, ok := strings.CutPrefix(line, "remote: "); ok {
-			s.note("git says: " + strings.TrimSpace(text))
+		if text, ok := strings.CutPrefix(line, "remote: fenceline: "); ok {
+			s.note("its hook says: " + strings.TrimSpace(text))
 		}
 	}
-	return nil
+	return commit, nil
 }
 
-// refused are the steps that end a build or a rollout without a flip.
-func refused() []string {
-	return []string{"failed", "superseded", "cancelled", "dead", "rollout failed", "aborted"}
-}
-
-// follow shows the steps of the build that was just pushed until one of the given name. A
-// step that ends it otherwise is an error that says what that step says.
-func (s *scene) follow(ctx context.Context, scene, until string) (site.Line, error) {
+// follow shows the steps of the build of a commit until one of the given name, which it
+// returns. Any other end of the build or its rollout is an error.
+func (s *scene) follow(ctx context.Context, scene, commit, until string) (site.Line, error) {
 	deadline := time.NewTimer(buildDeadline)
 	defer deadline.Stop()
-	last := s.began
+	build, last := "", s.began
 	for {
 		select {
 		case l, ok := <-s.lines:
 			if !ok {
 				return l, s.explain(errors.Join(errors.New("fenceline watch ended"), s.watchErr()))
 			}
-			if l.Step == "" {
-				continue // output of the build: fenceline logs has it
+			if l.Step == "received" && l.Commit == commit {
+				build = l.Build
 			}
-			s.show(l)
-			s.took(scene, l.Step, time.Since(last))
-			last = time.Now()
+			if build == "" || l.Build != build {
+				continue
+			}
+			if l.Step != "rollout" {
+				s.show(l)
+				s.took(scene, l.Step, time.Since(last))
+				last = time.Now()
+			}
 			if l.Step == until {
 				s.took(scene, "in all", time.Since(s.began))
 				return l, nil
 			}
-			if slices.Contains(refused(), l.Step) {
-				return l, s.explain(fmt.Errorf("the build ended as %s: %s", l.Step, l.Text))
+			if why := over(l); why != "" {
+				return l, s.explain(errors.New(why))
 			}
 		case <-s.up.Done():
 			return site.Line{}, s.explain(fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode()))
@@ -136,24 +140,47 @@ func (s *scene) follow(ctx context.Context, scene, until string) (site.Line, err
 	}
 }
 
+// over says how a build or its rollout ended where nothing flips, or is "".
+func over(l site.Line) string {
+	switch {
+	case l.Failure != nil:
+		return fmt.Sprintf("build %s failed: %s", l.Build, refusal(l.Failure))
+	case slices.Contains([]string{"superseded", "cancelled", "trial failed", "node failed"}, l.Step),
+		l.Step == "rollout" && slices.Contains([]string{"failed", "aborted", "superseded", "held"}, l.State):
+		return fmt.Sprintf("build %s: %s %s: %s", l.Build, l.Step, l.State, l.Text)
+	}
+	return ""
+}
+
+// refusal is a failure with its findings, a line each.
+func refusal(f *site.Failure) string {
+	lines := []string{f.Reason}
+	for _, x := range f.Findings {
+		lines = append(lines, fmt.Sprintf("%s:%d: %s; %s", x.File, x.Line, x.Problem, x.Fix))
+	}
+	if len(f.Findings) == 0 {
+		lines = append(lines, f.Detail, f.Fix)
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
 func (s *scene) show(l site.Line) {
 	text := strings.TrimSpace(l.Text)
 	switch {
+	case l.Failure != nil:
+		text = refusal(l.Failure)
 	case l.Step == "present":
-		text = strings.TrimSpace(l.Node + " " + text)
-		if l.Bytes > 0 {
-			text += fmt.Sprintf(" (%s fetched)", size(l.Bytes))
-		}
-	case l.Image != "" && !strings.Contains(text, l.Image):
-		text = strings.TrimSpace(l.Image + " " + text)
+		text = l.Node + ": " + size(l.Bytes) + " fetched"
+	case l.Step == "trial passed":
+		text = "on " + l.Node
+	case l.Image != "":
+		text = l.Image
 	case text == "":
 		text = l.Build
 	}
-	lines := strings.SplitN(text, "\n", 2)
-	s.step(l.Step, "%s", lines[0])
-	if len(lines) > 1 {
-		s.note(lines[1])
-	}
+	first, rest, _ := strings.Cut(text, "\n")
+	s.step(l.Step, "%s", first)
+	s.note(rest)
 }
 
 func (s *scene) fence(ctx context.Context) (string, error) {

@@ -187,7 +187,7 @@ func (s *scene) openRepository(ctx context.Context) (err error) {
 	return s.repo.Notify(ctx, site.Notice{
 		Hook:       filepath.Join(s.root, "examples", "post-receive"),
 		Program:    s.fenceline.Program,
-		URL:        s.client.Producer,
+		URL:        s.client.Producer + "/hooks/generic",
 		SecretFile: s.secret(),
 	})
 }

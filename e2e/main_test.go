@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -35,7 +36,20 @@ func run(m *testing.M) int {
 	shared.dir = filepath.Join(dir, "shared")
 	status := m.Run()
 	shared.end()
+	removeImages()
 	return status
+}
+
+// removeImages removes what the tests' nodes kept in the Docker engine.
+func removeImages() {
+	ids, err := exec.Command("docker", "image", "ls", "--quiet", "--filter", "reference=fenceline.local/e2e*").Output()
+	if err != nil || len(ids) == 0 {
+		return
+	}
+	args := append([]string{"image", "rm", "--force"}, strings.Fields(string(ids))...)
+	if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "e2e: removing the tests' images: %v: %s\n", err, out)
+	}
 }
 
 // prepare finds what the tests need, and builds the program unless FENCELINE_BIN names one.

@@ -21,10 +21,14 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{cancel: func() {}} }
 
-func (r *recorder) start(f site.Fenceline) {
+func (r *recorder) start(f site.Fenceline) error {
 	ctx, cancel := context.WithCancel(context.Background())
+	lines, _, err := f.Watch(ctx)
+	if err != nil {
+		cancel()
+		return err
+	}
 	r.cancel, r.done = cancel, make(chan struct{})
-	lines, _ := f.Watch(ctx)
 	go func() {
 		defer close(r.done)
 		for l := range lines {
@@ -33,6 +37,7 @@ func (r *recorder) start(f site.Fenceline) {
 			r.mu.Unlock()
 		}
 	}()
+	return nil
 }
 
 func (r *recorder) stop() {
@@ -42,7 +47,8 @@ func (r *recorder) stop() {
 	}
 }
 
-// steps lists the steps shown of a build, in order.
+// steps lists the steps shown of a build, by their times: lines of different sources can
+// overtake each other by a moment.
 func (r *recorder) steps(build string) []site.Line {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -52,6 +58,7 @@ func (r *recorder) steps(build string) []site.Line {
 			out = append(out, l)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b site.Line) int { return a.Time.Compare(b.Time) })
 	return out
 }
 

@@ -176,7 +176,7 @@ func (s *stack) repo(t *testing.T, name string) *site.Repository {
 	if err == nil {
 		err = r.Notify(t.Context(), site.Notice{
 			Hook: filepath.Join(root, "examples", "post-receive"), Program: s.Program,
-			URL: "http://" + s.http, SecretFile: s.secretFile(),
+			URL: "http://" + s.http + "/hooks/generic", SecretFile: s.secretFile(),
 		})
 	}
 	if err != nil {
@@ -223,26 +223,14 @@ func (s *stack) build(t *testing.T, name string, files map[string]string) string
 
 // build is what the tests read of `fenceline builds -o json`.
 type build struct {
-	Build    string `json:"build"`
-	Pipeline string `json:"pipeline"`
-	Order    uint64 `json:"order"`
-	State    string `json:"state"`
-	Attempt  int    `json:"attempt"`
-	Commit   string `json:"commit"`
-	Image    string `json:"image"`
-	Failure  *struct {
-		Class    string `json:"class"`
-		Reason   string `json:"reason"`
-		Place    string `json:"place"`
-		Detail   string `json:"detail"`
-		Fix      string `json:"fix"`
-		Findings []struct {
-			File    string `json:"file"`
-			Line    int    `json:"line"`
-			Problem string `json:"problem"`
-			Fix     string `json:"fix"`
-		} `json:"findings"`
-	} `json:"failure"`
+	Build    string        `json:"build"`
+	Pipeline string        `json:"pipeline"`
+	Order    uint64        `json:"order"`
+	State    string        `json:"state"`
+	Attempt  int           `json:"attempt"`
+	Commit   string        `json:"commit"`
+	Image    string        `json:"image"`
+	Failure  *site.Failure `json:"failure"`
 }
 
 func (b build) ended() bool {
@@ -324,11 +312,14 @@ type sharedStack struct {
 	err   error
 }
 
+// Fleets here begin with e2e, so that what their nodes keep can be told apart and removed.
+const sharedFleet = "e2e"
+
 // sharedPipelines has a pipeline for each test that shares the stack.
 func sharedPipelines(gone string) []pipeline {
 	quick := []string{"attempts: 1", "timeout: 60s"}
 	return []pipeline{
-		{name: "flow", fleet: "default"},
+		{name: "flow", fleet: sharedFleet},
 		{name: "hooks"},
 		{name: "bad", extra: quick},
 		{name: "nobase", base: "missing", extra: quick},
@@ -361,13 +352,15 @@ func (s *sharedStack) begin(ctx context.Context) error {
 	}
 	gone := l.Addr().String()
 	l.Close() // nobody answers there from now on
-	if s.stack, err = newStack(s.dir, sharedPipelines(gone)); err != nil {
+	if s.stack, err = newStack(s.dir, sharedPipelines(gone), "--fleet", sharedFleet, "--node", sharedFleet); err != nil {
 		return err
 	}
 	if err := s.stack.start(ctx); err != nil {
 		return err
 	}
-	s.stack.watch.start(s.stack.Fenceline)
+	if err := s.stack.watch.start(s.stack.Fenceline); err != nil {
+		return err
+	}
 	return s.stack.bases(ctx)
 }
 

@@ -99,20 +99,50 @@ type Line struct {
 	Rollout  string    `json:"rollout"`
 	Node     string    `json:"node"`
 	Image    string    `json:"image"`
+	State    string    `json:"state"`
 	Text     string    `json:"text"`
 	Bytes    int64     `json:"bytes"`
+	Failure  *Failure  `json:"failure"`
 }
 
-// Watch runs `fenceline watch` until ctx ends. The channel gets its lines, and is closed
-// when it ends; err then tells why.
-func (f Fenceline) Watch(ctx context.Context) (lines <-chan Line, err func() error) {
+// Failure is why a build failed.
+type Failure struct {
+	Class    string    `json:"class"`
+	Reason   string    `json:"reason"`
+	Place    string    `json:"place"`
+	Detail   string    `json:"detail"`
+	Fix      string    `json:"fix"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is something that the hook gate found.
+type Finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Problem string `json:"problem"`
+	Fix     string `json:"fix"`
+}
+
+// watching is the step of the first line: nothing after it is missed.
+const watching = "watching"
+
+// Watch runs `fenceline watch` until ctx ends, and returns once nothing more can be missed.
+// The channel gets its lines, and is closed when it ends; failure then tells why.
+func (f Fenceline) Watch(ctx context.Context) (lines <-chan Line, failure func() error, err error) {
 	out := make(chan Line, 1000)
-	var failure error
+	var ended error
 	go func() {
 		defer close(out)
-		failure = f.watch(ctx, out)
+		ended = f.watch(ctx, out)
 	}()
-	return out, func() error { return failure }
+	first, ok := <-out
+	switch {
+	case !ok:
+		return nil, nil, ended
+	case first.Step != watching:
+		return nil, nil, fmt.Errorf("fenceline watch begins with %+v, not with %q", first, watching)
+	}
+	return out, func() error { return ended }, nil
 }
 
 func (f Fenceline) watch(ctx context.Context, out chan<- Line) error {
@@ -133,6 +163,9 @@ func (f Fenceline) watch(ctx context.Context, out chan<- Line) error {
 		if err := json.Unmarshal(read.Bytes(), &l); err != nil {
 			_, _ = io.Copy(io.Discard, stdout)
 			return errors.Join(fmt.Errorf("fenceline watch wrote %q: %w", read.Text(), err), cmd.Wait())
+		}
+		if build, ok := strings.CutPrefix(l.Rollout, l.Fleet+"-"); ok && l.Build == "" {
+			l.Build = build // a rollout is named by its fleet and its build
 		}
 		out <- l
 	}

@@ -72,7 +72,7 @@ type Repository struct {
 type Notice struct {
 	Hook       string // the hook to install: examples/post-receive
 	Program    string // fenceline
-	URL        string // the producer's
+	URL        string // of the producer's generic hook
 	SecretFile string // of the pipeline's webhook
 }
 
