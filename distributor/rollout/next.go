@@ -300,7 +300,7 @@ func open(s *state) step {
 		}
 		return s.changeRollout(r, func(r *messages.RolloutRecord) {
 			r.Members = slices.Clone(s.members)
-			r.Canaries = chooseCanaries(r.ID, r.Members, r.Policy.Canaries, s.nodes)
+			r.Canaries = s.moreCanaries(r)
 			r.State, r.Why = messages.RolloutPreloading, ""
 		})
 	}
@@ -309,7 +309,7 @@ func open(s *state) step {
 	}
 	p := s.progressOf(r, nil)
 	return s.changeFleet(func(f *messages.FleetRecord) {
-		f.Rollout, f.Preload = r.ID, preload(r, p.order, p.admit(r))
+		f.Rollout, f.Preload = r.ID, preload(r, p.order, p.admit(r), 0)
 	})
 }
 
@@ -327,6 +327,9 @@ func advance(s *state) step {
 	if r == nil || s.record.Rollout != r.ID || s.record.Preload == nil || s.record.Preload.Rollout != r.ID {
 		return step{}
 	}
+	if more := s.moreCanaries(r); len(more) > 0 {
+		return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Canaries = append(slices.Clone(r.Canaries), more...) })
+	}
 	p := s.progressOf(r, s.record.Preload)
 	at, why := s.stage(r, p)
 	if at == messages.RolloutFlipped {
@@ -337,8 +340,9 @@ func advance(s *state) step {
 			}
 		})
 	}
-	if k := p.admit(r); k > p.admitted {
-		return s.changeFleet(func(f *messages.FleetRecord) { f.Preload = preload(r, p.order, k) })
+	to := preload(r, p.order, p.admit(r), s.record.Preload.Threshold)
+	if to.Threshold != s.record.Preload.Threshold || !slices.Equal(to.Canaries, s.record.Preload.Canaries) {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Preload = to })
 	}
 	return s.write(r, p, at, why)
 }

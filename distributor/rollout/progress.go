@@ -12,13 +12,14 @@ import (
 
 // progress is how far an open rollout is, counted over its frozen members.
 type progress struct {
-	order    []string // the members as waves admit them: canaries, then by their hash
+	order    []string // the members as waves admit them: those that are, canaries, then by their hash
 	admitted int      // so many of order
+	tries    int      // so many of order are admitted or canaries
 	wave     int      // 0 while canaries try the image, then the wave from 1
 	present  []string
 	failed   map[string]string               // node to reason, of admitted members that are not present
 	trials   map[string]messages.TrialResult // of canaries
-	canaries int                             // that have to pass, 0 where there is no trial
+	canaries int                             // so many have to pass, 0 where there is no trial
 	needed   int                             // present members that make a quorum
 	members  int
 }
@@ -38,16 +39,44 @@ func chooseCanaries(rollout string, members []string, n int, nodes map[string]no
 		}
 		return cmp.Compare(messages.WaveHash(rollout, a), messages.WaveHash(rollout, b))
 	})
-	return sorted[:min(n, len(sorted))]
+	return sorted[:max(min(n, len(sorted)), 0)]
 }
 
-// admission is the order in which members are admitted.
-func admission(r *messages.RolloutRecord) []string {
-	rest := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool { return slices.Contains(r.Canaries, n) })
-	slices.SortFunc(rest, func(a, b string) int {
-		return cmp.Compare(messages.WaveHash(r.ID, a), messages.WaveHash(r.ID, b))
+// moreCanaries names the members that should try the image besides the canaries: in place
+// of canaries that were retired, and of those that fell silent before they tried it. A canary
+// that lives and fails has no substitute: what it says counts.
+func (s *state) moreCanaries(r *messages.RolloutRecord) []string {
+	able := 0
+	for _, c := range r.Canaries {
+		n := s.nodes[c]
+		if _, tried := r.Trials[c]; tried || n.fresh || n.quiet < r.Policy.NodeDeadline.Std() {
+			able++
+		}
+	}
+	others := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool {
+		return slices.Contains(r.Canaries, n) || len(r.Canaries) > 0 && !s.nodes[n].fresh
 	})
-	return append(slices.Clone(r.Canaries), rest...)
+	return chooseCanaries(r.ID, others, r.Policy.Canaries-able, s.nodes)
+}
+
+// admission is the order in which members are admitted, and how many of them are now.
+func admission(r *messages.RolloutRecord, preload *messages.Preload) (order []string, admitted int) {
+	rank := func(n string) int {
+		switch {
+		case preload != nil && admits(preload, n):
+			return 0
+		case slices.Contains(r.Canaries, n):
+			return 1
+		}
+		return 2
+	}
+	order = slices.SortedFunc(slices.Values(r.Members), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(messages.WaveHash(r.ID, a), messages.WaveHash(r.ID, b)))
+	})
+	for admitted < len(order) && rank(order[admitted]) == 0 {
+		admitted++
+	}
+	return order, admitted
 }
 
 // admits tells whether the preload lets a node fetch the image.
@@ -58,19 +87,18 @@ func admits(p *messages.Preload, node string) bool {
 // progressOf counts. The preload is nil while the rollout is not the moving one.
 func (s *state) progressOf(r *messages.RolloutRecord, preload *messages.Preload) *progress {
 	p := &progress{
-		order: admission(r), failed: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
+		failed: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
 		needed: max(percent(r.Policy.QuorumPercent, len(r.Members)), r.Policy.QuorumFloor, 1),
 	}
 	if p.trials == nil {
 		p.trials = map[string]messages.TrialResult{}
 	}
 	if !r.Policy.Trial.Disabled {
-		p.canaries = len(r.Canaries)
+		p.canaries = min(r.Policy.Canaries, len(r.Members))
 	}
-	if preload != nil {
-		for p.admitted < len(p.order) && admits(preload, p.order[p.admitted]) {
-			p.admitted++
-		}
+	p.order, p.admitted = admission(r, preload)
+	for p.tries = p.admitted; p.tries < len(p.order) && slices.Contains(r.Canaries, p.order[p.tries]); {
+		p.tries++
 	}
 	for i, name := range p.order {
 		n := s.nodes[name]
@@ -128,12 +156,16 @@ func (p *progress) passed() bool {
 // wave is the wave that members are admitted for now: the first whose members have not all
 // been admitted and finished. Past the canaries it needs their trials.
 func (s *state) wave(r *messages.RolloutRecord, p *progress) int {
-	done := 0
-	for done < p.admitted && p.finished(p.order[done], r) {
-		done++
-	}
-	if done < len(r.Canaries) || !p.passed() {
+	if p.tries > p.admitted || !p.passed() {
 		return 0
+	}
+	done := 0
+	for _, name := range p.order[:p.admitted] {
+		if p.finished(name, r) {
+			done++
+		} else if slices.Contains(r.Canaries, name) {
+			return 0
+		}
 	}
 	for i, w := range r.Policy.Waves {
 		if done < percent(w, p.members) {
@@ -146,9 +178,9 @@ func (s *state) wave(r *messages.RolloutRecord, p *progress) int {
 // target is how many members are admitted when the wave is.
 func (p *progress) target(r *messages.RolloutRecord) int {
 	if p.wave == 0 {
-		return len(r.Canaries)
+		return p.tries
 	}
-	return max(percent(r.Policy.Waves[p.wave-1], p.members), len(r.Canaries))
+	return max(percent(r.Policy.Waves[p.wave-1], p.members), p.tries)
 }
 
 // admit returns how many members are to be admitted: up to the wave's target, with no more
@@ -175,15 +207,20 @@ func (p *progress) admit(r *messages.RolloutRecord) int {
 	return k
 }
 
-// preload is what the fleet record says when k members are admitted.
-func preload(r *messages.RolloutRecord, order []string, k int) *messages.Preload {
+// preload is what the fleet record says when the first k of order are admitted. Threshold is
+// what it was, and only rises.
+func preload(r *messages.RolloutRecord, order []string, k int, threshold uint64) *messages.Preload {
 	p := &messages.Preload{
-		FleetImage: fleetImage(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial,
-		Canaries: slices.Clone(order[:min(k, len(r.Canaries))]),
+		FleetImage: fleetImage(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial, Threshold: threshold,
 	}
-	if k > len(r.Canaries) {
-		p.Threshold = messages.WaveHash(r.ID, order[k-1])
+	for _, name := range order[:k] {
+		if slices.Contains(r.Canaries, name) {
+			p.Canaries = append(p.Canaries, name)
+		} else {
+			p.Threshold = max(p.Threshold, messages.WaveHash(r.ID, name))
+		}
 	}
+	slices.Sort(p.Canaries)
 	return p
 }
 

@@ -127,8 +127,8 @@ func (w *world) check(t *rapid.T, s *state, to *messages.FleetRecord) {
 	if to.Epoch == from.Epoch {
 		return
 	}
-	if to.Hold != nil && from.Hold == nil { // a soak's rollback
-		return
+	if from.Soaking != "" && to.Current == from.Previous && to.Hold != nil && to.Hold.By == "fenceline" {
+		return // a soak's rollback, a person's hold or not
 	}
 	r := w.rollouts[to.Current.Rollout]
 	present := 0
@@ -154,7 +154,7 @@ func (w *world) check(t *rapid.T, s *state, to *messages.FleetRecord) {
 
 func (w *world) build(t *rapid.T) {
 	order := w.order + 1
-	if w.order > 2 && rapid.IntRange(0, 4).Draw(t, "late") == 0 {
+	if w.order > 1 && rapid.IntRange(0, 4).Draw(t, "late") == 0 {
 		order = w.order - 1 // an older build that took longer
 	}
 	w.order = max(w.order, order)
@@ -226,6 +226,15 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"node works": func(t *rapid.T) { w.works(t, pick(t), true) },
 		"another works": func(t *rapid.T) {
 			w.works(t, pick(t), rapid.IntRange(0, 9).Draw(t, "trial") > 0)
+		},
+		"all is done that can be": func(t *rapid.T) {
+			w.settle(t)
+			for range 3 {
+				for _, name := range w.members {
+					w.works(t, name, true)
+				}
+				w.settle(t)
+			}
 		},
 		"act on what was seen": func(t *rapid.T) {
 			if len(w.seen) == 0 {
