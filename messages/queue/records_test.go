@@ -80,7 +80,6 @@ type watcher struct {
 }
 
 func (w *watcher) run(ctx context.Context, r *queue.Records[messages.FleetRecord]) error {
-	w.values = map[string]uint64{}
 	return r.Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -112,7 +111,7 @@ func TestAWatchSurvivesARestart(t *testing.T) {
 	revision, err := fleets.Create(within(t), "b", messages.FleetRecord{Fleet: "b", Epoch: 1})
 	must(t, err)
 	ctx, stop := context.WithCancel(t.Context())
-	var w watcher
+	w := watcher{values: map[string]uint64{}}
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx, fleets) }()
 	eventually(t, "both are seen", func() bool { return w.sees("a", 1) && w.sees("b", 1) })
