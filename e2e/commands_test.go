@@ -75,7 +75,7 @@ func TestNoServer(t *testing.T) {
 func upFails(t *testing.T, s *stack) string {
 	t.Helper()
 	args := []string{"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
-		"--nats-listen", s.nats, "--buildkitd", filepath.Join(root, ".fenceline", "bin", "buildkitd")}
+		"--nats-listen", s.nats, "--buildkitd", tool("buildkitd"), "--runc", tool("runc")}
 	p, err := site.Start(site.Program{Path: s.Program, Args: args, Dir: s.dir})
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func fresh(t *testing.T) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.git.Close() })
+	t.Cleanup(func() { _ = s.git.Close() })
 	return s
 }
 

@@ -54,7 +54,7 @@ func (c *cut) serve(conn net.Conn) {
 		return
 	}
 	defer engine.Close()
-	go func() { _, _ = io.Copy(engine, conn); engine.(*net.UnixConn).CloseWrite() }()
+	go func() { _, _ = io.Copy(engine, conn); _ = engine.(*net.UnixConn).CloseWrite() }()
 	_, _ = io.Copy(conn, engine)
 }
 
@@ -87,12 +87,14 @@ func dockerHost() string {
 	return "unix:///var/run/docker.sock"
 }
 
-// TestEngineGone has a node whose engine is gone at first, comes, and goes again: the node
-// says so, nothing flips meanwhile, and what was accepted follows when the engine is back.
+// TestEngineGone takes the engine from a node: the node says so, nothing flips meanwhile, and
+// what was accepted follows when the engine is back.
 func TestEngineGone(t *testing.T) {
 	const fleet = "e2e-engine"
 	engine := newCut(t)
+	engine.set(true)
 	s := own(t, []pipeline{{name: "engine", fleet: fleet}}, "--fleet", fleet, "--node", fleet, "--docker-host", "unix://"+engine.path)
+	engine.set(false)
 	first := s.ended(t, s.build(t, "engine", exporting("one")))
 	s.engineFails(t, true)
 	if out, err := s.Run(t.Context(), "config", "get", "fence", "docker/image"); err == nil {

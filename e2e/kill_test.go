@@ -14,7 +14,8 @@ import (
 // Whatever was accepted ends, once, and the fleet ends with the newest image.
 func TestKill(t *testing.T) {
 	const fleet = "e2e-kill"
-	s := own(t, []pipeline{{name: "killed", fleet: fleet, extra: []string{"attempts: 20"}}}, "--fleet", fleet, "--node", fleet)
+	s := own(t, []pipeline{{name: "killed", fleet: fleet, extra: []string{"attempts: 20"}}},
+		"--fleet", fleet, "--node", fleet, "--ack-wait", "3s", "--lease-ttl", "3s")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -100,7 +101,7 @@ func (s *stack) exactly(t *testing.T, accepted map[string]bool) {
 // TestHookAnswers sends hooks while `fenceline up` is killed: each that was answered 202 is
 // there after the restart.
 func TestHookAnswers(t *testing.T) {
-	s := own(t, []pipeline{{name: "answers", extra: []string{"attempts: 20"}}}, "--fleet", "e2e-answers")
+	s := own(t, []pipeline{{name: "answers", extra: []string{"attempts: 20"}}}, "--fleet", "e2e-answers", "--ack-wait", "3s")
 	commits := make([]string, 0, 12)
 	for i := range cap(commits) {
 		commits = append(commits, s.commit(t, "answers", exporting(fmt.Sprint(i))))

@@ -106,11 +106,13 @@ func (s *stack) configure(pipelines []pipeline) error {
 	return os.WriteFile(s.config(), []byte(b.String()), 0o600)
 }
 
+func tool(name string) string { return filepath.Join(root, ".fenceline", "bin", name) }
+
 // start starts `fenceline up` and waits until it is ready.
 func (s *stack) start(ctx context.Context) error {
 	args := append([]string{
 		"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
-		"--nats-listen", s.nats, "--buildkitd", filepath.Join(root, ".fenceline", "bin", "buildkitd"),
+		"--nats-listen", s.nats, "--buildkitd", tool("buildkitd"), "--runc", tool("runc"),
 	}, s.flags...)
 	var err error
 	if s.up, err = site.Start(site.Program{Path: s.Program, Args: args, Dir: s.dir}); err != nil {

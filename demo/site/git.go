@@ -27,11 +27,11 @@ type GitServer struct {
 
 // ServeGit serves the bare repositories below root on addr.
 func ServeGit(addr, root string) (*GitServer, error) {
-	path, err := exec.Command("git", "--exec-path").Output() //nolint:noctx // prints a constant
+	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		return nil, fmt.Errorf("asking git where its programs are: %w (is git installed?)", err)
 	}
-	l, err := net.Listen("tcp", addr) //nolint:noctx // as above
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("serving git repositories: %w", err)
 	}
@@ -112,7 +112,7 @@ func (r *Repository) Notify(ctx context.Context, n Notice) error {
 	if err != nil {
 		return fmt.Errorf("reading the post-receive hook: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(r.Bare, "hooks", "post-receive"), hook, 0o755); err != nil { //nolint:gosec // a hook is executed
+	if err := os.WriteFile(filepath.Join(r.Bare, "hooks", "post-receive"), hook, 0o755); err != nil {
 		return fmt.Errorf("installing the post-receive hook: %w", err)
 	}
 	return nil

@@ -134,7 +134,7 @@ func busyboxFiles(busybox string, write func(*tar.Header, []byte) error) error {
 	if err != nil {
 		return fmt.Errorf("%w (make setup gets one)", err)
 	}
-	applets, err := exec.Command(busybox, "--list").Output() //nolint:noctx // prints a constant
+	applets, err := exec.Command(busybox, "--list").Output()
 	if err != nil {
 		return fmt.Errorf("asking %s what it can do: %w", busybox, err)
 	}

@@ -40,7 +40,7 @@ type Process struct {
 // Start starts p.
 func Start(p Program) (*Process, error) {
 	c := &Process{name: p.Path, tail: &tail{also: p.Log}, done: make(chan struct{})}
-	c.cmd = exec.Command(p.Path, p.Args...) //nolint:noctx // its life ends with Stop or Kill, in the caller's order
+	c.cmd = exec.Command(p.Path, p.Args...)
 	c.cmd.Env, c.cmd.Dir = p.Env, p.Dir
 	c.cmd.Stdout, c.cmd.Stderr = c.tail, c.tail
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
@@ -86,7 +86,7 @@ func (c *Process) Stop(grace time.Duration) error {
 	case <-c.done:
 		var exit *exec.ExitError
 		if errors.As(c.err, &exit) {
-			return fmt.Errorf("%s ended with %s when asked to stop", c.name, exit)
+			return fmt.Errorf("%s, when asked to stop, ended with %w", c.name, exit)
 		}
 		return nil
 	case <-timer.C:

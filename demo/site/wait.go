@@ -59,13 +59,13 @@ func Ready(ctx context.Context, process *Process, url string) error {
 // Address is the wanted address if it can be listened on now, else one with a free port of
 // the same host.
 func Address(wanted string) (string, error) {
-	l, err := net.Listen("tcp", wanted) //nolint:noctx // returns at once
+	l, err := net.Listen("tcp", wanted)
 	if err != nil {
 		host, _, splitErr := net.SplitHostPort(wanted)
 		if splitErr != nil {
 			return "", fmt.Errorf("address %s: %w", wanted, splitErr)
 		}
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil { //nolint:noctx // as above
+		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
 			return "", fmt.Errorf("looking for a free port: %w", err)
 		}
 	}
