@@ -26,11 +26,9 @@ import (
 	_ "github.com/nats-io/nats.go/jetstream"
 	_ "github.com/rs/zerolog"
 	_ "github.com/spf13/cobra"
-	_ "github.com/testcontainers/testcontainers-go"
 	_ "github.com/tonistiigi/fsutil"
 	_ "go.yaml.in/yaml/v3"
 	_ "golang.org/x/sync/errgroup"
 	_ "mvdan.cc/sh/v3/syntax"
 	_ "pgregory.net/rapid"
-	_ "github.com/docker/cli/cli/config"
 )
