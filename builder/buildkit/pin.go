@@ -1,0 +1,210 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/frontend/subrequests/convertllb"
+	"github.com/moby/buildkit/solver/pb"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+const imageScheme = "docker-image://"
+
+// pins are the image sources of a build, resolved.
+type pins struct {
+	bases []messages.PinnedBase // by source, each once
+	plan  *plan
+}
+
+// policy makes BuildKit use what the sources resolved to. Without it a concurrent build of
+// something else could have it take what a tag named earlier.
+func (p *pins) policy() *spb.Policy {
+	policy := &spb.Policy{Version: 1}
+	for _, b := range p.bases {
+		if strings.Contains(b.Source, "@") {
+			continue // pinned by the Dockerfile itself
+		}
+		policy.Rules = append(policy.Rules, &spb.Rule{
+			Action:   spb.PolicyAction_CONVERT,
+			Selector: &spb.Selector{Identifier: imageScheme + b.Source, MatchType: spb.MatchType_EXACT},
+			Updates:  &spb.Update{Identifier: imageScheme + b.Source + "@" + b.Image.Digest()},
+		})
+	}
+	return policy
+}
+
+// pin resolves every image source that the build reaches.
+func (r *run) pin(ctx context.Context) (*pins, error) {
+	var raw []byte
+	var broken error
+	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		result, err := g.Solve(ctx, r.subrequest(convertllb.RequestConvertLLB))
+		if err != nil {
+			broken = err
+			return nil, err
+		}
+		raw = result.Metadata["result.json"]
+		return gateway.NewResult(), nil
+	})
+	switch {
+	case broken != nil:
+		return nil, r.explain(ctx, broken, true)
+	case err != nil:
+		return nil, r.lost(err)
+	}
+	plan, err := readPlan(raw)
+	if err != nil {
+		return nil, r.lost(fmt.Errorf("reading BuildKit's plan of the build: %w", err))
+	}
+	if err := r.mayAsk(plan); err != nil {
+		return nil, err
+	}
+	if other := plan.frontend(); other != "" {
+		r.remark(fmt.Sprintf("The Dockerfile asks for the frontend %s; it is read by the built-in one.", r.progress.hide(other)))
+	}
+	bases, err := plan.images()
+	if err != nil {
+		return nil, r.lost(err)
+	}
+	return &pins{bases: bases, plan: plan}, nil
+}
+
+// subrequest asks the frontend about the build instead of building.
+func (r *run) subrequest(id string) gateway.SolveRequest {
+	o := maps.Clone(r.options)
+	o["requestid"] = id
+	o["frontend.caps"] = "moby.buildkit.frontend.subrequests"
+	return gateway.SolveRequest{Frontend: frontend, FrontendOpt: o}
+}
+
+// plan is what BuildKit would do for a Dockerfile.
+type plan struct {
+	ops    map[string]*pb.Op // by digest
+	source *pb.Source
+}
+
+// readPlan reads the result of the convertllb subrequest.
+func readPlan(raw []byte) (*plan, error) {
+	var result struct {
+		Def    map[string]json.RawMessage `json:"def"`
+		Source json.RawMessage            `json:"source"`
+	}
+	if err := json.Unmarshal(raw, &result); err != nil {
+		return nil, err
+	}
+	p := &plan{ops: make(map[string]*pb.Op), source: new(pb.Source)}
+	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
+	for digest, text := range result.Def {
+		op := new(pb.Op)
+		if err := lenient.Unmarshal(text, op); err != nil {
+			return nil, fmt.Errorf("operation %s: %w", digest, err)
+		}
+		p.ops[digest] = op
+	}
+	if len(result.Source) > 0 {
+		if err := lenient.Unmarshal(result.Source, p.source); err != nil {
+			return nil, fmt.Errorf("the sources' places: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// images lists the image sources, sorted, each once.
+func (p *plan) images() ([]messages.PinnedBase, error) {
+	found := make(map[string]messages.PinnedBase)
+	for _, op := range p.ops {
+		name, ok := strings.CutPrefix(op.GetSource().GetIdentifier(), imageScheme)
+		if !ok {
+			continue
+		}
+		source, digest, ok := strings.Cut(name, "@")
+		if !ok {
+			return nil, fmt.Errorf("pinning the base images: BuildKit did not resolve %s", name)
+		}
+		image, err := messages.NewImage(withoutTag(source), digest)
+		if err != nil {
+			return nil, fmt.Errorf("pinning %s: %w", name, err)
+		}
+		found[source] = messages.PinnedBase{Source: source, Image: image}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int { return strings.Compare(a.Source, b.Source) }), nil
+}
+
+// withoutTag cuts the tag off a reference.
+func withoutTag(ref string) string {
+	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
+		return ref[:i]
+	}
+	return ref
+}
+
+// mayAsk refuses a Dockerfile that asks for a secret which its pipeline doesn't name, above
+// all the one that reads the repository: a RUN step could leave it in a layer.
+func (r *run) mayAsk(p *plan) error {
+	for digest, op := range p.ops {
+		for _, id := range secretsOf(op.GetExec()) {
+			if _, ok := r.build.Secrets[id]; ok && !strings.HasPrefix(id, "GIT_AUTH_") {
+				continue
+			}
+			place, _ := p.place(digest)
+			return failed(messages.Failure{
+				Class: messages.FailureUser, Place: place,
+				Reason: fmt.Sprintf("the Dockerfile asks for the secret %q, which the pipeline does not give it", id),
+				Fix:    "name it in the pipeline's secrets and give builders a file of that name, or take it out of the Dockerfile",
+			})
+		}
+	}
+	return nil
+}
+
+// secretsOf lists the secrets that a RUN step asks for.
+func secretsOf(e *pb.ExecOp) []string {
+	var ids []string
+	for _, m := range e.GetMounts() {
+		if o := m.GetSecretOpt(); o != nil && (!o.GetOptional() || strings.HasPrefix(o.GetID(), "GIT_AUTH_")) {
+			ids = append(ids, o.GetID())
+		}
+	}
+	for _, s := range e.GetSecretenv() {
+		if !s.GetOptional() || strings.HasPrefix(s.GetID(), "GIT_AUTH_") {
+			ids = append(ids, s.GetID())
+		}
+	}
+	return ids
+}
+
+// place returns where in the Dockerfile an operation comes from, as FILE:LINE.
+func (p *plan) place(digest string) (string, bool) {
+	for _, l := range p.source.GetLocations()[digest].GetLocations() {
+		if i := int(l.GetSourceIndex()); i >= 0 && i < len(p.source.GetInfos()) && len(l.GetRanges()) > 0 {
+			return fmt.Sprintf("%s:%d", p.source.GetInfos()[i].GetFilename(), l.GetRanges()[0].GetStart().GetLine()), true
+		}
+	}
+	return "", false
+}
+
+// frontend returns the frontend that the Dockerfile asks for, if it is not of the kind that
+// buildkitd has built in.
+func (p *plan) frontend() string {
+	for _, info := range p.source.GetInfos() {
+		ref, _, _, ok := parser.DetectSyntax(info.GetData())
+		if !ok {
+			continue
+		}
+		name, tag, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), ":")
+		if name != "docker/dockerfile" || strings.Contains(tag, "labs") {
+			return ref
+		}
+	}
+	return ""
+}

@@ -1,0 +1,214 @@
+package buildkit
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/buildkit/client"
+	digest "github.com/opencontainers/go-digest"
+)
+
+const (
+	maxTail    = 20       // lines of a step's output that are kept for an error
+	maxText    = 32 << 10 // of one log message, in bytes
+	maxPartial = 8 << 10  // of a line without an end, then it counts as one
+)
+
+// progress turns BuildKit's status into log messages, with secrets hidden. Output is passed
+// on by whole lines, so that no secret can hide across the border of two pieces.
+type progress struct {
+	hide func(string) string
+
+	mu     sync.Mutex
+	log    func(messages.BuildLog) // nil once closed
+	steps  map[digest.Digest]*step
+	failed digest.Digest // the first vertex that failed
+}
+
+// step is a vertex of a build.
+type step struct {
+	name     string
+	started  bool
+	ended    bool
+	partial  [3]string // output without the end of its line yet, by stream
+	lastLine []string
+}
+
+func newProgress(log func(messages.BuildLog), hide func(string) string) *progress {
+	return &progress{hide: hide, log: log, steps: make(map[digest.Digest]*step)}
+}
+
+// close ends the log: what BuildKit still says afterwards goes nowhere.
+func (p *progress) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = nil
+}
+
+// say passes on a message as it is.
+func (p *progress) say(l messages.BuildLog) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.emit(l)
+}
+
+func (p *progress) emit(l messages.BuildLog) {
+	if p.log == nil {
+		return
+	}
+	l.Text = strings.ToValidUTF8(l.Text, "\uFFFD")
+	for len(l.Text) > maxText {
+		part := l
+		part.Text = strings.ToValidUTF8(l.Text[:maxText], "")
+		l.Text = l.Text[len(part.Text):]
+		p.log(part)
+	}
+	p.log(l)
+}
+
+// follow reads a job's status until it ends.
+func (p *progress) follow(status <-chan *client.SolveStatus) {
+	for s := range status {
+		p.mu.Lock()
+		for _, v := range s.Vertexes {
+			p.see(v)
+		}
+		for _, l := range s.Logs {
+			p.output(l)
+		}
+		for _, v := range s.Vertexes {
+			p.end(v)
+		}
+		for _, w := range s.Warnings {
+			p.emit(messages.BuildLog{Vertex: p.step(w.Vertex).name, Text: "warning: " + p.hide(string(w.Short))})
+		}
+		p.mu.Unlock()
+	}
+}
+
+func (p *progress) step(d digest.Digest) *step {
+	s, ok := p.steps[d]
+	if !ok {
+		s = new(step)
+		p.steps[d] = s
+	}
+	return s
+}
+
+// see notes a vertex, and tells when it begins.
+func (p *progress) see(v *client.Vertex) {
+	s := p.step(v.Digest)
+	s.name = p.hide(v.Name)
+	if v.Started != nil && !s.started && v.Completed == nil {
+		s.started = true
+		p.emit(messages.BuildLog{Vertex: s.name})
+	}
+}
+
+// end tells how a vertex ended.
+func (p *progress) end(v *client.Vertex) {
+	s := p.step(v.Digest)
+	if v.Completed == nil || s.ended {
+		return
+	}
+	s.ended = true
+	for stream := range s.partial {
+		p.lines(s, stream, "\n")
+	}
+	switch {
+	case v.Error != "" && !strings.Contains(v.Error, "context canceled"):
+		if p.failed == "" {
+			p.failed = v.Digest
+		}
+		p.emit(messages.BuildLog{Vertex: s.name, Text: p.hide(v.Error), Error: true})
+	case v.Error != "":
+		p.emit(messages.BuildLog{Vertex: s.name, Text: "stopped"})
+	case v.Cached:
+		p.emit(messages.BuildLog{Vertex: s.name, Text: "cached"})
+	case v.Started != nil:
+		p.emit(messages.BuildLog{Vertex: s.name, Text: fmt.Sprintf("done in %v", v.Completed.Sub(*v.Started).Round(10*time.Millisecond))})
+	}
+}
+
+// output passes on what a step wrote.
+func (p *progress) output(l *client.VertexLog) {
+	p.lines(p.step(l.Vertex), min(max(l.Stream, 0), 2), string(l.Data))
+}
+
+// lines adds to a step's output and passes on the lines that are complete.
+func (p *progress) lines(s *step, stream int, text string) {
+	text = s.partial[stream] + text
+	end := strings.LastIndexByte(text, '\n') + 1
+	if end == 0 && len(text) > maxPartial {
+		end = len(text)
+	}
+	s.partial[stream] = text[end:]
+	whole := strings.TrimRight(p.hide(text[:end]), "\r\n")
+	if whole == "" {
+		return
+	}
+	for line := range strings.SplitSeq(whole, "\n") {
+		s.lastLine = append(s.lastLine, line)
+	}
+	if over := len(s.lastLine) - maxTail; over > 0 {
+		s.lastLine = slices.Clone(s.lastLine[over:])
+	}
+	p.emit(messages.BuildLog{Vertex: s.name, Text: whole})
+}
+
+// tail returns the last lines that the failed step wrote.
+func (p *progress) tail() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.steps[p.failed]
+	if !ok {
+		return ""
+	}
+	return strings.Join(s.lastLine, "\n")
+}
+
+// userinfo is the part of a URL that may be a credential.
+var userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s"']+@`)
+
+// hidden stands for what was taken out.
+const hidden = "(secret)"
+
+// newHider returns a function that takes secrets out of a text: the values, their lines,
+// the form in which git sends the token, and what stands before the host of a URL.
+func newHider(token messages.Secret, secrets map[string]messages.Secret) func(string) string {
+	var values []string
+	add := func(v string) {
+		if v = strings.TrimSpace(v); len(v) >= 3 {
+			values = append(values, v)
+		}
+	}
+	for _, s := range append(slices.Collect(maps.Values(secrets)), token) {
+		v := s.Reveal()
+		add(v)
+		for line := range strings.Lines(v) {
+			if len(strings.TrimSpace(line)) >= 6 || !strings.Contains(strings.TrimSpace(v), "\n") {
+				add(line)
+			}
+		}
+		if v != "" {
+			add(base64.StdEncoding.EncodeToString([]byte(v)))
+			add(base64.StdEncoding.EncodeToString([]byte("x-access-token:" + v)))
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, v := range values {
+		pairs = append(pairs, v, hidden)
+	}
+	replace := strings.NewReplacer(pairs...)
+	return func(s string) string {
+		return userinfo.ReplaceAllString(replace.Replace(s), "${1}"+hidden+"@")
+	}
+}

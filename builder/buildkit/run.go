@@ -1,0 +1,193 @@
+package buildkit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+
+	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/auth/authprovider"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"github.com/tonistiigi/fsutil"
+)
+
+// frontend is the Dockerfile frontend that is part of buildkitd.
+const frontend = "dockerfile.v0"
+
+// product is what buildkitd's records call who asks.
+const product = "fenceline"
+
+// run is one build in progress.
+type run struct {
+	solver      *Solver
+	build       builder.Build
+	options     map[string]string // for the frontend
+	attachables []session.Attachable
+	locals      map[string]fsutil.FS
+	progress    *progress
+}
+
+func (s *Solver) newRun(b builder.Build) (*run, error) {
+	hide := newHider(b.Token, b.Secrets)
+	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, hide)}
+	u, err := url.Parse(b.Pipeline.Repository)
+	if err != nil {
+		return nil, fmt.Errorf("reading the repository's address: %w", err)
+	}
+	if b.Context == "" && u.Scheme == "ssh" {
+		return nil, failed(messages.Failure{
+			Class: messages.FailureUser, Reason: "the repository's address is for ssh, which builders don't read",
+			Fix: "give its https address in the pipeline's repository, and name a token in repository_token",
+		})
+	}
+	logins, err := s.logins()
+	if err != nil {
+		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
+	}
+	secrets := make(map[string][]byte)
+	for name, v := range b.Secrets {
+		secrets[name] = []byte(v.Reveal())
+	}
+	if !b.Token.IsZero() {
+		secrets[gitTokenSecret+"."+u.Host] = []byte(b.Token.Reveal())
+	}
+	r.attachables = []session.Attachable{
+		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(logins)}),
+		secretsprovider.FromMap(secrets),
+	}
+	if b.Context != "" {
+		local, err := fsutil.NewFS(b.Context)
+		if err != nil {
+			return nil, fmt.Errorf("reading the build context: %w", err)
+		}
+		r.locals = map[string]fsutil.FS{"context": local, "dockerfile": local}
+	}
+	return r, nil
+}
+
+// gitTokenSecret is the secret that BuildKit's git source asks for, with the repository's
+// host and port behind a dot.
+const gitTokenSecret = "GIT_AUTH_TOKEN"
+
+// frontendOptions are what the Dockerfile frontend is told.
+func frontendOptions(b builder.Build) map[string]string {
+	p := b.Pipeline
+	o := map[string]string{
+		// With any command line of its own the frontend passes over "# syntax=", which would
+		// make it fetch and run another one.
+		"cmdline":  product,
+		"filename": p.Dockerfile,
+	}
+	if b.Context == "" {
+		query := url.Values{"ref": {b.Commit}}
+		if p.Directory != "" {
+			query.Set("subdir", p.Directory)
+		}
+		o["context"] = p.Repository + "?" + query.Encode()
+	}
+	if p.Platform != "" {
+		o["platform"] = p.Platform
+	}
+	for k, v := range p.BuildArgs {
+		o["build-arg:"+k] = v
+	}
+	return o
+}
+
+// do pins, builds, has the result checked, and pushes it.
+func (r *run) do(ctx context.Context) (builder.Solved, error) {
+	pins, err := r.pin(ctx)
+	if err != nil {
+		return builder.Solved{}, err
+	}
+	if err := r.build.Pinned(ctx, pins.bases); err != nil {
+		return builder.Solved{}, err
+	}
+	response, err := r.solve(ctx, pins.policy())
+	if err != nil {
+		return builder.Solved{}, err
+	}
+	image, err := messages.NewImage(r.build.Pipeline.Image, response[exptypes.ExporterImageDigestKey])
+	if err != nil {
+		return builder.Solved{}, fmt.Errorf("naming what was pushed: %w", err)
+	}
+	return builder.Solved{Image: image, Bases: pins.bases, Bytes: r.solver.pushed(ctx, image, response)}, nil
+}
+
+// solve builds and pushes, and returns what the exporter says of it.
+func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string, error) {
+	var checked bool
+	var refused, broken error
+	response, err := r.call(ctx, client.SolveOpt{
+		SourcePolicy: policy,
+		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
+			"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
+			"oci-mediatypes": "true", "compression": "gzip",
+		}}},
+	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options), Evaluate: true})
+		if err != nil {
+			broken = err
+			return nil, err
+		}
+		err = result.EachRef(func(ref gateway.Reference) error {
+			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref})
+		})
+		if err != nil {
+			refused = err
+			return nil, err
+		}
+		checked = true
+		return result, nil
+	})
+	switch {
+	case refused != nil:
+		return nil, r.refused(refused)
+	case broken != nil:
+		return nil, r.explain(ctx, broken, false)
+	case err != nil && checked:
+		return nil, r.unpushed(err)
+	case err != nil:
+		return nil, r.lost(err)
+	}
+	return response.ExporterResponse, nil
+}
+
+// call runs fn in a BuildKit job of its own, and follows its progress.
+func (r *run) call(ctx context.Context, o client.SolveOpt, fn gateway.BuildFunc) (*client.SolveResponse, error) {
+	o.Session, o.LocalMounts = r.attachables, r.locals
+	o.FrontendAttrs = map[string]string{}
+	status := make(chan *client.SolveStatus)
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		r.progress.follow(status)
+	}()
+	response, err := r.solver.client.Build(ctx, o, product, fn, status)
+	<-followed
+	return response, err
+}
+
+// remark tells people something about the build.
+func (r *run) remark(text string) { r.progress.say(messages.BuildLog{Text: text}) }
+
+// clean takes secrets and BuildKit's wrapping out of an error's text.
+func (r *run) clean(err error) string {
+	text := r.progress.hide(err.Error())
+	for _, wrap := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: code = Unknown desc = "} {
+		text = strings.ReplaceAll(text, wrap, "")
+	}
+	const most = 2000
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return text
+}

@@ -1,0 +1,166 @@
+// Package buildkit solves builds with BuildKit: it pins every image source of a Dockerfile,
+// builds, shows the result to the gate, and pushes it by digest.
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/docker/cli/cli/config"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/buildkit/client"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// DefaultWatch is how often buildkitd is asked for a sign of life while it builds, and how
+// long it may take to answer.
+const DefaultWatch = 10 * time.Second
+
+// Config is what a Solver needs.
+type Config struct {
+	Address      string        // of buildkitd, such as unix:///run/buildkit/buildkitd.sock or tcp://HOST:PORT
+	DockerConfig string        // folder of the config.json with the registries' logins; "" for none
+	Watch        time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
+}
+
+// Solver builds with one buildkitd, over one connection that is made when it is needed and
+// again when it is lost. It serves any number of builds at a time.
+type Solver struct {
+	config   Config
+	client   *client.Client
+	registry *registry
+}
+
+var _ builder.Solver = (*Solver)(nil)
+
+// New returns a Solver. It doesn't connect yet: Ready tells whether buildkitd is there.
+func New(c Config) (*Solver, error) {
+	if c.Address == "" {
+		return nil, errors.New("using buildkitd: no address is given: name one such as unix:///run/buildkit/buildkitd.sock")
+	}
+	if c.Watch == 0 {
+		c.Watch = DefaultWatch
+	}
+	// A buildkitd that was restarted should be found at once, not after gRPC's two minutes.
+	quick := backoff.DefaultConfig
+	quick.BaseDelay, quick.MaxDelay = 100*time.Millisecond, 2*time.Second
+	bk, err := client.New(context.Background(), c.Address, client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: quick, MinConnectTimeout: 5 * time.Second,
+	})))
+	if err != nil {
+		return nil, fmt.Errorf("using buildkitd at %s: %w", c.Address, err)
+	}
+	s := &Solver{config: c, client: bk}
+	s.registry = newRegistry(s.logins)
+	return s, nil
+}
+
+// Close ends the connection.
+func (s *Solver) Close() error { return s.client.Close() }
+
+// Ready asks buildkitd whether it is there and has a worker.
+func (s *Solver) Ready(ctx context.Context) error {
+	if _, err := s.logins(); err != nil {
+		return err
+	}
+	workers, err := s.client.ListWorkers(ctx)
+	if err != nil {
+		return fmt.Errorf("buildkitd at %s does not answer: start it, or correct the address: %w", s.config.Address, err)
+	}
+	if len(workers) == 0 {
+		return fmt.Errorf("buildkitd at %s has no worker: look at its log", s.config.Address)
+	}
+	return nil
+}
+
+// Tag puts a tag on a pushed image.
+func (s *Solver) Tag(ctx context.Context, image messages.Image, tag string) error {
+	return s.registry.tag(ctx, image, tag)
+}
+
+// logins reads the registries' logins anew, so that a changed one counts at once.
+func (s *Solver) logins() (*configfile.ConfigFile, error) {
+	if s.config.DockerConfig == "" {
+		return configfile.New(""), nil
+	}
+	name := filepath.Join(s.config.DockerConfig, config.ConfigFileName)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the registries' logins: %w", err)
+	}
+	defer f.Close()
+	logins := configfile.New(name)
+	if err := logins.LoadFromReader(io.LimitReader(f, 1<<20)); err != nil {
+		return nil, fmt.Errorf("reading the registries' logins in %s: %w", name, err)
+	}
+	return logins, nil
+}
+
+// Solve does b.
+func (s *Solver) Solve(ctx context.Context, b builder.Build) (builder.Solved, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := s.newRun(b)
+	if err != nil {
+		return builder.Solved{}, err
+	}
+	defer r.progress.close()
+	type outcome struct {
+		solved builder.Solved
+		err    error
+	}
+	// BuildKit's calls outlast their context when buildkitd hangs. Then they are left behind.
+	done := make(chan outcome, 1)
+	go func() {
+		solved, err := r.do(ctx)
+		done <- outcome{solved, err}
+	}()
+	go s.watch(ctx, cancel)
+	select {
+	case o := <-done:
+		if o.err != nil && ctx.Err() != nil {
+			return builder.Solved{}, context.Cause(ctx)
+		}
+		return o.solved, o.err
+	case <-ctx.Done():
+		return builder.Solved{}, context.Cause(ctx)
+	}
+}
+
+// watch ends a build whose buildkitd gives no sign of life.
+func (s *Solver) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(s.config.Watch)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		answered := make(chan error, 1)
+		go func() {
+			_, err := s.client.Info(ctx)
+			answered <- err
+		}()
+		select {
+		case <-ctx.Done():
+			return
+		case <-answered: // that it refuses shows in the build's own calls
+		case <-time.After(s.config.Watch):
+			cancel(&builder.FailedError{Failure: messages.Failure{
+				Class:  messages.FailureInfrastructure,
+				Reason: fmt.Sprintf("buildkitd at %s has given no sign of life for %v", s.config.Address, s.config.Watch),
+				Fix:    "look at its log, and restart it",
+			}})
+			return
+		}
+	}
+}
