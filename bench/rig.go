@@ -34,6 +34,8 @@ type rig struct {
 	secretFile string
 	lines      <-chan site.Line
 	stop       context.CancelFunc
+
+	watchFailure func() error
 }
 
 // start starts one. The pipelines are named as their repositories; those in fed feed the fleet.
@@ -85,8 +87,8 @@ func (r *rig) start(ctx context.Context, pipelines []string, fed string) (err er
 	if err := r.pushBase(ctx); err != nil {
 		return err
 	}
-	r.lines, _ = r.Watch(ctx)
-	return nil
+	r.lines, r.watchFailure, err = r.Watch(ctx)
+	return err
 }
 
 // configure writes fenceline.yaml and the webhooks' secret.
@@ -149,13 +151,13 @@ func (r *rig) commit(ctx context.Context, repo *site.Repository, seed string) (s
 	return commit, err
 }
 
-// await waits for a step of a commit's build, at whatever time it was.
+// await waits for a line that matches.
 func (r *rig) await(ctx context.Context, match func(site.Line) bool) (site.Line, error) {
 	for {
 		select {
 		case l, ok := <-r.lines:
 			if !ok {
-				return l, errors.New("fenceline watch has ended")
+				return l, errors.Join(errors.New("fenceline watch has ended"), r.watchFailure())
 			}
 			if match(l) {
 				return l, nil
