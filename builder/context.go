@@ -1,0 +1,101 @@
+package builder
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// The bounds of an uploaded build context.
+const (
+	maxContextBytes = 4 << 30
+	maxContextFiles = 200_000
+)
+
+// fetch unpacks an uploaded build context into a new folder, which the caller removes.
+func (b *Builder) fetch(ctx context.Context, name string) (dir string, err error) {
+	r, err := b.Queue.GetContext(ctx, name)
+	if errors.Is(err, queue.ErrNotFound) {
+		return "", contextFailure(fmt.Sprintf("the uploaded context %s is gone", name), "submit it again")
+	}
+	if err != nil {
+		return "", fmt.Errorf("fetching context %s: %w", name, err)
+	}
+	defer r.Close()
+	if dir, err = os.MkdirTemp("", "fenceline-context-"); err != nil {
+		return "", fmt.Errorf("fetching context %s: %w", name, err)
+	}
+	if err := unpack(r, dir); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
+func contextFailure(reason, fix string) error {
+	return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: reason, Fix: fix}}
+}
+
+// unpack writes a tar's files, folders and links into dir. Nothing is written outside dir,
+// whatever the tar's names and links say.
+func unpack(r io.Reader, dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("unpacking a context: %w", err)
+	}
+	defer root.Close()
+	left := int64(maxContextBytes)
+	t := tar.NewReader(r)
+	for files := 0; ; files++ {
+		h, err := t.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, tar.ErrHeader):
+			return contextFailure("the uploaded context is no tar", "upload it with 'fenceline submit --context'")
+		case err != nil:
+			return fmt.Errorf("unpacking a context: %w", err)
+		case files == maxContextFiles || h.Size > left:
+			return contextFailure(fmt.Sprintf("the uploaded context has more than %d files or %d bytes", maxContextFiles, int64(maxContextBytes)),
+				"leave out what the build doesn't need")
+		}
+		left -= h.Size
+		if err := unpackOne(root, h, t); err != nil {
+			return contextFailure(fmt.Sprintf("the uploaded context has a bad entry: %v", err), "upload it with 'fenceline submit --context'")
+		}
+	}
+}
+
+func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
+	name := filepath.Clean(filepath.FromSlash(h.Name))
+	if name == "." {
+		return nil
+	}
+	mode := fs.FileMode(h.Mode).Perm()
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return root.MkdirAll(name, mode|0o700)
+	case tar.TypeSymlink, tar.TypeReg:
+	default:
+		return fmt.Errorf("%q is neither file, folder nor link", h.Name)
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeSymlink {
+		return root.Symlink(h.Linkname, name)
+	}
+	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Chmod(mode|0o600), f.Close())
+}

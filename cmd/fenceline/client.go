@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/standalone"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// stateVar names the variable that says where the state folder is.
+const stateVar = "FENCELINE_STATE"
+
+// stateDir is the state folder where no flag names one.
+func stateDir() string {
+	if d := os.Getenv(stateVar); d != "" {
+		return d
+	}
+	return ".fenceline"
+}
+
+// access says how an operator's command reaches the installation.
+type access struct{ standalone.Client }
+
+// fields are what can be given, by flag.
+func (a *access) fields() []struct {
+	flag, usage string
+	value       *string
+} {
+	return []struct {
+		flag, usage string
+		value       *string
+	}{
+		{"nats", "NATS server, nats://HOST:PORT (several, comma-separated, for a cluster)", &a.NATS},
+		{"user", "NATS user", &a.User},
+		{"password-file", "file with the NATS user's password", &a.PasswordFile},
+		{"prefix", "prefix of the installation's subjects, streams and buckets", &a.Prefix},
+		{"producer", "the producer, http://HOST:PORT", &a.Producer},
+		{"token-file", "file with the token for the producer's calls", &a.TokenFile},
+	}
+}
+
+func (a *access) flags(fs *pflag.FlagSet) {
+	for _, f := range a.fields() {
+		fs.StringVar(f.value, f.flag, "", f.usage+" [$"+variable(f.flag)+"]")
+	}
+}
+
+// resolve fills in from the state folder what neither flag nor variable gave.
+func (a *access) resolve() error {
+	if a.NATS != "" {
+		return nil // an installation of its own: nothing of the state folder belongs to it
+	}
+	found, err := standalone.ReadClient(stateDir())
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("no fenceline is known here: there is no %s/client.json. Run 'fenceline up' in this folder, point $%s to its state folder, or give --nats", stateDir(), stateVar)
+	}
+	if err != nil {
+		return err
+	}
+	known := access{found}
+	from := known.fields()
+	for i, f := range a.fields() {
+		if *f.value == "" {
+			*f.value = *from[i].value
+		}
+	}
+	return nil
+}
+
+// dial connects as the operator.
+func (a *access) dial(ctx context.Context) (*queue.Client, error) {
+	space, err := messages.NewSpace(a.Prefix)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var password messages.Secret
+	if a.PasswordFile != "" {
+		if password, err = readSecret(a.PasswordFile); err != nil {
+			return nil, err
+		}
+	}
+	return queue.Connect(ctx, queue.Options{
+		URL: a.NATS, Name: "fenceline " + whoami(), User: a.User, Password: password,
+		Space: space, Source: "/" + space.Prefix() + "/operator/" + whoami(), Logger: zerolog.Nop(),
+	})
+}
+
+// readSecret reads a secret from its file; white space at its ends is not part of it.
+func readSecret(path string) (messages.Secret, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return messages.Secret{}, fmt.Errorf("reading a secret: %w", err)
+	}
+	s := strings.TrimSpace(string(b))
+	if s == "" {
+		return messages.Secret{}, fmt.Errorf("reading a secret: %s is empty", path)
+	}
+	return messages.NewSecret(s), nil
+}
+
+// whoami names the person for the record: who decided something.
+func whoami() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "operator"
+}
+
+// operator makes cmd one that runs with a connection: do gets it, and where to print to.
+func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+	var a access
+	s := &session{access: &a}
+	a.flags(cmd.Flags())
+	cmd.Flags().VarP(&s.format, "output", "o", "output format: table or json")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := fromEnvironment(cmd); err != nil {
+			return err
+		}
+		if err := a.resolve(); err != nil {
+			return err
+		}
+		c, err := a.dial(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		s.queue, s.out, s.err = c, cmd.OutOrStdout(), cmd.ErrOrStderr()
+		return do(cmd.Context(), s, args)
+	}
+	return cmd
+}
+
+// oneFleet is the fleet that a command is about: the named one, or the only one there is.
+func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], messages.CheckName("fleet", args[0])
+	}
+	names, err := s.fleetNames(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case len(names) == 0:
+		return "", errors.New("there is no fleet yet: it begins with a node's first heartbeat ('fenceline nodes') and its first rollout")
+	case len(names) > 1:
+		return "", usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
+	}
+	return names[0], nil
+}
+
+// fleetNames lists the fleets that have a record or a member, sorted.
+func (s *session) fleetNames(ctx context.Context) ([]string, error) {
+	fleets, err := queue.Fleets(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members, err := queue.Members(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, f := range fleets {
+		if f.Value.Fleet != "" {
+			seen[f.Value.Fleet] = true
+		}
+	}
+	for _, m := range members {
+		seen[m.Value.Fleet] = true
+	}
+	return sorted(seen), nil
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/spf13/cobra"
+)
+
+func newInitCmd() *cobra.Command {
+	var n natsFlags
+	var l layoutFlags
+	var dir string
+	var nodes []string
+	cmd := &cobra.Command{
+		Use: "init", Short: "Write the first credentials, and declare streams and buckets",
+		Long: `Prepares an outside NATS for fenceline, in two steps. Without --nats it writes, into the
+folder DIR, a password file for each user and nats-users.conf, which a NATS server's
+configuration includes: each user may do what its role needs and nothing else. With --nats
+it declares the streams and buckets there, which it may do again at any time: what exists
+is never changed.` + envNote,
+		Example: `  fenceline init --dir /etc/fenceline --node production.node-1 --node production.node-2
+  fenceline init --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
+		Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := fromEnvironment(cmd); err != nil {
+				return err
+			}
+			if (n.url == "") == (dir == "") {
+				return usagef("give either --dir, to write credentials, or --nats, to declare streams and buckets")
+			}
+			if dir != "" {
+				return writeCredentials(cmd.OutOrStdout(), dir, n.prefix, nodes)
+			}
+			return declare(cmd.Context(), cmd, &n, l.layout())
+		},
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&n.url, "nats", "", "NATS server to declare streams and buckets on, nats://HOST:PORT")
+	fs.StringVar(&n.user, "user", "", "NATS user, the controller's or producer's")
+	fs.StringVar(&n.passwordFile, "password-file", "", "file with the NATS user's password")
+	fs.StringVar(&n.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
+	fs.StringVar(&n.caFile, "ca-file", "", "certificate authority of the NATS server, besides the system's")
+	fs.StringVar(&n.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	fs.StringVar(&dir, "dir", "", "folder to write credentials into")
+	fs.StringSliceVar(&nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")
+	l.add(cmd)
+	return cmd
+}
+
+func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layout) error {
+	user := n.user
+	if user == "" {
+		user = userController
+	}
+	q, err := n.connect(ctx, "init", hostLabel(), inbox(user), newLogger(cmd.ErrOrStderr(), false))
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	if err := q.Declare(ctx, l); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), n.url)
+	return nil
+}
+
+// natsUser is a user that credentials are written for.
+type natsUser struct {
+	name string
+	may  queue.Permissions
+}
+
+// usersFile is the part of a NATS server's configuration that init writes.
+const usersFile = "nats-users.conf"
+
+func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
+	space, err := messages.NewSpace(prefix)
+	if err != nil {
+		return usageError{err}
+	}
+	users := []natsUser{
+		{userOperator, queue.OperatorPermissions(space, "_INBOX")},
+		{userProducer, queue.ProducerPermissions(space, inbox(userProducer))},
+		{userBuilder, queue.BuilderPermissions(space, inbox(userBuilder))},
+		{userController, queue.ControllerPermissions(space, inbox(userController))},
+	}
+	for _, key := range nodes {
+		fleet, node, err := messages.ParseNodeKey(key)
+		if err != nil {
+			return usageError{fmt.Errorf("--node: %w", err)}
+		}
+		users = append(users, natsUser{fleet + "." + node, queue.NodePermissions(space, fleet, node, nodeInbox(fleet, node))})
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing credentials: %w", err)
+	}
+	var conf strings.Builder
+	conf.WriteString("# NATS users of fenceline. Include it in the server's configuration:\n#   include " + usersFile + "\nauthorization {\n  users = [\n")
+	for _, u := range users {
+		password, err := passwordIn(filepath.Join(dir, u.name))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
+			u.name, password.Reveal(), list(u.may.Publish), list(u.may.Subscribe))
+	}
+	conf.WriteString("  ]\n}\n")
+	path := filepath.Join(dir, usersFile)
+	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
+		return fmt.Errorf("writing credentials: %w", err)
+	}
+	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, len(users))
+	return nil
+}
+
+func list(subjects []string) string {
+	quoted := make([]string, len(subjects))
+	for i, s := range subjects {
+		quoted[i] = fmt.Sprintf("%q", s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// passwordIn reads the password in a file, or makes one where there is no file.
+func passwordIn(path string) (messages.Secret, error) {
+	found, err := readSecret(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return found, err
+	}
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	value := base64.RawURLEncoding.EncodeToString(b[:])
+	if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
+		return messages.Secret{}, fmt.Errorf("writing credentials: %w", err)
+	}
+	return messages.NewSecret(value), nil
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/distributor/fence"
+	"github.com/fenceline/fenceline/distributor/fence/natskv"
+	"github.com/fenceline/fenceline/distributor/rollout"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/producer"
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+)
+
+// The roles. `up` and `run` make them from the same flags, here.
+
+// role is a part that runs until its context ends.
+type role interface {
+	Run(ctx context.Context) error
+	// Ready tells whether the role can do its work now; else what is wrong.
+	Ready(ctx context.Context) error
+}
+
+var (
+	_ role = (*httpRole)(nil)
+	_ role = (*builder.Builder)(nil)
+	_ role = (*rollout.Controller)(nil)
+	_ role = (*distributor.Distributor)(nil)
+)
+
+// producerFlags configure a producer.
+type producerFlags struct{ config, listen, tokenFile, secretsDir string }
+
+func (f *producerFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&f.config, "config", "fenceline.yaml", "the pipeline file")
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
+	secretsDirFlag(fs, &f.secretsDir)
+}
+
+func secretsDirFlag(fs *pflag.FlagSet, dir *string) {
+	if fs.Lookup("secrets-dir") == nil {
+		fs.StringVar(dir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
+	}
+}
+
+// httpRole is a producer with its HTTP server.
+type httpRole struct {
+	*producer.Producer
+	listener net.Listener
+	server   *http.Server
+}
+
+func (f *producerFlags) pipelines(log zerolog.Logger) (*producer.Pipelines, error) {
+	p, err := producer.LoadPipelines(f.config)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range p.Warnings() {
+		log.Warn().Msg(w.String())
+	}
+	return p, nil
+}
+
+func (f *producerFlags) make(q *queue.Client, p *producer.Pipelines, l net.Listener, log zerolog.Logger) (*httpRole, error) {
+	var token messages.Secret
+	if f.tokenFile != "" {
+		var err error
+		if token, err = readSecret(f.tokenFile); err != nil {
+			return nil, err
+		}
+	}
+	made, err := producer.New(producer.Config{
+		Pipelines: p, Queue: q, APIToken: token, SecretsDir: f.secretsDir, Logger: part(log, "producer"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &httpRole{made, l, producer.NewServer(made.Handler(), log)}, nil
+}
+
+// httpStop bounds how long requests under way are waited for.
+const httpStop = 5 * time.Second
+
+// Run serves until ctx ends and requests under way are answered.
+func (r *httpRole) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- r.server.Serve(r.listener) }()
+	swept := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { swept <- r.Producer.Run(ctx) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), httpStop)
+	defer done()
+	err := r.server.Shutdown(stop)
+	return errors.Join(err, <-swept)
+}
+
+// builderFlags configure a builder.
+type builderFlags struct {
+	name, secretsDir, buildkit, dockerConfig string
+	slots                                    int
+	ackWait                                  time.Duration
+}
+
+func (f *builderFlags) add(fs *pflag.FlagSet) {
+	fs.IntVar(&f.slots, "slots", 1, "builds at one time")
+	fs.DurationVar(&f.ackWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
+	secretsDirFlag(fs, &f.secretsDir)
+}
+
+func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
+	solver, err := buildkit.New(buildkit.Config{Address: f.buildkit, DockerConfig: f.dockerConfig})
+	if err != nil {
+		return nil, err
+	}
+	return builder.New(builder.Config{
+		Queue: q, Solver: solver, SecretsDir: f.secretsDir, Name: f.name, Slots: f.slots, AckWait: f.ackWait,
+		Grace: 30 * time.Second, Logger: part(log, "builder"),
+	})
+}
+
+// controllerFlags configure a controller.
+type controllerFlags struct {
+	name     string
+	leaseTTL time.Duration
+}
+
+func (f *controllerFlags) add(fs *pflag.FlagSet) {
+	fs.DurationVar(&f.leaseTTL, "lease-ttl", rollout.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+}
+
+func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*rollout.Controller, error) {
+	return rollout.New(rollout.Config{
+		Queue: q,
+		Backend: func(fleet string) fence.Backend {
+			return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet)
+		},
+		Name: f.name, LeaseTTL: f.leaseTTL, Logger: part(log, "controller"),
+	})
+}
+
+// distributorFlags configure a distributor.
+type distributorFlags struct {
+	fleet, node, dockerHost string
+	labels                  labels
+	interval                time.Duration
+	minFreeBytes            int64
+}
+
+func (f *distributorFlags) add(fs *pflag.FlagSet) {
+	f.labels = labels{}
+	fs.StringVar(&f.fleet, "fleet", "default", "the fleet that this node belongs to")
+	fs.StringVar(&f.node, "node", hostLabel(), "this node's name, a DNS label")
+	fs.StringVar(&f.dockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
+	fs.Var(f.labels, "label", "label shown with the node; may be given several times")
+	fs.DurationVar(&f.interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	fs.Int64Var(&f.minFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space below which nothing is pulled")
+}
+
+func (f *distributorFlags) make(q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
+	engine, err := docker.New(f.dockerHost)
+	if err != nil {
+		return nil, err
+	}
+	return distributor.New(distributor.Config{
+		Fleet: f.fleet, Node: f.node, Labels: f.labels, Version: version(), Queue: q, Engine: engine,
+		Interval: f.interval, MinFreeBytes: f.minFreeBytes, Logger: part(log, "distributor"),
+	})
+}
+
+// nodeInbox is the prefix of a node's inboxes, which only that node may read.
+func nodeInbox(fleet, node string) string { return "_INBOX_" + fleet + "_" + node }
+
+func part(log zerolog.Logger, name string) zerolog.Logger {
+	return log.With().Str("part", name).Logger()
+}

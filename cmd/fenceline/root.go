@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a command line that can't be carried out as it is written.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
+
+func newRootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fenceline",
+		Short: "Keeps the base image of a container fleet current",
+		Long: `Fenceline turns a git push into the image that a fleet runs: it builds the image,
+checks its admin hooks, has every node hold it, tries it on canaries, and only then
+flips the fleet's fence config to it, once.
+
+Operator commands find their server by flags, by FENCELINE_* variables, or by the
+state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
+		Example: `  fenceline up --config fenceline.yaml
+  fenceline status
+  fenceline rollback`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Version:       version(),
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetVersionTemplate("fenceline {{.Version}}\n")
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Running it:"},
+		&cobra.Group{ID: groupLook, Title: "Seeing what happens:"},
+		&cobra.Group{ID: groupAct, Title: "Deciding:"},
+		&cobra.Group{ID: groupTool, Title: "Tools:"},
+	)
+	root.AddCommand(inGroup(groupRun, newUpCmd(), newInitCmd(), newRunCmd(), newDoctorCmd())...)
+	root.AddCommand(inGroup(groupLook, newStatusCmd(), newBuildsCmd(), newNodesCmd(), newRolloutsCmd(),
+		newHistoryCmd(), newLogsCmd(), newWatchCmd())...)
+	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
+		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd())...)
+	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newLintCmd(), newNotifyCmd())...)
+	return root
+}
+
+const (
+	groupRun  = "run"
+	groupLook = "look"
+	groupAct  = "act"
+	groupTool = "tool"
+)
+
+func inGroup(group string, cmds ...*cobra.Command) []*cobra.Command {
+	for _, c := range cmds {
+		c.GroupID = group
+	}
+	return cmds
+}
+
+// noSuchCommand refuses what is not a subcommand of cmd, and suggests what may be meant.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		return usagef("unknown command %q for %q: did you mean %s?", args[0], cmd.CommandPath(), strings.Join(s, " or "))
+	}
+	return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
+}
+
+// args checks the number of arguments, which are named in the command's Use line.
+func args(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return usagef("%d arguments given where '%s' is wanted", len(args), cmd.UseLine())
+	}
+}
+
+// family is a command that only has subcommands.
+func family(use, short, example string, cmds ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(slices.Clone(cmds)...)
+	return c
+}

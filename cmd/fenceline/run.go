@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fenceline/fenceline/distributor/rollout"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/standalone"
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+func newRunCmd() *cobra.Command {
+	return family("run", "Run one role, against an outside NATS, registry and buildkitd",
+		"  fenceline run builder --nats nats://core:4222 --user builder --password-file /etc/fenceline/builder \\\n    --buildkit tcp://build1:1234",
+		newRunProducerCmd(), newRunBuilderCmd(), newRunControllerCmd(), newRunDistributorCmd())
+}
+
+// natsFlags say how a role reaches NATS.
+type natsFlags struct {
+	url, user, passwordFile, credentialsFile, caFile, prefix, inboxPrefix string
+	health                                                                string
+	verbose                                                               bool
+}
+
+func (f *natsFlags) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.url, "nats", "", "NATS server, nats://HOST:PORT (several, comma-separated, for a cluster)")
+	fs.StringVar(&f.user, "user", "", "NATS user")
+	fs.StringVar(&f.passwordFile, "password-file", "", "file with the NATS user's password")
+	fs.StringVar(&f.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
+	fs.StringVar(&f.caFile, "ca-file", "", "certificate authority of the NATS server, besides the system's")
+	fs.StringVar(&f.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
+	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+}
+
+func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string, log zerolog.Logger) (*queue.Client, error) {
+	space, err := messages.NewSpace(f.prefix)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var password messages.Secret
+	if f.passwordFile != "" {
+		if password, err = readSecret(f.passwordFile); err != nil {
+			return nil, err
+		}
+	}
+	if f.inboxPrefix != "" {
+		inboxPrefix = f.inboxPrefix
+	}
+	return queue.Connect(ctx, queue.Options{
+		URL: f.url, Name: "fenceline " + role + " " + name, User: f.user, Password: password,
+		CredentialsFile: f.credentialsFile, CAFile: f.caFile, Space: space, Logger: part(log, role),
+		Source: "/" + space.Prefix() + "/" + role + "/" + name, InboxPrefix: inboxPrefix,
+	})
+}
+
+// runRole makes cmd one that runs the role that make returns, until it is told to stop.
+func runRole(cmd *cobra.Command, f *natsFlags, needs []string, run func(ctx context.Context, log zerolog.Logger) (role, func(), error)) *cobra.Command {
+	f.add(cmd)
+	cmd.Args = args(0, 0)
+	cmd.Long += envNote
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := fromEnvironment(cmd); err != nil {
+			return err
+		}
+		if err := required(cmd, append([]string{"nats"}, needs...)...); err != nil {
+			return err
+		}
+		log := newLogger(cmd.ErrOrStderr(), f.verbose)
+		r, end, err := run(cmd.Context(), log)
+		if err != nil {
+			return named(err)
+		}
+		defer end()
+		return f.serve(cmd.Context(), r, log)
+	}
+	return cmd
+}
+
+// serve runs the role, and beside it the answers about its health.
+func (f *natsFlags) serve(ctx context.Context, r role, log zerolog.Logger) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return ended(ctx, r.Run(ctx)) })
+	if f.health != "" {
+		l, err := standalone.Listen(standalone.ServiceHTTP, f.health)
+		if err != nil {
+			return fmt.Errorf("--health-listen: %w", err)
+		}
+		g.Go(func() error { return serveHealth(ctx, l, r) })
+	}
+	log.Info().Msg("running")
+	err := g.Wait()
+	log.Info().Msg("stopped")
+	return err
+}
+
+// serveHealth answers /healthz and /readyz until ctx ends.
+func serveHealth(ctx context.Context, l net.Listener, r role) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /readyz", readyz([]role{r}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"ok":true}`) })
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: readyTime, ReadTimeout: readyTime, WriteTimeout: 2 * readyTime}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); ctx.Err() == nil {
+		return fmt.Errorf("serving health: %w", err)
+	}
+	return nil
+}
+
+// layoutFlags size the streams and buckets that a role declares.
+type layoutFlags struct {
+	replicas int
+	nodeTTL  time.Duration
+}
+
+func (f *layoutFlags) add(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
+	cmd.Flags().DurationVar(&f.nodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+}
+
+func (f *layoutFlags) layout() queue.Layout {
+	return queue.Layout{Replicas: f.replicas, NodeTTL: f.nodeTTL}
+}
+
+func newRunProducerCmd() *cobra.Command {
+	var n natsFlags
+	var p producerFlags
+	var l layoutFlags
+	cmd := &cobra.Command{
+		Use: "producer", Short: "Turn webhooks and calls into build requests",
+		Long: "Takes webhooks and calls over HTTP and stores build requests in JetStream.",
+		Example: `  fenceline run producer --nats nats://core:4222 --user producer --password-file /etc/fenceline/producer \
+    --config /etc/fenceline/fenceline.yaml --listen 0.0.0.0:8440 --token-file /etc/fenceline/api-token`,
+	}
+	p.add(cmd.Flags())
+	cmd.Flags().StringVar(&p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
+	l.add(cmd)
+	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
+		pipelines, err := p.pipelines(log)
+		if err != nil {
+			return nil, nil, err
+		}
+		q, err := n.connect(ctx, userProducer, hostLabel(), inbox(userProducer), log)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := q.Declare(ctx, l.layout()); err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		listener, err := standalone.Listen(standalone.ServiceHTTP, p.listen)
+		if err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		r, err := p.make(q, pipelines, listener, log)
+		if err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
+		return r, q.Close, nil
+	})
+}
+
+func newRunBuilderCmd() *cobra.Command {
+	var n natsFlags
+	var b builderFlags
+	cmd := &cobra.Command{
+		Use: "builder", Short: "Build, check, push and announce images",
+		Long: "Takes build requests, one per free slot, and does them with a buildkitd.",
+		Example: `  fenceline run builder --nats nats://core:4222 --user builder --password-file /etc/fenceline/builder \
+    --buildkit unix:///run/buildkit/buildkitd.sock`,
+	}
+	b.add(cmd.Flags())
+	cmd.Flags().StringVar(&b.name, "name", hostLabel(), "this builder's name, in records and events")
+	cmd.Flags().StringVar(&b.buildkit, "buildkit", "unix:///run/buildkit/buildkitd.sock", "address of the buildkitd")
+	cmd.Flags().StringVar(&b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
+		q, err := n.connect(ctx, userBuilder, b.name, inbox(userBuilder), log)
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := b.make(q, log)
+		if err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		return r, q.Close, nil
+	})
+}
+
+func newRunControllerCmd() *cobra.Command {
+	var n natsFlags
+	var c controllerFlags
+	var l layoutFlags
+	cmd := &cobra.Command{
+		Use: "controller", Short: "Own rollouts: waves, quorum, flip, soak, rollback",
+		Long:    "Advances rollouts and drives the fence config. Of several, one acts at a time.",
+		Example: `  fenceline run controller --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
+	}
+	c.add(cmd.Flags())
+	cmd.Flags().StringVar(&c.name, "name", hostLabel()+"-"+messages.NewID(), "this controller's name, different from all others")
+	l.add(cmd)
+	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
+		q, err := n.connect(ctx, userController, c.name, inbox(userController), log)
+		if err != nil {
+			return nil, nil, err
+		}
+		var r *rollout.Controller
+		if err = q.Declare(ctx, l.layout()); err == nil {
+			r, err = c.make(q, log)
+		}
+		if err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		return r, q.Close, nil
+	})
+}
+
+func newRunDistributorCmd() *cobra.Command {
+	var n natsFlags
+	var d distributorFlags
+	cmd := &cobra.Command{
+		Use: "distributor", Short: "Pull images on a node, prove that it holds them, run trials",
+		Long: "Runs on every node, beside its Docker engine.",
+		Example: `  fenceline run distributor --nats nats://core:4222 --user node-7 --password-file /etc/fenceline/node \
+    --fleet production --node node-7`,
+	}
+	d.add(cmd.Flags())
+	return runRole(cmd, &n, []string{"fleet", "node"}, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
+		if err := messages.CheckName("node", d.node); err != nil {
+			return nil, nil, usageError{err}
+		}
+		if err := messages.CheckName("fleet", d.fleet); err != nil {
+			return nil, nil, usageError{err}
+		}
+		q, err := n.connect(ctx, "distributor", d.node, nodeInbox(d.fleet, d.node), log)
+		if err != nil {
+			return nil, nil, err
+		}
+		r, err := d.make(q, log)
+		if err != nil {
+			q.Close()
+			return nil, nil, err
+		}
+		return r, q.Close, nil
+	})
+}

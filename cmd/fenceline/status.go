@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/spf13/cobra"
+)
+
+// overview is what `status` shows.
+type overview struct {
+	Fleets      []fleetStatus `json:"fleets"`
+	Builds      []buildRow    `json:"builds"` // queued and running, and the last of each pipeline
+	DeadLetters int           `json:"dead_letters"`
+}
+
+// fleetStatus is a fleet in short.
+type fleetStatus struct {
+	Fleet    string                   `json:"fleet"`
+	Record   *messages.FleetRecord    `json:"record,omitempty"` // none before the first rollout
+	Members  int                      `json:"members"`
+	Up       int                      `json:"up"`
+	Holding  int                      `json:"holding"`            // members that report the current image present
+	Rollouts []messages.RolloutRecord `json:"rollouts,omitempty"` // those under way
+	Problems []string                 `json:"problems,omitempty"`
+}
+
+func newStatusCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "status", Short: "Say what is happening, and why not",
+		Example: "  fenceline status\n  fenceline status -o json",
+		Args:    args(0, 0),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		o, err := s.overview(ctx)
+		if err != nil {
+			return err
+		}
+		return s.print(o, o.write)
+	})
+}
+
+func (s *session) overview(ctx context.Context) (*overview, error) {
+	o := &overview{Fleets: []fleetStatus{}, Builds: []buildRow{}}
+	names, err := s.fleetNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		f, err := s.fleetStatus(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		o.Fleets = append(o.Fleets, *f)
+	}
+	builds, err := s.allBuilds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, b := range builds {
+		active := b.State == stateQueued || b.State == string(messages.BuildRunning)
+		if active || !seen[b.Pipeline] {
+			o.Builds = append(o.Builds, b)
+		}
+		seen[b.Pipeline] = seen[b.Pipeline] || !active
+	}
+	letters, err := s.queue.DeadLetters(ctx)
+	o.DeadLetters = len(letters)
+	return o, err
+}
+
+func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, error) {
+	f := &fleetStatus{Fleet: name}
+	all, err := queue.Fleets(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all {
+		if e.Value.Fleet == name {
+			f.Record = &e.Value
+		}
+	}
+	nodes, err := s.nodes(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f.count(nodes)
+	rollouts, err := s.rollouts(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f.Rollouts = slices.DeleteFunc(rollouts, func(r messages.RolloutRecord) bool { return r.State.Final() })
+	return f, nil
+}
+
+// count takes in what the nodes say, and what is wrong.
+func (f *fleetStatus) count(nodes []nodeRow) {
+	f.Members = len(nodes)
+	for _, n := range nodes {
+		if n.Up {
+			f.Up++
+		}
+		if f.Record != nil && n.has(f.Record.Current.Image) {
+			f.Holding++
+		}
+		if !n.Up || n.Status.Engine.Error != "" || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed {
+			f.Problems = append(f.Problems, "node "+n.Node+": "+n.doing())
+		}
+	}
+	if f.Record == nil {
+		return
+	}
+	if e := f.Record.Applied.Error; e != "" {
+		f.Problems = append(f.Problems, "fence config: "+e)
+	}
+	if r := f.Record; r.Applied.Epoch < r.Epoch && r.Applied.Error == "" {
+		f.Problems = append(f.Problems, fmt.Sprintf("fence config: follows epoch %d, %d is decided: is a controller running?", r.Applied.Epoch, r.Epoch))
+	}
+}
+
+func (o *overview) write(w io.Writer) {
+	if len(o.Fleets) == 0 {
+		fmt.Fprintln(w, "No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
+	}
+	for i := range o.Fleets {
+		o.Fleets[i].write(w)
+	}
+	if len(o.Builds) == 0 {
+		fmt.Fprintln(w, "\nNo build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
+		return
+	}
+	fmt.Fprintln(w)
+	row(w, "BUILD", "STATE", "ATTEMPT", "UPDATED", "")
+	for _, b := range o.Builds {
+		row(w, b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+	}
+	if o.DeadLetters > 0 {
+		fmt.Fprintf(w, "\n%d dead letters: 'fenceline dead-letters list'\n", o.DeadLetters)
+	}
+}
+
+func (f *fleetStatus) write(w io.Writer) {
+	fmt.Fprintf(w, "fleet %s: %d of %d members up\n", f.Fleet, f.Up, f.Members)
+	switch {
+	case f.Record == nil || f.Record.Current.IsZero():
+		fmt.Fprintln(w, "  no image has been flipped to yet")
+	default:
+		c := f.Record.Current
+		fmt.Fprintf(w, "  current %s (build %s, epoch %d), held by %d of %d\n", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
+	}
+	if f.Record != nil && f.Record.Hold != nil {
+		h := f.Record.Hold
+		fmt.Fprintf(w, "  HELD by %s %s: %s; 'fenceline release %s' ends it\n", h.By, ago(h.At), h.Reason, f.Fleet)
+	}
+	for _, r := range f.Rollouts {
+		fmt.Fprintf(w, "  rollout %s: %s, present on %s: %s\n", r.ID, r.State, progress(&r), r.Why)
+	}
+	for _, p := range f.Problems {
+		fmt.Fprintf(w, "  problem: %s\n", p)
+	}
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+// moment is something that happened, as `watch` prints it.
+type moment struct {
+	Time     time.Time          `json:"time"`
+	Step     string             `json:"step"` // of messages.Step, or the end of an event's type
+	Build    string             `json:"build,omitempty"`
+	Order    uint64             `json:"order,omitempty"`
+	Pipeline string             `json:"pipeline,omitempty"`
+	Commit   string             `json:"commit,omitempty"`
+	Fleet    string             `json:"fleet,omitempty"`
+	Rollout  string             `json:"rollout,omitempty"`
+	Node     string             `json:"node,omitempty"`
+	Image    messages.Image     `json:"image,omitempty"`
+	State    string             `json:"state,omitempty"`
+	Epoch    uint64             `json:"epoch,omitempty"`
+	Bytes    int64              `json:"bytes,omitempty"` // fetched by the node, or pushed
+	Text     string             `json:"text,omitempty"`
+	Failure  *messages.Failure  `json:"failure,omitempty"`
+	Findings []messages.Finding `json:"findings,omitempty"`
+}
+
+const stepWatching = "watching"
+
+func newWatchCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "watch", Short: "Show each step of builds and rollouts as it happens",
+		Long: `Prints a line for each step from now on: received, queued, claimed, base pinned, built,
+hooks checked, pushed, announced, present, trial passed, flipped; and what goes wrong.
+With -o json each line is an object; the first, "watching", tells that nothing after it
+is missed.`,
+		Example: "  fenceline watch\n  fenceline watch -o json",
+		Args:    args(0, 0),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
+		err := w.run(ctx)
+		if ctx.Err() != nil {
+			return nil // it was asked to stop
+		}
+		return err
+	})
+}
+
+// watcher turns messages and records into moments.
+type watcher struct {
+	s       *session
+	mu      sync.Mutex
+	err     error // of printing
+	nodes   map[string]messages.NodeWork
+	applied map[string]uint64
+}
+
+func (w *watcher) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	const sources = 5
+	var ready sync.WaitGroup
+	ready.Add(sources)
+	started := func() func() { return sync.OnceFunc(ready.Done) }
+	for _, read := range []func(context.Context, queue.ReadOptions, func(queue.Received) error) error{
+		w.s.queue.ReadRequests, w.s.queue.ReadEvents, w.s.queue.ReadLogs,
+	} {
+		up := started()
+		g.Go(func() error {
+			return read(ctx, queue.ReadOptions{New: true, Follow: true, CaughtUp: up}, w.message)
+		})
+	}
+	up := started()
+	var nodesUp, fleetsUp bool // only what changes from now on is told
+	g.Go(func() error {
+		return queue.Nodes(w.s.queue).Watch(ctx, func(e queue.Entry[messages.NodeStatus]) { w.node(e, nodesUp) },
+			func() { nodesUp = true; up() })
+	})
+	up2 := started()
+	g.Go(func() error {
+		return queue.Fleets(w.s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) { w.fleet(e, fleetsUp) },
+			func() { fleetsUp = true; up2() })
+	})
+	go func() {
+		ready.Wait()
+		w.tell(moment{Time: time.Now(), Step: stepWatching})
+	}()
+	return g.Wait()
+}
+
+// tell prints a moment.
+func (w *watcher) tell(m moment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return
+	}
+	m.Time = m.Time.UTC()
+	if w.s.format == formatJSON {
+		w.err = json.NewEncoder(w.s.out).Encode(m)
+		return
+	}
+	_, w.err = fmt.Fprintln(w.s.out, m.line())
+}
+
+func (m *moment) line() string {
+	var about []string
+	for _, a := range []string{m.Build, m.Node, m.State, m.Text} {
+		if a != "" {
+			about = append(about, a)
+		}
+	}
+	if m.Image != "" {
+		about = append(about, short(m.Image))
+	}
+	if m.Bytes > 0 {
+		about = append(about, "("+size(m.Bytes)+")")
+	}
+	line := fmt.Sprintf("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, strings.Join(about, " "))
+	if m.Failure != nil {
+		line += ": " + firstLine(m.Failure)
+	}
+	for _, f := range m.Findings {
+		line += "\n    " + f.String()
+	}
+	return line
+}
+
+func about(r messages.BuildRef, at time.Time, step messages.Step) moment {
+	return moment{Time: at, Step: string(step), Build: r.Build, Order: r.Order, Pipeline: r.Pipeline}
+}
+
+// message tells of a request, an event or a step in a log.
+func (w *watcher) message(r queue.Received) error {
+	switch p := r.Payload.(type) {
+	case *messages.BuildRequested:
+		m := about(p.BuildRef(), p.Received, messages.StepReceived)
+		m.Commit = p.Commit
+		w.tell(m)
+		m.Time, m.Step = r.Stored, string(messages.StepQueued)
+		w.tell(m)
+	case *messages.BuildStarted:
+		m := about(p.BuildRef, r.Stored, messages.StepClaimed)
+		m.Commit, m.Text = p.Commit, "by "+p.Worker
+		w.tell(m)
+	case *messages.BasePinned:
+		m := about(p.BuildRef, r.Stored, messages.StepPinned)
+		for _, b := range p.Bases {
+			m.Text = strings.TrimSpace(m.Text + " " + string(b.Image))
+		}
+		w.tell(m)
+	case *messages.BuildLog:
+		w.step(p, r.Stored)
+	case *messages.BuildFailed:
+		m := about(p.BuildRef, r.Stored, "failed")
+		m.Commit, m.Failure, m.Findings = p.Commit, &p.Failure, p.Failure.Findings
+		w.tell(m)
+	case *messages.BuildSuperseded:
+		m := about(p.BuildRef, r.Stored, "superseded")
+		m.Commit, m.Text = p.Commit, "by "+p.Head
+		w.tell(m)
+	case *messages.BuildCancelled:
+		m := about(p.BuildRef, r.Stored, "cancelled")
+		m.Text = "by " + p.By
+		w.tell(m)
+	case *messages.ImageReady:
+		m := about(p.BuildRef, r.Stored, messages.StepAnnounced)
+		m.Commit, m.Image, m.Bytes, m.Findings = p.Commit, p.Image, p.Bytes, p.Warnings
+		w.tell(m)
+	default:
+		w.fleetEvent(r)
+	}
+	return w.failed()
+}
+
+func (w *watcher) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// step tells of a step that only the log has; claimed, pinned and announced are events.
+func (w *watcher) step(l *messages.BuildLog, at time.Time) {
+	switch l.Step {
+	case messages.StepBuilt, messages.StepHooksChecked, messages.StepPushed:
+		m := about(l.BuildRef, at, l.Step)
+		m.Text = l.Text
+		w.tell(m)
+	}
+}
+
+func (w *watcher) fleetEvent(r queue.Received) {
+	switch p := r.Payload.(type) {
+	case *messages.TrialFinished:
+		m := moment{Time: r.Stored, Step: string(messages.StepTrialPassed), Fleet: p.Fleet, Node: p.Node, Rollout: p.Rollout, Image: p.Image}
+		if !p.Passed {
+			m.Step, m.Text = "trial failed", p.Reason
+		}
+		w.tell(m)
+	case *messages.NodeFailed:
+		w.tell(moment{Time: r.Stored, Step: "node failed", Fleet: p.Fleet, Node: p.Node, Rollout: p.Rollout, Image: p.Image, Text: p.Step + ": " + p.Reason})
+	case *messages.RolloutChanged:
+		w.tell(moment{
+			Time: r.Stored, Step: "rollout", Fleet: p.Fleet, Rollout: p.Rollout, Build: p.Build, Order: p.Order,
+			Image: p.Image, State: string(p.State), Epoch: p.Epoch, Text: p.Why,
+		})
+	case *messages.DeadLetter:
+		w.tell(moment{Time: r.Stored, Step: "dead letter", Text: p.Subject + ": " + p.Reason})
+	}
+}
+
+// node tells when a node first holds the image that is preloaded.
+func (w *watcher) node(e queue.Entry[messages.NodeStatus], tell bool) {
+	n := e.Value
+	if e.Deleted {
+		if tell {
+			w.tell(moment{Time: time.Now(), Step: "node silent", Text: e.Key})
+		}
+		return
+	}
+	if n.Work == nil {
+		return
+	}
+	before := w.nodes[e.Key]
+	w.nodes[e.Key] = *n.Work
+	held := before.Rollout == n.Work.Rollout && holds(before.State)
+	if tell && !held && holds(n.Work.State) {
+		w.tell(moment{
+			Time: e.Created, Step: string(messages.StepPresent), Fleet: n.Fleet, Node: n.Node,
+			Rollout: n.Work.Rollout, Image: n.Work.Image, Bytes: n.Work.Bytes,
+		})
+	}
+}
+
+// holds tells whether a node that is so far has the image.
+func holds(s messages.WorkState) bool {
+	return s == messages.WorkPresent || s == messages.WorkTrial || s == messages.WorkDone
+}
+
+// fleet tells when the fence config was driven to a decision and read back.
+func (w *watcher) fleet(e queue.Entry[messages.FleetRecord], tell bool) {
+	r := e.Value
+	if r.Fleet == "" || r.Applied.Epoch == w.applied[r.Fleet] || r.Applied.Error != "" {
+		return
+	}
+	w.applied[r.Fleet] = r.Applied.Epoch
+	if !tell {
+		return
+	}
+	m := moment{
+		Time: e.Created, Step: string(messages.StepFlipped), Fleet: r.Fleet, Build: r.Current.Build, Order: r.Current.Order,
+		Rollout: r.Current.Rollout, Image: r.Current.Image, Epoch: r.Applied.Epoch,
+	}
+	if r.Hold != nil {
+		m.Text = "held by " + r.Hold.By
+	}
+	w.tell(m)
+}
