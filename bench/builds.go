@@ -153,7 +153,7 @@ func pushToFlip(ctx context.Context, o options) (_ Figure, err error) {
 	if err != nil {
 		return Figure{}, err
 	}
-	if err := told.Notify(ctx, site.Notice{Hook: "examples/post-receive", Program: r.Program, URL: r.url, SecretFile: r.secretFile}); err != nil {
+	if err := told.Notify(ctx, site.Notice{Hook: "examples/post-receive", Program: r.Program, URL: r.url + "/hooks/generic", SecretFile: r.secretFile}); err != nil {
 		return Figure{}, err
 	}
 	seed := seeds()
