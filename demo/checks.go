@@ -147,22 +147,11 @@ type node struct {
 	} `json:"status"`
 }
 
-// finish counts the nodes that have the current image, ends everything, and prints the table.
+// finish sees that every node has the current image, ends everything, and prints the table.
 func (s *scene) finish(ctx context.Context, image string) error {
-	var nodes []node
-	if err := s.fenceline.JSON(ctx, &nodes, "nodes"); err != nil {
-		return err
-	}
-	present := 0
-	for _, n := range nodes {
-		for _, i := range n.Status.Images {
-			if i.Image == image {
-				present++
-			}
-		}
-	}
-	if present != len(nodes) || present == 0 {
-		return s.explain(fmt.Errorf("%d of %d nodes have %s", present, len(nodes), image))
+	nodes, err := s.present(ctx, image)
+	if err != nil {
+		return s.explain(err)
 	}
 	s.begin("the end: everything that was started is ended")
 	if err := s.end(); err != nil {
@@ -170,6 +159,31 @@ func (s *scene) finish(ctx context.Context, image string) error {
 	}
 	s.up, s.git, s.log = nil, nil, nil
 	s.table()
-	fmt.Fprintf(s.out, "\ndemo: ok image=%s nodes=%d/%d\n", image, present, len(nodes))
+	fmt.Fprintf(s.out, "\ndemo: ok image=%s nodes=%d/%d\n", image, nodes, nodes)
 	return nil
+}
+
+// present waits until every node reports the image, and counts them.
+func (s *scene) present(ctx context.Context, image string) (int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not within 30 seconds"))
+	defer cancel()
+	var nodes []node
+	err := site.Until(ctx, func(ctx context.Context) error {
+		if err := s.fenceline.JSON(ctx, &nodes, "nodes"); err != nil {
+			return err
+		}
+		holding := 0
+		for _, n := range nodes {
+			for _, i := range n.Status.Images {
+				if i.Image == image {
+					holding++
+				}
+			}
+		}
+		if holding != len(nodes) || holding == 0 {
+			return fmt.Errorf("%d of %d nodes have %s", holding, len(nodes), image)
+		}
+		return nil
+	})
+	return len(nodes), err
 }

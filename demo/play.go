@@ -91,7 +91,7 @@ func (s *scene) push(ctx context.Context, message string, edit func(string) stri
 	if err != nil {
 		return "", err
 	}
-	s.step("git push", "commit %.12s", commit)
+	s.at(s.began, "git push", "commit %.12s", commit)
 	for line := range strings.Lines(said) {
 		if text, ok := strings.CutPrefix(line, "remote: fenceline: "); ok {
 			s.note("its hook says: " + strings.TrimSpace(text))
@@ -120,11 +120,11 @@ func (s *scene) follow(ctx context.Context, scene, commit, until string) (site.L
 			}
 			if l.Step != "rollout" {
 				s.show(l)
-				s.took(scene, l.Step, time.Since(last))
-				last = time.Now()
+				s.took(scene, l.Step, max(0, l.Time.Sub(last)))
+				last = l.Time
 			}
 			if l.Step == until {
-				s.took(scene, "in all", time.Since(s.began))
+				s.took(scene, "in all", l.Time.Sub(s.began))
 				return l, nil
 			}
 			if why := over(l); why != "" {
@@ -179,7 +179,7 @@ func (s *scene) show(l site.Line) {
 		text = l.Build
 	}
 	first, rest, _ := strings.Cut(text, "\n")
-	s.step(l.Step, "%s", first)
+	s.at(l.Time, l.Step, "%s", first)
 	s.note(rest)
 }
 

@@ -32,8 +32,11 @@ func (s *screen) begin(title string) {
 }
 
 // step shows that something happened in this scene, with the time since the scene began.
-func (s *screen) step(what, format string, args ...any) {
-	fmt.Fprintf(s.out, "   %8.3f s  %-14s %s\n", time.Since(s.began).Seconds(), what, fmt.Sprintf(format, args...))
+func (s *screen) step(what, format string, args ...any) { s.at(time.Now(), what, format, args...) }
+
+// at is step for something that happened at a time before now.
+func (s *screen) at(when time.Time, what, format string, args ...any) {
+	fmt.Fprintf(s.out, "   %8.3f s  %-14s %s\n", when.Sub(s.began).Seconds(), what, fmt.Sprintf(format, args...))
 }
 
 // note shows text that has no time of its own, indented.

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/fenceline/fenceline/demo/site"
 )
 
@@ -148,7 +146,7 @@ func (s *stack) bases(ctx context.Context) error {
 	return nil
 }
 
-func (s *stack) pushBase(ctx context.Context, name string, layer v1.Layer) error {
+func (s *stack) pushBase(ctx context.Context, name string, layer site.Layer) error {
 	password, err := os.ReadFile(filepath.Join(s.State, "secrets", "registry"))
 	if err != nil {
 		return err

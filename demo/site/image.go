@@ -26,29 +26,35 @@ import (
 // Login is who pushes to a registry.
 type Login struct{ User, Password string }
 
+// Layer is the one layer of a base image. It is read only when it has to be pushed.
+type Layer struct {
+	Digest v1.Hash
+	Open   func() (v1.Layer, error)
+}
+
 // PushBase makes an image of one layer and puts it into a registry as ref, unless ref
 // already names the same one. It tells whether it had to be pushed.
-func PushBase(ctx context.Context, ref string, layer v1.Layer, login Login) (pushed bool, err error) {
+func PushBase(ctx context.Context, ref string, layer Layer, login Login) (pushed bool, err error) {
 	tag, err := name.NewTag(ref)
 	if err != nil {
 		return false, fmt.Errorf("pushing the base image: %w", err)
 	}
 	auth := remote.WithAuth(&authn.Basic{Username: login.User, Password: login.Password})
-	digest, err := layer.Digest()
-	if err != nil {
-		return false, fmt.Errorf("reading the base image's layer: %w", err)
-	}
 	switch have, err := remote.Image(tag, auth, remote.WithContext(ctx)); {
 	case err == nil:
 		if layers, err := have.Layers(); err == nil && len(layers) == 1 {
-			if d, err := layers[0].Digest(); err == nil && d == digest {
+			if d, err := layers[0].Digest(); err == nil && d == layer.Digest {
 				return false, nil
 			}
 		}
 	case !missing(err):
 		return false, fmt.Errorf("looking for %s: %w", ref, err)
 	}
-	img, err := baseImage(layer)
+	content, err := layer.Open()
+	if err != nil {
+		return false, fmt.Errorf("reading the base image's layer: %w", err)
+	}
+	img, err := baseImage(content)
 	if err != nil {
 		return false, err
 	}
@@ -81,19 +87,24 @@ func baseImage(layer v1.Layer) (v1.Image, error) {
 	return img, nil
 }
 
-// FileLayer is the layer in a tar file, gzipped or not.
-func FileLayer(path string) (v1.Layer, error) {
-	layer, err := tarball.LayerFromFile(path)
+// FileLayer is the layer in a gzipped tar file.
+func FileLayer(path string) (Layer, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the base image's layer: %w (make setup makes it)", err)
+		return Layer{}, fmt.Errorf("reading the base image's layer: %w (make setup makes it)", err)
 	}
-	return layer, nil
+	defer f.Close()
+	digest, _, err := v1.SHA256(f)
+	if err != nil {
+		return Layer{}, fmt.Errorf("reading the base image's layer: %w", err)
+	}
+	return Layer{digest, func() (v1.Layer, error) { return tarball.LayerFromFile(path) }}, nil
 }
 
 // BusyboxLayer is a small file system around a static busybox: its applets, /bin/sh, the
 // accounts root and stackato. Files are added as they are, by path; one that begins with #! is executable.
 // Without a busybox ("") the files are all there is: a base with no shell.
-func BusyboxLayer(busybox string, files map[string]string) (v1.Layer, error) {
+func BusyboxLayer(busybox string, files map[string]string) (Layer, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	write := func(h *tar.Header, content []byte) error {
@@ -105,7 +116,7 @@ func BusyboxLayer(busybox string, files map[string]string) (v1.Layer, error) {
 		return err
 	}
 	if err := busyboxFiles(busybox, write); err != nil {
-		return nil, fmt.Errorf("making a busybox base: %w", err)
+		return Layer{}, fmt.Errorf("making a busybox base: %w", err)
 	}
 	for path, content := range files {
 		mode := int64(0o644)
@@ -113,17 +124,18 @@ func BusyboxLayer(busybox string, files map[string]string) (v1.Layer, error) {
 			mode = 0o755
 		}
 		if err := write(&tar.Header{Name: path, Mode: mode}, []byte(content)); err != nil {
-			return nil, fmt.Errorf("making a base: %w", err)
+			return Layer{}, fmt.Errorf("making a base: %w", err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("making a base: %w", err)
+		return Layer{}, fmt.Errorf("making a base: %w", err)
 	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buf.Bytes())), nil })
 	if err != nil {
-		return nil, fmt.Errorf("making a base: %w", err)
+		return Layer{}, fmt.Errorf("making a base: %w", err)
 	}
-	return layer, nil
+	digest, err := layer.Digest()
+	return Layer{digest, func() (v1.Layer, error) { return layer, nil }}, err
 }
 
 func busyboxFiles(busybox string, write func(*tar.Header, []byte) error) error {
