@@ -1,0 +1,210 @@
+package distributor_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/enginetest"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// failed checks that exactly one NodeFailed was published, at this step.
+func (w *world) failed(step, reason string) {
+	w.t.Helper()
+	events := w.events()
+	if len(events) != 1 {
+		w.t.Fatalf("events %+v, want one", events)
+	}
+	e, ok := events[0].(*messages.NodeFailed)
+	if !ok || e.Step != step || !strings.Contains(e.Reason, reason) || e.Node != node || e.Rollout != "r1" || e.Image != img("1") {
+		w.t.Fatalf("event %+v, want NodeFailed at %s for %q", events[0], step, reason)
+	}
+}
+
+func TestARegistryThatIsDownIsTriedAgain(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.engine.Do(func(f *enginetest.Fake) { f.Gone[img("1")] = true })
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.works(messages.WorkFailed, "registry")
+		after(10 * time.Minute)
+		w.failed("pull", "registry")
+		w.engine.Do(func(f *enginetest.Fake) {
+			if n := len(f.Pulled); n < 8 || n > 20 {
+				t.Errorf("pulled %d times in 10 minutes", n)
+			}
+			f.Gone = nil
+		})
+		after(2 * time.Minute)
+		w.has("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestOneImageThatCantBeHadHoldsUpNoOther(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("a"), Preload: preload("1")})
+		w.has("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestAFullDiskIsNotPulledOnto(t *testing.T) {
+	run(t, func(w *world) { w.engine.Free = 5 }, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.pulled()
+		got := w.works(messages.WorkFailed, "5 bytes are free")
+		if !strings.Contains(got.Reason, "1073741824 are needed") {
+			t.Errorf("the reason %q does not say how much is needed", got.Reason)
+		}
+		w.failed("disk", "5 bytes are free")
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = -1 }) // not known: the engine will say
+		after(time.Minute)
+		w.has("1")
+	})
+}
+
+func TestAStalledPullIsBegunAgain(t *testing.T) {
+	var hold chan struct{}
+	prepare := func(w *world) {
+		hold = make(chan struct{})
+		w.engine.Hold = hold
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		after(time.Minute)
+		w.works(messages.WorkPulling, "")
+		after(61 * time.Second)
+		w.failed("pull", "nothing moved")
+		close(hold)
+		after(time.Minute)
+		w.has("1")
+	})
+}
+
+func TestAnEngineThatGoesAndComesBack(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("2"), Preload: preload("1")})
+		w.has("2", "1")
+		w.engine.Do(func(f *enginetest.Fake) { f.Down = true })
+		synctest.Wait()
+		after(time.Second)
+		w.has()
+		if got := w.last(); got.Engine.Error == "" || got.FreeBytes != -1 {
+			t.Errorf("heartbeat %+v of a node without engine", got)
+		}
+		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "engine") {
+			t.Errorf("ready: %v", err)
+		}
+		w.works(messages.WorkFailed, "engine")
+		after(10 * time.Minute)
+		w.failed("engine", "engine")
+		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
+		w.engine.Lose(img("2"))
+		after(distributor.DefaultInterval + time.Second)
+		w.has("2", "1")
+		w.works(messages.WorkDone, "")
+		if got := w.last().Engine; got.Error != "" || got.Name != "fake" {
+			t.Errorf("engine %+v", got)
+		}
+	})
+}
+
+func TestAnEngineThatIsDownAtTheStart(t *testing.T) {
+	run(t, func(w *world) { w.engine.Down = true }, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		if w.last().Engine.Error == "" {
+			t.Error("the heartbeat does not say that the engine is gone")
+		}
+		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
+		after(distributor.DefaultInterval + time.Second)
+		w.has("1")
+	})
+}
+
+func TestAnImageThatIsLostIsFetchedAgain(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		hold := make(chan struct{})
+		w.engine.Do(func(f *enginetest.Fake) { f.Hold = hold })
+		w.engine.Lose(img("1"))
+		synctest.Wait()
+		w.has()
+		close(hold)
+		synctest.Wait()
+		w.has("1")
+	})
+}
+
+func TestNATSThatGoesAndComesBack(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		w.setGone(true)
+		w.engine.Do(func(f *enginetest.Fake) { f.Gone[img("1")] = true })
+		w.engine.Lose(img("1"))
+		after(time.Minute)
+		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), errGone.Error()) {
+			t.Errorf("ready: %v", err)
+		}
+		w.setGone(false)
+		after(2 * time.Minute)
+		w.failed("pull", "registry")
+		if err := w.agent.Ready(t.Context()); err != nil {
+			t.Errorf("ready: %v", err)
+		}
+	})
+}
+
+func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
+	tag := func(c string) string { return distributor.LocalTag(fleet, img(c)) }
+	run(t, func(w *world) {
+		w.engine.Put(img("1"), tag("1"))                                  // an old one of ours
+		w.engine.Put(img("2"), "app:1")                                   // somebody's
+		w.engine.Put(img("3"), tag("3"))                                  // a container runs it
+		w.engine.Put(img("4"), tag("4"), "app:2")                         // ours and somebody's
+		w.engine.Put(img("5"), distributor.LocalTag("staging", img("5"))) // another fleet's
+		w.engine.Put(img("6"), distributor.LocalTag("prod-eu", img("6"))) // of a fleet whose name begins alike
+		w.engine.Used = []distributor.Container{{Name: "app", ImageID: "id-" + img("3").Digest()}}
+	}, func(w *world) {
+		w.setGone(true)
+		after(10 * time.Minute)
+		removed := func() (names []string) {
+			w.engine.Do(func(f *enginetest.Fake) { names = slices.Clone(f.Removed) })
+			return names
+		}
+		if got := removed(); len(got) != 0 {
+			t.Fatalf("removed %q without a record", got)
+		}
+		w.announce(messages.FleetRecord{Current: fleetImage("7")}) // heard, but it can't be read
+		if got := removed(); len(got) != 0 {
+			t.Fatalf("removed %q while the record can't be read", got)
+		}
+		w.setGone(false)
+		after(10 * time.Minute)
+		want := []string{string(img("1")), tag("1"), tag("4")}
+		if got := removed(); !slices.Equal(got, want) {
+			t.Fatalf("removed %q, want %q", got, want)
+		}
+		w.engine.Do(func(f *enginetest.Fake) { f.Used = nil })
+		after(10 * time.Minute)
+		if got := removed(); !slices.Equal(got, append(want, string(img("3")), tag("3"))) {
+			t.Fatalf("removed %q after the container ended", got)
+		}
+	})
+}
+
+func TestHeartbeatsListRunningContainers(t *testing.T) {
+	run(t, func(w *world) {
+		w.engine.Used = []distributor.Container{
+			{Name: "b", Image: "two", Running: true}, {Name: "a", Image: "one", Running: true}, {Name: "c", Image: "three"},
+		}
+	}, func(w *world) {
+		want := []messages.ContainerUse{{Container: "a", Image: "one"}, {Container: "b", Image: "two"}}
+		if got := w.last().Containers; !slices.Equal(got, want) {
+			t.Errorf("containers %+v, want %+v", got, want)
+		}
+	})
+}
