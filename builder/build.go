@@ -6,258 +6,332 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// attempt is one attempt at a build.
-type attempt struct {
-	b      *Builder
-	job    *queue.Job
-	report *hooks.Report // of the built image, once it was checked
-	head   <-chan error  // the answer about the branch's head, once
-	known  error         // that answer
-	once   sync.Once
+// task is one attempt at a build, as the queue hands it out.
+type task struct {
+	request *messages.BuildRequested
+	attempt int
+	out     interface {
+		Event(ctx context.Context, p messages.Payload) error
+		Log(l messages.BuildLog)
+	}
 }
 
-// errSuperseded ends an attempt whose commit is no longer the head of its branch.
-type errSuperseded struct{ head string }
+// attempt is a task at work.
+type attempt struct {
+	task
+	b      *Builder
+	head   <-chan error // what keeps the source from being built; closed when nothing does
+	report *hooks.Report
+}
 
-func (e errSuperseded) Error() string { return "superseded by " + e.head }
-
-// errRejected ends an attempt whose image the hook gate refused.
-var errRejected = errors.New("the hook gate refused the image")
-
-// errTimeout ends an attempt that took longer than its pipeline allows.
+// errTimeout is the cause with which a build's context ends at its pipeline's timeout.
 var errTimeout = errors.New("the pipeline's timeout has passed")
 
-// build does one attempt. It returns how the build ended, or an error of infrastructure, with
-// which it is tried again.
-func (b *Builder) build(ctx context.Context, j *queue.Job) (messages.Payload, error) {
-	p := &j.Request.Pipeline
-	ctx, cancel := context.WithTimeoutCause(ctx, p.Timeout.Std(), errTimeout)
+// aliveTimeout is how long the solver may take to say that it was not it that hung.
+const aliveTimeout = 2 * time.Second
+
+// supersededError ends a build whose commit is no longer its branch's head.
+type supersededError struct{ head string }
+
+func (e *supersededError) Error() string { return "superseded by " + e.head }
+
+// rejectedError ends a build whose image did not pass the gate.
+type rejectedError struct{ report *hooks.Report }
+
+func (e *rejectedError) Error() string { return "the hook gate refused the image" }
+
+// build does one attempt and says how the build ends, or what in the infrastructure failed.
+func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
+	a := &attempt{task: t, b: b}
+	log := b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt).Logger()
+	log.Info().Str("commit", t.request.Commit).Msg("building")
+	bounded, cancel := context.WithTimeoutCause(ctx, t.request.Pipeline.Timeout.Std(), errTimeout)
 	defer cancel()
-	a := &attempt{b: b, job: j}
-	solved, err := a.solve(ctx)
-	if err != nil {
-		return a.failed(ctx, err)
+	solved, err := a.solve(bounded)
+	if err == nil {
+		a.step(messages.StepPushed, solved.Image.String())
+		log.Info().Stringer("image", solved.Image).Msg("built")
+		return a.ready(solved), nil
 	}
-	a.step(messages.StepPushed, string(solved.Image))
-	r := j.Request
-	return &messages.ImageReady{
-		BuildRef: r.BuildRef(), Image: solved.Image, Tag: tag(r), Commit: r.Commit, Ref: r.Ref, HooksDir: p.HooksDir,
-		Hooks: a.report.Hooks, Bases: solved.Bases, Bytes: solved.Bytes, Fleets: p.Fleets,
-		Warnings: a.report.Warnings(), Received: r.Received,
-	}, nil
-}
-
-// tag is the label for people: the commit's first 12 digits, or the build for a context.
-func tag(r *messages.BuildRequested) string {
-	if r.Commit == "" {
-		return r.Build
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	return r.Commit[:12]
+	p, err := a.outcome(ctx, err)
+	log.Info().Err(err).Interface("outcome", p).Msg("no image")
+	return p, err
 }
 
-func (a *attempt) step(s messages.Step, text string) {
-	a.job.Log(messages.BuildLog{Step: s, Text: text})
-}
-
+// solve prepares the source and has it built.
 func (a *attempt) solve(ctx context.Context) (Solved, error) {
-	r := a.job.Request
-	p := &r.Pipeline
-	b := Build{Pipeline: p, Commit: r.Commit, Log: a.job.Log, Pinned: a.pinned, Check: a.check}
-	var err error
-	if b.Token, err = a.b.secret(p.TokenName); err != nil {
+	r := a.request
+	token, secrets, err := a.b.secrets(&r.Pipeline)
+	if err != nil {
 		return Solved{}, err
 	}
-	if b.Secrets, err = a.b.secrets(p.Secrets); err != nil {
-		return Solved{}, err
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the look-up of the head, too
+	a.begin(ctx, token)
+	dir := ""
 	if r.Context != "" {
-		dir, err := a.b.fetch(ctx, r.Context)
-		if err != nil {
+		if dir, err = a.b.fetch(ctx, r.Context); err != nil {
 			return Solved{}, err
 		}
 		defer os.RemoveAll(dir)
-		b.Context = dir
 	}
-	a.askHead(ctx, b.Token)
-	return a.b.Solver.Solve(ctx, b)
+	solved, err := a.b.config.Solver.Solve(ctx, Build{
+		Pipeline: &r.Pipeline, Commit: r.Commit, Context: dir, Token: token, Secrets: secrets,
+		Log: a.out.Log, Pinned: a.pinned, Check: a.check,
+	})
+	if err == nil || ctx.Err() != nil {
+		return solved, err
+	}
+	// A commit that is no longer wanted may fail for just that reason.
+	if headErr := a.wanted(ctx); headErr != nil {
+		return Solved{}, headErr
+	}
+	return Solved{}, err
 }
 
-// askHead begins to look up the head of the branch, beside the pinning of the bases.
-func (a *attempt) askHead(ctx context.Context, token messages.Secret) {
-	answer := make(chan error, 1)
-	a.head = answer
-	r := a.job.Request
-	if r.Context != "" || r.Cause != messages.CausePush && token.IsZero() {
-		answer <- nil
-		return
-	}
+// begin starts to look up the branch's head, beside the pinning of the bases.
+func (a *attempt) begin(ctx context.Context, token messages.Secret) {
+	head := make(chan error, 1)
+	a.head = head
 	go func() {
-		head, err := git.Head(ctx, git.Remote{URL: r.Pipeline.Repository, Branch: r.Pipeline.Branch, Token: token})
-		if err == nil && head != r.Commit && r.Cause == messages.CausePush {
-			err = errSuperseded{head}
+		defer close(head)
+		if a.request.Context == "" {
+			if err := a.look(ctx, token); err != nil {
+				head <- err
+			}
 		}
-		answer <- err
 	}()
 }
 
-// checkHead waits for the answer about the branch's head. A person's request needs the
-// repository's permission only, not the head.
-func (a *attempt) checkHead() error {
-	a.once.Do(func() { a.known = <-a.head })
-	if a.job.Request.Cause != messages.CausePush && errors.Is(a.known, git.ErrNoBranch) {
-		return nil
+// wanted waits until it is known whether the source may be built. It may be asked again.
+func (a *attempt) wanted(ctx context.Context) error {
+	select {
+	case err := <-a.head:
+		if err != nil {
+			again := make(chan error, 1)
+			again <- err
+			a.head = again
+		}
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return a.known
 }
 
-// pinned tells of the bases, once it is known that the commit may and should be built.
+// look asks the repository for the branch's head. It also makes sure that the credential may
+// read the repository: BuildKit gives out what it has fetched before without asking. A commit
+// that a person asked for need not be the head.
+func (a *attempt) look(ctx context.Context, token messages.Secret) error {
+	p := &a.request.Pipeline
+	asked := a.request.Cause != messages.CausePush
+	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
+	switch {
+	case err == nil && head != a.request.Commit && !asked:
+		return &supersededError{head: head}
+	case err == nil || asked && errors.Is(err, git.ErrNoBranch):
+		return nil
+	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrNoBranch):
+		return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
+	}
+	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}
+}
+
+// pinned is told the base images, before anything is built from them.
 func (a *attempt) pinned(ctx context.Context, bases []messages.PinnedBase) error {
-	if err := a.checkHead(); err != nil {
+	if err := a.wanted(ctx); err != nil {
 		return err
 	}
-	r := a.job.Request
-	e := &messages.BasePinned{BuildRef: r.BuildRef(), Attempt: a.job.Attempt, Bases: bases, Fleets: r.Pipeline.Fleets}
-	if err := a.job.Event(ctx, e); err != nil {
-		return fmt.Errorf("telling of the pinned bases: %w", err)
-	}
-	var names []string
-	for _, b := range bases {
-		names = append(names, string(b.Image))
+	names := make([]string, len(bases))
+	for i, b := range bases {
+		names[i] = b.Image.String()
 	}
 	a.step(messages.StepPinned, strings.Join(names, "\n"))
+	go a.event(ctx, &messages.BasePinned{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Bases: bases, Fleets: a.request.Pipeline.Fleets})
 	return nil
 }
 
-// check is the hook gate on the built image.
+// event publishes an event on the build's way. The build doesn't depend on it.
+func (a *attempt) event(ctx context.Context, p messages.Payload) {
+	if err := a.out.Event(ctx, p); err != nil && ctx.Err() == nil {
+		a.b.config.Logger.Warn().Err(err).Str("build", a.request.Build).Str("type", string(p.MessageType())).Msg("event not sent")
+	}
+}
+
+// check is shown the built image before it is pushed.
 func (a *attempt) check(_ context.Context, image fs.FS) error {
-	a.step(messages.StepBuilt, "")
-	report, err := hooks.Check(image, a.job.Request.Pipeline.HooksDir)
+	if a.report == nil {
+		a.step(messages.StepBuilt, "")
+	}
+	report, err := hooks.Check(image, a.request.Pipeline.HooksDir)
 	if err != nil {
 		return err
 	}
 	a.report = report
-	var text []string
 	for _, f := range report.Findings {
-		text = append(text, f.String())
+		text := f.String()
+		if f.Warning {
+			text = "warning: " + text
+		}
+		a.out.Log(messages.BuildLog{Text: text, Error: !f.Warning})
 	}
 	if report.Rejected() {
-		a.job.Log(messages.BuildLog{Text: strings.Join(text, "\n"), Error: true})
-		return errRejected
+		return &rejectedError{report}
 	}
-	a.step(messages.StepHooksChecked, strings.Join(text, "\n"))
+	text := "no admin hooks"
+	if len(report.Hooks) > 0 {
+		text = strings.Join(report.Hooks, " ")
+	}
+	a.step(messages.StepHooksChecked, text)
 	return nil
 }
 
-// failed turns what ended an attempt into the end of the build, or into an error with which
-// it is tried again.
-func (a *attempt) failed(ctx context.Context, err error) (messages.Payload, error) {
-	// A failed source often shows in the solve first: the repository knows why.
-	if head := a.headIfKnown(); head != nil && ctx.Err() == nil {
-		err = head
+func (a *attempt) step(s messages.Step, text string) {
+	a.out.Log(messages.BuildLog{Step: s, Text: text})
+}
+
+// ready is the announcement of a built image.
+func (a *attempt) ready(s Solved) *messages.ImageReady {
+	r := a.request
+	ready := &messages.ImageReady{
+		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(r), Commit: r.Commit, Ref: r.Ref, HooksDir: r.Pipeline.HooksDir,
+		Bases: s.Bases, Bytes: s.Bytes, Fleets: r.Pipeline.Fleets, Received: r.Received,
 	}
-	var superseded errSuperseded
-	var known *FailedError
+	if a.report != nil {
+		ready.Hooks, ready.Warnings = a.report.Hooks, a.report.Warnings()
+	}
+	return ready
+}
+
+// outcome says how a build ends that came to err, or returns what another attempt may mend.
+func (a *attempt) outcome(ctx context.Context, err error) (messages.Payload, error) {
+	var superseded *supersededError
+	var rejected *rejectedError
+	var failed *FailedError
 	switch {
-	case errors.Is(context.Cause(ctx), errTimeout):
-		return a.end(messages.Failure{
-			Class:  messages.FailureTimeout,
-			Reason: fmt.Sprintf("the build took longer than the %s that its pipeline allows", a.job.Request.Pipeline.Timeout),
-			Fix:    "make the build quicker, or raise the pipeline's timeout",
-		}), nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
 	case errors.As(err, &superseded):
-		r := a.job.Request
-		return &messages.BuildSuperseded{BuildRef: r.BuildRef(), Commit: r.Commit, Head: superseded.head}, nil
-	case errors.Is(err, errRejected):
-		return a.end(rejection(a.report)), nil
-	case errors.Is(err, git.ErrDenied), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrNoBranch):
-		return a.end(messages.Failure{
-			Class: messages.FailureUser, Reason: err.Error(), Fix: "mend the pipeline's repository, branch or repository_token",
-		}), nil
-	case errors.As(err, &known) && known.Class != messages.FailureInfrastructure:
-		return a.end(known.Failure), nil
+		return &messages.BuildSuperseded{BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head}, nil
+	case errors.As(err, &rejected):
+		return a.failed(rejection(rejected.report)), nil
+	case errors.Is(err, errTimeout):
+		failed = a.timedOut(ctx)
+	case !errors.As(err, &failed):
+		failed = &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "look at the builder's log"}}
 	}
-	return nil, err
+	if failed.Class == messages.FailureInfrastructure {
+		a.out.Log(messages.BuildLog{Text: failed.Error(), Error: true})
+		return nil, failed
+	}
+	return a.failed(failed.Failure), nil
 }
 
-// headIfKnown is what is known about the head without waiting for it.
-func (a *attempt) headIfKnown() error {
-	if a.head == nil {
-		return nil
+// timedOut tells a build that took too long from a solver that hung.
+func (a *attempt) timedOut(ctx context.Context) *FailedError {
+	limit := a.request.Pipeline.Timeout
+	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
+	defer cancel()
+	alive := make(chan error, 1)
+	go func() { alive <- a.b.config.Solver.Ready(ctx) }()
+	var err error
+	select {
+	case err = <-alive:
+	case <-ctx.Done():
+		err = fmt.Errorf("no sign of life in %v", aliveTimeout)
 	}
-	a.once.Do(func() {
-		select {
-		case a.known = <-a.head:
-		default:
-		}
-	})
-	return a.known
+	if err != nil {
+		return &FailedError{messages.Failure{
+			Class: messages.FailureInfrastructure, Reason: fmt.Sprintf("the build ran into its timeout of %v, and its solver hangs: %v", limit, err),
+			Fix: "restart buildkitd",
+		}}
+	}
+	return &FailedError{messages.Failure{
+		Class: messages.FailureTimeout, Reason: fmt.Sprintf("the build was not done within its timeout of %v", limit),
+		Fix: "make the Dockerfile's steps quicker, or raise the pipeline's timeout",
+	}}
 }
 
-// rejection is the failure of an image whose hooks were refused. It is placed at the first
-// finding that refused it.
+// failed is the end of a build without an image.
+func (a *attempt) failed(f messages.Failure) *messages.BuildFailed {
+	text := (&FailedError{f}).Error()
+	if f.Detail != "" {
+		text += "\n" + f.Detail
+	}
+	a.out.Log(messages.BuildLog{Text: text, Error: true})
+	return &messages.BuildFailed{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Commit: a.request.Commit, Failure: f}
+}
+
+// rejection is the failure of an image that the gate refused. Its place and cause are those
+// of the first finding that is no warning.
 func rejection(r *hooks.Report) messages.Failure {
-	f := messages.Failure{
-		Class: messages.FailureHooks, Findings: r.Findings, Reason: "the image's admin hooks have errors",
-		Fix: "mend the hooks and push again",
-	}
-	for _, x := range r.Findings {
-		if x.Warning {
+	f := messages.Failure{Class: messages.FailureHooks, Findings: r.Findings}
+	count := 0
+	for _, finding := range r.Findings {
+		if finding.Warning {
 			continue
 		}
-		f.Place = x.File
-		if x.Line > 0 {
-			f.Place = fmt.Sprintf("%s:%d", x.File, x.Line)
+		if count++; count > 1 {
+			continue
 		}
-		f.Reason, f.Fix = x.Problem, x.Fix
-		break
+		f.Reason, f.Fix, f.Place = "the hook "+finding.Problem, finding.Fix, finding.File
+		if finding.Line > 0 {
+			f.Place = fmt.Sprintf("%s:%d", finding.File, finding.Line)
+		}
+	}
+	if count > 1 {
+		f.Reason += fmt.Sprintf(" (and %d more)", count-1)
 	}
 	return f
 }
 
-func (a *attempt) end(f messages.Failure) messages.Payload {
-	r := a.job.Request
-	return &messages.BuildFailed{BuildRef: r.BuildRef(), Attempt: a.job.Attempt, Commit: r.Commit, Failure: f}
+// secrets reads the files that a pipeline names.
+func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets map[string]messages.Secret, err error) {
+	if p.TokenName != "" {
+		value, err := b.secret(p.TokenName)
+		if err != nil {
+			return token, nil, err
+		}
+		token = messages.NewSecret(strings.TrimSpace(value))
+	}
+	secrets = make(map[string]messages.Secret)
+	for _, name := range p.Secrets {
+		value, err := b.secret(name)
+		if err != nil {
+			return token, nil, err
+		}
+		secrets[name] = messages.NewSecret(value)
+	}
+	return token, secrets, nil
 }
 
-// secret reads a secret by its name; the zero value for none.
-func (b *Builder) secret(name string) (messages.Secret, error) {
-	if name == "" {
-		return messages.Secret{}, nil
-	}
-	content, err := os.ReadFile(filepath.Join(b.SecretsDir, name))
-	if b.SecretsDir == "" || errors.Is(err, fs.ErrNotExist) {
-		return messages.Secret{}, &FailedError{messages.Failure{
-			Class:  messages.FailureInfrastructure,
-			Reason: fmt.Sprintf("builder %s has no secret %q, which the pipeline names", b.Name, name),
-			Fix:    fmt.Sprintf("put it into a file of that name in the builder's --secrets-dir (now %q)", b.SecretsDir),
+// secret reads one file of the secrets folder. Another builder may have what this one lacks.
+func (b *Builder) secret(name string) (string, error) {
+	dir := b.config.SecretsDir
+	lacks := func(why, fix string) error {
+		return &FailedError{messages.Failure{
+			Class: messages.FailureInfrastructure, Reason: fmt.Sprintf("builder %s can't read the secret %q: %s", b.config.Name, name, why), Fix: fix,
 		}}
 	}
+	if dir == "" {
+		return "", lacks("it has no folder of secrets", "start it with one (--secrets-dir)")
+	}
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return messages.Secret{}, fmt.Errorf("reading secret %s: %w", name, err)
+		return "", lacks(err.Error(), "correct its folder of secrets (--secrets-dir)")
 	}
-	return messages.NewSecret(strings.TrimRight(string(content), "\r\n")), nil
-}
-
-func (b *Builder) secrets(names []string) (map[string]messages.Secret, error) {
-	out := make(map[string]messages.Secret, len(names))
-	for _, n := range names {
-		s, err := b.secret(n)
-		if err != nil {
-			return nil, err
-		}
-		out[n] = s
+	defer root.Close()
+	value, err := root.ReadFile(name)
+	if err != nil {
+		return "", lacks(err.Error(), "put a file of that name into its folder of secrets")
 	}
-	return out, nil
+	return string(value), nil
 }

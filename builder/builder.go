@@ -1,21 +1,46 @@
+// Package builder is the worker that turns build requests into checked, pinned images.
+//
+// For each request it makes sure that the commit is still wanted, has a Solver pin the base
+// images, build and push by digest, and puts the gate of package hooks between build and
+// push. What it answers is settled and announced by the queue; a build that infrastructure
+// failed is tried again there, by another worker perhaps.
+//
+// An image gets one tag, a label for people: the first 12 digits of its commit, or the
+// build's ID where the source was uploaded. There is no "latest": nothing should be started
+// by a name that moves.
 package builder
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/rs/zerolog"
 )
 
-// Config is what a builder needs.
+// Queue is where builds come from.
+type Queue interface {
+	// ConsumeBuilds does builds until ctx ends.
+	ConsumeBuilds(ctx context.Context, w queue.Work) error
+	// GetContext opens an uploaded build context, a tar.
+	GetContext(ctx context.Context, name string) (io.ReadCloser, error)
+	// Ready tells whether the queue can be used now.
+	Ready(ctx context.Context) error
+}
+
+var _ Queue = (*queue.Client)(nil)
+
+// Config is what a Builder needs.
 type Config struct {
-	Queue      *queue.Client
+	Queue      Queue
 	Solver     Solver
-	SecretsDir string        // has the secrets that pipelines name, a file each
+	SecretsDir string        // has the secrets that pipelines name, a file each; "" for none
 	Name       string        // of this builder, in records and events
 	Slots      int           // builds at one time; 0 means 1
 	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means queue.DefaultAckWait
@@ -23,38 +48,62 @@ type Config struct {
 	Logger     zerolog.Logger
 }
 
-// Builder takes build requests and does them.
-type Builder struct{ Config }
+// Builder does builds.
+type Builder struct {
+	config Config
+	head   func(context.Context, git.Remote) (string, error)
+}
 
-// New makes a builder. Errors name the field that is missing.
+// New returns a Builder. It refuses a configuration that can't work.
 func New(c Config) (*Builder, error) {
 	switch {
 	case c.Queue == nil:
-		return nil, errors.New("making a builder: Queue is missing: connect one with queue.Connect")
+		return nil, errors.New("setting up the builder: there is no queue to take builds from")
 	case c.Solver == nil:
-		return nil, errors.New("making a builder: Solver is missing: make one with buildkit.New")
+		return nil, errors.New("setting up the builder: there is no solver to build with")
+	case c.Slots < 0:
+		return nil, fmt.Errorf("setting up the builder: %d slots: use 1 or more", c.Slots)
 	case c.Name == "":
-		return nil, errors.New("making a builder: Name is missing")
+		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{c}, nil
+	return &Builder{config: c, head: git.Head}, nil
 }
 
-// Run takes requests until ctx ends and the builds under way are done or handed back.
+// Run does builds until ctx ends.
 func (b *Builder) Run(ctx context.Context) error {
-	return b.Queue.ConsumeBuilds(ctx, queue.Work{
-		Worker: b.Name, Slots: b.Slots, AckWait: b.AckWait, Grace: b.Grace, Logger: b.Logger,
-		Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) { return b.build(ctx, j) },
-		Tag:   func(ctx context.Context, r messages.BuildRecord) error { return b.Solver.Tag(ctx, r.Image, r.Tag) },
+	return b.config.Queue.ConsumeBuilds(ctx, queue.Work{
+		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
+		Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, out: j})
+		},
+		Tag: b.tag,
 	})
 }
 
-// Ready tells whether builds can be taken and done now; else what is wrong.
+// Ready tells whether builds can be taken and done now, else what is wrong.
 func (b *Builder) Ready(ctx context.Context) error {
-	if err := b.Queue.Ready(ctx); err != nil {
+	if err := b.config.Queue.Ready(ctx); err != nil {
 		return fmt.Errorf("the builder can't take builds: %w", err)
 	}
-	if err := b.Solver.Ready(ctx); err != nil {
+	if err := b.config.Solver.Ready(ctx); err != nil {
 		return fmt.Errorf("the builder can't build: %w", err)
 	}
 	return nil
+}
+
+// tag puts the label of a succeeded build's record on its image.
+func (b *Builder) tag(ctx context.Context, r messages.BuildRecord) error {
+	if r.Image == "" || r.Tag == "" {
+		return nil
+	}
+	return b.config.Solver.Tag(ctx, r.Image, r.Tag)
+}
+
+// label is the tag of the image that a request leads to.
+func label(r *messages.BuildRequested) string {
+	if r.Commit != "" {
+		return r.Commit[:12]
+	}
+	const longest = 128 // of the OCI distribution specification
+	return r.Build[:min(len(r.Build), longest)]
 }

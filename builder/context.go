@@ -20,9 +20,10 @@ const (
 	maxContextFiles = 200_000
 )
 
-// fetch unpacks an uploaded build context into a new folder, which the caller removes.
+// fetch unpacks an uploaded build context into a new folder, which the caller removes. The
+// folder is the context itself: a pipeline's directory counts in its repository alone.
 func (b *Builder) fetch(ctx context.Context, name string) (dir string, err error) {
-	r, err := b.Queue.GetContext(ctx, name)
+	r, err := b.config.Queue.GetContext(ctx, name)
 	if errors.Is(err, queue.ErrNotFound) {
 		return "", contextFailure(fmt.Sprintf("the uploaded context %s is gone", name), "submit it again")
 	}
@@ -33,7 +34,7 @@ func (b *Builder) fetch(ctx context.Context, name string) (dir string, err error
 	if dir, err = os.MkdirTemp("", "fenceline-context-"); err != nil {
 		return "", fmt.Errorf("fetching context %s: %w", name, err)
 	}
-	if err := unpack(r, dir); err != nil {
+	if err := unpack(r, dir, maxContextBytes); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
@@ -44,25 +45,24 @@ func contextFailure(reason, fix string) error {
 }
 
 // unpack writes a tar's files, folders and links into dir. Nothing is written outside dir,
-// whatever the tar's names and links say.
-func unpack(r io.Reader, dir string) error {
+// whatever the tar's names and links say. Its files may have left bytes together.
+func unpack(r io.Reader, dir string, left int64) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("unpacking a context: %w", err)
 	}
 	defer root.Close()
-	left := int64(maxContextBytes)
 	t := tar.NewReader(r)
 	for files := 0; ; files++ {
 		h, err := t.Next()
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, tar.ErrHeader):
-			return contextFailure("the uploaded context is no tar", "upload it with 'fenceline submit --context'")
+		case errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF):
+			return contextFailure("the uploaded context is no tar, or not all of one", "upload it with 'fenceline submit --context'")
 		case err != nil:
 			return fmt.Errorf("unpacking a context: %w", err)
-		case files == maxContextFiles || h.Size > left:
+		case files == maxContextFiles || h.Size < 0 || h.Size > left:
 			return contextFailure(fmt.Sprintf("the uploaded context has more than %d files or %d bytes", maxContextFiles, int64(maxContextBytes)),
 				"leave out what the build doesn't need")
 		}
@@ -82,7 +82,7 @@ func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeDir:
 		return root.MkdirAll(name, mode|0o700)
-	case tar.TypeSymlink, tar.TypeReg:
+	case tar.TypeSymlink, tar.TypeLink, tar.TypeReg:
 	default:
 		return fmt.Errorf("%q is neither file, folder nor link", h.Name)
 	}
@@ -91,6 +91,9 @@ func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
 	}
 	if h.Typeflag == tar.TypeSymlink {
 		return root.Symlink(h.Linkname, name)
+	}
+	if h.Typeflag == tar.TypeLink {
+		return root.Link(filepath.Clean(filepath.FromSlash(h.Linkname)), name)
 	}
 	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode|0o600)
 	if err != nil {

@@ -1,0 +1,423 @@
+package builder
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/fenceline/fenceline/git"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+var (
+	commit = strings.Repeat("a1", 20)
+	other  = strings.Repeat("b2", 20)
+	image  = messages.Image("registry.example.com/image@sha256:" + strings.Repeat("0", 64))
+)
+
+// solver is a Solver of functions.
+type solver struct {
+	solve func(context.Context, Build) (Solved, error)
+	tag   func(context.Context, messages.Image, string) error
+	ready func(context.Context) error
+}
+
+func (s *solver) Solve(ctx context.Context, b Build) (Solved, error) { return s.solve(ctx, b) }
+func (s *solver) Tag(ctx context.Context, i messages.Image, t string) error {
+	return s.tag(ctx, i, t)
+}
+func (s *solver) Ready(ctx context.Context) error {
+	if s.ready == nil {
+		return nil
+	}
+	return s.ready(ctx)
+}
+
+// source is a Queue that has build contexts.
+type source struct{ contexts map[string][]byte }
+
+func (s *source) ConsumeBuilds(context.Context, queue.Work) error { return nil }
+func (s *source) Ready(context.Context) error                     { return nil }
+func (s *source) GetContext(_ context.Context, name string) (io.ReadCloser, error) {
+	b, ok := s.contexts[name]
+	if !ok {
+		return nil, fmt.Errorf("context %s: %w", name, queue.ErrNotFound)
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+// record keeps what an attempt says.
+type record struct {
+	mu     sync.Mutex
+	events []messages.Payload
+	logs   []messages.BuildLog
+}
+
+func (r *record) Event(_ context.Context, p messages.Payload) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, p)
+	return nil
+}
+
+func (r *record) Log(l messages.BuildLog) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.logs = append(r.logs, l)
+}
+
+func (r *record) steps() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var s []string
+	for _, l := range r.logs {
+		if l.Step != "" {
+			s = append(s, string(l.Step))
+		}
+	}
+	return strings.Join(s, ", ")
+}
+
+func newBuilder(t *testing.T, s *solver) *Builder {
+	t.Helper()
+	b, err := New(Config{Queue: &source{}, Solver: s, Name: "b1", Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.head = func(context.Context, git.Remote) (string, error) { return commit, nil }
+	return b
+}
+
+func request() *messages.BuildRequested {
+	return &messages.BuildRequested{
+		Build: "p-abc", Order: 7, Commit: commit, Ref: "refs/heads/main", Cause: messages.CausePush,
+		Pipeline: messages.Pipeline{
+			Name: "p", Repository: "https://git.example.com/p.git", Branch: "main", Dockerfile: "Dockerfile",
+			Image: image.Name(), HooksDir: messages.DefaultHooksDir, Timeout: messages.Duration(time.Hour), Attempts: 3,
+			Fleets: []messages.FleetTarget{{Fleet: "default", Policy: messages.DefaultPolicy()}},
+		},
+	}
+}
+
+// building is a solver that goes through a build of an image with these files.
+func building(files fstest.MapFS) *solver {
+	bases := []messages.PinnedBase{{Source: "base:1", Image: image}}
+	return &solver{solve: func(ctx context.Context, b Build) (Solved, error) {
+		if err := b.Pinned(ctx, bases); err != nil {
+			return Solved{}, err
+		}
+		if err := b.Check(ctx, files); err != nil {
+			return Solved{}, fmt.Errorf("checking: %w", err)
+		}
+		return Solved{Image: image, Bases: bases, Bytes: 42}, nil
+	}}
+}
+
+func TestABuildBecomesAnImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBuilder(t, building(fstest.MapFS{"etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nTOKEN=abcdefghijkl\n"), Mode: 0o755}}))
+		out := new(record)
+		p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: out})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ready, ok := p.(*messages.ImageReady)
+		if !ok {
+			t.Fatalf("outcome %+v", p)
+		}
+		if err := ready.Validate(); err != nil {
+			t.Error(err)
+		}
+		if ready.Image != image || ready.Tag != commit[:12] || ready.Bytes != 42 || len(ready.Hooks) != 1 || len(ready.Warnings) != 1 || len(ready.Bases) != 1 || len(ready.Fleets) != 1 {
+			t.Errorf("announcement %+v", ready)
+		}
+		if got, want := out.steps(), "base pinned, built, hooks checked, pushed"; got != want {
+			t.Errorf("steps %s, want %s", got, want)
+		}
+		synctest.Wait()
+		if len(out.events) != 1 || out.events[0].MessageType() != messages.TypeBasePinned {
+			t.Errorf("events %+v", out.events)
+		}
+	})
+}
+
+func TestABrokenHookEndsTheBuild(t *testing.T) {
+	b := newBuilder(t, building(fstest.MapFS{"etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nif true; then\n:\n"), Mode: 0o644}}))
+	p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
+	failed, ok := p.(*messages.BuildFailed)
+	if err != nil || !ok {
+		t.Fatalf("outcome %+v, %v", p, err)
+	}
+	f := failed.Failure
+	if f.Class != messages.FailureHooks || len(f.Findings) != 2 || f.Place != "/etc/stackato/hooks/pre-running" || !strings.Contains(f.Reason, "and 1 more") {
+		t.Errorf("failure %+v", f)
+	}
+}
+
+func TestWhetherTheCommitIsWanted(t *testing.T) {
+	unreachable := fmt.Errorf("looking up: %w", git.ErrUnreachable)
+	for name, c := range map[string]struct {
+		cause   messages.Cause
+		head    string
+		err     error
+		outcome messages.Type // "" for an error
+		class   messages.FailureClass
+	}{
+		"the head":                          {cause: messages.CausePush, head: commit, outcome: messages.TypeImageReady},
+		"no longer the head":                {cause: messages.CausePush, head: other, outcome: messages.TypeBuildSuperseded},
+		"no longer the head, for a person":  {cause: messages.CausePerson, head: other, outcome: messages.TypeImageReady},
+		"no longer the head, for a retry":   {cause: messages.CauseRetry, head: other, outcome: messages.TypeImageReady},
+		"branch gone":                       {cause: messages.CausePush, err: git.ErrNoBranch, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"branch gone, for a person":         {cause: messages.CausePerson, err: git.ErrNoBranch, outcome: messages.TypeImageReady},
+		"access denied":                     {cause: messages.CausePush, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"access denied, for a person":       {cause: messages.CausePerson, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"repository gone":                   {cause: messages.CausePush, err: git.ErrNoRepository, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"repository unreachable":            {cause: messages.CausePush, err: unreachable},
+		"repository unreachable, by person": {cause: messages.CausePerson, err: unreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBuilder(t, building(nil))
+			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
+			r := request()
+			r.Cause = c.cause
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+			var f *FailedError
+			switch {
+			case c.outcome == "":
+				if !errors.As(err, &f) || f.Class != messages.FailureInfrastructure {
+					t.Errorf("outcome %v, %v", p, err)
+				}
+			case err != nil || p.MessageType() != c.outcome:
+				t.Errorf("outcome %T, %v, want %s", p, err, c.outcome)
+			case c.class != "":
+				if got := p.(*messages.BuildFailed).Failure; got.Class != c.class || got.Fix == "" {
+					t.Errorf("failure %+v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestASupersededCommitThatIsGone(t *testing.T) {
+	b := newBuilder(t, &solver{solve: func(context.Context, Build) (Solved, error) {
+		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "the commit is gone"}}
+	}})
+	b.head = func(context.Context, git.Remote) (string, error) { return other, nil }
+	p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
+	if s, ok := p.(*messages.BuildSuperseded); err != nil || !ok || s.Head != other {
+		t.Errorf("outcome %+v, %v", p, err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	hangs := func(ctx context.Context, _ Build) (Solved, error) {
+		<-ctx.Done()
+		return Solved{}, context.Cause(ctx)
+	}
+	t.Run("of a slow build", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p, err := newBuilder(t, &solver{solve: hangs}).build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
+			f, ok := p.(*messages.BuildFailed)
+			if err != nil || !ok || f.Failure.Class != messages.FailureTimeout {
+				t.Errorf("outcome %+v, %v", p, err)
+			}
+		})
+	})
+	t.Run("of a hung solver", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stuck := make(chan struct{})
+			defer close(stuck)
+			s := &solver{solve: hangs, ready: func(context.Context) error { <-stuck; return nil }}
+			p, err := newBuilder(t, s).build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
+			var f *FailedError
+			if p != nil || !errors.As(err, &f) || f.Class != messages.FailureInfrastructure {
+				t.Errorf("outcome %+v, %v", p, err)
+			}
+		})
+	})
+	t.Run("not when the build is taken away", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(queue.ErrLeaseLost)
+		p, err := newBuilder(t, &solver{solve: hangs}).build(ctx, task{request: request(), attempt: 1, out: new(record)})
+		if p != nil || !errors.Is(err, queue.ErrLeaseLost) {
+			t.Errorf("outcome %+v, %v", p, err)
+		}
+	})
+}
+
+func TestSecrets(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"reader": "tok\n", "key": "line\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := building(nil)
+	solve := s.solve
+	s.solve = func(ctx context.Context, b Build) (Solved, error) {
+		if b.Token.Reveal() != "tok" || b.Secrets["key"].Reveal() != "line\n" || len(b.Secrets) != 1 {
+			t.Errorf("token %q, secret %q", b.Token.Reveal(), b.Secrets["key"].Reveal())
+		}
+		return solve(ctx, b)
+	}
+	b := newBuilder(t, s)
+	b.config.SecretsDir = dir
+	b.head = func(_ context.Context, r git.Remote) (string, error) {
+		if r.Token.Reveal() != "tok" {
+			t.Errorf("looked up with %q", r.Token.Reveal())
+		}
+		return commit, nil
+	}
+	r := request()
+	r.Pipeline.TokenName, r.Pipeline.Secrets = "reader", []string{"key"}
+	if p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)}); err != nil || p.MessageType() != messages.TypeImageReady {
+		t.Errorf("outcome %+v, %v", p, err)
+	}
+	for _, name := range []string{"none", "../" + filepath.Base(dir) + "/key", "/etc/passwd"} {
+		r.Pipeline.Secrets = []string{name}
+		_, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+		var f *FailedError
+		if !errors.As(err, &f) || f.Class != messages.FailureInfrastructure || !strings.Contains(err.Error(), "b1") {
+			t.Errorf("secret %s: %v", name, err)
+		}
+	}
+}
+
+// pack makes a tar. Files contain their names.
+func pack(t testing.TB, headers ...tar.Header) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		if h.Typeflag == tar.TypeReg {
+			h.Size = int64(len(h.Name))
+		}
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag == tar.TypeReg {
+			if _, err := io.WriteString(w, h.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestAnUploadedContext(t *testing.T) {
+	var dir string
+	s := building(nil)
+	solve := s.solve
+	s.solve = func(ctx context.Context, b Build) (Solved, error) {
+		dir = b.Context
+		if text, err := os.ReadFile(filepath.Join(dir, "a/run")); err != nil || string(text) != "./a/run" {
+			t.Errorf("a/run has %q, %v", text, err)
+		}
+		if is, err := os.Stat(filepath.Join(dir, "a/run")); err != nil || is.Mode() != 0o755 {
+			t.Errorf("a/run is %v, %v", is, err)
+		}
+		return solve(ctx, b)
+	}
+	b := newBuilder(t, s)
+	b.config.Queue = &source{contexts: map[string][]byte{"up": pack(t,
+		tar.Header{Name: "./", Typeflag: tar.TypeDir, Mode: 0o755}, tar.Header{Name: "./a/run", Typeflag: tar.TypeReg, Mode: 0o755},
+		tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "a/run"}, tar.Header{Name: "h", Typeflag: tar.TypeLink, Linkname: "a/run"})}}
+	b.head = func(context.Context, git.Remote) (string, error) { return "", errors.New("no head is asked for") }
+	r := request()
+	r.Commit, r.Context, r.Cause = "", "up", messages.CausePerson
+	p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+	if err != nil || p.(*messages.ImageReady).Tag != r.Build {
+		t.Errorf("outcome %+v, %v", p, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is still there: %v", err)
+	}
+	r.Context = "none"
+	if p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)}); err != nil || p.MessageType() != messages.TypeBuildFailed {
+		t.Errorf("a missing context: %+v, %v", p, err)
+	}
+}
+
+func TestUnpackStaysInside(t *testing.T) {
+	for name, headers := range map[string][]tar.Header{
+		"a way out":          {{Name: "../x", Typeflag: tar.TypeReg}},
+		"an absolute name":   {{Name: "/x", Typeflag: tar.TypeReg}},
+		"through a link":     {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: ".."}, {Name: "l/x", Typeflag: tar.TypeReg}},
+		"through a far link": {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/tmp"}, {Name: "l/x", Typeflag: tar.TypeReg}},
+		"a hard link out":    {{Name: "l", Typeflag: tar.TypeLink, Linkname: "../secret"}},
+		"a device":           {{Name: "d", Typeflag: tar.TypeChar}},
+		"too much":           {{Name: strings.Repeat("x", 90), Typeflag: tar.TypeReg}, {Name: strings.Repeat("y", 90), Typeflag: tar.TypeReg}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "in")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(parent, "secret"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := unpack(bytes.NewReader(pack(t, headers...)), dir, 100)
+			var f *FailedError
+			if !errors.As(err, &f) || f.Class != messages.FailureUser || f.Fix == "" {
+				t.Errorf("error %v", err)
+			}
+			if entries, err := os.ReadDir(parent); err != nil || len(entries) != 2 {
+				t.Errorf("outside are %v, %v", entries, err)
+			}
+		})
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	f.Add(pack(f, tar.Header{Name: "a/b", Typeflag: tar.TypeReg}, tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: ".."}))
+	f.Add([]byte("no tar"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "in")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_ = unpack(bytes.NewReader(b), dir, 1<<20)
+		if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+			t.Errorf("outside are %v, %v", entries, err)
+		}
+	})
+}
+
+func TestTag(t *testing.T) {
+	var tagged string
+	b := newBuilder(t, &solver{tag: func(_ context.Context, i messages.Image, tag string) error { tagged = i.Name() + ":" + tag; return nil }})
+	if err := b.tag(t.Context(), messages.BuildRecord{}); err != nil || tagged != "" {
+		t.Errorf("tagged %q, %v", tagged, err)
+	}
+	if err := b.tag(t.Context(), messages.BuildRecord{Image: image, Tag: "x"}); err != nil || tagged != image.Name()+":x" {
+		t.Errorf("tagged %q, %v", tagged, err)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, c := range []Config{{}, {Queue: &source{}}, {Queue: &source{}, Solver: &solver{}}, {Queue: &source{}, Solver: &solver{}, Name: "b", Slots: -1}} {
+		if _, err := New(c); err == nil {
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
