@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,21 +57,11 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 	}
 	slices.SortFunc(out, func(a, b buildRow) int {
 		if a.Order != b.Order {
-			return -compare(a.Order, b.Order)
+			return cmp.Compare(b.Order, a.Order)
 		}
 		return strings.Compare(a.Build, b.Build)
 	})
 	return out, nil
-}
-
-func compare(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // why says in a line why a build is as it is, or what it made.
@@ -115,7 +106,7 @@ func newBuildsCmd() *cobra.Command {
 			all = slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline })
 		}
 		return s.print(all, func(w io.Writer) {
-			row(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "")
+			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED")
 			for _, b := range all {
 				row(w, b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
@@ -212,7 +203,7 @@ func listLetters(ctx context.Context, s *session, _ []string) error {
 		return err
 	}
 	return s.print(all, func(w io.Writer) {
-		row(w, "NAME", "SUBJECT", "AT", "REASON")
+		head(w, "NAME", "SUBJECT", "AT", "REASON")
 		for _, l := range all {
 			row(w, l.Name, l.Subject, ago(l.At), l.Reason)
 		}

@@ -118,9 +118,9 @@ func whoami() string {
 // operator makes cmd one that runs with a connection: do gets it, and where to print to.
 func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
 	var a access
-	s := &session{access: &a}
+	var f format
 	a.flags(cmd.Flags())
-	cmd.Flags().VarP(&s.format, "output", "o", "output format: table or json")
+	f.flag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := fromEnvironment(cmd); err != nil {
 			return err
@@ -133,8 +133,7 @@ func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args 
 			return err
 		}
 		defer c.Close()
-		s.queue, s.out, s.err = c, cmd.OutOrStdout(), cmd.ErrOrStderr()
-		return do(cmd.Context(), s, args)
+		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), format: f}, args)
 	}
 	return cmd
 }
@@ -142,7 +141,10 @@ func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args 
 // oneFleet is the fleet that a command is about: the named one, or the only one there is.
 func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
 	if len(args) > 0 {
-		return args[0], messages.CheckName("fleet", args[0])
+		if err := messages.CheckName("fleet", args[0]); err != nil {
+			return "", usageError{err}
+		}
+		return args[0], nil
 	}
 	names, err := s.fleetNames(ctx)
 	switch {

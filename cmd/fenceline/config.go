@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/fenceline/fenceline/distributor/fence"
 	"github.com/fenceline/fenceline/distributor/fence/natskv"
@@ -149,7 +150,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	}
 	out := []pastValue{}
 	for _, c := range changes {
-		v := pastValue{At: c.At.UTC().Format("2006-01-02T15:04:05Z"), Value: c.Value}
+		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value}
 		for _, r := range rollouts {
 			if string(r.Ready.Image) == c.Value {
 				v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
@@ -158,7 +159,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 		out = append(out, v)
 	}
 	return s.print(out, func(w io.Writer) {
-		row(w, "AT", "IMAGE", "BUILD", "ORDER", "COMMIT")
+		head(w, "AT", "IMAGE", "BUILD", "ORDER", "COMMIT")
 		for _, v := range out {
 			row(w, v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ func newNodesCmd() *cobra.Command {
 			return err
 		}
 		return s.print(all, func(w io.Writer) {
-			row(w, "FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "")
+			head(w, "FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES")
 			for _, n := range all {
 				engine, free, images := "", "", 0
 				if n.Status != nil {
@@ -139,7 +140,7 @@ func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.Rollou
 		}
 	}
 	slices.SortFunc(out, func(a, b messages.RolloutRecord) int {
-		if c := -compare(a.Ready.Order, b.Ready.Order); c != 0 {
+		if c := cmp.Compare(b.Ready.Order, a.Ready.Order); c != 0 {
 			return c
 		}
 		return strings.Compare(a.ID, b.ID)
@@ -161,7 +162,7 @@ func newRolloutsCmd() *cobra.Command {
 			return err
 		}
 		return s.print(all, func(w io.Writer) {
-			row(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "")
+			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE")
 			for _, r := range all {
 				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
 			}

@@ -25,7 +25,7 @@ type linted struct {
 var errLint = errors.New("lint found errors")
 
 func newLintCmd() *cobra.Command {
-	s := &session{}
+	var f format
 	cmd := &cobra.Command{
 		Use: "lint [DIR]", Short: "Check pipeline file, Dockerfile and hooks, without a server",
 		Long: `Checks what lies in DIR (the current folder): fenceline.yaml, Dockerfile, and the admin
@@ -38,11 +38,11 @@ error.`,
 			if len(args) > 0 {
 				dir = args[0]
 			}
-			s.out = cmd.OutOrStdout()
+			s := &session{out: cmd.OutOrStdout(), format: f}
 			return s.lint(dir)
 		},
 	}
-	cmd.Flags().VarP(&s.format, "output", "o", "output format: table or json")
+	f.flag(cmd.Flags())
 	return cmd
 }
 

@@ -25,15 +25,18 @@ func newNotifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "notify", Short: "Tell a producer of a push, from a git post-receive hook",
 		Long: `Reads the lines that git gives a post-receive hook (OLD NEW REF) from standard input and
-sends a webhook for each, signed as the Standard Webhooks specification says.`,
+sends a webhook for each, signed as the Standard Webhooks specification says.` + envNote,
 		Example: `  #!/bin/sh
   # hooks/post-receive
   exec fenceline notify --url http://fenceline:8440/hooks/generic \
     --repository https://git.example.com/ops/base.git --secret-file /etc/fenceline/hook`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if url == "" || repository == "" || secretFile == "" {
-				return usagef("--url, --repository and --secret-file are all needed")
+			if err := fromEnvironment(cmd); err != nil {
+				return err
+			}
+			if err := required(cmd, "url", "repository", "secret-file"); err != nil {
+				return err
 			}
 			secret, err := readSecret(secretFile)
 			if err != nil {
@@ -122,8 +125,11 @@ func push(ctx context.Context, url string, key []byte, body map[string]string) (
 
 // mayPass tells whether sending the same again can help.
 func mayPass(err error) bool {
-	s := err.Error()
-	return strings.Contains(s, "can't be reached") || strings.Contains(s, " 503 ")
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		return refused.status >= http.StatusInternalServerError || refused.status == http.StatusTooManyRequests
+	}
+	return errors.Is(err, errUnreached)
 }
 
 // signed makes the request of a hook, by the Standard Webhooks specification.

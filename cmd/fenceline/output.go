@@ -12,6 +12,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/spf13/pflag"
 )
 
 // format is how a command prints what it found.
@@ -43,12 +44,15 @@ func (f *format) Set(s string) error {
 // Type names the flag's value in help.
 func (f *format) Type() string { return "format" }
 
+func (f *format) flag(fs *pflag.FlagSet) {
+	fs.VarP(f, "output", "o", "output format: table or json")
+}
+
 // session is one operator's command on its way.
 type session struct {
 	access *access
 	queue  *queue.Client
 	out    io.Writer
-	err    io.Writer
 	format format
 }
 
@@ -63,6 +67,9 @@ func (s *session) print(v any, table func(w io.Writer)) error {
 	table(w)
 	return w.Flush()
 }
+
+// head writes a table's header; the last column, which explains, needs no name.
+func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")+"\t") }
 
 // row writes the cells of a table's row.
 func row(w io.Writer, cells ...any) {

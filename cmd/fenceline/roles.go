@@ -20,6 +20,7 @@ import (
 	"github.com/fenceline/fenceline/producer"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 )
 
 // The roles. `up` and `run` make them from the same flags, here.
@@ -93,21 +94,21 @@ const httpStop = 5 * time.Second
 
 // Run serves until ctx ends and requests under way are answered.
 func (r *httpRole) Run(ctx context.Context) error {
-	served := make(chan error, 1)
-	go func() { served <- r.server.Serve(r.listener) }()
-	swept := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { swept <- r.Producer.Run(ctx) }()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving HTTP: %w", err)
-	case <-ctx.Done():
-	}
-	stop, done := context.WithTimeout(context.WithoutCancel(ctx), httpStop)
-	defer done()
-	err := r.server.Shutdown(stop)
-	return errors.Join(err, <-swept)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.Producer.Run(ctx) })
+	g.Go(func() error {
+		if err := r.server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving HTTP on %s: %w", r.listener.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, done := context.WithTimeout(context.WithoutCancel(ctx), httpStop)
+		defer done()
+		return r.server.Shutdown(stop)
+	})
+	return g.Wait()
 }
 
 // builderFlags configure a builder.
@@ -138,6 +139,7 @@ func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Build
 type controllerFlags struct {
 	name     string
 	leaseTTL time.Duration
+	layout   queue.Layout
 }
 
 func (f *controllerFlags) add(fs *pflag.FlagSet) {
@@ -150,7 +152,7 @@ func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*rollout.Co
 		Backend: func(fleet string) fence.Backend {
 			return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet)
 		},
-		Name: f.name, LeaseTTL: f.leaseTTL, Logger: part(log, "controller"),
+		Name: f.name, LeaseTTL: f.leaseTTL, Layout: f.layout, Logger: part(log, "controller"),
 	})
 }
 

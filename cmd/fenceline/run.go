@@ -218,7 +218,8 @@ func newRunControllerCmd() *cobra.Command {
 			return nil, nil, err
 		}
 		var r *rollout.Controller
-		if err = q.Declare(ctx, l.layout()); err == nil {
+		c.layout = l.layout()
+		if err = q.Declare(ctx, c.layout); err == nil {
 			r, err = c.make(q, log)
 		}
 		if err != nil {

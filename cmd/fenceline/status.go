@@ -135,7 +135,7 @@ func (o *overview) write(w io.Writer) {
 		return
 	}
 	fmt.Fprintln(w)
-	row(w, "BUILD", "STATE", "ATTEMPT", "UPDATED", "")
+	head(w, "BUILD", "STATE", "ATTEMPT", "UPDATED")
 	for _, b := range o.Builds {
 		row(w, b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}

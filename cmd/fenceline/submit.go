@@ -101,11 +101,24 @@ type answer struct {
 	Error   string       `json:"error"`
 }
 
+// errUnreached tells that the producer could not be asked.
+var errUnreached = errors.New("the producer can't be reached")
+
+// refusedError is a producer's answer that is no success.
+type refusedError struct {
+	status int // of HTTP
+	reason string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the producer answered %d %s: %s", e.status, http.StatusText(e.status), e.reason)
+}
+
 // answerOf sends a request to the producer, and takes a refusal for an error.
 func answerOf(req *http.Request) (*answer, error) {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("the producer can't be reached: %w", err)
+		return nil, fmt.Errorf("%w: %w", errUnreached, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
@@ -117,7 +130,7 @@ func answerOf(req *http.Request) (*answer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s answered %s with something that is no answer of a producer", req.URL.Host, resp.Status)
 	case resp.StatusCode >= 300:
-		return nil, fmt.Errorf("the producer answered %s: %s", resp.Status, a.Error)
+		return nil, &refusedError{resp.StatusCode, a.Error}
 	}
 	return a, nil
 }
@@ -235,13 +248,16 @@ func writeEnd(w io.Writer, r *messages.BuildRecord) {
 
 // writeFailure writes why a build failed: cause, place, findings, what it printed, fix.
 func writeFailure(w io.Writer, f *messages.Failure) {
+	for _, x := range f.Findings {
+		fmt.Fprintf(w, "  %s\n", x)
+	}
+	if len(f.Findings) > 0 {
+		return // they have place, cause and fix, each its own
+	}
 	if f.Place != "" {
 		fmt.Fprintf(w, "  at %s\n", f.Place)
 	}
 	fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(f.Reason, "\n", "\n  "))
-	for _, x := range f.Findings {
-		fmt.Fprintf(w, "  %s\n", x)
-	}
 	if f.Detail != "" {
 		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(strings.TrimRight(f.Detail, "\n"), "\n", "\n    "))
 	}
