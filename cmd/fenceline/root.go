@@ -34,7 +34,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		Version:       version(),
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("fenceline {{.Version}}\n")
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Running it:"},
@@ -48,7 +48,23 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
 		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd())...)
 	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newLintCmd(), newNotifyCmd())...)
+	completionExamples(root)
 	return root
+}
+
+// completionExamples gives cobra's own commands for completion what all others have.
+func completionExamples(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.GroupID = groupTool
+		c.Example = "  source <(fenceline completion bash)"
+		for _, shell := range c.Commands() {
+			shell.Example = "  fenceline completion " + shell.Name()
+		}
+	}
 }
 
 const (

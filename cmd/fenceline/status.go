@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -76,14 +77,12 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 
 func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, error) {
 	f := &fleetStatus{Fleet: name}
-	all, err := queue.Fleets(s.queue).List(ctx)
-	if err != nil {
+	record, err := queue.Fleets(s.queue).Get(ctx, name)
+	switch {
+	case err == nil:
+		f.Record = &record.Value
+	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
-	}
-	for _, e := range all {
-		if e.Value.Fleet == name {
-			f.Record = &e.Value
-		}
 	}
 	nodes, err := s.nodes(ctx, name)
 	if err != nil {

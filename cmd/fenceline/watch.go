@@ -59,48 +59,70 @@ is missed.`,
 // watcher turns messages and records into moments.
 type watcher struct {
 	s       *session
-	mu      sync.Mutex
-	err     error // of printing
-	nodes   map[string]messages.NodeWork
-	applied map[string]uint64
+	nodes   map[string]messages.NodeWork // only the reader of nodes uses it
+	applied map[string]uint64            // only the reader of fleets uses it
+
+	mu       sync.Mutex
+	starting int      // sources that are not read from now on yet
+	early    []moment // what came while some were starting
+	err      error    // of printing
 }
 
 func (w *watcher) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	const sources = 5
-	var ready sync.WaitGroup
-	ready.Add(sources)
-	started := func() func() { return sync.OnceFunc(ready.Done) }
 	for _, read := range []func(context.Context, queue.ReadOptions, func(queue.Received) error) error{
 		w.s.queue.ReadRequests, w.s.queue.ReadEvents, w.s.queue.ReadLogs,
 	} {
-		up := started()
+		up := w.source()
 		g.Go(func() error {
 			return read(ctx, queue.ReadOptions{New: true, Follow: true, CaughtUp: up}, w.message)
 		})
 	}
-	up := started()
-	var nodesUp, fleetsUp bool // only what changes from now on is told
-	g.Go(func() error {
-		return queue.Nodes(w.s.queue).Watch(ctx, func(e queue.Entry[messages.NodeStatus]) { w.node(e, nodesUp) },
-			func() { nodesUp = true; up() })
-	})
-	up2 := started()
-	g.Go(func() error {
-		return queue.Fleets(w.s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) { w.fleet(e, fleetsUp) },
-			func() { fleetsUp = true; up2() })
-	})
-	go func() {
-		ready.Wait()
-		w.tell(moment{Time: time.Now(), Step: stepWatching})
-	}()
+	follow(ctx, g, queue.Nodes(w.s.queue), w.source(), w.node)
+	follow(ctx, g, queue.Fleets(w.s.queue), w.source(), w.fleet)
 	return g.Wait()
 }
 
-// tell prints a moment.
+// follow has fn told of records, and whether each is news or was there at the start.
+func follow[T any](ctx context.Context, g *errgroup.Group, r *queue.Records[T], up func(), fn func(e queue.Entry[T], news bool)) {
+	var news bool // Watch's calls come one at a time
+	g.Go(func() error {
+		return r.Watch(ctx, func(e queue.Entry[T]) { fn(e, news) }, func() { news = true; up() })
+	})
+}
+
+// source adds a source, and returns what tells that it is read from now on. The last one
+// to tell so begins the output.
+func (w *watcher) source() func() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.starting++
+	return sync.OnceFunc(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.starting--; w.starting > 0 {
+			return
+		}
+		w.print(moment{Time: time.Now(), Step: stepWatching})
+		for _, m := range w.early {
+			w.print(m)
+		}
+		w.early = nil
+	})
+}
+
+// tell prints a moment, or keeps it until every source is read.
 func (w *watcher) tell(m moment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.starting > 0 {
+		w.early = append(w.early, m)
+		return
+	}
+	w.print(m)
+}
+
+func (w *watcher) print(m moment) {
 	if w.err != nil {
 		return
 	}
@@ -114,18 +136,18 @@ func (w *watcher) tell(m moment) {
 
 func (m *moment) line() string {
 	var about []string
-	for _, a := range []string{m.Build, m.Node, m.State, m.Text} {
+	for _, a := range []string{m.Build, m.Node, m.State, short(m.Image)} {
 		if a != "" {
 			about = append(about, a)
 		}
-	}
-	if m.Image != "" {
-		about = append(about, short(m.Image))
 	}
 	if m.Bytes > 0 {
 		about = append(about, "("+size(m.Bytes)+")")
 	}
 	line := fmt.Sprintf("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, strings.Join(about, " "))
+	if m.Text != "" && m.Text != string(m.Image) {
+		line = strings.TrimRight(line, " ") + ": " + m.Text
+	}
 	if m.Failure != nil {
 		line += ": " + firstLine(m.Failure)
 	}
@@ -219,10 +241,10 @@ func (w *watcher) fleetEvent(r queue.Received) {
 }
 
 // node tells when a node first holds the image that is preloaded.
-func (w *watcher) node(e queue.Entry[messages.NodeStatus], tell bool) {
+func (w *watcher) node(e queue.Entry[messages.NodeStatus], news bool) {
 	n := e.Value
 	if e.Deleted {
-		if tell {
+		if news {
 			w.tell(moment{Time: time.Now(), Step: "node silent", Text: e.Key})
 		}
 		return
@@ -233,7 +255,7 @@ func (w *watcher) node(e queue.Entry[messages.NodeStatus], tell bool) {
 	before := w.nodes[e.Key]
 	w.nodes[e.Key] = *n.Work
 	held := before.Rollout == n.Work.Rollout && holds(before.State)
-	if tell && !held && holds(n.Work.State) {
+	if news && !held && holds(n.Work.State) {
 		w.tell(moment{
 			Time: e.Created, Step: string(messages.StepPresent), Fleet: n.Fleet, Node: n.Node,
 			Rollout: n.Work.Rollout, Image: n.Work.Image, Bytes: n.Work.Bytes,
@@ -247,13 +269,13 @@ func holds(s messages.WorkState) bool {
 }
 
 // fleet tells when the fence config was driven to a decision and read back.
-func (w *watcher) fleet(e queue.Entry[messages.FleetRecord], tell bool) {
+func (w *watcher) fleet(e queue.Entry[messages.FleetRecord], news bool) {
 	r := e.Value
 	if r.Fleet == "" || r.Applied.Epoch == w.applied[r.Fleet] || r.Applied.Error != "" {
 		return
 	}
 	w.applied[r.Fleet] = r.Applied.Epoch
-	if !tell {
+	if !news {
 		return
 	}
 	m := moment{
