@@ -75,6 +75,8 @@ func (q *fakeQueue) Publish(_ context.Context, _ string, p messages.Payload) err
 	return nil
 }
 
+var _ distributor.Queue = (*queue.Client)(nil)
+
 // world is an agent with its engine and queue, in a bubble of time.
 type world struct {
 	t      *testing.T

@@ -11,5 +11,5 @@ func freeBytes(path string) int64 {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return -1
 	}
-	return int64(s.Bavail) * int64(s.Bsize)
+	return int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // its type differs between platforms
 }

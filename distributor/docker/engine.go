@@ -36,7 +36,7 @@ func New(host string) (*Engine, error) {
 	}
 	api, err := client.New(options...)
 	if err != nil {
-		return nil, fmt.Errorf("Docker engine at %q: %w; name it as unix:///PATH or tcp://HOST:PORT", host, err)
+		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", host, err)
 	}
 	return &Engine{api: api}, nil
 }

@@ -16,7 +16,7 @@ import (
 
 // fault wraps an error of the engine's API with what was being done and what it is about.
 func (e *Engine) fault(ctx context.Context, doing string, err error) error {
-	doing = "Docker engine at " + e.api.DaemonHost() + ": " + doing
+	doing += " (Docker engine at " + e.api.DaemonHost() + ")"
 	if ctx.Err() != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
 			return fmt.Errorf("%s: %w: no answer in time; check that dockerd runs and isn't overloaded", doing, distributor.ErrEngine)

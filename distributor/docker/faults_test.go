@@ -25,7 +25,7 @@ func TestErrorsOfAPullAreSorted(t *testing.T) {
 		"access denied":                       {errdefs.ErrNotFound.WithMessage("pull access denied for x, repository does not exist or may require 'docker login'"), distributor.ErrUnauthorized},
 		"a layer that can't be read":          {errors.New("archive/tar: invalid tar header"), nil},
 	} {
-		if got := kindOf(c.err); got != c.want {
+		if got := kindOf(c.err); !errors.Is(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}

@@ -37,10 +37,10 @@ const (
 // startCheck is what an image without hooks must be able to run: fence starts apps through a shell.
 var startCheck = []string{"/bin/sh", "-c", "exit 0"}
 
-// errVerdict marks what the image did wrong, in contrast to what the engine couldn't do.
-type errVerdict struct{ reason string }
+// verdictError marks what the image did wrong, in contrast to what the engine couldn't do.
+type verdictError struct{ reason string }
 
-func (e errVerdict) Error() string { return e.reason }
+func (e verdictError) Error() string { return e.reason }
 
 // Trial runs each hook in a container of its own, as staging and running are apart in fence
 // too. An image without hooks has to start a shell.
@@ -67,13 +67,14 @@ func (e *Engine) Trial(ctx context.Context, t distributor.Trial) (messages.Trial
 
 // conclude makes the result of a trial whose last step ended with err.
 func conclude(ctx, timed context.Context, runs []messages.HookRun, what string, err error) (messages.TrialResult, error) {
-	var verdict errVerdict
+	var verdict verdictError
+	overdue := ctx.Err() == nil && timed.Err() != nil
 	switch {
 	case err == nil:
 		return messages.TrialResult{Passed: true, Hooks: runs}, nil
 	case errors.As(err, &verdict):
 		return messages.TrialResult{Hooks: runs, Reason: what + ": " + verdict.reason}, nil
-	case ctx.Err() == nil && timed.Err() != nil:
+	case overdue:
 		return messages.TrialResult{Hooks: runs, Reason: fmt.Sprintf("%s did not end: %v", what, context.Cause(timed))}, nil
 	}
 	return messages.TrialResult{Hooks: runs}, fmt.Errorf("trying %s: %w", what, err)
@@ -146,7 +147,7 @@ func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.H
 	}
 	run.Output = e.lastLines(ctx, id)
 	if err == nil && run.Exit != 0 {
-		err = errVerdict{fmt.Sprintf("ended with status %d", run.Exit)}
+		err = verdictError{fmt.Sprintf("ended with status %d", run.Exit)}
 	}
 	return run, err
 }
@@ -156,11 +157,11 @@ func (e *Engine) startFault(ctx context.Context, command string, err error) erro
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "permission denied"):
-		return errVerdict{command + " is not executable: set its execute bit"}
+		return verdictError{command + " is not executable: set its execute bit"}
 	case strings.Contains(text, "no such file or directory"), strings.Contains(text, "not found in $PATH"):
-		return errVerdict{command + " or its interpreter is not in the image: " + clean(text)}
+		return verdictError{command + " or its interpreter is not in the image: " + clean(text)}
 	case strings.Contains(text, "exec format error"):
-		return errVerdict{command + " can't be executed on this machine: " + clean(text)}
+		return verdictError{command + " can't be executed on this machine: " + clean(text)}
 	}
 	return e.fault(ctx, "starting the trial's container", err)
 }
@@ -178,7 +179,7 @@ func clean(text string) string {
 func (e *Engine) shellFor(ctx context.Context, id, hook string) (string, error) {
 	first, err := e.firstBytes(ctx, id, hook)
 	if errdefs.IsNotFound(err) {
-		return "", errVerdict{hook + " is not in the image"}
+		return "", verdictError{hook + " is not in the image"}
 	}
 	if err != nil {
 		return "", e.fault(ctx, "reading "+hook, err)
@@ -191,7 +192,7 @@ func (e *Engine) shellFor(ctx context.Context, id, hook string) (string, error) 
 			return shell, nil
 		}
 	}
-	return "", errVerdict{hook + " has no shebang line, and the image has no shell to run it"}
+	return "", verdictError{hook + " has no shebang line, and the image has no shell to run it"}
 }
 
 // firstBytes reads the start of a file in a container, through links.
