@@ -159,6 +159,9 @@ func (r *rig) await(ctx context.Context, match func(site.Line) bool) (site.Line,
 			if !ok {
 				return l, errors.Join(errors.New("fenceline watch has ended"), r.watchFailure())
 			}
+			if l.Step != "" {
+				fmt.Fprintf(r.log, "bench:   %s %s %s\n", l.Time.Format("05.000"), l.Step, l.Build)
+			}
 			if match(l) {
 				return l, nil
 			}
