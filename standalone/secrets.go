@@ -55,6 +55,7 @@ type Client struct {
 	Producer     string `json:"producer"` // http://HOST:PORT
 	TokenFile    string `json:"token_file"`
 	Registry     string `json:"registry"` // HOST:PORT
+	Buildkit     string `json:"buildkit"` // address of the buildkitd
 }
 
 // WriteClient keeps c for the command line.

@@ -66,6 +66,7 @@ func (a *access) resolve() error {
 	if err != nil {
 		return err
 	}
+	a.Registry, a.Buildkit = found.Registry, found.Buildkit
 	known := access{found}
 	from := known.fields()
 	for i, f := range a.fields() {

@@ -5,13 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"time"
 
-	"github.com/fenceline/fenceline/builder/buildkit"
-	"github.com/fenceline/fenceline/distributor/docker"
-	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
 )
 
@@ -26,47 +21,65 @@ type checked struct {
 // errDoctor tells that something would keep a role from working.
 var errDoctor = errors.New("problems found")
 
+// doctor is what `doctor` looks at.
+type doctor struct {
+	access   access
+	monitor  string // URL of the NATS server's monitoring
+	docker   string // the Docker engine
+	buildkit string // address of the buildkitd
+}
+
 func newDoctorCmd() *cobra.Command {
-	var host, address string
-	s := &session{access: &access{}}
+	var d doctor
+	var f format
 	cmd := &cobra.Command{
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
-		Long: `Checks what a role needs: NATS with JetStream for all, git and buildkitd for a builder, the
-Docker engine and its disk for a distributor. Without a role it checks everything.` + envNote,
-		Example: "  fenceline doctor\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock",
-		Args:    args(0, 1),
+		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
+where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
+the Docker engine and its disk for a distributor. Without a role it checks everything.` + envNote,
+		Example: "  fenceline doctor\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
+			"  fenceline doctor controller --nats nats://core:4222 --nats-monitor http://core:8222",
+		Args:      args(0, 1),
+		ValidArgs: []string{userProducer, userBuilder, userController, roleDistributor},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
-			s.out = cmd.OutOrStdout()
 			role := ""
 			if len(args) > 0 {
 				role = args[0]
 			}
-			return s.doctor(cmd.Context(), role, host, address)
+			return d.run(cmd.Context(), role, &session{out: cmd.OutOrStdout(), format: f})
 		},
 	}
-	s.access.flags(cmd.Flags())
-	cmd.Flags().VarP(&s.format, "output", "o", "output format: table or json")
-	cmd.Flags().StringVar(&host, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
-	cmd.Flags().StringVar(&address, "buildkit", "", "address of the buildkitd; not checked when empty")
+	d.access.flags(cmd.Flags())
+	f.flag(cmd.Flags())
+	cmd.Flags().StringVar(&d.monitor, "nats-monitor", "", "the NATS server's monitoring, http://HOST:PORT; durability is not checked without it")
+	cmd.Flags().StringVar(&d.docker, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
+	cmd.Flags().StringVar(&d.buildkit, "buildkit", "", "address of the buildkitd (default: that of 'fenceline up', or "+defaultBuildkit+")")
 	return cmd
 }
 
 // doctorTime bounds each check.
 const doctorTime = 10 * time.Second
 
-func (s *session) doctor(ctx context.Context, role, host, address string) error {
-	checks := map[string][]func(context.Context) checked{
-		userProducer:   {s.checkNATS, checkGit},
-		userBuilder:    {s.checkNATS, checkGit, checkBuildkit(address)},
-		userController: {s.checkNATS},
-		"distributor":  {s.checkNATS, checkEngine(host), checkDisk(host)},
-		"":             {s.checkNATS, checkGit, checkBuildkit(address), checkEngine(host), checkDisk(host)},
+func (d *doctor) run(ctx context.Context, role string, s *session) error {
+	known := d.access.resolve() // tells the checks of NATS and buildkitd where to look
+	todo := []func(context.Context) checked{func(ctx context.Context) checked { return d.checkNATS(ctx, known) }}
+	if d.monitor != "" {
+		todo = append(todo, d.checkDurable)
 	}
-	todo, ok := checks[role]
-	if !ok {
+	switch role {
+	case userProducer:
+		todo = append(todo, checkGit)
+	case userBuilder:
+		todo = append(todo, checkGit, d.checkBuildkit)
+	case userController:
+	case roleDistributor:
+		todo = append(todo, d.checkEngine, d.checkDisk)
+	case "":
+		todo = append(todo, checkGit, d.checkBuildkit, d.checkEngine, d.checkDisk)
+	default:
 		return usagef("there is no role %q: name producer, builder, controller or distributor", role)
 	}
 	var found []checked
@@ -93,122 +106,4 @@ func (s *session) doctor(ctx context.Context, role, host, address string) error 
 		err = fmt.Errorf("%w: %d", errDoctor, bad)
 	}
 	return err
-}
-
-func (s *session) checkNATS(ctx context.Context) checked {
-	c := checked{What: "NATS with JetStream"}
-	if err := s.access.resolve(); err != nil {
-		c.Problem = err.Error()
-		return c
-	}
-	q, err := s.access.dial(ctx)
-	if err == nil {
-		defer q.Close()
-		err = q.Ready(ctx)
-	}
-	if err != nil {
-		c.Problem = err.Error()
-		return c
-	}
-	off, err := clockOffset(ctx, q)
-	switch {
-	case err != nil:
-		c.Problem = err.Error()
-	case off.Abs() > time.Minute:
-		c.Problem = fmt.Sprintf("its clock is %s off this machine's: set both by NTP, or times shown will mislead", off.Round(time.Second))
-	default:
-		c.Found = s.access.NATS
-	}
-	return c
-}
-
-// clockOffset is how far the server's clock is ahead of this machine's, as far as a stored
-// message shows it; 0 where there is none that is fresh.
-func clockOffset(ctx context.Context, q *queue.Client) (time.Duration, error) {
-	nodes, err := queue.Nodes(q).List(ctx)
-	if err != nil {
-		return 0, err
-	}
-	var newest time.Time
-	for _, n := range nodes {
-		newest = latest(newest, n.Created)
-	}
-	if off := time.Until(newest); !newest.IsZero() && off > 0 {
-		return off, nil
-	}
-	return 0, nil
-}
-
-func checkGit(ctx context.Context) checked {
-	c := checked{What: "git"}
-	out, err := exec.CommandContext(ctx, "git", "--version").Output()
-	if err != nil {
-		c.Problem = "git is not in $PATH: install it"
-		return c
-	}
-	c.Found = firstLineOf(string(out))
-	return c
-}
-
-func firstLineOf(s string) string { return firstLine(&messages.Failure{Reason: s}) }
-
-func checkBuildkit(address string) func(context.Context) checked {
-	return func(ctx context.Context) checked {
-		c := checked{What: "buildkitd", Found: address}
-		if address == "" {
-			c.Found = "not checked: give --buildkit"
-			return c
-		}
-		solver, err := buildkit.New(buildkit.Config{Address: address})
-		if err == nil {
-			err = solver.Ready(ctx)
-		}
-		if err != nil {
-			c.Found, c.Problem = "", err.Error()
-		}
-		return c
-	}
-}
-
-func checkEngine(host string) func(context.Context) checked {
-	return func(ctx context.Context) checked {
-		c := checked{What: "Docker engine"}
-		e, err := docker.New(host)
-		if err != nil {
-			c.Problem = err.Error()
-			return c
-		}
-		info, err := e.Info(ctx)
-		if err != nil {
-			c.Problem = err.Error()
-			return c
-		}
-		c.Found = fmt.Sprintf("%s %s, API %s", info.Name, info.Version, info.API)
-		return c
-	}
-}
-
-// wantedFree is the free space that a base image of Stackato's size (1.9 GB, by its admin
-// guide) and its successor need.
-const wantedFree = 5 << 30
-
-func checkDisk(host string) func(context.Context) checked {
-	return func(ctx context.Context) checked {
-		c := checked{What: "disk of the Docker engine"}
-		e, err := docker.New(host)
-		if err != nil {
-			c.Problem = err.Error()
-			return c
-		}
-		free, err := e.FreeBytes(ctx)
-		switch {
-		case err != nil:
-			c.Problem = err.Error()
-		case free >= 0 && free < wantedFree:
-			c.Problem = fmt.Sprintf("%s are free, and two base images of 2 GB want %s: make room", size(free), size(wantedFree))
-		default:
-			c.Found = size(free) + " free"
-		}
-		return c
-	}
 }

@@ -97,6 +97,12 @@ func (f *natsFlags) serve(ctx context.Context, r role, log zerolog.Logger) error
 		}
 		g.Go(func() error { return serveHealth(ctx, l, r) })
 	}
+	g.Go(func() error {
+		if err := trimLater(ctx); err != nil {
+			log.Debug().Err(err).Msg("memory is kept")
+		}
+		return nil
+	})
 	log.Info().Msg("running")
 	err := g.Wait()
 	log.Info().Msg("stopped")
@@ -173,6 +179,9 @@ func newRunProducerCmd() *cobra.Command {
 	})
 }
 
+// defaultBuildkit is where a buildkitd listens that was told nothing else.
+const defaultBuildkit = "unix:///run/buildkit/buildkitd.sock"
+
 func newRunBuilderCmd() *cobra.Command {
 	var n natsFlags
 	var b builderFlags
@@ -184,7 +193,7 @@ func newRunBuilderCmd() *cobra.Command {
 	}
 	b.add(cmd.Flags())
 	cmd.Flags().StringVar(&b.name, "name", hostLabel(), "this builder's name, in records and events")
-	cmd.Flags().StringVar(&b.buildkit, "buildkit", "unix:///run/buildkit/buildkitd.sock", "address of the buildkitd")
+	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
 	cmd.Flags().StringVar(&b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
 		q, err := n.connect(ctx, userBuilder, b.name, inbox(userBuilder), log)
@@ -247,7 +256,7 @@ func newRunDistributorCmd() *cobra.Command {
 		if err := messages.CheckName("fleet", d.fleet); err != nil {
 			return nil, nil, usageError{err}
 		}
-		q, err := n.connect(ctx, "distributor", d.node, nodeInbox(d.fleet, d.node), log)
+		q, err := n.connect(ctx, roleDistributor, d.node, nodeInbox(d.fleet, d.node), log)
 		if err != nil {
 			return nil, nil, err
 		}

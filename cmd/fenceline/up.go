@@ -66,6 +66,9 @@ const (
 	userNode       = "node"
 )
 
+// roleDistributor is the role whose users are the nodes.
+const roleDistributor = "distributor"
+
 func inbox(user string) string { return "_INBOX_" + user }
 
 func (f *upFlags) up(ctx context.Context, stderr io.Writer) (err error) {
@@ -219,7 +222,7 @@ func (u *upRun) announce(w io.Writer, http net.Listener) error {
 	c := standalone.Client{
 		NATS: u.stack.NATS().URL(), User: userOperator, PasswordFile: u.state.SecretFile(userOperator),
 		Prefix: u.space.Prefix(), Producer: "http://" + http.Addr().String(), TokenFile: u.state.SecretFile(secretToken),
-		Registry: u.stack.RegistryAddress(),
+		Registry: u.stack.RegistryAddress(), Buildkit: u.stack.BuildkitdAddress(),
 	}
 	if err := u.state.WriteClient(c); err != nil {
 		return err
