@@ -152,7 +152,7 @@ func (d *Distributor) look(ctx context.Context, s *messages.NodeStatus, record *
 func (d *Distributor) present(r *messages.FleetRecord, images []Image) []messages.PresentImage {
 	var out []messages.PresentImage
 	for _, want := range r.Wanted() {
-		local := LocalTag(d.cfg.Fleet, want)
+		local := LocalTag(r, want)
 		for _, i := range images {
 			if i.Has(want) && slices.Contains(i.Tags, local) {
 				out = append(out, messages.PresentImage{Image: want, ID: i.ID, Local: local})

@@ -44,12 +44,12 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 func (d *Distributor) leftovers(r *messages.FleetRecord, images []Image) []leftover {
 	var wanted []string
 	for _, i := range r.Wanted() {
-		wanted = append(wanted, LocalTag(d.cfg.Fleet, i))
+		wanted = append(wanted, LocalTag(r, i))
 	}
 	var out []leftover
 	for _, i := range images {
 		for _, tag := range i.Tags {
-			if strings.HasPrefix(tag, localHost+"/"+d.cfg.Fleet+":") && !slices.Contains(wanted, tag) {
+			if strings.HasPrefix(tag, localName(r)+":") && !slices.Contains(wanted, tag) {
 				out = append(out, leftover{tag, i})
 			}
 		}

@@ -117,8 +117,17 @@ const TrialEnv = "FENCELINE_TRIAL=1"
 const localHost = "fenceline.local"
 
 // LocalTag is the name under which a fleet's nodes keep an image, so that a prune can't take it.
-func LocalTag(fleet string, image messages.Image) string {
-	return localHost + "/" + fleet + ":" + shortDigest(image.Digest())
+// It has the fleet's ID, so that installations that share an engine leave each other's alone.
+func LocalTag(r *messages.FleetRecord, image messages.Image) string {
+	return localName(r) + ":" + shortDigest(image.Digest())
+}
+
+// localName is what the local tags of a fleet begin with.
+func localName(r *messages.FleetRecord) string {
+	if r.ID == "" {
+		return localHost + "/" + r.Fleet
+	}
+	return localHost + "/" + r.ID + "/" + r.Fleet
 }
 
 // shortDigest is the first 16 hexadecimal digits of a digest.

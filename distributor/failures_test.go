@@ -159,14 +159,15 @@ func TestNATSThatGoesAndComesBack(t *testing.T) {
 }
 
 func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
-	tag := func(c string) string { return distributor.LocalTag(fleet, img(c)) }
+	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
 	run(t, func(w *world) {
-		w.engine.Put(img("1"), tag("1"))                                  // an old one of ours
-		w.engine.Put(img("2"), "app:1")                                   // somebody's
-		w.engine.Put(img("3"), tag("3"))                                  // a container runs it
-		w.engine.Put(img("4"), tag("4"), "app:2")                         // ours and somebody's
-		w.engine.Put(img("5"), distributor.LocalTag("staging", img("5"))) // another fleet's
-		w.engine.Put(img("6"), distributor.LocalTag("prod-eu", img("6"))) // of a fleet whose name begins alike
+		w.engine.Put(img("1"), tag("1"))                                                                            // an old one of ours
+		w.engine.Put(img("2"), "app:1")                                                                             // somebody's
+		w.engine.Put(img("3"), tag("3"))                                                                            // a container runs it
+		w.engine.Put(img("4"), tag("4"), "app:2")                                                                   // ours and somebody's
+		w.engine.Put(img("5"), distributor.LocalTag(&messages.FleetRecord{Fleet: "staging"}, img("5")))             // another fleet's
+		w.engine.Put(img("6"), distributor.LocalTag(&messages.FleetRecord{Fleet: "prod-eu"}, img("6")))             // of a fleet whose name begins alike
+		w.engine.Put(img("8"), distributor.LocalTag(&messages.FleetRecord{Fleet: fleet, ID: "abcdefgh"}, img("8"))) // of another installation's fleet of the same name
 		w.engine.Used = []distributor.Container{{Name: "app", ImageID: "id-" + img("3").Digest()}}
 	}, func(w *world) {
 		w.setGone(true)

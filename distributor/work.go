@@ -78,9 +78,9 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, images []Ima
 	at := slices.IndexFunc(images, func(i Image) bool { return i.Has(w.Image) })
 	switch {
 	case at < 0:
-		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w) }
-	case !slices.Contains(images[at].Tags, LocalTag(d.cfg.Fleet, w.Image)):
-		return string(w.Image), func(ctx context.Context) { d.keep(ctx, w) }
+		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, &record.Record) }
+	case !slices.Contains(images[at].Tags, LocalTag(&record.Record, w.Image)):
+		return string(w.Image), func(ctx context.Context) { d.keep(ctx, w, &record.Record) }
 	case !w.preload:
 		return "", nil
 	}
@@ -160,7 +160,7 @@ func (d *Distributor) as(ctx context.Context, wanted func(*messages.FleetRecord)
 }
 
 // fetch pulls an image, tags it and checks that it is there.
-func (d *Distributor) fetch(ctx context.Context, w want) {
+func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord) {
 	wanted := func(r *messages.FleetRecord) bool {
 		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
 	}
@@ -177,7 +177,7 @@ func (d *Distributor) fetch(ctx context.Context, w want) {
 		case err != nil:
 			d.fail(w, string(w.Image), stepOf(err), err)
 		default:
-			d.keep(ctx, w)
+			d.keep(ctx, w, r)
 		}
 	})
 }
@@ -221,10 +221,10 @@ func (d *Distributor) checkDisk(ctx context.Context) error {
 }
 
 // keep tags an image that is there, and checks with the engine that it has exactly it.
-func (d *Distributor) keep(ctx context.Context, w want) {
+func (d *Distributor) keep(ctx context.Context, w want, r *messages.FleetRecord) {
 	call, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	local := LocalTag(d.cfg.Fleet, w.Image)
+	local := LocalTag(r, w.Image)
 	err := d.cfg.Engine.Tag(call, w.Image, local)
 	var got Image
 	if err == nil {

@@ -42,7 +42,7 @@ func run(m *testing.M) int {
 
 // removeImages removes what the tests' nodes kept in the Docker engine.
 func removeImages() {
-	ids, err := exec.Command("docker", "image", "ls", "--quiet", "--filter", "reference=fenceline.local/e2e*").Output()
+	ids, err := exec.Command("docker", "image", "ls", "--quiet", "--filter", "reference=fenceline.local/*/e2e*").Output()
 	if err != nil || len(ids) == 0 {
 		return
 	}

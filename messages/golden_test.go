@@ -54,7 +54,7 @@ func sampleFleets() []FleetTarget {
 func sampleFleetRecord() FleetRecord {
 	current := FleetImage{Image: sampleImage, Build: sampleBuild, Order: 7, Rollout: "production-" + sampleBuild, HooksDir: DefaultHooksDir}
 	return FleetRecord{
-		Fleet: "production", Epoch: 3, Decision: "ijklmnop", Current: current, Previous: current, Keep: []FleetImage{current},
+		Fleet: "production", ID: "qrstuvwx", Epoch: 3, Decision: "ijklmnop", Current: current, Previous: current, Keep: []FleetImage{current},
 		Preload: &Preload{
 			FleetImage: current, Hooks: []string{"pre-running"}, Canaries: []string{"dea-1"},
 			Trial: Trial{Timeout: Duration(time.Minute)}, Threshold: 1<<64 - 1,

@@ -153,6 +153,7 @@ type Applied struct {
 // name. Every change is a compare-and-set of the whole record.
 type FleetRecord struct {
 	Fleet    string       `json:"fleet"`
+	ID       string       `json:"id,omitempty"` // random, made with the record: tells fleets of one name apart
 	Epoch    uint64       `json:"epoch"`    // rises with every change of Current
 	Decision string       `json:"decision"` // random, to recognise an own write whose answer was lost
 	Current  FleetImage   `json:"current,omitzero"`

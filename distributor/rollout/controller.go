@@ -216,7 +216,7 @@ func (f *fleetActor) enrol(ctx context.Context) error {
 	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
 		return nil
 	}
-	r := messages.FleetRecord{Fleet: f.fleet, Decision: messages.NewID()}
+	r := messages.FleetRecord{Fleet: f.fleet, ID: messages.NewID(), Decision: messages.NewID()}
 	revision, err := queue.Fleets(f.Queue).Create(ctx, f.fleet, r)
 	if errors.Is(err, queue.ErrExists) {
 		return f.reread(ctx)
