@@ -173,14 +173,3 @@ func TestShutdown(t *testing.T) {
 		}
 	}
 }
-
-func TestExamplesLint(t *testing.T) {
-	for _, name := range []string{"libgraphite2", "admin-hooks", "newrelic"} {
-		t.Run(name, func(t *testing.T) {
-			f := site.Fenceline{Program: program, State: t.TempDir()}
-			if out, err := f.Run(t.Context(), "lint", filepath.Join(root, "examples", name)); err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
-	}
-}

@@ -146,6 +146,7 @@ func TestRefusedHooks(t *testing.T) {
 // TestSlowHook holds a request open without its body: others are served meanwhile, and it
 // ends with an answer.
 func TestSlowHook(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := shared.get(t)
 	conn, err := net.Dial("tcp", s.http)
 	if err != nil {

@@ -51,7 +51,7 @@ func TestNATSGoneAtStart(t *testing.T) {
 	gone := "nats://" + l.Addr().String()
 	l.Close()
 	said := refuses(t, s.startProducer(t, gone))
-	for _, want := range []string{gone, "refused"} {
+	for _, want := range []string{gone, "does not answer"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it says %q, without %q", said, want)
 		}

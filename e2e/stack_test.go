@@ -246,8 +246,13 @@ func (s *stack) builds(ctx context.Context) ([]build, error) {
 // ended waits for a build's end.
 func (s *stack) ended(t *testing.T, id string) build {
 	t.Helper()
+	return s.endedWithin(t, patience, id)
+}
+
+func (s *stack) endedWithin(t *testing.T, limit time.Duration, id string) build {
+	t.Helper()
 	var found build
-	await(t, "the end of "+id, func(ctx context.Context) error {
+	awaitFor(t, limit, "the end of "+id, func(ctx context.Context) error {
 		builds, err := s.builds(ctx)
 		if err != nil {
 			return err
@@ -297,7 +302,12 @@ func (s *stack) must(t *testing.T, args ...string) string {
 // await waits for check to return nil.
 func await(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("out of patience"))
+	awaitFor(t, patience, what, check)
+}
+
+func awaitFor(t *testing.T, limit time.Duration, what string, check func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, errors.New("out of patience"))
 	defer cancel()
 	if err := site.Until(ctx, check); err != nil {
 		t.Fatalf("waiting for %s: %v", what, err)
@@ -327,7 +337,9 @@ func sharedPipelines(gone string) []pipeline {
 		{name: "unreachable", repo: "http://" + gone + "/unreachable.git", extra: quick},
 		{name: "registrygone", image: gone + "/exampleco/gone", extra: quick},
 		{name: "registryfull", image: fullRegistry() + "/exampleco/full", extra: quick},
-		{name: "admin-hooks"},
+		{name: "admin-hooks", base: "system"},
+		{name: "libgraphite2", base: "system"},
+		{name: "newrelic", base: "system"},
 	}
 }
 
