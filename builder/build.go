@@ -328,7 +328,7 @@ func (b *Builder) secret(name string) (string, error) {
 	if err != nil {
 		return "", lacks(err.Error(), "correct its folder of secrets (--secrets-dir)")
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	value, err := root.ReadFile(name)
 	if err != nil {
 		return "", lacks(err.Error(), "put a file of that name into its folder of secrets")

@@ -51,7 +51,7 @@ func unpack(r io.Reader, dir string, left int64) error {
 	if err != nil {
 		return fmt.Errorf("unpacking a context: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	t := tar.NewReader(r)
 	for files := 0; ; files++ {
 		h, err := t.Next()

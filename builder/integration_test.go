@@ -29,7 +29,7 @@ func TestFromRequestToAnnouncement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer solver.Close()
+	defer func() { _ = solver.Close() }()
 	b, err := builder.New(builder.Config{Queue: q, Solver: solver, Name: "b1", Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)

@@ -429,7 +429,7 @@ func (o *order) started(t *testing.T, text string) {
 }
 
 // solving starts a build whose step runs until it is stopped.
-func (b *bench) solving(t *testing.T, ctx context.Context, s *buildkit.Solver) <-chan error {
+func (b *bench) solving(ctx context.Context, t *testing.T, s *buildkit.Solver) <-chan error {
 	t.Helper()
 	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN echo running && sleep 600\n"})
 	done := make(chan error, 1)
@@ -446,7 +446,7 @@ func TestAHungBuildkitd(t *testing.T) {
 	t.Run("does not outlast the context", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
-		done := b.solving(t, ctx, b.solver)
+		done := b.solving(ctx, t, b.solver)
 		b.daemon.Signal(t, syscall.SIGSTOP)
 		defer b.daemon.Signal(t, syscall.SIGCONT)
 		ended := errors.New("ended")
@@ -461,7 +461,7 @@ func TestAHungBuildkitd(t *testing.T) {
 	})
 	t.Run("is noticed", func(t *testing.T) {
 		s := newSolver(t, buildkit.Config{Address: b.daemon.Address, Watch: 300 * time.Millisecond})
-		done := b.solving(t, t.Context(), s)
+		done := b.solving(t.Context(), t, s)
 		b.daemon.Signal(t, syscall.SIGSTOP)
 		defer b.daemon.Signal(t, syscall.SIGCONT)
 		var f *builder.FailedError
@@ -473,7 +473,7 @@ func TestAHungBuildkitd(t *testing.T) {
 
 func TestAKilledBuildkitd(t *testing.T) {
 	b := newBench(t)
-	done := b.solving(t, t.Context(), b.solver)
+	done := b.solving(t.Context(), t, b.solver)
 	b.daemon.Kill(t)
 	var f *builder.FailedError
 	if err := <-done; !errors.As(err, &f) || f.Class != messages.FailureInfrastructure || !strings.Contains(f.Reason, "went away") {

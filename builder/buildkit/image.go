@@ -20,7 +20,7 @@ import (
 // imageFS reads the files of a built image. BuildKit answers for a missing file with an
 // untyped error, so whether it is missing is found out from the folders above it.
 type imageFS struct {
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // the methods of fs.FS take none
 	ref gateway.Reference
 }
 

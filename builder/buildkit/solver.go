@@ -145,15 +145,15 @@ func (s *Solver) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		answered := make(chan error, 1)
+		answered := make(chan struct{})
 		go func() {
-			_, err := s.client.Info(ctx)
-			answered <- err
+			defer close(answered)
+			_, _ = s.client.Info(ctx) // that it refuses shows in the build's own calls
 		}()
 		select {
 		case <-ctx.Done():
 			return
-		case <-answered: // that it refuses shows in the build's own calls
+		case <-answered:
 		case <-time.After(s.config.Watch):
 			cancel(&builder.FailedError{Failure: messages.Failure{
 				Class:  messages.FailureInfrastructure,

@@ -94,7 +94,7 @@ func (d *Daemon) await(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := c.Wait(ctx); err != nil {
 		t.Fatalf("buildkitd did not start: %v\n%s", err, d.log.String())
 	}

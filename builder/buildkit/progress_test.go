@@ -1,0 +1,110 @@
+package buildkit
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/buildkit/client"
+)
+
+func TestHiderHidesEveryForm(t *testing.T) {
+	hide := newHider(messages.NewSecret("t0ken"), map[string]messages.Secret{"k": messages.NewSecret("first-line\nsecond-line\n"), "none": {}})
+	for text, want := range map[string]string{
+		"a t0ken b":                             "a (secret) b",
+		"Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=":    "Basic (secret)",
+		"dDBrZW4=":                              "(secret)",
+		"only second-line":                      "only (secret)",
+		"https://bob:pw@example.com/x and more": "https://(secret)@example.com/x and more",
+		"nothing here":                          "nothing here",
+	} {
+		if got := hide(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+// following returns progress and what it has logged so far.
+func following(secret string) (*progress, *[]messages.BuildLog) {
+	var logs []messages.BuildLog
+	p := newProgress(func(l messages.BuildLog) { logs = append(logs, l) }, newHider(messages.NewSecret(secret), nil))
+	return p, &logs
+}
+
+func status(p *progress, s ...*client.SolveStatus) {
+	ch := make(chan *client.SolveStatus, len(s))
+	for _, one := range s {
+		ch <- one
+	}
+	close(ch)
+	p.follow(ch)
+}
+
+func TestSecretAcrossPiecesIsHidden(t *testing.T) {
+	p, logs := following("s3cret-value")
+	now := time.Now()
+	status(p,
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "RUN x", Started: &now}}, Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte("one\ns3cret")}}},
+		&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte("-value and on")}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "RUN x", Started: &now, Completed: &now, Error: "exit code: 1"}}},
+	)
+	var text strings.Builder
+	for _, l := range *logs {
+		text.WriteString(l.Text + "\n")
+	}
+	if strings.Contains(text.String(), "s3cret") || !strings.Contains(text.String(), "(secret) and on") {
+		t.Errorf("logged:\n%s", text.String())
+	}
+	if got := p.tail(); got != "one\n(secret) and on" {
+		t.Errorf("tail %q", got)
+	}
+	if last := (*logs)[len(*logs)-1]; !last.Error || last.Vertex != "RUN x" {
+		t.Errorf("last message %+v", last)
+	}
+}
+
+func TestProgressKeepsTheLastLinesAndBoundsMessages(t *testing.T) {
+	p, logs := following("")
+	status(p, &client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Data: []byte(strings.Repeat("line\n", 20_000) + "\xff\n")}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Completed: new(time.Time), Error: "x"}}})
+	for _, l := range *logs {
+		if len(l.Text) > maxText {
+			t.Errorf("a message of %d bytes", len(l.Text))
+		}
+	}
+	if n := strings.Count(p.tail(), "\n"); n != maxTail-1 {
+		t.Errorf("%d lines are kept", n+1)
+	}
+	p.close()
+	count := len(*logs)
+	p.say(messages.BuildLog{Text: "late"})
+	if len(*logs) != count {
+		t.Error("logged after the end")
+	}
+}
+
+func FuzzReadPlan(f *testing.F) {
+	f.Add([]byte(`{"def":{"sha256:a":{"source":{"identifier":"docker-image://docker.io/library/x:1@sha256:` + strings.Repeat("0", 64) + `"}}},"source":{"infos":[{"filename":"Dockerfile","data":"eA=="}],"locations":{"sha256:a":{"locations":[{"ranges":[{"start":{"line":1}}]}]}}}}`))
+	f.Add([]byte(`{"def":{"a":{"exec":{"mounts":[{"secretOpt":{"ID":"x"}}]}}}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := readPlan(raw)
+		if err != nil {
+			return
+		}
+		for digest, op := range p.ops {
+			p.place(digest)
+			secretsOf(op.GetExec())
+		}
+		p.frontend()
+		bases, err := p.images()
+		if err != nil {
+			return
+		}
+		for _, b := range bases {
+			if _, err := messages.ParseImage(b.Image.String()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
