@@ -75,7 +75,7 @@ func (b *buildRow) why() string {
 		return "to be tried again: " + b.LastError
 	case b.State == stateQueued:
 		return "waits for a builder"
-	case b.Worker != "":
+	case b.State == string(messages.BuildRunning):
 		return "on " + b.Worker
 	}
 	return ""

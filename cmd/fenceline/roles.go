@@ -180,7 +180,7 @@ func (f *distributorFlags) make(q *queue.Client, log zerolog.Logger) (*distribut
 		return nil, err
 	}
 	return distributor.New(distributor.Config{
-		Fleet: f.fleet, Node: f.node, Labels: f.labels, Version: version(), Queue: q, Engine: engine,
+		Fleet: f.fleet, Node: f.node, Labels: f.labels, Version: versionText(), Queue: q, Engine: engine,
 		Interval: f.interval, MinFreeBytes: f.minFreeBytes, Logger: part(log, "distributor"),
 	})
 }

@@ -32,7 +32,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		Version:       version(),
+		Version:       versionText(),
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("fenceline {{.Version}}\n")

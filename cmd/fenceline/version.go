@@ -2,13 +2,13 @@ package main
 
 import "runtime/debug"
 
-// release is set by the build (-ldflags "-X main.release=v1.2.3").
-var release string
+// version is set by the build (-ldflags "-X main.version=v1.2.3").
+var version string //nolint:gochecknoglobals // the linker sets it
 
-// version is the release, or the commit for a build from a checkout.
-func version() string {
-	if release != "" {
-		return release
+// versionText is the version, or the commit for a build from a checkout.
+func versionText() string {
+	if version != "" {
+		return version
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
