@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fenceline/fenceline/demo/site"
@@ -64,7 +65,25 @@ func newScene(root string, out *screen) (*scene, error) {
 	if err := os.MkdirAll(filepath.Join(state, "log"), 0o755); err != nil {
 		return nil, fmt.Errorf("making the log folder: %w", err)
 	}
-	return s, nil
+	return s, unused(state)
+}
+
+// unused refuses a state folder that a fenceline runs on, before anything of it is touched.
+func unused(state string) error {
+	f, err := os.Open(filepath.Join(state, "lock"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking whether %s is in use: %w", state, err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return fmt.Errorf("a fenceline runs on %s already, such as that of make up: end it first (Ctrl-C where it runs)", state)
+	} else if err != nil {
+		return fmt.Errorf("looking whether %s is in use: %w", state, err)
+	}
+	return nil
 }
 
 // start starts fenceline and what surrounds it.
@@ -211,18 +230,25 @@ func (s *scene) end() error {
 // stay says what to try, and waits for Ctrl-C.
 func (s *scene) stay(ctx context.Context) error {
 	fmt.Fprintf(s.out, `
-Fenceline is up. In another terminal:
+Fenceline is up. In another terminal, to talk to it:
 
   export FENCELINE_STATE=%[1]s PATH=%[2]s:$PATH
-  fenceline watch                              see each step as it happens
-  git clone %[3]s my-image                     the demo's repository; its pushes reach fenceline
-  cd my-image && cp -R %[4]s/. .               the admin guide's example, if it is still empty
-  git add -A && git commit -m "My first image" && git push origin HEAD:main
-  fenceline status                             builds, nodes, and what the fleet runs
-  fenceline config get fence docker/image      the image for new app containers
-  fenceline rollback                           back to the image before, with a hold
+  fenceline watch
 
-Ctrl-C here ends it all; what was built is kept in %[1]s.
+To push to the demo's repository, in a third:
+
+  git clone %[3]s my-image && cd my-image
+  cp -R %[4]s/. .
+  git add -A && git commit -m "My image" && git push origin HEAD:main
+
+And then:
+
+  fenceline status                           builds, nodes, what the fleet runs
+  fenceline config get fence docker/image    the image for new app containers
+  fenceline rollback                         the image before, with a hold
+  fenceline release                          end the hold
+
+Ctrl-C here ends it all; what was built is kept for the next time.
 `, s.fenceline.State, filepath.Dir(s.fenceline.Program), s.repo.Bare, filepath.Join(s.root, "examples", s.example))
 	select {
 	case <-ctx.Done():

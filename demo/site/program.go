@@ -77,8 +77,14 @@ func (c *Process) Tail(n int) string { return c.tail.last(n) }
 // Output is all that is kept of what the process wrote: the last megabyte.
 func (c *Process) Output() string { return c.tail.last(-1) }
 
-// Stop asks the process to end and waits for it. After grace it is killed, which is an error.
+// Stop asks the process to end and waits for it. After grace it is killed, which is an error,
+// as is a status other than 0. One that has ended before is left as it is.
 func (c *Process) Stop(grace time.Duration) error {
+	select {
+	case <-c.done:
+		return nil
+	default:
+	}
 	_ = c.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
