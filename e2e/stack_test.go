@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -311,76 +309,6 @@ func awaitFor(t *testing.T, limit time.Duration, what string, check func(context
 	defer cancel()
 	if err := site.Until(ctx, check); err != nil {
 		t.Fatalf("waiting for %s: %v", what, err)
-	}
-}
-
-// sharedStack is started by the first test that needs it and lives until the last has ended.
-type sharedStack struct {
-	dir   string
-	once  sync.Once
-	stack *stack
-	err   error
-}
-
-// Fleets here begin with e2e, so that what their nodes keep can be told apart and removed.
-const sharedFleet = "e2e"
-
-// sharedPipelines has a pipeline for each test that shares the stack.
-func sharedPipelines(gone string) []pipeline {
-	quick := []string{"attempts: 1", "timeout: 60s"}
-	return []pipeline{
-		{name: "flow", fleet: sharedFleet},
-		{name: "hooks"},
-		{name: "bad", extra: quick},
-		{name: "nobase", base: "missing", extra: quick},
-		{name: "noshell", base: "noshell", extra: quick},
-		{name: "unreachable", repo: "http://" + gone + "/unreachable.git", extra: quick},
-		{name: "registrygone", image: gone + "/exampleco/gone", extra: quick},
-		{name: "registryfull", image: fullRegistry() + "/exampleco/full", extra: quick},
-		{name: "admin-hooks", base: "system"},
-		{name: "libgraphite2", base: "system"},
-		{name: "newrelic", base: "system"},
-	}
-}
-
-func (s *sharedStack) get(t *testing.T) *stack {
-	t.Helper()
-	s.once.Do(func() { s.err = s.begin(context.Background()) })
-	if s.err != nil {
-		t.Fatal(s.err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the end of fenceline's log:\n%s", s.stack.up.Tail(60))
-		}
-	})
-	return s.stack
-}
-
-func (s *sharedStack) begin(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	gone := l.Addr().String()
-	l.Close() // nobody answers there from now on
-	if s.stack, err = newStack(s.dir, sharedPipelines(gone), "--fleet", sharedFleet, "--node", sharedFleet); err != nil {
-		return err
-	}
-	if err := s.stack.start(ctx); err != nil {
-		return err
-	}
-	if err := s.stack.watch.start(s.stack.Fenceline); err != nil {
-		return err
-	}
-	return s.stack.bases(ctx)
-}
-
-func (s *sharedStack) end() {
-	if s.stack != nil {
-		if err := s.stack.end(); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e: ending the shared stack:", err)
-		}
 	}
 }
 
