@@ -24,17 +24,31 @@ type sender struct {
 
 // send sends the webhook of a push and returns the build that it started.
 func (s sender) send(ctx context.Context, repository, commit string) (string, error) {
+	req, err := s.request(ctx, repository, commit)
+	if err != nil {
+		return "", err
+	}
+	return s.do(req)
+}
+
+// request makes the webhook of a push.
+func (s sender) request(ctx context.Context, repository, commit string) (*http.Request, error) {
 	body, err := json.Marshal(map[string]string{
 		"repository": repository, "ref": "refs/heads/main", "before": strings.Repeat("0", len(commit)), "after": commit, "pusher": "bench",
 	})
 	if err != nil {
-		return "", fmt.Errorf("making a webhook: %w", err)
+		return nil, fmt.Errorf("making a webhook: %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/hooks/generic", bytes.NewReader(body))
 	if err != nil {
-		return "", fmt.Errorf("making a webhook: %w", err)
+		return nil, fmt.Errorf("making a webhook: %w", err)
 	}
 	sign(req.Header, commit, body)
+	return req, nil
+}
+
+// do sends a webhook and returns the build that it started.
+func (s sender) do(req *http.Request) (string, error) {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("sending a webhook: %w", err)

@@ -56,8 +56,12 @@ func intake(ctx context.Context, o options) (_ Figure, err error) {
 		return Figure{}, err
 	}
 	defer plain.Close()
-	hooks := hookLoad("http://" + address)
-	if err := hooks(ctx, 1); err != nil { // one of each, for its size and to connect
+	hooks := hookLoad(ctx, "http://"+address)
+	first, err := hooks(1) // for its size
+	if err == nil {
+		err = first(ctx, 1)
+	}
+	if err != nil {
 		return Figure{}, err
 	}
 	size, err := requestSize(ctx, b)
@@ -70,7 +74,7 @@ func intake(ctx context.Context, o options) (_ Figure, err error) {
 // load does something for each number below n, intakeAtOnce at a time.
 type load func(ctx context.Context, n int) error
 
-func intakeRoundsOf(ctx context.Context, o options, hooks, plain load) (Figure, error) {
+func intakeRoundsOf(ctx context.Context, o options, hooks func(n int) (load, error), plain load) (Figure, error) {
 	var ours, peer []float64
 	rate := func(l load) (float64, error) {
 		start := time.Now()
@@ -78,7 +82,11 @@ func intakeRoundsOf(ctx context.Context, o options, hooks, plain load) (Figure, 
 		return intakeBatch / time.Since(start).Seconds(), err
 	}
 	for i := range intakeRounds + 1 {
-		a, err := rate(hooks)
+		prepared, err := hooks(intakeBatch)
+		if err != nil {
+			return Figure{}, err
+		}
+		a, err := rate(prepared)
 		if err != nil {
 			return Figure{}, err
 		}
@@ -114,14 +122,26 @@ func intakeConfig(dir string) (string, error) {
 	)
 }
 
-func hookLoad(url string) load {
+// hookLoad makes n webhooks when it is called, and sends them when the load is: signing is
+// the sender's work.
+func hookLoad(ctx context.Context, url string) func(n int) (load, error) {
 	s := sender{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: intakeAtOnce}}, url}
-	var pushes atomic.Uint64
-	return func(ctx context.Context, n int) error {
-		return atOnce(ctx, n, func(ctx context.Context, i int) error {
-			_, err := s.send(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes.Add(1)))
-			return err
-		})
+	pushes := 0
+	return func(n int) (load, error) {
+		requests := make([]*http.Request, n)
+		for i := range requests {
+			pushes++
+			var err error
+			if requests[i], err = s.request(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes)); err != nil {
+				return nil, err
+			}
+		}
+		return func(ctx context.Context, n int) error {
+			return atOnce(ctx, n, func(_ context.Context, i int) error {
+				_, err := s.do(requests[i])
+				return err
+			})
+		}, nil
 	}
 }
 
