@@ -71,11 +71,12 @@ func (s *session) print(v any, table func(w io.Writer)) error {
 // head writes a table's header; the last column, which explains, needs no name.
 func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")+"\t") }
 
-// row writes the cells of a table's row.
+// row writes the cells of a table's row. What is not known is a dash, orders included;
+// the last cell may be empty.
 func row(w io.Writer, cells ...any) {
 	out := make([]string, len(cells))
 	for i, c := range cells {
-		if out[i] = fmt.Sprint(c); out[i] == "" {
+		if out[i] = fmt.Sprint(c); c == uint64(0) || out[i] == "" && i < len(cells)-1 {
 			out[i] = "-"
 		}
 	}

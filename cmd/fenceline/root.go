@@ -48,12 +48,12 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
 		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd())...)
 	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newLintCmd(), newNotifyCmd())...)
-	completionExamples(root)
 	return root
 }
 
-// completionExamples gives cobra's own commands for completion what all others have.
-func completionExamples(root *cobra.Command) {
+// addCompletion adds cobra's commands for completion, with what all others have. They write
+// to the output that root has now.
+func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() != "completion" {

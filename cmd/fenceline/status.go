@@ -150,7 +150,7 @@ func (f *fleetStatus) write(w io.Writer) {
 		fmt.Fprintln(w, "  no image has been flipped to yet")
 	default:
 		c := f.Record.Current
-		fmt.Fprintf(w, "  current %s (build %s, epoch %d), held by %d of %d\n", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
+		fmt.Fprintf(w, "  current %s (build %s, epoch %d), present on %d of %d\n", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
 	}
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold
