@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 
-.PHONY: help demo up down setup build test check format lint vet unit fuzz clean
+.PHONY: help demo up down setup build test check format lint vet unit fuzz bench clean
 
 help: ## show this
 	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
@@ -52,6 +52,10 @@ fuzz: ## each fuzz target for 10 seconds
 		package=$$(grep -rlE --include='*_test.go' "^func $$target\(" . | head -1 | xargs dirname); \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s "$$package" || exit 1; \
 	done
+
+bench: ## the figures of docs/performance.md, to bench/results.json; ONLY=NAME for one
+	@$(MAKE) --no-print-directory bin/fenceline >&2
+	@{ scripts/with-setup sh -c 'exec go run ./bench $(if $(ONLY),-only $(ONLY)) >&3' >&2; } 3>&1
 
 clean: ## remove .fenceline/ and bin/
 	@scripts/clean
