@@ -52,7 +52,7 @@ func removeImages() {
 	}
 }
 
-// prepare finds what the tests need, and builds the program unless FENCELINE_BIN names one.
+// prepare finds what the tests need, and builds the program unless FENCELINE_PROGRAM names one.
 func prepare(dir string) error {
 	work, err := os.Getwd()
 	if err != nil {
@@ -67,7 +67,7 @@ func prepare(dir string) error {
 	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
 		return fmt.Errorf("no Docker engine: %s: make setup starts one", out)
 	}
-	if program = os.Getenv("FENCELINE_BIN"); program != "" {
+	if program = os.Getenv("FENCELINE_PROGRAM"); program != "" {
 		return nil
 	}
 	program = filepath.Join(dir, "fenceline")
