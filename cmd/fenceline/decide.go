@@ -43,7 +43,7 @@ func newPromoteCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "promote [FLEET] DIGEST", Short: "Flip to an image that the fleet holds",
 		Long: `Makes an image current that a quorum of the fleet's members report present. A hold
-does not stop it, and stays.`,
+does not stop it, and stays. Their next heartbeats are waited for, as long as three take.`,
 		Example: "  fenceline promote sha256:4f2d…\n  fenceline promote production sha256:4f2d…",
 		Args:    args(1, 2),
 	}

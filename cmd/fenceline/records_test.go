@@ -165,8 +165,8 @@ func TestDecisions(t *testing.T) {
 	if s := fenceline(t, "release"); s.status != exitFailed || !strings.Contains(s.err, "no hold") {
 		t.Errorf("release again: %+v", s)
 	}
-	if s := fenceline(t, "promote", imageTwo.Digest()); s.status != exitFailed || !strings.Contains(s.err, "not present") {
-		t.Errorf("promoting what nobody has: %+v", s)
+	if s := fenceline(t, "promote", "sha256:00"); s.status != exitFailed || !strings.Contains(s.err, "no such image") {
+		t.Errorf("promoting what there is not: %+v", s)
 	}
 	done(t, "abort", "production-base-bbbbbbbb")
 	done(t, "nodes", "retire", "node-2")
