@@ -131,8 +131,8 @@ func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, b...)
-	if over := len(t.buf) - tailSize; over > 0 {
-		t.buf = append(t.buf[:0], t.buf[over:]...)
+	if len(t.buf) > 2*tailSize { // not at every write: what is kept has to be moved
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-tailSize:]...)
 	}
 	if t.also != nil {
 		if _, err := t.also.Write(b); err != nil {
@@ -145,10 +145,11 @@ func (t *tail) Write(b []byte) (int, error) {
 func (t *tail) last(n int) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	kept := t.buf[max(0, len(t.buf)-tailSize):]
 	if n < 0 {
-		return string(t.buf)
+		return string(kept)
 	}
-	lines := bytes.Split(bytes.TrimRight(t.buf, "\n"), []byte("\n"))
+	lines := bytes.Split(bytes.TrimRight(kept, "\n"), []byte("\n"))
 	lines = lines[max(0, len(lines)-n):]
 	return strings.TrimSpace(string(bytes.Join(lines, []byte("\n"))))
 }
