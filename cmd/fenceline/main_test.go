@@ -31,7 +31,7 @@ func withInput(t *testing.T, in string, args ...string) said {
 		t.Setenv(stateVar, t.TempDir()) // where nothing has run
 	}
 	var out, err bytes.Buffer
-	status := run(args, strings.NewReader(in), &out, &err)
+	status := run(t.Context(), args, strings.NewReader(in), &out, &err)
 	return said{out.String(), err.String(), status}
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+func TestApart(t *testing.T) {
+	at := func(s int) time.Time { return noon().Add(time.Duration(s) * time.Second) }
+	for name, test := range map[string]struct {
+		before, there, after int
+		want                 time.Duration
+	}{
+		"the same":                        {0, 0, 0, 0},
+		"read between, however slow":      {0, 50, 60, 0},
+		"ahead":                           {0, 70, 10, time.Minute},
+		"behind":                          {100, 40, 110, time.Minute},
+		"ahead, as far as it can be told": {0, 11, 10, time.Second},
+	} {
+		if got := apart(at(test.before), at(test.there), at(test.after)); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// TestDurability asks real servers' monitoring.
+func TestDurability(t *testing.T) {
+	for name, test := range map[string]struct {
+		always bool
+		says   string
+	}{
+		"synced before the ack": {true, ""},
+		"synced later":          {false, "sync_interval: always"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := queuetest.Start(t, func(o *server.Options) {
+				o.HTTPHost, o.HTTPPort, o.SyncAlways = "127.0.0.1", server.RANDOM_PORT, test.always
+			})
+			c := (&doctor{monitor: "http://" + s.Server().MonitorAddr().String()}).checkDurable(t.Context())
+			if (c.Problem == "") != test.always || !strings.Contains(c.Problem, test.says) {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for _, url := range []string{other.URL, "http://127.0.0.1:1", ":"} {
+		if c := (&doctor{monitor: url}).checkDurable(t.Context()); c.Problem == "" || c.Found != "" {
+			t.Errorf("%s: %+v", url, c)
+		}
+	}
+}
+
+// TestDoctor finds NATS without streams wanting, and says so to programs too.
+func TestDoctor(t *testing.T) {
+	s := queuetest.Start(t)
+	t.Setenv("FENCELINE_NATS", s.URL())
+	for _, declared := range []bool{false, true} {
+		if declared {
+			s.Client(t)
+		}
+		got := fenceline(t, "doctor", "controller", "-o", "json")
+		var found []checked
+		if err := json.Unmarshal([]byte(got.out), &found); err != nil || len(found) != 1 {
+			t.Fatalf("%v: %+v", err, got)
+		}
+		if found[0].OK != declared || (got.status == exitDone) != declared || (found[0].Problem == "") != declared {
+			t.Errorf("declared %v: %+v", declared, got)
+		}
+	}
+}

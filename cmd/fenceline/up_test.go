@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/standalone"
+)
+
+// output is what a command that runs on has printed so far.
+type output struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	until   string
+	reached chan struct{} // closed when until was printed
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if o.until != "" && strings.Contains(o.text.String(), o.until) {
+		o.until = ""
+		close(o.reached)
+	}
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// start runs a command that runs on, and returns once it has printed until. Stop ends it
+// as a signal does, and returns its status.
+func start(t *testing.T, until string, args ...string) (log *output, stop func() int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	log = &output{until: until, reached: make(chan struct{})}
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, args, strings.NewReader(""), io.Discard, log) }()
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() { stop() })
+	select {
+	case <-log.reached:
+	case status := <-ended:
+		t.Fatalf("fenceline %v ended with %d: %s", args, status, log)
+	case <-time.After(30 * time.Second):
+		t.Fatalf("fenceline %v never printed %q: %s", args, until, log)
+	}
+	return log, stop
+}
+
+// upArgs is an `up` on free ports, over parts that are not there: no buildkitd, no engine.
+func upArgs(t *testing.T, dir string) []string {
+	t.Helper()
+	write(t, filepath.Join(dir, "hook"), "a-secret-for-webhooks-of-base\n")
+	config := filepath.Join(dir, "fenceline.yaml")
+	write(t, config, strings.ReplaceAll(goodPipelines, "    image:", "    webhook: {secret_file: hook}\n    image:"))
+	none := "unix://" + filepath.Join(dir, "none.sock")
+	return []string{
+		"up", "--state", filepath.Join(dir, "state"), "--config", config, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0",
+		"--nats-listen", "127.0.0.1:0", "--buildkitd", none, "--docker-host", none, "--node", "n1", "-v",
+	}
+}
+
+// TestUpWithoutItsParts accepts and keeps what it is told while buildkitd and the engine are
+// away, says what is wrong, and ends well.
+func TestUpWithoutItsParts(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state")
+	t.Setenv(stateVar, state)
+	log, stop := start(t, "fenceline status", upArgs(t, dir)...)
+	c, err := standalone.ReadClient(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := fenceline(t, upArgs(t, dir)...); s.status != exitFailed || !strings.Contains(s.err, fmt.Sprint(os.Getpid())) {
+		t.Errorf("a second one on the folder: %+v", s)
+	}
+	status, answer := get(t, c.Producer+"/readyz")
+	if status != http.StatusServiceUnavailable || !strings.Contains(answer, "none.sock") {
+		t.Errorf("readiness is %d, %s", status, answer)
+	}
+	if status, answer := get(t, c.Producer+"/healthz"); status != http.StatusOK {
+		t.Errorf("health is %d, %s", status, answer)
+	}
+	in := strings.Repeat("0", 40) + " " + commit + " refs/heads/main\n"
+	s := withInput(t, in, "notify", "--url", c.Producer+"/hooks/generic", "--repository", repository, "--secret-file", filepath.Join(dir, "hook"))
+	if s.status != exitDone || !strings.Contains(s.out, "order 1") {
+		t.Errorf("a push: %+v", s)
+	}
+	if s := fenceline(t, "submit", "nobody"); s.status != exitFailed || !strings.Contains(s.err, `no pipeline "nobody"`) {
+		t.Errorf("an unknown pipeline: %+v", s)
+	}
+	if s := fenceline(t, "doctor", "distributor", "--docker-host", "unix:///none.sock"); s.status != exitFailed || !strings.Contains(s.out, "PROBLEM") {
+		t.Errorf("doctor without an engine: %+v", s)
+	}
+	if s := fenceline(t, "doctor", "builder"); s.status != exitFailed || !strings.Contains(s.out, "none.sock") {
+		t.Errorf("doctor without a buildkitd: %+v", s)
+	}
+	done(t, "doctor", "controller")
+	if code := stop(); code != exitDone {
+		t.Errorf("it ended with %d", code)
+	}
+	hidden(t, log.String(), filepath.Join(dir, "hook"), filepath.Join(state, "secrets"))
+
+	_, stop = start(t, "fenceline status", upArgs(t, dir)...)
+	var builds []buildRow
+	if err := json.Unmarshal([]byte(done(t, "builds", "-o", "json")), &builds); err != nil || len(builds) != 1 || builds[0].Commit != commit {
+		t.Errorf("after a restart there are %+v, %v", builds, err)
+	}
+	if code := stop(); code != exitDone {
+		t.Errorf("it ended with %d", code)
+	}
+}
+
+// hidden fails the test where text has a secret of one of the files.
+func hidden(t *testing.T, text string, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		_ = filepath.WalkDir(path, func(file string, e os.DirEntry, err error) error {
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			if e.IsDir() {
+				return nil
+			}
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Error(err)
+			}
+			if secret := strings.TrimSpace(string(b)); strings.Contains(text, secret) {
+				t.Errorf("the log has the secret of %s", file)
+			}
+			return nil
+		})
+	}
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
