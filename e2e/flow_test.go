@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,12 +24,13 @@ func exporting(release string) map[string]string {
 // TestFlow is the demo's course: push, prove, push again, a broken hook, roll back, release.
 func TestFlow(t *testing.T) {
 	s := shared.get(t)
-	first := s.flip(t, "flow", exporting("one"))
+	run := rand.Text()[:6] // no image of this run is one of an earlier
+	first := s.flip(t, "flow", exporting(run+"-1"))
 	s.showsAllSteps(t, first)
-	s.proves(t, first.Image, "EXAMPLECO_RELEASE=one")
+	s.proves(t, first.Image, "EXAMPLECO_RELEASE="+run+"-1")
 
-	second := s.flip(t, "flow", exporting("two"))
-	s.proves(t, second.Image, "EXAMPLECO_RELEASE=two")
+	second := s.flip(t, "flow", exporting(run+"-2"))
+	s.proves(t, second.Image, "EXAMPLECO_RELEASE="+run+"-2")
 	if second.Order <= first.Order {
 		t.Errorf("the second build has order %d, not above the first's %d", second.Order, first.Order)
 	}
@@ -36,7 +38,7 @@ func TestFlow(t *testing.T) {
 		t.Errorf("the node fetched %d bytes for one changed hook", present.Bytes)
 	}
 
-	broken := exporting("three")
+	broken := exporting(run + "-3")
 	broken["hooks/pre-running"] += "if [ -z \"$NEW_RELIC_LICENSE_KEY\" ]; then\n  export NEW_RELIC_LICENSE_KEY=none\n"
 	refused := s.ended(t, s.build(t, "flow", broken))
 	if refused.State != "failed" || refused.Failure == nil || refused.Failure.Class != "hooks" || len(refused.Failure.Findings) == 0 {
@@ -52,15 +54,15 @@ func TestFlow(t *testing.T) {
 	s.must(t, "rollback")
 	s.awaitFence(t, first.Image)
 	s.holds(t, true)
-	s.waitsUnderHold(t, first)
+	s.waitsUnderHold(t, first, exporting(run+"-4"))
 	s.onlyOnce(t)
 }
 
 // waitsUnderHold sees that an image is preloaded but not flipped under a hold, and that a
 // release lets it through.
-func (s *stack) waitsUnderHold(t *testing.T, current build) {
+func (s *stack) waitsUnderHold(t *testing.T, current build, files map[string]string) {
 	t.Helper()
-	waiting := s.ended(t, s.build(t, "flow", exporting("four")))
+	waiting := s.ended(t, s.build(t, "flow", files))
 	s.watch.await(t, waiting.Build, "present")
 	if got := s.fence(t); got != current.Image {
 		t.Errorf("under a hold the fence config moved to %s", got)
