@@ -135,7 +135,7 @@ func (d *doctor) checkEngine(ctx context.Context) checked {
 	if err != nil {
 		return c.problem(err)
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }() // only asked
 	info, err := e.Info(ctx)
 	if err != nil {
 		return c.problem(err)
@@ -154,7 +154,7 @@ func (d *doctor) checkDisk(ctx context.Context) checked {
 	if err != nil {
 		return c.problem(err)
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }() // only asked
 	free, err := e.FreeBytes(ctx)
 	switch {
 	case err != nil:

@@ -53,7 +53,7 @@ func done(t *testing.T, args ...string) string {
 	return s.out
 }
 
-var update = flag.Bool("update", false, "write the golden files anew") //nolint:gochecknoglobals // flags are
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // golden compares with a file in testdata.
 func golden(t *testing.T, name, got string) {

@@ -29,19 +29,24 @@ func trimLater(ctx context.Context) error {
 }
 
 func trim() error {
-	program, err := os.Readlink("/proc/self/exe")
+	path, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("finding this program's file: %w", err)
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return fmt.Errorf("listing this process's memory: %w", err)
 	}
 	defer maps.Close()
+	var from, to uintptr
+	var program bool
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
-		from, to, ok := readOnly(lines.Text(), program)
-		if !ok {
+		line := lines.Text()
+		if isMapping(line) {
+			from, to, program = readOnly(line, path)
+		}
+		if !program || !untouched(line) {
 			continue
 		}
 		if _, _, e := syscall.Syscall(syscall.SYS_MADVISE, from, to-from, syscall.MADV_DONTNEED); e != 0 {
@@ -49,6 +54,20 @@ func trim() error {
 		}
 	}
 	return lines.Err()
+}
+
+// isMapping tells the line that begins a mapping in smaps from those of its fields.
+func isMapping(line string) bool {
+	first, _, _ := strings.Cut(line, " ")
+	return !strings.HasSuffix(first, ":")
+}
+
+// untouched tells whether a line of smaps says that no page of its mapping is this process's
+// own. The loader of a position-independent program writes to pages that it makes read-only
+// afterwards: those would come back without what it wrote.
+func untouched(line string) bool {
+	f := strings.Fields(line)
+	return len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0"
 }
 
 // readOnly takes a line of proc_pid_maps(5) apart, and tells whether it is a part of the

@@ -18,6 +18,20 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
+func TestUntouched(t *testing.T) {
+	for line, want := range map[string]bool{
+		"Anonymous:             0 kB": true,
+		"Anonymous:            12 kB": false,
+		"AnonHugePages:         0 kB": false,
+		"Rss:                   0 kB": false,
+		"":                            false,
+	} {
+		if untouched(line) != want {
+			t.Errorf("%q: %v", line, !want)
+		}
+	}
+}
+
 func TestTrimLeavesTheProgramRunning(t *testing.T) {
 	if err := trim(); err != nil {
 		t.Fatal(err)

@@ -89,7 +89,6 @@ func runRole(cmd *cobra.Command, f *natsFlags, needs []string, run func(ctx cont
 // serve runs the role, and beside it the answers about its health.
 func (f *natsFlags) serve(ctx context.Context, r role, log zerolog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return ended(ctx, r.Run(ctx)) })
 	if f.health != "" {
 		l, err := standalone.Listen(standalone.ServiceHTTP, f.health)
 		if err != nil {
@@ -97,6 +96,7 @@ func (f *natsFlags) serve(ctx context.Context, r role, log zerolog.Logger) error
 		}
 		g.Go(func() error { return serveHealth(ctx, l, r) })
 	}
+	g.Go(func() error { return ended(ctx, r.Run(ctx)) })
 	g.Go(func() error {
 		if err := trimLater(ctx); err != nil {
 			log.Debug().Err(err).Msg("memory is kept")

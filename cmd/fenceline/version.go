@@ -3,7 +3,7 @@ package main
 import "runtime/debug"
 
 // version is set by the build (-ldflags "-X main.version=v1.2.3").
-var version string //nolint:gochecknoglobals // the linker sets it
+var version string
 
 // versionText is the version, or the commit for a build from a checkout.
 func versionText() string {

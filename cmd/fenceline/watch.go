@@ -48,11 +48,7 @@ is missed.`,
 	}
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
-		err := w.run(ctx)
-		if ctx.Err() != nil {
-			return nil // it was asked to stop
-		}
-		return err
+		return ended(ctx, w.run(ctx)) // it is stopped, not done
 	})
 }
 

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/standalone"
+)
+
+// TestRolesRunApart starts each role by itself, asks whether it is ready, and stops it.
+func TestRolesRunApart(t *testing.T) {
+	s := queuetest.Start(t)
+	t.Setenv("FENCELINE_NATS", s.URL())
+	dir := t.TempDir()
+	config := filepath.Join(dir, "fenceline.yaml")
+	write(t, config, goodPipelines)
+	write(t, filepath.Join(dir, "token"), "the-token-of-the-api\n")
+	none := "unix://" + filepath.Join(dir, "none.sock")
+	for _, test := range []struct {
+		name  string
+		args  []string
+		ready int
+		says  string
+	}{
+		{"producer", []string{"--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "token")}, http.StatusOK, ""},
+		{"controller", []string{"--name", "c1"}, http.StatusOK, ""},
+		{"builder", []string{"--name", "b1", "--buildkit", none}, http.StatusServiceUnavailable, "none.sock"},
+		{"distributor", []string{"--fleet", "production", "--node", "n1", "--label", "rack=a", "--docker-host", none}, http.StatusServiceUnavailable, "none.sock"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			health := free(t)
+			log, stop := start(t, `"running"`, append([]string{"run", test.name, "--health-listen", health}, test.args...)...)
+			status, answer := 0, ""
+			for patience := time.Now().Add(20 * time.Second); status != test.ready || !strings.Contains(answer, test.says); {
+				if status, answer = get(t, "http://"+health+"/readyz"); time.Now().After(patience) {
+					t.Fatalf("readiness is %d, %s", status, answer)
+				}
+			}
+			if status, answer := get(t, "http://"+health+"/healthz"); status != http.StatusOK {
+				t.Errorf("health is %d, %s", status, answer)
+			}
+			if status := stop(); status != exitDone {
+				t.Errorf("it ended with %d: %s", status, log)
+			}
+			if test.name == "producer" {
+				hidden(t, log.String(), filepath.Join(dir, "token"))
+			}
+		})
+	}
+}
+
+// free is an address that nobody listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := standalone.Listen(standalone.ServiceHTTP, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestRunRefuses says what is wrong with how a role is started, and which flag mends it.
+func TestRunRefuses(t *testing.T) {
+	s := queuetest.Start(t)
+	t.Setenv("FENCELINE_NATS", s.URL())
+	dir := t.TempDir()
+	config := filepath.Join(dir, "fenceline.yaml")
+	write(t, config, goodPipelines)
+	write(t, filepath.Join(dir, "empty"), "\n")
+	taken, err := standalone.Listen(standalone.ServiceHTTP, "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, test := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"a port in use":      {[]string{"producer", "--config", config, "--listen", taken.Addr().String()}, exitFailed, "--listen"},
+		"an empty token":     {[]string{"producer", "--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "empty")}, exitFailed, "is empty"},
+		"a bad node name":    {[]string{"distributor", "--node", "Node_1"}, exitUsage, "Node_1"},
+		"a bad fleet name":   {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, exitUsage, "a.b"},
+		"a bad label":        {[]string{"distributor", "--label", "x"}, exitUsage, "NAME=VALUE"},
+		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, exitFailed, "--health-listen"},
+		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, exitFailed, "none.pem"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := fenceline(t, append([]string{"run"}, test.args...)...)
+			if got.status != test.status || !strings.Contains(got.err, test.says) {
+				t.Errorf("%+v, want status %d and %q", got, test.status, test.says)
+			}
+		})
+	}
+}
