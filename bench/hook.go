@@ -18,8 +18,7 @@ import (
 
 // sender sends signed generic webhooks.
 type sender struct {
-	client *http.Client
-	url    string // of the producer
+	url string // of the producer
 }
 
 // send sends the webhook of a push and returns the build that it started.
@@ -49,7 +48,7 @@ func (s sender) request(ctx context.Context, repository, commit string) (*http.R
 
 // do sends a webhook and returns the build that it started.
 func (s sender) do(req *http.Request) (string, error) {
-	resp, err := s.client.Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("sending a webhook: %w", err)
 	}
@@ -88,5 +87,5 @@ func sign(h http.Header, id string, body []byte) {
 }
 
 func (r *rig) send(ctx context.Context, repository, commit string) (string, error) {
-	return sender{http.DefaultClient, r.url}.send(ctx, repository, commit)
+	return sender{r.url}.send(ctx, repository, commit)
 }

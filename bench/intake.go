@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,7 +56,7 @@ func intake(ctx context.Context, o options) (_ Figure, err error) {
 		return Figure{}, err
 	}
 	defer plain.Close()
-	hooks := hookLoad(ctx, "http://"+address)
+	hooks := hookLoad(ctx, address)
 	first, err := hooks(1) // for its size
 	if err == nil {
 		err = first(ctx, 1)
@@ -123,24 +123,28 @@ func intakeConfig(dir string) (string, error) {
 }
 
 // hookLoad makes n webhooks when it is called, and sends them when the load is: signing is
-// the sender's work.
-func hookLoad(ctx context.Context, url string) func(n int) (load, error) {
-	s := sender{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: intakeAtOnce}}, url}
+// the sender's work. They go over connections that stay open.
+func hookLoad(ctx context.Context, address string) func(n int) (load, error) {
+	s := sender{url: "http://" + address}
 	pushes := 0
 	return func(n int) (load, error) {
-		requests := make([]*http.Request, n)
+		requests := make([][]byte, n)
 		for i := range requests {
 			pushes++
-			var err error
-			if requests[i], err = s.request(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes)); err != nil {
+			req, err := s.request(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes))
+			if err != nil {
 				return nil, err
 			}
+			var b bytes.Buffer
+			if err := req.Write(&b); err != nil {
+				return nil, fmt.Errorf("making a webhook: %w", err)
+			}
+			requests[i] = b.Bytes()
 		}
 		return func(ctx context.Context, n int) error {
-			return atOnce(ctx, n, func(_ context.Context, i int) error {
-				_, err := s.do(requests[i])
-				return err
-			})
+			lines := lines{address: address, idle: make(chan *line, intakeAtOnce)}
+			defer lines.close()
+			return atOnce(ctx, n, func(ctx context.Context, i int) error { return lines.send(ctx, requests[i]) })
 		}, nil
 	}
 }
