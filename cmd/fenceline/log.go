@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -14,7 +13,6 @@ func newLogger(w io.Writer, verbose bool) zerolog.Logger {
 	if verbose {
 		level = zerolog.DebugLevel
 	}
-	zerolog.TimeFieldFormat = time.RFC3339Nano
 	if f, ok := w.(*os.File); ok && isTerminal(f) {
 		w = zerolog.ConsoleWriter{Out: f, TimeFormat: "15:04:05.000"}
 	}

@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
 )
 
 // The exit statuses, the same for every command.
@@ -19,7 +22,10 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run runs one command line, until it is done, ctx ends or a signal asks to stop, and
 // returns its exit status.
