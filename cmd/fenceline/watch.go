@@ -66,16 +66,20 @@ type watcher struct {
 
 func (w *watcher) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, read := range []func(context.Context, queue.ReadOptions, func(queue.Received) error) error{
-		w.s.queue.ReadRequests, w.s.queue.ReadEvents, w.s.queue.ReadLogs,
+	nodes, fleets := w.source(), w.source()
+	requests, events, logs := w.source(), w.source(), w.source() // all, before the first is read
+	for _, of := range []struct {
+		read func(context.Context, queue.ReadOptions, func(queue.Received) error) error
+		up   func()
+	}{
+		{w.s.queue.ReadRequests, requests}, {w.s.queue.ReadEvents, events}, {w.s.queue.ReadLogs, logs},
 	} {
-		up := w.source()
 		g.Go(func() error {
-			return read(ctx, queue.ReadOptions{New: true, Follow: true, CaughtUp: up}, w.message)
+			return of.read(ctx, queue.ReadOptions{New: true, Follow: true, CaughtUp: of.up}, w.message)
 		})
 	}
-	follow(ctx, g, queue.Nodes(w.s.queue), w.source(), w.node)
-	follow(ctx, g, queue.Fleets(w.s.queue), w.source(), w.fleet)
+	follow(ctx, g, queue.Nodes(w.s.queue), nodes, w.node)
+	follow(ctx, g, queue.Fleets(w.s.queue), fleets, w.fleet)
 	return g.Wait()
 }
 
@@ -87,8 +91,8 @@ func follow[T any](ctx context.Context, g *errgroup.Group, r *queue.Records[T], 
 	})
 }
 
-// source adds a source, and returns what tells that it is read from now on. The last one
-// to tell so begins the output.
+// source adds a source, before any is read, and returns what tells that it is read from now
+// on. The last one to tell so begins the output.
 func (w *watcher) source() func() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
