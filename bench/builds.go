@@ -88,11 +88,16 @@ func overheadCached(ctx context.Context, o options) (_ Figure, err error) {
 	if err != nil {
 		return Figure{}, err
 	}
-	a, b := milliseconds(median(ours)), milliseconds(median(hand))
+	more := make([]time.Duration, n)
+	for i := range more {
+		more[i] = ours[i] - hand[i]
+	}
+	b := milliseconds(median(hand))
+	over := milliseconds(median(more))
 	fmt.Fprintf(o.log, "bench: webhook to image ready %v, by hand %v\n", ours, hand)
 	return Figure{
-		Name: "overhead_cached_ms", Value: a - b, Unit: "ms", Peer: "buildctl build --push", PeerValue: b, Ratio: a / b,
-		Target: "at most 150", Met: a-b <= 150,
+		Name: "overhead_cached_ms", Value: over, Unit: "ms", Peer: "buildctl build --push", PeerValue: b, Ratio: median(ratios(ours, hand)),
+		Target: "at most 150", Met: over <= 150,
 	}, nil
 }
 
@@ -128,17 +133,26 @@ func seeds() func() string {
 }
 
 func ratioFigure(name, peer string, ours, theirs []time.Duration, most float64) Figure {
-	a, b := median(ours).Seconds(), median(theirs).Seconds()
+	ratio := median(ratios(ours, theirs))
 	return Figure{
-		Name: name, Value: a / b, Unit: "ratio", Peer: peer, PeerValue: b, Ratio: a / b,
-		Target: fmt.Sprintf("at most %.2f", most), Met: a/b <= most,
+		Name: name, Value: ratio, Unit: "ratio", Peer: peer, PeerValue: median(theirs).Seconds(), Ratio: ratio,
+		Target: fmt.Sprintf("at most %.2f", most), Met: ratio <= most,
 	}
+}
+
+// ratios are those of each pair: what slows the machine down for a while slows both of a pair.
+func ratios[T float64 | time.Duration](ours, theirs []T) []float64 {
+	out := make([]float64, len(ours))
+	for i := range ours {
+		out[i] = float64(ours[i]) / float64(theirs[i])
+	}
+	return out
 }
 
 // pushToFlip takes the time from git push to the flip on one node, against a script of
 // git push, buildctl and docker pull. Each build makes a layer as large as the admin guide's example (134 MB packed), which no cache has.
 func pushToFlip(ctx context.Context, o options) (_ Figure, err error) {
-	const n = 3
+	const n = 5
 	r, err := start(ctx, o, []string{"flip"}, "flip")
 	if err != nil {
 		return Figure{}, err

@@ -20,8 +20,8 @@ import (
 const (
 	intakePipelines = 16
 	intakeAtOnce    = 64
-	intakeBatch     = 3000 // of each kind, in a round
-	intakeRounds    = 5
+	intakeBatch     = 1000 // of each kind, in a round
+	intakeRounds    = 15
 )
 
 // intake takes how many webhooks a second are accepted, each verified and stored before it is
@@ -98,11 +98,11 @@ func intakeRoundsOf(ctx context.Context, o options, hooks func(n int) (load, err
 			ours, peer = append(ours, a), append(peer, b)
 		}
 	}
-	a, b := median(ours), median(peer)
 	fmt.Fprintf(o.log, "bench: hooks a second %.0f, plain publishes %.0f\n", ours, peer)
+	ratio := median(ratios(ours, peer))
 	return Figure{
-		Name: "intake_ratio", Value: a / b, Unit: "ratio", Peer: "JetStream publishes a second", PeerValue: b, Ratio: a / b,
-		Target: "at least 0.70", Met: a/b >= 0.7,
+		Name: "intake_ratio", Value: ratio, Unit: "ratio", Peer: "JetStream publishes a second", PeerValue: median(peer), Ratio: ratio,
+		Target: "at least 0.70", Met: ratio >= 0.7,
 	}, nil
 }
 
