@@ -208,7 +208,7 @@ func (r *rig) close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	for _, reference := range []string{"fenceline.local/" + fleet, r.registry + "/bench/*"} {
+	for _, reference := range []string{"fenceline.local/*/" + fleet, r.registry + "/bench/*"} {
 		ids, err := site.Docker(ctx, "image", "ls", "--quiet", "--filter", "reference="+reference)
 		if err == nil && strings.TrimSpace(ids) != "" {
 			_, err = site.Docker(ctx, append([]string{"image", "rm", "--force"}, unique(strings.Fields(ids))...)...)
