@@ -130,7 +130,7 @@ func building(files fstest.MapFS) *solver {
 
 func TestABuildBecomesAnImage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBuilder(t, building(fstest.MapFS{"etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nTOKEN=abcdefghijkl\n"), Mode: 0o755}}))
+		b := newBuilder(t, building(fstest.MapFS{"bin/sh": {Mode: 0o755}, "etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nTOKEN=abcdefghijkl\n"), Mode: 0o755}}))
 		out := new(record)
 		p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: out})
 		if err != nil {
@@ -157,7 +157,7 @@ func TestABuildBecomesAnImage(t *testing.T) {
 }
 
 func TestABrokenHookEndsTheBuild(t *testing.T) {
-	b := newBuilder(t, building(fstest.MapFS{"etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nif true; then\n:\n"), Mode: 0o644}}))
+	b := newBuilder(t, building(fstest.MapFS{"bin/sh": {Mode: 0o755}, "etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nif true; then\n:\n"), Mode: 0o644}}))
 	p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
 	failed, ok := p.(*messages.BuildFailed)
 	if err != nil || !ok {

@@ -43,6 +43,10 @@ func TestBadSources(t *testing.T) {
 		{"a failing RUN", "bad", hookless("ARG BASE\nFROM ${BASE}\nRUN echo why it fails; exit 7\n"), "user", `why it fails`},
 		{"a missing base", "nobase", exporting("x"), "user", `base/missing|missing`},
 		{"a base with no shell", "noshell", hookless("ARG BASE\nFROM ${BASE}\nRUN echo hello\n"), "user", `/bin/sh`},
+		{"a hook without its interpreter", "noshell", map[string]string{
+			"Dockerfile":        "ARG BASE\nFROM ${BASE}\nADD hooks /etc/stackato/hooks\n",
+			"hooks/pre-running": "#!/bin/sh\nexport A=1\n",
+		}, "hooks", `/bin/sh`},
 		{"a stray file among the hooks", "bad", map[string]string{
 			"Dockerfile":      "ARG BASE\nFROM ${BASE}\nADD hooks /etc/stackato/hooks\n",
 			"hooks/pre-stage": "#!/bin/sh\n",

@@ -154,8 +154,8 @@ type Applied struct {
 type FleetRecord struct {
 	Fleet    string       `json:"fleet"`
 	ID       string       `json:"id,omitempty"` // random, made with the record: tells fleets of one name apart
-	Epoch    uint64       `json:"epoch"`    // rises with every change of Current
-	Decision string       `json:"decision"` // random, to recognise an own write whose answer was lost
+	Epoch    uint64       `json:"epoch"`        // rises with every change of Current
+	Decision string       `json:"decision"`     // random, to recognise an own write whose answer was lost
 	Current  FleetImage   `json:"current,omitzero"`
 	Previous FleetImage   `json:"previous,omitzero"`
 	Keep     []FleetImage `json:"keep,omitempty"` // older ones that nodes keep, newest first

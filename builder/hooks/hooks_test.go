@@ -15,6 +15,7 @@ func script(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), 
 
 func run(t *testing.T, image fstest.MapFS) *Report {
 	t.Helper()
+	image["bin/sh"], image["bin/bash"] = script(""), script("")
 	r, err := Check(image, dir)
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +61,14 @@ func TestGoodHooksPass(t *testing.T) {
 	if got := strings.Join(r.Hooks, " "); got != "pre-staging post-staging pre-running" {
 		t.Errorf("hooks %s", got)
 	}
+}
+
+func TestAnImageWithoutTheShellIsRejected(t *testing.T) {
+	r, err := Check(fstest.MapFS{"etc/stackato/hooks/pre-running": script("#!/bin/bash\nexport A=1\n"), "bin/sh": script("")}, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one(t, r, 1, false, "/bin/bash", "does not have")
 }
 
 func TestFindings(t *testing.T) {
@@ -191,6 +200,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("sudo -u bob -- x y\nSTACKATO_HOOK_ENV=A,$B\n", "Cmnd_Alias A = B : B = A\nstackato ALL=(ALL:ALL) NOPASSWD: A, !/bin/y : H = C\n#includedir /etc/sudoers.d\n")
 	f.Fuzz(func(t *testing.T, hook, rules string) {
 		r, err := Check(fstest.MapFS{
+			"bin/sh": script(""), "bin/bash": script(""),
 			"etc/stackato/hooks/pre-running": script(hook), "etc/sudoers": script(rules), "etc/sudoers.d/x": script(rules),
 		}, dir)
 		if err != nil {

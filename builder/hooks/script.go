@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"syscall"
@@ -72,12 +73,25 @@ func (h *hook) language(b []byte) (syntax.LangVariant, bool) {
 	}
 	switch path.Base(words[0]) {
 	case "bash":
-		return syntax.LangBash, true
+		return syntax.LangBash, h.interpreter(words[0])
 	case "sh":
-		return syntax.LangPOSIX, true
+		return syntax.LangPOSIX, h.interpreter(words[0])
 	}
 	h.fault(1, fmt.Sprintf("is a script for %q: admin hooks are bash or sh scripts", clip(words[0])), fix+", and call the other program from it")
 	return 0, false
+}
+
+// interpreter tells whether the image has the shell that a hook names by its path. A folder
+// on this machine does not show it.
+func (h *hook) interpreter(shell string) bool {
+	if h.sudoers == nil || !path.IsAbs(shell) {
+		return true
+	}
+	if _, err := fs.Stat(h.image, strings.TrimPrefix(path.Clean(shell), "/")); errors.Is(err, fs.ErrNotExist) {
+		h.fault(1, fmt.Sprintf("needs %s, which the image does not have", shell), "build on a base with a shell, or install one before the hooks are added")
+		return false
+	}
+	return true
 }
 
 // syntax is about a script that its shell would refuse.

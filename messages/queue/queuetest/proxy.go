@@ -112,4 +112,3 @@ func (p *Proxy) pass() bool {
 	}
 	return !p.cut
 }
-
