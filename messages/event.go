@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -204,12 +203,15 @@ func decodeEnvelope(h Headers) (Envelope, Type, error) {
 	return e, Type(typ), nil
 }
 
-// traceparentForm is version 00 of W3C Trace Context. IDs of zeros alone mean none.
-var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
+// validTraceparent tells whether s is version 00 of W3C Trace Context. IDs of zeros alone
+// mean none.
 func validTraceparent(s string) bool {
-	return traceparentForm.MatchString(s) &&
-		s[3:35] != strings.Repeat("0", 32) && s[36:52] != strings.Repeat("0", 16)
+	if len(s) != 55 || s[:3] != "00-" || s[35] != '-' || s[52] != '-' {
+		return false
+	}
+	trace, span, flags := s[3:35], s[36:52], s[53:]
+	return hexadecimal(trace, 32) && hexadecimal(span, 16) && hexadecimal(flags, 2) &&
+		strings.Trim(trace, "0") != "" && strings.Trim(span, "0") != ""
 }
 
 // percentEncode encodes an attribute's value for a header, by the rule of the CloudEvents HTTP

@@ -66,10 +66,8 @@ func CheckID(what, id string) error {
 func RolloutID(fleet, build string) string { return fleet + "-" + build }
 
 var (
-	commitForm = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 	secretForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	// The repository part of an image reference, as the OCI distribution
 	// specification's <name> with an optional host in front.
 	imageNameForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
@@ -78,16 +76,29 @@ var (
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
 // 64 (SHA-256), lower case. BuildKit accepts no short ones.
 func CheckCommit(s string) error {
-	if !commitForm.MatchString(s) {
+	if !hexadecimal(s, 40) && !hexadecimal(s, 64) {
 		return fmt.Errorf("commit %q is not a full git commit: give all 40 (or 64) hexadecimal digits", clip(s))
 	}
 	return nil
 }
 
+// hexadecimal tells whether s is n lower-case hexadecimal digits.
+func hexadecimal(s string, n int) bool {
+	if len(s) != n {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
 // CheckDigest tells whether s is a sha256 digest in the form of the OCI image
 // specification: sha256: and 64 hexadecimal digits.
 func CheckDigest(s string) error {
-	if !digestForm.MatchString(s) {
+	if digits, ok := strings.CutPrefix(s, "sha256:"); !ok || !hexadecimal(digits, 64) {
 		return fmt.Errorf("digest %q is not of the form sha256:<64 hexadecimal digits>", clip(s))
 	}
 	return nil

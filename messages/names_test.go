@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -9,6 +10,12 @@ func TestChecks(t *testing.T) {
 	label := func(s string) error { return CheckName("node", s) }
 	id := func(s string) error { return CheckID("build", s) }
 	image := func(s string) error { _, err := ParseImage(s); return err }
+	trace := func(s string) error {
+		if !validTraceparent(s) {
+			return errors.New("refused")
+		}
+		return nil
+	}
 	long := strings.Repeat("a", 63)
 	for name, c := range map[string]struct {
 		check     func(string) error
@@ -18,6 +25,11 @@ func TestChecks(t *testing.T) {
 		"ID":   {id, []string{"p-abc", "1"}, []string{"", "a.b", "a b", "A", "a\x00", strings.Repeat("a", 201)}},
 		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0", 64)},
 			[]string{"", "main", sampleCommit[:39], sampleCommit + "\n", strings.ToUpper(sampleCommit), "--upload-pack=x"}},
+		"traceparent": {trace, []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, []string{
+			"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			"00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01",
+			"00-4bf92f3577b34da6a3ce929d0e0e4736-" + strings.Repeat("0", 16) + "-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n",
+		}},
 		"digest": {CheckDigest, []string{sampleDigest}, []string{"", "sha256:", sampleDigest + "0", "sha512" + sampleDigest[6:], sampleDigest + "\n"}},
 		"image name": {CheckImageName,
 			[]string{"exampleco/newimg", "localhost:5000/a", "127.0.0.1:8441/a/b", "registry.example.com/a__b/c-d.e"},
