@@ -160,5 +160,5 @@ func decode(h http.Header, body []byte, to any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return errors.New("body is empty where a JSON payload was expected")
 	}
-	return fmt.Errorf("body is not a JSON payload: %v", err)
+	return fmt.Errorf("body is not a JSON payload: %w", err)
 }

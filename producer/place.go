@@ -15,7 +15,7 @@ var schemePorts = map[string]string{"http": "80", "https": "443", "ssh": "22", "
 // placeOf returns the place of a URL, or of git's short form user@host:path. It is "" for
 // what is neither.
 func placeOf(s string) place {
-	host, path := "", ""
+	var host, path string
 	if strings.Contains(s, "://") {
 		u, err := url.Parse(s)
 		if err != nil {

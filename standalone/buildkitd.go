@@ -232,14 +232,15 @@ func startOnOwnThread(cmd *exec.Cmd) (chan error, error) {
 func endChild(cmd *exec.Cmd, ended chan error) error {
 	_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
 	select {
-	case <-ended:
+	case err := <-ended:
+		_ = err // it was asked to end
 		return nil
 	case <-time.After(buildkitdGrace):
 	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing %s: %w", cmd.Path, err)
 	}
-	<-ended
+	_ = <-ended
 	return nil
 }
 

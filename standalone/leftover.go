@@ -36,7 +36,7 @@ func endLeftover(ctx context.Context, pidFile, root string) error {
 	if err != nil {
 		return fmt.Errorf("looking at process %d, which may be a buildkitd that was left behind: %w", pid, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }() // a descriptor that only named a process
 	if !isBuildkitd(pid, root) {
 		return nil
 	}

@@ -52,13 +52,11 @@ func OpenState(dir string) (*State, error) {
 		return nil, err
 	}
 	if err := s.checkLayout(); err != nil {
-		s.Close()
-		return nil, err
+		return nil, errors.Join(err, s.Close())
 	}
 	for _, part := range []string{partNATS, partStore, partBuild, partSecrets, partLog, partDocker} {
 		if err := os.MkdirAll(s.Path(part), 0o700); err != nil {
-			s.Close()
-			return nil, fmt.Errorf("making state folder: %w", err)
+			return nil, errors.Join(fmt.Errorf("making state folder: %w", err), s.Close())
 		}
 	}
 	return s, nil

@@ -36,9 +36,13 @@ func Rollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messa
 	if err := mark(ctx, q, left.Rollout, messages.RolloutRolledBack, why); err != nil {
 		return r, fmt.Errorf("fleet %s is rolled back to %s, but rollout %s could not be marked: %w", fleet, r.Current.Image, left.Rollout, err)
 	}
-	e := aboutFleet(&r, messages.RolloutRolledBack, why, by)
-	e.Rollout, e.Image, e.Build, e.Order = left.Rollout, left.Image, left.Build, left.Order
-	return r, tell(ctx, q, e)
+	if left.Rollout == "" { // promoted or set before fenceline had a rollout: there is none to tell of
+		return r, nil
+	}
+	return r, tell(ctx, q, &messages.RolloutChanged{
+		Fleet: fleet, Rollout: left.Rollout, Build: left.Build, Order: left.Order, Image: left.Image,
+		State: messages.RolloutRolledBack, Why: why, Epoch: r.Epoch, By: by,
+	})
 }
 
 // earlier finds the image to go back to.
