@@ -102,7 +102,7 @@ func readCall(body []byte) (call, error) {
 	case err != nil && strings.Contains(err.Error(), "unknown field"):
 		return c, fmt.Errorf("%s (known: pipeline, commit, context, requested_by)", strings.TrimPrefix(err.Error(), "json: "))
 	case err != nil:
-		return c, fmt.Errorf("body is not a JSON object such as {\"pipeline\": \"base\"}: %v", err)
+		return c, fmt.Errorf("body is not a JSON object such as {\"pipeline\": \"base\"}: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return c, errors.New("body has something after the JSON object: send one object")

@@ -240,7 +240,7 @@ func endChild(cmd *exec.Cmd, ended chan error) error {
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("killing %s: %w", cmd.Path, err)
 	}
-	_ = <-ended
+	<-ended //nolint:errcheck // it was killed
 	return nil
 }
 
