@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -384,6 +386,26 @@ func TestUnpackStaysInside(t *testing.T) {
 				t.Errorf("outside are %v, %v", entries, err)
 			}
 		})
+	}
+}
+
+func TestWhatTheMachineFailsAtIsNotTheUsers(t *testing.T) {
+	whole := pack(t, tar.Header{Name: strings.Repeat("x", 90), Typeflag: tar.TypeReg})
+	for _, cause := range []error{syscall.EIO, syscall.ENOSPC, errors.New("nats: no responders")} {
+		// The content ends with the cause, in the middle of the file.
+		r := io.MultiReader(bytes.NewReader(whole[:512+10]), iotest.ErrReader(cause))
+		var f *FailedError
+		if err := unpack(r, t.TempDir(), 100); !errors.Is(err, cause) || errors.As(err, &f) {
+			t.Errorf("%v became %v", cause, err)
+		}
+	}
+	for cause, users := range map[error]bool{
+		syscall.ENOSPC: false, syscall.EMFILE: false, syscall.EDQUOT: false, syscall.EROFS: false,
+		syscall.ENAMETOOLONG: true, syscall.EEXIST: true, nil: false,
+	} {
+		if badEntry(cause) != users {
+			t.Errorf("%v: the entry is to blame: %v", cause, !users)
+		}
 	}
 }
 

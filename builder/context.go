@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -67,10 +69,30 @@ func unpack(r io.Reader, dir string, left int64) error {
 				"leave out what the build doesn't need")
 		}
 		left -= h.Size
-		if err := unpackOne(root, h, t); err != nil {
+		if err := unpackOne(root, h, t); badEntry(err) {
 			return contextFailure(fmt.Sprintf("the uploaded context has a bad entry: %v", err), "upload it with 'fenceline submit --context'")
+		} else if err != nil {
+			return fmt.Errorf("unpacking %q of a context: %w", h.Name, err)
 		}
 	}
+}
+
+// errType is an entry of a kind that contexts don't have.
+var errType = errors.New("is neither file, folder nor link")
+
+// badEntry tells an error that the entry itself is to blame for from one of this machine or of
+// the way here, such as a full disk.
+func badEntry(err error) bool {
+	for _, bad := range []error{
+		errType, tar.ErrHeader, io.ErrUnexpectedEOF, syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ENOENT,
+		syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.ELOOP, syscall.EPERM,
+	} {
+		if errors.Is(err, bad) {
+			return true
+		}
+	}
+	// os.Root has no error of its own to compare with.
+	return err != nil && strings.Contains(err.Error(), "path escapes from parent")
 }
 
 func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
@@ -84,7 +106,7 @@ func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
 		return root.MkdirAll(name, mode|0o700)
 	case tar.TypeSymlink, tar.TypeLink, tar.TypeReg:
 	default:
-		return fmt.Errorf("%q is neither file, folder nor link", h.Name)
+		return fmt.Errorf("%q %w", h.Name, errType)
 	}
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
