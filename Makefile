@@ -30,7 +30,8 @@ bin/fenceline bin/demo: FORCE
 	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./$(if $(filter bin/demo,$@),demo,cmd/fenceline)
 
 test: bin/fenceline ## everything: sets up what it needs, then all tests, with the race detector
-	@FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup go test -race -timeout 30m ./...
+	@scripts/compiler
+	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup go test -race -timeout 30m ./...
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
