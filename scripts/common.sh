@@ -6,7 +6,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 state=${FENCELINE_STATE:-$root/.fenceline}
 log=$state/log
 socket=/var/run/docker.sock
-docker_host=${DOCKER_HOST:-unix://$socket}
+# Exported, so that docker and what the scripts run talk to the same engine as the scripts.
+export DOCKER_HOST=${DOCKER_HOST:-unix://$socket}
 
 say() { printf '%s\n' "setup: $*"; }
 
@@ -29,8 +30,12 @@ step() {
   shift 2
   mkdir -p "$log"
   say "$text …"
-  # In the background only the clock: what runs there is deaf to Ctrl-C.
-  (while sleep 10 && kill -0 $$ 2>/dev/null; do say "  … $((SECONDS - start)) s"; done) &
+  # In the background only the clock: what runs there is deaf to Ctrl-C. It takes its sleep
+  # along when it ends, which would hold the output open for whoever reads it to the end.
+  (
+    trap 'kill $(jobs -p) 2>/dev/null; exit' TERM
+    while sleep 10 & wait $! && kill -0 $$ 2>/dev/null; do say "  … $((SECONDS - start)) s"; done
+  ) &
   local clock=$!
   "$@" >"$log/$name.log" 2>&1 </dev/null || status=$?
   kill "$clock" 2>/dev/null || true
