@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
@@ -27,9 +28,19 @@ type task struct {
 // attempt is a task at work.
 type attempt struct {
 	task
-	b      *Builder
-	head   <-chan error // what keeps the source from being built; closed when nothing does
+	b    *Builder
+	head *head
+	send func(p messages.Payload) // publishes an event on the build's way; build waits for it
+
+	mu     sync.Mutex // held while the solver's news is taken in
+	solved bool       // the solver has returned: what it still says is of no account
 	report *hooks.Report
+}
+
+// head is the look-up of a branch's head.
+type head struct {
+	done chan struct{} // closed once err is known
+	err  error         // what keeps the source from being built
 }
 
 // errTimeout is the cause with which a build's context ends at its pipeline's timeout.
@@ -37,6 +48,12 @@ var errTimeout = errors.New("the pipeline's timeout has passed")
 
 // aliveTimeout is how long the solver may take to say that it was not it that hung.
 const aliveTimeout = 2 * time.Second
+
+// eventTimeout bounds the publishing of an event on a build's way.
+const eventTimeout = 10 * time.Second
+
+// errSolved is told to a solver that comes with news after it has returned.
+var errSolved = errors.New("the build has ended")
 
 // supersededError ends a build whose commit is no longer its branch's head.
 type supersededError struct{ head string }
@@ -51,6 +68,11 @@ func (e *rejectedError) Error() string { return "the hook gate refused the image
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	a := &attempt{task: t, b: b}
+	// An event is for the others even when the solver is quicker than it, and comes before the
+	// build's end.
+	var sent sync.WaitGroup
+	defer sent.Wait()
+	a.send = func(p messages.Payload) { sent.Go(func() { a.event(ctx, p) }) }
 	log := b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt).Logger()
 	log.Info().Str("commit", t.request.Commit).Msg("building")
 	bounded, cancel := context.WithTimeoutCause(ctx, t.request.Pipeline.Timeout.Std(), errTimeout)
@@ -88,8 +110,12 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
 		Pipeline: &r.Pipeline, Commit: r.Commit, Context: dir, Token: token, Secrets: secrets,
-		Log: a.out.Log, Pinned: a.pinned, Check: a.check,
+		Log:    func(l messages.BuildLog) { _ = a.news(func() { a.out.Log(l) }) },
+		Pinned: a.pinned, Check: a.check,
 	})
+	a.mu.Lock()
+	a.solved = true
+	a.mu.Unlock()
 	if err == nil || ctx.Err() != nil {
 		return solved, err
 	}
@@ -102,28 +128,33 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 
 // begin starts to look up the branch's head, beside the pinning of the bases.
 func (a *attempt) begin(ctx context.Context, token messages.Secret) {
-	head := make(chan error, 1)
-	a.head = head
+	h := &head{done: make(chan struct{})}
+	a.head = h
 	go func() {
-		defer close(head)
+		defer close(h.done)
 		if a.request.Context == "" {
-			if err := a.look(ctx, token); err != nil {
-				head <- err
-			}
+			h.err = a.look(ctx, token)
 		}
 	}()
+}
+
+// news takes in what the solver says, while it may say something: one that hung is left
+// behind with its calls.
+func (a *attempt) news(take func()) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.solved {
+		return errSolved
+	}
+	take()
+	return nil
 }
 
 // wanted waits until it is known whether the source may be built. It may be asked again.
 func (a *attempt) wanted(ctx context.Context) error {
 	select {
-	case err := <-a.head:
-		if err != nil {
-			again := make(chan error, 1)
-			again <- err
-			a.head = again
-		}
-		return err
+	case <-a.head.done:
+		return a.head.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -156,27 +187,43 @@ func (a *attempt) pinned(ctx context.Context, bases []messages.PinnedBase) error
 	for i, b := range bases {
 		names[i] = b.Image.String()
 	}
-	a.step(messages.StepPinned, strings.Join(names, "\n"))
-	go a.event(ctx, &messages.BasePinned{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Bases: bases, Fleets: a.request.Pipeline.Fleets})
-	return nil
+	return a.news(func() {
+		a.step(messages.StepPinned, strings.Join(names, "\n"))
+		a.send(&messages.BasePinned{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Bases: bases, Fleets: a.request.Pipeline.Fleets})
+	})
 }
 
-// event publishes an event on the build's way. The build doesn't depend on it.
+// event publishes an event. The build doesn't depend on it.
 func (a *attempt) event(ctx context.Context, p messages.Payload) {
-	if err := a.out.Event(ctx, p); err != nil && ctx.Err() == nil {
+	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
+	defer cancel()
+	if err := a.out.Event(ctx, p); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		a.b.config.Logger.Warn().Err(err).Str("build", a.request.Build).Str("type", string(p.MessageType())).Msg("event not sent")
 	}
 }
 
 // check is shown the built image before it is pushed.
 func (a *attempt) check(_ context.Context, image fs.FS) error {
-	if a.report == nil {
-		a.step(messages.StepBuilt, "")
+	err := a.news(func() {
+		if a.report == nil {
+			a.step(messages.StepBuilt, "")
+		}
+	})
+	if err != nil {
+		return err
 	}
 	report, err := hooks.Check(image, a.request.Pipeline.HooksDir)
 	if err != nil {
 		return err
 	}
+	if late := a.news(func() { err = a.checked(report) }); late != nil {
+		return late
+	}
+	return err
+}
+
+// checked takes in the gate's report, and refuses the image if the gate does.
+func (a *attempt) checked(report *hooks.Report) error {
 	a.report = report
 	for _, f := range report.Findings {
 		text := f.String()

@@ -158,6 +158,60 @@ func TestABuildBecomesAnImage(t *testing.T) {
 	})
 }
 
+// slow takes a while for events, and refuses them when their context has ended by then.
+type slow struct{ record }
+
+func (s *slow) Event(ctx context.Context, p messages.Payload) error {
+	select {
+	case <-time.After(time.Second):
+		return s.record.Event(ctx, p)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestAQuickBuildsBasesAreAnnouncedBeforeItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := new(slow)
+		if _, err := newBuilder(t, building(nil)).build(t.Context(), task{request: request(), attempt: 1, out: out}); err != nil {
+			t.Fatal(err)
+		}
+		if len(out.events) != 1 || out.events[0].MessageType() != messages.TypeBasePinned {
+			t.Errorf("events at the build's end: %+v", out.events)
+		}
+	})
+}
+
+func TestWhatASolverSaysAfterItReturned(t *testing.T) {
+	said := make(chan error, 2)
+	returned, finished := make(chan struct{}), make(chan struct{})
+	b := newBuilder(t, &solver{solve: func(_ context.Context, build Build) (Solved, error) {
+		go func() {
+			defer close(finished)
+			<-returned
+			build.Log(messages.BuildLog{Text: "late"})
+			said <- build.Pinned(context.Background(), nil)
+			said <- build.Check(context.Background(), fstest.MapFS{})
+		}()
+		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "x", Fix: "y"}}
+	}})
+	out := new(record)
+	_, err := b.build(t.Context(), task{request: request(), attempt: 1, out: out})
+	close(returned)
+	<-finished
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := <-said; !errors.Is(err, errSolved) {
+			t.Errorf("late news is answered %v", err)
+		}
+	}
+	if len(out.logs) != 1 || len(out.events) != 0 {
+		t.Errorf("late news came through: %+v, %+v", out.logs, out.events)
+	}
+}
+
 func TestABrokenHookEndsTheBuild(t *testing.T) {
 	b := newBuilder(t, building(fstest.MapFS{"bin/sh": {Mode: 0o755}, "etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\nif true; then\n:\n"), Mode: 0o644}}))
 	p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
