@@ -85,6 +85,7 @@ const (
 	codeMemoryExceeded        jetstream.ErrorCode = 10028
 	codeStorageExceeded       jetstream.ErrorCode = 10047
 	codeStoreFailed           jetstream.ErrorCode = 10077 // a limit was reached, or the disk refused
+	codeDuplicateInProcess    jetstream.ErrorCode = 10158 // the same message is being stored, and may still fail
 )
 
 // classify gives err the class that callers act on, and leaves it alone where it has none.
@@ -104,7 +105,7 @@ func classify(err error) error {
 		case jetstream.JSErrCodeMessageNotFound:
 			return join(ErrNotFound, err)
 		}
-		if api.Code == 503 {
+		if api.Code == 503 || api.ErrorCode == codeDuplicateInProcess {
 			return join(ErrUnavailable, err)
 		}
 		return err

@@ -191,6 +191,33 @@ func TestALostAnswerIsNoLostRequest(t *testing.T) {
 	}
 }
 
+func TestARequestWithALostAnswerIsStoredOnceWhateverCameSince(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	p := s.Proxy(t)
+	far := s.Connect(t, through(p))
+	submit(t, far, request("base", 1))
+	p.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	r := request("base", 2)
+	if _, err := far.Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
+		t.Fatalf("with the answer held up: %v", err)
+	}
+	p.Release()
+	eventually(t, "the request is stored", func() bool {
+		queued, err := c.Queued(t.Context())
+		return err == nil && len(queued) == 2
+	})
+	submit(t, c, request("base", 3))
+	if a := submit(t, far, r); a.Duplicate || a.Build != r.Build || a.Order != 2 {
+		t.Errorf("sent again it is %+v, though it was stored second", a)
+	}
+	if queued, err := c.Queued(within(t)); err != nil || len(queued) != 3 {
+		t.Errorf("%d requests are stored, %v", len(queued), err)
+	}
+}
+
 func TestTheLeaseHasOneHolder(t *testing.T) {
 	const ttl = 300 * time.Millisecond
 	s := queuetest.Start(t)

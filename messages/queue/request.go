@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // requestTries bounds how often a request is tried again because others publish for the
@@ -95,7 +96,9 @@ func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m mess
 				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true}, nil
 			}
 		}
-		sequence, err := c.store(ctx, subject, m, expect(l.sequence))
+		// Stored already, with only the answer lost and others since: the ID has the stream
+		// answer with the first one's sequence.
+		sequence, err := c.store(ctx, subject, m, expect(l.sequence), header{jetstream.MsgIDHeader, r.Build})
 		switch {
 		case err == nil:
 			return l.accept(r, sequence), nil
