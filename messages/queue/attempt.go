@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -47,8 +49,6 @@ func (w *worker) handle(ctx context.Context, d *delivery) {
 func (a *attempt) run(ctx context.Context) error {
 	building, end := context.WithCancelCause(a.d.ctx)
 	defer end(nil)
-	a.w.enter(a.request.Build, a.claim, end)
-	defer a.w.leave(a.request.Build, a.claim)
 	if err := a.d.insist(a.take); err != nil {
 		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
 	}
@@ -57,6 +57,12 @@ func (a *attempt) run(ctx context.Context) error {
 		return a.announce()
 	case a.tries() > a.request.Pipeline.Attempts:
 		return a.exhausted(fmt.Errorf("the workers that tried it ended without a word; the last was %s", a.record.Worker))
+	}
+	a.w.enter(a.request.Build, runningBuild{a.claim, a.revision, end})
+	defer a.w.leave(a.request.Build, a.claim)
+	// What changed between the claim and now was not watched.
+	if err := a.d.insist(func() error { return a.w.lookAt(a.d.ctx, a.request.Build) }); err != nil {
+		return fmt.Errorf("checking the claim of build %s: %w", a.request.Build, err)
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
@@ -95,9 +101,11 @@ func (a *attempt) take() error {
 	if err := a.d.beat(); err != nil {
 		return err
 	}
-	next := a.record
-	next.Attempt++
-	return a.write(a.fill(next))
+	return a.write(func(r *messages.BuildRecord) error {
+		r.Attempt++
+		*r = a.fill(*r)
+		return nil
+	})
 }
 
 func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
@@ -119,10 +127,25 @@ func (a *attempt) create() error {
 	return err
 }
 
-// write changes the record by revision. Where it was moved it is read again: an end that
-// somebody else wrote becomes the attempt's own, a claim of somebody else is the end of ours.
-func (a *attempt) write(next messages.BuildRecord) error {
-	next.Updated = time.Now().UTC()
+// write changes the record by revision, as long as the lease holds. Where it was moved the
+// change is made again to what it is now; but an end that somebody else wrote becomes the
+// attempt's own, and a claim of somebody else is the end of ours.
+func (a *attempt) write(change func(*messages.BuildRecord) error) error {
+	for {
+		next := a.record
+		if err := change(&next); err != nil {
+			return err
+		}
+		next.Updated = time.Now().UTC()
+		if err := a.d.insist(func() error { return a.put(next) }); !errors.Is(err, ErrMoved) {
+			return err
+		}
+	}
+}
+
+// put writes next. ErrMoved tells that it was not written, and that the attempt's record is
+// now what was found instead.
+func (a *attempt) put(next messages.BuildRecord) error {
 	revision, err := a.w.builds.Update(a.d.ctx, a.request.Build, next, a.revision)
 	if err == nil {
 		a.record, a.revision = next, revision
@@ -135,11 +158,22 @@ func (a *attempt) write(next messages.BuildRecord) error {
 	if err != nil {
 		return err
 	}
-	if !e.Value.Ended() && e.Value.Claim != a.claim {
+	over := e.Value.Ended()
+	if !over && e.Value.Claim != a.claim {
 		return ErrLeaseLost
 	}
 	a.record, a.revision = e.Value, e.Revision
-	return nil
+	if over || equal(e.Value, next) { // an own write whose answer was lost
+		return nil
+	}
+	return ErrMoved
+}
+
+// equal tells whether two records are written alike.
+func equal(a, b messages.BuildRecord) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
 // started tells of the claim. That it can't is no reason not to build.
@@ -192,10 +226,12 @@ func (a *attempt) cancelled() error {
 
 // handBack gives the build to another worker because this one stops.
 func (a *attempt) handBack() error {
-	next := a.record
-	next.Returned++
-	next.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
-	if err := a.d.insist(func() error { return a.write(next) }); err != nil {
+	err := a.write(func(r *messages.BuildRecord) error {
+		r.Returned++
+		r.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if a.record.Ended() {
@@ -206,9 +242,11 @@ func (a *attempt) handBack() error {
 
 // tryAgain keeps the error and gives the build back for another attempt.
 func (a *attempt) tryAgain(cause error) error {
-	next := a.record
-	next.LastError = cause.Error()
-	if err := a.d.insist(func() error { return a.write(next) }); err != nil {
+	err := a.write(func(r *messages.BuildRecord) error {
+		r.LastError = cause.Error()
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if a.record.Ended() {

@@ -39,7 +39,8 @@ type Work struct {
 	// after ErrShutdown.
 	Build func(ctx context.Context, j *Job) (messages.Payload, error)
 	// Tag puts the label for people on the image of a succeeded record, before the image is
-	// announced. It may be called again for the same record. May be nil.
+	// announced. It may be called again for the same record. An image whose tag fails with an
+	// error marked Permanent, or five times, is announced without. May be nil.
 	Tag func(ctx context.Context, r messages.BuildRecord) error
 }
 
@@ -98,8 +99,9 @@ type worker struct {
 
 // runningBuild is an attempt that a change of its record may end.
 type runningBuild struct {
-	claim string
-	end   context.CancelCauseFunc
+	claim    string
+	revision uint64 // of the record with the claim
+	end      context.CancelCauseFunc
 }
 
 // ConsumeBuilds takes build requests and does them until ctx ends; then it takes no more,
@@ -163,23 +165,33 @@ func (w *worker) look(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	for _, name := range names {
-		e, err := w.builds.current(ctx, name)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err := w.lookAt(ctx, name); err != nil {
 			return err
-		}
-		if err == nil {
-			w.changed(e)
 		}
 	}
 	return nil
 }
 
+// lookAt reads the record of one running attempt.
+func (w *worker) lookAt(ctx context.Context, build string) error {
+	e, err := w.builds.current(ctx, build)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		w.changed(e)
+	}
+	return err
+}
+
+// changed ends a running attempt whose record says that it is over. What comes late, from
+// before the attempt's claim, says nothing about it.
 func (w *worker) changed(e Entry[messages.BuildRecord]) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r, ok := w.running[e.Key]
 	switch {
-	case !ok:
+	case !ok || e.Revision <= r.revision:
 	case e.Value.State == messages.BuildStopped:
 		r.end(ErrCancelled)
 	case e.Value.Claim != r.claim || e.Value.Ended() || e.Deleted:
@@ -187,11 +199,11 @@ func (w *worker) changed(e Entry[messages.BuildRecord]) {
 	}
 }
 
-// enter makes an attempt known to watch, before its claim is written.
-func (w *worker) enter(build, claim string, end context.CancelCauseFunc) {
+// enter makes an attempt known to watch, once its claim is written.
+func (w *worker) enter(build string, r runningBuild) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.running[build] = runningBuild{claim, end}
+	w.running[build] = r
 }
 
 // leave takes an attempt out again, before its end is written.

@@ -8,18 +8,20 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
+// tagTries bounds how often the label of an image is tried, each time in a delivery of its own.
+const tagTries = 5
+
 // outcome settles how the build ended, with the exact message that says so, and announces it.
 func (a *attempt) outcome(p messages.Payload) error {
-	next := a.record
-	if err := decide(&next, a.request.BuildRef(), p); err != nil {
+	err := a.write(func(r *messages.BuildRecord) error {
+		if err := decide(r, a.request.BuildRef(), p); err != nil {
+			return err
+		}
+		m, err := messages.Encode(a.w.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
+		r.Outcome = &m
 		return err
-	}
-	m, err := messages.Encode(a.w.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
+	})
 	if err != nil {
-		return err
-	}
-	next.Outcome = &m
-	if err := a.d.insist(func() error { return a.write(next) }); err != nil {
 		return fmt.Errorf("settling build %s: %w", a.request.Build, err)
 	}
 	return a.announce()
@@ -47,14 +49,21 @@ func decide(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 	return nil
 }
 
-// announce finishes an ended build: label, event, mark, acknowledgement. Where the label can't
-// be put or the event not be sent the request comes again, and finds the record ended.
+// announce finishes an ended build: label, event, mark, acknowledgement. Where the event can't
+// be sent, or the label not be put yet, the request comes again, and finds the record ended.
 func (a *attempt) announce() error {
-	err := a.d.insist(func() error {
-		return a.w.c.finish(a.d.ctx, Entry[messages.BuildRecord]{
-			Key: a.request.Build, Value: a.record, Revision: a.revision,
-		}, a.w.Tag)
-	})
+	if a.record.Outcome == nil && !a.record.Announced {
+		return a.d.bury(fmt.Sprintf("the record of build %s says %s but keeps no outcome to announce: send the request again",
+			a.request.Build, a.record.State))
+	}
+	err := a.label()
+	if err == nil {
+		err = a.d.insist(func() error {
+			return a.w.c.finish(a.d.ctx, Entry[messages.BuildRecord]{
+				Key: a.request.Build, Value: a.record, Revision: a.revision,
+			})
+		})
+	}
 	switch {
 	case errors.Is(err, ErrLeaseLost) || err != nil && !a.d.alive():
 		return ErrLeaseLost
@@ -65,17 +74,34 @@ func (a *attempt) announce() error {
 	return a.d.done()
 }
 
-// finish announces an ended build whose outcome may not have been announced: the label where
-// there is an image, the event, which exists once however often this is done, and the mark.
-func (c *Client) finish(ctx context.Context, e Entry[messages.BuildRecord], tag func(context.Context, messages.BuildRecord) error) error {
+// label puts the label on a new image. A label is for people and the image is as good without:
+// one that can't be put is given up, and said so, rather than keep the image from the fleet.
+func (a *attempt) label() error {
+	r := a.record
+	if a.w.Tag == nil || r.Announced || r.State != messages.BuildSucceeded {
+		return nil
+	}
+	err := a.w.Tag(a.d.ctx, r)
+	if err == nil || !a.d.alive() {
+		return err
+	}
+	// Each delivery before the record ended was a claim, so that the rest came after it.
+	if !IsPermanent(err) && a.d.deliveries-r.Attempt+1 < tagTries {
+		return fmt.Errorf("tagging the image of build %s: %w", r.Build, err)
+	}
+	a.w.Logger.Error().Err(err).Str("build", r.Build).Str("image", string(r.Image)).Str("tag", r.Tag).Msg("image announced without its tag")
+	(&Job{Request: a.request, Attempt: r.Attempt, d: a.d}).Log(messages.BuildLog{
+		Text: fmt.Sprintf("%s could not be tagged %s and is announced without: %v", r.Image, r.Tag, err),
+	})
+	return nil
+}
+
+// finish announces an ended build whose outcome may not have been announced: the event, which
+// exists once however often this is done, and the mark.
+func (c *Client) finish(ctx context.Context, e Entry[messages.BuildRecord]) error {
 	r := e.Value
 	if r.Announced || r.Outcome == nil {
 		return nil
-	}
-	if r.State == messages.BuildSucceeded && tag != nil {
-		if err := tag(ctx, r); err != nil {
-			return fmt.Errorf("tagging the image of build %s: %w", r.Build, err)
-		}
 	}
 	_, p, err := messages.Decode(*r.Outcome)
 	if err != nil {

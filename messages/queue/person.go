@@ -36,7 +36,7 @@ func (c *Client) CancelBuild(ctx context.Context, build, by string) error {
 	if err != nil {
 		return fmt.Errorf("cancelling build %s: %w", build, err)
 	}
-	if err := c.finish(ctx, e, nil); err != nil {
+	if err := c.finish(ctx, e); err != nil {
 		return fmt.Errorf("build %s is cancelled, but not announced yet: %w", build, err)
 	}
 	return nil

@@ -66,7 +66,7 @@ func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], 
 	switch {
 	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildSucceeded):
 		// The label of a succeeded one is a builder's work, as long as one gets the request.
-		if err := c.finish(ctx, e, nil); err != nil {
+		if err := c.finish(ctx, e); err != nil {
 			return err
 		}
 		report.Announced++
