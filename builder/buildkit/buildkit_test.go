@@ -413,6 +413,17 @@ func TestSecretsAreHidden(t *testing.T) {
 	}
 }
 
+func TestALongCommandIsCutAfterItsSecretsAreOut(t *testing.T) {
+	b := newBench(t)
+	const value = "s3cret-value"
+	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN : " + strings.Repeat("x", 200-len(": ")-6) + value + " && false\n"})
+	o.Secrets = map[string]messages.Secret{"key": messages.NewSecret(value)}
+	f := b.fails(t, o, messages.FailureUser, "Dockerfile:2")
+	if strings.Contains(f.Reason, "s3cre") {
+		t.Errorf("the secret's beginning shows: %s", f.Reason)
+	}
+}
+
 // started waits until the build's step runs.
 func (o *order) started(t *testing.T, text string) {
 	t.Helper()

@@ -159,11 +159,8 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 	}
 	f.Reason = fmt.Sprintf("a RUN step ended with exit status %d", exit.ExitCode)
 	if e := failedOp(err).GetExec().GetMeta(); e != nil && len(e.Args) > 0 {
-		command := e.Args[len(e.Args)-1]
-		if len(command) > 200 {
-			command = command[:200] + "…"
-		}
-		f.Reason = fmt.Sprintf("RUN %s: exit status %d", r.progress.hide(command), exit.ExitCode)
+		command := shorten(r.progress.hide(e.Args[len(e.Args)-1]), 200)
+		f.Reason = fmt.Sprintf("RUN %s: exit status %d", command, exit.ExitCode)
 	}
 	f.Fix = "correct the command: its last output is shown"
 	if tail := r.progress.tail(); tail != "" {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
@@ -22,9 +23,9 @@ const (
 )
 
 // progress turns BuildKit's status into log messages, with secrets hidden. Output is passed
-// on by whole lines, so that no secret can hide across the border of two pieces.
+// on by whole lines, and what has no end of line so that no secret lies across a border.
 type progress struct {
-	hide func(string) string
+	*hider
 
 	mu     sync.Mutex
 	log    func(messages.BuildLog) // nil once closed
@@ -41,8 +42,8 @@ type step struct {
 	lastLine []string
 }
 
-func newProgress(log func(messages.BuildLog), hide func(string) string) *progress {
-	return &progress{hide: hide, log: log, steps: make(map[digest.Digest]*step)}
+func newProgress(log func(messages.BuildLog), h *hider) *progress {
+	return &progress{hider: h, log: log, steps: make(map[digest.Digest]*step)}
 }
 
 // close ends the log: what BuildKit still says afterwards goes nowhere.
@@ -146,8 +147,8 @@ func (p *progress) output(l *client.VertexLog) {
 func (p *progress) lines(s *step, stream int, text string) {
 	text = s.partial[stream] + text
 	end := strings.LastIndexByte(text, '\n') + 1
-	if end == 0 && len(text) > maxPartial {
-		end = len(text)
+	if end == 0 {
+		end = p.border(text)
 	}
 	s.partial[stream] = text[end:]
 	whole := strings.TrimRight(p.hide(text[:end]), "\r\n")
@@ -180,9 +181,15 @@ var userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s"']+@`)
 // hidden stands for what was taken out.
 const hidden = "(secret)"
 
-// newHider returns a function that takes secrets out of a text: the values, their lines,
-// the form in which git sends the token, and what stands before the host of a URL.
-func newHider(token messages.Secret, secrets map[string]messages.Secret) func(string) string {
+// hider takes secrets out of texts.
+type hider struct {
+	values  []string // longest first
+	replace *strings.Replacer
+}
+
+// newHider returns a hider of secrets: the values, their lines, the form in which git sends
+// the token, and what stands before the host of a URL.
+func newHider(token messages.Secret, secrets map[string]messages.Secret) *hider {
 	var values []string
 	add := func(v string) {
 		if v = strings.TrimSpace(v); len(v) >= 3 {
@@ -207,8 +214,46 @@ func newHider(token messages.Secret, secrets map[string]messages.Secret) func(st
 	for _, v := range values {
 		pairs = append(pairs, v, hidden)
 	}
-	replace := strings.NewReplacer(pairs...)
-	return func(s string) string {
-		return userinfo.ReplaceAllString(replace.Replace(s), "${1}"+hidden+"@")
+	return &hider{values: values, replace: strings.NewReplacer(pairs...)}
+}
+
+func (h *hider) hide(s string) string {
+	return userinfo.ReplaceAllString(h.replace.Replace(s), "${1}"+hidden+"@")
+}
+
+// border returns how much of an unfinished line may be passed on, 0 while it is short. What
+// is kept back has room for the beginning of any secret, and no secret lies across.
+func (h *hider) border(line string) int {
+	end := len(line)
+	if len(h.values) > 0 {
+		end -= len(h.values[0]) - 1
 	}
+	if end <= maxPartial {
+		return 0
+	}
+	for end > 0 && end < len(line) && !utf8.RuneStart(line[end]) {
+		end--
+	}
+	for moved := true; moved; {
+		moved = false
+		for _, v := range h.values {
+			from := max(0, end-len(v)+1)
+			if i := strings.Index(line[from:min(len(line), end+len(v)-1)], v); i >= 0 {
+				end, moved = from+i, true
+			}
+		}
+	}
+	return end
+}
+
+// shorten cuts a text to a number of bytes, at the border of a character. Secrets must be out
+// of it already: the beginning of one is not known for what it is.
+func shorten(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + "…"
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestHiderHidesEveryForm(t *testing.T) {
-	hide := newHider(messages.NewSecret("t0ken"), map[string]messages.Secret{"k": messages.NewSecret("first-line\nsecond-line\n"), "none": {}})
+	hide := newHider(messages.NewSecret("t0ken"), map[string]messages.Secret{"k": messages.NewSecret("first-line\nsecond-line\n"), "none": {}}).hide
 	for text, want := range map[string]string{
 		"a t0ken b":                             "a (secret) b",
 		"Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=":    "Basic (secret)",
@@ -61,6 +61,54 @@ func TestSecretAcrossPiecesIsHidden(t *testing.T) {
 	}
 	if last := (*logs)[len(*logs)-1]; !last.Error || last.Vertex != "RUN x" {
 		t.Errorf("last message %+v", last)
+	}
+}
+
+func TestSecretAcrossTheBorderOfALongLineIsHidden(t *testing.T) {
+	const secret = "s3cret-välue"
+	for shift := range 2 * len(secret) {
+		p, logs := following(secret)
+		line := strings.Repeat("x", maxPartial-len(secret)+shift) + secret + strings.Repeat("y", maxPartial)
+		for len(line) > 0 {
+			n := min(len(line), 1021)
+			status(p, &client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte(line[:n])}}})
+			line = line[n:]
+		}
+		if len(*logs) == 0 {
+			t.Fatal("nothing is passed on before the line's end")
+		}
+		status(p, &client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Completed: new(time.Time)}}})
+		var text strings.Builder
+		for _, l := range *logs {
+			text.WriteString(l.Text)
+		}
+		want := strings.Repeat("x", maxPartial-len(secret)+shift) + hidden + strings.Repeat("y", maxPartial)
+		if text.String() != want {
+			t.Errorf("shift %d: logged %q", shift, strings.NewReplacer(strings.Repeat("x", 64), "", strings.Repeat("y", 64), "").Replace(text.String()))
+		}
+	}
+}
+
+func TestBorderLeavesSecretsWhole(t *testing.T) {
+	h := newHider(messages.NewSecret("abcabc"), map[string]messages.Secret{"long": messages.NewSecret("abcabcdef" + strings.Repeat("z", 30))})
+	if n := h.border(strings.Repeat("x", maxPartial)); n != 0 {
+		t.Errorf("%d bytes of a short line", n)
+	}
+	longest := len(h.values[0])
+	line := strings.Repeat("x", maxPartial) + "abcabc" + strings.Repeat("y", longest-3)
+	if n := h.border(line); n != maxPartial {
+		t.Errorf("the border is at %d, in a secret", n)
+	}
+	if n := h.border(strings.Repeat("abc", maxPartial)); n != 0 {
+		t.Errorf("the border is at %d of a line that is one chain of secrets", n)
+	}
+}
+
+func TestShortenCutsBetweenCharacters(t *testing.T) {
+	for text, want := range map[string]string{"abc": "abc", "abcd": "abc…", "abäc": "ab…", "äbc": "äb…"} {
+		if got := shorten(text, 3); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
 	}
 }
 

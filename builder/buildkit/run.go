@@ -36,8 +36,7 @@ type run struct {
 }
 
 func (s *Solver) newRun(b builder.Build) (*run, error) {
-	hide := newHider(b.Token, b.Secrets)
-	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, hide)}
+	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, newHider(b.Token, b.Secrets))}
 	u, err := url.Parse(b.Pipeline.Repository)
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository's address: %w", err)
@@ -185,9 +184,5 @@ func (r *run) clean(err error) string {
 	for _, wrap := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, wrap, "")
 	}
-	const most = 2000
-	if len(text) > most {
-		text = text[:most] + "…"
-	}
-	return text
+	return shorten(text, 2000)
 }
