@@ -26,7 +26,7 @@ const (
 type Work struct {
 	Worker     string        // its name, in records and events
 	Slots      int           // builds at one time; 0 means 1
-	AckWait    time.Duration // how long a build stays with a worker that went silent; 0 means DefaultAckWait. One for the installation: the last to start sets it
+	AckWait    time.Duration // how long a build stays with a worker that went silent; 0 means DefaultAckWait. One for the installation: a longer one counts at once, a shorter one when a worker starts while no other waits for builds or has one
 	RetryDelay time.Duration // before the second attempt, doubling then up to a minute; 0 means DefaultRetryDelay
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger

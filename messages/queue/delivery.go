@@ -193,14 +193,13 @@ func (d *delivery) letter(reason string) error {
 
 // consume fetches messages of a durable consumer one at a time, each when the one before is
 // handled, until ctx ends. It makes the consumer anew where it was deleted. The AckWait that
-// counts is the consumer's own.
+// counts is the consumer's own, read for each message: others who share it may change it.
 func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, handle func(*delivery)) error {
 	return c.retry(ctx, "consuming "+stream, func() error {
-		consumer, err := c.consumer(ctx, stream, cfg)
+		consumer, err := c.shared(ctx, stream, cfg)
 		if err != nil {
 			return err
 		}
-		ackWait := consumer.CachedInfo().Config.AckWait
 		for {
 			m, err := c.fetch(ctx, consumer)
 			if err != nil {
@@ -209,7 +208,11 @@ func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.Consu
 			if m == nil {
 				continue
 			}
-			d, err := c.take(ctx, stream, m, ackWait)
+			info, err := consumer.Info(ctx)
+			if err != nil {
+				return classify(err) // the message is left to its redelivery
+			}
+			d, err := c.take(ctx, stream, m, info.Config.AckWait)
 			if err != nil {
 				c.log.Warn().Err(err).Msg("message left to its redelivery")
 				continue
@@ -218,6 +221,27 @@ func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.Consu
 			d.release()
 		}
 	})
+}
+
+// shared makes a durable consumer or changes it to cfg; but its AckWait is not made shorter
+// while anybody waits for messages or has one: who has one counts on the longer.
+func (c *Client) shared(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	defer done()
+	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return c.consumer(ctx, stream, cfg)
+	case err != nil:
+		return nil, c.failure(guarded, err)
+	}
+	info := consumer.CachedInfo()
+	if have := info.Config.AckWait; have > cfg.AckWait && (info.NumWaiting > 0 || info.NumAckPending > 0) {
+		c.log.Warn().Str("consumer", cfg.Durable).Stringer("ack_wait", have).Stringer("asked_for", cfg.AckWait).
+			Msg("others use a longer AckWait: it stays until one starts while nothing is in progress")
+		cfg.AckWait = have
+	}
+	return c.consumer(ctx, stream, cfg)
 }
 
 // fetch waits for one message. It returns nil where none came in time.

@@ -168,6 +168,45 @@ func TestAChangedAckWaitIsTakenOver(t *testing.T) {
 	}
 }
 
+func TestAnAckWaitThatOthersCountOnIsNotMadeShorter(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	started, finish := make(chan struct{}), make(chan struct{})
+	long := work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		close(started)
+		<-finish
+		return succeed(ctx, j)
+	})
+	long.AckWait = 5 * time.Second
+	stop := consume(t, c, long)
+	a := submit(t, c, request("base", 1))
+	<-started // its only slot is taken: it waits for nothing
+	short := work(succeed)
+	short.Worker = "w2"
+	stopShort := consume(t, s.Connect(t), short)
+	b := submit(t, c, request("other", 2))
+	ended(t, c, b.Build)
+	ackWait := func() time.Duration {
+		consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
+		must(t, err)
+		return consumer.CachedInfo().Config.AckWait
+	}
+	if got := ackWait(); got != long.AckWait {
+		t.Errorf("the AckWait is %s while a build counts on %s", got, long.AckWait)
+	}
+	close(finish)
+	ended(t, c, a.Build)
+	settled(t, c)
+	stop()
+	stopShort()
+	eventually(t, "a builder alone sets a shorter AckWait", func() bool {
+		again := consume(t, c, short)
+		defer again()
+		ended(t, c, submit(t, c, request("base", 3+int(time.Now().UnixNano()%1e9))).Build)
+		return ackWait() == short.AckWait
+	})
+}
+
 func TestALostAnswerIsNoLostRequest(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
