@@ -68,9 +68,6 @@ func RolloutID(fleet, build string) string { return fleet + "-" + build }
 var (
 	secretForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	// The repository part of an image reference, as the OCI distribution
-	// specification's <name> with an optional host in front.
-	imageNameForm = regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 )
 
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
@@ -107,7 +104,7 @@ func CheckDigest(s string) error {
 // CheckImageName tells whether s names an image repository: host and path, with no tag
 // and no digest.
 func CheckImageName(s string) error {
-	if len(s) <= 255 && imageNameForm.MatchString(s) {
+	if len(s) <= 255 && imageName(s) {
 		return nil
 	}
 	return fmt.Errorf("image name %q is not HOST/PATH in lower case without tag or digest, such as %q", clip(s), "registry.example.com/exampleco/newimg")
@@ -133,6 +130,60 @@ func checkTag(s string) error {
 // Image is an image by its content: name@sha256:…, the only form in which fenceline names
 // what it built. The zero value names nothing.
 type Image string
+
+// imageName tells whether s is the repository part of an image reference: the OCI
+// distribution specification's <name>, with an optional host and port in front.
+func imageName(s string) bool {
+	if host, rest, ok := strings.Cut(s, "/"); ok && hostAndPort(host) {
+		s = rest
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if !pathComponent(part) {
+			return false
+		}
+	}
+	return true
+}
+
+func hostAndPort(s string) bool {
+	host, port, ok := strings.Cut(s, ":")
+	if ok && (port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "") {
+		return false
+	}
+	if host == "" || !alphanumeric(host[0]) || !alphanumeric(host[len(host)-1]) {
+		return false
+	}
+	for i := range len(host) {
+		if c := host[i]; !alphanumeric(c) && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// pathComponent tells whether s is letters and digits, with ".", "_", "__" or hyphens between.
+func pathComponent(s string) bool {
+	if s == "" || !alphanumeric(s[0]) || !alphanumeric(s[len(s)-1]) {
+		return false
+	}
+	from := 0 // of the separator that i is in
+	for i := range len(s) {
+		if !alphanumeric(s[i]) {
+			continue
+		}
+		switch between := s[from:i]; between {
+		case "", ".", "_", "__":
+		default:
+			if strings.Trim(between, "-") != "" {
+				return false
+			}
+		}
+		from = i + 1
+	}
+	return true
+}
+
+func alphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 // check tells whether i is well formed, or names nothing.
 func (i Image) check() error {

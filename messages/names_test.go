@@ -2,8 +2,11 @@ package messages
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestChecks(t *testing.T) {
@@ -57,6 +60,17 @@ func TestChecks(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestImageNameFollowsTheSpecification(t *testing.T) {
+	// The specification's own pattern for a name, and a host before it.
+	form := regexp.MustCompile(`^([a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?/)?[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+	name := rapid.StringMatching(`[ab0._:/A-]{0,12}`)
+	rapid.Check(t, func(t *rapid.T) {
+		if s := name.Draw(t, "name"); imageName(s) != form.MatchString(s) {
+			t.Fatalf("%q: %v", s, imageName(s))
+		}
+	})
 }
 
 func TestRepositoryErrorsHideCredentials(t *testing.T) {
