@@ -130,6 +130,9 @@ func readCall(body []byte) (call, error) {
 func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *refusal) {
 	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
 	if l.TokenName != "" {
+		if p.secretsDir == "" {
+			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: the producer has no folder of secrets: start it with one (--secrets-dir), or give the commit")
+		}
 		token, _, err := readSecretFile(filepath.Join(p.secretsDir, l.TokenName))
 		if err != nil {
 			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put the token into that file where the producer runs, or give the commit", err)

@@ -71,6 +71,17 @@ func TestCallsWithoutACommitBuildTheHeadOfTheBranch(t *testing.T) {
 	if status, a, _ := serve(p, callRequest(testToken, `{"pipeline":"base"}`)); status != 422 || !strings.Contains(a.Error, "repository_token") {
 		t.Errorf("without the token's file: status %d, %+v", status, a)
 	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("reader", []byte("repo-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := New(Config{Pipelines: load(t, file), Queue: q, APIToken: messages.NewSecret(testToken), Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, a, _ := serve(bare, callRequest(testToken, `{"pipeline":"base"}`)); status != 422 || !strings.Contains(a.Error, "--secrets-dir") {
+		t.Errorf("without a folder of secrets: status %d, %+v", status, a)
+	}
 	if err := os.WriteFile(filepath.Join(p.secretsDir, "reader"), []byte("repo-token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
