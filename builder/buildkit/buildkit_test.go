@@ -324,6 +324,50 @@ func TestTheRepositorysToken(t *testing.T) {
 	}
 }
 
+func TestTheTokenReadsNoOtherRepository(t *testing.T) {
+	b := newBench(t)
+	other := b.git.Repository(t, "other")
+	other.Commit(t, "main", map[string]string{"private": "text"})
+	b.git.RequireToken("token-of-repository")
+	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + other.URL + "#main /other\n"})
+	o.Token = messages.NewSecret("token-of-repository")
+	b.fails(t, o, messages.FailureUser, "", other.URL, "repository_token")
+
+	o = b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + b.repo.URL + "#main /again\n"})
+	o.Token = messages.NewSecret("token-of-repository")
+	if _, err := b.solver.Solve(t.Context(), o.Build); err != nil {
+		t.Errorf("reading its own repository again: %v", err)
+	}
+}
+
+func TestATagOfTwoDigests(t *testing.T) {
+	b := newBench(t)
+	before := b.registry.Image(t, b.base)
+	old, err := before.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.registry.Busybox(t, "base:1", buildkittest.File{Name: "new", Content: "text"})
+	name := strings.TrimSuffix(b.base, ":1")
+	now, err := b.registry.Image(t, b.base).Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rest = "\nCOPY --from=a /etc/os-release /a\n"
+	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "@" + old.String() + " AS a\nFROM " + b.base + rest})
+	b.fails(t, o, messages.FailureUser, "", old.String(), now.String())
+	for text, bases := range map[string]int{
+		"FROM " + b.base + "@" + now.String() + " AS a\nFROM " + b.base + rest:                  1,
+		"FROM " + name + "@" + old.String() + " AS a\nFROM " + b.base + rest:                    2,
+		"FROM " + name + "@" + old.String() + " AS a\nFROM " + name + "@" + now.String() + rest: 2,
+	} {
+		o := b.order(t, map[string]string{"Dockerfile": text})
+		if _, err := b.solver.Solve(t.Context(), o.Build); err != nil || len(o.bases) != bases {
+			t.Errorf("%s: bases %v, %v", text, o.bases, err)
+		}
+	}
+}
+
 func TestInfrastructureFailures(t *testing.T) {
 	b := newBench(t)
 	gone := buildkittest.NewRegistry(t)

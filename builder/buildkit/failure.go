@@ -105,7 +105,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	case op.GetFile() != nil:
 		f.Fix = "correct what is copied or added: paths are relative to the build context"
 		return failed(f)
-	case strings.HasPrefix(op.GetSource().GetIdentifier(), "git://") || gitTrouble(f.Reason):
+	case strings.HasPrefix(op.GetSource().GetIdentifier(), gitScheme) || gitTrouble(f.Reason):
 		return r.explainGit(&f)
 	case strings.Contains(f.Reason, "is not allowed") && contains(f.Reason, "security.insecure", "network.host", "device"):
 		f.Reason = "the Dockerfile asks for a right that builds don't get: " + f.Reason

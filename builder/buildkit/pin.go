@@ -1,13 +1,17 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -18,7 +22,10 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-const imageScheme = "docker-image://"
+const (
+	imageScheme = "docker-image://"
+	gitScheme   = "git://"
+)
 
 // pins are the image sources of a build, resolved.
 type pins struct {
@@ -73,7 +80,11 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 		r.remark(fmt.Sprintf("The Dockerfile asks for the frontend %s; it is read by the built-in one.", r.progress.hide(other)))
 	}
 	bases, err := plan.images()
-	if err != nil {
+	var user *builder.FailedError
+	switch {
+	case errors.As(err, &user):
+		return nil, err
+	case err != nil:
 		return nil, r.lost(err)
 	}
 	return &pins{bases: bases, plan: plan}, nil
@@ -119,7 +130,8 @@ func readPlan(raw []byte) (*plan, error) {
 	return p, nil
 }
 
-// images lists the image sources, sorted, each once.
+// images lists the image sources, sorted, each once. One tag must mean one image: BuildKit is
+// told by the tag what to use.
 func (p *plan) images() ([]messages.PinnedBase, error) {
 	found := make(map[string]messages.PinnedBase)
 	for _, op := range p.ops {
@@ -135,9 +147,26 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 		if err != nil {
 			return nil, fmt.Errorf("pinning %s: %w", name, err)
 		}
-		found[source] = messages.PinnedBase{Source: source, Image: image}
+		key := source
+		if source == withoutTag(source) {
+			key = name // the Dockerfile gives the digest alone: there is no tag to mean two
+		}
+		if earlier, ok := found[key]; ok && earlier.Image != image {
+			return nil, twoDigests(source, earlier.Image.Digest(), digest)
+		}
+		found[key] = messages.PinnedBase{Source: source, Image: image}
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int { return strings.Compare(a.Source, b.Source) }), nil
+	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int {
+		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(string(a.Image), string(b.Image)))
+	}), nil
+}
+
+func twoDigests(source, a, b string) error {
+	return failed(messages.Failure{
+		Class:  messages.FailureUser,
+		Reason: fmt.Sprintf("the Dockerfile uses %s as two images, %s and %s", source, min(a, b), max(a, b)),
+		Fix:    "give all its uses the same digest or none, or leave the tag out where a digest is given",
+	})
 }
 
 // withoutTag cuts the tag off a reference.
@@ -149,9 +178,18 @@ func withoutTag(ref string) string {
 }
 
 // mayAsk refuses a Dockerfile that asks for a secret which its pipeline doesn't name, above
-// all the one that reads the repository: a RUN step could leave it in a layer.
+// all the one that reads the repository: a RUN step could leave it in a layer. Nor may it read
+// other repositories with that one.
 func (r *run) mayAsk(p *plan) error {
 	for digest, op := range p.ops {
+		if other := r.borrows(op.GetSource()); other != "" {
+			place, _ := p.place(digest)
+			return failed(messages.Failure{
+				Class: messages.FailureUser, Place: place,
+				Reason: fmt.Sprintf("the Dockerfile reads the repository %s, for which the pipeline's repository_token is not meant", r.progress.hide(other)),
+				Fix:    "put what it needs into the pipeline's own repository, for instance as a vendored copy, or fetch it in a RUN step with a secret of its own",
+			})
+		}
 		for _, id := range secretsOf(op.GetExec()) {
 			if _, ok := r.build.Secrets[id]; ok && !strings.HasPrefix(id, "GIT_AUTH_") {
 				continue
@@ -165,6 +203,30 @@ func (r *run) mayAsk(p *plan) error {
 		}
 	}
 	return nil
+}
+
+// borrows returns the repository of a git source that BuildKit would read with the pipeline's
+// token although it is not the pipeline's: one on the same host.
+func (r *run) borrows(s *pb.SourceOp) string {
+	if r.build.Token.IsZero() || !strings.HasPrefix(s.GetIdentifier(), gitScheme) {
+		return ""
+	}
+	address := s.GetAttrs()[pb.AttrFullRemoteURL]
+	if address == "" {
+		address = s.GetIdentifier()
+	}
+	own, err := url.Parse(r.build.Pipeline.Repository)
+	if err != nil {
+		return address
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && !strings.EqualFold(u.Host, own.Host):
+		return "" // the token goes by host and port
+	case err == nil && u.Scheme == own.Scheme && strings.Trim(u.Path, "/") == strings.Trim(own.Path, "/"):
+		return ""
+	}
+	return address
 }
 
 // secretsOf lists the secrets that a RUN step asks for.
