@@ -177,11 +177,14 @@ type Finding struct {
 	Warning bool   `json:"warning,omitempty"` // shown, but the image passes
 }
 
-// String is FILE:LINE: PROBLEM; FIX.
+// String is FILE:LINE: PROBLEM; FIX, as far as there are a line and a fix.
 func (f Finding) String() string {
 	place := f.File
 	if f.Line > 0 {
 		place = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	if f.Fix == "" {
+		return place + ": " + f.Problem
 	}
 	return fmt.Sprintf("%s: %s; %s", place, f.Problem, f.Fix)
 }

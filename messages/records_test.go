@@ -98,8 +98,8 @@ func TestFindingString(t *testing.T) {
 	if got := f.String(); got != "pre-running:3: if without fi; add fi" {
 		t.Errorf("got %s", got)
 	}
-	f.Line = 0
-	if got := f.String(); got != "pre-running: if without fi; add fi" {
+	f.Line, f.Fix = 0, ""
+	if got := f.String(); got != "pre-running: if without fi" {
 		t.Errorf("got %s", got)
 	}
 }

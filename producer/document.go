@@ -200,6 +200,7 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			d.problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
+			d.problems[len(d.problems)-1].Absent = true
 			return
 		case err != nil:
 			d.problem(n, field, "secret file %q: %v", clip(name), err)

@@ -11,6 +11,9 @@ type Problem struct {
 	Line  int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
 	Field string `json:"field,omitempty"`
 	Text  string `json:"text"` // the value, what is wrong with it and the fix
+	// Absent tells that the file is right but names another that is not on this machine, as
+	// a secret is only where the producer runs.
+	Absent bool `json:"absent,omitempty"`
 }
 
 // String is FILE:LINE: FIELD: TEXT.

@@ -111,3 +111,14 @@ func flagsKnown(cmd *cobra.Command, words []string) error {
 	}
 	return nil
 }
+
+// TestExamplesPass holds the README to its word: a fresh checkout has no secrets, and its
+// examples are right all the same.
+func TestExamplesPass(t *testing.T) {
+	for _, name := range []string{"libgraphite2", "admin-hooks", "newrelic"} {
+		var out, errs strings.Builder
+		if status := run([]string{"lint", "../../examples/" + name}, strings.NewReader(""), &out, &errs); status != exitDone {
+			t.Errorf("linting examples/%s ends with %d:\n%s%s", name, status, out.String(), errs.String())
+		}
+	}
+}

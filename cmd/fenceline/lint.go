@@ -112,7 +112,7 @@ func (l *linted) pipelines(path string) error {
 
 func (l *linted) problems(found []producer.Problem, warning bool) {
 	for _, p := range found {
-		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Field + ": " + p.Text, Warning: warning})
+		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Field + ": " + p.Text, Warning: warning || p.Absent})
 	}
 }
 
