@@ -117,7 +117,7 @@ func flagsKnown(cmd *cobra.Command, words []string) error {
 func TestExamplesPass(t *testing.T) {
 	for _, name := range []string{"libgraphite2", "admin-hooks", "newrelic"} {
 		var out, errs strings.Builder
-		if status := run([]string{"lint", "../../examples/" + name}, strings.NewReader(""), &out, &errs); status != exitDone {
+		if status := run(t.Context(), []string{"lint", "../../examples/" + name}, strings.NewReader(""), &out, &errs); status != exitDone {
 			t.Errorf("linting examples/%s ends with %d:\n%s%s", name, status, out.String(), errs.String())
 		}
 	}
