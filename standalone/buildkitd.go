@@ -59,6 +59,9 @@ func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) 
 	if err := endLeftover(ctx, b.pidFile(), b.root); err != nil {
 		return nil, err
 	}
+	if err := b.unmountSteps(); err != nil {
+		return nil, err
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b.cancel = cancel
 	go func() { b.done <- b.supervise(run) }()
@@ -81,7 +84,20 @@ func (b *Buildkitd) Stop() error {
 	b.cancel()
 	err := <-b.done
 	b.done <- nil // for another Stop
-	return err
+	return errors.Join(err, b.unmountSteps())
+}
+
+// unmountSteps takes away what RUN steps had mounted when a buildkitd was killed.
+func (b *Buildkitd) unmountSteps() error {
+	executors, err := filepath.Glob(filepath.Join(b.root, "runc-*", "executor"))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, dir := range executors {
+		errs = append(errs, UnmountBelow(dir))
+	}
+	return errors.Join(errs...)
 }
 
 func (b *Buildkitd) socket() string  { return filepath.Join(b.sockets, "buildkitd.sock") }
