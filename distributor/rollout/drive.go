@@ -41,10 +41,10 @@ func compare(s *state, value string) comparison {
 }
 
 // ours tells whether a value comes from an earlier decision about this fleet. An empty
-// fence config is nobody's decision.
+// fence config is nobody's decision before the first write, and a person's after it.
 func (s *state) ours(value string) bool {
 	if value == "" {
-		return true
+		return s.record.Applied.Epoch == 0
 	}
 	for _, i := range kept(&s.record) {
 		if string(i.Image) == value {
