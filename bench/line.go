@@ -34,6 +34,7 @@ func (l *lines) send(ctx context.Context, request []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a webhook's answer: %w", err)
 	}
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return fmt.Errorf("reading a webhook's answer: %w", err)

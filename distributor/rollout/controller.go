@@ -79,7 +79,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	})
 	err := all.Wait()
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was asked to end: what its loops say then is that
 	}
 	return fmt.Errorf("controller %s: %w", c.Name, err)
 }

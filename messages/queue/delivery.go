@@ -40,7 +40,7 @@ type delivery struct {
 	deliveries int
 	reply      string
 	ackWait    time.Duration
-	ctx        context.Context // ends when the lease does
+	ctx        context.Context //nolint:containedctx // it is the lease: it ends when that does, not with a call
 	end        context.CancelCauseFunc
 
 	mu       sync.Mutex

@@ -130,11 +130,6 @@ func (c *Client) last(ctx context.Context, stream, subject string) (stored, erro
 	return c.read(ctx, stream, map[string]any{"last_by_subj": subject})
 }
 
-// at reads one message by its sequence from the stream's leader.
-func (c *Client) at(ctx context.Context, stream string, sequence uint64) (stored, error) {
-	return c.read(ctx, stream, map[string]any{"seq": sequence})
-}
-
 func (c *Client) read(ctx context.Context, stream string, request map[string]any) (stored, error) {
 	body, err := json.Marshal(request)
 	if err != nil {

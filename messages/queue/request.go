@@ -76,13 +76,11 @@ func (c *Client) Request(ctx context.Context, r *messages.BuildRequested, tracep
 
 func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m messages.Message, l *lastRequest) (Accepted, error) {
 	subject := c.space.RequestSubject(r.Pipeline.Name)
-	looked := false // whether l is as the stream says, not as remembered
 	for range requestTries {
-		if !l.known || l.same(r) && !looked {
+		if !l.known || l.same(r) { // what is remembered decides nothing: look
 			if err := c.look(ctx, subject, l); err != nil {
 				return Accepted{}, err
 			}
-			looked = true
 		}
 		if l.request != nil && l.request.Build == r.Build { // stored, only the answer was lost
 			return Accepted{Build: r.Build, Order: l.request.Order}, nil
@@ -104,7 +102,7 @@ func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m mess
 			return l.accept(r, sequence), nil
 		case errors.Is(err, ErrMoved), errors.Is(err, ErrUnavailable) && ctx.Err() == nil && c.nc.IsConnected():
 			// Somebody else was first, or the answer was lost: look again.
-			l.known, looked = false, false
+			l.known = false
 		default:
 			l.known = false
 			return Accepted{}, err
