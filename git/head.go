@@ -69,7 +69,7 @@ func (r Remote) list(ctx context.Context) (string, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr output
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	switch {
@@ -81,6 +81,17 @@ func (r Remote) list(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%w: the program git is not installed here: install it", ErrUnreachable)
 	}
 	return "", r.explain(r.hide(stderr.String()), err)
+}
+
+// output keeps the beginning of what git prints and drops the rest, since a host decides how
+// much that is.
+type output struct{ bytes.Buffer }
+
+const maxOutput = 1 << 20
+
+func (o *output) Write(b []byte) (int, error) {
+	_, err := o.Buffer.Write(b[:min(len(b), maxOutput-o.Len())])
+	return len(b), err
 }
 
 // passed are the variables of git's own that reach it. Others would point it at another
@@ -107,7 +118,10 @@ func (r Remote) environment(base []string) []string {
 	}
 	config := [][2]string{{"credential.helper", ""}}
 	if header := r.header(); header != "" {
-		config = append(config, [2]string{"http." + r.origin() + ".extraHeader", "Authorization: Basic " + header})
+		// After a redirect git sends its headers to wherever it led.
+		config = append(config,
+			[2]string{"http." + r.origin() + ".extraHeader", "Authorization: Basic " + header},
+			[2]string{"http." + r.origin() + ".followRedirects", "false"})
 	}
 	env = append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(config)))
 	for i, c := range config {
@@ -161,6 +175,12 @@ func (r Remote) explain(text string, err error) error {
 			return fmt.Errorf("%w: git says: %s: name a token in the pipeline's repository_token", ErrDenied, said)
 		}
 		return fmt.Errorf("%w: git says: %s: check the token named in the pipeline's repository_token", ErrDenied, said)
+	case has("Host key verification failed"):
+		return fmt.Errorf("%w: git says: %s: add the host's key to known_hosts of the user that runs this", ErrUnreachable, said)
+	case has("error: 301", "error: 308"):
+		return fmt.Errorf("%w: git says: %s: the host redirects, and a token is not sent along: correct the pipeline's repository to where it leads", ErrNoRepository, said)
+	case has("error: 302", "error: 303", "error: 307"):
+		return fmt.Errorf("%w: git says: %s: the host redirects for now, and a token is not sent along: correct the pipeline's repository if it stays so", ErrUnreachable, said)
 	case has("' not found", "Repository not found", "error: 404", "does not appear to be a git repository", "repository not exported", "not valid: is this a git repository"):
 		return fmt.Errorf("%w: git says: %s: correct the pipeline's repository", ErrNoRepository, said)
 	}

@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,6 +107,61 @@ func TestHeadToken(t *testing.T) {
 	_, err = Head(t.Context(), Remote{URL: repo.URL, Branch: "main", Token: messages.NewSecret("wrong-token")})
 	if !errors.Is(err, ErrDenied) || !strings.Contains(err.Error(), "check the token") || strings.Contains(err.Error(), "wrong-token") {
 		t.Errorf("with a wrong token: %v; want ErrDenied without the token", err)
+	}
+}
+
+// TestTokenStaysWithItsHost redirects to a host that serves the very repository and remembers
+// who showed it a credential.
+func TestTokenStaysWithItsHost(t *testing.T) {
+	const token = "s3cr3t-token"
+	server := gittest.Start(t)
+	repo := server.Repository(t, "moved")
+	want := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	there, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown atomic.Bool
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if r.In.Header.Get("Authorization") != "" {
+			shown.Store(true)
+		}
+		r.SetURL(there)
+	}}
+	elsewhere := httptest.NewServer(proxy)
+	t.Cleanup(elsewhere.Close)
+	for status, want := range map[int]error{301: ErrNoRepository, 302: ErrUnreachable, 307: ErrUnreachable, 308: ErrNoRepository} {
+		t.Run(fmt.Sprintf("status %d", status), func(t *testing.T) {
+			first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, elsewhere.URL+r.URL.String(), status)
+			}))
+			t.Cleanup(first.Close)
+			_, err := Head(t.Context(), Remote{URL: first.URL + "/moved.git", Branch: "main", Token: messages.NewSecret(token)})
+			if !errors.Is(err, want) || !strings.Contains(err.Error(), "the host redirects") {
+				t.Errorf("Head: %v; want %v that tells of the redirect", err, want)
+			}
+		})
+	}
+	if shown.Load() {
+		t.Error("the token was sent to another host")
+	}
+	first := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/moved.git/info/refs?service=git-upload-pack", http.StatusMovedPermanently))
+	t.Cleanup(first.Close)
+	if got, err := Head(t.Context(), Remote{URL: first.URL + "/moved.git", Branch: "main"}); err != nil || got != want {
+		t.Errorf("without a token: %q, %v; want %s: redirects are followed", got, err, want)
+	}
+}
+
+func TestOutputKeepsTheBeginningAlone(t *testing.T) {
+	var o output
+	half := strings.Repeat("a", maxOutput/2+1)
+	for range 3 {
+		if n, err := o.Write([]byte(half)); n != len(half) || err != nil {
+			t.Fatalf("Write: %d, %v; want %d: git must not see a short write", n, err, len(half))
+		}
+	}
+	if o.Len() != maxOutput {
+		t.Errorf("%d bytes are kept; want %d", o.Len(), maxOutput)
 	}
 }
 
