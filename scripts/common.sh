@@ -21,6 +21,8 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [[ $(id -u) == 0 ]]; }
+# outside_buildkitd tells whether fenceline is given a buildkitd that runs, by its address.
+outside_buildkitd() { [[ ${FENCELINE_BUILDKITD:-} == *://* ]]; }
 
 # step NAME TEXT COMMAND... runs a command that takes a while: its output goes to
 # log/NAME.log, a line every 10 seconds shows that it lives, and the end of the output is
