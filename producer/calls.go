@@ -16,6 +16,7 @@ import (
 
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
 )
 
 // call is the body of POST /v1/builds. With neither a commit nor a context, the head of the
@@ -57,7 +58,7 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 	}
 	d, ok := p.pipelines.byName[c.Pipeline]
 	if !ok {
-		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggestion(c.Pipeline, p.pipelines.names()))
+		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggest.DidYouMean(c.Pipeline, p.pipelines.names()))
 	}
 	q := &messages.BuildRequested{
 		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: c.Commit, Context: c.Context,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -169,7 +170,7 @@ func (d *document) webhook(x *declared) func(*yaml.Node, string) {
 			{"secret_file", "name a file with the webhook's secret (make one: openssl rand -hex 32)", d.secretFile(x)},
 			{"forges", "", d.words(&x.forges, func(s string) error {
 				if known := forgeNames(); !slices.Contains(known, s) {
-					return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggestion(s, known), strings.Join(known, ", "))
+					return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
 				}
 				return nil
 			})},

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -110,7 +111,7 @@ func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
 			r.problem(k, field, "merge keys (<<) are not read: write the fields out, or alias a whole value")
 			return
 		}
-		r.problem(k, field, "unknown field %q%s (known: %s)", clip(name), suggestion(name, names), strings.Join(names, ", "))
+		r.problem(k, field, "unknown field %q%s (known: %s)", clip(name), suggest.DidYouMean(name, names), strings.Join(names, ", "))
 	})
 	if seen == nil {
 		return

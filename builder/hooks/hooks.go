@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
 )
 
 // Names are the names that an admin hook can have, in the order in which hooks run.
@@ -193,37 +194,7 @@ func (h *hook) stat(e fs.DirEntry) (fs.FileInfo, error) {
 func nearest(name string) string {
 	plain := strings.ToLower(strings.TrimSuffix(name, path.Ext(name)))
 	plain = strings.NewReplacer("_", "-", " ", "-", ".", "-").Replace(plain)
-	if len(plain) > 40 {
-		return ""
-	}
-	best, at := "", 5
-	for _, n := range Names() {
-		if d := distance(plain, n); d < at {
-			best, at = n, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two short strings.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return suggest.Nearest(plain, Names())
 }
 
 // clip makes a name from an image fit for a line of text.
