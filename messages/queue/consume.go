@@ -37,7 +37,7 @@ func (c *Client) ConsumeEvents(ctx context.Context, durable string, filters []st
 }
 
 func (d *delivery) event(ctx context.Context, handle func(context.Context, Received) error) error {
-	r, err := received(d.message)
+	r, err := d.c.received(d.message)
 	if err != nil {
 		return d.bury(err.Error())
 	}

@@ -48,7 +48,7 @@ func (c *Client) readStream(ctx context.Context, stream string, o ReadOptions, f
 	s := session{stream: stream, filters: o.Filters, from: o.FromSequence, since: o.Since, newOnly: o.New}
 	each := func(m stored) error {
 		s.from, s.newOnly = m.sequence+1, false // where an interrupted session goes on
-		r, err := received(m)
+		r, err := c.received(m)
 		if err != nil {
 			c.log.Warn().Err(err).Str("stream", stream).Uint64("sequence", m.sequence).Msg("message passed over")
 			return nil
@@ -85,8 +85,13 @@ func (c *Client) readStream(ctx context.Context, stream string, o ReadOptions, f
 	return fmt.Errorf("reading stream %s: %w", stream, err)
 }
 
-func received(m stored) (Received, error) {
+// received decodes a message. One that stands on a subject of another message is refused: a
+// credential is confined to subjects, so that the subject says what its holder may tell.
+func (c *Client) received(m stored) (Received, error) {
 	e, p, err := messages.Decode(m.message)
+	if err == nil {
+		err = c.belongs(p, m.subject)
+	}
 	if err != nil {
 		return Received{}, err
 	}
@@ -94,4 +99,11 @@ func received(m stored) (Received, error) {
 		r.Accepted(m.sequence)
 	}
 	return Received{m.subject, m.sequence, m.time, e, p}, nil
+}
+
+func (c *Client) belongs(p messages.Payload, subject string) error {
+	if want := c.space.Subject(p); want != subject {
+		return fmt.Errorf("%w: it was published on %s, but what it says belongs on %s", messages.ErrMalformed, subject, want)
+	}
+	return nil
 }

@@ -42,13 +42,14 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Subscribe: []string{inbox + ".>"}}
 	p.add([]string{"$JS.API.INFO"})
-	p.add(read(s.RequestsStream()))
 	p.add(read("KV_" + s.BuildsBucket()))
 	p.add(read("OBJ_" + s.ContextsStore()))
+	shared := s.RequestsStream() + "." + buildersDurable // not to be deleted: others count on it
 	p.add([]string{
-		"$JS.API.CONSUMER.MSG.NEXT." + s.RequestsStream() + "." + buildersDurable,
-		"$JS.ACK." + s.RequestsStream() + "." + buildersDurable + ".>",
-		"$JS.API.STREAM.MSG.GET." + s.EventsStream(),
+		"$JS.API.CONSUMER.CREATE." + shared + ".>",
+		"$JS.API.CONSUMER.INFO." + shared,
+		"$JS.API.CONSUMER.MSG.NEXT." + shared,
+		"$JS.ACK." + shared + ".>",
 		"$KV." + s.BuildsBucket() + ".>",
 	})
 	p.add(events(s, messages.TypeBuildStarted, messages.TypeBasePinned, messages.TypeBuildFailed, messages.TypeBuildSuperseded,
@@ -69,13 +70,13 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// OperatorPermissions are a person's: everything of the installation but to take the place
-// of a builder or a node.
+// OperatorPermissions are a person's: everything of the installation but to acknowledge what
+// a builder has taken. The heartbeats are for retiring a node, which deletes its last.
 func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p := ControllerPermissions(s, inbox)
 	more := ProducerPermissions(s, inbox)
 	p.add(more.Publish)
-	p.add([]string{"$JS.API.STREAM.PURGE." + s.EventsStream()})
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.EventsStream(), "$KV." + s.NodesBucket() + ".>"})
 	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p

@@ -3,6 +3,9 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,35 +179,102 @@ func TestForbiddenIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestEachRoleCanDoItsWork(t *testing.T) {
+// refused checks that a user may publish to none of some subjects.
+func refused(t *testing.T, s *queuetest.Server, user string, subjects ...string) {
+	t.Helper()
+	violations := make(chan error, len(subjects))
+	nc, err := nats.Connect(s.URL(), nats.UserInfo(user, "secret"), nats.CustomInboxPrefix("_INBOX_"+user),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err }))
+	must(t, err)
+	defer nc.Close()
+	for _, subject := range subjects {
+		must(t, nc.Publish(subject, nil))
+		must(t, nc.FlushWithContext(within(t)))
+		select {
+		case err := <-violations:
+			if !errors.Is(err, nats.ErrPermissionViolation) {
+				t.Errorf("%s publishes to %s: %v", user, subject, err)
+			}
+		case <-time.After(time.Second):
+			t.Errorf("%s may publish to %s", user, subject)
+		}
+	}
+}
+
+func TestNoRoleMayDoAnothersWork(t *testing.T) {
+	s, as := guarded(t)
+	must(t, as("controller").Declare(within(t), queue.Layout{}))
+	decisions := []string{
+		"$KV.fenceline-fleets.production", "$KV.fenceline-fleets.lease.controllers", "$KV.fenceline-fence.production",
+		"$KV.fenceline-rollouts.x", "$KV.fenceline-members.production.n1", "$KV.fenceline-nodes.production.n1",
+		"fenceline.fleet.changed.v1.production", "fenceline.rollout.changed.v1.production.x",
+		"fenceline.node.failed.v1.production.n1", "fenceline.trial.finished.v1.production.n1",
+		"$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.fenceline-events",
+	}
+	destruction := []string{
+		"$JS.API.STREAM.DELETE.fenceline-requests", "$JS.API.STREAM.UPDATE.fenceline-requests", "$JS.API.STREAM.DELETE.KV_fenceline-fleets",
+		"$JS.API.STREAM.MSG.DELETE.fenceline-requests", "$JS.API.STREAM.CREATE.other", "$JS.API.STREAM.INFO.other", "other",
+		"$JS.ACK.fenceline-events.controllers.1.1.1.1.1",
+	}
+	requests := []string{
+		"fenceline.build.requested.v1.base", "$O.fenceline-contexts.M.x", "$JS.API.STREAM.PURGE.fenceline-requests",
+		"$JS.API.STREAM.PURGE.OBJ_fenceline-contexts", "$JS.API.STREAM.PURGE.KV_fenceline-builds",
+	}
+	taken := "$JS.ACK.fenceline-requests.builders.1.1.1.1.1"
+	for user, subjects := range map[string][][]string{
+		"producer": {decisions, destruction, {taken, "fenceline.build.log.v1.base.x"}},
+		"builder": {decisions, destruction, requests, {
+			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.CONSUMER.DELETE.fenceline-requests.builders",
+			"$JS.API.CONSUMER.CREATE.fenceline-requests.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.mine",
+			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.STREAM.MSG.GET.fenceline-events",
+		}},
+		"controller": {destruction[:len(destruction)-1], requests, {
+			taken, "$KV.fenceline-builds.x", "$KV.fenceline-nodes.production.n1", "fenceline.image.ready.v1.base.x",
+			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
+		}},
+		"operator": {destruction[:len(destruction)-1], {taken}},
+	} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			for _, list := range subjects {
+				refused(t, s, user, list...)
+			}
+		})
+	}
+	listens(t, s, "builder", "fenceline.>", "$KV.>", "_INBOX.>", "_INBOX_producer.>")
+	listens(t, s, "producer", "fenceline.>", "$KV.>", "_INBOX_builder.>")
+	listens(t, s, "controller", "$JS.>", "$KV.>", "_INBOX_operator.>")
+}
+
+func TestProducerAndBuilderCanDoTheirWork(t *testing.T) {
 	_, as := guarded(t)
-	producer, builder, controller, operator := as("producer"), as("builder"), as("controller"), as("operator")
+	producer, builder, operator := as("producer"), as("builder"), as("operator")
 	must(t, producer.Declare(within(t), queue.Layout{}))
-	must(t, controller.Declare(within(t), queue.Layout{}))
-	for _, c := range []*queue.Client{producer, builder, controller, operator} {
+	for _, c := range []*queue.Client{producer, builder, operator} {
 		must(t, c.Ready(within(t)))
 	}
+	must(t, producer.PutContext(within(t), "ctx-1", strings.NewReader("a tar")))
 	consume(t, builder, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
 		if j.Request.Commit == commit(3) {
 			return nil, queue.Permanent(errors.New("never"))
 		}
-		return succeed(ctx, j)
+		r, err := builder.GetContext(ctx, "ctx-1")
+		if err != nil {
+			return nil, err
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != "a tar" {
+			return nil, fmt.Errorf("the context is %q, %w", got, err)
+		}
+		if err := j.Event(ctx, &messages.BasePinned{BuildRef: j.Request.BuildRef()}); err != nil {
+			return nil, err
+		}
+		j.Log(messages.BuildLog{Text: "hello"})
+		return ready(j.Request), nil
 	}))
 	a := submit(t, producer, request("base", 1))
-	seen := make(chan string, 8)
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	go func() {
-		_ = controller.ConsumeEvents(ctx, "controllers", []string{controller.Space().Filter(messages.TypeImageReady)},
-			func(_ context.Context, r queue.Received) error {
-				seen <- r.Payload.(*messages.ImageReady).Build
-				return nil
-			})
-	}()
-	if got := <-seen; got != a.Build {
-		t.Errorf("the controller saw %s", got)
+	if r := ended(t, operator, a.Build); r.State != messages.BuildSucceeded {
+		t.Fatalf("record is %+v", r)
 	}
-	ended(t, operator, a.Build)
 	b, err := operator.RetryBuild(within(t), a.Build, "ann")
 	must(t, err)
 	ended(t, operator, b.Build)
@@ -213,14 +283,88 @@ func TestEachRoleCanDoItsWork(t *testing.T) {
 	letters, err := operator.DeadLetters(within(t))
 	must(t, err)
 	must(t, operator.RequeueDeadLetter(within(t), queue.LetterName(letters[0])))
-	_, err = producer.Sweep(within(t))
+	for _, c := range []*queue.Client{producer, operator} {
+		_, err = c.Sweep(within(t))
+		must(t, err)
+		_, err = c.Clock(within(t))
+		must(t, err)
+		_, err = c.Queued(within(t))
+		must(t, err)
+		must(t, c.ReadLogs(within(t), queue.ReadOptions{}, func(queue.Received) error { return nil }))
+	}
+	must(t, producer.DeleteContext(within(t), "ctx-1"))
+}
+
+func TestControllerAndOperatorCanDoTheirWork(t *testing.T) {
+	_, as := guarded(t)
+	controller, operator, node := as("controller"), as("operator"), as("n1")
+	must(t, controller.Declare(within(t), queue.Layout{}))
+	must(t, operator.Declare(within(t), queue.Layout{}))
+	must(t, controller.Ready(within(t)))
+	beats := make(chan string, 8)
+	go func() {
+		_ = queue.Nodes(controller).Watch(t.Context(), func(e queue.Entry[messages.NodeStatus]) { beats <- e.Key }, nil)
+	}()
+	must(t, node.Heartbeat(within(t), &messages.NodeStatus{Fleet: "production", Node: "n1", Beat: 1}))
+	if got := <-beats; got != "production.n1" {
+		t.Errorf("the controller saw a heartbeat of %s", got)
+	}
+	member, err := queue.Members(controller).Create(within(t), "production.n1", messages.Member{Fleet: "production", Node: "n1"})
 	must(t, err)
-	_, err = operator.Sweep(within(t))
+	_, err = queue.Rollouts(controller).Create(within(t), "production-x", messages.RolloutRecord{ID: "production-x"})
 	must(t, err)
 	fleetRecord(t, controller, "production")
-	lease, end := context.WithCancel(t.Context())
-	if err := controller.Lease(lease, "production", "c1", time.Second, func(context.Context) error { end(); return nil }); err != nil {
+
+	seen := make(chan string, 8)
+	go func() {
+		_ = controller.ConsumeEvents(t.Context(), "controllers", []string{controller.Space().Filter(messages.TypeRolloutChanged)},
+			func(_ context.Context, r queue.Received) error {
+				m := r.Payload.(*messages.RolloutChanged)
+				if m.State == messages.RolloutFailed {
+					return queue.Permanent(errors.New("never"))
+				}
+				seen <- m.Rollout
+				return nil
+			})
+	}()
+	for _, state := range []messages.RolloutState{messages.RolloutFailed, messages.RolloutDone} {
+		must(t, controller.Publish(within(t), "", &messages.RolloutChanged{Fleet: "production", Rollout: "production-x", State: state}))
+	}
+	if got := <-seen; got != "production-x" {
+		t.Errorf("the controller saw %s", got)
+	}
+	reason := errors.New("enough")
+	if err := controller.Lease(within(t), "production", "c1", time.Second, func(context.Context) error { return reason }); !errors.Is(err, reason) {
 		t.Error(err)
 	}
-	end()
+
+	for _, c := range []*queue.Client{controller, operator} {
+		fence, err := c.JetStream().KeyValue(within(t), c.Space().FenceBucket())
+		must(t, err)
+		_, err = fence.Put(within(t), "production", []byte("x"))
+		must(t, err)
+		_, err = fence.History(within(t), "production")
+		must(t, err)
+		f, err := c.ReadFleet(within(t), "production")
+		must(t, err)
+		must(t, c.AnnounceFleet(within(t), f))
+		_, err = queue.Fleets(c).Modify(within(t), "production", func(r *messages.FleetRecord) error {
+			r.Decision = messages.NewID()
+			return nil
+		})
+		must(t, err)
+	}
+	letters, err := operator.DeadLetters(within(t))
+	must(t, err)
+	must(t, operator.DropDeadLetter(within(t), queue.LetterName(letters[0])))
+	// Retiring a node takes its heartbeat and its membership.
+	beat, err := queue.Nodes(operator).Get(within(t), "production.n1")
+	must(t, err)
+	must(t, queue.Nodes(operator).Delete(within(t), "production.n1", beat.Revision))
+	must(t, queue.Members(operator).Delete(within(t), "production.n1", member))
+	_, err = queue.Rollouts(operator).Modify(within(t), "production-x", func(r *messages.RolloutRecord) error {
+		r.Approved = "ann"
+		return nil
+	})
+	must(t, err)
 }
