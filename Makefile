@@ -50,9 +50,10 @@ unit:
 	@go test $$(go list ./... | grep -v /e2e)
 
 fuzz: ## each fuzz target for 10 seconds
-	@for target in $$(grep -rlE --include='*_test.go' '^func Fuzz' . | xargs grep -hoE '^func Fuzz[A-Za-z0-9_]+' /dev/null | sort -u | sed 's/func //'); do \
-		package=$$(grep -rlE --include='*_test.go' "^func $$target\(" . | head -1 | xargs dirname); \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s "$$package" || exit 1; \
+	@grep -roE --include='*_test.go' --exclude-dir=.fenceline '^func Fuzz[A-Za-z0-9_]+' . | sed 's|/[^/]*:func | |' | sort -u | \
+	while read -r package target; do \
+		echo "$$target in $$package"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 10s -fuzzminimizetime 1x "$$package" </dev/null || exit 1; \
 	done
 
 bench: ## the figures of docs/performance.md, to bench/results.json; ONLY=NAME for one

@@ -1,0 +1,247 @@
+// Package scripts has tests of the scripts beside it, on machines that lack something.
+package scripts
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// machine is an imagined one: its commands, and a folder for what is made.
+type machine struct {
+	path  string // the folders of its commands, as in PATH
+	state string
+	env   []string
+}
+
+// machineWith is this machine, where some commands are replaced by scripts.
+func machineWith(t *testing.T, commands map[string]string) machine {
+	t.Helper()
+	dir := t.TempDir()
+	for name, script := range commands {
+		write(t, filepath.Join(dir, name), "#!/bin/bash\n"+script)
+	}
+	return machine{path: dir + ":" + os.Getenv("PATH"), state: t.TempDir()}
+}
+
+// run runs a script, and returns its status and all that it said.
+func (m machine) run(t *testing.T, script string, args ...string) (status int, said string) {
+	t.Helper()
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bash, append([]string{script}, args...)...)
+	cmd.Env = append([]string{"PATH=" + m.path, "HOME=" + t.TempDir(), "FENCELINE_STATE=" + m.state}, m.env...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alone is without any network: no registry and no package mirror can be reached.
+func (m machine) alone(t *testing.T) machine {
+	write(t, filepath.Join(m.state, "base", "busybox"), "the tests' own; it need not be looked for")
+	m.env = append(m.env, "FENCELINE_DEBIAN_IMAGE=registry.invalid/debian:12", "FENCELINE_DEBIAN_MIRROR=http://127.0.0.1:9/debian")
+	return m
+}
+
+func (m machine) kind(t *testing.T) string {
+	t.Helper()
+	kind, err := os.ReadFile(filepath.Join(m.state, "base", "kind"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(kind))
+}
+
+// unpack puts the base's layer into a folder.
+func (m machine) unpack(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	if out, err := exec.Command("tar", "-C", root, "--no-same-owner", "-xzf", filepath.Join(m.state, "base", "layer.tar.gz")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return root
+}
+
+// in is a command in that root folder, as its root.
+func in(root, command string, args ...string) *exec.Cmd {
+	cmd := exec.Command(command, args...)
+	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/bin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}}
+	}
+	return cmd
+}
+
+func TestASmallBaseIsMadeWithoutANetwork(t *testing.T) {
+	m := machineWith(t, map[string]string{"getent": "exit 2"}).alone(t)
+	status, said := m.run(t, "./base")
+	if status != 0 || m.kind(t) != "small" {
+		t.Fatalf("status %d:\n%s", status, said)
+	}
+	for _, want := range []string{"registry.invalid", "127.0.0.1:9", "so the base image is small", "only add hooks"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	root := m.unpack(t)
+	hooks, err := filepath.Glob("../examples/admin-hooks/hooks/*")
+	if err != nil || len(hooks) != 3 {
+		t.Fatalf("the example's hooks: %v %v", hooks, err)
+	}
+	for _, hook := range hooks {
+		content, err := os.ReadFile(hook)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(root, "hook"), string(content))
+		if out, err := in(root, "/hook").CombinedOutput(); err != nil || strings.Contains(string(out), "not found") {
+			t.Errorf("%s on the small base: %v\n%s", hook, err, out)
+		}
+	}
+	if out, err := in(root, "/bin/sh", "-c", "grep ^stackato: /etc/passwd; ls /usr/bin/env").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// engine is a docker command that has the given answer to a pull, and notes what it is asked.
+func engine(notes, pull string) string {
+	return `echo "$*" >>` + notes + `
+case $1 in
+pull) ` + pull + ` ;;
+create) exit 0 ;;
+export) tar -C ` + filepath.Dir(notes) + `/files -cf - . ;;
+*) exit 1 ;;
+esac`
+}
+
+func TestAPublicDebianIsTaken(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "asked")
+	for name, content := range map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\n", "etc/group": "root:x:0:\n", "seen": "the public one"} {
+		write(t, filepath.Join(filepath.Dir(notes), "files", name), content)
+	}
+	m := machineWith(t, map[string]string{"docker": engine(notes, "exit 0"), "getent": "exit 0"}).alone(t)
+	status, said := m.run(t, "./base")
+	if status != 0 || m.kind(t) != "debian" {
+		t.Fatalf("status %d:\n%s", status, said)
+	}
+	asked, err := os.ReadFile(notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"pull -q registry.invalid/debian:12", "image rm registry.invalid/debian:12"} {
+		if !strings.Contains(string(asked), want) {
+			t.Errorf("docker was not asked to %q:\n%s", want, asked)
+		}
+	}
+	passwd, err := os.ReadFile(filepath.Join(m.unpack(t), "etc", "passwd"))
+	if err != nil || !strings.Contains(string(passwd), "stackato:") {
+		t.Errorf("its /etc/passwd: %v\n%s", err, passwd)
+	}
+}
+
+func TestASlowRegistryIsGivenUp(t *testing.T) {
+	notes := filepath.Join(t.TempDir(), "asked")
+	m := machineWith(t, map[string]string{"docker": engine(notes, "exec sleep 600"), "getent": "[[ $2 == registry* ]]"}).alone(t)
+	m.env = append(m.env, "FENCELINE_PULL_SECONDS=0.2")
+	if status, said := m.run(t, "./base"); status != 0 || m.kind(t) != "small" {
+		t.Fatalf("status %d:\n%s", status, said)
+	}
+}
+
+// The layer's digest says whether the base has to be pushed, and everything built anew.
+func TestTheSameBaseIsTheSameLayer(t *testing.T) {
+	sums := map[string]bool{}
+	for range 2 {
+		m := machineWith(t, map[string]string{"getent": "exit 2"}).alone(t)
+		if status, said := m.run(t, "./base"); status != 0 {
+			t.Fatalf("status %d:\n%s", status, said)
+		}
+		layer, err := os.ReadFile(filepath.Join(m.state, "base", "layer.tar.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[string(layer)] = true
+		readable(t, layer)
+	}
+	if len(sums) != 1 {
+		t.Error("two bases of the same files differ")
+	}
+}
+
+// readable sees that every account can read a layer's files.
+func readable(t *testing.T, layer []byte) {
+	t.Helper()
+	z, err := gzip.NewReader(bytes.NewReader(layer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if err != nil {
+			return
+		}
+		if h.Name != "./root/" && h.Mode&0o4 == 0 {
+			t.Errorf("%s has mode %o", h.Name, h.Mode)
+		}
+	}
+}
+
+func TestAUserWhoIsNotRootIsToldWhatIsMissing(t *testing.T) {
+	m := machineWith(t, map[string]string{
+		"id": `if [[ $1 == -u ]]; then echo 1000; else echo ann; fi`, "docker": "exit 1",
+	})
+	status, said := m.run(t, "./setup")
+	if status == 0 {
+		t.Fatalf("setup succeeded:\n%s", said)
+	}
+	for _, want := range []string{"ann is not root", "docs.docker.com/engine/install", "usermod -aG docker ann", "FENCELINE_BUILDKITD=unix:///run/user/1000/", "sudo env"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+}
+
+func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
+	m := machineWith(t, map[string]string{"id": "echo 0"})
+	m.path, _, _ = strings.Cut(m.path, ":")
+	for _, command := range []string{"bash", "cat", "dirname", "readlink", "timeout"} {
+		own, err := exec.LookPath(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(own, filepath.Join(m.path, command)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.env = []string{"DOCKER_HOST=unix://" + filepath.Join(m.state, "none.sock")}
+	for script, want := range map[string]string{"engine": "docs.docker.com/engine/install", "programs": "Go is not installed", "compiler": "needs a C compiler"} {
+		args := map[string][]string{"engine": {"up"}}[script]
+		status, said := m.run(t, "./"+script, args...)
+		if status != 1 || !strings.Contains(said, want) {
+			t.Errorf("%s: status %d, and it does not say %q:\n%s", script, status, want, said)
+		}
+	}
+}
