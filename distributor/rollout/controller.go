@@ -174,45 +174,64 @@ type fleetActor struct {
 	fleet   string
 	backend fence.Backend
 	clocks  *clocks
+	failed  uint64 // the epoch that the fence config could not be driven to, as last tried
 	log     zerolog.Logger
 }
 
 // pass does all that is to be done now. Due tells that it is time to compare the fence
-// config, and to write what only people look at.
+// config, and to write what only people look at. What fails keeps nothing else from being
+// done: a rollback has to reach the fence config whatever else is wrong.
 func (f *fleetActor) pass(ctx context.Context, due bool) error {
-	if err := f.enrol(ctx); err != nil {
-		return err
-	}
-	if err := f.advance(ctx, due); err != nil {
-		return err
-	}
+	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
-	if revision == 0 || !due && s.record.Applied.Epoch == s.record.Epoch {
-		return nil
+	behind := s.record.Applied.Epoch != s.record.Epoch && f.failed != s.record.Epoch
+	if revision == 0 || !due && !behind {
+		return failed
 	}
 	if err := f.drive(ctx); err != nil {
-		return err
+		f.failed = s.record.Epoch // the timer tries again; a newer decision is driven at once
+		return errors.Join(failed, err)
 	}
-	return f.advance(ctx, due)
+	return errors.Join(failed, f.advance(ctx, due))
 }
 
-// enrol makes the nodes that beat for the first time members, and the fleet a record.
+// enrol makes the nodes that beat for the first time members, and the fleet a record. It
+// takes no longer than the lease: what is left over is for the next pass.
 func (f *fleetActor) enrol(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL)
+	defer cancel()
+	var failed error
 	for _, name := range f.views.strangers(f.fleet) {
-		key := messages.NodeKey(f.fleet, name)
-		// Its heartbeat may have been ended by a retirement in between.
-		if _, err := queue.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return err
+		if bounded.Err() != nil {
+			break
 		}
-		m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
-		if _, err := queue.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
-			return err
+		if err := f.admit(bounded, name); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("making node %s a member: %w", name, err))
 		}
-		f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
-		f.log.Info().Str("node", name).Msg("new member")
 	}
+	return errors.Join(failed, f.found(ctx))
+}
+
+// admit makes a node a member.
+func (f *fleetActor) admit(ctx context.Context, name string) error {
+	key := messages.NodeKey(f.fleet, name)
+	// Its heartbeat may have been ended by a retirement in between.
+	if _, err := queue.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
+	if _, err := queue.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
+		return err
+	}
+	f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
+	f.log.Info().Str("node", name).Msg("new member")
+	return nil
+}
+
+// found gives the fleet a record where it has none.
+func (f *fleetActor) found(ctx context.Context) error {
 	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/distributor/fence"
 	"github.com/fenceline/fenceline/messages"
@@ -59,27 +60,60 @@ func (s *state) ours(value string) bool {
 	return false
 }
 
+const (
+	// looksInARow bounds how often one pass looks at a fence config that does not come to rest.
+	looksInARow = 3
+	// lag is how long the last of these looks waits for a reader that is behind the writer.
+	lag = 200 * time.Millisecond
+)
+
 // drive compares the fence config with the record, and makes it match. Each call to the
 // fence config is shorter than the lease, so that a successor's writes come after it.
 func (f *fleetActor) drive(ctx context.Context) error {
-	for ctx.Err() == nil {
+	var restless restlessError
+	for look := 1; ; {
 		err := f.driveOnce(ctx)
 		switch {
-		case errors.Is(err, fence.ErrConflict), errors.Is(err, errDecided):
-			if err := f.reread(ctx); err != nil {
-				return err
-			}
 		case errors.Is(err, queue.ErrMoved):
 			return f.reread(ctx) // the next pass looks at what it is now
-		default:
+		case errors.As(err, &restless) && look == looksInARow:
+			return f.broken(ctx, restless)
+		case errors.As(err, &restless):
+			if look++; look == looksInARow && !pause(ctx, lag) {
+				return context.Cause(ctx)
+			}
+		case !errors.Is(err, errDecided):
+			return err
+		}
+		if err := f.reread(ctx); err != nil {
 			return err
 		}
 	}
-	return context.Cause(ctx)
 }
 
 // errDecided tells that the fleet's record changed while the fence config was read.
 var errDecided = errors.New("the fleet record changed in between")
+
+// restlessError tells that the fence config held something else than it should, and was
+// written or somebody else was quicker: it has to be read back. It is an error of the fence
+// config where that is so again and again.
+type restlessError struct{ want, is string }
+
+func (e restlessError) Error() string {
+	return fmt.Sprintf("the fence config was set to %s but reads back as %q: does something else write it, or do reads lag behind?", e.want, e.is)
+}
+
+// pause waits, and tells whether ctx is still alive.
+func pause(ctx context.Context, wait time.Duration) bool {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
 func (f *fleetActor) driveOnce(ctx context.Context) error {
 	now, err := f.read(ctx)
@@ -98,7 +132,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	}
 	c := compare(&s, now.Value)
 	if c.write {
-		return f.set(ctx, string(s.record.Current.Image), now.Revision)
+		return f.set(ctx, string(s.record.Current.Image), now)
 	}
 	if c.note == nil {
 		return nil
@@ -118,16 +152,14 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	return f.write(ctx, out, revision, nil)
 }
 
-// set writes the fence config. What it holds then is read back and noted by the next look.
-func (f *fleetActor) set(ctx context.Context, value string, expected fence.Revision) error {
+// set writes the fence config over what was read. What it holds then is read back and noted
+// by the next look.
+func (f *fleetActor) set(ctx context.Context, value string, over fence.Setting) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
-	_, err := f.backend.Set(bounded, value, expected)
-	if err == nil {
-		return errDecided // look again: it is read back
-	}
-	if errors.Is(err, fence.ErrConflict) {
-		return err
+	_, err := f.backend.Set(bounded, value, over.Revision)
+	if err == nil || errors.Is(err, fence.ErrConflict) {
+		return restlessError{value, over.Value}
 	}
 	return f.broken(ctx, fmt.Errorf("the fence config can't be set: %w", err))
 }
@@ -147,7 +179,7 @@ func (f *fleetActor) broken(ctx context.Context, cause error) error {
 	if s.record.Applied.Error != cause.Error() {
 		out := s.changeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
 		if err := f.write(ctx, out, revision, nil); err != nil {
-			return err
+			return errors.Join(cause, err)
 		}
 	}
 	return cause
