@@ -343,42 +343,29 @@ func rejection(r *hooks.Report) messages.Failure {
 // secrets reads the files that a pipeline names.
 func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets map[string]messages.Secret, err error) {
 	if p.TokenName != "" {
-		value, err := b.secret(p.TokenName)
-		if err != nil {
+		if token, err = b.secret(p.TokenName); err != nil {
 			return token, nil, err
 		}
-		token = messages.NewSecret(strings.TrimSpace(value))
+		token = token.Trimmed()
 	}
 	secrets = make(map[string]messages.Secret)
 	for _, name := range p.Secrets {
-		value, err := b.secret(name)
-		if err != nil {
+		if secrets[name], err = b.secret(name); err != nil {
 			return token, nil, err
 		}
-		secrets[name] = messages.NewSecret(value)
 	}
 	return token, secrets, nil
 }
 
-// secret reads one file of the secrets folder. Another builder may have what this one lacks.
-func (b *Builder) secret(name string) (string, error) {
-	dir := b.config.SecretsDir
-	lacks := func(why, fix string) error {
-		return &FailedError{messages.Failure{
-			Class: messages.FailureInfrastructure, Reason: fmt.Sprintf("builder %s can't read the secret %q: %s", b.config.Name, name, why), Fix: fix,
+// secret reads a secret that a pipeline names. Another builder may have what this one lacks.
+func (b *Builder) secret(name string) (messages.Secret, error) {
+	s, err := messages.NamedSecret(b.config.SecretsDir, name)
+	if err != nil {
+		return s, &FailedError{messages.Failure{
+			Class:  messages.FailureInfrastructure,
+			Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
+			Fix:    "put a file of that name into its folder of secrets (--secrets-dir)",
 		}}
 	}
-	if dir == "" {
-		return "", lacks("it has no folder of secrets", "start it with one (--secrets-dir)")
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return "", lacks(err.Error(), "correct its folder of secrets (--secrets-dir)")
-	}
-	defer func() { _ = root.Close() }()
-	value, err := root.ReadFile(name)
-	if err != nil {
-		return "", lacks(err.Error(), "put a file of that name into its folder of secrets")
-	}
-	return string(value), nil
+	return s, nil
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -131,14 +130,11 @@ func readCall(body []byte) (call, error) {
 func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *refusal) {
 	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
 	if l.TokenName != "" {
-		if p.secretsDir == "" {
-			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: the producer has no folder of secrets: start it with one (--secrets-dir), or give the commit")
-		}
-		token, _, err := readSecretFile(filepath.Join(p.secretsDir, l.TokenName))
+		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
 		if err != nil {
-			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put the token into that file where the producer runs, or give the commit", err)
+			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put a file of that name into the producer's folder of secrets (--secrets-dir), or give the commit", err)
 		}
-		remote.Token = messages.NewSecret(string(token.text))
+		remote.Token = token.Trimmed()
 	}
 	commit, err := git.Head(ctx, remote)
 	switch {

@@ -143,7 +143,7 @@ func TestGenericTimestamps(t *testing.T) {
 }
 
 func TestStandardSecretIsDecoded(t *testing.T) {
-	s, err := newHookSecret([]byte("whsec_aGVsbG8=\n"))
+	s, err := newHookSecret(messages.NewSecret("whsec_aGVsbG8=\n"))
 	if err != nil || string(s.key) != "hello" || string(s.text) != "whsec_aGVsbG8=" {
 		t.Errorf("newHookSecret: %v, %q %q", err, s.key, s.text)
 	}

@@ -102,7 +102,9 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"waves that end early":          {item("    fleets: [{name: f, rollout: {waves: [50%]}}]"), "let the last be 100%"},
 		"a truth value in words":        {item("    fleets: [{name: f, rollout: {approval: perhaps}}]"), "where true or false was expected"},
 		"a missing secret file":         {item("    webhook: {secret_file: nope}"), `:6: pipelines[0].webhook.secret_file: secret file "nope" does not exist: make it`},
-		"an empty secret file":          {item("    webhook: {secret_file: /dev/null}"), "not a regular file"},
+		"an empty secret file":          {item("    webhook: {secret_file: /dev/null}"), "/dev/null is empty"},
+		"a folder as secret file":       {item("    webhook: {secret_file: .}"), "is a directory"},
+		"a file as its own secret":      {item("    webhook: {secret_file: fenceline.yaml}"), "has several lines"},
 		"a webhook without a secret":    {item("    webhook: {forges: [github]}"), "webhook.secret_file: is missing"},
 		"an unknown forge":              {item("    webhook: {secret_file: hook, forges: [githup]}"), `did you mean "github"?`},
 		"a token in place of its name":  {item("    repository_token: ghp_abcdef"), "looks like a secret itself"},
@@ -187,7 +189,7 @@ func FuzzParsePipelines(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		p, err := parsePipelines("f", content, func(string) (*hookSecret, bool, error) {
-			s, err := newHookSecret([]byte(testSecret))
+			s, err := newHookSecret(messages.NewSecret(testSecret))
 			return s, false, err
 		})
 		if err != nil {
@@ -222,7 +224,7 @@ func FuzzHooks(f *testing.F) {
 					r.Header.Set(name, signature)
 				}
 			}
-			secret, _ := newHookSecret([]byte(testSecret))
+			secret, _ := newHookSecret(messages.NewSecret(testSecret))
 			p, err := fg.proof(r.Header, time0(r.Header))
 			if err == nil && p([]byte(body+"x"), secret) {
 				t.Errorf("signature %q verifies", signature)

@@ -97,15 +97,8 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 
 // readSecret reads a secret from its file; white space at its ends is not part of it.
 func readSecret(path string) (messages.Secret, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return messages.Secret{}, fmt.Errorf("reading a secret: %w", err)
-	}
-	s := strings.TrimSpace(string(b))
-	if s == "" {
-		return messages.Secret{}, fmt.Errorf("reading a secret: %s is empty", path)
-	}
-	return messages.NewSecret(s), nil
+	s, err := messages.ReadSecret(path)
+	return s.Trimmed(), err
 }
 
 // whoami names the person for the record: who decided something.
