@@ -51,7 +51,7 @@ type Config struct {
 	Queue        Queue
 	Engine       Engine
 	Interval     time.Duration // between heartbeats when nothing changes; 0 is DefaultInterval
-	MinFreeBytes int64         // free space below which nothing is pulled; 0 is DefaultMinFreeBytes
+	MinFreeBytes int64         // free space that pulls leave alone; 0 is DefaultMinFreeBytes
 	Logger       zerolog.Logger
 }
 
@@ -65,17 +65,18 @@ type Distributor struct {
 	changed chan struct{} // send a heartbeat now
 	outbox  chan messages.Payload
 
-	mu      sync.Mutex
-	record  *messages.FleetChanged // as last read; nil until then
-	older   uint64                 // a lower revision that was read, believed the second time
-	work    *messages.NodeWork
-	verdict verdict
-	job     *job
-	engine  engineView
-	beats   beatView
+	mu     sync.Mutex
+	record *messages.FleetChanged // as last read; nil until then
+	older  uint64                 // a lower revision that was read, believed the second time
+	work   *messages.NodeWork
+	job    *job
+	engine engineView
+	beats  beatView
 
 	// The work loop's own.
 	retries retries
+	verdict verdict
+	short   map[messages.Image]short
 	swept   bool // leftovers of trials are removed
 }
 
@@ -108,8 +109,8 @@ func New(c Config) (*Distributor, error) {
 		changed:  make(chan struct{}, 1),
 		outbox:   make(chan messages.Payload, 64),
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
-		engine:   engineView{err: errors.New("it was not asked yet")},
 		retries:  retries{},
+		short:    map[messages.Image]short{},
 	}, nil
 }
 

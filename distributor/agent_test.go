@@ -118,6 +118,24 @@ func TestACanaryTriesTheImageOnce(t *testing.T) {
 	})
 }
 
+// A commit that changes nothing in the image builds the one that is current.
+func TestAPreloadOfTheCurrentImageIsReported(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		again := canary("1")
+		again.Rollout = "r2"
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Preload: again})
+		got := w.works(messages.WorkDone, "")
+		if got.Rollout != "r2" || got.Trial == nil || !got.Trial.Passed {
+			t.Errorf("work %+v", got)
+		}
+		if events := w.events(); len(events) != 1 || events[0].(*messages.TrialFinished).Rollout != "r2" {
+			t.Errorf("events %+v, want one of the second rollout", events)
+		}
+		w.pulled("1")
+	})
+}
+
 func TestAFailedTrialIsAVerdict(t *testing.T) {
 	run(t, func(w *world) {
 		i := w.engine.Registry[img("1")]

@@ -3,6 +3,7 @@ package distributor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,8 +13,9 @@ import (
 
 // engineView is the engine as last seen.
 type engineView struct {
-	is  messages.Engine
-	err error // nil while it answers
+	is    messages.Engine
+	known bool // is was read since the engine failed last
+	told  bool // the log says that it fails
 }
 
 // beatView is how heartbeats go.
@@ -77,12 +79,15 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, min(engineTimeout, max(d.cfg.Interval, time.Second)))
 	defer cancel()
-	s.Engine = d.describe(ctx)
-	if s.Engine.Error == "" {
-		if err := d.look(ctx, s, record); err != nil {
-			d.engineFailed(err)
-			s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, err.Error()
-		}
+	err := d.describe(ctx, s)
+	if err == nil {
+		err = d.look(ctx, s, record)
+	}
+	if err != nil {
+		d.engineFailed(err)
+		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, clip(err.Error())
+	} else {
+		d.engineAnswers(s.Engine)
 	}
 	if record != nil {
 		s.Revision = record.Revision
@@ -90,48 +95,53 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	return s
 }
 
-// describe says what the engine is. It asks anew after the engine was gone.
-func (d *Distributor) describe(ctx context.Context) messages.Engine {
+// describe fills in what the engine is. It asks anew after the engine was gone.
+func (d *Distributor) describe(ctx context.Context, s *messages.NodeStatus) error {
 	d.mu.Lock()
 	view := d.engine
 	d.mu.Unlock()
-	if view.err == nil {
-		return view.is
+	s.Engine = view.is
+	if view.known {
+		return nil
 	}
 	is, err := d.cfg.Engine.Info(ctx)
-	if err != nil {
-		d.engineFailed(err)
-		view.is.Error = err.Error()
-		return view.is
+	if err == nil {
+		s.Engine = is
 	}
-	d.mu.Lock()
-	d.engine = engineView{is: is}
-	d.mu.Unlock()
-	d.log.Info().Str("engine", is.Name).Str("version", is.Version).Str("api", is.API).Msg("the engine answers")
-	signal(d.wake)
-	return is
+	return err
 }
 
-// engineFailed notes that the engine does not answer; it is told once.
-func (d *Distributor) engineFailed(err error) {
+// engineAnswers notes that everything that was asked of the engine was answered.
+func (d *Distributor) engineAnswers(is messages.Engine) {
 	d.mu.Lock()
 	was := d.engine
-	d.engine.err = err
+	d.engine = engineView{is: is, known: true}
 	d.mu.Unlock()
-	if was.err == nil || was.is.Name == "" && was.err.Error() != err.Error() {
-		d.log.Warn().Err(err).Msg("the engine does not answer; trying again")
-		signal(d.changed)
+	if !was.known {
+		d.log.Info().Str("engine", is.Name).Str("version", is.Version).Str("api", is.API).Msg("the engine answers")
+		signal(d.wake)
 	}
+}
+
+// engineFailed notes that the engine does not answer, and tells whether that is news.
+func (d *Distributor) engineFailed(err error) bool {
+	d.mu.Lock()
+	news := !d.engine.told
+	d.engine.known, d.engine.told = false, true
+	d.mu.Unlock()
+	if news {
+		d.log.Warn().Err(err).Msg("the engine does not answer; trying again")
+	}
+	return news
 }
 
 // look fills in what the engine has of what the record wants.
 func (d *Distributor) look(ctx context.Context, s *messages.NodeStatus, record *messages.FleetChanged) error {
-	images, err := d.cfg.Engine.Images(ctx)
-	if err != nil {
-		return err
-	}
 	if record != nil {
-		s.Images = d.present(&record.Record, images)
+		var err error
+		if s.Images, err = d.present(ctx, &record.Record); err != nil {
+			return err
+		}
 		if len(s.Images) < len(d.wants(&record.Record)) {
 			signal(d.wake)
 		}
@@ -148,19 +158,20 @@ func (d *Distributor) look(ctx context.Context, s *messages.NodeStatus, record *
 	return nil
 }
 
-// present lists the wanted images that the engine has under their digest and local tag.
-func (d *Distributor) present(r *messages.FleetRecord, images []Image) []messages.PresentImage {
+// present lists the wanted images that the engine has under their digest and local tag. Each
+// is inspected: an engine still lists an image whose files are gone.
+func (d *Distributor) present(ctx context.Context, r *messages.FleetRecord) ([]messages.PresentImage, error) {
 	var out []messages.PresentImage
 	for _, want := range r.Wanted() {
-		local := LocalTag(r, want)
-		for _, i := range images {
-			if i.Has(want) && slices.Contains(i.Tags, local) {
-				out = append(out, messages.PresentImage{Image: want, ID: i.ID, Local: local})
-				break
-			}
+		got, err := d.cfg.Engine.Inspect(ctx, want)
+		switch local := LocalTag(r, want); {
+		case errors.Is(err, ErrEngine) || ctx.Err() != nil:
+			return nil, err
+		case err == nil && got.keeps(want, local):
+			out = append(out, messages.PresentImage{Image: want, ID: got.ID, Local: local})
 		}
 	}
-	return out
+	return out, nil
 }
 
 // running lists running containers by name, as many as fit a heartbeat.
@@ -186,7 +197,9 @@ func (d *Distributor) followEngine(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.engineFailed(fmt.Errorf("watching it ended: %w", err))
+		if d.engineFailed(fmt.Errorf("watching it ended: %w", err)) {
+			signal(d.changed)
+		}
 		signal(d.wake)
 		if !pause(ctx, min(backoff(n), d.cfg.Interval)) {
 			return

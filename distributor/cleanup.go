@@ -36,7 +36,7 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 		if used {
 			continue
 		}
-		d.discard(ctx, l)
+		d.discard(ctx, &fresh.Record, l)
 	}
 }
 
@@ -60,8 +60,9 @@ func (d *Distributor) leftovers(r *messages.FleetRecord, images []Image) []lefto
 // discard takes our names off an image. The name it was pulled by goes first, so that
 // the local tag is left to find it by if the engine refuses. Where somebody else has named the
 // image too, only our tag goes.
-func (d *Distributor) discard(ctx context.Context, l leftover) {
+func (d *Distributor) discard(ctx context.Context, r *messages.FleetRecord, l leftover) {
 	_, short, _ := strings.Cut(l.tag, ":")
+	foreign := slices.ContainsFunc(l.image.Tags, func(tag string) bool { return !strings.HasPrefix(tag, localName(r)+":") })
 	var pulled []string
 	for _, digest := range l.image.Digests {
 		if _, sum, _ := strings.Cut(digest, "@"); shortDigest(sum) == short {
@@ -69,7 +70,7 @@ func (d *Distributor) discard(ctx context.Context, l leftover) {
 		}
 	}
 	names := []string{l.tag}
-	if len(l.image.Tags) == 1 && len(pulled) == 1 {
+	if !foreign && len(pulled) == 1 {
 		names = []string{pulled[0], l.tag}
 	}
 	for _, name := range names {

@@ -15,9 +15,10 @@ import (
 type Engine interface {
 	// Info tells what the engine is. The Error field is left empty.
 	Info(ctx context.Context) (messages.Engine, error)
-	// Images lists every image that the engine has, complete.
+	// Images lists every image that the engine knows of. It is no proof that their files are there.
 	Images(ctx context.Context) ([]Image, error)
-	// Inspect reads one image by name and digest. ErrNotFound when it is not there.
+	// Inspect looks at one image, by name and digest, and at its files. ErrNotFound when it
+	// is not there; another error when the engine knows of it and can't read it.
 	Inspect(ctx context.Context, image messages.Image) (Image, error)
 	// Pull fetches an image by digest. It calls progress with the bytes fetched so far
 	// whenever something moves, and returns the bytes fetched, also with an error.
@@ -57,6 +58,12 @@ type Image struct {
 func (i Image) Has(image messages.Image) bool {
 	want := canonical(string(image))
 	return slices.ContainsFunc(i.Digests, func(d string) bool { return canonical(d) == want })
+}
+
+// keeps tells whether the engine knows the image by its digest, and by the local tag that
+// keeps it from a prune.
+func (i Image) keeps(image messages.Image, local string) bool {
+	return i.Has(image) && slices.Contains(i.Tags, local)
 }
 
 // canonical spells out Docker Hub's short names: engines report debian@sha256:… for what

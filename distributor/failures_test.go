@@ -1,6 +1,7 @@
 package distributor_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -57,13 +58,187 @@ func TestAFullDiskIsNotPulledOnto(t *testing.T) {
 		w.announce(messages.FleetRecord{Preload: preload("1")})
 		w.pulled()
 		got := w.works(messages.WorkFailed, "5 bytes are free")
-		if !strings.Contains(got.Reason, "1073741824 are needed") {
+		if !strings.Contains(got.Reason, "1073741824 must stay free") {
 			t.Errorf("the reason %q does not say how much is needed", got.Reason)
 		}
 		w.failed("disk", "5 bytes are free")
 		w.engine.Do(func(f *enginetest.Fake) { f.Free = -1 }) // not known: the engine will say
 		after(time.Minute)
 		w.has("1")
+	})
+}
+
+// A pull that ran out of space is tried again when there is more of it, not over and over.
+func TestAPullThatRunsOutOfSpaceWaitsForMore(t *testing.T) {
+	prepare := func(w *world) {
+		w.engine.Free = 2 << 30
+		w.engine.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 3 << 30}}
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.works(messages.WorkFailed, "no space left")
+		after(10 * time.Minute)
+		w.pulled("1")
+		w.has()
+		w.works(messages.WorkFailed, "ran out with 2147483648: remove")
+		after(10 * time.Minute) // room may have been made that is not to be seen
+		w.pulled("1", "1")
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 4 << 30 })
+		after(2 * time.Minute)
+		w.has("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestAPullLeavesTheSpaceThatMustStayFree(t *testing.T) {
+	var hold chan struct{}
+	prepare := func(w *world) {
+		hold = make(chan struct{})
+		w.engine.Hold = hold
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 1<<30 - 1 })
+		after(3 * time.Second)
+		hold <- struct{}{}
+		synctest.Wait()
+		got := w.works(messages.WorkFailed, "1073741824 must stay free")
+		if !strings.Contains(got.Reason, "given up") {
+			t.Errorf("the reason %q does not say that the pull was given up", got.Reason)
+		}
+		w.failed("disk", "given up")
+		close(hold)
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 1 << 40 })
+		after(time.Minute)
+		w.has("1")
+	})
+}
+
+// Ports and byte counts differ from one try to the next; the failure is the same.
+func TestAFailureIsToldOnceThoughItsNumbersChange(t *testing.T) {
+	run(t, func(w *world) { w.engine.Free = 5 }, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		for range 10 {
+			w.engine.Do(func(f *enginetest.Fake) { f.Free++ })
+			after(time.Minute)
+		}
+		if got := w.works(messages.WorkFailed, "bytes are free"); strings.Contains(got.Reason, ": 5 bytes") {
+			t.Errorf("the reason %q is that of the first try", got.Reason)
+		}
+		w.failed("disk", "5 bytes are free")
+	})
+}
+
+func TestAnErrorOfAnyLengthFitsAHeartbeat(t *testing.T) {
+	run(t, func(w *world) {
+		w.engine.Broken = map[messages.Image]error{img("1"): errors.New("begin " + strings.Repeat("<br>", 1<<20) + " end")}
+	}, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		if got := w.works(messages.WorkFailed, "begin"); len(got.Reason) > 4<<10 || !strings.Contains(got.Reason, " end") {
+			t.Errorf("a reason of %d bytes: %.3000s", len(got.Reason), got.Reason)
+		}
+	})
+}
+
+// An engine lists an image whose files were deleted, and takes its layers for present.
+func TestWhatTheEngineListsAndCantReadIsNotPresent(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("2"), Preload: preload("1")})
+		w.has("2", "1")
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Broken = map[messages.Image]error{img("1"): errors.New("stat: no such file")}
+		})
+		after(distributor.DefaultInterval + time.Second)
+		w.has("2")
+		got := w.works(messages.WorkFailed, "stat: no such file")
+		if !strings.Contains(got.Reason, "docker image rm "+distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img("1"))) {
+			t.Errorf("the reason %q does not say how to mend it", got.Reason)
+		}
+		w.failed("verify", "stat: no such file")
+		w.pulled("2", "1")
+		w.engine.Do(func(f *enginetest.Fake) { f.Broken = nil })
+		w.engine.Lose(img("1"))
+		after(time.Minute)
+		w.has("2", "1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+// Without its local tag a prune would take it.
+func TestAnImageWithoutItsLocalTagIsNotPresent(t *testing.T) {
+	run(t, func(w *world) { w.engine.NoTags = errors.New("no more tags") }, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.has()
+		w.works(messages.WorkFailed, "no more tags")
+		w.failed("verify", "no more tags")
+		w.engine.Do(func(f *enginetest.Fake) { f.NoTags = nil })
+		after(time.Minute)
+		w.has("1")
+		w.pulled("1")
+	})
+}
+
+// An engine that answers some questions and not others is told of once, and not asked in a loop.
+func TestAnEngineThatAnswersInPart(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		w.has("1")
+		w.engine.Do(func(f *enginetest.Fake) { f.Stuck = errors.New("containerd is gone") })
+		synctest.Wait()
+		before := w.last().Beat
+		after(10 * time.Minute)
+		w.has()
+		if got := w.last(); got.Engine.Error != "containerd is gone" || got.Beat-before > 130 {
+			t.Errorf("%d heartbeats in 10 minutes, the last %+v", got.Beat-before, got)
+		}
+		w.engine.Do(func(f *enginetest.Fake) { f.Stuck = nil })
+		after(distributor.DefaultInterval + time.Second)
+		w.has("1")
+		if got := w.last().Engine.Error; got != "" {
+			t.Errorf("engine error %q", got)
+		}
+	})
+}
+
+func TestAnEngineThatGoesDuringAPull(t *testing.T) {
+	var hold chan struct{}
+	prepare := func(w *world) {
+		hold = make(chan struct{})
+		w.engine.Hold = hold
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.works(messages.WorkPulling, "")
+		w.engine.Do(func(f *enginetest.Fake) { f.Down, f.Hold = true, nil })
+		close(hold)
+		synctest.Wait()
+		w.has()
+		w.works(messages.WorkFailed, "engine")
+		after(time.Minute)
+		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
+		after(distributor.DefaultInterval + time.Second)
+		w.has("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+// What a killed agent left goes at the start; what a trial left goes after it.
+func TestLeftContainersAreRemoved(t *testing.T) {
+	left := func(w *world) (n int) {
+		w.engine.Do(func(f *enginetest.Fake) { n = f.Left })
+		return n
+	}
+	run(t, func(w *world) { w.engine.Left = 2 }, func(w *world) {
+		if n := left(w); n != 0 {
+			t.Fatalf("%d are left after the start", n)
+		}
+		w.announce(messages.FleetRecord{Preload: canary("1", "pre-running")})
+		w.works(messages.WorkFailed, "pre-running")
+		w.engine.Do(func(f *enginetest.Fake) { f.Left = 1 })
+		w.announce(messages.FleetRecord{Preload: canary("2")})
+		if n := left(w); n != 0 {
+			t.Fatalf("%d are left after a trial", n)
+		}
 	})
 }
 
@@ -193,6 +368,28 @@ func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
 		after(10 * time.Minute)
 		if got := removed(); !slices.Equal(got, append(want, string(img("3")), tag("3"))) {
 			t.Fatalf("removed %q after the container ended", got)
+		}
+	})
+}
+
+// Two builds of the same content differ in their digest and have one image ID.
+func TestCleanupLeavesNoDigestOfAnImageThatWasBuiltTwice(t *testing.T) {
+	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
+	run(t, func(w *world) {
+		w.engine.PutImage(distributor.Image{ID: "one", Digests: []string{string(img("1")), string(img("2"))}, Tags: []string{tag("1"), tag("2")}})
+	}, func(w *world) {
+		removed := func() (names []string) {
+			w.engine.Do(func(f *enginetest.Fake) { names = slices.Clone(f.Removed) })
+			return names
+		}
+		w.announce(messages.FleetRecord{Current: fleetImage("2")})
+		if got, want := removed(), []string{string(img("1")), tag("1")}; !slices.Equal(got, want) {
+			t.Fatalf("removed %q, want %q", got, want)
+		}
+		w.has("2")
+		w.announce(messages.FleetRecord{Current: fleetImage("3")})
+		if got, want := removed(), []string{string(img("1")), tag("1"), string(img("2")), tag("2")}; !slices.Equal(got, want) {
+			t.Fatalf("removed %q, want %q", got, want)
 		}
 	})
 }

@@ -109,12 +109,14 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- agent.Run(ctx) }()
+		defer func() {
+			stop()
+			if err := <-ended; err != nil {
+				t.Errorf("the agent ended with %v", err)
+			}
+		}()
 		synctest.Wait()
 		test(w)
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("the agent ended with %v", err)
-		}
 	})
 }
 

@@ -127,8 +127,9 @@ func (d *Distributor) wants(r *messages.FleetRecord) []want {
 		at := slices.IndexFunc(out, func(o want) bool { return o.Image == w.Image })
 		switch {
 		case w.IsZero():
+		case at >= 0 && w.preload: // another rollout of the same image: what is reported is about it
+			out[at] = w
 		case at >= 0:
-			out[at].preload = out[at].preload || w.preload
 		default:
 			out = append(out, w)
 		}

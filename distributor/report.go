@@ -3,6 +3,7 @@ package distributor
 import (
 	"context"
 	"reflect"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -40,6 +41,18 @@ func (d *Distributor) report(w want, state messages.WorkState, reason string, tr
 	}
 }
 
+// maxReason bounds the text of a failure. A registry's error can hold a whole page, and a
+// heartbeat that exceeds what NATS takes would make the node fall silent.
+const maxReason = 2 << 10
+
+// clip is the text, or its beginning and end where it is too long.
+func clip(text string) string {
+	if len(text) <= maxReason {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxReason/2]+" … "+text[len(text)-maxReason/2:], "")
+}
+
 // fetched notes the bytes fetched for the preload; the next heartbeat tells.
 func (d *Distributor) fetched(w want, bytes int64) {
 	d.mu.Lock()
@@ -63,14 +76,15 @@ func (d *Distributor) bytesOf(w want) int64 {
 // fail reports that a step failed, and has it tried again later. An event and a log line
 // are sent when the failure is a new one, not for each retry.
 func (d *Distributor) fail(w want, key, step string, err error) {
-	d.report(w, messages.WorkFailed, err.Error(), nil)
-	if !d.retries.failed(key, step+": "+err.Error()) {
+	reason := clip(err.Error())
+	d.report(w, messages.WorkFailed, reason, nil)
+	if !d.retries.failed(key, step+": "+reason) {
 		return
 	}
 	d.log.Warn().Err(err).Str("step", step).Stringer("image", w.Image).Bool("base", w.base).Msg("failed; trying again while the fleet wants it")
 	if !w.base {
 		d.tell(&messages.NodeFailed{
-			Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, Step: step, Reason: err.Error(),
+			Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, Step: step, Reason: reason,
 		})
 	}
 }

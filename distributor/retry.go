@@ -2,6 +2,7 @@ package distributor
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -39,7 +40,8 @@ func (r retries) wait(key string) time.Duration {
 	return 0
 }
 
-// failed notes a failure, and tells whether it differs from the one before.
+// failed notes a failure, and tells whether it differs from the one before by more than
+// numbers, such as ports and bytes.
 func (r retries) failed(key, what string) bool {
 	e, ok := r[key]
 	if !ok {
@@ -48,6 +50,12 @@ func (r retries) failed(key, what string) bool {
 	}
 	e.failures++
 	e.after = time.Now().Add(backoff(e.failures))
+	what = strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, what)
 	news := e.told != what
 	e.told = what
 	return news

@@ -45,12 +45,12 @@ func (d *Distributor) try(ctx context.Context, w want, p messages.Preload) {
 			Owner: d.owner(), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
 			Network: p.Trial.Network, Timeout: p.Trial.Timeout.Std(),
 		})
+		d.swept = false // what the engine could not remove is removed later
 		switch {
 		case errors.Is(context.Cause(ctx), errNotWanted):
 			d.log.Info().Stringer("image", w.Image).Msg("gave up the trial: the fleet no longer wants the image")
 		case ctx.Err() != nil: // the agent stops
 		case err != nil:
-			d.swept = false // its container may still be there
 			d.fail(w, trialKey(w.Rollout), "trial", err)
 		default:
 			d.judged(w, result)
@@ -60,6 +60,7 @@ func (d *Distributor) try(ctx context.Context, w want, p messages.Preload) {
 
 // judged keeps and tells a verdict.
 func (d *Distributor) judged(w want, result messages.TrialResult) {
+	result.Reason = clip(result.Reason)
 	delete(d.retries, trialKey(w.Rollout))
 	d.verdict = verdict{rollout: w.Rollout, image: w.Image, result: &result}
 	d.log.Info().Stringer("image", w.Image).Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")

@@ -3,7 +3,7 @@ package distributor
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,12 +52,14 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 	}
 	wants := d.wants(&record.Record)
 	d.startWork(&record.Record)
-	d.retries.keep(func(key string) bool {
-		return slices.ContainsFunc(wants, func(w want) bool { return key == string(w.Image) || key == trialKey(w.Rollout) })
-	})
+	d.forget(wants)
 	next := idle
 	for _, w := range wants {
-		key, act := d.action(record, w, images)
+		got, err := d.inspect(ctx, w.Image)
+		if errors.Is(err, ErrEngine) || ctx.Err() != nil {
+			return d.noEngine(ctx, record, err)
+		}
+		key, act := d.action(record, w, got, err)
 		if act == nil {
 			continue
 		}
@@ -72,19 +74,31 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 	return next
 }
 
-// action is what is to be done about a wanted image, and the key of its retries; nil when
-// nothing is.
-func (d *Distributor) action(record *messages.FleetChanged, w want, images []Image) (string, func(context.Context)) {
-	at := slices.IndexFunc(images, func(i Image) bool { return i.Has(w.Image) })
+// forget drops what is remembered of failures with what is no longer wanted.
+func (d *Distributor) forget(wants []want) {
+	d.retries.keep(func(key string) bool {
+		return slices.ContainsFunc(wants, func(w want) bool { return key == string(w.Image) || key == trialKey(w.Rollout) })
+	})
+	maps.DeleteFunc(d.short, func(image messages.Image, _ short) bool {
+		return !slices.ContainsFunc(wants, func(w want) bool { return image == w.Image })
+	})
+}
+
+// action is what is to be done about a wanted image that was inspected with this outcome, and
+// the key of its retries; nil when nothing is.
+func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, err error) (string, func(context.Context)) {
+	r := &record.Record
 	switch {
-	case at < 0:
-		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, &record.Record) }
-	case !slices.Contains(images[at].Tags, LocalTag(&record.Record, w.Image)):
-		return string(w.Image), func(ctx context.Context) { d.keep(ctx, w, &record.Record) }
+	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
+		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
+	case err != nil:
+		return string(w.Image), func(context.Context) { d.damaged(w, r, err) }
+	case !got.keeps(w.Image, LocalTag(r, w.Image)):
+		return string(w.Image), func(ctx context.Context) { d.keep(ctx, w, r) }
 	case !w.preload:
 		return "", nil
 	}
-	p := record.Record.Preload
+	p := r.Preload
 	if !d.canary(p) || p.Trial.Disabled {
 		d.report(w, messages.WorkDone, "", nil)
 		return "", nil
@@ -103,6 +117,13 @@ func (d *Distributor) images(ctx context.Context) ([]Image, error) {
 	return d.cfg.Engine.Images(ctx)
 }
 
+// inspect asks the engine for one image, within the same time.
+func (d *Distributor) inspect(ctx context.Context, image messages.Image) (Image, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	return d.cfg.Engine.Inspect(ctx, image)
+}
+
 const engineKey = "engine"
 
 // noEngine reports that the engine is gone, as the failure of the preload if there is one.
@@ -110,7 +131,9 @@ func (d *Distributor) noEngine(ctx context.Context, record *messages.FleetChange
 	if ctx.Err() != nil {
 		return idle
 	}
-	d.engineFailed(err)
+	if d.engineFailed(err) {
+		signal(d.changed)
+	}
 	d.retries.failed(engineKey, "")
 	if record != nil {
 		d.startWork(&record.Record)
@@ -157,100 +180,4 @@ func (d *Distributor) as(ctx context.Context, wanted func(*messages.FleetRecord)
 	d.mu.Lock()
 	d.job = nil
 	d.mu.Unlock()
-}
-
-// fetch pulls an image, tags it and checks that it is there.
-func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord) {
-	wanted := func(r *messages.FleetRecord) bool {
-		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
-	}
-	d.as(ctx, wanted, func(ctx context.Context) {
-		d.report(w, messages.WorkPulling, "", nil)
-		err := d.checkDisk(ctx)
-		if err == nil {
-			err = d.pull(ctx, w)
-		}
-		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, errNotWanted):
-			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image")
-		case cause != nil: // the agent stops
-		case err != nil:
-			d.fail(w, string(w.Image), stepOf(err), err)
-		default:
-			d.keep(ctx, w, r)
-		}
-	})
-}
-
-// pull is given up when nothing moves for a long time; there is no other limit, as nobody
-// can know how long an image may take.
-func (d *Distributor) pull(ctx context.Context, w want) error {
-	d.log.Info().Stringer("image", w.Image).Msg("pulling")
-	start := time.Now()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
-	defer watchdog.Stop()
-	before := d.bytesOf(w)
-	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
-		watchdog.Reset(stallTimeout)
-		d.fetched(w, before+fetched)
-	})
-	d.fetched(w, before+n)
-	if errors.Is(context.Cause(ctx), errStalled) {
-		return fmt.Errorf("pulling %s: %w for %s; check the registry and the engine's log", w.Image, errStalled, stallTimeout)
-	}
-	if err == nil {
-		d.log.Info().Stringer("image", w.Image).Int64("bytes", n).Dur("took", time.Since(start)).Msg("pulled")
-	}
-	return err
-}
-
-// checkDisk refuses to pull onto a disk that is nearly full: it would take apps down with it.
-func (d *Distributor) checkDisk(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
-	defer cancel()
-	free, err := d.cfg.Engine.FreeBytes(ctx)
-	if err != nil {
-		return fmt.Errorf("reading the free space of the engine's disk: %w", err)
-	}
-	if free >= 0 && free < d.cfg.MinFreeBytes {
-		return fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d are needed: remove images or files, or lower the minimum", ErrNoSpace, free, d.cfg.MinFreeBytes)
-	}
-	return nil
-}
-
-// keep tags an image that is there, and checks with the engine that it has exactly it.
-func (d *Distributor) keep(ctx context.Context, w want, r *messages.FleetRecord) {
-	call, cancel := context.WithTimeout(ctx, engineTimeout)
-	defer cancel()
-	local := LocalTag(r, w.Image)
-	err := d.cfg.Engine.Tag(call, w.Image, local)
-	var got Image
-	if err == nil {
-		got, err = d.cfg.Engine.Inspect(call, w.Image)
-	}
-	if err == nil && (!got.Has(w.Image) || !slices.Contains(got.Tags, local)) {
-		err = fmt.Errorf("the engine has %s under the digests %q and tags %q, not as it was pulled and tagged", w.Image, got.Digests, got.Tags)
-	}
-	if err != nil {
-		if ctx.Err() == nil {
-			d.fail(w, string(w.Image), "verify", err)
-		}
-		return
-	}
-	delete(d.retries, string(w.Image))
-	d.report(w, messages.WorkPresent, "", nil)
-	signal(d.changed)
-}
-
-// stepOf says at which step a pull failed.
-func stepOf(err error) string {
-	switch {
-	case errors.Is(err, ErrNoSpace):
-		return "disk"
-	case errors.Is(err, ErrEngine):
-		return "engine"
-	}
-	return "pull"
 }

@@ -36,11 +36,20 @@ type Fake struct {
 	Gone map[messages.Image]bool
 	// Down makes every call fail: the engine is gone.
 	Down bool
-	// Free is what FreeBytes says.
+	// Broken are the images that are listed and can't be read.
+	Broken map[messages.Image]error
+	// Stuck, where set, is how Containers fails.
+	Stuck error
+	// NoTags, where set, is how Tag fails.
+	NoTags error
+	// Free is what FreeBytes says. A pull of more runs out of space; -1 is enough for all.
 	Free int64
+	// Left is the number of containers that earlier trials left.
+	Left int
 	// Used are the containers.
 	Used []distributor.Container
-	// Hold, where set, is waited for by each pull.
+	// Hold, where set, is waited for by each pull: what it delivers is a sign of life, and
+	// when it is closed the pull goes on.
 	Hold <-chan struct{}
 	// Pulled lists the pulls that were begun, in order.
 	Pulled []messages.Image
@@ -65,9 +74,14 @@ func (f *Fake) Do(change func(*Fake)) {
 
 // Put makes an image present under more names than its digest.
 func (f *Fake) Put(image messages.Image, tags ...string) {
+	f.PutImage(distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}, Tags: tags})
+}
+
+// PutImage makes an image present as i describes it.
+func (f *Fake) PutImage(i distributor.Image) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}, Tags: tags})
+	f.images = append(f.images, i)
 }
 
 // Lose deletes an image, as a person might.
@@ -141,6 +155,9 @@ func (f *Fake) Inspect(ctx context.Context, image messages.Image) (distributor.I
 		return distributor.Image{}, err
 	}
 	defer done()
+	if err := f.Broken[image]; err != nil {
+		return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, err)
+	}
 	if i := f.find(image); i != nil {
 		return distributor.Image{ID: i.ID, Digests: slices.Clone(i.Digests), Tags: slices.Clone(i.Tags)}, nil
 	}
@@ -156,9 +173,10 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 	f.Pulled = append(f.Pulled, image)
 	hold := f.Hold
 	done()
-	if hold != nil {
+	for held := hold != nil; held; {
 		select {
-		case <-hold:
+		case _, held = <-hold:
+			progress(0)
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
@@ -179,6 +197,9 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 		if !f.hasLayer(layer) {
 			bytes += n
 		}
+	}
+	if f.Free >= 0 && bytes > f.Free {
+		return f.Free, fmt.Errorf("pulling %s: %w", image, distributor.ErrNoSpace)
 	}
 	progress(bytes)
 	if f.find(image) == nil {
@@ -203,6 +224,9 @@ func (f *Fake) Tag(ctx context.Context, image messages.Image, local string) erro
 		return err
 	}
 	defer done()
+	if f.NoTags != nil {
+		return f.NoTags
+	}
 	i := f.find(image)
 	if i == nil {
 		return fmt.Errorf("tagging %s: %w", image, distributor.ErrNotFound)
@@ -245,7 +269,7 @@ func (f *Fake) Containers(ctx context.Context) ([]distributor.Container, error) 
 		return nil, err
 	}
 	defer done()
-	return slices.Clone(f.Used), nil
+	return slices.Clone(f.Used), f.Stuck
 }
 
 // FreeBytes is Free.
@@ -298,14 +322,16 @@ func (f *Fake) Trial(ctx context.Context, t distributor.Trial) (messages.TrialRe
 	return r, nil
 }
 
-// RemoveTrials finds none.
+// RemoveTrials takes Left.
 func (f *Fake) RemoveTrials(ctx context.Context, _ string) (int, error) {
 	done, err := f.up(ctx)
 	if err != nil {
 		return 0, err
 	}
-	done()
-	return 0, nil
+	defer done()
+	n := f.Left
+	f.Left = 0
+	return n, nil
 }
 
 // Watch tells of each change until the engine goes Down.

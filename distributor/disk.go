@@ -1,0 +1,52 @@
+package distributor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+const (
+	// roomInterval is how often the free space is looked at during a pull.
+	roomInterval = 2 * time.Second
+	// shortTime is how long a pull that ran out of space is not tried again with no more of it:
+	// it would fetch the same bytes in vain.
+	shortTime = 15 * time.Minute
+)
+
+// short is how a pull ran out of space.
+type short struct {
+	free int64 // bytes that were free before it
+	at   time.Time
+}
+
+// room tells how many bytes are free for a pull, -1 where nobody knows. The error says why
+// it isn't begun.
+func (d *Distributor) room(ctx context.Context, image messages.Image) (int64, error) {
+	free, err := d.freeBytes(ctx)
+	if err != nil {
+		return free, err
+	}
+	if s, ok := d.short[image]; ok && free >= 0 && free <= s.free && time.Since(s.at) < shortTime {
+		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and a pull of %s ran out with %d: remove images or files",
+			ErrNoSpace, free, image, s.free)
+	}
+	return free, nil
+}
+
+// freeBytes refuses a disk that is nearly full: a pull would take apps down with it.
+func (d *Distributor) freeBytes(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	free, err := d.cfg.Engine.FreeBytes(ctx)
+	if err != nil {
+		return -1, fmt.Errorf("reading the free space of the engine's disk: %w", err)
+	}
+	if free >= 0 && free < d.cfg.MinFreeBytes {
+		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d must stay free: remove images or files, or lower --min-free-bytes",
+			ErrNoSpace, free, d.cfg.MinFreeBytes)
+	}
+	return free, nil
+}

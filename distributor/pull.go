@@ -1,0 +1,116 @@
+package distributor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// fetch pulls an image, tags it and checks that it is there.
+func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord) {
+	wanted := func(r *messages.FleetRecord) bool {
+		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
+	}
+	d.as(ctx, wanted, func(ctx context.Context) {
+		free, err := d.room(ctx, w.Image)
+		if err == nil {
+			d.report(w, messages.WorkPulling, "", nil)
+			err = d.pull(ctx, w, free)
+		}
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, errNotWanted):
+			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image")
+		case cause != nil: // the agent stops
+		case err != nil:
+			d.fail(w, string(w.Image), stepOf(err), err)
+		default:
+			d.keep(ctx, w, r)
+		}
+	})
+}
+
+// pull is given up when nothing moves for a long time, or when it would take the space that
+// pulls leave alone; there is no other limit, as nobody can know how long an image may take.
+// free is what was free before it.
+func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
+	d.log.Info().Stringer("image", w.Image).Msg("pulling")
+	start := time.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
+	defer watchdog.Stop()
+	before, looked := d.bytesOf(w), start
+	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
+		watchdog.Reset(stallTimeout)
+		d.fetched(w, before+fetched)
+		if time.Since(looked) < roomInterval {
+			return
+		}
+		looked = time.Now()
+		if _, err := d.freeBytes(ctx); errors.Is(err, ErrNoSpace) {
+			cancel(err)
+		}
+	})
+	d.fetched(w, before+n)
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		delete(d.short, w.Image)
+		d.log.Info().Stringer("image", w.Image).Int64("bytes", n).Dur("took", time.Since(start)).Msg("pulled")
+		return nil
+	case errors.Is(cause, errStalled):
+		return fmt.Errorf("pulling %s: %w for %s; check the registry and the engine's log", w.Image, errStalled, stallTimeout)
+	case errors.Is(cause, ErrNoSpace):
+		err = fmt.Errorf("pulling %s was given up: %w", w.Image, cause)
+	}
+	if errors.Is(err, ErrNoSpace) {
+		d.short[w.Image] = short{free, time.Now()}
+	}
+	return err
+}
+
+// keep tags an image that is there, and checks with the engine that it has exactly it.
+func (d *Distributor) keep(ctx context.Context, w want, r *messages.FleetRecord) {
+	call, cancel := context.WithTimeout(ctx, engineTimeout)
+	defer cancel()
+	local := LocalTag(r, w.Image)
+	err := d.cfg.Engine.Tag(call, w.Image, local)
+	var got Image
+	if err == nil {
+		got, err = d.cfg.Engine.Inspect(call, w.Image)
+	}
+	if err == nil && !got.keeps(w.Image, local) {
+		err = fmt.Errorf("the engine has %s under the digests %q and tags %q, not as it was pulled and tagged", w.Image, got.Digests, got.Tags)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			d.fail(w, string(w.Image), "verify", err)
+		}
+		return
+	}
+	delete(d.retries, string(w.Image))
+	d.report(w, messages.WorkPresent, "", nil)
+	signal(d.changed)
+}
+
+// damaged reports an image that the engine knows of and can't read. A pull would not mend it, as the
+// engine takes its layers for present.
+func (d *Distributor) damaged(w want, r *messages.FleetRecord, err error) {
+	d.fail(w, string(w.Image), "verify", fmt.Errorf(
+		"the engine can't read what it has of the image: %w; remove it (docker image rm %s %s), and it is fetched again",
+		err, LocalTag(r, w.Image), w.Image))
+}
+
+// stepOf says at which step a pull failed.
+func stepOf(err error) string {
+	switch {
+	case errors.Is(err, ErrNoSpace):
+		return "disk"
+	case errors.Is(err, ErrEngine):
+		return "engine"
+	}
+	return "pull"
+}
