@@ -9,33 +9,37 @@ import (
 	"github.com/fenceline/fenceline/demo/site"
 )
 
-// look is run in a container of the image: what is installed, and what the hook exports.
+// look is run in a container of the image: what is installed, and what the hook exports to
+// the programs that follow it.
 const look = `%s
 . /etc/stackato/hooks/pre-running
-for name in $(echo "$STACKATO_HOOK_ENV" | tr , ' '); do eval "echo $name=\$$name"; done`
+for name in $(echo "$STACKATO_HOOK_ENV" | tr , ' '); do env | grep "^$name="; done`
 
 // prove looks at the image from outside: the fence config names it, a container from it
 // has what the Dockerfile installs and what the hook exports.
 func (s *scene) prove(ctx context.Context, image, released string) error {
 	s.begin("the proof, from outside: fenceline config get fence docker/image; docker run")
-	s.step("fence config", "%s", image)
-	installed := "dpkg -s libgraphite2-dev | grep -E '^(Package|Status|Version)'"
-	if s.small {
-		installed = "ls /etc/stackato/hooks"
-	}
-	out, err := site.Docker(ctx, "run", "--rm", "--network", "none", image, "sh", "-c", fmt.Sprintf(look, installed))
+	value, err := s.fence(ctx)
 	if err != nil {
-		return s.explain(fmt.Errorf("starting a container from %s: %w", image, err))
+		return err
+	}
+	if value != image {
+		return fmt.Errorf("the fence config has %s, but %s was flipped", value, image)
+	}
+	s.step("fence config", "%s", value)
+	installed, want := "dpkg -s libgraphite2-dev | grep -E '^(Package|Status|Version)'", "Status: install ok installed"
+	if s.small {
+		installed, want = "ls /etc/stackato/hooks", "pre-running"
+	}
+	out, err := site.Docker(ctx, "run", "--rm", "--network", "none", value, "bash", "-c", fmt.Sprintf(look, installed))
+	if err != nil {
+		return fmt.Errorf("starting a container from %s: %w", value, err)
 	}
 	s.step("container", "started from it:")
 	s.note(out)
-	want := []string{"Status: install ok installed", released}
-	if s.small {
-		want = []string{"pre-running", released}
-	}
-	for _, w := range want {
+	for _, w := range []string{want + "\n", "=" + released + "\n"} {
 		if !strings.Contains(out, w) {
-			return fmt.Errorf("the container of %s does not show %q: the image is not the one that was pushed", image, w)
+			return fmt.Errorf("the container of %s does not show %q: the image is not the one that was pushed", value, strings.TrimSpace(w))
 		}
 	}
 	s.took("proof", "container", time.Since(s.began))
@@ -51,11 +55,11 @@ func (s *scene) brokenPush(ctx context.Context, current string) error {
 	if err != nil {
 		return err
 	}
-	refused, err := s.follow(ctx, "broken push", commit, "failed")
+	lines, err := s.follow(ctx, "broken push", commit, "failed")
 	if err != nil {
 		return err
 	}
-	f := refused.Failure
+	f := lines["failed"].Failure
 	if f == nil || len(f.Findings) == 0 || !strings.HasSuffix(f.Findings[0].File, "pre-running") || f.Findings[0].Line == 0 || f.Findings[0].Fix == "" {
 		return fmt.Errorf("the refusal does not name the hook's file and line and the fix: %+v", f)
 	}
@@ -64,7 +68,7 @@ func (s *scene) brokenPush(ctx context.Context, current string) error {
 		return err
 	}
 	if value != current {
-		return s.explain(fmt.Errorf("the fence config moved to %s after a refused build", value))
+		return fmt.Errorf("the fence config moved to %s after a refused build", value)
 	}
 	s.step("fence config", "has not moved: %s", value)
 	return nil
@@ -74,11 +78,11 @@ func (s *scene) brokenPush(ctx context.Context, current string) error {
 func (s *scene) rollback(ctx context.Context, first string) error {
 	s.begin("fenceline rollback: the image before is current again, and held; then fenceline release")
 	if _, err := s.fenceline.Run(ctx, "rollback"); err != nil {
-		return s.explain(err)
+		return err
 	}
 	value, err := s.awaitFence(ctx, first)
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
 	s.step("rolled back", "%s", value)
 	s.took("rollback", "fence config", time.Since(s.began))
@@ -87,17 +91,17 @@ func (s *scene) rollback(ctx context.Context, first string) error {
 		return err
 	}
 	if !held {
-		return s.explain(fmt.Errorf("the fleet has no hold after a rollback"))
+		return fmt.Errorf("the fleet has no hold after a rollback")
 	}
 	s.step("held", "newer images are fetched, but not used")
 	if _, err := s.fenceline.Run(ctx, "release"); err != nil {
-		return s.explain(err)
+		return err
 	}
 	if held, err = s.held(ctx); err != nil {
 		return err
 	}
 	if held {
-		return s.explain(fmt.Errorf("the fleet is still held after a release"))
+		return fmt.Errorf("the fleet is still held after a release")
 	}
 	s.step("released", "the next push flips again")
 	s.took("rollback", "in all", time.Since(s.began))
@@ -127,15 +131,16 @@ type status struct {
 	} `json:"fleets"`
 }
 
+// held tells whether the fleet has a hold. One that nothing is known of yet has none.
 func (s *scene) held(ctx context.Context) (bool, error) {
 	var st status
 	if err := s.fenceline.JSON(ctx, &st, "status"); err != nil {
 		return false, err
 	}
-	if len(st.Fleets) != 1 {
+	if len(st.Fleets) > 1 {
 		return false, fmt.Errorf("fenceline status shows %d fleets, not one", len(st.Fleets))
 	}
-	return st.Fleets[0].Record.Hold != nil, nil
+	return len(st.Fleets) == 1 && st.Fleets[0].Record.Hold != nil, nil
 }
 
 // node is what the demo reads of `fenceline nodes -o json`.
@@ -147,17 +152,24 @@ type node struct {
 	} `json:"status"`
 }
 
-// finish sees that every node has the current image, ends everything, and prints the table.
+// finish sees that the fleet still has the image and every node holds it, ends everything, and
+// prints the table.
 func (s *scene) finish(ctx context.Context, image string) error {
+	value, err := s.fence(ctx)
+	if err != nil {
+		return err
+	}
+	if value != image {
+		return fmt.Errorf("after the release the fence config has %s, not %s", value, image)
+	}
 	nodes, err := s.present(ctx, image)
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
 	s.begin("the end: everything that was started is ended")
 	if err := s.end(); err != nil {
 		return err
 	}
-	s.up, s.git, s.log = nil, nil, nil
 	s.table()
 	fmt.Fprintf(s.out, "\ndemo: ok image=%s nodes=%d/%d\n", image, nodes, nodes)
 	return nil

@@ -16,17 +16,17 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the end of everything
 	err := run(ctx)
-	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo: failed:", err)
 		os.Exit(1)
 	}
 }
 
-var errInterrupted = errors.New("interrupted; everything that was started has been ended")
+var errInterrupted = errors.New("interrupted")
 
-func run(ctx context.Context) (err error) {
+func run(ctx context.Context) error {
 	stay := flag.Bool("stay", false, "start everything, and stay until Ctrl-C")
 	root := flag.String("root", ".", "the checkout")
 	flag.Parse()
@@ -38,17 +38,21 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		err = errors.Join(err, s.end())
-		if ctx.Err() != nil && !*stay {
+	if err = s.start(ctx); err == nil {
+		if *stay {
+			err = s.stay(ctx)
+		} else {
+			err = s.play(ctx)
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = nil
+		if !*stay {
 			err = errInterrupted
 		}
-	}()
-	if err := s.start(ctx); err != nil {
-		return err
+	case err != nil:
+		err = s.explain(err)
 	}
-	if *stay {
-		return s.stay(ctx)
-	}
-	return s.play(ctx)
+	return errors.Join(err, s.end())
 }

@@ -21,7 +21,10 @@ func (s *scene) play(ctx context.Context) error {
 	s.stopWatch = cancel
 	var err error
 	if s.lines, s.watchErr, err = s.fenceline.Watch(watching); err != nil {
-		return s.explain(err)
+		return err
+	}
+	if err := s.unhold(ctx); err != nil {
+		return err
 	}
 	run := time.Now().UTC().Format("20060102-150405")
 
@@ -45,37 +48,60 @@ func (s *scene) play(ctx context.Context) error {
 	return s.finish(ctx, first)
 }
 
+// unhold ends a hold that an earlier run left because it was ended before its own release.
+func (s *scene) unhold(ctx context.Context) error {
+	held, err := s.held(ctx)
+	if err != nil || !held {
+		return err
+	}
+	s.note("an earlier run left the fleet held: releasing it")
+	_, err = s.fenceline.Run(ctx, "release")
+	return err
+}
+
 func (s *scene) firstPush(ctx context.Context, run string) (image string, err error) {
 	s.begin("git push: examples/" + s.example + " becomes the fleet's image")
 	if err := s.repo.Folder(ctx, filepath.Join(s.root, "examples", s.example)); err != nil {
 		return "", err
 	}
-	return s.pushed(ctx, "first push", run+".1", func(hook string) string { return release(hook, run+".1") })
+	image, _, err = s.pushed(ctx, "first push", run+".1", func(hook string) string { return release(hook, run+".1") })
+	return image, err
 }
+
+// changedBytes is far more than a changed hook's layer has, and far less than any other.
+const changedBytes = 20e3
 
 func (s *scene) secondPush(ctx context.Context, run string) (string, error) {
 	s.begin("a second push: one hook changed, so only its layer moves")
-	return s.pushed(ctx, "second push", run+".2", func(hook string) string { return release(hook, run+".2") })
+	image, fetched, err := s.pushed(ctx, "second push", run+".2", func(hook string) string { return release(hook, run+".2") })
+	if err == nil && (fetched <= 0 || fetched > changedBytes) {
+		return "", fmt.Errorf("the node fetched %s for one changed hook, so more than its layer, or nothing, moved", size(fetched))
+	}
+	return image, err
 }
 
-// pushed changes the pre-running hook, pushes, and follows the build to its flip.
-func (s *scene) pushed(ctx context.Context, scene, message string, edit func(string) string) (image string, err error) {
+// steps are what a push goes through until the fleet has its image.
+var steps = []string{
+	"received", "queued", "claimed", "base pinned", "built", "hooks checked", "pushed", "announced", "present", "trial passed", "flipped",
+}
+
+// pushed changes the pre-running hook, pushes, and follows the build through every step to its
+// flip. It returns the image, and the bytes that the node fetched of it.
+func (s *scene) pushed(ctx context.Context, scene, message string, edit func(string) string) (image string, fetched int64, err error) {
 	commit, err := s.push(ctx, message, edit)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	flipped, err := s.follow(ctx, scene, commit, "flipped")
+	lines, err := s.follow(ctx, scene, commit, "flipped")
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	value, err := s.fence(ctx)
-	if err != nil {
-		return "", err
+	for _, step := range steps {
+		if _, ok := lines[step]; !ok {
+			return "", 0, fmt.Errorf("the build was flipped, but was never %s", step)
+		}
 	}
-	if value != flipped.Image {
-		return "", s.explain(fmt.Errorf("the fence config has %s, but the rollout flipped to %s", value, flipped.Image))
-	}
-	return value, nil
+	return lines["flipped"].Image, lines["present"].Bytes, nil
 }
 
 func (s *scene) push(ctx context.Context, message string, edit func(string) string) (commit string, err error) {
@@ -100,17 +126,18 @@ func (s *scene) push(ctx context.Context, message string, edit func(string) stri
 	return commit, nil
 }
 
-// follow shows the steps of the build of a commit until one of the given name, which it
-// returns. Any other end of the build or its rollout is an error.
-func (s *scene) follow(ctx context.Context, scene, commit, until string) (site.Line, error) {
+// follow shows the steps of the build of a commit until one of the given name, and returns
+// them all by their names. Any other end of the build or its rollout is an error.
+func (s *scene) follow(ctx context.Context, scene, commit, until string) (map[string]site.Line, error) {
 	deadline := time.NewTimer(buildDeadline)
 	defer deadline.Stop()
+	lines := map[string]site.Line{}
 	build, last := "", s.began
 	for {
 		select {
 		case l, ok := <-s.lines:
 			if !ok {
-				return l, s.explain(errors.Join(errors.New("fenceline watch ended"), s.watchErr()))
+				return nil, errors.Join(errors.New("fenceline watch ended"), s.watchErr())
 			}
 			if l.Step == "received" && l.Commit == commit {
 				build = l.Build
@@ -119,23 +146,24 @@ func (s *scene) follow(ctx context.Context, scene, commit, until string) (site.L
 				continue
 			}
 			if l.Step != "rollout" {
+				lines[l.Step] = l
 				s.show(l)
 				s.took(scene, l.Step, max(0, l.Time.Sub(last)))
 				last = l.Time
 			}
 			if l.Step == until {
 				s.took(scene, "in all", l.Time.Sub(s.began))
-				return l, nil
+				return lines, nil
 			}
 			if why := over(l); why != "" {
-				return l, s.explain(errors.New(why))
+				return nil, errors.New(why)
 			}
 		case <-s.up.Done():
-			return site.Line{}, s.explain(fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode()))
+			return nil, fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode())
 		case <-deadline.C:
-			return site.Line{}, s.explain(fmt.Errorf("nothing %s within %v", until, buildDeadline))
+			return nil, fmt.Errorf("nothing %s within %v", until, buildDeadline)
 		case <-ctx.Done():
-			return site.Line{}, errInterrupted
+			return nil, errInterrupted
 		}
 	}
 }

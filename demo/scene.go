@@ -60,7 +60,7 @@ func newScene(root string, out *screen) (*scene, error) {
 	}
 	if strings.TrimSpace(string(kind)) == "small" {
 		s.small, s.example = true, "admin-hooks"
-		fmt.Fprintln(out.out, "demo: the base image is a small one without packages, as no mirror can be reached: the example only adds hooks")
+		fmt.Fprintln(out.out, "demo: the base image is a small one without packages, as no Debian base was to be had: the example only adds hooks")
 	}
 	if err := os.MkdirAll(filepath.Join(state, "log"), 0o755); err != nil {
 		return nil, fmt.Errorf("making the log folder: %w", err)
@@ -153,6 +153,7 @@ func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err e
 	}
 	s.up, err = site.Start(site.Program{
 		Path: s.fenceline.Program,
+		Env:  site.Environment("FENCELINE_BUILDKITD", "FENCELINE_RUNC"),
 		Args: []string{
 			"up", "--state", s.fenceline.State, "--config", s.config(), "--listen", addresses["http"],
 			"--registry-listen", addresses["registry"], "--nats-listen", addresses["nats"],
@@ -165,15 +166,19 @@ func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err e
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("not ready within a minute"))
 	defer cancel()
 	if err := site.Ready(ctx, s.up, "http://"+addresses["http"]); err != nil {
-		return s.explain(fmt.Errorf("starting fenceline up: %w", err))
+		return fmt.Errorf("starting fenceline up: %w", err)
 	}
 	s.client, err = s.fenceline.Client()
 	return err
 }
 
-// explain adds the end of fenceline's log to an error, as it most likely says why.
+// explain says what to do about an error, with the end of fenceline's log, which most likely
+// says why.
 func (s *scene) explain(err error) error {
-	return fmt.Errorf("%w\nthe last lines of %s:\n%s\nRun make demo again; if it fails the same way, make clean starts from nothing", err, s.log.Name(), s.up.Tail(15))
+	if s.up != nil {
+		err = fmt.Errorf("%w\nthe last lines of %s:\n%s", err, s.log.Name(), s.up.Tail(15))
+	}
+	return fmt.Errorf("%w\nMend what it names and run make demo again; if it fails the same way, make clean starts from nothing", err)
 }
 
 func (s *scene) pushBase(ctx context.Context) error {
@@ -188,7 +193,7 @@ func (s *scene) pushBase(ctx context.Context) error {
 	ref := s.client.Registry + "/stackato/stack-alsek:latest"
 	pushed, err := site.PushBase(ctx, ref, layer, site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))})
 	if err != nil {
-		return s.explain(err)
+		return err
 	}
 	if pushed {
 		s.step("base pushed", "%s", ref)
@@ -211,7 +216,7 @@ func (s *scene) openRepository(ctx context.Context) (err error) {
 	})
 }
 
-// end ends everything that was started, in order.
+// end ends everything that was started, in order, if it is not ended yet.
 func (s *scene) end() error {
 	s.stopWatch()
 	var errs []error
@@ -224,6 +229,7 @@ func (s *scene) end() error {
 	if s.log != nil {
 		errs = append(errs, s.log.Close())
 	}
+	s.git, s.up, s.log = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -255,6 +261,6 @@ Ctrl-C here ends it all; what was built is kept for the next time.
 		fmt.Fprintln(s.out, "\nending everything")
 		return nil
 	case <-s.up.Done():
-		return s.explain(fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode()))
+		return fmt.Errorf("fenceline up ended with status %d", s.up.ExitCode())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,8 +35,19 @@ func (e *CommandError) Error() string {
 
 func (f Fenceline) command(ctx context.Context, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, f.Program, args...)
-	cmd.Env = append(os.Environ(), "FENCELINE_STATE="+f.State)
+	cmd.Env = append(Environment(), "FENCELINE_STATE="+f.State)
 	return cmd
+}
+
+// Environment is this process's own, without what leads git to another repository, and without
+// fenceline's variables but those to keep: an operator's terminal may have those of an
+// installation that must not be touched from here.
+func Environment(keep ...string) []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		fenceline := strings.HasPrefix(name, "FENCELINE_") && !slices.Contains(keep, name)
+		return fenceline || slices.Contains([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}, name)
+	})
 }
 
 // Run runs a command and returns what it wrote to stdout. Errors are *CommandError where it

@@ -21,7 +21,7 @@ import (
 type Program struct {
 	Path string
 	Args []string
-	Env  []string  // of the process; nil is this one's
+	Env  []string  // of the process; nil is Environment()
 	Dir  string    // "" is this one's
 	Log  io.Writer // gets its output, or nil
 }
@@ -42,6 +42,9 @@ func Start(p Program) (*Process, error) {
 	c := &Process{name: p.Path, tail: &tail{also: p.Log}, done: make(chan struct{})}
 	c.cmd = exec.Command(p.Path, p.Args...)
 	c.cmd.Env, c.cmd.Dir = p.Env, p.Dir
+	if p.Env == nil {
+		c.cmd.Env = Environment()
+	}
 	c.cmd.Stdout, c.cmd.Stderr = c.tail, c.tail
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	started := make(chan error, 1)

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
+)
+
+// watched is a scene that reads the given lines of a watch.
+func watched(t *testing.T, lines ...site.Line) *scene {
+	t.Helper()
+	up, err := site.Start(site.Program{Path: "cat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-up.Done()
+	in := make(chan site.Line, len(lines))
+	for _, l := range lines {
+		in <- l
+	}
+	s := &scene{screen: newScreen(io.Discard), lines: in, up: up, watchErr: func() error { return errors.New("its connection is gone") }}
+	s.began = time.Now()
+	return s
+}
+
+func TestFollowEndsWithEveryEndOfABuild(t *testing.T) {
+	received := site.Line{Step: "received", Build: "b", Commit: "c"}
+	other := site.Line{Step: "flipped", Build: "another", Image: "another"}
+	cases := map[string]struct {
+		last site.Line
+		want string // in the error; "" is none
+	}{
+		"flipped":            {site.Line{Step: "flipped", Build: "b"}, ""},
+		"a build that fails": {site.Line{Step: "failed", Build: "b", Failure: &site.Failure{Reason: "no space", Fix: "free some"}}, "no space\n\nfree some"},
+		"a failed trial":     {site.Line{Step: "trial failed", Build: "b", Text: "exit 1"}, "trial failed : exit 1"},
+		"a held rollout":     {site.Line{Step: "rollout", State: "held", Build: "b", Text: "a rollback"}, "rollout held: a rollback"},
+		"superseded":         {site.Line{Step: "superseded", Build: "b"}, "superseded"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := watched(t, other, received, other, c.last)
+			s.up = running(t)
+			lines, err := s.follow(t.Context(), "push", "c", "flipped")
+			if c.want == "" && (err != nil || lines["flipped"].Build != "b") {
+				t.Fatalf("follow: %+v, %v", lines, err)
+			}
+			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("follow: %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// running is a process that does not end before the test.
+func running(t *testing.T) *site.Process {
+	t.Helper()
+	p, err := site.Start(site.Program{Path: "sleep", Args: []string{"600"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+func TestFollowEndsWithFenceline(t *testing.T) {
+	if _, err := watched(t).follow(t.Context(), "push", "c", "flipped"); err == nil || !strings.Contains(err.Error(), "fenceline up ended") {
+		t.Errorf("follow: %v", err)
+	}
+	s := watched(t)
+	s.up = running(t)
+	lines := make(chan site.Line)
+	close(lines)
+	s.lines = lines
+	if _, err := s.follow(t.Context(), "push", "c", "flipped"); err == nil || !strings.Contains(err.Error(), "its connection is gone") {
+		t.Errorf("follow: %v", err)
+	}
+	s.lines = make(chan site.Line)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.follow(ctx, "push", "c", "flipped"); !errors.Is(err, errInterrupted) {
+		t.Errorf("follow: %v", err)
+	}
+}
+
+func TestEveryRunIsToldApart(t *testing.T) {
+	for _, hook := range []string{"export EXAMPLECO_RELEASE=1\n", "export EXAMPLECO_SITE=${EXAMPLECO_SITE:-production}\n"} {
+		name, _, _ := strings.Cut(hook, "=")
+		if got, want := release("#!/bin/sh\n"+hook+"exit 0\n", "now.1"), "#!/bin/sh\n"+name+"=now.1\nexit 0\n"; got != want {
+			t.Errorf("release made %q, not %q", got, want)
+		}
+	}
+}
+
+func TestTheTableHasEveryStep(t *testing.T) {
+	var out bytes.Buffer
+	s := newScreen(&out)
+	s.took("first push", "built", 1500*time.Millisecond)
+	s.took("first push", "pushed", time.Second)
+	s.table()
+	want := "\n             STEP     SECONDS\nfirst push   built    1.500\n             pushed   1.000\n"
+	if out.String() != want {
+		t.Errorf("the table is\n%q, not\n%q", out.String(), want)
+	}
+}
