@@ -163,7 +163,7 @@ func followSoak(s *state) step {
 }
 
 // soakFailure says what is wrong with the image in its soak, or "". A node that is silent
-// says nothing about the image; one that lives and lacks it, or reports a failure, counts against the quorum.
+// says nothing about the image; one that lacks it, or reports a failure, counts against the quorum.
 func (s *state) soakFailure(r *messages.RolloutRecord) string {
 	p := s.progressOf(r, nil)
 	if why := p.trialFailure(); why != "" {
@@ -174,7 +174,7 @@ func (s *state) soakFailure(r *messages.RolloutRecord) string {
 		n := s.nodes[name]
 		if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
 			bad = append(bad, name+" ("+w.Reason+")")
-		} else if n.fresh && !n.has(r.Ready.Image) {
+		} else if n.lacks(r.Ready.Image) {
 			bad = append(bad, name+" (the image is gone)")
 		}
 	}
@@ -199,10 +199,14 @@ func endPassed(s *state) step {
 		if as == "" {
 			continue
 		}
-		if s.record.Rollout == r.ID {
-			return s.changeFleet(func(f *messages.FleetRecord) { stop(f, r.ID) })
+		if s.record.Rollout != r.ID {
+			return s.end(r, as, why)
 		}
-		return s.end(r, as, why)
+		// What the canaries said is kept first: without the preload they say it no more.
+		if p := s.progressOf(r, nil); !sameMap(p.trials, r.Trials) {
+			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Trials = p.trials })
+		}
+		return s.changeFleet(func(f *messages.FleetRecord) { stop(f, r.ID) })
 	}
 	return step{}
 }
@@ -303,9 +307,6 @@ func open(s *state) step {
 			r.Canaries = s.moreCanaries(r)
 			r.State, r.Why = messages.RolloutPreloading, ""
 		})
-	}
-	if s.record.Rollout == r.ID && s.record.Preload != nil {
-		return step{}
 	}
 	p := s.progressOf(r, nil)
 	return s.changeFleet(func(f *messages.FleetRecord) {

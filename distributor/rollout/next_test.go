@@ -31,7 +31,7 @@ func fleetOf(members int, change func(*messages.Policy)) *state {
 	for n := range members {
 		name := fmt.Sprintf("n%d", n)
 		s.members = append(s.members, name)
-		s.nodes[name] = node{fresh: true, status: messages.NodeStatus{Node: name}}
+		s.nodes[name] = node{fresh: true, status: messages.NodeStatus{Node: name, Revision: 1}}
 	}
 	s.rollouts = []messages.RolloutRecord{{
 		ID: "default-b1", Fleet: "default", State: messages.RolloutWaiting, Policy: p,
@@ -48,6 +48,7 @@ func (s *state) settle(t *testing.T) {
 		switch {
 		case out.fleet != nil:
 			s.record = *out.fleet
+			s.forget()
 		case out.rollout != nil:
 			*s.rollout(out.rollout.ID) = *out.rollout
 		default:
@@ -55,6 +56,16 @@ func (s *state) settle(t *testing.T) {
 		}
 	}
 	t.Fatal("never comes to rest")
+}
+
+// forget lets nodes end their work on what the record preloads no more.
+func (s *state) forget() {
+	for name, n := range s.nodes {
+		if w := n.status.Work; w != nil && (s.record.Preload == nil || s.record.Preload.Rollout != w.Rollout) {
+			n.status.Work = nil
+			s.nodes[name] = n
+		}
+	}
 }
 
 // fetch lets the admitted nodes fetch, and the canaries try, the image.
@@ -144,6 +155,18 @@ func TestASilentCanaryIsReplacedAndALivingOneIsNot(t *testing.T) {
 				t.Fatalf("flipped: %v; why: %s", flipped, s.rollouts[0].Why)
 			}
 		})
+	}
+}
+
+func TestAFailedTrialIsNotForgottenWithThePreload(t *testing.T) {
+	s := fleetOf(1, nil)
+	s.settle(t)
+	s.fetch("n0")
+	s.nodes["n0"].status.Work.Trial.Passed = false
+	s.settle(t)
+	r := s.rollouts[0]
+	if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "n0") || s.record.Preload != nil {
+		t.Fatalf("the rollout is %s: %s; the preload %+v", r.State, r.Why, s.record.Preload)
 	}
 }
 
@@ -294,29 +317,48 @@ func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 	}
 }
 
-func TestSilenceIsNoFailureInASoak(t *testing.T) {
-	s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
-	for range 3 {
-		s.settle(t)
-		s.fetch(s.members...)
-	}
-	s.record.Applied.Epoch = s.record.Epoch
-	s.record.Previous = testFleetImage(9)
-	s.settle(t)
-	if s.rollouts[0].State != messages.RolloutSoaking {
-		t.Fatalf("the rollout is %s: %s", s.rollouts[0].State, s.rollouts[0].Why)
-	}
-	for name, n := range s.nodes {
-		n.fresh = false
-		s.nodes[name] = n
-	}
-	s.settle(t)
-	if s.record.Soaking == "" {
-		t.Fatal("silent nodes ended the soak")
-	}
-	s.soaked = time.Hour
-	s.settle(t)
-	if s.record.Soaking != "" || s.rollouts[0].State != messages.RolloutDone {
-		t.Fatalf("after its time the rollout is %s", s.rollouts[0].State)
+func TestWhatCountsAsAFailureInASoak(t *testing.T) {
+	gone := func(n *node) { n.status.Images = nil }
+	for _, c := range []struct {
+		name   string
+		change func(*node)
+		fails  bool
+	}{
+		{"the image is gone", gone, true},
+		{"its heartbeats stop", func(n *node) { n.fresh = false }, false},
+		{"its engine does not answer", func(n *node) { gone(n); n.status.Engine.Error = "connection refused" }, false},
+		{"its distributor starts again and has not read the record", func(n *node) { gone(n); n.status.Revision = 0 }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
+			for range 3 {
+				s.settle(t)
+				s.fetch(s.members...)
+			}
+			s.record.Applied.Epoch = s.record.Epoch
+			s.record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
+			s.settle(t)
+			if s.rollouts[0].State != messages.RolloutSoaking {
+				t.Fatalf("the rollout is %s: %s", s.rollouts[0].State, s.rollouts[0].Why)
+			}
+			n := s.nodes["n1"]
+			c.change(&n)
+			s.nodes["n1"] = n
+			s.settle(t)
+			if failed := s.record.Soaking == ""; failed != c.fails {
+				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.rollouts[0].State, s.rollouts[0].Why)
+			}
+			if c.fails {
+				if s.record.Current.Image != testImage(9) || s.record.Hold == nil || s.rollouts[0].State != messages.RolloutRolledBack {
+					t.Fatalf("the record is %+v, the rollout %s", s.record, s.rollouts[0].State)
+				}
+				return
+			}
+			s.soaked = time.Hour
+			s.settle(t)
+			if s.record.Soaking != "" || s.rollouts[0].State != messages.RolloutDone {
+				t.Fatalf("after its time the rollout is %s", s.rollouts[0].State)
+			}
+		})
 	}
 }

@@ -49,7 +49,7 @@ func newWorld(members int) *world {
 func (w *world) join() {
 	name := fmt.Sprintf("n%d", len(w.nodes))
 	w.members = append(w.members, name)
-	w.nodes[name] = node{fresh: true, status: messages.NodeStatus{Fleet: "default", Node: name}}
+	w.nodes[name] = node{fresh: true, status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1}}
 }
 
 func (w *world) view() snapshot {

@@ -34,6 +34,13 @@ func (n node) has(i messages.Image) bool {
 	return n.fresh && slices.ContainsFunc(n.status.Images, func(p messages.PresentImage) bool { return p.Image == i })
 }
 
+// lacks tells whether a fresh heartbeat says that exactly this image is not there. A node
+// whose engine does not answer, or that has not read the fleet's record yet, names no images
+// and says nothing.
+func (n node) lacks(i messages.Image) bool {
+	return n.fresh && n.status.Engine.Error == "" && n.status.Revision > 0 && !n.has(i)
+}
+
 // work is what the node does about a rollout, or nil.
 func (n node) work(rollout string) *messages.NodeWork {
 	if n.fresh && n.status.Work != nil && n.status.Work.Rollout == rollout {
