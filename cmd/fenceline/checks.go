@@ -131,7 +131,7 @@ func (d *doctor) checkBuildkit(ctx context.Context) checked {
 
 func (d *doctor) checkEngine(ctx context.Context) checked {
 	c := checked{What: "Docker engine"}
-	e, err := docker.New(d.docker)
+	e, err := docker.New(docker.Config{Host: d.docker})
 	if err != nil {
 		return c.problem(err)
 	}
@@ -150,7 +150,7 @@ const wantedFree = 5_000_000_000
 
 func (d *doctor) checkDisk(ctx context.Context) checked {
 	c := checked{What: "disk of the Docker engine"}
-	e, err := docker.New(d.docker)
+	e, err := docker.New(docker.Config{Host: d.docker})
 	if err != nil {
 		return c.problem(err)
 	}

@@ -158,10 +158,10 @@ func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*rollout.Co
 
 // distributorFlags configure a distributor.
 type distributorFlags struct {
-	fleet, node, dockerHost string
-	labels                  labels
-	interval                time.Duration
-	minFreeBytes            int64
+	fleet, node, dockerHost, dockerConfig string
+	labels                                labels
+	interval                              time.Duration
+	minFreeBytes                          int64
 }
 
 func (f *distributorFlags) add(fs *pflag.FlagSet) {
@@ -171,11 +171,11 @@ func (f *distributorFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.dockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(f.labels, "label", "label shown with the node; may be given several times")
 	fs.DurationVar(&f.interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
-	fs.Int64Var(&f.minFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space below which nothing is pulled")
+	fs.Int64Var(&f.minFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
 }
 
 func (f *distributorFlags) make(q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
-	engine, err := docker.New(f.dockerHost)
+	engine, err := docker.New(docker.Config{Host: f.dockerHost, DockerConfig: f.dockerConfig})
 	if err != nil {
 		return nil, err
 	}

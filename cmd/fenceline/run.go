@@ -249,6 +249,7 @@ func newRunDistributorCmd() *cobra.Command {
     --fleet production --node node-7`,
 	}
 	d.add(cmd.Flags())
+	cmd.Flags().StringVar(&d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
 	return runRole(cmd, &n, []string{"fleet", "node"}, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
 		if err := messages.CheckName("node", d.node); err != nil {
 			return nil, nil, usageError{err}

@@ -87,6 +87,7 @@ func TestRunRefuses(t *testing.T) {
 		"a bad node name":    {[]string{"distributor", "--node", "Node_1"}, exitUsage, "Node_1"},
 		"a bad fleet name":   {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, exitUsage, "a.b"},
 		"a bad label":        {[]string{"distributor", "--label", "x"}, exitUsage, "NAME=VALUE"},
+		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, exitFailed, "--docker-config"},
 		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, exitFailed, "--health-listen"},
 		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, exitFailed, "none.pem"},
 	} {

@@ -16,9 +16,20 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
+// Config says which engine to use and how.
+type Config struct {
+	// Host is the engine's address, such as unix:///var/run/docker.sock. Where it is empty,
+	// DOCKER_HOST and the variables beside it say which, or it is the local one.
+	Host string
+	// DockerConfig is the folder of the config.json with the registries' logins for pulls;
+	// "" for none. It is read at each pull, so that a changed login counts at once.
+	DockerConfig string
+}
+
 // Engine is a Docker engine. Make it with New.
 type Engine struct {
-	api *client.Client
+	api    *client.Client
+	logins logins
 
 	mu   sync.Mutex
 	root string // where the engine keeps images, if it is on this machine
@@ -26,19 +37,22 @@ type Engine struct {
 
 var _ distributor.Engine = (*Engine)(nil)
 
-// New makes a client for the engine at host, such as unix:///var/run/docker.sock. Where host is empty,
-// DOCKER_HOST and the variables beside it say which, or it is the local one. The engine need
-// not be up yet: the API version is agreed on at the first call.
-func New(host string) (*Engine, error) {
+// New makes a client for an engine, which need not be up yet: the API version is agreed on at
+// the first call. Logins that can't be read are refused now.
+func New(c Config) (*Engine, error) {
 	options := []client.Opt{client.FromEnv}
-	if host != "" {
-		options = append(options, client.WithHost(host))
+	if c.Host != "" {
+		options = append(options, client.WithHost(c.Host))
 	}
 	api, err := client.New(options...)
 	if err != nil {
-		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", host, err)
+		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", c.Host, err)
 	}
-	return &Engine{api: api}, nil
+	e := &Engine{api: api, logins: logins{c.DockerConfig}}
+	if _, err := e.logins.read(); err != nil {
+		return nil, errors.Join(err, api.Close())
+	}
+	return e, nil
 }
 
 // Close ends the client's idle connections.

@@ -35,7 +35,7 @@ import (
 // engine is the machine's Docker engine. Its absence fails the test.
 func engine(t *testing.T) *docker.Engine {
 	t.Helper()
-	e, err := docker.New("")
+	e, err := docker.New(docker.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func closedPort(t *testing.T) string {
 
 func TestAnEngineThatIsGoneIsNamed(t *testing.T) {
 	socket := "unix://" + filepath.Join(t.TempDir(), "docker.sock")
-	e, err := docker.New(socket)
+	e, err := docker.New(docker.Config{Host: socket})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestWhatTheEngineSaysOfItself(t *testing.T) {
 }
 
 func TestAHostThatIsNoAddressIsRefused(t *testing.T) {
-	if _, err := docker.New("no-address"); err == nil || !strings.Contains(err.Error(), "no-address") {
+	if _, err := docker.New(docker.Config{Host: "no-address"}); err == nil || !strings.Contains(err.Error(), "no-address") {
 		t.Fatalf("error %v, want one that names the address", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -14,8 +16,24 @@ import (
 	"github.com/fenceline/fenceline/distributor"
 )
 
+// fixes says what to do about each kind of error.
+func fixes() map[error]string {
+	return map[error]string{
+		distributor.ErrEngine:       "check that dockerd runs there and that this user may use it",
+		distributor.ErrRegistry:     "check that the registry runs and that the engine's host reaches it",
+		distributor.ErrNotFound:     "check that it was pushed and not deleted",
+		distributor.ErrUnauthorized: "let the engine read the repository",
+		distributor.ErrNoSpace:      "free space where the engine keeps images",
+	}
+}
+
 // fault wraps an error of the engine's API with what was being done and what it is about.
 func (e *Engine) fault(ctx context.Context, doing string, err error) error {
+	return e.explain(ctx, doing, err, fixes())
+}
+
+// explain is fault with fixes of one's own.
+func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map[error]string) error {
 	doing += " (Docker engine at " + e.api.DaemonHost() + ")"
 	if ctx.Err() != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
@@ -27,20 +45,13 @@ func (e *Engine) fault(ctx context.Context, doing string, err error) error {
 	if kind == nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	fix := map[error]string{
-		distributor.ErrEngine:       "check that dockerd runs there and that this user may use it",
-		distributor.ErrRegistry:     "check that the registry runs and that the engine's host reaches it",
-		distributor.ErrNotFound:     "check that it was pushed and not deleted",
-		distributor.ErrUnauthorized: "let the engine read the repository",
-		distributor.ErrNoSpace:      "free space where the engine keeps images",
-	}[kind]
-	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fix)
+	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fixes[kind])
 }
 
 // kindOf sorts an error of the engine. Most of what befalls a pull comes as an internal error,
 // or as a line in its progress, so that only the words tell.
 func kindOf(err error) error {
-	if client.IsErrConnectionFailed(err) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if client.IsErrConnectionFailed(err) || isTransport(err) {
 		return distributor.ErrEngine
 	}
 	text := strings.ToLower(err.Error())
@@ -55,7 +66,7 @@ func kindOf(err error) error {
 	switch {
 	case has("no space left on device", "disk quota exceeded"):
 		return distributor.ErrNoSpace
-	case errdefs.IsUnauthorized(err), has("unauthorized", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):
+	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), has("unauthorized", ": denied", "is denied", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):
 		return distributor.ErrUnauthorized
 	case has("connection refused", "no such host", "network is unreachable", "no route to host", "i/o timeout",
 		"connection reset", "tls handshake", "awaiting headers", "server misbehaving", "bad gateway", "service unavailable",
@@ -65,6 +76,14 @@ func kindOf(err error) error {
 		return distributor.ErrNotFound
 	}
 	return nil
+}
+
+// isTransport tells whether the connection to the engine broke. What breaks between engine and
+// registry comes as text.
+func isTransport(err error) bool {
+	var op *net.OpError
+	var u *url.Error
+	return errors.As(err, &op) || errors.As(err, &u) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }
 
 // alive tells whether the engine still answers, when a stream ended early.

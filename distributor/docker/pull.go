@@ -3,19 +3,27 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 
+	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
 )
 
 // Pull fetches an image by digest. The bytes are those of the layers as they travel.
 func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
 	doing := "pulling " + string(image)
-	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{})
+	login, err := e.logins.of(image)
 	if err != nil {
-		return 0, e.fault(ctx, doing, err)
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	fixes := fixes()
+	fixes[distributor.ErrUnauthorized] = login.fix
+	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
+	if err != nil {
+		return 0, e.explain(ctx, doing, err, fixes)
 	}
 	layers := fetchedLayers{}
 	for m, err := range answer.JSONMessages(ctx) {
@@ -23,7 +31,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 			err = m.Error
 		}
 		if err != nil {
-			return layers.bytes(), e.fault(ctx, doing, e.orGone(ctx, err))
+			return layers.bytes(), e.explain(ctx, doing, e.orGone(ctx, err), fixes)
 		}
 		layers.note(m)
 		progress(layers.bytes())

@@ -42,40 +42,41 @@ type verdictError struct{ reason string }
 
 func (e verdictError) Error() string { return e.reason }
 
+// overdueError is why a trial's context ends when its time is up.
+type overdueError struct{ limit time.Duration }
+
+func (e overdueError) Error() string { return fmt.Sprintf("the trial's time of %s is up", e.limit) }
+
 // Trial runs each hook in a container of its own, as staging and running are apart in fence
 // too. An image without hooks has to start a shell.
 func (e *Engine) Trial(ctx context.Context, t distributor.Trial) (messages.TrialResult, error) {
-	limit := fmt.Errorf("the trial's time of %s is up", t.Timeout)
-	timed, cancel := context.WithTimeoutCause(ctx, t.Timeout, limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, t.Timeout, overdueError{t.Timeout})
 	defer cancel()
 	hooks := t.Ordered()
 	if len(hooks) == 0 {
-		_, err := e.runTrial(timed, t, startCheck)
-		return conclude(ctx, timed, nil, "starting a shell in the image", err)
+		_, err := e.runTrial(ctx, t, startCheck)
+		return conclude(nil, "starting a shell in the image", err)
 	}
 	var runs []messages.HookRun
 	for _, hook := range hooks {
-		run, err := e.runTrial(timed, t, []string{path.Join(t.HooksDir, hook)})
+		run, err := e.runTrial(ctx, t, []string{path.Join(t.HooksDir, hook)})
 		run.Hook = hook
 		runs = append(runs, run)
 		if err != nil {
-			return conclude(ctx, timed, runs, "hook "+hook, err)
+			return conclude(runs, "hook "+hook, err)
 		}
 	}
 	return messages.TrialResult{Passed: true, Hooks: runs}, nil
 }
 
 // conclude makes the result of a trial whose last step ended with err.
-func conclude(ctx, timed context.Context, runs []messages.HookRun, what string, err error) (messages.TrialResult, error) {
+func conclude(runs []messages.HookRun, what string, err error) (messages.TrialResult, error) {
 	var verdict verdictError
-	overdue := ctx.Err() == nil && timed.Err() != nil
 	switch {
 	case err == nil:
 		return messages.TrialResult{Passed: true, Hooks: runs}, nil
 	case errors.As(err, &verdict):
 		return messages.TrialResult{Hooks: runs, Reason: what + ": " + verdict.reason}, nil
-	case overdue:
-		return messages.TrialResult{Hooks: runs, Reason: fmt.Sprintf("%s did not end: %v", what, context.Cause(timed))}, nil
 	}
 	return messages.TrialResult{Hooks: runs}, fmt.Errorf("trying %s: %w", what, err)
 }
@@ -140,28 +141,61 @@ func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.H
 	select {
 	case end := <-wait.Result:
 		run.Exit = int(end.StatusCode)
+		err = e.endFault(ctx, id, end)
 	case err = <-wait.Error:
-		err = e.fault(ctx, "waiting for the trial's container", err)
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		err = ctx.Err()
+	}
+	var verdict verdictError
+	var overdue overdueError
+	switch {
+	case err == nil, errors.As(err, &verdict):
+	case errors.As(context.Cause(ctx), &overdue):
+		err = verdictError{"it did not end: " + overdue.Error()}
+	default:
+		err = e.fault(ctx, "waiting for the trial's container", err)
 	}
 	run.Output = e.lastLines(ctx, id)
-	if err == nil && run.Exit != 0 {
-		err = verdictError{fmt.Sprintf("ended with status %d", run.Exit)}
-	}
 	return run, err
 }
 
-// startFault tells what the image lacks from what the engine couldn't do.
+// endFault tells what an exit status means. An engine that is stopped ends its containers too,
+// which is no verdict on the image; it still answers on connections that it has, so that it is asked
+// on a new one.
+func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResponse) error {
+	if end.Error != nil {
+		return errors.New(end.Error.Message)
+	}
+	if end.StatusCode == 0 {
+		return nil
+	}
+	if err := e.api.Close(); err != nil {
+		return err
+	}
+	got, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	reason := fmt.Sprintf("ended with status %d", end.StatusCode)
+	if s := got.Container.State; s != nil && s.OOMKilled {
+		reason += fmt.Sprintf(": it needed more than the %d MiB of memory that a trial has", trialMemory>>20)
+	}
+	return verdictError{reason}
+}
+
+// startFault tells what the image lacks from what the engine couldn't do: of the first kind
+// are those that name the command.
 func (e *Engine) startFault(ctx context.Context, command string, err error) error {
 	text := err.Error()
-	switch {
-	case strings.Contains(text, "permission denied"):
-		return verdictError{command + " is not executable: set its execute bit"}
-	case strings.Contains(text, "no such file or directory"), strings.Contains(text, "not found in $PATH"):
-		return verdictError{command + " or its interpreter is not in the image: " + clean(text)}
-	case strings.Contains(text, "exec format error"):
-		return verdictError{command + " can't be executed on this machine: " + clean(text)}
+	if !isTransport(err) && strings.Contains(text, command) {
+		switch {
+		case strings.Contains(text, "permission denied"):
+			return verdictError{command + " is not executable: set its execute bit"}
+		case strings.Contains(text, "no such file or directory"), strings.Contains(text, "not found in $PATH"):
+			return verdictError{command + " or its interpreter is not in the image: " + clean(text)}
+		case strings.Contains(text, "exec format error"):
+			return verdictError{command + " can't be executed on this machine: " + clean(text)}
+		}
 	}
 	return e.fault(ctx, "starting the trial's container", err)
 }
@@ -188,8 +222,12 @@ func (e *Engine) shellFor(ctx context.Context, id, hook string) (string, error) 
 		return "", nil
 	}
 	for _, shell := range []string{"/bin/bash", "/bin/sh"} {
-		if _, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: shell}); err == nil {
+		_, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: shell})
+		if err == nil {
 			return shell, nil
+		}
+		if !errdefs.IsNotFound(err) {
+			return "", e.fault(ctx, "looking for "+shell, err)
 		}
 	}
 	return "", verdictError{hook + " has no shebang line, and the image has no shell to run it"}
