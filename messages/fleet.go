@@ -132,6 +132,7 @@ type DeadLetter struct {
 	Reason     string    `json:"reason"`
 	Headers    Headers   `json:"headers,omitempty"`
 	Body       []byte    `json:"body,omitempty"`
+	Omitted    int       `json:"omitted,omitempty"` // bytes of a body that, with the headers, was too big to be kept
 	Deliveries int       `json:"deliveries,omitempty"`
 	At         time.Time `json:"at"`
 }
@@ -142,15 +143,24 @@ func (m *DeadLetter) tokens() []string {
 	return []string{m.Stream, fmt.Sprint(m.Sequence)}
 }
 
-// Validate names the first field that can't be acted on.
+// Validate names the first field that can't be acted on. It takes any subject, as whatever a
+// stream stored may have to be kept.
 func (m *DeadLetter) Validate() error {
 	if m.Stream == "" || m.Sequence == 0 || m.Subject == "" {
 		return errors.New("stream, sequence and subject must all be set")
 	}
-	if !subjectForm.MatchString(m.Subject) {
-		return fmt.Errorf("subject: %q is not a subject that can be published to", clip(m.Subject))
-	}
 	return CheckID("stream", m.Stream)
+}
+
+// Whole tells whether the message can be sent again as it was.
+func (m *DeadLetter) Whole() error {
+	if m.Omitted > 0 {
+		return fmt.Errorf("its message of %d bytes was too big to be kept: drop the letter, and have the message sent again by its source", m.Omitted)
+	}
+	if !subjectForm.MatchString(m.Subject) {
+		return fmt.Errorf("subject: %q is not one that fenceline sends to: drop the letter", clip(m.Subject))
+	}
+	return nil
 }
 
 // subjectForm is printable tokens joined by dots, without NATS' wildcards: sending a dead

@@ -127,6 +127,7 @@ var unfilled = map[string]bool{
 	"dev.fenceline.image.ready.v1.Fleets.Policy.Trial.Disabled":              true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Disabled":           true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Network":            true,
+	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
 }
 
 func checkFilled(t *testing.T, at string, v reflect.Value) {

@@ -246,7 +246,7 @@ func (a *attempt) handBack() error {
 // tryAgain keeps the error and gives the build back for another attempt.
 func (a *attempt) tryAgain(cause error) error {
 	err := a.write(func(r *messages.BuildRecord) error {
-		r.LastError = cause.Error()
+		r.LastError = brief(cause.Error())
 		return nil
 	})
 	if err != nil {
@@ -269,7 +269,7 @@ func (a *attempt) exhausted(cause error) error {
 	return a.outcome(&messages.BuildFailed{
 		Attempt: min(a.record.Attempt, a.request.Pipeline.Attempts+a.record.Returned), Commit: a.request.Commit,
 		Failure: messages.Failure{
-			Class: messages.FailureInfrastructure, Reason: cause.Error(),
+			Class: messages.FailureInfrastructure, Reason: brief(cause.Error()),
 			Fix: "mend the cause, then run: fenceline retry " + a.request.Build,
 		},
 	})

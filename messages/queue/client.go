@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,7 @@ type Client struct {
 	denied   denials
 	intake   intake
 	dropped  atomic.Int64 // log messages that were dropped since the last one that was sent
+	stalled  atomic.Bool  // the last log message found no room
 	noInfo   atomic.Bool  // the credential may not ask whether JetStream is up
 	mu       sync.Mutex
 	upAgain  chan struct{} // closed at the next reconnect
@@ -93,7 +95,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.nc = nc
 	if c.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(answerTime)); err == nil {
 		c.logs, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(logsPending),
-			jetstream.WithPublishAsyncTimeout(answerTime))
+			jetstream.WithPublishAsyncErrHandler(c.unlogged), jetstream.WithPublishAsyncTimeout(answerTime))
 	}
 	if err != nil {
 		nc.Close()
@@ -171,7 +173,10 @@ func connectError(o Options, err error) error {
 		where = "the server in this process"
 	}
 	fix := "check the address and that the server runs"
+	var address *url.Error
 	switch {
+	case errors.As(err, &address): // its text may hold a password, or a part of one
+		return fmt.Errorf("connecting to NATS at %s: the address can't be read: write it as nats://HOST:PORT, with user and password in options of their own", where)
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		fix = fmt.Sprintf("check the user %q and its password or credentials file", o.User)
 	case strings.Contains(err.Error(), "x509"), strings.Contains(err.Error(), "tls"):

@@ -16,9 +16,13 @@ func (c *Client) PutContext(ctx context.Context, name string, r io.Reader) error
 	if err := messages.CheckID("context", name); err != nil {
 		return err
 	}
+	ctx, done := c.denied.guard(ctx, "$O."+c.space.ContextsStore()+".*")
+	defer done()
 	s, err := c.contexts(ctx)
 	if err == nil {
-		_, err = s.Put(ctx, jetstream.ObjectMeta{Name: name}, r)
+		if _, err = s.Put(ctx, jetstream.ObjectMeta{Name: name}, r); err != nil {
+			err = c.failure(ctx, err)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("storing build context %s: %w", name, storeError(err))

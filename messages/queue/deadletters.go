@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,12 @@ func (c *Client) RequeueDeadLetter(ctx context.Context, name string) error {
 }
 
 func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
-	m := messages.Message{Headers: l.Headers, Body: l.Body}
+	if err := l.Whole(); err != nil {
+		return err
+	}
+	m := messages.Message{Headers: maps.Clone(l.Headers), Body: l.Body}
+	// What the stream was told about the first: that it is the only one, and which ID it has.
+	maps.DeleteFunc(m.Headers, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
 	_, p, err := messages.Decode(m)
 	if _, ok := p.(*messages.BuildRequested); ok && err == nil {
 		_, err := c.retryRequest(ctx, m, l.Sequence, "dead letters")

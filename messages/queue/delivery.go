@@ -28,6 +28,8 @@ const (
 	// insistFirst and insistMost bound the pauses between attempts within a lease.
 	insistFirst = 20 * time.Millisecond
 	insistMost  = time.Second
+	// letterHeaders is room for the headers of a dead letter.
+	letterHeaders = 4 << 10
 )
 
 // delivery is a message of a durable consumer while this client may act on it. Its lease
@@ -43,6 +45,7 @@ type delivery struct {
 	ctx        context.Context //nolint:containedctx // it is the lease: it ends when that does, not with a call
 	end        context.CancelCauseFunc
 
+	beats    sync.Mutex // held while a heartbeat, or a hand-back, is on its way
 	mu       sync.Mutex
 	deadline time.Time
 	timer    *time.Timer
@@ -99,6 +102,8 @@ func (d *delivery) keep() {
 
 // beat sends one heartbeat; confirmed, it moves the deadline.
 func (d *delivery) beat() error {
+	d.beats.Lock()
+	defer d.beats.Unlock()
 	sent := time.Now()
 	if err := d.send(ackProgress); err != nil {
 		return err
@@ -146,7 +151,10 @@ func (d *delivery) insist(f func() error) error {
 }
 
 func (d *delivery) settle(verdict string) error {
-	err := d.insist(func() error { return d.send(verdict) })
+	return d.settled(verdict, d.insist(func() error { return d.send(verdict) }))
+}
+
+func (d *delivery) settled(verdict string, err error) error {
 	if err != nil {
 		err = fmt.Errorf("settling message %d of stream %s with %s: %w", d.message.sequence, d.stream, verdict, err)
 	}
@@ -157,12 +165,25 @@ func (d *delivery) settle(verdict string) error {
 // done acknowledges the message: it never comes again.
 func (d *delivery) done() error { return d.settle(ackDone) }
 
-// back hands the message back, to be delivered again after a delay.
+// back hands the message back, to be delivered again after a delay. It is sent once: by the
+// time an answer is known to be lost somebody else may have the message, and would lose it.
+// Where it did not pass, the message comes again when the AckWait is over.
 func (d *delivery) back(delay time.Duration) error {
-	if delay <= 0 {
-		return d.settle(ackNak)
+	d.beats.Lock() // a heartbeat that came after it would put the delay off
+	defer d.beats.Unlock()
+	verdict := ackNak
+	if delay > 0 {
+		verdict = fmt.Sprintf(`%s {"delay": %d}`, ackNak, delay.Nanoseconds())
 	}
-	return d.settle(fmt.Sprintf(`%s {"delay": %d}`, ackNak, delay.Nanoseconds()))
+	var lost error
+	err := d.insist(func() error {
+		err := d.send(verdict)
+		if errors.Is(err, ErrUnavailable) && !unsent(err) {
+			lost, err = err, nil
+		}
+		return err
+	})
+	return d.settled(verdict, errors.Join(err, lost))
 }
 
 // bury keeps the message among the dead letters and ends its deliveries.
@@ -170,18 +191,23 @@ func (d *delivery) bury(reason string) error {
 	if err := d.letter(reason); err != nil {
 		return err
 	}
-	return d.settle(ackTerm + " " + strings.ReplaceAll(reason, "\n", " "))
+	return d.settle(ackTerm + " " + strings.ReplaceAll(brief(reason), "\n", " "))
 }
 
 // letter keeps a copy of the message among the dead letters. Done again it changes nothing.
 func (d *delivery) letter(reason string) error {
 	l := &messages.DeadLetter{
-		Stream: d.stream, Sequence: d.message.sequence, Subject: d.message.subject, Reason: reason,
+		Stream: d.stream, Sequence: d.message.sequence, Subject: d.message.subject, Reason: brief(reason),
 		Headers: d.message.message.Headers, Body: d.message.message.Body,
 		Deliveries: d.deliveries, At: time.Now().UTC(),
 	}
 	subject := d.c.space.Subject(l)
-	m, err := messages.Encode(d.c.Envelope(about(l, subject), ""), l)
+	e := d.c.Envelope(about(l, subject), "")
+	m, err := messages.Encode(e, l)
+	if err == nil && int64(len(m.Body))+letterHeaders > d.c.nc.MaxPayload() {
+		l.Omitted, l.Headers, l.Body = len(l.Body), nil, nil
+		m, err = messages.Encode(e, l)
+	}
 	if err != nil {
 		return err
 	}

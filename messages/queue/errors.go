@@ -122,12 +122,38 @@ func classify(err error) error {
 		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrReconnectBufExceeded),
 		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrConnectionClosed),
-		errors.Is(err, jetstream.ErrServerShutdown), errors.Is(err, nats.ErrStaleConnection):
+		errors.Is(err, jetstream.ErrServerShutdown), errors.Is(err, nats.ErrStaleConnection),
+		errors.Is(err, jetstream.ErrNoHeartbeat), errors.Is(err, jetstream.ErrConsumerDeleted):
 		return join(ErrUnavailable, err)
+	case errors.Is(err, jetstream.ErrTooManyStalledMsgs):
+		return join(ErrFull, err)
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return join(ErrForbidden, err)
 	}
 	return err
+}
+
+// unsent tells whether an operation that failed with ErrUnavailable surely did not take place.
+func unsent(err error) bool {
+	for _, e := range []error{
+		nats.ErrReconnectBufExceeded, nats.ErrConnectionReconnecting, nats.ErrConnectionClosed, nats.ErrNoResponders,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// reasonMost bounds, in bytes, the text of an error that goes into a record or a message.
+const reasonMost = 8 << 10
+
+// brief cuts the text of an error to what a record can hold.
+func brief(text string) string {
+	if len(text) > reasonMost {
+		text = text[:reasonMost] + "…"
+	}
+	return strings.ToValidUTF8(text, "\ufffd")
 }
 
 // classed is an error with a class of ours in front of what NATS said.

@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// hintsPending bounds the fleet announcements that wait for a slow reader. Older ones are no
-// loss: the newest says it all.
+// hintsPending bounds the fleet announcements that wait for a slow reader. What comes when it
+// is full is lost, as any announcement may be: nodes read the record from time to time too.
 const hintsPending = 256
 
 // ReadFleet reads a fleet's record with no more rights than a node has. ErrNotFound where the

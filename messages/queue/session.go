@@ -17,6 +17,9 @@ const (
 	// sessionBeat is how often the server says that it is still there; twice that without a
 	// word ends the session.
 	sessionBeat = 5 * time.Second
+	// sessionAsk is how long a reader that has not caught up waits for a message before it
+	// asks whether there are any.
+	sessionAsk = 2 * time.Second
 	// retryFirst and retryMost bound the pauses between attempts to open a session again.
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 5 * time.Second
@@ -24,6 +27,9 @@ const (
 
 // errGap tells that a reader missed a message, so that the session must be opened again.
 var errGap = errors.New("a message was missed")
+
+// errNoneLeft tells that the messages that a reader waits for are gone.
+var errNoneLeft = errors.New("no message is left")
 
 // session is one ephemeral consumer, from its creation to the first trouble with it.
 type session struct {
@@ -86,11 +92,18 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 		}
 	}()
 	for next := uint64(1); ; next++ {
-		m, err := it.Next()
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
+		m, err := c.next(ctx, consumer, it, next-1, caughtUp != nil)
+		switch cause := context.Cause(ctx); {
+		case errors.Is(err, errNoneLeft):
+			if err := caughtUp(); err != nil {
+				return err
 			}
+			caughtUp = nil
+			next--
+			continue
+		case err != nil && cause != nil:
+			return cause
+		case err != nil:
 			return classify(err)
 		}
 		meta, err := m.Metadata()
@@ -111,6 +124,29 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 			caughtUp = nil
 		}
 	}
+}
+
+// next waits for a session's next message. A reader that counts on messages which were there
+// at its start is told with errNoneLeft when they were removed in between.
+func (c *Client) next(ctx context.Context, consumer jetstream.Consumer, it jetstream.MessagesContext, received uint64, counting bool) (jetstream.Msg, error) {
+	for late := false; counting; {
+		m, err := it.Next(jetstream.NextMaxWait(sessionAsk))
+		if !errors.Is(err, nats.ErrTimeout) {
+			return m, err
+		}
+		info, err := consumer.Info(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case info.Delivered.Consumer > received && late:
+			return nil, errGap
+		case info.Delivered.Consumer > received: // on its way, or lost
+			late = true
+		case info.NumPending == 0:
+			return nil, errNoneLeft
+		}
+	}
+	return it.Next()
 }
 
 // consumer makes a consumer, or brings a durable one up to date.

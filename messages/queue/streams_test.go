@@ -65,6 +65,86 @@ func TestLogsAreFollowedAcrossARestart(t *testing.T) {
 	}
 }
 
+func TestAReaderEndsThoughWhatItWaitedForWasRemoved(t *testing.T) {
+	t.Parallel()
+	c := queuetest.Start(t).Client(t)
+	js := c.JetStream()
+	p := &messages.NodeFailed{Fleet: "f", Node: "n1"}
+	m, err := messages.Encode(c.Envelope("n1", ""), p)
+	must(t, err)
+	for range 1500 { // more than a reader asks for at one time
+		_, err := js.PublishMsgAsync(&nats.Msg{Subject: c.Space().Subject(p), Header: nats.Header(m.Headers), Data: m.Body})
+		must(t, err)
+	}
+	<-js.PublishAsyncComplete()
+	s, err := js.Stream(within(t), c.Space().EventsStream())
+	must(t, err)
+	read := 0
+	must(t, c.ReadEvents(within(t), queue.ReadOptions{}, func(queue.Received) error {
+		if read++; read > 1 {
+			return nil
+		}
+		return s.Purge(t.Context())
+	}))
+	if read == 0 || read >= 1500 {
+		t.Errorf("%d were read, so that this shows nothing", read)
+	}
+}
+
+func TestALogTellsHowManyMessagesABrokenConnectionTook(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	p := s.Proxy(t)
+	far := s.Connect(t, through(p))
+	ref := messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	p.Hold()
+	for range 3 {
+		must(t, far.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: "lost"}))
+	}
+	s.Stop()
+	p.Release()
+	s.Resume(t)
+	for _, client := range []*queue.Client{c, far} {
+		eventually(t, "the client is back", func() bool { return client.Ready(t.Context()) == nil })
+	}
+	told := make(chan string, 100)
+	go func() {
+		_ = c.ReadLogs(t.Context(), queue.ReadOptions{Follow: true}, func(r queue.Received) error {
+			if text := r.Payload.(*messages.BuildLog).Text; strings.Contains(text, "were lost") {
+				told <- text
+			}
+			return nil
+		})
+	}()
+	eventually(t, "the log says what is missing", func() bool {
+		must(t, far.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: "more"}))
+		return len(told) > 0
+	})
+	if got := <-told; got != "[3 log messages were lost]\nmore" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func TestAServerThatHangsHoldsNoBuildUp(t *testing.T) {
+	s := queuetest.Start(t)
+	s.Client(t)
+	p := s.Proxy(t)
+	far := s.Connect(t, through(p))
+	ref := messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	p.Hold()
+	began, refused := time.Now(), 0
+	for range 2200 { // 2048 may wait
+		if err := far.Log(within(t), &messages.BuildLog{BuildRef: ref, Text: "lost"}); errors.Is(err, queue.ErrFull) {
+			refused++
+		} else {
+			must(t, err)
+		}
+	}
+	if took := time.Since(began); refused == 0 || took > 3*time.Second {
+		t.Errorf("%d were refused, after %s", refused, took)
+	}
+}
+
 func TestWithoutAServerALogIsDroppedAtOnce(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
@@ -165,6 +245,10 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	_, err = queue.Connect(ctx, queue.Options{URL: s.URL(), Source: "/x", User: "n1", Password: messages.NewSecret("wrong")})
 	if err == nil || !strings.Contains(err.Error(), `check the user "n1"`) || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("wrong password: %v", err)
+	}
+	_, err = queue.Connect(ctx, queue.Options{URL: "nats://someone:hunter2@127.0.0.1:port", Source: "/x"})
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("no URL: %v", err)
 	}
 	if _, err := queue.Connect(ctx, queue.Options{URL: s.URL()}); err == nil {
 		t.Error("no source is no error")

@@ -24,20 +24,24 @@ func (r *Records[T]) key(subject string) string {
 
 // List reads every record. One that can't be decoded is passed over, and logged.
 func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
-	var out []Entry[T]
-	err := r.c.run(ctx, r.session(), func(m stored) error {
-		e, err := r.entry(r.key(m.subject), m)
-		if err != nil {
-			r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
-		} else if !e.Deleted {
-			out = append(out, e)
+	for try := 1; ; try++ {
+		var out []Entry[T]
+		err := r.c.run(ctx, r.session(), func(m stored) error {
+			e, err := r.entry(r.key(m.subject), m)
+			if err != nil {
+				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
+			} else if !e.Deleted {
+				out = append(out, e)
+			}
+			return nil
+		}, func() error { return errCaughtUp })
+		switch {
+		case errors.Is(err, errCaughtUp):
+			return out, nil
+		case !errors.Is(err, errGap) || try == publishTries || ctx.Err() != nil:
+			return nil, r.failed("listing", "*", err)
 		}
-		return nil
-	}, func() error { return errCaughtUp })
-	if !errors.Is(err, errCaughtUp) {
-		return nil, r.failed("listing", "*", err)
 	}
-	return out, nil
 }
 
 // Watch calls fn for every record and then for every change, deletions and expiries
