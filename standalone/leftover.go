@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,7 +50,8 @@ func endLeftover(ctx context.Context, pidFile, root string) error {
 	return fmt.Errorf("buildkitd %d, which was left behind on %s, does not end: end it by hand", pid, root)
 }
 
-// isBuildkitd tells whether a process is a buildkitd with our root, by its command line.
+// isBuildkitd tells whether a process is a buildkitd with our root, by its command line. The
+// program may have any name.
 func isBuildkitd(pid int, root string) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
@@ -59,7 +59,7 @@ func isBuildkitd(pid int, root string) bool {
 	}
 	args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
 	i := slices.Index(args, "--root")
-	return filepath.Base(args[0]) == "buildkitd" && i > 0 && i+1 < len(args) && args[i+1] == root
+	return i > 0 && i+1 < len(args) && args[i+1] == root && slices.Contains(args, "--oci-worker-binary")
 }
 
 // awaitEnd waits until the process of a pidfd has ended, for the given time at most.

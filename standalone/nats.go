@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ const natsMemory = 256 << 20
 type NATS struct {
 	server *server.Server
 	fatal  chan error
+	watch  func() // ends the watch over its health
 }
 
 // StartNATS starts a server and returns when it takes connections. Each write is synced to
@@ -54,12 +56,13 @@ func StartNATS(ctx context.Context, c NATSConfig) (*NATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the NATS server: %w", err)
 	}
-	n := &NATS{server: s, fatal: make(chan error, 1)}
+	n := &NATS{server: s, fatal: make(chan error, 1), watch: func() {}}
 	s.SetLoggerV2(&natsLog{logger: c.Logger, config: c, fatal: n.fatal}, false, false, false)
 	if err := n.start(ctx, c); err != nil {
 		n.Stop()
 		return nil, err
 	}
+	n.watch = watchHealth(s, c.StoreDir, n.fatal)
 	return n, nil
 }
 
@@ -84,8 +87,12 @@ func (c NATSConfig) options() (*server.Options, error) {
 		o.Port = server.RANDOM_PORT
 	}
 	for _, u := range c.Users {
+		hash, err := HashPassword(u.Password)
+		if err != nil {
+			return nil, fmt.Errorf("starting the NATS server: user %s: %w", u.Name, err)
+		}
 		o.Users = append(o.Users, &server.User{
-			Username: u.Name, Password: u.Password.Reveal(),
+			Username: u.Name, Password: hash,
 			Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: u.Publish},
 				Subscribe: &server.SubjectPermission{Allow: u.Subscribe},
@@ -131,6 +138,7 @@ func (n *NATS) Failed() <-chan error { return n.fatal }
 
 // Stop ends the server, with everything on disk.
 func (n *NATS) Stop() {
+	n.watch()
 	n.server.Shutdown()
 	n.server.WaitForShutdown()
 }
@@ -150,9 +158,14 @@ func (l *natsLog) Debugf(string, ...any)           {}
 func (l *natsLog) Tracef(string, ...any)           {}
 
 func (l *natsLog) Fatalf(format string, v ...any) {
+	fail(l.fatal, l.explain(fmt.Errorf(format, v...), v))
+}
+
+// fail delivers the first fatal error. What follows it is its consequence.
+func fail(fatal chan<- error, err error) {
 	select {
-	case l.fatal <- l.explain(fmt.Errorf(format, v...), v):
-	default: // what follows the first is its consequence
+	case fatal <- err:
+	default:
 	}
 }
 
@@ -164,12 +177,16 @@ func (l *natsLog) explain(err error, args []any) error {
 			return &ListenError{ServiceNATS, l.config.Address, op.Err}
 		}
 	}
-	for _, a := range args {
-		if cause, ok := a.(error); ok && errors.Is(cause, syscall.ENOSPC) {
-			return fmt.Errorf("running the NATS server: the disk of %s is full: free some space there: %w", l.config.StoreDir, cause)
-		}
+	return storeError(l.config.StoreDir, err)
+}
+
+// storeError says what makes a server useless over its folder. The server gives causes as
+// text in places.
+func storeError(dir string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+		return fmt.Errorf("running the NATS server: the disk of %s is full: free some space there, then start again: %w", dir, err)
 	}
-	return fmt.Errorf("running the NATS server over %s: %w: check that the folder is whole and writable", l.config.StoreDir, err)
+	return fmt.Errorf("running the NATS server over %s: %w: check that the folder is whole and writable, then start again", dir, err)
 }
 
 var _ server.Logger = (*natsLog)(nil)

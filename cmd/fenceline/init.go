@@ -13,6 +13,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/cobra"
 )
 
@@ -25,7 +26,8 @@ func newInitCmd() *cobra.Command {
 		Use: "init", Short: "Write the first credentials, and declare streams and buckets",
 		Long: `Prepares an outside NATS for fenceline, in two steps. Without --nats it writes, into the
 folder DIR, a password file for each user and nats-users.conf, which a NATS server's
-configuration includes: each user may do what its role needs and nothing else. With --nats
+configuration includes: each user may do what its role needs and nothing else, and of its
+password the server is told a bcrypt hash. With --nats
 it declares the streams and buckets there, which it may do again at any time: what exists
 is never changed.` + envNote,
 		Example: `  fenceline init --dir /etc/fenceline --node production.node-1 --node production.node-2
@@ -111,8 +113,12 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		if err != nil {
 			return err
 		}
+		hash, err := standalone.HashPassword(password)
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(dir, u.name), err)
+		}
 		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
-			u.name, password.Reveal(), list(u.may.Publish), list(u.may.Subscribe))
+			u.name, hash, list(u.may.Publish), list(u.may.Subscribe))
 	}
 	conf.WriteString("  ]\n}\n")
 	path := filepath.Join(dir, usersFile)

@@ -242,6 +242,9 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 		if strings.Contains(out, strings.TrimSpace(password)) {
 			t.Errorf("the password of %s is shown", user)
 		}
+		if strings.Contains(read(usersFile), strings.TrimSpace(password)) {
+			t.Errorf("the server is told the password of %s", user)
+		}
 	}
 	if info, err := os.Stat(filepath.Join(dir, usersFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%s: %v, %v", usersFile, info.Mode(), err)
