@@ -71,12 +71,8 @@ func (c *Controller) announced(ctx context.Context, m *messages.ImageReady, trac
 // pinned lets nodes fetch the bases of a build that has not ended: so many of them at once
 // as the first wave and the bound on nodes in flight allow.
 func (c *Controller) pinned(ctx context.Context, m *messages.BasePinned) error {
-	b, err := queue.Builds(c.Queue).Get(ctx, m.Build)
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	if b, err := c.build(ctx, m.Build); err != nil || b.Ended() {
 		return err
-	}
-	if b.Value.Ended() {
-		return nil
 	}
 	var images []messages.Image
 	for _, base := range m.Bases {
@@ -84,18 +80,15 @@ func (c *Controller) pinned(ctx context.Context, m *messages.BasePinned) error {
 			images = append(images, base.Image)
 		}
 	}
-	members, err := queue.Members(c.Queue).List(ctx)
-	if err != nil {
-		return err
-	}
 	for _, to := range m.Fleets {
-		var nodes []string
-		for _, e := range members {
-			if e.Value.Fleet == to.Fleet {
-				nodes = append(nodes, e.Value.Node)
-			}
+		if !to.Policy.PreloadBases || len(images) == 0 {
+			continue
 		}
-		if !to.Policy.PreloadBases || len(images) == 0 || len(nodes) == 0 {
+		nodes, err := membersOf(ctx, c.Queue, to.Fleet)
+		if err != nil {
+			return err
+		}
+		if len(nodes) == 0 {
 			continue
 		}
 		k := max(percent(to.Policy.Waves[0], len(nodes)), 1)
@@ -110,7 +103,22 @@ func (c *Controller) pinned(ctx context.Context, m *messages.BasePinned) error {
 			return err
 		}
 	}
-	return nil
+	// Where it failed in between, another controller may have had nothing to clear yet.
+	b, err := c.build(ctx, m.Build)
+	if err != nil || !b.Ended() || b.State == messages.BuildSucceeded {
+		return err
+	}
+	return c.clearBases(ctx, m.Build)
+}
+
+// build reads a build's record, which ends before the event about that is published. It is
+// zero where there is none.
+func (c *Controller) build(ctx context.Context, id string) (messages.BuildRecord, error) {
+	e, err := queue.Builds(c.Queue).Get(ctx, id)
+	if errors.Is(err, queue.ErrNotFound) {
+		return messages.BuildRecord{}, nil
+	}
+	return e.Value, err
 }
 
 // clearBases ends the preload of a build's bases, in whichever fleet it is.
@@ -143,7 +151,10 @@ func (c *Controller) setBases(ctx context.Context, fleet string, change func(*me
 		if wrote = change(r); !wrote {
 			return queue.ErrUnchanged
 		}
-		r.Fleet, r.Decision = fleet, messages.NewID()
+		if r.Fleet == "" {
+			r.Fleet, r.ID = fleet, messages.NewID()
+		}
+		r.Decision = messages.NewID()
 		return nil
 	})
 	if err != nil || !wrote {

@@ -194,22 +194,46 @@ func TestProductionFollowsStaging(t *testing.T) {
 }
 
 func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	dead := startNode(t, i.q, "default", "n2")
-	i.members(t, 2)
-	dead.end()
-	id := i.announce(t, 1, target("default", func(p *messages.Policy) {
-		p.NodeDeadline, p.Canaries = messages.Duration(300*time.Millisecond), 0
-	}))
-	i.rollout(t, id, "to name n2", func(r messages.RolloutRecord) bool {
-		return r.State == messages.RolloutPreloading && strings.Contains(r.Why, "n2 (no progress") && r.Present == 1
-	})
-	if err := rollout.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+	for _, interrupted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("an earlier retirement was interrupted: %v", interrupted), func(t *testing.T) {
+			i := install(t)
+			kill := i.controller(t, "c1")
+			startNode(t, i.q, "default", "n1")
+			dead := startNode(t, i.q, "default", "n2")
+			i.members(t, 2)
+			dead.end()
+			id := i.announce(t, 1, target("default", func(p *messages.Policy) {
+				p.NodeDeadline, p.Canaries = messages.Duration(300*time.Millisecond), 0
+			}))
+			i.rollout(t, id, "to name n2", func(r messages.RolloutRecord) bool {
+				return r.State == messages.RolloutPreloading && strings.Contains(r.Why, "n2 (no progress") && r.Present == 1
+			})
+			if interrupted {
+				kill()
+				drop(t, queue.Nodes(i.q), messages.NodeKey("default", "n2"))
+				drop(t, queue.Members(i.q), messages.NodeKey("default", "n2"))
+			}
+			if err := rollout.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+				t.Fatal(err)
+			}
+			if interrupted {
+				i.controller(t, "c2")
+			}
+			i.applied(t, "default", 1)
+		})
+	}
+}
+
+// drop deletes a record.
+func drop[T any](t *testing.T, r *queue.Records[T], key string) {
+	t.Helper()
+	e, err := r.Get(t.Context(), key)
+	if err == nil {
+		err = r.Delete(t.Context(), key, e.Revision)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	i.applied(t, "default", 1)
 }
 
 func TestASoakRollsBackWhenTheImageGoes(t *testing.T) {
