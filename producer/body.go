@@ -1,13 +1,14 @@
 package producer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -15,39 +16,89 @@ const (
 	maxHookBytes = 25 << 20
 	// maxCallBytes is far above any call of the API.
 	maxCallBytes = 64 << 10
-	// bodyTimeout is how long a sender may take for a body.
-	bodyTimeout = 30 * time.Second
-	// firstBytes is what is set aside before a body shows that it has more.
+	// bodyTimeout is how long a sender may take for a body: GitHub and GitLab give up after
+	// as long.
+	bodyTimeout = 10 * time.Second
+	// firstBytes is what any body may have; what it has more is taken from the room.
 	firstBytes = 64 << 10
+	// roomBytes bounds what all bodies take together besides, since anybody can send them.
+	// What arrived counts, not what was announced: to keep it full, a sender has to send
+	// half as much in each bodyTimeout.
+	roomBytes = 128 << 20
+	// unknownBytes is what a body of unknown length is given at first.
+	unknownBytes = 8 << 10
 )
 
-// readBody reads a request's body within its bounds. Its error is a refusal for the sender.
-func readBody(w http.ResponseWriter, r *http.Request, maxBytes int64, timeout time.Duration) ([]byte, *refusal) {
+// body is a request's body and what it takes of the room.
+type body struct {
+	bytes []byte
+	room  *semaphore.Weighted
+	taken int64
+}
+
+func (b *body) release() { b.room.Release(b.taken) }
+
+// grow doubles what the body can hold, up to limit, if there is room for it.
+func (b *body) grow(limit int64) bool {
+	size := min(2*int64(cap(b.bytes)), limit)
+	if size > firstBytes+1 {
+		if !b.room.TryAcquire(size - b.taken) {
+			return false
+		}
+		b.taken = size
+	}
+	b.bytes = append(make([]byte, 0, size), b.bytes...)
+	return true
+}
+
+// readBody reads a request's body within its bounds. The caller releases it. Its error is a
+// refusal for the sender.
+func (p *Producer) readBody(w http.ResponseWriter, r *http.Request, maxBytes int64) (*body, *refusal) {
 	if r.ContentLength > maxBytes {
 		w.Header().Set("Connection", "close")
 		return nil, tooLarge(maxBytes)
 	}
 	// Where the connection has no deadlines of its own, the server's own bound counts.
-	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(timeout))
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, refuse(http.StatusInternalServerError, "the body's deadline can't be set: %v", err)
 	}
-	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0), firstBytes)) + bytes.MinRead)
-	_, err = b.ReadFrom(http.MaxBytesReader(w, r.Body, maxBytes))
+	size := unknownBytes
+	if r.ContentLength >= 0 {
+		size = int(min(r.ContentLength, firstBytes))
+	}
+	b := &body{bytes: make([]byte, 0, size+1), room: p.room} // one more, to see the end
+	source := http.MaxBytesReader(w, r.Body, maxBytes)
+	for err = nil; err == nil; {
+		if len(b.bytes) == cap(b.bytes) && !b.grow(maxBytes+1) {
+			b.release()
+			w.Header().Set("Connection", "close")
+			return nil, refuse(http.StatusServiceUnavailable, "too many large requests at once: send it again").after(retrySoon)
+		}
+		var n int
+		n, err = source.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+	}
+	if !errors.Is(err, io.EOF) {
+		b.release()
+		return nil, unread(w, err, maxBytes, len(b.bytes))
+	}
+	return b, nil
+}
+
+// unread makes a refusal of what kept a body from being read.
+func unread(w http.ResponseWriter, err error, maxBytes int64, got int) *refusal {
 	var large *http.MaxBytesError
 	switch {
-	case err == nil:
-		return b.Bytes(), nil
 	case errors.As(err, &large):
-		return nil, tooLarge(maxBytes)
+		return tooLarge(maxBytes)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		return nil, refuse(http.StatusRequestTimeout, "the body did not arrive within %v: send it again", timeout)
+		return refuse(http.StatusRequestTimeout, "the body did not arrive within %v: send it again", bodyTimeout)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, refuse(http.StatusBadRequest, "the body ended after %d bytes, before its Content-Length: send it again", b.Len())
+		return refuse(http.StatusBadRequest, "the body ended after %d bytes, before its Content-Length: send it again", got)
 	}
-	return nil, refuse(http.StatusBadRequest, "the body can't be read: %v", err)
+	return refuse(http.StatusBadRequest, "the body can't be read: %v", err)
 }
 
 func tooLarge(maxBytes int64) *refusal {

@@ -47,11 +47,12 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		return nil, no
 	}
-	body, no := readBody(w, r, maxCallBytes, p.bodyTimeout)
+	body, no := p.readBody(w, r, maxCallBytes)
 	if no != nil {
 		return nil, no
 	}
-	c, err := readCall(body)
+	defer body.release()
+	c, err := readCall(body.bytes)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}

@@ -212,41 +212,41 @@ func TestHugeBodies(t *testing.T) {
 	if status, a, _ := serve(p, chunked); status != 413 {
 		t.Errorf("chunked: status %d, %+v", status, a)
 	}
-	for range maxLargeBodies {
-		p.large <- struct{}{}
+	large := strings.Replace(s.payload(baseURL, mainRef, testCommit), "{", "{"+strings.Repeat(" ", 2<<20), 1)
+	if !p.room.TryAcquire(roomBytes) {
+		t.Fatal("the bodies that were read still take room")
 	}
-	if status, a, h := serve(p, s.hook(testSecret, strings.Repeat(" ", largeBody+1))); status != 503 || h.Get("Retry-After") == "" {
+	if status, a, h := serve(p, s.hook(testSecret, large)); status != 503 || h.Get("Retry-After") == "" {
 		t.Errorf("too many at once: status %d, %+v", status, a)
+	}
+	if status, a, _ := serve(p, s.hook(testSecret, s.payload(baseURL, mainRef, testCommit))); status != 202 {
+		t.Errorf("a small one beside them: status %d, %+v", status, a)
+	}
+	p.room.Release(roomBytes)
+	for _, length := range []int64{int64(len(large)), -1} {
+		r := s.hook(testSecret, large)
+		r.ContentLength = length
+		if status, a, _ := serve(p, r); status != 202 {
+			t.Errorf("a large one of length %d: status %d, %+v", length, status, a)
+		}
 	}
 }
 
-// TestSlowAndTruncatedBodies speaks to a real server over a socket.
-func TestSlowAndTruncatedBodies(t *testing.T) {
+// TestTruncatedBody speaks to a real server over a socket.
+func TestTruncatedBody(t *testing.T) {
 	p := newProducer(t, &memoryQueue{}, zerolog.Nop())
-	p.bodyTimeout = 50 * time.Millisecond
-	server := httptest.NewUnstartedServer(p.Handler())
+	server := httptest.NewUnstartedServer(nil)
 	server.Config = NewServer(p.Handler(), zerolog.Nop())
 	server.Start()
 	t.Cleanup(server.Close)
-	for name, c := range map[string]struct {
-		cut  bool
-		want string
-	}{"slow": {false, "408"}, "truncated": {true, "400"}} {
-		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", server.Listener.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
-			_, _ = fmt.Fprintf(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%s\r\nContent-Length: 100\r\n\r\n{", hexMAC(testSecret, nil))
-			if c.cut {
-				_ = conn.(*net.TCPConn).CloseWrite()
-			}
-			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-			line := make([]byte, 12)
-			if _, err := conn.Read(line); err != nil || !strings.HasSuffix(string(line), c.want) {
-				t.Errorf("answer %q, %v; want %s", line, err, c.want)
-			}
-		})
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = fmt.Fprintf(conn, "POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=%s\r\nContent-Length: 100\r\n\r\n{", hexMAC(testSecret, nil))
+	_ = conn.(*net.TCPConn).CloseWrite()
+	if got := status(t, conn); got != http.StatusBadRequest {
+		t.Errorf("status %d; want 400", got)
 	}
 }

@@ -20,10 +20,6 @@ const (
 	storeTimeout = 8 * time.Second
 	retrySoon    = 5 * time.Second
 	retryLater   = 60 * time.Second
-	// maxLargeBodies bounds how many bodies above largeBody are held at one time, since
-	// anybody can send them.
-	maxLargeBodies = 4
-	largeBody      = 1 << 20
 )
 
 // hooks takes the webhooks of one forge.
@@ -67,24 +63,17 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %v", h.forge.name(), err)
 	}
-	if r.ContentLength > largeBody || r.ContentLength < 0 {
-		select {
-		case h.large <- struct{}{}:
-			defer func() { <-h.large }()
-		default:
-			return nil, refuse(http.StatusServiceUnavailable, "too many large requests at once: send it again").after(retrySoon)
-		}
-	}
-	body, no := readBody(w, r, maxHookBytes, h.bodyTimeout)
+	body, no := h.readBody(w, r, maxHookBytes)
 	if no != nil {
 		return nil, no
 	}
-	pipelines := h.keys.verify(body, signed)
+	defer body.release()
+	pipelines := h.keys.verify(body.bytes, signed)
 	if len(pipelines) == 0 {
 		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file")
 	}
 	// From here on the sender is known.
-	if *e, err = h.forge.event(r.Header, body); err != nil {
+	if *e, err = h.forge.event(r.Header, body.bytes); err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
 	if e.ignored != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 )
 
 // Queue is where build requests are kept.
@@ -45,11 +46,10 @@ type Producer struct {
 	token         messages.Secret
 	secretsDir    string
 	sweepInterval time.Duration
-	bodyTimeout   time.Duration
 	storeTimeout  time.Duration
 	log           zerolog.Logger
 	now           func() time.Time
-	large         chan struct{} // bounds bodies above largeBody
+	room          *semaphore.Weighted // for bodies above firstBytes
 	handler       http.Handler
 }
 
@@ -65,8 +65,8 @@ func New(c Config) (*Producer, error) {
 	}
 	p := &Producer{
 		pipelines: c.Pipelines, queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
-		sweepInterval: c.SweepInterval, bodyTimeout: bodyTimeout, storeTimeout: storeTimeout,
-		log: c.Logger, now: time.Now, large: make(chan struct{}, maxLargeBodies),
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout,
+		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
