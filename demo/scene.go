@@ -219,6 +219,10 @@ func (s *scene) openRepository(ctx context.Context) (err error) {
 // end ends everything that was started, in order, if it is not ended yet.
 func (s *scene) end() error {
 	s.stopWatch()
+	if s.lines != nil {
+		for range s.lines { // until the watch has ended
+		}
+	}
 	var errs []error
 	if s.git != nil {
 		errs = append(errs, s.git.Close())

@@ -139,7 +139,7 @@ type Finding struct {
 const watching = "watching"
 
 // Watch runs `fenceline watch` until ctx ends, and returns once nothing more can be missed.
-// The channel gets its lines, and is closed when it ends; failure then tells why.
+// The channel gets its lines, and is closed when the command has ended; failure then tells why.
 func (f Fenceline) Watch(ctx context.Context) (lines <-chan Line, failure func() error, err error) {
 	out := make(chan Line, 1000)
 	var ended error
@@ -158,31 +158,40 @@ func (f Fenceline) Watch(ctx context.Context) (lines <-chan Line, failure func()
 }
 
 func (f Fenceline) watch(ctx context.Context, out chan<- Line) error {
-	cmd := f.command(ctx, []string{"watch", "-o", "json"})
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdout, err := cmd.StdoutPipe()
+	stdout, w := io.Pipe()
+	p, err := Start(Program{
+		Path: f.Program, Args: []string{"watch", "-o", "json"}, Env: append(Environment(), "FENCELINE_STATE="+f.State), Stdout: w,
+	})
 	if err != nil {
-		return fmt.Errorf("watching: %w", err)
+		return err
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("watching: %w", err)
-	}
+	defer p.Kill()
+	defer func() { _ = stdout.Close() }() // before that: nothing is read any more
+	defer context.AfterFunc(ctx, func() { _ = stdout.Close() })()
+	go func() {
+		<-p.Done()
+		_ = w.Close()
+	}()
 	read := bufio.NewScanner(stdout)
 	read.Buffer(nil, 1<<20)
 	for read.Scan() {
 		var l Line
 		if err := json.Unmarshal(read.Bytes(), &l); err != nil {
-			_, _ = io.Copy(io.Discard, stdout)
-			return errors.Join(fmt.Errorf("fenceline watch wrote %q: %w", read.Text(), err), cmd.Wait())
+			return fmt.Errorf("fenceline watch wrote %q: %w", read.Text(), err)
 		}
 		if build, ok := strings.CutPrefix(l.Rollout, l.Fleet+"-"); ok && l.Build == "" {
 			l.Build = build // a rollout is named by its fleet and its build
 		}
-		out <- l
+		select {
+		case out <- l:
+		case <-ctx.Done():
+		}
 	}
-	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("fenceline watch: %w: %s", err, strings.TrimSpace(stderr.String()))
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case read.Err() != nil:
+		return fmt.Errorf("reading what fenceline watch writes: %w", read.Err())
 	}
-	return nil
+	return fmt.Errorf("fenceline watch ended with status %d: %s", p.ExitCode(), p.Tail(10))
 }

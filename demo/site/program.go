@@ -19,11 +19,12 @@ import (
 
 // Program is a program to start.
 type Program struct {
-	Path string
-	Args []string
-	Env  []string  // of the process; nil is Environment()
-	Dir  string    // "" is this one's
-	Log  io.Writer // gets its output, or nil
+	Path   string
+	Args   []string
+	Env    []string  // of the process; nil is Environment()
+	Dir    string    // "" is this one's
+	Log    io.Writer // gets its output, or nil
+	Stdout io.Writer // gets its standard output, and Log only the rest; nil is both to Log
 }
 
 // Process is a running child. It is in a process group of its own, so that a Ctrl-C at the
@@ -46,6 +47,9 @@ func Start(p Program) (*Process, error) {
 		c.cmd.Env = Environment()
 	}
 	c.cmd.Stdout, c.cmd.Stderr = c.tail, c.tail
+	if p.Stdout != nil {
+		c.cmd.Stdout = p.Stdout
+	}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	started := make(chan error, 1)
 	go func() {

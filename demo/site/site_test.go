@@ -3,9 +3,11 @@ package site
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +22,9 @@ func TestMain(m *testing.M) {
 			_, _ = os.Stdout.WriteString(v + "\n")
 		}
 		os.Exit(0)
+	case "watch":
+		fmt.Printf("{\"step\":\"watching\"}\n{\"step\":\"received\",\"text\":\"%d\"}\n", os.Getpid())
+		select {}
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		_, _ = os.Stdout.WriteString("deaf\n")
@@ -128,5 +133,36 @@ func TestAFolderReplacesTheWorkTree(t *testing.T) {
 	// Whoever could push by HTTP would reach the fleet.
 	if out, err := Git(t.Context(), filepath.Join(server.root, "base"), "push", r.URL, "HEAD:main"); err == nil {
 		t.Errorf("a push by HTTP was taken: %s", out)
+	}
+}
+
+func TestAWatchIsGoneOnceItsLinesEnd(t *testing.T) {
+	t.Setenv("SITE_TEST_CHILD", "watch")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lines, failure, err := Fenceline{Program: os.Args[0], State: t.TempDir()}.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi((<-lines).Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	for l := range lines {
+		t.Errorf("one line too many: %+v", l)
+	}
+	if err := failure(); err != nil {
+		t.Errorf("a watch that was ended failed: %v", err)
+	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("process %d still runs: %v", pid, err)
+	}
+}
+
+func TestAWatchThatDiesSaysWhy(t *testing.T) {
+	t.Setenv("SITE_TEST_CHILD", "environment")
+	if _, _, err := (Fenceline{Program: os.Args[0], State: t.TempDir()}).Watch(t.Context()); err == nil || !strings.Contains(err.Error(), "fenceline watch wrote") {
+		t.Errorf("Watch: %v", err)
 	}
 }
