@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -25,6 +24,10 @@ const (
 
 // fenceHistory is how many values of each fence config are kept.
 const fenceHistory = 64
+
+// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
+// after a lost answer is stored once. NATS allows no more than the messages' age.
+const duplicates = 2 * time.Minute
 
 // Layout sizes the streams and buckets. A zero field means its default for what is created,
 // and whatever it is for what exists already.
@@ -115,12 +118,17 @@ func (c *Client) streams(l Layout) []declared {
 }
 
 func (c *Client) stream(name string, subjects []string, discard jetstream.DiscardPolicy, asked sizes, bytes int64, age time.Duration) declared {
+	age = orDefault(asked.age, age)
+	known := duplicates
+	if age > 0 {
+		known = min(known, age)
+	}
 	return declared{
 		StreamConfig: jetstream.StreamConfig{
-			Name: name, Subjects: subjects,
+			Name: name, Subjects: subjects, Duplicates: known,
 			Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: discard,
 			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1,
-			MaxBytes: orDefault(asked.bytes, bytes), MaxAge: orDefault(asked.age, age),
+			MaxBytes: orDefault(asked.bytes, bytes), MaxAge: age,
 			Replicas: orDefault(asked.replicas, 1),
 			// A rollup lets a requeued event take the place of the one it repeats.
 			AllowRollup: true, AllowDirect: true,
@@ -169,41 +177,4 @@ func contextsStore(s messages.Space, l Layout) declared {
 		},
 		asked: sizes{l.Replicas, l.ContextBytes, l.ContextAge},
 	}
-}
-
-// compare returns a *DiffersError for the first setting of have that can't stay.
-func compare(have jetstream.StreamConfig, want declared) error {
-	ageWanted := want.asked.age
-	if want.MaxAge == 0 && have.MaxAge != 0 {
-		ageWanted = -1 // must be none: it would delete what waits
-	}
-	slices.Sort(have.Subjects)
-	slices.Sort(want.Subjects)
-	for _, f := range []struct {
-		field      string
-		same       bool
-		have, want any
-	}{
-		{"subjects", slices.Equal(have.Subjects, want.Subjects), have.Subjects, want.Subjects},
-		{"retention", have.Retention == want.Retention, have.Retention, want.Retention},
-		{"storage", have.Storage == want.Storage, have.Storage, want.Storage},
-		{"discard policy", have.Discard == want.Discard, have.Discard, want.Discard},
-		{"max messages", have.MaxMsgs == want.MaxMsgs, have.MaxMsgs, want.MaxMsgs},
-		{"max messages per subject", have.MaxMsgsPerSubject == want.MaxMsgsPerSubject, have.MaxMsgsPerSubject, want.MaxMsgsPerSubject},
-		{"max age", ageWanted == 0 || have.MaxAge == ageWanted, have.MaxAge, want.MaxAge},
-		{"max bytes", want.asked.bytes == 0 || have.MaxBytes == want.asked.bytes, have.MaxBytes, want.MaxBytes},
-		{"replicas", want.asked.replicas == 0 || have.Replicas == want.asked.replicas, have.Replicas, want.Replicas},
-		{"direct access", have.AllowDirect == want.AllowDirect, have.AllowDirect, want.AllowDirect},
-		{"rollups allowed", have.AllowRollup == want.AllowRollup, have.AllowRollup, want.AllowRollup},
-		{"deletes denied", have.DenyDelete == want.DenyDelete, have.DenyDelete, want.DenyDelete},
-		{"purges denied", !have.DenyPurge, have.DenyPurge, false},
-	} {
-		if !f.same {
-			return &DiffersError{
-				Stream: have.Name, Field: f.field, Have: fmt.Sprint(f.have), Want: fmt.Sprint(f.want),
-				Fix: fmt.Sprintf("change it with `nats stream edit %s`, configure fenceline for what it has, or use another prefix", have.Name),
-			}
-		}
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package queue_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 func TestRecordsChangeByRevision(t *testing.T) {
@@ -146,31 +144,6 @@ func TestAnExpiredHeartbeatIsSeenToGo(t *testing.T) {
 	case <-went:
 	case <-time.After(testTime):
 		t.Error("nothing was heard of its end")
-	}
-}
-
-func TestDeclareRefusesWhatDiffers(t *testing.T) {
-	s := queuetest.Start(t)
-	c := s.Client(t)
-	must(t, c.Declare(within(t), queue.Layout{}))
-	err := c.Declare(within(t), queue.Layout{RequestBytes: 1 << 20})
-	var differs *queue.DiffersError
-	if !errors.As(err, &differs) || !errors.Is(err, queue.ErrDiffers) {
-		t.Fatalf("a smaller stream: %v", err)
-	}
-	if differs.Stream != "fenceline-requests" || differs.Field != "max bytes" || differs.Want != "1048576" || differs.Fix == "" {
-		t.Errorf("it says %+v", differs)
-	}
-	space, err := messages.NewSpace("other")
-	must(t, err)
-	other := s.Connect(t, func(o *queue.Options) { o.Space = space })
-	_, err = other.JetStream().CreateStream(within(t), jetstream.StreamConfig{
-		Name: "other-requests", Subjects: space.RequestSubjects(), MaxAge: time.Hour, Retention: jetstream.WorkQueuePolicy,
-	})
-	must(t, err)
-	err = other.Declare(within(t), queue.Layout{})
-	if !errors.Is(err, queue.ErrDiffers) || !strings.Contains(err.Error(), "retention") {
-		t.Errorf("a work queue: %v", err)
 	}
 }
 

@@ -1,0 +1,126 @@
+package queue_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestDeclareRefusesWhatWasAskedForOtherwise(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	must(t, c.Declare(within(t), queue.Layout{}))
+	for field, l := range map[string]queue.Layout{
+		"fenceline-requests max bytes":     {RequestBytes: 1 << 20},
+		"fenceline-events max bytes":       {EventBytes: 1 << 20},
+		"fenceline-logs max bytes":         {LogBytes: 1 << 20},
+		"OBJ_fenceline-contexts max bytes": {ContextBytes: 1 << 20},
+		"fenceline-events max age":         {EventAge: time.Hour},
+		"fenceline-logs max age":           {LogAge: time.Hour},
+		"OBJ_fenceline-contexts max age":   {ContextAge: time.Hour},
+		"KV_fenceline-nodes max age":       {NodeTTL: time.Hour},
+		"fenceline-requests replicas":      {Replicas: 3},
+	} {
+		var differs *queue.DiffersError
+		if err := c.Declare(within(t), l); !errors.As(err, &differs) || !errors.Is(err, queue.ErrDiffers) {
+			t.Errorf("%s: %v", field, err)
+		} else if differs.Stream+" "+differs.Field != field || differs.Have == differs.Want || !strings.Contains(differs.Fix, differs.Stream) {
+			t.Errorf("%s: it says %+v", field, differs)
+		}
+	}
+}
+
+// existing are streams as somebody else may have made them, by the setting that can't stay.
+// Each alters the one that Declare would make.
+var existing = map[string]struct {
+	stream string // its name behind the prefix
+	alter  func(*jetstream.StreamConfig)
+}{
+	"subjects":                 {"-requests", func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, c.Name+".more") }},
+	"retention":                {"-requests", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }},
+	"storage":                  {"-requests", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }},
+	"persist mode":             {"-requests", func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }},
+	"discard policy":           {"-requests", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }},
+	"max age":                  {"-requests", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
+	"max messages":             {"-requests", func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 }},
+	"max messages per subject": {"-requests", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1 }},
+	"max message size":         {"-requests", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }},
+	"max consumers":            {"-requests", func(c *jetstream.StreamConfig) { c.MaxConsumers = 1 }},
+	"duplicate window":         {"-requests", func(c *jetstream.StreamConfig) { c.Duplicates = time.Second }},
+	"acknowledgements off":     {"-requests", func(c *jetstream.StreamConfig) { c.NoAck = true }},
+	"rollups allowed":          {"-events", func(c *jetstream.StreamConfig) { c.AllowRollup = false }},
+	"subject transform": {"-events", func(c *jetstream.StreamConfig) {
+		c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: ">", Destination: "other.>"}
+	}},
+	"other streams to copy from": {"-events", func(c *jetstream.StreamConfig) {
+		c.Subjects, c.Mirror, c.AllowRollup, c.Duplicates = nil, &jetstream.StreamSource{Name: "elsewhere"}, false, 0
+	}},
+	"deletes denied":          {"-builds", func(c *jetstream.StreamConfig) { c.DenyDelete = false }},
+	"direct access":           {"-fleets", func(c *jetstream.StreamConfig) { c.AllowDirect = false }},
+	"discard new per subject": {"-fleets", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
+	"message TTLs allowed":    {"-nodes", func(c *jetstream.StreamConfig) { c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = false, 0 }},
+	"max age, of heartbeats":  {"-nodes", func(c *jetstream.StreamConfig) { c.MaxAge, c.SubjectDeleteMarkerTTL = 0, 0 }},
+	"delete marker TTL":       {"-nodes", func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 }},
+}
+
+func TestDeclareRefusesWhatCanNotStay(t *testing.T) {
+	s := queuetest.Start(t)
+	first := s.Client(t)
+	n := 0
+	for what, test := range existing {
+		n++
+		field, _, _ := strings.Cut(what, ",")
+		space, err := messages.NewSpace(fmt.Sprintf("s%d", n))
+		must(t, err)
+		c := s.Connect(t, func(o *queue.Options) { o.Space = space })
+		js := c.JetStream()
+		name := test.stream
+		if name != "-requests" && name != "-events" {
+			name = "KV_fenceline" + name
+		} else {
+			name = "fenceline" + name
+		}
+		like, err := first.JetStream().Stream(within(t), name)
+		must(t, err)
+		cfg := like.CachedInfo().Config
+		cfg.Name = strings.Replace(cfg.Name, "fenceline", space.Prefix(), 1)
+		subjects := make([]string, len(cfg.Subjects))
+		for i, subject := range cfg.Subjects {
+			subjects[i] = strings.Replace(subject, "fenceline", space.Prefix(), 1)
+		}
+		cfg.Subjects = subjects
+		test.alter(&cfg)
+		if _, err := js.CreateStream(within(t), cfg); err != nil {
+			t.Errorf("%s: %v", field, err)
+			continue
+		}
+		var differs *queue.DiffersError
+		if err := c.Declare(within(t), queue.Layout{}); !errors.As(err, &differs) {
+			t.Errorf("%s: %v", field, err)
+		} else if differs.Stream != cfg.Name || differs.Field != field || differs.Have == differs.Want || !strings.Contains(err.Error(), "nats stream") {
+			t.Errorf("%s: it says %v", field, err)
+		}
+	}
+}
+
+func TestDeclareTakesSizesAsTheyAre(t *testing.T) {
+	s := queuetest.Start(t)
+	own := queue.Layout{
+		RequestBytes: 1 << 20, EventBytes: 1 << 20, LogBytes: 1 << 20, ContextBytes: 1 << 20,
+		EventAge: time.Minute, LogAge: time.Minute, ContextAge: time.Minute, NodeTTL: time.Minute,
+	}
+	c := s.Connect(t)
+	must(t, c.Declare(within(t), own))
+	must(t, c.Declare(within(t), own))
+	must(t, c.Declare(within(t), queue.Layout{}))
+	err := c.PutContext(within(t), "ctx-1", strings.NewReader(strings.Repeat("x", 2<<20)))
+	if !errors.Is(err, queue.ErrFull) {
+		t.Errorf("a context of more than fits: %v", err)
+	}
+}
