@@ -184,7 +184,9 @@ func decide(ctx context.Context, q *queue.Client, fleet string, change func(*mes
 	if err != nil {
 		return e.Value, err
 	}
-	return e.Value, q.AnnounceFleet(ctx, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	// It stands, and a lost hint loses nothing: nodes read the record by themselves.
+	_ = q.AnnounceFleet(ctx, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	return e.Value, nil
 }
 
 // unknownFleet names the fleets that there are.

@@ -39,7 +39,7 @@ func chooseCanaries(rollout string, members []string, n int, nodes map[string]no
 		}
 		return cmp.Compare(messages.WaveHash(rollout, a), messages.WaveHash(rollout, b))
 	})
-	return sorted[:max(min(n, len(sorted)), 0)]
+	return sorted[:min(n, len(sorted))]
 }
 
 // moreCanaries names the members that should try the image besides the canaries: in place
@@ -53,6 +53,9 @@ func (s *state) moreCanaries(r *messages.RolloutRecord) []string {
 			able++
 		}
 	}
+	if able >= r.Policy.Canaries {
+		return nil
+	}
 	others := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool {
 		return slices.Contains(r.Canaries, n) || len(r.Canaries) > 0 && !s.nodes[n].fresh
 	})
@@ -61,20 +64,25 @@ func (s *state) moreCanaries(r *messages.RolloutRecord) []string {
 
 // admission is the order in which members are admitted, and how many of them are now.
 func admission(r *messages.RolloutRecord, preload *messages.Preload) (order []string, admitted int) {
-	rank := func(n string) int {
-		switch {
-		case preload != nil && admits(preload, n):
-			return 0
-		case slices.Contains(r.Canaries, n):
-			return 1
-		}
-		return 2
+	type place struct {
+		node string
+		rank int
+		hash uint64
 	}
-	order = slices.SortedFunc(slices.Values(r.Members), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(messages.WaveHash(r.ID, a), messages.WaveHash(r.ID, b)))
-	})
-	for admitted < len(order) && rank(order[admitted]) == 0 {
-		admitted++
+	places := make([]place, 0, len(r.Members))
+	for _, n := range r.Members {
+		p := place{node: n, rank: 2, hash: messages.WaveHash(r.ID, n)}
+		if preload != nil && admits(preload, n) {
+			p.rank = 0
+			admitted++
+		} else if slices.Contains(r.Canaries, n) {
+			p.rank = 1
+		}
+		places = append(places, p)
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.hash, b.hash)) })
+	for _, p := range places {
+		order = append(order, p.node)
 	}
 	return order, admitted
 }

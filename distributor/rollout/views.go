@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ import (
 const missedBeats = 3
 
 // beat is a node's last heartbeat, and when it came by this controller's clock. It is the
-// zero time for one that was there before this controller, as nobody knows its age.
+// zero time for one that was sent while this controller did not listen, as nobody knows its age.
 type beat struct {
 	status   messages.NodeStatus
 	revision uint64
@@ -25,6 +26,14 @@ type beat struct {
 
 func (b beat) fresh(now time.Time) bool {
 	return !b.at.IsZero() && now.Sub(b.at) <= missedBeats*b.status.Interval.Std()
+}
+
+// tells tells whether a heartbeat says more than the one before did: that the node lives
+// again, or anything that decisions hang on.
+func (b beat) tells(before beat) bool {
+	was, is := &before.status, &b.status
+	return before.fresh(b.at) != b.fresh(b.at) || !slices.Equal(was.Images, is.Images) || !reflect.DeepEqual(was.Work, is.Work) ||
+		was.Engine.Error != is.Engine.Error || (was.Revision == 0) != (is.Revision == 0)
 }
 
 // views is what a controller has seen of the records and heartbeats, kept up by watches.
@@ -39,7 +48,6 @@ type views struct {
 	beats    map[string]beat // by node key
 	unread   int             // buckets that have not been read yet
 	ready    chan struct{}   // closed when all have
-	beatsOld bool            // the heartbeats given now were there before
 	waiting  map[chan struct{}]string
 }
 
@@ -47,7 +55,7 @@ func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
 		members: map[string]bool{}, retired: map[string]bool{}, beats: map[string]beat{},
-		unread: 4, ready: make(chan struct{}), beatsOld: true, waiting: map[chan struct{}]string{},
+		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
 }
 
@@ -57,15 +65,7 @@ func (v *views) run(ctx context.Context) error {
 	all.Go(func() error { return queue.Fleets(v.queue).Watch(ctx, v.seeFleet, v.read()) })
 	all.Go(func() error { return queue.Rollouts(v.queue).Watch(ctx, v.seeRollout, v.read()) })
 	all.Go(func() error { return queue.Members(v.queue).Watch(ctx, v.seeMember, v.read()) })
-	all.Go(func() error {
-		read := v.read()
-		return queue.Nodes(v.queue).Watch(ctx, v.seeBeat, func() {
-			v.mu.Lock()
-			v.beatsOld = false
-			v.mu.Unlock()
-			read()
-		})
-	})
+	all.Go(func() error { return queue.Nodes(v.queue).Watch(ctx, v.seeBeat, v.read()) })
 	return all.Wait()
 }
 
@@ -143,15 +143,18 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		v.notify(fleet)
 		return
 	}
-	if old, known := v.beats[e.Key]; known && old.revision == e.Revision {
+	old, known := v.beats[e.Key]
+	if known && old.revision == e.Revision {
 		return // given again after an interruption: it is no newer for that
 	}
 	b := beat{status: e.Value, revision: e.Revision}
-	if !v.beatsOld {
+	if !e.Earlier {
 		b.at = time.Now()
 	}
 	v.beats[e.Key] = b
-	v.notify(fleet)
+	if !known || b.tells(old) {
+		v.notify(fleet)
+	}
 }
 
 // subscribe returns a channel that has a value whenever something about the fleet changed

@@ -68,7 +68,7 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 				return nil
 			}
 			known[e.Key] = true
-			if starting {
+			if e.Earlier = starting; starting {
 				seen[e.Key] = true
 			}
 			fn(e)
