@@ -43,7 +43,7 @@ is never changed.` + envNote,
 			if dir != "" {
 				return writeCredentials(cmd.OutOrStdout(), dir, n.prefix, nodes)
 			}
-			return declare(cmd.Context(), cmd, &n, l.layout())
+			return declare(cmd.Context(), cmd, &n, *l.layout())
 		},
 	}
 	fs := cmd.Flags()

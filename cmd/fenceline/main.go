@@ -28,10 +28,11 @@ func main() {
 }
 
 // run runs one command line, until it is done, ctx ends or a signal asks to stop, and
-// returns its exit status.
+// returns its exit status. A second signal ends the process at once.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	defer context.AfterFunc(ctx, stop)()
 	root := newRootCmd()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitDone
 	}
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if ended(ctx, err) == nil {
 		err = errors.New("interrupted")
 	}
 	fmt.Fprintf(stderr, "fenceline: %v\n", err)

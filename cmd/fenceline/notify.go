@@ -100,6 +100,9 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, url, repository st
 // notifyTries is how often a hook is sent where the producer can't take it yet.
 const notifyTries = 5
 
+// notifyTime bounds each try: a push to the repository waits for it.
+const notifyTime = 15 * time.Second
+
 // push sends one hook, again after a moment where the producer is away or busy.
 func push(ctx context.Context, url string, key []byte, body map[string]string) (*answer, error) {
 	b, err := json.Marshal(body)
@@ -107,11 +110,7 @@ func push(ctx context.Context, url string, key []byte, body map[string]string) (
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		req, err := signed(ctx, url, key, b)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--url: %w", err)}
-		}
-		a, err := answerOf(req)
+		a, err := pushOnce(ctx, url, key, b)
 		if err == nil || try == notifyTries || !mayPass(err) {
 			return a, err
 		}
@@ -121,6 +120,16 @@ func push(ctx context.Context, url string, key []byte, body map[string]string) (
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+func pushOnce(ctx context.Context, url string, key, body []byte) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, notifyTime)
+	defer cancel()
+	req, err := signed(ctx, url, key, body)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--url: %w", err)}
+	}
+	return answerOf(req)
 }
 
 // mayPass tells whether sending the same again can help.

@@ -98,6 +98,7 @@ func TestNotifyTriesAgain(t *testing.T) {
 		ok      bool
 	}{
 		"unavailable for a moment": {[]int{503, 202}, 2, true},
+		"a proxy without producer": {[]int{502, 202}, 2, true},
 		"refused":                  {[]int{400}, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +110,9 @@ func TestNotifyTriesAgain(t *testing.T) {
 					_, _ = w.Write([]byte(`{"builds":[{"build":"base-aaaaaaaa","order":1}]}`))
 					return
 				}
-				_, _ = w.Write([]byte(`{"error":"no"}`))
+				if status != http.StatusBadGateway {
+					_, _ = w.Write([]byte(`{"error":"no"}`))
+				}
 			}))
 			defer s.Close()
 			a, err := push(t.Context(), s.URL, []byte("key"), map[string]string{"ref": "refs/heads/main"})

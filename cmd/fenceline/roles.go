@@ -89,7 +89,8 @@ func (f *producerFlags) make(q *queue.Client, p *producer.Pipelines, l net.Liste
 	return &httpRole{made, l, producer.NewServer(made.Handler(), log)}, nil
 }
 
-// httpStop bounds how long requests under way are waited for.
+// httpStop bounds how long requests under way are waited for. Who sends one that slowly sends
+// it again: it was not answered.
 const httpStop = 5 * time.Second
 
 // Run serves until ctx ends and requests under way are answered.
@@ -106,7 +107,10 @@ func (r *httpRole) Run(ctx context.Context) error {
 		<-ctx.Done()
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), httpStop)
 		defer done()
-		return r.server.Shutdown(stop)
+		if err := r.server.Shutdown(stop); err != nil {
+			return r.server.Close()
+		}
+		return nil
 	})
 	return g.Wait()
 }

@@ -2,18 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/fenceline/fenceline/distributor/rollout"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 )
 
 func newRunCmd() *cobra.Command {
@@ -63,8 +62,16 @@ func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string,
 	})
 }
 
-// runRole makes cmd one that runs the role that make returns, until it is told to stop.
-func runRole(cmd *cobra.Command, f *natsFlags, needs []string, run func(ctx context.Context, log zerolog.Logger) (role, func(), error)) *cobra.Command {
+// wiring is how a role that runs by itself is made.
+type wiring struct {
+	user, name, inbox string // of its connection
+	layout            *queue.Layout
+	make              func(*queue.Client) (role, error)
+}
+
+// runRole makes cmd one that runs a role until it is told to stop. Wire tells how the role is
+// made, once the flags are known, and finds what is wrong with them without a server.
+func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
 	f.add(cmd)
 	cmd.Args = args(0, 0)
 	cmd.Long += envNote
@@ -76,35 +83,79 @@ func runRole(cmd *cobra.Command, f *natsFlags, needs []string, run func(ctx cont
 			return err
 		}
 		log := newLogger(cmd.ErrOrStderr(), f.verbose)
-		r, end, err := run(cmd.Context(), log)
+		w, err := wire(log)
+		if err != nil {
+			return err
+		}
+		q, err := f.reach(cmd.Context(), w, natsPatience, log)
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		r, err := w.make(q)
 		if err != nil {
 			return named(err)
 		}
-		defer end()
 		return f.serve(cmd.Context(), r, log)
 	}
 	return cmd
 }
 
+// How a role that starts waits for NATS: machines of an installation start in any order. It
+// ends then, for whoever watches over it to see and to start it again.
+const (
+	natsPatience  = 20 * time.Second
+	natsFirstWait = 250 * time.Millisecond
+	natsMostWait  = 4 * time.Second
+)
+
+// reach connects, and declares what the role declares, again and again while NATS does not
+// answer, for as long as patience lasts.
+func (f *natsFlags) reach(ctx context.Context, w wiring, patience time.Duration, log zerolog.Logger) (*queue.Client, error) {
+	end := time.Now().Add(patience)
+	for wait := natsFirstWait; ; wait = min(2*wait, natsMostWait) {
+		q, err := f.reachOnce(ctx, w, log)
+		if !errors.Is(err, queue.ErrUnavailable) || time.Now().Add(wait).After(end) {
+			return q, err
+		}
+		log.Warn().Err(err).Str("again_in", wait.String()).Str("ends_at", end.Format(time.TimeOnly)).Msg("no NATS yet: trying again")
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (f *natsFlags) reachOnce(ctx context.Context, w wiring, log zerolog.Logger) (*queue.Client, error) {
+	q, err := f.connect(ctx, w.user, w.name, w.inbox, log)
+	if err != nil || w.layout == nil {
+		return q, err
+	}
+	if err := q.Declare(ctx, *w.layout); err != nil {
+		q.Close()
+		return nil, err
+	}
+	return q, nil
+}
+
 // serve runs the role, and beside it the answers about its health.
 func (f *natsFlags) serve(ctx context.Context, r role, log zerolog.Logger) error {
-	g, ctx := errgroup.WithContext(ctx)
+	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error {
+		if err := trimLater(ctx); err != nil {
+			log.Debug().Err(err).Msg("memory is kept")
+		}
+		return nil
+	}}
 	if f.health != "" {
 		l, err := standalone.Listen(standalone.ServiceHTTP, f.health)
 		if err != nil {
 			return fmt.Errorf("--health-listen: %w", err)
 		}
-		g.Go(func() error { return serveHealth(ctx, l, r) })
+		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
 	}
-	g.Go(func() error { return ended(ctx, r.Run(ctx)) })
-	g.Go(func() error {
-		if err := trimLater(ctx); err != nil {
-			log.Debug().Err(err).Msg("memory is kept")
-		}
-		return nil
-	})
 	log.Info().Msg("running")
-	err := g.Wait()
+	err := together(ctx, stopTime, parts...)
 	log.Info().Msg("stopped")
 	return err
 }
@@ -134,8 +185,8 @@ func (f *layoutFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.nodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
 }
 
-func (f *layoutFlags) layout() queue.Layout {
-	return queue.Layout{Replicas: f.replicas, NodeTTL: f.nodeTTL}
+func (f *layoutFlags) layout() *queue.Layout {
+	return &queue.Layout{Replicas: f.replicas, NodeTTL: f.nodeTTL}
 }
 
 func newRunProducerCmd() *cobra.Command {
@@ -151,31 +202,16 @@ func newRunProducerCmd() *cobra.Command {
 	p.add(cmd.Flags())
 	cmd.Flags().StringVar(&p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
 	l.add(cmd)
-	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
+	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
 		pipelines, err := p.pipelines(log)
-		if err != nil {
-			return nil, nil, err
-		}
-		q, err := n.connect(ctx, userProducer, hostLabel(), inbox(userProducer), log)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := q.Declare(ctx, l.layout()); err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		listener, err := standalone.Listen(standalone.ServiceHTTP, p.listen)
-		if err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		r, err := p.make(q, pipelines, listener, log)
-		if err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-		return r, q.Close, nil
+		return wiring{userProducer, hostLabel(), inbox(userProducer), l.layout(), func(q *queue.Client) (role, error) {
+			listener, err := standalone.Listen(standalone.ServiceHTTP, p.listen)
+			if err != nil {
+				return nil, err
+			}
+			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
+			return p.make(q, pipelines, listener, log)
+		}}, err
 	})
 }
 
@@ -195,17 +231,8 @@ func newRunBuilderCmd() *cobra.Command {
 	cmd.Flags().StringVar(&b.name, "name", hostLabel(), "this builder's name, in records and events")
 	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
 	cmd.Flags().StringVar(&b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
-	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
-		q, err := n.connect(ctx, userBuilder, b.name, inbox(userBuilder), log)
-		if err != nil {
-			return nil, nil, err
-		}
-		r, err := b.make(q, log)
-		if err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		return r, q.Close, nil
+	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+		return wiring{userBuilder, b.name, inbox(userBuilder), nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
 	})
 }
 
@@ -221,21 +248,9 @@ func newRunControllerCmd() *cobra.Command {
 	c.add(cmd.Flags())
 	cmd.Flags().StringVar(&c.name, "name", hostLabel()+"-"+messages.NewID(), "this controller's name, different from all others")
 	l.add(cmd)
-	return runRole(cmd, &n, nil, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
-		q, err := n.connect(ctx, userController, c.name, inbox(userController), log)
-		if err != nil {
-			return nil, nil, err
-		}
-		var r *rollout.Controller
-		c.layout = l.layout()
-		if err = q.Declare(ctx, c.layout); err == nil {
-			r, err = c.make(q, log)
-		}
-		if err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		return r, q.Close, nil
+	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+		c.layout = *l.layout()
+		return wiring{userController, c.name, inbox(userController), &c.layout, func(q *queue.Client) (role, error) { return c.make(q, log) }}, nil
 	})
 }
 
@@ -250,22 +265,10 @@ func newRunDistributorCmd() *cobra.Command {
 	}
 	d.add(cmd.Flags())
 	cmd.Flags().StringVar(&d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
-	return runRole(cmd, &n, []string{"fleet", "node"}, func(ctx context.Context, log zerolog.Logger) (role, func(), error) {
-		if err := messages.CheckName("node", d.node); err != nil {
-			return nil, nil, usageError{err}
+	return runRole(cmd, &n, []string{"fleet", "node"}, func(log zerolog.Logger) (wiring, error) {
+		if err := errors.Join(messages.CheckName("fleet", d.fleet), messages.CheckName("node", d.node)); err != nil {
+			return wiring{}, usageError{err}
 		}
-		if err := messages.CheckName("fleet", d.fleet); err != nil {
-			return nil, nil, usageError{err}
-		}
-		q, err := n.connect(ctx, roleDistributor, d.node, nodeInbox(d.fleet, d.node), log)
-		if err != nil {
-			return nil, nil, err
-		}
-		r, err := d.make(q, log)
-		if err != nil {
-			q.Close()
-			return nil, nil, err
-		}
-		return r, q.Close, nil
+		return wiring{roleDistributor, d.node, nodeInbox(d.fleet, d.node), nil, func(q *queue.Client) (role, error) { return d.make(q, log) }}, nil
 	})
 }

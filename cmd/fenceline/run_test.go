@@ -9,6 +9,8 @@ import (
 
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
 )
 
 // TestRolesRunApart starts each role by itself, asks whether it is ready, and stops it.
@@ -95,6 +97,49 @@ func TestRunRefuses(t *testing.T) {
 			got := fenceline(t, append([]string{"run"}, test.args...)...)
 			if got.status != test.status || !strings.Contains(got.err, test.says) {
 				t.Errorf("%+v, want status %d and %q", got, test.status, test.says)
+			}
+		})
+	}
+}
+
+// TestRolesWaitForNATS starts roles before NATS, and without the streams that others declare.
+func TestRolesWaitForNATS(t *testing.T) {
+	s := queuetest.Start(t)
+	s.Stop()
+	t.Setenv("FENCELINE_NATS", s.URL())
+	log, stop := start(t, "trying again", "run", "controller", "--name", "c1")
+	if said := log.String(); !strings.Contains(said, s.URL()) || strings.Contains(said, `"running"`) {
+		t.Errorf("without NATS it says %s", said)
+	}
+	again := log.await(`"running"`)
+	s.Resume(t)
+	select {
+	case <-again:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it doesn't run with NATS: %s", log)
+	}
+	if status := stop(); status != exitDone {
+		t.Errorf("it ended with %d: %s", status, log)
+	}
+}
+
+// TestNATSThatIsNotThere tells waiting that helps from waiting that doesn't.
+func TestNATSThatIsNotThere(t *testing.T) {
+	s := queuetest.Start(t, func(o *server.Options) { o.Username, o.Password = "somebody", "else" })
+	for name, test := range map[string]struct {
+		url   string
+		waits bool
+		says  string
+	}{
+		"gone":           {"nats://127.0.0.1:1", true, "check the address and that the server runs"},
+		"not letting in": {s.URL(), false, "check the user \"\" and its password"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, log := natsFlags{url: test.url}, new(output)
+			const patience = 300 * time.Millisecond // one more try
+			_, err := f.reach(t.Context(), wiring{user: userBuilder, name: "b1"}, patience, zerolog.New(log))
+			if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(log.String(), "trying again") != test.waits {
+				t.Errorf("it ends with %v and logs %s", err, log)
 			}
 		})
 	}

@@ -126,10 +126,10 @@ func answerOf(req *http.Request) (*answer, error) {
 		return nil, fmt.Errorf("reading the producer's answer: %w", err)
 	}
 	a := new(answer)
-	switch err := json.Unmarshal(body, a); {
-	case err != nil:
-		return nil, fmt.Errorf("%s answered %s with something that is no answer of a producer", req.URL.Host, resp.Status)
-	case resp.StatusCode >= 300:
+	if json.Unmarshal(body, a) != nil { // a proxy's, or that of a server of another kind
+		a.Error = req.URL.Host + " gave no answer of a producer"
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices || a.Error != "" {
 		return nil, &refusedError{resp.StatusCode, a.Error}
 	}
 	return a, nil

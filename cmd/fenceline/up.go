@@ -13,7 +13,6 @@ import (
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 )
 
 // upFlags configure everything on one machine.
@@ -185,7 +184,7 @@ func (u *upRun) roles(ctx context.Context, makeProducer func(*queue.Client) (*ht
 		return nil, err
 	}
 	if err := q.Declare(ctx, queue.Layout{}); err != nil {
-		return nil, err
+		return nil, u.roomier(err)
 	}
 	p, err := makeProducer(q)
 	if err != nil {
@@ -214,6 +213,19 @@ func (u *upRun) roles(ctx context.Context, makeProducer func(*queue.Client) (*ht
 	return roles, nil
 }
 
+// declaredBytes is what the streams may grow to together, of which JetStream wants to see 4/3
+// free before it makes them.
+const declaredBytes = queue.DefaultRequestBytes + queue.DefaultEventBytes + queue.DefaultLogBytes + queue.DefaultContextBytes
+
+// roomier says of an error for want of room what would be enough.
+func (u *upRun) roomier(err error) error {
+	if !errors.Is(err, queue.ErrFull) {
+		return err
+	}
+	return fmt.Errorf("%w: the disk of %s has too little free: make room for %s, or take a folder elsewhere with --state",
+		err, u.state.Path(), size(declaredBytes/3*4))
+}
+
 // secretToken is the secret that calls to the producer are made with.
 const secretToken = "api-token"
 
@@ -235,21 +247,12 @@ func (u *upRun) announce(w io.Writer, http net.Listener) error {
 
 // run runs the roles until ctx ends or one fails, and returns when all have ended.
 func (u *upRun) run(ctx context.Context, roles []role) error {
-	g, ctx := errgroup.WithContext(ctx)
+	parts := []func(context.Context) error{u.stack.Wait}
 	for _, r := range roles {
-		g.Go(func() error { return ended(ctx, r.Run(ctx)) })
+		parts = append(parts, r.Run)
 	}
-	g.Go(func() error { return u.stack.Wait(ctx) })
-	err := g.Wait()
+	err := together(ctx, stopTime, parts...)
 	u.log.Info().Msg("stopped")
-	return err
-}
-
-// ended takes the end that was asked for for no error.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
-		return nil
-	}
 	return err
 }
 

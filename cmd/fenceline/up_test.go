@@ -36,6 +36,18 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// await returns a channel that is closed once text was printed.
+func (o *output) await(text string) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.until, o.reached = text, make(chan struct{})
+	if strings.Contains(o.text.String(), text) {
+		o.until = ""
+		close(o.reached)
+	}
+	return o.reached
+}
+
 func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -47,7 +59,8 @@ func (o *output) String() string {
 func start(t *testing.T, until string, args ...string) (log *output, stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	log = &output{until: until, reached: make(chan struct{})}
+	log = new(output)
+	reached := log.await(until)
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, args, strings.NewReader(""), io.Discard, log) }()
 	stop = sync.OnceValue(func() int {
@@ -56,7 +69,7 @@ func start(t *testing.T, until string, args ...string) (log *output, stop func()
 	})
 	t.Cleanup(func() { stop() })
 	select {
-	case <-log.reached:
+	case <-reached:
 	case status := <-ended:
 		t.Fatalf("fenceline %v ended with %d: %s", args, status, log)
 	case <-time.After(30 * time.Second):

@@ -73,7 +73,8 @@ type Client struct {
 	closeNow sync.Once
 }
 
-// Connect reaches NATS once, and says what is wrong where it can't.
+// Connect reaches NATS once, and says what is wrong where it can't: ErrUnavailable where
+// trying again can help, ErrForbidden where the server refuses the credential.
 func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.Source == "" {
 		return nil, errors.New("connecting to NATS: the source of its messages is missing: set Options.Source")
@@ -172,19 +173,19 @@ func connectError(o Options, err error) error {
 	if o.InProcess != nil {
 		where = "the server in this process"
 	}
-	fix := "check the address and that the server runs"
+	why, fix := join(ErrUnavailable, err), "check the address and that the server runs"
 	var address *url.Error
 	switch {
 	case errors.As(err, &address): // its text may hold a password, or a part of one
 		return fmt.Errorf("connecting to NATS at %s: the address can't be read: write it as nats://HOST:PORT, with user and password in options of their own", where)
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		fix = fmt.Sprintf("check the user %q and its password or credentials file", o.User)
+		why, fix = join(ErrForbidden, err), fmt.Sprintf("check the user %q and its password or credentials file", o.User)
 	case strings.Contains(err.Error(), "x509"), strings.Contains(err.Error(), "tls"):
-		fix = "check the CA file and that both sides use TLS"
+		why, fix = err, "check the CA file and that both sides use TLS"
 	case strings.Contains(err.Error(), "no such file"):
-		fix = "check the path"
+		why, fix = err, "check the path"
 	}
-	return fmt.Errorf("connecting to NATS at %s: %w: %s", where, join(ErrUnavailable, err), fix)
+	return fmt.Errorf("connecting to NATS at %s: %w: %s", where, why, fix)
 }
 
 // redact hides what may be userinfo in a list of URLs.

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// stopTime bounds the end of the roles of a process: more than the time that a builder gives
+// the builds under way, less than systemd gives a process before it kills it.
+const stopTime = 45 * time.Second
+
+// together runs parts until ctx ends or one fails, and returns when all have ended, or stop
+// after they were told to: the state is such that a process may be killed at any moment.
+func together(ctx context.Context, stop time.Duration, parts ...func(context.Context) error) error {
+	g, running := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		g.Go(func() error { return ended(running, part(running)) })
+	}
+	all := make(chan error, 1)
+	go func() { all <- g.Wait() }()
+	select {
+	case err := <-all:
+		return err
+	case <-running.Done():
+	}
+	late := time.NewTimer(stop)
+	defer late.Stop()
+	select {
+	case err := <-all:
+		return err
+	case <-late.C:
+	}
+	err := fmt.Errorf("not all parts have ended %s after they were told to: what was under way goes on at the next start", stop)
+	if ctx.Err() == nil {
+		err = errors.Join(context.Cause(running), err) // what ended the others
+	}
+	return err
+}
+
+// ended takes the end that was asked for for no error.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}
