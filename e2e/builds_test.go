@@ -1,70 +1,47 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fenceline/fenceline/demo/site"
 )
 
-// fullRegistry starts a registry that takes nothing, as one does whose disk is full, and
-// returns its address. It ends with the process.
-func fullRegistry() string {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		switch {
-		case r.URL.Path == "/v2/":
-			w.WriteHeader(http.StatusOK)
-		case r.Method == http.MethodGet || r.Method == http.MethodHead:
-			w.WriteHeader(http.StatusNotFound)
-		default:
-			w.WriteHeader(http.StatusInsufficientStorage)
-			fmt.Fprint(w, `{"errors":[{"code":"UNKNOWN","message":"no space left on device"}]}`)
-		}
-	}))
-	return strings.TrimPrefix(s.URL, "http://")
-}
-
 // TestBadSources has what users get wrong in their repository: each build fails with the
-// cause and the place, and without a retry.
+// cause, the place and a fix, and without a retry.
 func TestBadSources(t *testing.T) {
 	s := shared.get(t)
+	defer s.unharmed(t, "flow")()
 	hookless := func(dockerfile string) map[string]string { return map[string]string{"Dockerfile": dockerfile} }
 	tests := []struct {
 		name, pipeline string
 		files          map[string]string
 		class          string
-		says           string // a pattern in the failure
+		says           []string // patterns
 	}{
-		{"no Dockerfile", "bad", map[string]string{"README": "nothing to build\n"}, "user", `Dockerfile`},
-		{"a Dockerfile error", "bad", hookless("ARG BASE\nFROM ${BASE}\nRUNN echo\n"), "user", `(?i)Dockerfile:3.*RUNN|RUNN.*Dockerfile:3`},
-		{"a failing RUN", "bad", hookless("ARG BASE\nFROM ${BASE}\nRUN echo why it fails; exit 7\n"), "user", `why it fails`},
-		{"a missing base", "nobase", exporting("x"), "user", `base/missing|missing`},
-		{"a base with no shell", "noshell", hookless("ARG BASE\nFROM ${BASE}\nRUN echo hello\n"), "user", `/bin/sh`},
+		{"no Dockerfile", "bad", map[string]string{"README": "nothing to build\n"}, "user", []string{`there is no Dockerfile in commit`, `add it`}},
+		{"a Dockerfile error", "bad", hookless("ARG BASE\nFROM ${BASE}\nRUNN echo\n"), "user", []string{`Dockerfile:3`, `RUNN`, `correct this line`}},
+		{"a failing RUN", "bad", hookless("ARG BASE\nFROM ${BASE}\nRUN echo why it fails; exit 7\n"), "user", []string{`exit status 7`, `why it fails`, `correct the command`}},
+		{"a missing base", "nobase", exporting("x"), "user", []string{`there is no image .*base/missing`, `push the base image first`}},
+		{"a base with no shell", "noshell", hookless("ARG BASE\nFROM ${BASE}\nRUN echo hello\n"), "user", []string{`has no shell`, `use a base that has /bin/sh`}},
 		{"a hook without its interpreter", "noshell", map[string]string{
 			"Dockerfile":        "ARG BASE\nFROM ${BASE}\nADD hooks /etc/stackato/hooks\n",
 			"hooks/pre-running": "#!/bin/sh\nexport A=1\n",
-		}, "hooks", `/bin/sh`},
+		}, "hooks", []string{`pre-running`, `/bin/sh`}},
 		{"a stray file among the hooks", "bad", map[string]string{
 			"Dockerfile":      "ARG BASE\nFROM ${BASE}\nADD hooks /etc/stackato/hooks\n",
 			"hooks/pre-stage": "#!/bin/sh\n",
-		}, "hooks", `pre-staging`},
+		}, "hooks", []string{`pre-stage\b`, `pre-staging`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			b := s.only(t, test.pipeline, test.files)
-			if b.State != "failed" || b.Failure == nil {
-				t.Fatalf("it ended as %+v", b)
-			}
-			said := strings.Join([]string{b.Failure.Reason, b.Failure.Place, b.Failure.Detail, b.Failure.Fix, fmt.Sprint(b.Failure.Findings)}, "\n")
-			if b.Failure.Class != test.class {
-				t.Errorf("its class is %s, want %s: %s", b.Failure.Class, test.class, said)
-			}
-			if !regexp.MustCompile(`(?s)` + test.says).MatchString(said) {
-				t.Errorf("it says %q, without %s", said, test.says)
-			}
+			s.explains(t, b, test.class, test.says...)
 			if b.Attempt != 1 {
 				t.Errorf("it was tried %d times: a user's error is the same everywhere", b.Attempt)
 			}
@@ -85,48 +62,79 @@ func (s *stack) only(t *testing.T, pipeline string, files map[string]string) bui
 // attempts are used up, and says what could not be reached.
 func TestBrokenSurroundings(t *testing.T) {
 	s := shared.get(t)
-	for _, test := range []struct{ name, pipeline, says string }{
-		{"a registry that is gone", "registrygone", `connection refused`},
-		{"a registry that is full", "registryfull", `507|no space|Insufficient`},
+	defer s.unharmed(t, "flow")()
+	for _, test := range []struct{ name, pipeline, cause, fix string }{
+		{"a registry that is gone", "registrygone", `connection refused`, `see that the registry is up`},
+		{"a registry that is full", "registryfull", `no space left`, `make room in the registry`},
+		{"a registry that refuses", "registryrefuses", `denied`, `give the builders a login that may push there`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := s.ended(t, s.build(t, test.pipeline, exporting("x")))
-			if b.State != "failed" || b.Failure == nil || b.Failure.Class != "infrastructure" {
-				t.Fatalf("it ended as %+v", b)
-			}
-			said := b.Failure.Reason + b.Failure.Detail
-			if !regexp.MustCompile(test.says).MatchString(said) {
-				t.Errorf("it says %q, without %s", said, test.says)
-			}
+			s.explains(t, s.ended(t, s.build(t, test.pipeline, exporting("x"))), "infrastructure", test.cause, test.fix)
 		})
 	}
+	t.Run("a registry that comes back", s.registryComesBack)
 	t.Run("a repository that can't be reached", func(t *testing.T) {
 		repository := s.pipelineRepository(t, "unreachable")
 		got, err := s.send(t.Context(), s.pushHook(repository, "refs/heads/main", strings.Repeat("a", 40)))
 		if err != nil || got.status != http.StatusAccepted || len(got.Builds) != 1 {
 			t.Fatalf("%+v, %v", got, err)
 		}
-		b := s.ended(t, got.Builds[0].Build)
-		if b.State != "failed" || b.Failure == nil || !strings.Contains(b.Failure.Reason+b.Failure.Detail, repository) {
-			t.Errorf("it ended as %+v; want a failure that names %s", b, repository)
-		}
+		s.explains(t, s.ended(t, got.Builds[0].Build), "infrastructure", regexp.QuoteMeta(repository), `check that builders can reach`)
 	})
-	t.Run("a commit that no longer exists", func(t *testing.T) {
-		s.push(t, "hooks", exporting("gone"))
-		got, err := s.send(t.Context(), s.pushHook(s.git.URL+"/hooks.git", "refs/heads/main", strings.Repeat("a", 40)))
-		if err != nil || len(got.Builds) != 1 {
-			t.Fatalf("%+v, %v", got, err)
+}
+
+// registryComesBack pushes to a registry that takes nothing for a while: the build is tried
+// again until its image is there.
+func (s *stack) registryComesBack(t *testing.T) {
+	shared.late.answer(http.StatusServiceUnavailable)
+	id := s.build(t, "registrylate", exporting("late"))
+	await(t, "a failed attempt", func(ctx context.Context) error {
+		builds, err := s.builds(ctx)
+		for _, b := range builds {
+			if b.Build == id && b.LastError != "" {
+				if !strings.Contains(b.LastError, "try again later") {
+					t.Errorf("after an attempt it is %+v; want the registry's reason", b)
+				}
+				return nil
+			}
 		}
-		if b := s.ended(t, got.Builds[0].Build); b.State != "superseded" {
-			t.Errorf("it ended as %+v; want superseded, as the branch's head is another", b)
-		}
+		return errors.Join(err, fmt.Errorf("builds: %+v", builds))
 	})
-	t.Run("nothing is lost", func(t *testing.T) {
-		b := s.only(t, "hooks", exporting("after all that"))
-		if b.State != "succeeded" {
-			t.Errorf("a good build afterwards ended as %+v", b)
-		}
-	})
+	shared.late.answer(0)
+	b := s.ended(t, id)
+	if b.State != "succeeded" || b.Attempt < 2 {
+		t.Fatalf("it ended as %+v", b)
+	}
+	if err := shared.late.has(t.Context(), b.Image); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMissingCommit asks for a commit that no longer exists: by a push that was followed by
+// another, and by a person, who is told.
+func TestMissingCommit(t *testing.T) {
+	s := shared.get(t)
+	gone := strings.Repeat("a", 40)
+	s.only(t, "bad", exporting("newer"))
+	got, err := s.send(t.Context(), s.pushHook(s.git.URL+"/bad.git", "refs/heads/main", gone))
+	if err != nil || len(got.Builds) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if b := s.ended(t, got.Builds[0].Build); b.State != "superseded" {
+		t.Errorf("it ended as %+v; want superseded, as the branch's head is another", b)
+	}
+	s.submitFails(t, []string{"bad", "--commit", gone}, "no longer has the commit "+gone, "fix: push it again")
+}
+
+// submitFails has `fenceline submit --wait` fail with status 1, and say why.
+func (s *stack) submitFails(t *testing.T, args []string, wants ...string) {
+	t.Helper()
+	out, err := s.Run(t.Context(), append([]string{"submit", "--wait"}, args...)...)
+	var failure *site.CommandError
+	if !errors.As(err, &failure) || failure.Status != 1 {
+		t.Fatalf("submit ended with %v and %q; want status 1", err, out)
+	}
+	says(t, out, wants...)
 }
 
 // pipelineRepository is what fenceline.yaml says of a pipeline.

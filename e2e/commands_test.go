@@ -1,8 +1,8 @@
 package e2e
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,58 +41,32 @@ func fails(t *testing.T, state string, status int, args ...string) string {
 
 func TestUsageErrors(t *testing.T) {
 	for name, test := range map[string]struct {
-		args []string
-		says string
+		args, says []string
 	}{
-		"unknown command":   {[]string{"rolback"}, "rollback"},
-		"unknown flag":      {[]string{"status", "--colour"}, "--colour"},
-		"unknown format":    {[]string{"status", "-o", "xml"}, "xml"},
-		"unknown role":      {[]string{"run", "cook"}, "cook"},
-		"missing argument":  {[]string{"cancel"}, "BUILD"},
-		"too many":          {[]string{"rollback", "a", "b"}, "rollback"},
-		"unknown component": {[]string{"config", "get", "router", "x"}, "fence"},
+		"unknown command":   {[]string{"rolback"}, []string{"rolback", "did you mean", "rollback"}},
+		"unknown flag":      {[]string{"status", "--colour"}, []string{"--colour", "fenceline status --help"}},
+		"unknown format":    {[]string{"status", "-o", "xml"}, []string{"xml", "json"}},
+		"unknown role":      {[]string{"run", "cook"}, []string{"cook", "fenceline run --help"}},
+		"missing argument":  {[]string{"cancel"}, []string{"BUILD", "--help"}},
+		"too many":          {[]string{"rollback", "a", "b"}, []string{"rollback", "--help"}},
+		"unknown component": {[]string{"config", "get", "router", "x"}, []string{"router", "fence"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said := fails(t, shared.get(t).State, 2, test.args...)
-			if !strings.Contains(said, test.says) {
-				t.Errorf("it says %q, without %q", said, test.says)
-			}
+			says(t, fails(t, shared.get(t).State, 2, test.args...), test.says...)
 		})
 	}
 }
 
 func TestNoServer(t *testing.T) {
-	dir := t.TempDir()
-	said := fails(t, dir, 1, "status")
-	for _, want := range []string{"client.json", "fenceline up"} {
-		if !strings.Contains(said, want) {
-			t.Errorf("it says %q, without %q", said, want)
-		}
-	}
+	says(t, fails(t, t.TempDir(), 1, "status"), "client.json", "fenceline up")
 }
 
+var errRuns = errors.New("it still runs")
+
 // upFails starts `fenceline up` where it has to refuse, and returns what it said.
-func upFails(t *testing.T, s *stack) string {
+func (s *stack) upFails(t *testing.T) string {
 	t.Helper()
-	args := []string{"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
-		"--nats-listen", s.nats, "--buildkitd", tool("buildkitd"), "--runc", tool("runc")}
-	p, err := site.Start(site.Program{Path: s.Program, Args: args, Dir: s.dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
-	await(t, "fenceline up to refuse", func(context.Context) error {
-		select {
-		case <-p.Done():
-			return nil
-		default:
-			return errors.New("it runs: " + p.Tail(20))
-		}
-	})
-	if p.ExitCode() != 1 {
-		t.Errorf("it ended with status %d, want 1:\n%s", p.ExitCode(), p.Tail(20))
-	}
-	return p.Output()
+	return refuses(t, site.Program{Path: s.Program, Args: s.upArgs(), Dir: s.dir})
 }
 
 func fresh(t *testing.T) *stack {
@@ -107,40 +81,48 @@ func fresh(t *testing.T) *stack {
 
 func TestUpRefuses(t *testing.T) {
 	t.Run("a folder that is in use", func(t *testing.T) {
+		running := shared.get(t)
+		defer running.unharmed(t, "flow")()
 		s := fresh(t)
-		s.State = shared.get(t).State
-		if said := upFails(t, s); !strings.Contains(said, s.State) || !strings.Contains(said, "process") {
-			t.Errorf("it says %q, without the folder and the process", said)
-		}
-		shared.get(t).must(t, "status")
+		s.State = running.State
+		says(t, s.upFails(t), s.State, fmt.Sprintf("held by process %d", running.up.PID()), "stop that one, or use a folder of its own")
 	})
 	t.Run("a folder of another version", func(t *testing.T) {
 		s := fresh(t)
-		if err := os.MkdirAll(s.State, 0o700); err != nil {
-			t.Fatal(err)
+		files := map[string]string{"version": "99\n", "nats/jetstream/kept": "of another version\n"}
+		for name, content := range files {
+			path := filepath.Join(s.State, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := os.WriteFile(filepath.Join(s.State, "version"), []byte("99\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if said := upFails(t, s); !strings.Contains(said, "99") || !strings.Contains(said, s.State) {
-			t.Errorf("it says %q, without the folder and its version", said)
-		}
-		if got := read(t, filepath.Join(s.State, "version")); got != "99\n" {
-			t.Errorf("it wrote %q over the folder's version", got)
+		says(t, s.upFails(t), s.State, "99", "run the fenceline that made it, or start with a new folder")
+		for name, content := range files {
+			if got := read(t, filepath.Join(s.State, name)); got != content {
+				t.Errorf("%s of the folder has %q now, not %q", name, got, content)
+			}
 		}
 	})
-	for _, port := range []string{"http", "registry", "nats"} {
-		t.Run("a port in use: "+port, func(t *testing.T) {
+	for _, port := range []struct {
+		flag    string
+		address func(*stack) *string
+	}{
+		{"--listen", func(s *stack) *string { return &s.http }},
+		{"--registry-listen", func(s *stack) *string { return &s.registry }},
+		{"--nats-listen", func(s *stack) *string { return &s.nats }},
+	} {
+		t.Run("a port in use: "+port.flag, func(t *testing.T) {
 			s := fresh(t)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			*map[string]*string{"http": &s.http, "registry": &s.registry, "nats": &s.nats}[port] = l.Addr().String()
-			if said := upFails(t, s); !strings.Contains(said, l.Addr().String()) {
-				t.Errorf("it says %q, without the address", said)
-			}
+			*port.address(s) = l.Addr().String()
+			says(t, s.upFails(t), l.Addr().String(), "another process uses the port", "choose another with "+port.flag)
 		})
 	}
 	t.Run("a pipeline file with mistakes", func(t *testing.T) {
@@ -149,9 +131,7 @@ func TestUpRefuses(t *testing.T) {
 		if err := os.WriteFile(s.config(), []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if said := upFails(t, s); !strings.Contains(said, "fenceline.yaml:5") || !strings.Contains(said, "imagge") {
-			t.Errorf("it says %q, without file, line and field", said)
-		}
+		says(t, s.upFails(t), "fenceline.yaml:5", "imagge", "did you mean")
 	})
 }
 
@@ -159,6 +139,9 @@ func TestUpRefuses(t *testing.T) {
 // no process behind.
 func TestShutdown(t *testing.T) {
 	s := own(t, []pipeline{{name: "one"}})
+	if found := running(t, s.dir); len(found) < 2 {
+		t.Fatalf("there run only %q, without buildkitd", found)
+	}
 	began := time.Now()
 	if err := s.up.Stop(30 * time.Second); err != nil {
 		t.Fatal(err)
@@ -166,10 +149,30 @@ func TestShutdown(t *testing.T) {
 	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("it took %v to end", took)
 	}
+	for _, command := range running(t, s.dir) {
+		t.Errorf("a process is left: %s", command)
+	}
 	for _, address := range []string{s.http, s.registry, s.nats} {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
 			t.Errorf("something still listens on %s", address)
 		}
 	}
+}
+
+// running are the commands of processes that were started with something below a folder.
+func running(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, f := range files {
+		command, err := os.ReadFile(f) // one that has ended meanwhile has none
+		if err == nil && strings.Contains(string(command), dir+"/") {
+			commands = append(commands, strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return commands
 }

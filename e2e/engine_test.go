@@ -25,16 +25,12 @@ type cut struct {
 // newCut starts a socket that leads to the machine's Docker engine, cut at first.
 func newCut(t *testing.T) *cut {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cut") // a socket's path has to be short
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cut{path: filepath.Join(dir, "docker.sock"), conns: map[net.Conn]bool{}}
+	c := &cut{path: filepath.Join(shortDir(t), "docker.sock"), conns: map[net.Conn]bool{}}
 	l, err := net.Listen("unix", c.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close(); c.set(false); os.RemoveAll(dir) })
+	t.Cleanup(func() { l.Close(); c.set(false) })
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -45,6 +41,17 @@ func newCut(t *testing.T) *cut {
 		}
 	}()
 	return c
+}
+
+// shortDir is a folder for sockets, whose paths have to be short.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 func (c *cut) serve(conn net.Conn) {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +35,11 @@ func (s *stack) pushHook(repository, ref, commit string) hook {
 }
 
 // signed signs a body as Standard Webhooks has it.
-func signed(body []byte) hook {
+func signed(body []byte) hook { return signedBy(secretText, body) }
+
+func signedBy(secret string, body []byte) hook {
 	id, stamp := "msg_"+rand.Text(), fmt.Sprint(time.Now().Unix())
-	mac := hmac.New(sha256.New, []byte(secretText))
+	mac := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(mac, "%s.%s.", id, stamp)
 	mac.Write(body)
 	return hook{"generic", body, http.Header{
@@ -70,25 +73,36 @@ func (s *stack) send(ctx context.Context, h hook) (answer, error) {
 		return answer{}, err
 	}
 	req.Header = h.header
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer resp.Body.Close()
-	a := answer{status: resp.StatusCode}
-	b, err := io.ReadAll(resp.Body)
+	status, body, err := ask(req)
+	a := answer{status: status}
 	if err != nil {
 		return a, err
 	}
-	if err := json.Unmarshal(b, &a); err != nil {
-		return a, fmt.Errorf("status %d with %q: %w", resp.StatusCode, b, err)
+	if err := json.Unmarshal([]byte(body), &a); err != nil {
+		return a, fmt.Errorf("status %d with %q: %w", status, body, err)
 	}
 	return a, nil
 }
 
+// ask sends a request and returns the status and the body of the answer.
+func ask(req *http.Request) (int, string, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
+}
+
+// TestRefusedHooks sends what is no push of a pipeline: the answer says why and, where the
+// sender is wrong, how to mend it. Nothing is built for it.
 func TestRefusedHooks(t *testing.T) {
 	s := shared.get(t)
-	commit := s.push(t, "hooks", exporting("hooks"))
+	defer s.unharmed(t, "flow")()
+	own := s.build(t, "hooks", exporting("hooks"))
+	commit := s.ended(t, own).Commit
+	builds := s.buildsOf(t, "hooks")
 	known := s.git.URL + "/hooks.git"
 	good := s.pushHook(known, "refs/heads/main", commit)
 	without := func(name string) hook {
@@ -96,25 +110,29 @@ func TestRefusedHooks(t *testing.T) {
 		h.header.Del(name)
 		return h
 	}
+	deleted := fmt.Appendf(nil, `{"ref":"refs/heads/main","after":%q,"deleted":true,"repository":{"clone_url":%q}}`, strings.Repeat("0", 40), known)
 	tests := map[string]struct {
 		hook   hook
 		status int
-		says   string
+		says   []string
 	}{
-		"unsigned":         {without("Webhook-Signature"), 401, "webhook-signature"},
-		"without time":     {without("Webhook-Timestamp"), 401, "webhook-timestamp"},
-		"changed body":     {hook{good.path, bytes.Replace(good.body, []byte("main"), []byte("evil"), 1), good.header}, 401, "signature"},
-		"cut body":         {hook{good.path, good.body[:len(good.body)/2], good.header}, 401, "signature"},
-		"not JSON":         {signed([]byte("hello")), 400, "JSON"},
-		"signed but cut":   {signed(good.body[:len(good.body)/2]), 400, "JSON"},
-		"huge":             {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, "bytes"},
-		"no commit":        {s.pushHook(known, "refs/heads/main", "beef"), 400, "commit"},
-		"unsigned GitHub":  {hook{"github", good.body, http.Header{"X-Github-Event": {"push"}}}, 401, "X-Hub-Signature-256"},
-		"unknown event":    {github("watch", []byte(`{}`)), 200, "watch"},
-		"other repository": {s.pushHook(s.git.URL+"/other.git", "refs/heads/main", commit), 200, "repository"},
-		"other branch":     {s.pushHook(known, "refs/heads/feature", commit), 200, "branch"},
-		"a tag":            {s.pushHook(known, "refs/tags/v1", commit), 200, "tag"},
-		"branch deletion":  {s.pushHook(known, "refs/heads/main", strings.Repeat("0", 40)), 200, "delet"},
+		"unsigned":          {without("Webhook-Signature"), 401, []string{"webhook-signature is missing"}},
+		"without time":      {without("Webhook-Timestamp"), 401, []string{"webhook-timestamp is missing"}},
+		"changed body":      {hook{good.path, bytes.Replace(good.body, []byte("main"), []byte("evil"), 1), good.header}, 401, []string{"signature does not match", "secret_file"}},
+		"another's secret":  {signedBy("a guess", good.body), 401, []string{"signature does not match", "secret_file"}},
+		"cut body":          {hook{good.path, good.body[:len(good.body)/2], good.header}, 401, []string{"signature does not match"}},
+		"not JSON":          {signed([]byte("hello")), 400, []string{"not a JSON payload"}},
+		"signed but cut":    {signed(good.body[:len(good.body)/2]), 400, []string{"not a JSON payload"}},
+		"huge":              {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, []string{"more than 26214400 bytes"}},
+		"no commit":         {s.pushHook(known, "refs/heads/main", "beef"), 400, []string{"after:", "beef"}},
+		"no repository":     {s.pushHook("", "refs/heads/main", commit), 400, []string{"repository:", "give the repository's URL"}},
+		"unsigned GitHub":   {hook{"github", good.body, http.Header{"X-Github-Event": {"push"}}}, 401, []string{"X-Hub-Signature-256 is missing", "give the webhook a secret"}},
+		"unknown event":     {github("watch", []byte(`{}`)), 200, []string{"watch", "not a push"}},
+		"other repository":  {s.pushHook(s.git.URL+"/other.git", "refs/heads/main", commit), 200, []string{"repository"}},
+		"other branch":      {s.pushHook(known, "refs/heads/feature", commit), 200, []string{"branch", "feature"}},
+		"a tag":             {s.pushHook(known, "refs/tags/v1", commit), 200, []string{"refs/tags/v1", "tag"}},
+		"branch deletion":   {s.pushHook(known, "refs/heads/main", strings.Repeat("0", 40)), 200, []string{"main", "deleted"}},
+		"deletion (GitHub)": {github("push", deleted), 200, []string{"main", "deleted"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -122,25 +140,54 @@ func TestRefusedHooks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			said := got.Error + got.Ignored
-			if got.status != test.status || len(got.Builds) != 0 || !strings.Contains(strings.ToLower(said), strings.ToLower(test.says)) {
-				t.Errorf("status %d, %q, builds %v; want status %d, no build and a word about %q", got.status, said, got.Builds, test.status, test.says)
+			said := got.Error
+			if test.status == http.StatusOK {
+				said = got.Ignored
 			}
+			if got.status != test.status || len(got.Builds) != 0 {
+				t.Errorf("status %d, builds %v; want status %d and no build", got.status, got.Builds, test.status)
+			}
+			says(t, said, test.says...)
 		})
 	}
+	if now := s.buildsOf(t, "hooks"); !slices.Equal(now, builds) {
+		t.Errorf("the builds were %q and are %q", builds, now)
+	}
 	t.Run("the same push again is the same build", func(t *testing.T) {
-		var ids []string
-		for range 2 {
-			got, err := s.send(t.Context(), s.pushHook(known, "refs/heads/main", commit))
-			if err != nil || got.status != 202 || len(got.Builds) != 1 {
-				t.Fatalf("%+v, %v", got, err)
-			}
-			ids = append(ids, got.Builds[0].Build)
-		}
-		if ids[0] != ids[1] {
-			t.Errorf("two builds, %q, for one push", ids)
+		got, err := s.send(t.Context(), good)
+		if err != nil || got.status != http.StatusAccepted || len(got.Builds) != 1 || got.Builds[0].Build != own {
+			t.Errorf("%+v, %v; want 202 and %s", got, err, own)
 		}
 	})
+}
+
+// buildsOf are the IDs of a pipeline's builds.
+func (s *stack) buildsOf(t *testing.T, pipeline string) []string {
+	t.Helper()
+	all, err := s.builds(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, b := range all {
+		if b.Pipeline == pipeline {
+			ids = append(ids, b.Build)
+		}
+	}
+	return ids
+}
+
+// TestCutHook hangs up in the middle of a body: nothing comes of it.
+func TestCutHook(t *testing.T) {
+	s := shared.get(t)
+	h := s.pushHook(s.git.URL+"/hooks.git", "refs/heads/main", strings.Repeat("b", 40))
+	conn := s.begin(t, h, h.body[:len(h.body)/2])
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if reply := awaitReply(t, conn); !strings.Contains(reply, " 400 ") || !strings.Contains(reply, "before its Content-Length: send it again") {
+		t.Errorf("the sender got %q; want 400, the cause and the fix", reply)
+	}
 }
 
 // TestSlowHook holds a request open without its body: others are served meanwhile, and it
@@ -148,27 +195,45 @@ func TestRefusedHooks(t *testing.T) {
 func TestSlowHook(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := shared.get(t)
+	h := s.pushHook(s.git.URL+"/hooks.git", "refs/heads/main", strings.Repeat("a", 40))
+	conn := s.begin(t, h, h.body[:1])
+	if got, err := s.send(t.Context(), s.pushHook(s.git.URL+"/other.git", "refs/heads/main", strings.Repeat("a", 40))); err != nil || got.status != 200 {
+		t.Fatalf("another hook meanwhile: %+v, %v", got, err)
+	}
+	if reply := awaitReply(t, conn); !strings.Contains(reply, " 408 ") || !strings.Contains(reply, "did not arrive within") || !strings.Contains(reply, "send it again") {
+		t.Errorf("the slow sender got %q; want 408, the cause and the fix", reply)
+	}
+}
+
+// begin sends a hook with only the beginning of its body.
+func (s *stack) begin(t *testing.T, h hook, body []byte) net.Conn {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.http)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	h := s.pushHook(s.git.URL+"/hooks.git", "refs/heads/main", strings.Repeat("a", 40))
-	fmt.Fprintf(conn, "POST /hooks/generic HTTP/1.1\r\nHost: fenceline\r\nContent-Length: 100\r\n")
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "POST /hooks/%s HTTP/1.1\r\nHost: fenceline\r\nContent-Length: %d\r\n", h.path, len(h.body))
 	for name, values := range h.header {
 		fmt.Fprintf(conn, "%s: %s\r\n", name, values[0])
 	}
-	fmt.Fprint(conn, "\r\n{")
-	if got, err := s.send(t.Context(), s.pushHook(s.git.URL+"/other.git", "refs/heads/main", strings.Repeat("a", 40))); err != nil || got.status != 200 {
-		t.Fatalf("another hook meanwhile: %+v, %v", got, err)
+	if _, err := fmt.Fprintf(conn, "\r\n%s", body); err != nil {
+		t.Fatal(err)
 	}
+	return conn
+}
+
+// awaitReply reads until the server hangs up.
+func awaitReply(t *testing.T, conn net.Conn) string {
+	t.Helper()
 	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	reply, err := io.ReadAll(conn)
-	if err != nil || !strings.Contains(string(reply), " 408 ") {
-		t.Errorf("the slow sender got %q, %v; want 408", reply, err)
+	if err != nil {
+		t.Errorf("after %q: %v", reply, err)
 	}
+	return string(reply)
 }
 
 // TestUnknownCaller asks for a build without the token.
@@ -180,13 +245,9 @@ func TestUnknownCaller(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", token)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusUnauthorized {
-			t.Errorf("token %s: status %d, want 401", name, resp.StatusCode)
+		status, body, err := ask(req)
+		if err != nil || status != http.StatusUnauthorized || !strings.Contains(body, "token") {
+			t.Errorf("token %s: %v, status %d, %s; want 401 and a word about the token", name, err, status, body)
 		}
 	}
 }

@@ -84,13 +84,7 @@ func (s *stack) exactly(t *testing.T, accepted map[string]bool) {
 			t.Errorf("accepted build %s is listed %d times", id, seen[id])
 		}
 	}
-	var history []struct {
-		Order uint64 `json:"order"`
-		Value string `json:"value"`
-	}
-	if err := s.JSON(t.Context(), &history, "history"); err != nil {
-		t.Fatal(err)
-	}
+	history := s.history(t)
 	for i := 1; i < len(history); i++ {
 		if history[i].Order < history[i-1].Order {
 			t.Errorf("the fence config went from order %d back to %d: %+v", history[i-1].Order, history[i].Order, history)

@@ -2,11 +2,8 @@ package e2e
 
 import (
 	"context"
-	"net"
-	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -14,101 +11,64 @@ import (
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
-// startProducer starts a producer on its own, over an outside NATS.
-func (s *stack) startProducer(t *testing.T, nats string) *site.Process {
+// refuses starts a program that has to give up with status 1, and returns what it said.
+func refuses(t *testing.T, p site.Program) string {
 	t.Helper()
-	p, err := site.Start(site.Program{
-		Path: s.Program, Dir: s.dir,
-		Args: []string{"run", "producer", "--nats", nats, "--config", s.config(), "--listen", s.http},
-	})
+	c, err := site.Start(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Kill)
-	return p
+	defer c.Kill()
+	await(t, "fenceline "+p.Args[0]+" to refuse", func(context.Context) error {
+		select {
+		case <-c.Done():
+			return nil
+		default:
+			return errRuns
+		}
+	})
+	if c.ExitCode() != 1 {
+		t.Errorf("it ended with status %d, want 1:\n%s", c.ExitCode(), c.Tail(20))
+	}
+	return c.Output()
 }
 
-// refuses waits for a role to give up, and returns what it said.
-func refuses(t *testing.T, p *site.Process) string {
+// says sees that a text has what it has to.
+func says(t *testing.T, text string, wants ...string) {
 	t.Helper()
-	select {
-	case <-p.Done():
-	case <-time.After(patience):
-		t.Fatalf("it still runs:\n%s", p.Tail(20))
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("it says %q, without %q", text, want)
+		}
 	}
-	if p.ExitCode() != 1 {
-		t.Errorf("it ended with status %d, want 1", p.ExitCode())
-	}
-	return p.Output()
 }
 
+// TestNATSGoneAtStart starts everything that needs NATS without it.
 func TestNATSGoneAtStart(t *testing.T) {
 	s := fresh(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := site.Address("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := "nats://" + l.Addr().String()
-	l.Close()
-	said := refuses(t, s.startProducer(t, gone))
-	for _, want := range []string{gone, "does not answer"} {
-		if !strings.Contains(said, want) {
-			t.Errorf("it says %q, without %q", said, want)
-		}
+	url := "nats://" + gone
+	for name, args := range map[string][]string{
+		"producer":    {"--config", s.config(), "--listen", s.http},
+		"controller":  {},
+		"builder":     {},
+		"distributor": {"--fleet", "e2e-gone", "--node", "n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"run", name, "--nats", url}, args...)
+			says(t, refuses(t, site.Program{Path: program, Args: args, Dir: s.dir}), url, "does not answer", "check the address and that the server runs")
+		})
 	}
-	said = fails(t, t.TempDir(), 1, "status", "--nats", gone)
-	if !strings.Contains(said, gone) {
-		t.Errorf("status says %q, without the address", said)
-	}
-}
-
-// TestNATSGoneInTheMiddle takes NATS from a running producer and gives it back.
-func TestNATSGoneInTheMiddle(t *testing.T) {
-	s := fresh(t)
-	server := queuetest.Start(t)
-	p := s.startProducer(t, server.URL())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := site.Ready(ctx, p, "http://"+s.http); err != nil {
-		t.Fatalf("%v\n%s", err, p.Tail(20))
-	}
-	send := func(digit string) answer {
-		got, err := s.send(t.Context(), s.pushHook(s.git.URL+"/one.git", "refs/heads/main", strings.Repeat(digit, 40)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	before := send("a")
-	if before.status != http.StatusAccepted {
-		t.Fatalf("%+v", before)
-	}
-	server.Stop()
-	if got := send("b"); got.status != http.StatusServiceUnavailable || got.Error == "" {
-		t.Errorf("without NATS: %+v, want 503 and a reason", got)
-	}
-	server.Resume(t)
-	await(t, "an answer 202 again", func(ctx context.Context) error {
-		got, err := s.send(ctx, s.pushHook(s.git.URL+"/one.git", "refs/heads/main", strings.Repeat("c", 40)))
-		if err == nil && got.status != http.StatusAccepted {
-			err = &site.CommandError{Args: []string{"hook"}, Status: got.status, Stderr: got.Error}
-		}
-		return err
+	t.Run("status", func(t *testing.T) {
+		says(t, fails(t, t.TempDir(), 1, "status", "--nats", url), url, "does not answer", "check the address and that the server runs")
 	})
-	var builds []build
-	if err := s.JSON(t.Context(), &builds, "builds", "--nats", server.URL()); err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]bool{}
-	for _, b := range builds {
-		found[b.Commit[:1]] = true
-	}
-	if !found["a"] || !found["c"] || found["b"] {
-		t.Errorf("stored are %+v; want a and c, which were answered 202, and not b", builds)
-	}
 }
 
-// TestStreamOfOthers starts a producer where a stream of its name has other settings.
+// TestStreamOfOthers starts the roles that declare streams where one of its name has other
+// settings. It is left as it is.
 func TestStreamOfOthers(t *testing.T) {
 	s := fresh(t)
 	server := queuetest.Start(t)
@@ -119,17 +79,27 @@ func TestStreamOfOthers(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), have); err != nil {
 		t.Fatal(err)
 	}
-	said := refuses(t, s.startProducer(t, server.URL()))
-	for _, want := range []string{have.Name, "retention"} {
-		if !strings.Contains(strings.ToLower(said), want) {
-			t.Errorf("it says %q, without %q", said, want)
-		}
+	if _, err := js.Publish(t.Context(), "fenceline.build.requested.v1.of-others", []byte("theirs")); err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]string{
+		"producer":   {"--config", s.config(), "--listen", s.http},
+		"controller": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"run", name, "--nats", server.URL()}, args...)
+			says(t, refuses(t, site.Program{Path: program, Args: args, Dir: s.dir}), have.Name, "exists with retention WorkQueue where Limits is needed", "use another prefix")
+		})
 	}
 	stream, err := js.Stream(t.Context(), have.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := stream.CachedInfo().Config; got.MaxMsgs != have.MaxMsgs || got.Retention != have.Retention {
+	info := stream.CachedInfo()
+	if got := info.Config; got.MaxMsgs != have.MaxMsgs || got.Retention != have.Retention {
 		t.Errorf("the stream was changed to %+v", got)
+	}
+	if info.State.Msgs != 1 {
+		t.Errorf("the stream has %d messages, not the one that was there", info.State.Msgs)
 	}
 }

@@ -3,10 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
+	"net/http"
 	"os"
 	"sync"
 	"testing"
+
+	"github.com/fenceline/fenceline/demo/site"
 )
 
 // sharedStack is started by the first test that needs it and lives until the last has ended.
@@ -15,13 +17,15 @@ type sharedStack struct {
 	once  sync.Once
 	stack *stack
 	err   error
+
+	full, refusing, late *registry
 }
 
 // Fleets here begin with e2e, so that what their nodes keep can be told apart and removed.
 const sharedFleet = "e2e"
 
 // sharedPipelines has a pipeline for each test that shares the stack.
-func sharedPipelines(gone string) []pipeline {
+func (s *sharedStack) pipelines(gone string) []pipeline {
 	quick := []string{"attempts: 1", "timeout: 60s"}
 	return []pipeline{
 		{name: "flow", fleet: sharedFleet},
@@ -31,7 +35,9 @@ func sharedPipelines(gone string) []pipeline {
 		{name: "noshell", base: "noshell", extra: quick},
 		{name: "unreachable", repo: "http://" + gone + "/unreachable.git", extra: quick},
 		{name: "registrygone", image: gone + "/exampleco/gone", extra: quick},
-		{name: "registryfull", image: fullRegistry() + "/exampleco/full", extra: quick},
+		{name: "registryfull", image: s.full.address + "/exampleco/full", extra: quick},
+		{name: "registryrefuses", image: s.refusing.address + "/exampleco/refused", extra: quick},
+		{name: "registrylate", image: s.late.address + "/exampleco/late", extra: []string{"attempts: 10"}},
 		{name: "admin-hooks", base: "system"},
 		{name: "libgraphite2", base: "system"},
 		{name: "newrelic", base: "system"},
@@ -53,13 +59,14 @@ func (s *sharedStack) get(t *testing.T) *stack {
 }
 
 func (s *sharedStack) begin(ctx context.Context) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := site.Address("127.0.0.1:0") // nobody answers there
 	if err != nil {
 		return err
 	}
-	gone := l.Addr().String()
-	l.Close() // nobody answers there from now on
-	if s.stack, err = newStack(s.dir, sharedPipelines(gone), "--fleet", sharedFleet, "--node", sharedFleet); err != nil {
+	s.full, s.refusing, s.late = newRegistry(), newRegistry(), newRegistry()
+	s.full.answer(http.StatusInsufficientStorage)
+	s.refusing.answer(http.StatusForbidden)
+	if s.stack, err = newStack(s.dir, s.pipelines(gone), "--fleet", sharedFleet, "--node", sharedFleet); err != nil {
 		return err
 	}
 	if err := s.stack.start(ctx); err != nil {

@@ -28,6 +28,7 @@ type stack struct {
 	dir      string
 	http     string // addresses
 	registry string
+	login    site.Login // to the registry
 	nats     string
 	flags    []string
 	git      *site.GitServer
@@ -104,14 +105,17 @@ func (s *stack) configure(pipelines []pipeline) error {
 
 func tool(name string) string { return filepath.Join(root, ".fenceline", "bin", name) }
 
-// start starts `fenceline up` and waits until it is ready.
-func (s *stack) start(ctx context.Context) error {
-	args := append([]string{
+func (s *stack) upArgs() []string {
+	return append([]string{
 		"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
 		"--nats-listen", s.nats, "--buildkitd", tool("buildkitd"), "--runc", tool("runc"),
 	}, s.flags...)
+}
+
+// start starts `fenceline up` and waits until it is ready.
+func (s *stack) start(ctx context.Context) error {
 	var err error
-	if s.up, err = site.Start(site.Program{Path: s.Program, Args: args, Dir: s.dir}); err != nil {
+	if s.up, err = site.Start(site.Program{Path: s.Program, Args: s.upArgs(), Dir: s.dir}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("not ready in time"))
@@ -119,7 +123,9 @@ func (s *stack) start(ctx context.Context) error {
 	if err := site.Ready(ctx, s.up, "http://"+s.http); err != nil {
 		return fmt.Errorf("fenceline up: %w\n%s", err, s.up.Tail(40))
 	}
-	return nil
+	password, err := os.ReadFile(filepath.Join(s.State, "secrets", "registry"))
+	s.login = site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))}
+	return err
 }
 
 // bases pushes the bases that tests build on.
@@ -145,12 +151,7 @@ func (s *stack) bases(ctx context.Context) error {
 }
 
 func (s *stack) pushBase(ctx context.Context, name string, layer site.Layer) error {
-	password, err := os.ReadFile(filepath.Join(s.State, "secrets", "registry"))
-	if err != nil {
-		return err
-	}
-	_, err = site.PushBase(ctx, s.registry+"/base/"+name+":latest", layer,
-		site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))})
+	_, err := site.PushBase(ctx, s.registry+"/base/"+name+":latest", layer, s.login)
 	return err
 }
 
@@ -221,14 +222,15 @@ func (s *stack) build(t *testing.T, name string, files map[string]string) string
 
 // build is what the tests read of `fenceline builds -o json`.
 type build struct {
-	Build    string        `json:"build"`
-	Pipeline string        `json:"pipeline"`
-	Order    uint64        `json:"order"`
-	State    string        `json:"state"`
-	Attempt  int           `json:"attempt"`
-	Commit   string        `json:"commit"`
-	Image    string        `json:"image"`
-	Failure  *site.Failure `json:"failure"`
+	Build     string        `json:"build"`
+	Pipeline  string        `json:"pipeline"`
+	Order     uint64        `json:"order"`
+	State     string        `json:"state"`
+	Attempt   int           `json:"attempt"`
+	Commit    string        `json:"commit"`
+	Image     string        `json:"image"`
+	Failure   *site.Failure `json:"failure"`
+	LastError string        `json:"last_error"`
 }
 
 func (b build) ended() bool {

@@ -1,0 +1,197 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+// apartFleet is the fleet of the roles that run by themselves.
+const apartFleet = "e2e-apart"
+
+// roles are the roles that run by themselves, in the order in which they are started here:
+// those that declare streams first.
+var roles = []string{"producer", "controller", "builder", "distributor"}
+
+// apart is an installation whose roles run by themselves, over a NATS server, a registry and
+// a buildkitd that are not fenceline's.
+type apart struct {
+	*stack
+	server *queuetest.Server
+	roles  map[string]*role
+}
+
+// role is one that runs by itself.
+type role struct {
+	*site.Process
+	health string // URL
+}
+
+// newApart starts everything that the roles need, and all of them.
+func newApart(t *testing.T, pipelines []pipeline) *apart {
+	t.Helper()
+	a := &apart{stack: fresh(t), server: queuetest.Start(t), roles: map[string]*role{}}
+	a.registry = newRegistry().address
+	if err := a.configure(pipelines); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.bases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(a.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	client := fmt.Sprintf(`{"nats":%q}`, a.server.URL()) // for the commands
+	if err := os.WriteFile(filepath.Join(a.State, "client.json"), []byte(client), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := map[string][]string{
+		"producer":    {"--config", a.config(), "--listen", a.http},
+		"controller":  {"--name", apartFleet, "--lease-ttl", "3s"},
+		"builder":     {"--name", apartFleet, "--ack-wait", "5s", "--buildkit", startBuildkitd(t)},
+		"distributor": {"--fleet", apartFleet, "--node", apartFleet},
+	}
+	for _, name := range roles {
+		a.roles[name] = a.run(t, name, args[name]...)
+	}
+	for _, r := range a.roles {
+		r.awaitReady(t)
+	}
+	return a
+}
+
+// run starts a role.
+func (a *apart) run(t *testing.T, name string, args ...string) *role {
+	t.Helper()
+	health, err := site.Address("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"run", name, "--nats", a.server.URL(), "--health-listen", health}, args...)
+	return &role{start(t, site.Program{Path: a.Program, Dir: a.dir, Args: args}), "http://" + health}
+}
+
+// start starts a program that is asked to end with the test, and shows its output if that failed.
+func start(t *testing.T, p site.Program) *site.Process {
+	t.Helper()
+	c, err := site.Start(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(30 * time.Second); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the end of %s:\n%s", filepath.Base(p.Path)+" "+strings.Join(p.Args, " "), c.Tail(40))
+		}
+	})
+	return c
+}
+
+// startBuildkitd starts a buildkitd and returns its address. It takes connections a moment
+// later, which is when the builder is ready.
+func startBuildkitd(t *testing.T) string {
+	t.Helper()
+	dir := shortDir(t) // for sockets
+	address := "unix://" + filepath.Join(dir, "buildkitd.sock")
+	c, err := site.Start(site.Program{Path: tool("buildkitd"), Args: []string{
+		"--root", filepath.Join(dir, "root"), "--addr", address, "--otel-socket-path", filepath.Join(dir, "otel.sock"),
+		"--config", "/dev/null", "--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", tool("runc"), "--oci-worker-net=host",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Stop(30 * time.Second) }) // its status is 1 even so
+	return address
+}
+
+func (r *role) awaitReady(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("not ready in time"))
+	defer cancel()
+	if err := site.Ready(ctx, r.Process, r.health); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitLost waits until the role says, in its log and to who asks whether it is ready, that
+// NATS is gone. It has to run on meanwhile.
+func (r *role) awaitLost(t *testing.T) {
+	t.Helper()
+	await(t, "a role that says NATS is gone", func(ctx context.Context) error {
+		select {
+		case <-r.Done():
+			t.Fatalf("it ended with status %d", r.ExitCode())
+		default:
+		}
+		if !strings.Contains(r.Output(), "connection to NATS lost") {
+			return fmt.Errorf("its log says\n%s", r.Tail(10))
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.health+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		status, body, err := ask(req)
+		if err == nil && (status != http.StatusServiceUnavailable || !strings.Contains(body, "NATS")) {
+			err = fmt.Errorf("it answers %d, %s; want 503 and a word about NATS", status, body)
+		}
+		return err
+	})
+}
+
+// TestNATSGoneInTheMiddle takes NATS, in the middle of a build, from roles that run by
+// themselves and gives it back: all of them survive and say so, what was accepted before and
+// what was pushed afterwards reach the fleet, and nothing is answered 202 meanwhile.
+func TestNATSGoneInTheMiddle(t *testing.T) {
+	a := newApart(t, []pipeline{{name: "apart", fleet: apartFleet, extra: []string{"attempts: 20"}}})
+	first := a.flip(t, "apart", exporting("first"))
+
+	slow := exporting("second")
+	slow["Dockerfile"] += "RUN sleep 3\n"
+	running := a.build(t, "apart", slow)
+	await(t, "a build under way", func(ctx context.Context) error {
+		builds, err := a.builds(ctx)
+		for _, b := range builds {
+			if b.Build == running && b.State == "running" {
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("builds: %+v", builds))
+	})
+	a.server.Stop()
+	for _, r := range a.roles {
+		r.awaitLost(t)
+	}
+	got, err := a.send(t.Context(), a.pushHook(a.git.URL+"/apart.git", "refs/heads/main", strings.Repeat("b", 40)))
+	if err != nil || got.status != http.StatusServiceUnavailable || !strings.Contains(got.Error, "send it again") {
+		t.Errorf("without NATS a hook gets %+v, %v; want 503, a reason and a fix", got, err)
+	}
+	if said := fails(t, a.State, 1, "status"); !strings.Contains(said, a.server.URL()) {
+		t.Errorf("without NATS status says %q, without its address", said)
+	}
+	a.server.Resume(t)
+	for _, r := range a.roles {
+		r.awaitReady(t)
+		if !strings.Contains(r.Output(), "connected to NATS again") {
+			t.Errorf("the log does not say that NATS is back:\n%s", r.Tail(20))
+		}
+	}
+
+	second := a.ended(t, running)
+	if second.State != "succeeded" {
+		t.Fatalf("the build under way ended as %+v", second)
+	}
+	a.awaitFence(t, second.Image)
+	third := a.flip(t, "apart", exporting("third"))
+	a.exactly(t, map[string]bool{first.Build: true, second.Build: true, third.Build: true})
+}
