@@ -25,7 +25,14 @@ func Names() []string { return []string{"pre-staging", "post-staging", "pre-runn
 
 // MaxSize is the largest hook that is accepted, in bytes. A hook is a script; what is larger
 // is something else.
-const MaxSize = 1 << 20
+const MaxSize = 128 << 10
+
+// maxFindings bounds the faults, and the warnings, that are reported of one file: what a build
+// ends with has to fit into a message.
+const maxFindings = 20
+
+// maxStrays bounds the files that are reported for their names.
+const maxStrays = 20
 
 // user is who runs the hooks inside the container.
 const user = "stackato"
@@ -87,10 +94,13 @@ func check(image fs.FS, dir, shown string, may *sudoers) (*Report, error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading the hooks folder %s of the image: %w", shown, err)
 	}
+	strays := 0
 	for _, e := range entries {
 		h := hook{image: image, name: e.Name(), path: path.Join(dir, e.Name()), file: path.Join(shown, clip(e.Name())), sudoers: may}
 		if !slices.Contains(Names(), e.Name()) {
-			h.stray()
+			if strays++; strays <= maxStrays {
+				h.stray()
+			}
 		} else {
 			r.Hooks = append(r.Hooks, e.Name())
 			if err := h.check(e); err != nil {
@@ -98,6 +108,11 @@ func check(image fs.FS, dir, shown string, may *sudoers) (*Report, error) {
 			}
 		}
 		r.Findings = append(r.Findings, h.findings...)
+	}
+	if more := strays - maxStrays; more > 0 {
+		r.Findings = append(r.Findings, messages.Finding{
+			File: shown, Problem: fmt.Sprintf("has %d more files that are no admin hooks", more), Fix: "keep other files in another folder of the image",
+		})
 	}
 	slices.SortFunc(r.Hooks, func(a, b string) int { return slices.Index(Names(), a) - slices.Index(Names(), b) })
 	slices.SortStableFunc(r.Findings, func(a, b messages.Finding) int {
@@ -117,14 +132,30 @@ type hook struct {
 	file     string // for findings
 	sudoers  *sudoers
 	findings []messages.Finding
+	faults   int // how many there are, with those that are not reported
+	warnings int
 }
 
 func (h *hook) fault(line int, problem, fix string) {
-	h.findings = append(h.findings, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix})
+	h.faults++
+	h.found(h.faults, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix})
 }
 
 func (h *hook) warn(line int, problem, fix string) {
-	h.findings = append(h.findings, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix, Warning: true})
+	h.warnings++
+	h.found(h.warnings, messages.Finding{File: h.file, Line: line, Problem: problem, Fix: fix, Warning: true})
+}
+
+// found notes the count-th finding of its kind, and for the first that is too many only that
+// there are more.
+func (h *hook) found(count int, f messages.Finding) {
+	if count > maxFindings+1 {
+		return
+	}
+	if count == maxFindings+1 {
+		f.Problem, f.Fix = "has more like this from here on, which are not listed", "mend those that are, and build again"
+	}
+	h.findings = append(h.findings, f)
 }
 
 // stray is about a file with none of the three names: nothing would ever run it.

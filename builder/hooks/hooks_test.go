@@ -52,7 +52,7 @@ func TestAnImageWithoutHooksPasses(t *testing.T) {
 func TestGoodHooksPass(t *testing.T) {
 	r := run(t, fstest.MapFS{
 		"etc/stackato/hooks/pre-running":  script("#!/bin/sh\nexport A=1 B=2\nexport STACKATO_HOOK_ENV=A,B\n"),
-		"etc/stackato/hooks/pre-staging":  script("#!/usr/bin/env bash\na=(1 2)\n[[ -n ${a[0]} ]] && echo yes\n"),
+		"etc/stackato/hooks/pre-staging":  script("#!/usr/bin/env -S bash -e\na=(1 2)\n[[ -n ${a[0]} ]] && echo yes\n"),
 		"etc/stackato/hooks/post-staging": script("echo no shebang\n"),
 	})
 	if len(r.Findings) != 0 {
@@ -89,6 +89,8 @@ func TestFindings(t *testing.T) {
 		"a relative interpreter":           {content: "#!bash\n", mode: 0o755, line: 1, words: []string{"absolute"}},
 		"no interpreter":                   {content: "#!\n:\n", mode: 0o755, line: 1, words: []string{"no interpreter"}},
 		"Windows line ends":                {content: "#!/bin/sh\n:\necho a\r\n", mode: 0o755, line: 3, words: []string{"CRLF", "dos2unix"}},
+		"a Windows end of the last line":   {content: "#!/bin/sh\r", mode: 0o755, line: 1, words: []string{"CRLF"}},
+		"more than one word behind env":    {content: "#!/usr/bin/env bash -e\n:\n", mode: 0o755, line: 1, words: []string{`"bash -e"`, "#!/bin/bash"}},
 		"a byte order mark":                {content: "\xef\xbb\xbf#!/bin/sh\n", mode: 0o755, line: 1, words: []string{"byte order mark"}},
 		"a program":                        {content: "\x7fELF\x00\x01", mode: 0o755, words: []string{"not a text file"}},
 		"an empty file":                    {content: "\n", mode: 0o755, warning: true, words: []string{"empty"}},

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -28,7 +30,7 @@ func (h *hook) content(b []byte) {
 		h.warn(0, "is empty", "write the hook, or leave the file out")
 		return
 	}
-	if i := bytes.Index(b, []byte("\r\n")); i >= 0 {
+	if i := carriageReturn(b); i >= 0 {
 		h.fault(1+bytes.Count(b[:i], []byte("\n")), "has Windows line ends (CRLF), which the shell takes for part of commands", "save it with Unix line ends, as dos2unix does, and set \"*  text eol=lf\" in .gitattributes")
 		return
 	}
@@ -37,7 +39,7 @@ func (h *hook) content(b []byte) {
 		return
 	}
 	h.literals(b)
-	tree, err := syntax.NewParser(syntax.Variant(variant)).Parse(bytes.NewReader(b), "")
+	tree, err := syntax.NewParser(syntax.Variant(variant)).Parse(shallow{bytes.NewReader(b)}, "")
 	if err != nil {
 		h.syntax(err)
 		return
@@ -46,6 +48,36 @@ func (h *hook) content(b []byte) {
 	if h.sudoers != nil {
 		h.sudo(tree)
 	}
+}
+
+// carriageReturn returns where the first line ends that ends as on Windows, or -1. The last
+// line may have no newline behind it.
+func carriageReturn(b []byte) int {
+	if i := bytes.Index(b, []byte("\r\n")); i >= 0 {
+		return i
+	}
+	if bytes.HasSuffix(b, []byte("\r")) {
+		return len(b) - 1
+	}
+	return -1
+}
+
+// maxFrames is how deep the parser's calls may go. It calls itself for each nesting, and a
+// stack that grows without end would end the process.
+const maxFrames = 5000
+
+// errDeep is about a script that is nested deeper than any that is meant to run.
+var errDeep = errors.New("it is nested too deeply")
+
+// shallow is what the parser reads, some bytes at a time: it ends where the calls are too deep.
+type shallow struct{ script io.Reader }
+
+func (s shallow) Read(b []byte) (int, error) {
+	var frame [1]uintptr
+	if runtime.Callers(maxFrames, frame[:]) > 0 {
+		return 0, errDeep
+	}
+	return s.script.Read(b)
 }
 
 // language returns what the script is written in, by its first line; without one it is
@@ -59,6 +91,11 @@ func (h *hook) language(b []byte) (syntax.LangVariant, bool) {
 	const fix = "begin it with #!/bin/bash or #!/bin/sh"
 	words := strings.Fields(shebang)
 	if len(words) > 0 && path.Base(words[0]) == "env" {
+		// The kernel hands everything behind env over as one word, which only -S takes apart.
+		if len(words) > 2 && !strings.HasPrefix(words[1], "-S") && !strings.HasPrefix(words[1], "--split-string") {
+			h.fault(1, fmt.Sprintf("has a first line that looks for a program named %q", clip(strings.Join(words[1:], " "))), fix)
+			return 0, false
+		}
 		words = words[1:]
 		for len(words) > 0 && (strings.HasPrefix(words[0], "-") || strings.Contains(words[0], "=")) {
 			words = words[1:]
@@ -101,6 +138,8 @@ func (h *hook) syntax(err error) {
 	switch {
 	case errors.As(err, &lang):
 		h.fault(int(lang.Pos.Line()), fmt.Sprintf("does not parse as sh: %s: bash only", clip(lang.Feature)), "begin it with #!/bin/bash, or write this for sh")
+	case errors.Is(err, errDeep):
+		h.fault(0, "does not parse: "+err.Error(), "write it with fewer commands and expressions inside each other")
 	case errors.As(err, &parse):
 		h.fault(int(parse.Pos.Line()), "does not parse: "+clip(parse.Text), remedy(parse))
 	default:

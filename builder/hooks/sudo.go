@@ -29,8 +29,11 @@ func (h *hook) sudo(tree *syntax.File) {
 			return true
 		}
 		if problem := h.sudoers.allows(run); problem != "" {
-			h.fault(int(call.Pos().Line()), fmt.Sprintf("runs sudo %s, but %s", clip(run.command), problem),
-				fmt.Sprintf("add a line to the image's /etc/sudoers: %s ALL= NOPASSWD: %s", user, clip(sudoPath(run.command))))
+			fix := fmt.Sprintf("add a line to the image's /etc/sudoers: %s ALL= NOPASSWD: %s", user, clip(sudoPath(run.command)))
+			if problem == tooManySudoers {
+				fix = "shorten the image's /etc/sudoers and what it includes"
+			}
+			h.fault(int(call.Pos().Line()), fmt.Sprintf("runs sudo %s, but %s", clip(run.command), problem), fix)
 		}
 		return true
 	})

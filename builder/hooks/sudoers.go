@@ -14,7 +14,9 @@ import (
 type sudoers struct {
 	image  fs.FS
 	loaded bool
-	steps  int // aliases that may still be followed, as they can name each other
+	steps  int // comparisons that may still be made; below 0 the answers count no more
+	bytes  int // of sudoers that may still be read; below 0 there is more than is read
+	depth  int // aliases that are being followed, as they can name each other
 
 	missing bool // there is no /etc/sudoers
 	open    bool // authentication is switched off by a Defaults line
@@ -36,8 +38,18 @@ const maxIncludes = 64
 // maxLine is the longest line of sudoers that is understood, continuations joined, in bytes.
 const maxLine = 16 << 10
 
-// maxSteps bounds how many aliases one question follows.
-const maxSteps = 10_000
+// maxBytes is the most that is read of sudoers, in bytes.
+const maxBytes = 256 << 10
+
+// maxSteps bounds the comparisons for an image's hooks. An argument that is matched counts for
+// more by its length.
+const maxSteps = 1_000_000
+
+// maxDepth bounds how many aliases are followed from one to the next.
+const maxDepth = 50
+
+// tooManySudoers says why a question has no answer.
+const tooManySudoers = "the image's sudoers are more than is followed here"
 
 // allows returns "" when the user of the hooks may do run without a password, else why not.
 func (s *sudoers) allows(run sudoRun) string {
@@ -45,17 +57,18 @@ func (s *sudoers) allows(run sudoRun) string {
 	if s.missing {
 		return "the image has no /etc/sudoers"
 	}
-	s.steps = maxSteps
 	found := false
 	var last rule
 	for _, r := range s.rules {
-		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
+		if s.step(1) && s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
 			s.matches("Runas_Alias", r.runas, func(name string) bool { return name == run.as || name == "ALL" || name == "#0" && run.as == "root" }) &&
 			s.commandMatches(r.command, run) {
 			last, found = r, true
 		}
 	}
 	switch {
+	case s.steps < 0 || s.bytes < 0:
+		return tooManySudoers
 	case !found || last.forbidden:
 		return fmt.Sprintf("no sudoers line of the image allows it to %s", user)
 	case last.password && !s.open:
@@ -74,10 +87,15 @@ func (s *sudoers) isUser(name string) bool { return name == "ALL" || slices.Cont
 func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool {
 	matched := false
 	for _, e := range list {
+		if !s.step(1) {
+			return false
+		}
 		name := strings.TrimLeft(e, "! ")
 		hit := is(name)
-		if members, ok := s.aliases[kind+" "+name]; ok && s.step() {
+		if members, ok := s.aliases[kind+" "+name]; ok && s.depth < maxDepth {
+			s.depth++
 			hit = s.matches(kind, members, is)
+			s.depth--
 		}
 		if hit {
 			matched = strings.Count(e[:len(e)-len(name)], "!")%2 == 0
@@ -86,19 +104,21 @@ func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool
 	return matched
 }
 
-// step tells whether one more alias may be followed.
-func (s *sudoers) step() bool {
-	s.steps--
+// step tells whether so many more comparisons may be made.
+func (s *sudoers) step(count int) bool {
+	s.steps -= count
 	return s.steps >= 0
 }
 
 // commandMatches tells whether a command of sudoers covers run.
 func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
-	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && s.step() {
+	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && s.depth < maxDepth {
+		s.depth++
+		defer func() { s.depth-- }()
 		matched := false
 		for _, m := range members {
 			name := strings.TrimLeft(m, "! ")
-			if s.commandMatches(name, run) {
+			if s.step(1) && s.commandMatches(name, run) {
 				matched = len(m) == len(name)
 			}
 		}
@@ -114,7 +134,7 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 	if words[0] == "ALL" {
 		return true
 	}
-	if !fileMatches(unescape(words[0]), run.command) {
+	if !s.step(len(words[0])*len(run.command)/64) || !fileMatches(unescape(words[0]), run.command) {
 		return false
 	}
 	switch args := words[1:]; {
@@ -123,7 +143,8 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 	case len(args) == 1 && args[0] == `""`:
 		return len(run.args) == 0
 	default:
-		return argsMatch(unescape(strings.Join(args, " ")), strings.Join(run.args, " "))
+		pattern, given := unescape(strings.Join(args, " ")), strings.Join(run.args, " ")
+		return s.step(len(pattern)*len(given)/64) && argsMatch(pattern, given)
 	}
 }
 
@@ -183,7 +204,7 @@ func (s *sudoers) load() {
 	}
 	s.loaded = true
 	s.aliases = make(map[string][]string)
-	s.steps = maxSteps
+	s.steps, s.bytes = maxSteps, maxBytes
 	s.groups()
 	left := maxIncludes
 	if err := s.include("etc/sudoers", &left); errors.Is(err, fs.ErrNotExist) {
@@ -219,6 +240,9 @@ func (s *sudoers) include(name string, left *int) error {
 	b, err := fs.ReadFile(s.image, name)
 	if err != nil {
 		return err
+	}
+	if s.bytes -= len(b); s.bytes < 0 {
+		return nil
 	}
 	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "\r\n", "\n"), "\\\n", " ")
 	for line := range strings.Lines(text) {
