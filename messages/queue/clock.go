@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -10,24 +11,38 @@ import (
 // Clock reads the NATS server's clock, by which everything stored is stamped. It is off by
 // at most the time that the call takes. ErrUndeclared where no streams are declared.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
-	stream := c.space.EventsStream()
-	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, nil)
+	info, err := c.events(ctx)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the clock of NATS: %w", err)
 	}
-	var info struct {
-		Now   time.Time `json:"ts"`
-		Error *struct {
-			Description string `json:"description"`
-		} `json:"error"`
+	return info.Now, nil
+}
+
+// eventsInfo is what the server says of the events stream.
+type eventsInfo struct {
+	Now    time.Time `json:"ts"`
+	Config struct {
+		MaxAge time.Duration `json:"max_age"`
+	} `json:"config"`
+	Error *struct {
+		Description string `json:"description"`
+	} `json:"error"`
+}
+
+func (c *Client) events(ctx context.Context) (eventsInfo, error) {
+	var info eventsInfo
+	stream := c.space.EventsStream()
+	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, nil)
+	if err != nil {
+		return info, err
 	}
 	switch err := json.Unmarshal(m.Data, &info); {
 	case err != nil:
-		return time.Time{}, fmt.Errorf("reading the clock of NATS: %w", err)
+		return info, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
 	case info.Error != nil:
-		return time.Time{}, fmt.Errorf("reading the clock of NATS from stream %s: %w (%s)", stream, ErrUndeclared, info.Error.Description)
+		return info, fmt.Errorf("stream %s: %w (%s)", stream, ErrUndeclared, info.Error.Description)
 	case info.Now.IsZero():
-		return time.Time{}, fmt.Errorf("reading the clock of NATS: it does not tell: nats-server 2.10 and later do")
+		return info, errors.New("it does not tell its time: nats-server 2.10 and later do")
 	}
-	return info.Now, nil
+	return info, nil
 }

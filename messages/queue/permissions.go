@@ -33,7 +33,7 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 	p.add(contexts(s))
 	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
-	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream()})
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream(), "$JS.API.STREAM.PURGE.KV_" + s.BuildsBucket()})
 	return p
 }
 

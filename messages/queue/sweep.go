@@ -16,12 +16,14 @@ type SweepReport struct {
 	Announced int    // ended builds whose announcement it finished
 	Requeued  int    // running builds that had no request behind them any more
 	Cleared   uint64 // requests that it removed, all of them settled
+	Dropped   int    // records that it removed, of builds that ended longer ago than events are kept
 }
 
 // Sweep finishes what a crash can leave behind: the announcement of ended builds whose
 // request will not come again, and running builds whose request is gone, which are asked for
 // again. It then clears settled requests, keeping each pipeline's last, which decides on
-// duplicates. It may run anywhere, at any time, at once.
+// duplicates, and drops the records of builds that nothing asks for any more. It may run
+// anywhere, at any time, at once.
 func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 	var report SweepReport
 	floor, err := c.settled(ctx)
@@ -38,7 +40,9 @@ func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 			failed = errors.Join(failed, err)
 		}
 	}
-	report.Cleared, err = c.clear(ctx, floor)
+	if report.Cleared, err = c.clear(ctx, floor); err == nil {
+		report.Dropped, err = c.drop(ctx, records, floor)
+	}
 	if err = errors.Join(failed, err); err != nil {
 		return report, fmt.Errorf("sweeping: %w", err)
 	}

@@ -3,7 +3,10 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -125,6 +128,64 @@ func TestClearingKeepsEachPipelinesLastRequest(t *testing.T) {
 	}
 	if b, err := c.RetryBuild(within(t), first, "ann"); err != nil || b.Order != 1 {
 		t.Errorf("retrying a build whose request was cleared: %+v, %v", b, err)
+	}
+}
+
+func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
+	c := queuetest.Start(t).Connect(t)
+	must(t, c.Declare(within(t), queue.Layout{EventAge: 200 * time.Millisecond}))
+	consume(t, c, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		if j.Request.Commit >= commit(6) {
+			return &messages.BuildFailed{Failure: messages.Failure{Class: messages.FailureUser, Reason: "no"}}, nil
+		}
+		return succeed(ctx, j)
+	}))
+	var builds []string
+	for n := range 9 {
+		builds = append(builds, submit(t, c, request("base", n)).Build)
+		ended(t, c, builds[n])
+	}
+	settled(t, c)
+	of := func(n int) messages.FleetImage { return messages.FleetImage{Image: image(n), Build: builds[n]} }
+	_, err := queue.Fleets(c).Create(within(t), "f", messages.FleetRecord{
+		Fleet: "f", Current: of(3), Previous: of(2), Keep: []messages.FleetImage{of(1)}, Preload: &messages.Preload{FleetImage: of(4)},
+	})
+	must(t, err)
+	rollout := messages.RolloutRecord{ID: "f-x", Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: builds[0]}}, State: messages.RolloutApproval}
+	_, err = queue.Rollouts(c).Create(within(t), rollout.ID, rollout)
+	must(t, err)
+	left := func(want ...int) {
+		t.Helper()
+		eventually(t, fmt.Sprint("the records that are left are those of ", want), func() bool {
+			_, err := c.Sweep(within(t))
+			must(t, err)
+			list, err := queue.Builds(c).List(within(t))
+			must(t, err)
+			var have []int
+			for _, e := range list {
+				have = append(have, slices.Index(builds, e.Key))
+			}
+			slices.Sort(have)
+			return slices.Equal(have, want)
+		})
+	}
+	left(0, 1, 2, 3, 4, 5, 8) // 5 is the last image, 8 the last build; 6 and 7 were no good to anybody
+	_, err = queue.Rollouts(c).Modify(within(t), rollout.ID, func(r *messages.RolloutRecord) error {
+		r.State = messages.RolloutDone
+		return nil
+	})
+	must(t, err)
+	left(1, 2, 3, 4, 5, 8)
+	s, err := c.JetStream().Stream(within(t), "KV_fenceline-builds")
+	must(t, err)
+	if n := s.CachedInfo().State.Msgs; n != 6 {
+		t.Errorf("%d messages are left of 6 records", n)
+	}
+	if again := submit(t, c, request("base", 8)); !again.Duplicate || again.Build != builds[8] {
+		t.Errorf("the last push again is %+v", again)
+	}
+	if _, err := c.RetryBuild(within(t), builds[6], "ann"); !errors.Is(err, queue.ErrNotFound) {
+		t.Errorf("retrying a build that is forgotten: %v", err)
 	}
 }
 
