@@ -19,6 +19,7 @@ type document struct {
 	secret    func(name string) (*hookSecret, bool, error)
 	secrets   map[string]*hookSecret // by file name, so that equal names share one
 	pipelines []*declared
+	names     map[string]int // by pipeline, its line
 	fleets    map[string]int // by fleet, the line at which it is fed
 }
 
@@ -26,12 +27,15 @@ type document struct {
 const defaultTimeout = messages.Duration(30 * 60e9)
 
 func (d *document) read(root *yaml.Node) {
-	d.fleets = map[string]int{}
+	d.names, d.fleets = map[string]int{}, map[string]int{}
 	version := 0
 	d.mapping(root, "", []key{
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
 		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
 			d.list(n, field, d.pipeline)
+			if len(d.pipelines) == 0 {
+				d.warn(n, field, "lists no pipeline: nothing will be built")
+			}
 		}},
 	})
 }
@@ -48,13 +52,13 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	p := &x.pipeline
 	before := len(d.problems)
 	d.mapping(n, field, []key{
-		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(p)},
+		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
 		{"branch", "", d.text(&p.Branch, messages.CheckBranch)},
 		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
 		{"directory", "", d.text(&p.Directory, nil)},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
-		{"platform", "", d.text(&p.Platform, checkPlatform)},
+		{"platform", "", d.text(&p.Platform, nil)},
 		{"build_args", "", d.buildArgs(p)},
 		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
 		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
@@ -96,45 +100,41 @@ func value(n *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-func (d *document) pipelineName(p *messages.Pipeline) func(*yaml.Node, string) {
-	return func(n *yaml.Node, field string) {
-		d.text(&p.Name, func(s string) error {
-			if err := messages.CheckName("pipeline", s); err != nil {
-				return err
-			}
-			for _, o := range d.pipelines {
-				if o.pipeline.Name == s {
-					return fmt.Errorf("pipeline name %q is taken by the pipeline at line %d: give each its own", s, o.line)
-				}
-			}
-			return nil
-		})(n, field)
-	}
+func (d *document) pipelineName(x *declared) func(*yaml.Node, string) {
+	return d.text(&x.pipeline.Name, func(s string) error {
+		if err := messages.CheckName("pipeline", s); err != nil {
+			return err
+		}
+		if at, ok := d.names[s]; ok {
+			return fmt.Errorf("pipeline name %q is taken by the pipeline at line %d: give each its own", s, at)
+		}
+		d.names[s] = x.line
+		return nil
+	})
 }
 
 var (
-	platformForm   = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$`)
-	secretNameForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$`)
-	argNameForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	argSecretForm  = regexp.MustCompile(`(?i)(passw|secret|token|credential|private_?key|api_?key)`)
+	argNameForm   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	argSecretForm = regexp.MustCompile(`(?i)(passw|secret|token|credential|private_?key|api_?key)`)
 )
 
-func checkPlatform(s string) error {
-	if !platformForm.MatchString(s) {
-		return fmt.Errorf("%q is not a platform: write OS/ARCHITECTURE such as linux/amd64", clip(s))
+// checkPasted refuses what people paste in place of a secret's name or file.
+func checkPasted(s string) error {
+	for _, prefix := range []string{"ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "whsec_"} {
+		if strings.HasPrefix(s, prefix) {
+			return errors.New("looks like a secret itself: put it into a file and give the file's name here")
+		}
 	}
 	return nil
 }
 
 // checkSecretName tells whether s can name a file in the folder of secrets. Its errors
-// leave s out: people paste the secret itself.
+// leave s out: it may be the secret itself.
 func checkSecretName(s string) error {
-	for _, prefix := range []string{"ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "whsec_"} {
-		if strings.HasPrefix(s, prefix) {
-			return errors.New("looks like a secret itself: put it into a file in the folder of secrets (--secrets-dir) and give the file's name here")
-		}
+	if err := checkPasted(s); err != nil {
+		return err
 	}
-	if !secretNameForm.MatchString(s) {
+	if messages.CheckSecretName(s) != nil {
 		return errors.New("is not the name of a secret: give the name of a file in the folder of secrets (--secrets-dir): letters, digits, _ . and -, at most 63")
 	}
 	return nil
@@ -168,15 +168,25 @@ func (d *document) webhook(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		d.mapping(n, field, []key{
 			{"secret_file", "name a file with the webhook's secret (make one: openssl rand -hex 32)", d.secretFile(x)},
-			{"forges", "", d.words(&x.forges, func(s string) error {
-				if known := forgeNames(); !slices.Contains(known, s) {
-					return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
-				}
-				return nil
-			})},
+			{"forges", "", d.forges(x)},
 		})
 		if x.forges == nil {
 			x.forges = forgeNames()
+		}
+	}
+}
+
+func (d *document) forges(x *declared) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		before := len(d.problems)
+		d.words(&x.forges, func(s string) error {
+			if known := forgeNames(); !slices.Contains(known, s) {
+				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
+			}
+			return nil
+		})(n, field)
+		if x.forges == nil && len(d.problems) == before {
+			d.problem(n, field, "lists no forge: name some, or leave it out to accept all")
 		}
 	}
 }
@@ -188,7 +198,7 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 			if s == "" {
 				return errors.New("is empty: name a file with the webhook's secret")
 			}
-			return nil
+			return checkPasted(s)
 		})(n, field)
 		if name == "" {
 			return

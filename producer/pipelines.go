@@ -93,6 +93,9 @@ func parsePipelines(file string, content []byte, secret func(name string) (*hook
 	}
 	if len(d.problems) > 0 {
 		slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+		if len(d.problems) >= maxProblems {
+			d.problems = append(d.problems, Problem{File: file, Text: "the rest of the file was not read: mend these first"})
+		}
 		return nil, &InvalidError{Problems: d.problems}
 	}
 	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.warnings}

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,6 +79,16 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"an empty file":                 {"", "the file is empty"},
 		"comments alone":                {"# nothing\n", "the file is empty"},
 		"bad YAML":                      {"version: 1\npipelines:\n  - name: [\n", ":3: is not YAML"},
+		"tabs as indentation":           {"version: 1\npipelines:\n\t- name: x\n", ":3: is not YAML"},
+		"an alias without its anchor":   {item("    branch: *nope"), ":6: alias *nope has no anchor &nope before it"},
+		"a control character":           {item("    branch: a\x00b"), `:6: has the control character '\x00'`},
+		"another encoding":              {item("    branch: gr\xfcn"), ":6: is not UTF-8"},
+		"a key that is an alias":        {item("    &x branch: b", "    *x : c"), ":7: pipelines[0]: an alias where the name of a field was expected"},
+		"a truth value by its tag":      {item("    fleets: [{name: f, rollout: {approval: !!bool maybe}}]"), ":6: pipelines[0].fleets[0].rollout.approval: maybe is neither true nor false"},
+		"no forge":                      {item("    webhook: {secret_file: hook, forges: []}"), ":6: pipelines[0].webhook.forges: lists no forge"},
+		"a secret as its own file":      {item("    webhook: {secret_file: whsec_aGVsbG8=}"), ":6: pipelines[0].webhook.secret_file: looks like a secret itself"},
+		"an empty second document":      {item() + "---\n", ":7: a second YAML document begins here"},
+		"a name taken by a broken one":  {item("    brunch: x", "  - {name: base, repository: 'https://git.example.com/b.git', image: example.com/b}"), `:7: pipelines[1].name: pipeline name "base" is taken`},
 		"a second document":             {"version: 1\npipelines: []\n---\nversion: 1\n", "second YAML document"},
 		"a list at the top":             {"- a\n", ":1: a list where fields were expected"},
 		"no version":                    {"pipelines: []\n", "version: is missing"},
@@ -134,6 +145,38 @@ func TestLoadPipelinesReportsProblemsTogetherInOrder(t *testing.T) {
 	}
 }
 
+// TestLoadPipelinesOfHugeFiles has as much of one thing as a file may hold.
+func TestLoadPipelinesOfHugeFiles(t *testing.T) {
+	fill := func(head, form string) string {
+		b := strings.Builder{}
+		b.WriteString(head)
+		for i := 0; b.Len() < maxFileBytes-64; i++ {
+			fmt.Fprintf(&b, form, i)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct{ file, want string }{
+		"unknown fields":  {fill("version: 1\n", "f%d: 1\n"), "the rest of the file was not read"},
+		"secrets":         {fill(item("    secrets:"), "    - s%d\n"), "more than 200000 values"},
+		"build arguments": {fill(item("    build_args:"), "      A%d: 1\n"), "more than 200000 values"},
+		"pipelines":       {fill("version: 1\npipelines:\n", "- {name: p%d}\n"), "the rest of the file was not read"},
+		"more bytes":      {strings.Repeat("#", maxFileBytes+1), "more than 4194304 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := LoadPipelines(writeFile(t, c.file))
+			if err == nil || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 64<<10 {
+				t.Errorf("LoadPipelines: %.300v; want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestLoadPipelinesAcceptsAByteOrderMarkAndDocumentMarks(t *testing.T) {
+	if _, err := LoadPipelines(writeFile(t, "\ufeff---\n"+item()+"...\n")); err != nil {
+		t.Errorf("LoadPipelines: %v", err)
+	}
+}
+
 func TestLoadPipelinesShowsNoSecret(t *testing.T) {
 	for name, file := range map[string]string{
 		"a password in the URL":       strings.Replace(item(), "https://", "https://me:hunter2@", 1),
@@ -142,6 +185,8 @@ func TestLoadPipelinesShowsNoSecret(t *testing.T) {
 		"the secret as the webhook":   item("    webhook: hunter2"),
 		"the secret under secret":     item("    webhook: {secret: hunter2}"),
 		"a token as repository_token": item("    repository_token: hunter2/x"),
+		"a token in place of a list":  item("    secrets: hunter2"),
+		"a token as a secret's file":  item("    webhook: {secret_file: whsec_hunter2}"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadPipelines(writeFile(t, file))
@@ -174,6 +219,12 @@ func TestLoadPipelinesWarns(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("warnings lack %q:\n%s", want, got)
 		}
+	}
+}
+
+func TestLoadPipelinesWarnsOfNoPipelines(t *testing.T) {
+	if w := load(t, "version: 1\npipelines: []\n").Warnings(); len(w) != 1 || w[0].Line != 2 || !strings.Contains(w[0].Text, "nothing will be built") {
+		t.Errorf("warnings %v", w)
 	}
 }
 

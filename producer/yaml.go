@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
@@ -24,8 +26,15 @@ type reader struct {
 	visits   int
 }
 
-// maxVisits bounds how many nodes are looked at, which aliases can multiply.
-const maxVisits = 200_000
+const (
+	// maxVisits bounds how many nodes are looked at, which aliases can multiply.
+	maxVisits = 200_000
+	// maxProblems bounds how many are told at once.
+	maxProblems = 50
+)
+
+// stopped tells that nothing more is read.
+func (r *reader) stopped() bool { return r.visits >= maxVisits || len(r.problems) >= maxProblems }
 
 func (r *reader) problem(n *yaml.Node, field, format string, args ...any) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
@@ -42,10 +51,16 @@ func line(n *yaml.Node) int {
 	return n.Line
 }
 
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var (
+	syntaxLine  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+	anchorWords = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced`)
+)
 
 // document parses content, which must be one document, and returns its root or nil.
 func (r *reader) document(content []byte) *yaml.Node {
+	if !r.printable(content) {
+		return nil
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(content))
 	var doc, second yaml.Node
 	err := dec.Decode(&doc)
@@ -59,12 +74,7 @@ func (r *reader) document(content []byte) *yaml.Node {
 		return nil
 	}
 	if !errors.Is(err, io.EOF) {
-		p := Problem{File: r.file, Text: "is not YAML: " + err.Error()}
-		if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
-			p.Line, _ = strconv.Atoi(m[1])
-			p.Text = "is not YAML: " + m[2] + ": check the indentation and quotes there and on the line above"
-		}
-		r.problems = append(r.problems, p)
+		r.problems = append(r.problems, r.syntax(content, err.Error()))
 		return nil
 	}
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
@@ -74,12 +84,50 @@ func (r *reader) document(content []byte) *yaml.Node {
 	return doc.Content[0]
 }
 
+// printable refuses what is not text, since the parser does so without a line.
+func (r *reader) printable(content []byte) bool {
+	line := 1
+	for rest := content; len(rest) > 0; {
+		c, size := utf8.DecodeRune(rest)
+		p := Problem{File: r.file, Line: line}
+		switch {
+		case c == '\n':
+			line++
+		case c == utf8.RuneError && size == 1:
+			p.Text = "is not UTF-8: save the file in that encoding"
+		case c != '\t' && c != '\r' && c != '\u0085' && unicode.IsControl(c):
+			p.Text = fmt.Sprintf("has the control character %q: remove it", c)
+		}
+		if p.Text != "" {
+			r.problems = append(r.problems, p)
+			return false
+		}
+		rest = rest[size:]
+	}
+	return true
+}
+
+// syntax makes a problem of what the parser said.
+func (r *reader) syntax(content []byte, said string) Problem {
+	p := Problem{File: r.file, Text: "is not YAML: " + said}
+	if m := anchorWords.FindStringSubmatch(said); m != nil {
+		before, _, _ := bytes.Cut(content, []byte("*"+m[1]))
+		p.Line = 1 + bytes.Count(before, []byte("\n"))
+		p.Text = fmt.Sprintf("alias *%s has no anchor &%s before it: write the value out, or put it in quotes if it is text", clip(m[1]), clip(m[1]))
+	} else if m := syntaxLine.FindStringSubmatch(said); m != nil {
+		p.Line, _ = strconv.Atoi(m[1])
+		p.Text = "is not YAML: " + m[2] + ": check the indentation and quotes there and on the line above"
+	}
+	return p
+}
+
 // node follows an alias and counts the visit. It is nil when there were too many.
 func (r *reader) node(n *yaml.Node, field string) *yaml.Node {
-	if r.visits++; r.visits >= maxVisits {
-		if r.visits == maxVisits {
-			r.problem(n, field, "the file has more than %d values, counting aliases each time: split it", maxVisits)
-		}
+	if r.stopped() {
+		return nil
+	}
+	if r.visits++; r.visits == maxVisits {
+		r.problem(n, field, "the file has more than %d values, counting aliases each time: remove some", maxVisits)
 		return nil
 	}
 	if n.Kind == yaml.AliasNode {
@@ -117,7 +165,7 @@ func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
 		return
 	}
 	for _, k := range keys {
-		if k.required != "" && !slices.Contains(seen, k.name) {
+		if k.required != "" && !seen[k.name] {
 			r.problem(n, join(field, k.name), "is missing: %s", k.required)
 		}
 	}
@@ -125,7 +173,7 @@ func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
 
 // pairs calls read for each pair of a mapping whose key is new, and returns the keys, or
 // nil when n is no mapping.
-func (r *reader) pairs(n *yaml.Node, field string, read func(name string, k, v *yaml.Node)) []string {
+func (r *reader) pairs(n *yaml.Node, field string, read func(name string, k, v *yaml.Node)) map[string]bool {
 	at := n
 	n = r.node(n, field)
 	if n == nil {
@@ -136,18 +184,18 @@ func (r *reader) pairs(n *yaml.Node, field string, read func(name string, k, v *
 		r.problem(at, field, "a %s where fields were expected: write it as name: value, one a line", kinds[n.Kind])
 		return nil
 	}
-	seen := []string{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content) && !r.stopped(); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
 			r.problem(k, field, "%s where the name of a field was expected", describe(k))
 			continue
 		}
-		if slices.Contains(seen, k.Value) {
+		if seen[k.Value] {
 			r.problem(k, join(field, k.Value), "is given twice: remove one of them")
 			continue
 		}
-		seen = append(seen, k.Value)
+		seen[k.Value] = true
 		read(k.Value, k, v)
 	}
 	return seen
@@ -161,10 +209,14 @@ func (r *reader) list(n *yaml.Node, field string, read func(n *yaml.Node, field 
 		return
 	}
 	if n.Kind != yaml.SequenceNode {
-		r.problem(at, field, "%s where a list was expected: begin each item with a hyphen, or write [a, b]", describe(n))
+		// Without the value, as above.
+		r.problem(at, field, "a %s where a list was expected: begin each item with a hyphen, or write [a, b]", kinds[n.Kind])
 		return
 	}
 	for i, item := range n.Content {
+		if r.stopped() {
+			return
+		}
 		read(item, fmt.Sprintf("%s[%d]", field, i))
 	}
 }
@@ -246,8 +298,13 @@ func (r *reader) percent(n *yaml.Node, field string) (int, bool) {
 // truth reads true or false.
 func (r *reader) truth(to *bool) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		if v, ok := r.scalar(n, field, "true or false", "!!bool"); ok {
+		v, ok := r.scalar(n, field, "true or false", "!!bool")
+		switch {
+		case !ok:
+		case strings.EqualFold(v.Value, "true"), strings.EqualFold(v.Value, "false"):
 			*to = strings.EqualFold(v.Value, "true")
+		default: // by a tag of its own
+			r.problem(n, field, "%s is neither true nor false", clip(v.Value))
 		}
 	}
 }
@@ -274,15 +331,17 @@ func (r *reader) duration(to *messages.Duration, low messages.Duration) func(*ya
 // words reads a list of strings, each once.
 func (r *reader) words(to *[]string, check func(string) error) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
+		seen := map[string]bool{}
 		r.list(n, field, func(n *yaml.Node, field string) {
 			var word string
 			before := len(r.problems)
 			r.text(&word, check)(n, field)
 			switch {
 			case len(r.problems) > before:
-			case slices.Contains(*to, word):
+			case seen[word]:
 				r.problem(n, field, "%q is listed twice: remove one of them", clip(word))
 			default:
+				seen[word] = true
 				*to = append(*to, word)
 			}
 		})
@@ -297,6 +356,8 @@ func describe(n *yaml.Node) string {
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
 	case yaml.ScalarNode:
 	default:
 		return "something else"
