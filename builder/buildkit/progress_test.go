@@ -131,28 +131,3 @@ func TestProgressKeepsTheLastLinesAndBoundsMessages(t *testing.T) {
 		t.Error("logged after the end")
 	}
 }
-
-func FuzzReadPlan(f *testing.F) {
-	f.Add([]byte(`{"def":{"sha256:a":{"source":{"identifier":"docker-image://docker.io/library/x:1@sha256:` + strings.Repeat("0", 64) + `"}}},"source":{"infos":[{"filename":"Dockerfile","data":"eA=="}],"locations":{"sha256:a":{"locations":[{"ranges":[{"start":{"line":1}}]}]}}}}`))
-	f.Add([]byte(`{"def":{"a":{"exec":{"mounts":[{"secretOpt":{"ID":"x"}}]}}}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := readPlan(raw)
-		if err != nil {
-			return
-		}
-		for digest, op := range p.ops {
-			p.place(digest)
-			secretsOf(op.GetExec())
-		}
-		p.frontend()
-		bases, err := p.images()
-		if err != nil {
-			return
-		}
-		for _, b := range bases {
-			if _, err := messages.ParseImage(b.Image.String()); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-}

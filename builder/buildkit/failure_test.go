@@ -1,0 +1,118 @@
+package buildkit_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/builder/buildkit/buildkittest"
+	"github.com/fenceline/fenceline/messages"
+)
+
+func TestUserFailures(t *testing.T) {
+	b := newBench(t)
+	noShell := b.registry.PushBase(t, "noshell:1", buildkittest.File{Name: "f", Content: "x"})
+	for name, c := range map[string]struct {
+		dockerfile string
+		place      string
+		words      []string
+	}{
+		"a failing RUN":            {"FROM " + b.base + "\nRUN echo one && echo two >&2 && false\n", "Dockerfile:2", []string{"exit status 1", "two", ">>> RUN"}},
+		"an unknown instruction":   {"FROM " + b.base + "\nRUNN x\n", "Dockerfile:2", []string{"RUNN", "correct this line"}},
+		"an empty Dockerfile":      {"\n", "Dockerfile", []string{"no instructions", "FROM"}},
+		"no FROM":                  {"RUN true\n", "Dockerfile:1", []string{"stage"}},
+		"a missing file":           {"FROM " + b.base + "\nCOPY nowhere /x\n", "Dockerfile:2", []string{"nowhere", "build context"}},
+		"a missing tag":            {"FROM " + b.registry.Host + "/base:none\n", "Dockerfile:1", []string{"there is no image", "/base:none"}},
+		"a missing base":           {"FROM " + b.registry.Host + "/none:1\n", "Dockerfile:1", []string{"there is no image", "/none:1"}},
+		"a missing copied-from":    {"FROM " + b.base + "\nCOPY --from=" + b.registry.Host + "/none:1 /x /x\n", "Dockerfile:2", []string{"there is no image"}},
+		"a base without a shell":   {"FROM " + noShell + "\nRUN true\n", "Dockerfile:2", []string{"no shell", "/bin/sh"}},
+		"an unset ARG in FROM":     {"ARG B\nFROM ${B}\n", "Dockerfile:2", []string{"base name"}},
+		"a secret nobody gave":     {"FROM " + b.base + "\nRUN --mount=type=secret,id=key,required=true cat /run/secrets/key\n", "Dockerfile:2", []string{`"key"`, "secrets"}},
+		"the repository's token":   {"FROM " + b.base + "\nRUN --mount=type=secret,id=GIT_AUTH_TOKEN." + strings.TrimPrefix(b.git.URL, "http://") + " cat /run/secrets/*\n", "Dockerfile:2", []string{"GIT_AUTH_TOKEN"}},
+		"an insecure RUN":          {"FROM " + b.base + "\nRUN --security=insecure true\n", "", []string{"insecure"}},
+		"a name that is no image":  {"FROM " + b.registry.Host + "/UPPER\n", "Dockerfile:1", []string{"UPPER"}},
+		"an unknown stage to copy": {"FROM " + b.base + " AS a\nCOPY --from=5 / /\n", "", []string{"5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := b.order(t, map[string]string{"Dockerfile": c.dockerfile})
+			o.Token = messages.NewSecret("token-of-repository")
+			b.fails(t, o, messages.FailureUser, c.place, c.words...)
+		})
+	}
+	t.Run("no Dockerfile", func(t *testing.T) {
+		o := b.order(t, map[string]string{"README": "x"})
+		o.Pipeline.Dockerfile = "docker/File"
+		b.fails(t, o, messages.FailureUser, "", "there is no docker/File in commit")
+	})
+	t.Run("no folder", func(t *testing.T) {
+		o := b.order(t, map[string]string{"README": "x"})
+		o.Pipeline.Directory = "none"
+		b.fails(t, o, messages.FailureUser, "", "none", "directory")
+	})
+	t.Run("no such commit", func(t *testing.T) {
+		o := b.order(t, nil)
+		o.Commit = strings.Repeat("ab", 20)
+		b.fails(t, o, messages.FailureUser, "", "no longer has the commit", "push it again")
+	})
+	t.Run("no such repository", func(t *testing.T) {
+		o := b.order(t, nil)
+		o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), b.git.URL+"/none.git"
+		b.fails(t, o, messages.FailureUser, "", "no such repository")
+	})
+	t.Run("over ssh", func(t *testing.T) {
+		o := b.order(t, nil)
+		o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), "ssh://git@example.com/x.git"
+		b.fails(t, o, messages.FailureUser, "", "https")
+	})
+}
+
+func TestInfrastructureFailures(t *testing.T) {
+	b := newBench(t)
+	gone := buildkittest.NewRegistry(t)
+	gone.Close()
+	built := func(t *testing.T) *order {
+		return b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN echo " + messages.NewID() + " > /x\n"})
+	}
+	writes := func(status int) func(*http.Request) int {
+		return func(r *http.Request) int {
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				return 0
+			}
+			return status
+		}
+	}
+	t.Run("registry refuses", func(t *testing.T) {
+		b.registry.Refuse(writes(http.StatusForbidden))
+		defer b.registry.Refuse(nil)
+		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login")
+	})
+	t.Run("registry full", func(t *testing.T) {
+		b.registry.Refuse(writes(http.StatusInsufficientStorage))
+		defer b.registry.Refuse(nil)
+		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to", "make room")
+	})
+	t.Run("registry gone", func(t *testing.T) {
+		o := built(t)
+		o.Pipeline.Image = gone.Host + "/out/image"
+		b.fails(t, o, messages.FailureInfrastructure, "", "pushing to", "see that the registry is up")
+	})
+	t.Run("registry of the base gone", func(t *testing.T) {
+		o := b.order(t, map[string]string{"Dockerfile": "FROM " + gone.Host + "/base:1\n"})
+		b.fails(t, o, messages.FailureInfrastructure, "Dockerfile:1", "does not answer")
+	})
+	t.Run("registry of the base in trouble", func(t *testing.T) {
+		b.registry.Refuse(func(*http.Request) int { return http.StatusBadGateway })
+		defer b.registry.Refuse(nil)
+		b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.registry.Host + "/base:2\n"}), messages.FailureInfrastructure, "Dockerfile:1", "does not answer")
+	})
+	t.Run("repository unreachable", func(t *testing.T) {
+		o := b.order(t, nil)
+		o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), "http://"+gone.Host+"/x.git"
+		b.fails(t, o, messages.FailureInfrastructure, "", "repository can't be read")
+	})
+	t.Run("afterwards all is well", func(t *testing.T) {
+		if _, err := b.solver.Solve(t.Context(), built(t).Build); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
