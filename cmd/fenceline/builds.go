@@ -217,7 +217,7 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 	}
 	i := slices.IndexFunc(all, func(l letter) bool { return l.Name == args[0] })
 	if i < 0 {
-		return fmt.Errorf("there is no dead letter %q: 'fenceline dead-letters list' has their names", args[0])
+		return fmt.Errorf("there is no dead letter %q: the list has their names ('fenceline dead-letters list')", args[0])
 	}
 	l := all[i]
 	return s.print(l, func(w io.Writer) {
@@ -226,9 +226,12 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 		row(w, "at", l.At.UTC().Format(time.RFC3339))
 		row(w, "reason", l.Reason)
 		row(w, "deliveries", l.Deliveries)
+		if l.Omitted > 0 {
+			row(w, "not kept", size(int64(l.Omitted))+" of the body")
+		}
 		for _, h := range sorted(l.Headers) {
 			row(w, h, strings.Join(l.Headers[h], ", "))
 		}
-		fmt.Fprintf(w, "\n%s\n", l.Body)
+		fmt.Fprintf(w, "\n%s\n", printable(string(l.Body)))
 	})
 }

@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -72,15 +74,29 @@ func (s *session) print(v any, table func(w io.Writer)) error {
 func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")+"\t") }
 
 // row writes the cells of a table's row. What is not known is a dash, orders included;
-// the last cell may be empty.
+// the last cell may be empty. A cell is one line, and nothing that a terminal obeys.
 func row(w io.Writer, cells ...any) {
 	out := make([]string, len(cells))
 	for i, c := range cells {
-		if out[i] = fmt.Sprint(c); c == uint64(0) || out[i] == "" && i < len(cells)-1 {
+		if out[i] = printable(strings.ReplaceAll(fmt.Sprint(c), "\n", "; ")); c == uint64(0) || out[i] == "" && i < len(cells)-1 {
 			out[i] = "-"
 		}
 	}
 	fmt.Fprintln(w, strings.Join(out, "\t"))
+}
+
+// printable is text of unknown origin with what a terminal would obey written as Go does.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) || r == '\n' {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRune(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
 }
 
 // decided tells what a decision did.
