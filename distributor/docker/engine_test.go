@@ -10,6 +10,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
@@ -70,16 +71,24 @@ func exists(file string) bool { _, err := os.Stat(file); return err == nil }
 type world struct {
 	host, fleet string
 	base        v1.Layer
+	handler     http.Handler    // of the registry
+	options     []remote.Option // of pushes
 }
 
-func newWorld(t *testing.T) *world {
+// newWorld serves the registry behind the given middleware.
+func newWorld(t *testing.T, behind ...func(http.Handler) http.Handler) *world {
 	t.Helper()
-	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	for _, wrap := range behind {
+		handler = wrap(handler)
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return &world{
-		host:  strings.TrimPrefix(server.URL, "http://"),
-		fleet: "test-" + messages.NewID(),
-		base:  layer(t, map[string]string{"bin/busybox": string(busybox(t)), "bin/sh": "->busybox"}),
+		handler: handler,
+		host:    strings.TrimPrefix(server.URL, "http://"),
+		fleet:   "test-" + messages.NewID(),
+		base:    layer(t, map[string]string{"bin/busybox": string(busybox(t)), "bin/sh": "->busybox"}),
 	}
 }
 
@@ -141,7 +150,7 @@ func (w *world) push(t *testing.T, layers ...v1.Layer) messages.Image {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(ref, image); err != nil {
+	if err := remote.Write(ref, image, w.options...); err != nil {
 		t.Fatal(err)
 	}
 	return messages.Image(ref.String())

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -88,7 +87,7 @@ func isTransport(err error) bool {
 
 // alive tells whether the engine still answers, when a stream ended early.
 func (e *Engine) alive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	_, err := e.api.Ping(ctx, client.PingOptions{})
 	return err

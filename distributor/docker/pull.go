@@ -51,21 +51,31 @@ func (e *Engine) orGone(ctx context.Context, err error) error {
 	return err
 }
 
-// fetchedLayers has the bytes fetched of each layer, by the short ID the engine gives it.
-type fetchedLayers map[string]int64
+// fetchedLayers has what was fetched of each layer, by the short ID the engine gives it.
+type fetchedLayers map[string]fetchedLayer
+
+type fetchedLayer struct{ bytes, size int64 }
 
 // note takes a line of progress. Only "Downloading" counts bytes that travel; "Extracting" counts the
-// same bytes again.
+// same bytes again. Engines leave lines out, so that the last one seldom has all bytes: the
+// size counts once the layer is complete.
 func (l fetchedLayers) note(m jsonstream.Message) {
-	if m.Status == "Downloading" && m.Progress != nil {
-		l[m.ID] = max(l[m.ID], m.Progress.Current)
+	layer, known := l[m.ID]
+	switch {
+	case m.Status == "Downloading" && m.Progress != nil:
+		layer.bytes, layer.size = max(layer.bytes, m.Progress.Current), max(layer.size, m.Progress.Total)
+	case known && (m.Status == "Verifying Checksum" || m.Status == "Download complete"):
+		layer.bytes = max(layer.bytes, layer.size)
+	default:
+		return
 	}
+	l[m.ID] = layer
 }
 
 func (l fetchedLayers) bytes() int64 {
 	var sum int64
-	for _, n := range l {
-		sum += n
+	for _, layer := range l {
+		sum += layer.bytes
 	}
 	return sum
 }

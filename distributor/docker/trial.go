@@ -31,6 +31,7 @@ const (
 	trialMemory   = 1 << 30
 	outputLines   = 20
 	outputBytes   = 4 << 10
+	lookTimeout   = 5 * time.Second
 	removeTimeout = 30 * time.Second
 )
 
@@ -132,7 +133,10 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, command [
 
 // startTrial starts the container and waits until it ends.
 func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.HookRun, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	run := messages.HookRun{Exit: -1}
+	session := e.session(ctx, id)
 	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return run, e.startFault(ctx, command, err)
@@ -141,46 +145,68 @@ func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.H
 	select {
 	case end := <-wait.Result:
 		run.Exit = int(end.StatusCode)
-		err = e.endFault(ctx, id, end)
+		err = e.endFault(ctx, id, end, session)
 	case err = <-wait.Error:
+		err = e.waitFault(ctx, err)
 	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	var verdict verdictError
-	var overdue overdueError
-	switch {
-	case err == nil, errors.As(err, &verdict):
-	case errors.As(context.Cause(ctx), &overdue):
-		err = verdictError{"it did not end: " + overdue.Error()}
-	default:
-		err = e.fault(ctx, "waiting for the trial's container", err)
+		err = e.waitFault(ctx, ctx.Err())
 	}
 	run.Output = e.lastLines(ctx, id)
 	return run, err
 }
 
+// session delivers an error when the engine process that answers now has ended: it follows
+// events that don't happen.
+func (e *Engine) session(ctx context.Context, id string) <-chan error {
+	return e.api.Events(ctx, client.EventsListOptions{
+		Filters: client.Filters{}.Add("container", id).Add("event", "rename"),
+	}).Err
+}
+
 // endFault tells what an exit status means. An engine that is stopped ends its containers too,
-// which is no verdict on the image; it still answers on connections that it has, so that it is asked
-// on a new one.
-func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResponse) error {
+// which is no verdict on the image. It still answers on connections that it has, and a new one may be kept
+// for its successor: so it is asked on a new one, and has to be the one that the container
+// was started with.
+func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResponse, session <-chan error) error {
+	const doing = "asking why the trial's container ended"
 	if end.Error != nil {
-		return errors.New(end.Error.Message)
+		return e.fault(ctx, doing, errors.New(end.Error.Message))
 	}
 	if end.StatusCode == 0 {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
 	if err := e.api.Close(); err != nil {
-		return err
+		return e.fault(ctx, doing, err)
 	}
 	got, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return err
+		return e.fault(ctx, doing, err)
+	}
+	select {
+	case <-session: //nolint:errcheck // that it ended says all
+		return fmt.Errorf("%w: it was stopped while the trial ran", distributor.ErrEngine)
+	default:
 	}
 	reason := fmt.Sprintf("ended with status %d", end.StatusCode)
 	if s := got.Container.State; s != nil && s.OOMKilled {
 		reason += fmt.Sprintf(": it needed more than the %d MiB of memory that a trial has", trialMemory>>20)
 	}
 	return verdictError{reason}
+}
+
+// waitFault tells why the end of the container was not seen: a command that outlasts the
+// trial's time is the image's fault where the engine is well.
+func (e *Engine) waitFault(ctx context.Context, err error) error {
+	var overdue overdueError
+	if errors.As(context.Cause(ctx), &overdue) {
+		if err = e.alive(context.WithoutCancel(ctx)); err == nil {
+			return verdictError{"it did not end: " + overdue.Error()}
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return e.fault(ctx, "waiting for the trial's container", err)
 }
 
 // startFault tells what the image lacks from what the engine couldn't do: of the first kind
@@ -261,7 +287,7 @@ func (e *Engine) firstBytes(ctx context.Context, id, file string) (string, error
 
 // lastLines is the end of what the container wrote, also when its time is up.
 func (e *Engine) lastLines(ctx context.Context, id string) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 	defer cancel()
 	logs, err := e.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(outputLines),

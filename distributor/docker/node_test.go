@@ -1,0 +1,320 @@
+//go:build linux
+
+package docker_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/moby/client"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// box is a message queue that keeps what a node says.
+type box struct {
+	record messages.FleetChanged
+	beats  chan *messages.NodeStatus
+
+	mu     sync.Mutex
+	events []messages.Payload
+}
+
+func (b *box) ReadFleet(context.Context, string) (messages.FleetChanged, error) { return b.record, nil }
+
+func (b *box) WatchFleet(ctx context.Context, _ string, _ func(messages.FleetChanged)) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (b *box) Heartbeat(ctx context.Context, s *messages.NodeStatus) error {
+	select {
+	case b.beats <- s:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *box) Publish(_ context.Context, _ string, p messages.Payload) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, p)
+	return nil
+}
+
+// node runs an agent on the engine, for a rollout of the image with it as a canary.
+func (o *own) node(image messages.Image, minFree int64, hooks ...string) *box {
+	o.t.Helper()
+	b := &box{beats: make(chan *messages.NodeStatus), record: messages.FleetChanged{Revision: 1, Record: messages.FleetRecord{
+		Fleet: o.world.fleet,
+		Preload: &messages.Preload{
+			FleetImage: messages.FleetImage{Image: image, Rollout: "r1", HooksDir: messages.DefaultHooksDir},
+			Hooks:      hooks, Canaries: []string{"node"}, Trial: messages.Trial{Timeout: messages.Duration(time.Minute)},
+		},
+	}}}
+	agent, err := distributor.New(distributor.Config{
+		Fleet: o.world.fleet, Node: "node", Queue: b, Engine: o.client(),
+		Interval: 2 * time.Second, MinFreeBytes: minFree, Logger: zerolog.New(o.t.Output()),
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- agent.Run(ctx) }()
+	o.t.Cleanup(func() {
+		stop()
+		for {
+			select {
+			case <-b.beats:
+			case err := <-ended:
+				if err != nil {
+					o.t.Errorf("the agent ended with %v", err)
+				}
+				return
+			}
+		}
+	})
+	return b
+}
+
+// says waits for a heartbeat.
+func (b *box) says(t *testing.T, what string, holds func(*messages.NodeStatus) bool) *messages.NodeStatus {
+	t.Helper()
+	limit := time.NewTimer(time.Minute)
+	defer limit.Stop()
+	var last *messages.NodeStatus
+	for {
+		select {
+		case last = <-b.beats:
+			if holds(last) {
+				return last
+			}
+		case <-limit.C:
+			t.Fatalf("the node did not say that %s; its last heartbeat is %+v with work %+v", what, last, last.Work)
+		}
+	}
+}
+
+func state(s messages.WorkState) func(*messages.NodeStatus) bool {
+	return func(n *messages.NodeStatus) bool { return n.Work != nil && n.Work.State == s }
+}
+
+func engineGone(s *messages.NodeStatus) bool { return s.Engine.Error != "" }
+
+// noise is a layer that can't be compressed.
+func noise(t *testing.T, mib int) v1.Layer {
+	t.Helper()
+	b := make([]byte, mib<<20)
+	_, _ = rand.Read(b)
+	return layer(t, map[string]string{"noise": string(b)})
+}
+
+func TestADiskThatIsFull(t *testing.T) {
+	o := ownEngine(t, kind{disk: "90"})
+	image := o.world.push(t, o.world.base, noise(t, 64))
+	b := o.node(image, 1<<20)
+	got := b.says(t, "the disk is full", state(messages.WorkFailed))
+	for _, part := range []string{string(image), "no space left on device", "free space where the engine keeps images"} {
+		if !strings.Contains(got.Work.Reason, part) {
+			t.Errorf("the reason %q lacks %q", got.Work.Reason, part)
+		}
+	}
+	if len(got.Images) != 0 || got.Engine.Error != "" || got.FreeBytes < 0 || got.FreeBytes > 90<<20 {
+		t.Errorf("heartbeat %+v", got)
+	}
+	o.disk(unix.MS_REMOUNT, "400")
+	got = b.says(t, "it has the image", state(messages.WorkDone))
+	if len(got.Images) != 1 || got.Images[0].Image != image || !got.Work.Trial.Passed {
+		t.Errorf("heartbeat %+v with work %+v", got, got.Work)
+	}
+}
+
+func TestADiskThatIsNearlyFull(t *testing.T) {
+	var asked sync.Map
+	o := ownEngine(t, kind{disk: "90", behind: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Store(r.URL.Path, true)
+			next.ServeHTTP(w, r)
+		})
+	}})
+	b := o.node(o.world.push(t, o.world.base), 1<<30)
+	got := b.says(t, "the disk is nearly full", state(messages.WorkFailed))
+	if !strings.Contains(got.Work.Reason, "1073741824 must stay free") || len(got.Images) != 0 {
+		t.Errorf("heartbeat %+v with work %+v", got, got.Work)
+	}
+	asked.Range(func(path, _ any) bool {
+		t.Errorf("the engine asked the registry for %s", path)
+		return true
+	})
+	o.disk(unix.MS_REMOUNT, "1200")
+	b.says(t, "it has the image", state(messages.WorkDone))
+}
+
+func TestAnEngineThatDiesDuringAPull(t *testing.T) {
+	var once sync.Once
+	reached, release := make(chan struct{}), make(chan struct{})
+	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/blobs/") {
+				once.Do(func() { close(reached) })
+				<-release
+			}
+			next.ServeHTTP(w, r)
+		})
+	}})
+	image := o.world.push(t, o.world.base)
+	b := o.node(image, 1)
+	<-reached
+	b.says(t, "it pulls", state(messages.WorkPulling))
+	o.stop(syscall.SIGKILL)
+	close(release)
+	b.says(t, "the engine is gone", func(s *messages.NodeStatus) bool { return engineGone(s) && state(messages.WorkFailed)(s) })
+	o.start()
+	got := b.says(t, "it has the image", state(messages.WorkDone))
+	if len(got.Images) != 1 || got.Engine.Error != "" {
+		t.Errorf("heartbeat %+v", got)
+	}
+}
+
+// However an engine ends, what that does to a trial is no verdict on the image.
+func TestAnEngineThatEndsDuringATrial(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   kind
+		signal syscall.Signal
+	}{
+		"stopped": {kind{}, syscall.SIGTERM}, "killed": {kind{}, syscall.SIGKILL}, "stopped by systemd": {kind{opened: true}, syscall.SIGTERM},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := ownEngine(t, c.kind)
+			image := o.world.hooked(t, map[string]string{"pre-running": "#!/bin/sh\ntrap 'exit 7' TERM\n" +
+				"i=0; while [ $i -lt 40 ]; do /bin/busybox sleep 0.1; i=$((i+1)); done\necho survived\n"})
+			b := o.node(image, 1, "pre-running")
+			b.says(t, "it tries the image", state(messages.WorkTrial))
+			o.until("the hook runs", func(ctx context.Context) bool { return len(o.containers(ctx, "running")) == 1 })
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				o.stop(c.signal)
+			}()
+			b.says(t, "the engine is gone", engineGone)
+			<-stopped
+			o.start()
+			got := b.says(t, "the image is tried", func(s *messages.NodeStatus) bool { return s.Work != nil && s.Work.Trial != nil })
+			if !got.Work.Trial.Passed || got.Work.Trial.Hooks[0].Output != "survived" {
+				t.Errorf("the verdict is %+v", got.Work.Trial)
+			}
+			o.until("no container is left", func(ctx context.Context) bool { return len(o.containers(ctx, "")) == 0 })
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if slices.ContainsFunc(b.events, func(p messages.Payload) bool { f, ok := p.(*messages.TrialFinished); return ok && !f.Passed }) {
+				t.Errorf("events %+v blame the image", b.events)
+			}
+		})
+	}
+}
+
+// containers lists the engine's containers, those in a state or all.
+func (o *own) containers(ctx context.Context, state string) []string {
+	o.t.Helper()
+	api := o.api()
+	filters := client.Filters{}
+	if state != "" {
+		filters = filters.Add("status", state)
+	}
+	list, err := api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	var ids []string
+	for _, c := range list.Items {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+func (o *own) api() *client.Client {
+	o.t.Helper()
+	api, err := client.New(client.WithHost(o.socket()))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = api.Close() })
+	return api
+}
+
+// An engine goes on listing an image whose files were deleted under it.
+func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
+	o := ownEngine(t, kind{})
+	image := o.world.push(t, o.world.base)
+	b := o.node(image, 1)
+	b.says(t, "it has the image", state(messages.WorkDone))
+	found, err := o.api().ImageInspect(t.Context(), string(image))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.stop(syscall.SIGTERM)
+	if err := os.RemoveAll(filepath.Dir(found.GraphDriver.Data["UpperDir"])); err != nil {
+		t.Fatal(err)
+	}
+	o.start()
+	got := b.says(t, "it can't be read", func(s *messages.NodeStatus) bool { return strings.Contains(s.Work.Reason, "can't read") })
+	if len(got.Images) != 0 || got.Work.State != messages.WorkFailed || !strings.Contains(got.Work.Reason, "docker image rm") {
+		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
+	}
+	e := o.client()
+	if images, err := e.Images(t.Context()); err != nil || !slices.ContainsFunc(images, func(i distributor.Image) bool { return i.Has(image) }) {
+		t.Errorf("the engine lists %+v, error %v", images, err)
+	}
+	// As the reason says.
+	for _, name := range []string{distributor.LocalTag(&b.record.Record, image), string(image)} {
+		if err := e.Remove(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
+}
+
+// A registry that serves other bytes than were pushed.
+func TestATamperedImageIsRefused(t *testing.T) {
+	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "/blobs/") {
+				next.ServeHTTP(w, r)
+				return
+			}
+			next.ServeHTTP(&tamper{ResponseWriter: w}, r)
+		})
+	}})
+	b := o.node(o.world.push(t, o.world.base), 1)
+	got := b.says(t, "it refuses the image", state(messages.WorkFailed))
+	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") {
+		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
+	}
+}
+
+// tamper changes the last byte of each write.
+type tamper struct{ http.ResponseWriter }
+
+func (w *tamper) Write(p []byte) (int, error) {
+	p = slices.Clone(p)
+	p[len(p)-1] ^= 1
+	return w.ResponseWriter.Write(p)
+}
+
+var _ distributor.Engine = (*docker.Engine)(nil)

@@ -1,0 +1,271 @@
+//go:build linux
+
+package docker_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sys/unix"
+
+	"github.com/fenceline/fenceline/distributor/docker"
+)
+
+// own is a Docker engine that a test may kill and whose disk it may fill: a dockerd with
+// namespaces of its own, so that nothing of it outlives the test and no other engine notices it.
+type own struct {
+	t      *testing.T
+	dir    string
+	world  *world
+	thread chan func() // run on the thread that has the engine's network
+	daemon *exec.Cmd
+	opened *os.File // the socket that it listens on, where systemd would have opened it
+}
+
+// kind says how an engine is unlike others.
+type kind struct {
+	disk   string                          // MiB of the disk with its images; "" is the machine's
+	opened bool                            // its socket is open while it is down, as under systemd
+	behind func(http.Handler) http.Handler // what its registry is behind, or nil
+}
+
+// ownEngine starts an engine, and a registry that only it reaches.
+func ownEngine(t *testing.T, k kind) *own {
+	t.Helper()
+	t.Parallel() // most of such a test is waiting
+	if os.Geteuid() != 0 {
+		t.Fatal("this test starts a dockerd of its own, which needs root: run it as root (sudo -E make test)")
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		t.Fatalf("this test starts a dockerd of its own: run make setup, or install Docker Engine: %v", err)
+	}
+	// Paths of sockets are short.
+	dir, err := os.MkdirTemp("", "own")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &own{t: t, dir: dir, thread: make(chan func())}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	if err := os.Mkdir(o.root(), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if k.disk != "" {
+		o.disk(0, k.disk)
+		t.Cleanup(func() {
+			if err := unix.Unmount(o.root(), unix.MNT_DETACH); err != nil {
+				t.Errorf("cleaning up: %v", err)
+			}
+		})
+	}
+	o.isolate()
+	o.serve(k.behind)
+	if k.opened {
+		o.open()
+	}
+	o.start()
+	t.Cleanup(func() { o.stop(syscall.SIGTERM) })
+	return o
+}
+
+func (o *own) root() string   { return filepath.Join(o.dir, "root") }
+func (o *own) sock() string   { return filepath.Join(o.dir, "sock") }
+func (o *own) socket() string { return "unix://" + o.sock() }
+
+// open opens the engine's socket, and leaves it open while the engine is down.
+func (o *own) open() {
+	o.t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: o.sock(), Net: "unix"})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer l.Close()
+	l.SetUnlinkOnClose(false)
+	if o.opened, err = l.File(); err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = o.opened.Close() })
+}
+
+// disk mounts the disk with the images, or with unix.MS_REMOUNT changes its size.
+func (o *own) disk(flags uintptr, mib string) {
+	o.t.Helper()
+	if err := unix.Mount("tmpfs", o.root(), "tmpfs", flags, "size="+mib+"m"); err != nil {
+		o.t.Fatalf("mounting a small disk: %v", err)
+	}
+}
+
+// isolate makes the thread with a network of its own. It ends with the test, and so does what it started.
+func (o *own) isolate() {
+	o.t.Helper()
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		ready <- loopback()
+		for f := range o.thread {
+			f()
+		}
+	}()
+	o.t.Cleanup(func() { close(o.thread) })
+	if err := <-ready; err != nil {
+		o.t.Fatalf("making a network namespace: %v", err)
+	}
+}
+
+// loopback moves the calling thread to a new network that has a loopback interface.
+func loopback() error {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo)
+}
+
+// on runs f on the thread with the engine's network.
+func (o *own) on(f func() error) {
+	o.t.Helper()
+	done := make(chan error)
+	o.thread <- func() { done <- f() }
+	if err := <-done; err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// serve starts the registry in the engine's network, where the test can't reach it: pushes
+// go to its handler.
+func (o *own) serve(behind func(http.Handler) http.Handler) {
+	o.t.Helper()
+	o.world = newWorld(o.t)
+	handler := o.world.handler
+	o.world.options = []remote.Option{remote.WithTransport(direct{handler})}
+	if behind != nil {
+		handler = behind(handler)
+	}
+	var listener net.Listener
+	o.on(func() (err error) {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	})
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}}
+	server.Start()
+	o.t.Cleanup(server.Close)
+	o.world.host = listener.Addr().String()
+}
+
+// direct sends requests to a handler without a network between.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	recorder := httptest.NewRecorder()
+	d.ServeHTTP(recorder, r)
+	answer := recorder.Result()
+	answer.Request = r
+	return answer, nil
+}
+
+// start starts dockerd, and returns when it answers. It hides the machine's own containerd,
+// which would be used for both engines.
+func (o *own) start() {
+	o.t.Helper()
+	const script = `mount -t proc proc /proc
+[ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd
+echo '{"features": {"containerd-snapshotter": false}}' >"$0/config.json"
+rm -f "$0/pid" "$0/exec/containerd/containerd.pid" # of a killed one: these numbers are soon another's here
+exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
+  --host "$1" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
+  --bridge none --iptables=false --ip6tables=false`
+	log, err := os.OpenFile(filepath.Join(o.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer log.Close()
+	host := o.socket()
+	if o.opened != nil {
+		host = "fd://"
+	}
+	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host)
+	o.daemon.Stdout, o.daemon.Stderr = log, log
+	if o.opened != nil {
+		o.daemon.ExtraFiles = []*os.File{o.opened}
+		o.daemon.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_PID=1") // it is the first in its PID namespace
+	}
+	o.daemon.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
+	}
+	o.on(o.daemon.Start)
+	e := o.client()
+	o.until("the engine answers", func(ctx context.Context) bool {
+		_, err := e.Info(ctx)
+		return err == nil
+	})
+}
+
+// client is a client of the engine.
+func (o *own) client() *docker.Engine {
+	o.t.Helper()
+	e, err := docker.New(docker.Config{Host: o.socket()})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// stop ends dockerd, and with it all that it started.
+func (o *own) stop(s os.Signal) {
+	if o.daemon == nil {
+		return
+	}
+	daemon := o.daemon
+	o.daemon = nil
+	if err := daemon.Process.Signal(s); err != nil {
+		o.t.Errorf("stopping the engine: %v", err)
+	}
+	overdue := time.AfterFunc(30*time.Second, func() { _ = daemon.Process.Kill() })
+	defer overdue.Stop()
+	_ = daemon.Wait() // it ends by the signal
+}
+
+// until waits for a condition.
+func (o *own) until(what string, holds func(context.Context) bool) {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			log, _ := os.ReadFile(filepath.Join(o.dir, "log"))
+			lines := strings.Split(string(log), "\n")
+			o.t.Fatalf("it did not come to pass that %s; the engine's last lines:\n%s", what, strings.Join(lines[max(len(lines)-20, 0):], "\n"))
+		}
+	}
+}
