@@ -96,35 +96,6 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 	}
 }
 
-func TestABuildOutlivesAServerRestart(t *testing.T) {
-	s := queuetest.Start(t)
-	c := s.Client(t)
-	started, finish := make(chan struct{}, 1), make(chan struct{})
-	w := work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
-		select {
-		case started <- struct{}{}:
-		default: // the second request's
-		}
-		<-finish
-		return succeed(ctx, j)
-	})
-	w.AckWait = testTime
-	consume(t, c, w)
-	a := submit(t, c, request("base", 1))
-	<-started
-	s.Stop()
-	close(finish) // the outcome meets no server
-	s.Resume(t)
-	if r := ended(t, c, a.Build); r.Attempt != 1 || r.State != messages.BuildSucceeded {
-		t.Errorf("record is %+v", r)
-	}
-	b := submit(t, c, request("other", 2))
-	eventually(t, "requests are taken again", func() bool {
-		e, err := queue.Builds(c).Get(t.Context(), b.Build)
-		return err == nil && e.Value.Attempt > 0
-	})
-}
-
 func TestADeletedConsumerIsMadeAgain(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
@@ -154,6 +125,14 @@ func TestARoleWaitsForTheLayout(t *testing.T) {
 	ended(t, c, submit(t, c, request("base", 1)).Build)
 }
 
+// ackWait is how long a request stays with a builder that went silent.
+func ackWait(t *testing.T, c *queue.Client) time.Duration {
+	t.Helper()
+	consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
+	must(t, err)
+	return consumer.CachedInfo().Config.AckWait
+}
+
 func TestAChangedAckWaitIsTakenOver(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	consume(t, c, work(succeed))()
@@ -161,10 +140,8 @@ func TestAChangedAckWaitIsTakenOver(t *testing.T) {
 	w.AckWait = 5 * time.Second
 	consume(t, c, w)
 	ended(t, c, submit(t, c, request("base", 1)).Build)
-	consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
-	must(t, err)
-	if cfg := consumer.CachedInfo().Config; cfg.AckWait != w.AckWait || cfg.MaxDeliver != -1 {
-		t.Errorf("the consumer is %+v", cfg)
+	if got := ackWait(t, c); got != w.AckWait {
+		t.Errorf("the AckWait is %s", got)
 	}
 }
 
@@ -186,12 +163,7 @@ func TestAnAckWaitThatOthersCountOnIsNotMadeShorter(t *testing.T) {
 	stopShort := consume(t, s.Connect(t), short)
 	b := submit(t, c, request("other", 2))
 	ended(t, c, b.Build)
-	ackWait := func() time.Duration {
-		consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
-		must(t, err)
-		return consumer.CachedInfo().Config.AckWait
-	}
-	if got := ackWait(); got != long.AckWait {
+	if got := ackWait(t, c); got != long.AckWait {
 		t.Errorf("the AckWait is %s while a build counts on %s", got, long.AckWait)
 	}
 	close(finish)
@@ -203,57 +175,51 @@ func TestAnAckWaitThatOthersCountOnIsNotMadeShorter(t *testing.T) {
 		again := consume(t, c, short)
 		defer again()
 		ended(t, c, submit(t, c, request("base", 3+int(time.Now().UnixNano()%1e9))).Build)
-		return ackWait() == short.AckWait
+		return ackWait(t, c) == short.AckWait
 	})
 }
 
-func TestALostAnswerIsNoLostRequest(t *testing.T) {
-	s := queuetest.Start(t)
-	c := s.Client(t)
-	p := s.Proxy(t)
-	far := s.Connect(t, through(p))
-	submit(t, far, request("base", 1))
-	p.Hold()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	r := request("base", 2)
-	if _, err := far.Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
-		t.Fatalf("with the answer held up: %v", err)
-	}
-	p.Release()
-	must(t, far.Ready(within(t)))
-	if a := submit(t, far, request("base", 2)); !a.Duplicate || a.Build != r.Build {
-		t.Errorf("sent again it is %+v, though it was stored as %s", a, r.Build)
-	}
-	if queued, err := c.Queued(within(t)); err != nil || len(queued) != 2 {
-		t.Errorf("%d requests are stored, %v", len(queued), err)
-	}
-}
-
-func TestARequestWithALostAnswerIsStoredOnceWhateverCameSince(t *testing.T) {
-	s := queuetest.Start(t)
-	c := s.Client(t)
-	p := s.Proxy(t)
-	far := s.Connect(t, through(p))
-	submit(t, far, request("base", 1))
-	p.Hold()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	r := request("base", 2)
-	if _, err := far.Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
-		t.Fatalf("with the answer held up: %v", err)
-	}
-	p.Release()
-	eventually(t, "the request is stored", func() bool {
-		queued, err := c.Queued(t.Context())
-		return err == nil && len(queued) == 2
-	})
-	submit(t, c, request("base", 3))
-	if a := submit(t, far, r); a.Duplicate || a.Build != r.Build || a.Order != 2 {
-		t.Errorf("sent again it is %+v, though it was stored second", a)
-	}
-	if queued, err := c.Queued(within(t)); err != nil || len(queued) != 3 {
-		t.Errorf("%d requests are stored, %v", len(queued), err)
+func TestARequestWithALostAnswerIsStoredOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		since int // requests stored before it is sent again
+		again func(*messages.BuildRequested) *messages.BuildRequested
+		dup   bool
+	}{
+		"by the same webhook":                  {0, func(r *messages.BuildRequested) *messages.BuildRequested { return r }, false},
+		"by the same webhook, with more since": {1, func(r *messages.BuildRequested) *messages.BuildRequested { return r }, false},
+		"by a webhook that is sent again":      {0, func(*messages.BuildRequested) *messages.BuildRequested { return request("base", 2) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := queuetest.Start(t)
+			c := s.Client(t)
+			p := s.Proxy(t)
+			far := s.Connect(t, through(p))
+			submit(t, far, request("base", 1))
+			p.Hold()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			r := request("base", 2)
+			if _, err := far.Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
+				t.Fatalf("with the answer held up: %v", err)
+			}
+			p.Release()
+			stored := func(n int) func() bool {
+				return func() bool {
+					queued, err := c.Queued(t.Context())
+					return err == nil && len(queued) == n
+				}
+			}
+			eventually(t, "the request is stored", stored(2))
+			for n := range test.since {
+				submit(t, c, request("base", 3+n))
+			}
+			if a := submit(t, far, test.again(r)); a.Duplicate != test.dup || a.Build != r.Build || a.Order != 2 {
+				t.Errorf("sent again it is %+v, though it was stored second", a)
+			}
+			if !stored(2 + test.since)() {
+				t.Error("it is stored twice")
+			}
+		})
 	}
 }
 
