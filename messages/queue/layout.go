@@ -102,8 +102,10 @@ func orDefault[T comparable](v, def T) T {
 // streams lists every stream, those below the buckets included.
 func (c *Client) streams(l Layout) []declared {
 	s := c.space
+	requests := c.stream(s.RequestsStream(), s.RequestSubjects(), jetstream.DiscardNew, sizes{l.Replicas, l.RequestBytes, 0}, DefaultRequestBytes, 0)
+	requests.AllowAtomicPublish = true // requests that wait together are stored together
 	out := []declared{
-		c.stream(s.RequestsStream(), s.RequestSubjects(), jetstream.DiscardNew, sizes{l.Replicas, l.RequestBytes, 0}, DefaultRequestBytes, 0),
+		requests,
 		c.stream(s.EventsStream(), s.EventSubjects(), jetstream.DiscardOld, sizes{l.Replicas, l.EventBytes, l.EventAge}, DefaultEventBytes, DefaultEventAge),
 		c.stream(s.LogsStream(), s.LogSubjects(), jetstream.DiscardOld, sizes{l.Replicas, l.LogBytes, l.LogAge}, DefaultLogBytes, DefaultLogAge),
 		bucket(s.BuildsBucket(), l.Replicas, 1),

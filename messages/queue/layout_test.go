@@ -42,10 +42,12 @@ var existing = map[string]struct {
 	stream string // its name behind the prefix
 	alter  func(*jetstream.StreamConfig)
 }{
-	"subjects":                 {"-requests", func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, c.Name+".more") }},
-	"retention":                {"-requests", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }},
-	"storage":                  {"-requests", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }},
-	"persist mode":             {"-requests", func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }},
+	"subjects":  {"-requests", func(c *jetstream.StreamConfig) { c.Subjects = append(c.Subjects, c.Name+".more") }},
+	"retention": {"-requests", func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }},
+	"storage":   {"-requests", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }},
+	"persist mode": {"-requests", func(c *jetstream.StreamConfig) {
+		c.PersistMode, c.AllowAtomicPublish = jetstream.AsyncPersistMode, false
+	}},
 	"discard policy":           {"-requests", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }},
 	"max age":                  {"-requests", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
 	"max messages":             {"-requests", func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 }},

@@ -83,6 +83,10 @@ func expect(sequence uint64) header {
 
 // store publishes m and returns the sequence under which it is stored.
 func (c *Client) store(ctx context.Context, subject string, m messages.Message, extra ...header) (uint64, error) {
+	return c.storeMsg(ctx, natsMessage(subject, m, extra))
+}
+
+func natsMessage(subject string, m messages.Message, extra []header) *nats.Msg {
 	h := nats.Header(maps.Clone(m.Headers))
 	if h == nil {
 		h = nats.Header{}
@@ -90,7 +94,7 @@ func (c *Client) store(ctx context.Context, subject string, m messages.Message, 
 	for _, x := range extra {
 		h[x.name] = []string{x.value}
 	}
-	return c.storeMsg(ctx, &nats.Msg{Subject: subject, Header: h, Data: m.Body})
+	return &nats.Msg{Subject: subject, Header: h, Data: m.Body}
 }
 
 // storeMsg publishes and waits for the stream's acknowledgement.

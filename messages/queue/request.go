@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,36 +20,6 @@ type Accepted struct {
 	Duplicate bool   // the last request asked for the same already
 }
 
-// intake remembers, for each pipeline, the last request that this client knows of, so that
-// accepting one normally takes a single publish.
-type intake struct {
-	mu        sync.Mutex
-	pipelines map[string]*lastRequest
-}
-
-// lastRequest is what is known of a pipeline's last request. One publish at a time holds it.
-type lastRequest struct {
-	turn     chan struct{} // holds one token
-	known    bool
-	sequence uint64                   // 0: the pipeline has none
-	request  *messages.BuildRequested // nil where it could not be decoded
-}
-
-func (i *intake) of(pipeline string) *lastRequest {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.pipelines == nil {
-		i.pipelines = map[string]*lastRequest{}
-	}
-	l := i.pipelines[pipeline]
-	if l == nil {
-		l = &lastRequest{turn: make(chan struct{}, 1)}
-		l.turn <- struct{}{}
-		i.pipelines[pipeline] = l
-	}
-	return l
-}
-
 // Request stores a build request, unless the pipeline's last one asked for the same push:
 // then it is a duplicate and the earlier build is returned. A request of a person, which
 // nobody repeats by accident, is a duplicate only while the earlier build runs. One write
@@ -60,20 +29,23 @@ func (c *Client) Request(ctx context.Context, r *messages.BuildRequested, tracep
 	if err != nil {
 		return Accepted{}, err
 	}
-	l := c.intake.of(r.Pipeline.Name)
+	w := &waiting{ctx: ctx, request: r, message: m, answer: make(chan answer, 1)}
+	if c.intake.join(w) {
+		go c.takeIn()
+	}
+	var a answer
 	select {
-	case <-l.turn:
-		defer func() { l.turn <- struct{}{} }()
+	case a = <-w.answer:
 	case <-ctx.Done():
-		return Accepted{}, fmt.Errorf("requesting build %s: %w: %w", r.Build, ErrUnavailable, context.Cause(ctx))
+		a.err = fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 	}
-	a, err := c.request(ctx, r, m, l)
-	if err != nil {
-		return Accepted{}, fmt.Errorf("requesting build %s: %w", r.Build, err)
+	if a.err != nil {
+		return Accepted{}, fmt.Errorf("requesting build %s: %w", r.Build, a.err)
 	}
-	return a, nil
+	return a.accepted, nil
 }
 
+// request stores one request by itself.
 func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m messages.Message, l *lastRequest) (Accepted, error) {
 	subject := c.space.RequestSubject(r.Pipeline.Name)
 	for range requestTries {
