@@ -32,7 +32,11 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 	received := p.now()
 	builds, no := p.takeCall(w, r, received)
 	if no != nil {
-		p.log.Warn().Int("status", no.status).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
+		log := p.log.Warn()
+		if no.status >= 500 {
+			log = p.log.Error()
+		}
+		log.Int("status", no.status).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
 		no.write(w)
 		return
 	}

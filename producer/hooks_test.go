@@ -2,6 +2,7 @@ package producer
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -38,7 +39,8 @@ func TestForges(t *testing.T) {
 			"no signature":                                          {s.hook("", s.payload(baseURL, mainRef, testCommit)), 401, "is missing", nil},
 			"the signature of a wrong secret":                       {s.hook("guess", s.payload(baseURL, mainRef, testCommit)), 401, "does not match", nil},
 			"the secret of other pipelines":                         {s.hook(testSecret, s.payload("ssh://git@git.example.com:2222/ops/tools", toolsRef, testCommit)), 200, "this repository", nil},
-			"a repository nobody configured":                        {s.hook(testSecret, s.payload("https://git.example.com/ops/nope.git", mainRef, testCommit)), 200, "this repository", nil},
+			"a repository nobody configured":                        {s.hook(testSecret, s.payload("https://git.example.com/ops/nope.git", mainRef, testCommit)), 200, `this repository, "git.example.com/ops/nope"`, nil},
+			"a URL that is none":                                    {s.hook(testSecret, s.payload("nowhere", mainRef, testCommit)), 200, "this repository", nil},
 			"a branch nobody configured":                            {s.hook(testSecret, s.payload(baseURL, "refs/heads/wip", testCommit)), 200, `branch "wip"`, nil},
 			"a branch deletion":                                     {s.hook(testSecret, s.payload(baseURL, mainRef, zeros)), 200, "deleted", nil},
 			"a tag":                                                 {s.hook(testSecret, s.payload(baseURL, "refs/tags/v1", testCommit)), 200, "tag", nil},
@@ -121,6 +123,69 @@ func TestGitHubSHA1AndRepeatedSignaturesDontCount(t *testing.T) {
 				t.Errorf("status %d, %+v; want 401", status, a)
 			}
 		})
+	}
+}
+
+// TestPublishedSignatures has what the forges' own documentation signs.
+func TestPublishedSignatures(t *testing.T) {
+	for name, c := range map[string]struct {
+		forge        forge
+		header       http.Header
+		at           int64
+		secret, body string
+	}{
+		"docs.github.com, Validating webhook deliveries": {github{}, http.Header{
+			"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+		}, 0, "It's a Secret to Everybody", "Hello, World!"},
+		"github.com/standard-webhooks, its libraries' tests": {generic{}, http.Header{
+			"Webhook-Id": {"msg_p5jXN8AQM9LWM0D4loKWxJek"}, "Webhook-Timestamp": {"1614265330"},
+			"Webhook-Signature": {"v1a,AAAA v1,Ceo5qEr07ixe2NLpvHk3FH9bwy/WavXrAFQ/9tdO6mc= v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="},
+		}, 1614265330, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", `{"test": 2432232314}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			signed, err := c.forge.proof(c.header, time.Unix(c.at, 0))
+			if err != nil {
+				t.Fatalf("proof: %v", err)
+			}
+			secret, err := newHookSecret(messages.NewSecret(c.secret))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !signed([]byte(c.body), secret) || signed([]byte(c.body+" "), secret) {
+				t.Errorf("the published signature is refused, or another body's accepted")
+			}
+		})
+	}
+}
+
+func TestUnknownForge(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "/hooks/githup", strings.NewReader("{}"))
+	status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r)
+	if status != 404 || !strings.Contains(a.Error, `did you mean "github"?`) || !strings.Contains(a.Error, "github, gitea, generic") {
+		t.Errorf("status %d, %+v", status, a)
+	}
+}
+
+// TestARepositoryWithoutAPathMatchesNothing has a pipeline whose repository names only its host.
+func TestARepositoryWithoutAPathMatchesNothing(t *testing.T) {
+	q := &memoryQueue{}
+	p, err := New(Config{Pipelines: load(t, strings.Replace(testFile, baseURL, "https://git.example.com/.git", 1)), Queue: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := senders()[0]
+	if status, a, _ := serve(p, s.hook(testSecret, s.payload("nowhere", mainRef, testCommit))); status != 200 || a.Ignored == "" {
+		t.Errorf("status %d, %+v", status, a)
+	}
+}
+
+func TestLogOfAPush(t *testing.T) {
+	var log bytes.Buffer
+	s := senders()[0]
+	serve(newProducer(t, &memoryQueue{}, zerolog.New(&log)), s.hook(testSecret, s.payload(baseURL, mainRef, testCommit)))
+	var line struct{ Builds []acceptedBuild }
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil || len(line.Builds) != 2 || line.Builds[0].Build == line.Builds[1].Build || line.Builds[0].Order == 0 {
+		t.Errorf("log %s, %v; want both builds", log.String(), err)
 	}
 }
 

@@ -5,14 +5,17 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
 )
 
 const (
@@ -46,9 +49,11 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored})
 	default:
 		log = log.Int("status", http.StatusAccepted).Str("ref", e.ref).Str("commit", e.commit)
+		each := zerolog.Arr()
 		for _, b := range builds {
-			log = log.Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate)
+			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate))
 		}
+		log = log.Array("builds", each)
 		writeJSON(w, http.StatusAccepted, answer{Builds: builds})
 	}
 	log.Str("forge", h.forge.name()).Str("event", clip(e.kind)).Str("delivery", clip(e.delivery)).
@@ -70,7 +75,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 	defer body.release()
 	pipelines := h.keys.verify(body.bytes, signed)
 	if len(pipelines) == 0 {
-		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file")
+		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", h.forge.name())
 	}
 	// From here on the sender is known.
 	if *e, err = h.forge.event(r.Header, body.bytes); err != nil {
@@ -102,22 +107,20 @@ func (e *event) match(pipelines []*declared) []*declared {
 	var matching []*declared
 	known := false
 	for _, d := range pipelines {
-		for _, p := range places {
-			if p == d.place {
-				known = true
-				if branch == d.pipeline.Branch {
-					matching = append(matching, d)
-				}
-				break
-			}
+		if d.place == "" || !slices.Contains(places, d.place) {
+			continue
+		}
+		known = true
+		if branch == d.pipeline.Branch {
+			matching = append(matching, d)
 		}
 	}
 	switch {
 	case matching != nil:
 	case known:
-		e.ignored = "no pipeline of this webhook's secret builds branch \"" + clip(branch) + "\""
-	default:
-		e.ignored = "no pipeline of this webhook's secret builds this repository"
+		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds branch %q", clip(branch))
+	default: // places are without the credentials that a URL may have
+		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(string(places[0])))
 	}
 	return matching
 }

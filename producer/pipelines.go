@@ -57,7 +57,7 @@ func (p *Pipelines) names() []string {
 }
 
 // maxFileBytes is the most that a pipeline file may hold.
-const maxFileBytes = 4 << 20
+const maxFileBytes = 1 << 20
 
 // LoadPipelines reads a pipeline file (fenceline.yaml) and the secret files it names, which
 // are relative to its folder. The error for a file with mistakes is an *InvalidError that

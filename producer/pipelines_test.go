@@ -157,10 +157,10 @@ func TestLoadPipelinesOfHugeFiles(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ file, want string }{
 		"unknown fields":  {fill("version: 1\n", "f%d: 1\n"), "the rest of the file was not read"},
-		"secrets":         {fill(item("    secrets:"), "    - s%d\n"), "more than 200000 values"},
-		"build arguments": {fill(item("    build_args:"), "      A%d: 1\n"), "more than 200000 values"},
+		"secrets":         {fill(item("    secrets:"), "    - s%d\n"), "more than 50000 values"},
+		"build arguments": {fill(item("    build_args:"), "      A%d: 1\n"), "more than 50000 values"},
 		"pipelines":       {fill("version: 1\npipelines:\n", "- {name: p%d}\n"), "the rest of the file was not read"},
-		"more bytes":      {strings.Repeat("#", maxFileBytes+1), "more than 4194304 bytes"},
+		"more bytes":      {strings.Repeat("#", maxFileBytes+1), "more than 1048576 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadPipelines(writeFile(t, c.file))

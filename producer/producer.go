@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -83,6 +85,12 @@ func (p *Producer) routes() http.Handler {
 	for _, f := range forges() {
 		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: newKeyring(p.pipelines, f.name())})
 	}
+	mux.HandleFunc("POST /hooks/", func(w http.ResponseWriter, r *http.Request) {
+		known := forgeNames()
+		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
+		w.Header().Set("Connection", "close") // the body is not worth reading
+		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
+	})
 	mux.HandleFunc("POST /v1/builds", p.builds)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, health{OK: true})
@@ -97,7 +105,11 @@ type health struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-const readyTimeout = 5 * time.Second
+const (
+	readyTimeout = 5 * time.Second
+	// sweepTimeout is far above any sweep, so that one that hangs is given up.
+	sweepTimeout = 5 * time.Minute
+)
 
 func (p *Producer) readyz(w http.ResponseWriter, r *http.Request) {
 	if err := p.Ready(r.Context()); err != nil {
@@ -127,10 +139,16 @@ func (p *Producer) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(wait):
 		}
-		if report, err := p.queue.Sweep(ctx); err == nil {
-			p.log.Debug().Interface("report", report).Msg("swept")
-		} else if ctx.Err() == nil {
-			p.log.Error().Err(err).Msg("sweeping the queue: it is tried again")
-		}
+		p.sweep(ctx)
+	}
+}
+
+func (p *Producer) sweep(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	if report, err := p.queue.Sweep(bounded); err == nil {
+		p.log.Debug().Interface("report", report).Msg("swept")
+	} else if ctx.Err() == nil {
+		p.log.Error().Err(err).Msg("sweeping the queue: it is tried again")
 	}
 }

@@ -161,15 +161,19 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// sweeper counts sweeps.
+// sweeper counts sweeps, of which the first fails and the second hangs.
 type sweeper struct {
 	memoryQueue
 	sweeps atomic.Int64
 }
 
-func (s *sweeper) Sweep(context.Context) (queue.SweepReport, error) {
-	if s.sweeps.Add(1) == 1 {
+func (s *sweeper) Sweep(ctx context.Context) (queue.SweepReport, error) {
+	switch s.sweeps.Add(1) {
+	case 1:
 		return queue.SweepReport{}, queue.ErrUnavailable
+	case 2:
+		<-ctx.Done()
+		return queue.SweepReport{}, ctx.Err()
 	}
 	return queue.SweepReport{}, nil
 }
@@ -178,13 +182,13 @@ func TestRunSweepsUntilItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &sweeper{}
 		p := newProducer(t, q, zerolog.Nop())
-		ctx, cancel := context.WithTimeout(t.Context(), 10*DefaultSweepInterval)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*DefaultSweepInterval+sweepTimeout)
 		defer cancel()
 		if err := p.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 		if n := q.sweeps.Load(); n < 8 || n > 12 {
-			t.Errorf("%d sweeps in ten intervals, the first of which failed", n)
+			t.Errorf("%d sweeps in the time of ten intervals and one that hangs", n)
 		}
 	})
 }

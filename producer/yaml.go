@@ -28,7 +28,7 @@ type reader struct {
 
 const (
 	// maxVisits bounds how many nodes are looked at, which aliases can multiply.
-	maxVisits = 200_000
+	maxVisits = 50_000
 	// maxProblems bounds how many are told at once.
 	maxProblems = 50
 )
