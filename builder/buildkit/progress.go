@@ -20,6 +20,9 @@ const (
 	maxTail    = 20       // lines of a step's output that are kept for an error
 	maxText    = 32 << 10 // of one log message, in bytes
 	maxPartial = 8 << 10  // of a line without an end, then it counts as one
+	maxChain   = 64 << 10 // of such a line that is kept back for the secrets at its end
+	maxName    = 1000     // of a step's name, which each of its messages has, in bytes
+	maxLine    = 2000     // of a line that is kept for an error, in bytes
 )
 
 // progress turns BuildKit's status into log messages, with secrets hidden. Output is passed
@@ -106,7 +109,7 @@ func (p *progress) step(d digest.Digest) *step {
 // see notes a vertex, and tells when it begins.
 func (p *progress) see(v *client.Vertex) {
 	s := p.step(v.Digest)
-	s.name = p.hide(v.Name)
+	s.name = shorten(p.hide(v.Name), maxName)
 	if v.Started != nil && !s.started && v.Completed == nil {
 		s.started = true
 		p.emit(messages.BuildLog{Vertex: s.name})
@@ -156,7 +159,7 @@ func (p *progress) lines(s *step, stream int, text string) {
 		return
 	}
 	for line := range strings.SplitSeq(whole, "\n") {
-		s.lastLine = append(s.lastLine, line)
+		s.lastLine = append(s.lastLine, shorten(line, maxLine))
 	}
 	if over := len(s.lastLine) - maxTail; over > 0 {
 		s.lastLine = slices.Clone(s.lastLine[over:])
@@ -206,6 +209,7 @@ func newHider(token messages.Secret, secrets map[string]messages.Secret) *hider 
 		}
 		if v != "" {
 			add(base64.StdEncoding.EncodeToString([]byte(v)))
+			add(base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(v))))
 			add(base64.StdEncoding.EncodeToString([]byte("x-access-token:" + v)))
 		}
 	}
@@ -222,7 +226,8 @@ func (h *hider) hide(s string) string {
 }
 
 // border returns how much of an unfinished line may be passed on, 0 while it is short. What
-// is kept back has room for the beginning of any secret, and no secret lies across.
+// is kept back has room for the beginning of any secret, and no secret lies across, unless the
+// line is a longer chain of overlapping ones than is kept.
 func (h *hider) border(line string) int {
 	end := len(line)
 	if len(h.values) > 0 {
@@ -234,8 +239,11 @@ func (h *hider) border(line string) int {
 	for end > 0 && end < len(line) && !utf8.RuneStart(line[end]) {
 		end--
 	}
-	for moved := true; moved; {
+	for moved, latest := true, end; moved; {
 		moved = false
+		if len(line)-end > maxChain {
+			return latest
+		}
 		for _, v := range h.values {
 			from := max(0, end-len(v)+1)
 			if i := strings.Index(line[from:min(len(line), end+len(v)-1)], v); i >= 0 {

@@ -15,6 +15,8 @@ func TestHiderHidesEveryForm(t *testing.T) {
 		"a t0ken b":                             "a (secret) b",
 		"Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=":    "Basic (secret)",
 		"dDBrZW4=":                              "(secret)",
+		"Zmlyc3QtbGluZQpzZWNvbmQtbGluZQo=":      "(secret)",
+		"Zmlyc3QtbGluZQpzZWNvbmQtbGluZQ==":      "(secret)",
 		"only second-line":                      "only (secret)",
 		"https://bob:pw@example.com/x and more": "https://(secret)@example.com/x and more",
 		"nothing here":                          "nothing here",
@@ -69,10 +71,13 @@ func TestSecretAcrossTheBorderOfALongLineIsHidden(t *testing.T) {
 	for shift := range 2 * len(secret) {
 		p, logs := following(secret)
 		line := strings.Repeat("x", maxPartial-len(secret)+shift) + secret + strings.Repeat("y", maxPartial)
-		for len(line) > 0 {
-			n := min(len(line), 1021)
-			status(p, &client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte(line[:n])}}})
-			line = line[n:]
+		// Byte by byte around the length at which a line counts as one, so that any border is tried.
+		for next := maxPartial; len(line) > 0; next = 1 {
+			if len(line) < maxPartial {
+				next = len(line)
+			}
+			status(p, &client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte(line[:next])}}})
+			line = line[next:]
 		}
 		if len(*logs) == 0 {
 			t.Fatal("nothing is passed on before the line's end")
@@ -99,8 +104,11 @@ func TestBorderLeavesSecretsWhole(t *testing.T) {
 	if n := h.border(line); n != maxPartial {
 		t.Errorf("the border is at %d, in a secret", n)
 	}
-	if n := h.border(strings.Repeat("abc", maxPartial)); n != 0 {
-		t.Errorf("the border is at %d of a line that is one chain of secrets", n)
+	if n := h.border(strings.Repeat("x", 100) + strings.Repeat("abc", maxPartial)); n != 100 {
+		t.Errorf("the border is at %d of a line that ends in a chain of secrets", n)
+	}
+	if n := h.border(strings.Repeat("abc", 2*maxChain)); n < maxChain {
+		t.Errorf("the border is at %d of a line that is one endless chain of secrets", n)
 	}
 }
 
@@ -129,5 +137,21 @@ func TestProgressKeepsTheLastLinesAndBoundsMessages(t *testing.T) {
 	p.say(messages.BuildLog{Text: "late"})
 	if len(*logs) != count {
 		t.Error("logged after the end")
+	}
+}
+
+func TestALongNameAndLongLinesAreCut(t *testing.T) {
+	p, logs := following("s3cret-value")
+	name := strings.Repeat("x", maxName-6) + "s3cret-value" + strings.Repeat("z", maxName)
+	status(p,
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: name, Started: new(time.Time)}}, Logs: []*client.VertexLog{{Vertex: "d", Data: []byte(strings.Repeat("y", 2*maxText) + "\n")}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: name, Completed: new(time.Time), Error: "x"}}})
+	for _, l := range *logs {
+		if len(l.Vertex) > maxName+len("…") || strings.Contains(l.Vertex, "s3c") {
+			t.Errorf("a name of %d bytes, ending %q", len(l.Vertex), l.Vertex[len(l.Vertex)-20:])
+		}
+	}
+	if n := len(p.tail()); n > maxLine+len("…") {
+		t.Errorf("a line of %d bytes is kept for the error", n)
 	}
 }
