@@ -17,7 +17,6 @@ const (
 	BuildFailedHere BuildState = "failed"
 	BuildSkipped    BuildState = "superseded"
 	BuildStopped    BuildState = "cancelled"
-	BuildDead       BuildState = "dead" // its request is a dead letter
 )
 
 // BuildRecord is the state of a build, in the builds bucket under its ID. It is written

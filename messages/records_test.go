@@ -86,7 +86,7 @@ func TestStates(t *testing.T) {
 			t.Errorf("%s: final is %v", s, !final)
 		}
 	}
-	for s, ended := range map[BuildState]bool{"": false, BuildRunning: false, BuildSucceeded: true, BuildFailedHere: true, BuildSkipped: true, BuildStopped: true, BuildDead: true} {
+	for s, ended := range map[BuildState]bool{"": false, BuildRunning: false, BuildSucceeded: true, BuildFailedHere: true, BuildSkipped: true, BuildStopped: true} {
 		if (&BuildRecord{State: s}).Ended() != ended {
 			t.Errorf("%q: ended is %v", s, !ended)
 		}

@@ -61,6 +61,7 @@ func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Dur
 	records := c.leases()
 	var seen uint64
 	var since time.Time
+	told := "" // the last trouble, which is told once
 	for {
 		e, err := records.current(ctx, key)
 		now := time.Now()
@@ -80,7 +81,10 @@ func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Dur
 		}
 		if err != nil && !errors.Is(err, ErrMoved) {
 			since = time.Time{} // not seen is not the same as not moved
-			c.log.Warn().Err(err).Str("lease", key).Msg("can't take the lease")
+			if err.Error() != told {
+				told = err.Error()
+				c.log.Warn().Err(err).Str("lease", key).Msg("can't take the lease, trying again all the time")
+			}
 		}
 		if !pause(ctx, ttl/10) {
 			return nil, context.Cause(ctx)
@@ -135,6 +139,8 @@ func (l *held) renew(ctx context.Context, done <-chan struct{}) bool {
 		case errors.Is(err, ErrMoved) && l.catchUp(ctx, next):
 		case errors.Is(err, ErrMoved), !time.Now().Before(l.deadline):
 			return false
+		default:
+			l.c.log.Warn().Err(err).Str("lease", l.key).Msg("lease not renewed, trying again while it lasts")
 		}
 	}
 }
