@@ -42,6 +42,9 @@ format:
 lint:
 	@scripts/programs lint
 	@.fenceline/bin/golangci-lint run
+	@if command -v shellcheck >/dev/null; then \
+		shellcheck -x -P scripts $$(git ls-files scripts .ci examples | xargs grep -lE '^#!/(usr/bin/env bash|bin/(ba)?sh)'); \
+	else echo "shellcheck is not installed: the scripts are not checked"; fi
 
 vet:
 	@go vet ./...
