@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,6 +42,10 @@ func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 		return c.problem(err)
 	}
 	off, err := clockOff(ctx, q)
+	if errors.Is(err, queue.ErrForbidden) {
+		c.Found += "; its clock is not for this user to ask"
+		return c
+	}
 	if err != nil {
 		return c.problem(err)
 	}

@@ -28,7 +28,10 @@ func stateDir() string {
 }
 
 // access says how an operator's command reaches the installation.
-type access struct{ standalone.Client }
+type access struct {
+	standalone.Client
+	credentialsFile, caFile string
+}
 
 // fields are what can be given, by flag.
 func (a *access) fields() []struct {
@@ -42,6 +45,8 @@ func (a *access) fields() []struct {
 		{"nats", "NATS server, nats://HOST:PORT (several, comma-separated, for a cluster)", &a.NATS},
 		{"user", "NATS user", &a.User},
 		{"password-file", "file with the NATS user's password", &a.PasswordFile},
+		{"credentials-file", "NATS .creds file, instead of user and password", &a.credentialsFile},
+		{"ca-file", "certificate authority of the NATS server, besides the system's", &a.caFile},
 		{"prefix", "prefix of the installation's subjects, streams and buckets", &a.Prefix},
 		{"producer", "the producer, http://HOST:PORT", &a.Producer},
 		{"token-file", "file with the token for the producer's calls", &a.TokenFile},
@@ -67,7 +72,7 @@ func (a *access) resolve() error {
 		return err
 	}
 	a.Registry, a.Buildkit = found.Registry, found.Buildkit
-	known := access{found}
+	known := access{Client: found}
 	from := known.fields()
 	for i, f := range a.fields() {
 		if *f.value == "" {
@@ -91,6 +96,7 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 	}
 	return queue.Connect(ctx, queue.Options{
 		URL: a.NATS, Name: "fenceline " + whoami(), User: a.User, Password: password,
+		CredentialsFile: a.credentialsFile, CAFile: a.caFile, InboxPrefix: inboxOf(a.User),
 		Space: space, Source: "/" + space.Prefix() + "/operator/" + whoami(), Logger: zerolog.Nop(),
 	})
 }
@@ -109,14 +115,19 @@ func whoami() string {
 	return "operator"
 }
 
-// operator makes cmd one that runs with a connection: do gets it, and where to print to.
+// operator makes cmd one that runs with a connection: do gets it, and where to print to. Only
+// how it connects and prints can be given as a variable: what it does is on its line.
 func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
 	var a access
 	var f format
 	a.flags(cmd.Flags())
 	f.flag(cmd.Flags())
+	named := []string{"output"}
+	for _, known := range a.fields() {
+		named = append(named, known.flag)
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := fromEnvironment(cmd); err != nil {
+		if err := fromEnvironment(cmd, named...); err != nil {
 			return err
 		}
 		if err := a.resolve(); err != nil {

@@ -47,23 +47,63 @@ func TestReferenceListsEveryFlag(t *testing.T) {
 		"run builder":     append(table("\n`fenceline run builder`:\n"), every...),
 		"run controller":  append(table("\n`fenceline run controller`:\n"), every...),
 		"run distributor": append(table("\n`fenceline run distributor`:\n"), every...),
+		"init":            table("\n### fenceline init\n"),
 		"status":          append(table("\n### Commands of operators\n"), "output"),
 	} {
 		cmd, _, err := newRootCmd().Find(strings.Fields(command))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var have []string
-		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" {
-				have = append(have, f.Name)
-			}
-		})
-		slices.Sort(have)
+		have := flagsOf(cmd)
 		slices.Sort(documented)
 		if !slices.Equal(have, documented) {
 			t.Errorf("%s has the flags\n%v\ndocs/configuration.md lists\n%v", command, have, documented)
 		}
+	}
+}
+
+// flagsOf lists a command's flags, sorted.
+func flagsOf(cmd *cobra.Command) []string {
+	var out []string
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Name != "help" {
+			out = append(out, f.Name)
+		}
+	})
+	return out
+}
+
+var ownFlag = regexp.MustCompile("(?m)^\\| `([a-z -]+)` \\| `--([a-z-]+)`")
+
+// TestReferenceListsOwnFlags holds the table of the other commands' own flags against all of
+// them: every flag besides those of the connection and the output is there, and no other.
+func TestReferenceListsOwnFlags(t *testing.T) {
+	documented := map[string][]string{}
+	for _, m := range ownFlag.FindAllStringSubmatch(readDoc(t, "docs/configuration.md"), -1) {
+		documented[m[1]] = append(documented[m[1]], m[2])
+	}
+	common := []string{"output"}
+	for _, f := range new(access).fields() {
+		common = append(common, f.flag)
+	}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		name := strings.TrimPrefix(c.CommandPath(), "fenceline ")
+		if c.HasParent() && name != "up" && name != "init" && !strings.HasPrefix(name, "run") {
+			own := slices.DeleteFunc(flagsOf(c), func(f string) bool { return slices.Contains(common, f) })
+			slices.Sort(documented[name])
+			if !slices.Equal(own, documented[name]) {
+				t.Errorf("%s has the flags\n%v\ndocs/configuration.md lists\n%v", name, own, documented[name])
+			}
+			delete(documented, name)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRootCmd())
+	for name, flags := range documented {
+		t.Errorf("docs/configuration.md lists flags of %s, which is no command: %v", name, flags)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,13 @@ func variable(flag string) string {
 	return "FENCELINE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// fromEnvironment gives flags that were not written their variable's value, where it is set.
-func fromEnvironment(cmd *cobra.Command) error {
+// fromEnvironment gives flags that were not written their variable's value, where it is set:
+// those named, or all.
+func fromEnvironment(cmd *cobra.Command, named ...string) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		v := os.Getenv(variable(f.Name))
-		if f.Changed || v == "" || f.Name == "help" {
+		if f.Changed || v == "" || f.Name == "help" || len(named) > 0 && !slices.Contains(named, f.Name) {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, v); err != nil {

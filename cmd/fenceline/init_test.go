@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -121,6 +122,15 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 		{"hold"}, {"release"}, {"retry", accepted.Build},
 	} {
 		done(t, args...)
+	}
+	for user, role := range map[string]string{
+		userOperator: userController, userProducer: userProducer, userController: userController, "production.node-1": roleDistributor, userBuilder: userBuilder,
+	} {
+		s := fenceline(t, "doctor", role, "--user", user, "--password-file", filepath.Join(dir, user), "-o", "json")
+		var found []checked
+		if err := json.Unmarshal([]byte(s.out), &found); err != nil || !found[0].OK {
+			t.Errorf("doctor of NATS as %s: %v, %+v", user, err, s)
+		}
 	}
 	if _, err := producer.Sweep(t.Context()); err != nil {
 		t.Errorf("sweeping: %v", err)

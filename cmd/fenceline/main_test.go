@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/spf13/cobra"
@@ -88,6 +89,9 @@ func TestStatusOfMistakes(t *testing.T) {
 		"unknown flag":           {[]string{"up", "--listn", "x"}, exitUsage, "did you mean --listen?"},
 		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, exitUsage, "unknown flag: --zzzzzzzz\n"},
 		"unknown short flag":     {[]string{"up", "-Z"}, exitUsage, "'Z'"},
+		"help on no command":     {[]string{"help", "rolback"}, exitUsage, "did you mean rollback?"},
+		"an unknown shell":       {[]string{"completion", "tcsh"}, exitUsage, "tcsh"},
+		"completion of more":     {[]string{"completion", "bash", "x"}, exitUsage, "1 arguments given"},
 		"a flag's bad value":     {[]string{"run", "builder", "--slots", "many"}, exitUsage, "many"},
 		"unknown format":         {[]string{"status", "-o", "xml"}, exitUsage, "neither table nor json"},
 		"missing argument":       {[]string{"cancel"}, exitUsage, "cancel BUILD"},
@@ -123,13 +127,18 @@ func TestStatusOfMistakes(t *testing.T) {
 }
 
 func TestVariablesStandForFlags(t *testing.T) {
-	installation(t) // $FENCELINE_NATS
+	client := installation(t) // $FENCELINE_NATS
 	t.Setenv("FENCELINE_OUTPUT", "json")
 	if out := done(t, "builds"); out != "[]\n" {
 		t.Errorf("with $FENCELINE_OUTPUT=json it prints %q", out)
 	}
 	if out := done(t, "builds", "-o", "table"); strings.HasPrefix(out, "[") {
 		t.Errorf("the flag doesn't go before the variable: %q", out)
+	}
+	t.Setenv("FENCELINE_PIPELINE", "other") // what a command does is on its line alone
+	create(t, queue.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildRunning})
+	if out := done(t, "builds"); !strings.Contains(out, "base-aaaaaaaa") {
+		t.Errorf("a variable chose the builds: %q", out)
 	}
 	t.Setenv("FENCELINE_OUTPUT", "xml")
 	if s := fenceline(t, "builds"); s.status != exitUsage || !strings.Contains(s.err, "$FENCELINE_OUTPUT") {

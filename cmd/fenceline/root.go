@@ -51,18 +51,31 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 	return root
 }
 
-// addCompletion adds cobra's commands for completion, with what all others have. They write
-// to the output that root has now.
+// addCompletion adds cobra's commands for completion and help, with what all others have.
+// They write to the output that root has now.
 func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
-		if c.Name() != "completion" {
-			continue
-		}
-		c.GroupID = groupTool
-		c.Example = "  source <(fenceline completion bash)"
-		for _, shell := range c.Commands() {
-			shell.Example = "  fenceline completion " + shell.Name()
+		switch c.Name() {
+		case "completion":
+			c.GroupID = groupTool
+			c.Example = "  source <(fenceline completion bash)"
+			c.Args, c.RunE = noSuchCommand, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range c.Commands() {
+				shell.Example = "  fenceline completion " + shell.Name()
+				shell.Args = args(0, 0)
+			}
+		case "help":
+			c.GroupID = groupTool
+			c.Example = "  fenceline help up"
+			c.Args = func(_ *cobra.Command, words []string) error {
+				found, rest, err := root.Find(words)
+				if err != nil {
+					return usageError{err}
+				}
+				return noSuchCommand(found, rest)
+			}
 		}
 	}
 }

@@ -70,6 +70,19 @@ const roleDistributor = "distributor"
 
 func inbox(user string) string { return "_INBOX_" + user }
 
+// inboxOf is the prefix of the inboxes that one of init's users may read; "" is NATS's own,
+// which an operator and users of other names have.
+func inboxOf(user string) string {
+	switch user {
+	case userProducer, userBuilder, userController:
+		return inbox(user)
+	}
+	if fleet, node, err := messages.ParseNodeKey(user); err == nil {
+		return nodeInbox(fleet, node)
+	}
+	return ""
+}
+
 func (f *upFlags) up(ctx context.Context, stderr io.Writer) (err error) {
 	log := newLogger(stderr, f.verbose)
 	space, err := messages.NewSpace(f.prefix)
