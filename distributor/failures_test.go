@@ -2,6 +2,7 @@ package distributor_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -222,23 +223,38 @@ func TestAnEngineThatGoesDuringAPull(t *testing.T) {
 	})
 }
 
-// What a killed agent left goes at the start; what a trial left goes after it.
+// What a killed agent left goes at the start; what a trial left goes after it. Nothing of
+// another node's or installation's does.
 func TestLeftContainersAreRemoved(t *testing.T) {
-	left := func(w *world) (n int) {
-		w.engine.Do(func(f *enginetest.Fake) { n = f.Left })
-		return n
+	const own = "abcdefgh." + fleet + "." + node
+	others := map[string]int{fleet + "." + node: 1, "ijklmnop." + fleet + "." + node: 1, "abcdefgh." + fleet + ".dea-2": 1}
+	left := func(w *world, n int) {
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Left = maps.Clone(others)
+			f.Left[own] = n
+		})
 	}
-	run(t, func(w *world) { w.engine.Left = 2 }, func(w *world) {
-		if n := left(w); n != 0 {
-			t.Fatalf("%d are left after the start", n)
-		}
-		w.announce(messages.FleetRecord{Preload: canary("1", "pre-running")})
+	gone := func(w *world) {
+		w.t.Helper()
+		w.engine.Do(func(f *enginetest.Fake) {
+			if !maps.Equal(f.Left, others) {
+				w.t.Fatalf("%v are left, want %v", f.Left, others)
+			}
+		})
+	}
+	run(t, func(w *world) { left(w, 2) }, func(w *world) {
+		w.announce(messages.FleetRecord{ID: "abcdefgh", Current: fleetImage("3")})
+		gone(w)
+		w.announce(messages.FleetRecord{ID: "abcdefgh", Preload: canary("1", "pre-running")})
 		w.works(messages.WorkFailed, "pre-running")
-		w.engine.Do(func(f *enginetest.Fake) { f.Left = 1 })
-		w.announce(messages.FleetRecord{Preload: canary("2")})
-		if n := left(w); n != 0 {
-			t.Fatalf("%d are left after a trial", n)
-		}
+		left(w, 1)
+		w.announce(messages.FleetRecord{ID: "abcdefgh", Preload: canary("2")})
+		gone(w)
+		w.engine.Do(func(f *enginetest.Fake) {
+			if got := f.Trials[0].Owner; got != own {
+				t.Errorf("the trial's owner is %s", got)
+			}
+		})
 	})
 }
 

@@ -34,7 +34,8 @@ func (d *Distributor) reportVerdict(w want, v *messages.TrialResult) {
 
 // try runs the trial of a preload. What the image does wrong is a verdict, and final for
 // this rollout; what keeps the engine from running the trial is a failure, and tried again.
-func (d *Distributor) try(ctx context.Context, w want, p messages.Preload) {
+func (d *Distributor) try(ctx context.Context, w want, r *messages.FleetRecord) {
+	p := r.Preload
 	wanted := func(r *messages.FleetRecord) bool {
 		return r.Preload != nil && r.Preload.Rollout == p.Rollout && r.Preload.Image == p.Image && d.canary(r.Preload)
 	}
@@ -42,7 +43,7 @@ func (d *Distributor) try(ctx context.Context, w want, p messages.Preload) {
 		d.report(w, messages.WorkTrial, "", nil)
 		d.log.Info().Stringer("image", w.Image).Strs("hooks", p.Hooks).Msg("trying")
 		result, err := d.cfg.Engine.Trial(ctx, Trial{
-			Owner: d.owner(), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
+			Owner: d.owner(r), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
 			Network: p.Trial.Network, Timeout: p.Trial.Timeout.Std(),
 		})
 		d.swept = false // what the engine could not remove is removed later

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -46,10 +47,10 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return d.noEngine(ctx, record, err)
 	}
 	delete(d.retries, engineKey)
-	d.removeTrials(ctx)
 	if record == nil {
 		return idle
 	}
+	d.removeTrials(ctx, &record.Record)
 	wants := d.wants(&record.Record)
 	d.startWork(&record.Record)
 	d.forget(wants)
@@ -107,7 +108,7 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, e
 		d.reportVerdict(w, v)
 		return "", nil
 	}
-	return trialKey(w.Rollout), func(ctx context.Context) { d.try(ctx, w, *p) }
+	return trialKey(w.Rollout), func(ctx context.Context) { d.try(ctx, w, r) }
 }
 
 // images asks the engine, within the time for a call that only looks.
@@ -144,14 +145,15 @@ func (d *Distributor) noEngine(ctx context.Context, record *messages.FleetChange
 	return d.retries.wait(engineKey)
 }
 
-// removeTrials removes once what a killed predecessor left.
-func (d *Distributor) removeTrials(ctx context.Context) {
+// removeTrials removes what a killed predecessor left, and after a trial what the engine could
+// not remove.
+func (d *Distributor) removeTrials(ctx context.Context, r *messages.FleetRecord) {
 	if d.swept {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	n, err := d.cfg.Engine.RemoveTrials(ctx, d.owner())
+	n, err := d.cfg.Engine.RemoveTrials(ctx, d.owner(r))
 	if err != nil {
 		d.log.Warn().Err(err).Msg("can't remove containers of earlier trials yet")
 		return
@@ -162,8 +164,11 @@ func (d *Distributor) removeTrials(ctx context.Context) {
 	}
 }
 
-// owner names this agent on its engine.
-func (d *Distributor) owner() string { return messages.NodeKey(d.cfg.Fleet, d.cfg.Node) }
+// owner names this agent on its engine. It has the fleet's ID as local tags have, so that
+// installations that share an engine leave each other's trials alone.
+func (d *Distributor) owner(r *messages.FleetRecord) string {
+	return strings.TrimPrefix(r.ID+"."+messages.NodeKey(d.cfg.Fleet, d.cfg.Node), ".")
+}
 
 // as runs fn as the job of the moment: its context ends with errNotWanted when a newer
 // record doesn't want it any more.

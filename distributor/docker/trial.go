@@ -223,6 +223,9 @@ func (e *Engine) startFault(ctx context.Context, command string, err error) erro
 			return verdictError{command + " can't be executed on this machine: " + clean(text)}
 		}
 	}
+	if errdefs.IsNotFound(err) && strings.Contains(text, "network") {
+		return fmt.Errorf("starting the trial's container: %w; make the network on this node, or correct the policy's trial.network", err)
+	}
 	return e.fault(ctx, "starting the trial's container", err)
 }
 

@@ -44,8 +44,8 @@ type Fake struct {
 	NoTags error
 	// Free is what FreeBytes says. A pull of more runs out of space; -1 is enough for all.
 	Free int64
-	// Left is the number of containers that earlier trials left.
-	Left int
+	// Left is the number of containers that earlier trials left, by owner.
+	Left map[string]int
 	// Used are the containers.
 	Used []distributor.Container
 	// Hold, where set, is waited for by each pull: what it delivers is a sign of life, and
@@ -323,14 +323,14 @@ func (f *Fake) Trial(ctx context.Context, t distributor.Trial) (messages.TrialRe
 }
 
 // RemoveTrials takes Left.
-func (f *Fake) RemoveTrials(ctx context.Context, _ string) (int, error) {
+func (f *Fake) RemoveTrials(ctx context.Context, owner string) (int, error) {
 	done, err := f.up(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	n := f.Left
-	f.Left = 0
+	n := f.Left[owner]
+	delete(f.Left, owner)
 	return n, nil
 }
 
