@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fenceline/fenceline/demo/site"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -83,12 +82,12 @@ func (a *apart) run(t *testing.T, name string, args ...string) *role {
 // start starts a program that is asked to end with the test, and shows its output if that failed.
 func start(t *testing.T, p site.Program) *site.Process {
 	t.Helper()
-	c, err := site.Start(p)
+	c, err := started.start(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := c.Stop(30 * time.Second); err != nil {
+		if err := c.Stop(grace); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
@@ -104,14 +103,14 @@ func startBuildkitd(t *testing.T) string {
 	t.Helper()
 	dir := shortDir(t) // for sockets
 	address := "unix://" + filepath.Join(dir, "buildkitd.sock")
-	c, err := site.Start(site.Program{Path: tool("buildkitd"), Args: []string{
+	c, err := started.start(site.Program{Path: tool("buildkitd"), Args: []string{
 		"--root", filepath.Join(dir, "root"), "--addr", address, "--otel-socket-path", filepath.Join(dir, "otel.sock"),
 		"--config", "/dev/null", "--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", tool("runc"), "--oci-worker-net=host",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Stop(30 * time.Second) }) // its status is 1 even so
+	t.Cleanup(func() { _ = c.Stop(grace) }) // its status is 1 even so
 	return address
 }
 

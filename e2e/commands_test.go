@@ -143,7 +143,7 @@ func TestShutdown(t *testing.T) {
 		t.Fatalf("there run only %q, without buildkitd", found)
 	}
 	began := time.Now()
-	if err := s.up.Stop(30 * time.Second); err != nil {
+	if err := s.up.Stop(grace); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 15*time.Second {

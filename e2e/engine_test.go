@@ -1,13 +1,13 @@
 package e2e
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -94,53 +94,68 @@ func dockerHost() string {
 	return "unix:///var/run/docker.sock"
 }
 
-// TestEngineGone takes the engine from a node: the node says so, nothing flips meanwhile, and
-// what was accepted follows when the engine is back.
-func TestEngineGone(t *testing.T) {
+// TestEngine takes the engine from a node, and the room on its disk: the node says so and how
+// to mend it, nothing flips meanwhile, and what was accepted follows once it is mended.
+func TestEngine(t *testing.T) {
 	const fleet = "e2e-engine"
 	engine := newCut(t)
 	engine.set(true)
 	s := own(t, []pipeline{{name: "engine", fleet: fleet}}, "--fleet", fleet, "--node", fleet, "--docker-host", "unix://"+engine.path)
-	engine.set(false)
-	first := s.ended(t, s.build(t, "engine", exporting("one")))
-	s.engineFails(t, true)
-	if out, err := s.Run(t.Context(), "config", "get", "fence", "docker/image"); err == nil {
-		t.Errorf("without an engine the fence config became %s", out)
-	}
-	engine.set(true)
-	s.awaitFence(t, first.Image)
-
-	engine.set(false)
-	second := s.ended(t, s.build(t, "engine", exporting("two")))
-	s.engineFails(t, true)
-	if got := s.fence(t); got != first.Image {
-		t.Errorf("without an engine the fence config moved to %s", got)
-	}
-	engine.set(true)
-	s.awaitFence(t, second.Image)
-	s.engineFails(t, false)
+	t.Run("gone before the first image", func(t *testing.T) {
+		engine.set(false)
+		first := s.ended(t, s.build(t, "engine", exporting("one")))
+		s.problem(t, "unix://"+engine.path, "check that dockerd runs there")
+		s.waits(t, fleet, first, "missing "+fleet)
+		if out, err := s.Run(t.Context(), "config", "get", "fence", "docker/image"); err == nil {
+			t.Errorf("without an engine the fence config became %s", out)
+		}
+		engine.set(true)
+		s.awaitFence(t, first.Image)
+		s.problem(t)
+	})
+	t.Run("gone in the middle", func(t *testing.T) {
+		current := s.fence(t)
+		engine.set(false)
+		second := s.ended(t, s.build(t, "engine", exporting("two")))
+		s.problem(t, "unix://"+engine.path, "check that dockerd runs there")
+		s.waits(t, fleet, second, "missing "+fleet)
+		if got := s.fence(t); got != current {
+			t.Errorf("without an engine the fence config moved to %s", got)
+		}
+		engine.set(true)
+		s.awaitFence(t, second.Image)
+		s.problem(t)
+	})
+	t.Run("out of disk", func(t *testing.T) {
+		current, flags := s.fence(t), s.flags
+		s.again(t, append(slices.Clone(flags), "--min-free-bytes", strconv.Itoa(math.MaxInt64))...)
+		third := s.ended(t, s.build(t, "engine", exporting("three")))
+		s.problem(t, "bytes are free where the engine keeps images", "remove images or files, or lower --min-free-bytes")
+		s.waits(t, fleet, third, "missing "+fleet)
+		if got := s.fence(t); got != current {
+			t.Errorf("without room for it the fence config moved to %s", got)
+		}
+		s.again(t, flags...)
+		s.awaitFence(t, third.Image)
+		s.problem(t)
+	})
 }
 
-// engineFails waits until the node says whether its engine can be reached.
-func (s *stack) engineFails(t *testing.T, want bool) {
+// again ends the stack and starts it with other flags.
+func (s *stack) again(t *testing.T, flags ...string) {
 	t.Helper()
-	await(t, fmt.Sprintf("engine gone: %v", want), func(ctx context.Context) error {
-		var nodes []struct {
-			Status struct {
-				Engine struct {
-					Error string `json:"error"`
-				} `json:"engine"`
-			} `json:"status"`
-		}
-		if err := s.JSON(ctx, &nodes, "nodes"); err != nil {
-			return err
-		}
-		if len(nodes) != 1 {
-			return errors.New("not one node")
-		}
-		if got := nodes[0].Status.Engine.Error; (got != "") != want {
-			return fmt.Errorf("the node says %q", got)
-		}
-		return nil
-	})
+	if err := s.up.Stop(grace); err != nil {
+		t.Fatal(err)
+	}
+	s.flags = flags
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// problem waits until `fenceline status` shows a problem of the node with all of the words,
+// or none where there are no words.
+func (s *stack) problem(t *testing.T, words ...string) {
+	t.Helper()
+	s.awaitStatus(t, "  problem: node ", words...)
 }

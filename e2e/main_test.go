@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -16,6 +18,7 @@ var (
 	root    string // the checkout
 	program string // the fenceline under test
 	shared  sharedStack
+	started children
 )
 
 func TestMain(m *testing.M) {
@@ -29,7 +32,14 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	go onInterrupt(interrupts, func() { started.end(); removeImages(); os.RemoveAll(dir) })
 	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	if err := os.Setenv("TMPDIR", dir); err != nil { // so that all files of the tests are removed with it
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}

@@ -14,7 +14,7 @@ import (
 // refuses starts a program that has to give up with status 1, and returns what it said.
 func refuses(t *testing.T, p site.Program) string {
 	t.Helper()
-	c, err := site.Start(p)
+	c, err := started.start(p)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (s *stack) upArgs() []string {
 // start starts `fenceline up` and waits until it is ready.
 func (s *stack) start(ctx context.Context) error {
 	var err error
-	if s.up, err = site.Start(site.Program{Path: s.Program, Args: s.upArgs(), Dir: s.dir}); err != nil {
+	if s.up, err = started.start(site.Program{Path: s.Program, Args: s.upArgs(), Dir: s.dir}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("not ready in time"))
@@ -159,7 +159,7 @@ func (s *stack) end() error {
 	s.watch.stop()
 	errs := []error{s.git.Close()}
 	if s.up != nil {
-		errs = append(errs, s.up.Stop(30*time.Second))
+		errs = append(errs, s.up.Stop(grace))
 	}
 	return errors.Join(errs...)
 }
