@@ -76,8 +76,8 @@ func (j *Job) Event(ctx context.Context, p messages.Payload) error {
 	return j.d.c.Publish(ctx, j.Envelope.Traceparent, p)
 }
 
-// Log sends a piece of progress; build and attempt are filled in. It never waits, and sends
-// nothing once the lease is lost.
+// Log sends a piece of progress; build and attempt are filled in. It waits no longer than
+// Client.Log, and sends nothing once the lease is lost.
 func (j *Job) Log(l messages.BuildLog) {
 	if !j.d.alive() {
 		return

@@ -91,6 +91,28 @@ func TestAReaderEndsThoughWhatItWaitedForWasRemoved(t *testing.T) {
 	}
 }
 
+func TestReadersLeaveNoConsumersBehind(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	fleetRecord(t, c, "f")
+	must(t, c.PutContext(within(t), "ctx-1", strings.NewReader("a tar")))
+	for range 5 {
+		_, err := queue.Fleets(c).List(within(t))
+		must(t, err)
+		must(t, c.ReadEvents(within(t), queue.ReadOptions{}, nil))
+		r, err := c.GetContext(within(t), "ctx-1")
+		must(t, err)
+		_, err = io.ReadAll(r)
+		must(t, err)
+		must(t, r.Close())
+	}
+	for _, name := range []string{"KV_fenceline-fleets", "fenceline-events", "OBJ_fenceline-contexts"} {
+		eventually(t, "no consumer is left of "+name, func() bool {
+			s, err := c.JetStream().Stream(t.Context(), name)
+			return err == nil && s.CachedInfo().State.Consumers == 0
+		})
+	}
+}
+
 func TestALogTellsHowManyMessagesABrokenConnectionTook(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
