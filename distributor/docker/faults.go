@@ -15,14 +15,12 @@ import (
 	"github.com/fenceline/fenceline/distributor"
 )
 
-// fixes says what to do about each kind of error.
+// fixes says what to do about the kinds of error that any call can end with.
 func fixes() map[error]string {
 	return map[error]string{
-		distributor.ErrEngine:       "check that dockerd runs there and that this user may use it",
-		distributor.ErrRegistry:     "check that the registry runs and that the engine's host reaches it",
-		distributor.ErrNotFound:     "check that it was pushed and not deleted",
-		distributor.ErrUnauthorized: "let the engine read the repository",
-		distributor.ErrNoSpace:      "free space where the engine keeps images",
+		distributor.ErrEngine:   "check that dockerd runs there and that this user may use it",
+		distributor.ErrNotFound: "check that it was pushed and not deleted",
+		distributor.ErrNoSpace:  "free space where the engine keeps images",
 	}
 }
 
@@ -31,7 +29,8 @@ func (e *Engine) fault(ctx context.Context, doing string, err error) error {
 	return e.explain(ctx, doing, err, fixes())
 }
 
-// explain is fault with fixes of one's own.
+// explain is fault with fixes of one's own. A kind that has none is not meant: what reads like a
+// registry that is down is something else where no registry is asked.
 func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map[error]string) error {
 	doing += " (Docker engine at " + e.api.DaemonHost() + ")"
 	if ctx.Err() != nil {
@@ -41,10 +40,11 @@ func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map
 		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 	}
 	kind := kindOf(err)
-	if kind == nil {
+	fix, meant := fixes[kind]
+	if !meant {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fixes[kind])
+	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fix)
 }
 
 // kindOf sorts an error of the engine. Most of what befalls a pull comes as an internal error,
@@ -63,6 +63,8 @@ func kindOf(err error) error {
 		return false
 	}
 	switch {
+	case errdefs.IsUnavailable(err), has("dial unix"): // its containerd is down
+		return distributor.ErrEngine
 	case has("no space left on device", "disk quota exceeded"):
 		return distributor.ErrNoSpace
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), has("unauthorized", ": denied", "is denied", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):

@@ -2,12 +2,18 @@ package docker
 
 import (
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/jsonstream"
 
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
 )
 
 // The texts are those of Docker 20.10 and of containerd's image store.
@@ -23,10 +29,67 @@ func TestErrorsOfAPullAreSorted(t *testing.T) {
 		"no such manifest":                    {errdefs.ErrNotFound.WithMessage("manifest for r.example/x@sha256:0 not found: manifest unknown: manifest unknown"), distributor.ErrNotFound},
 		"password asked for":                  {errdefs.ErrInternal.WithMessage(`Get "https://r.example/v2/x": unauthorized: authentication required`), distributor.ErrUnauthorized},
 		"access denied":                       {errdefs.ErrNotFound.WithMessage("pull access denied for x, repository does not exist or may require 'docker login'"), distributor.ErrUnauthorized},
+		"denied in short":                     {errdefs.ErrInternal.WithMessage(`Head "https://ghcr.io/v2/x/manifests/sha256:0": denied`), distributor.ErrUnauthorized},
+		"containerd is down":                  {errdefs.ErrUnknown.WithMessage(`connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"`), distributor.ErrEngine},
 		"a layer that can't be read":          {errors.New("archive/tar: invalid tar header"), nil},
 	} {
 		if got := kindOf(c.err); !errors.Is(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
+	}
+}
+
+// breaking is an engine that answers /_ping, and breaks off every other answer after its beginning.
+func breaking(t *testing.T, beginning string) *Engine {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if r.URL.Path == "/_ping" {
+			return
+		}
+		if beginning != "" {
+			_, _ = io.WriteString(w, beginning)
+			_ = http.NewResponseController(w).Flush()
+		}
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = c.(*net.TCPConn).SetLinger(0) // a reset, as of a process that was killed
+		c.Close()
+	}))
+	t.Cleanup(server.Close)
+	e, err := New(Config{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// A connection that the engine breaks off is not the registry's.
+func TestAConnectionThatBreaksIsTheEngines(t *testing.T) {
+	image := messages.Image("r.example/base@sha256:" + strings.Repeat("0", 64))
+	line := `{"status": "Downloading", "id": "a", "progressDetail": {"current": 1, "total": 9}}` + "\n{"
+	for _, beginning := range []string{"", line} {
+		_, err := breaking(t, beginning).Pull(t.Context(), image, func(int64) {})
+		if !errors.Is(err, distributor.ErrEngine) || errors.Is(err, distributor.ErrRegistry) {
+			t.Errorf("pulling, broken off after %q: %v, want ErrEngine", beginning, err)
+		}
+	}
+	for _, beginning := range []string{"", "["} {
+		if _, err := breaking(t, beginning).Images(t.Context()); !errors.Is(err, distributor.ErrEngine) {
+			t.Errorf("listing, broken off after %q: %v, want ErrEngine", beginning, err)
+		}
+	}
+}
+
+// What no registry was asked for is not blamed on one.
+func TestOnlyAPullBlamesTheRegistry(t *testing.T) {
+	e := breaking(t, "")
+	cause := errors.New("plugin: dial tcp 10.0.0.1:80: connect: connection refused")
+	if err := e.fault(t.Context(), "listing images", cause); errors.Is(err, distributor.ErrRegistry) || !errors.Is(err, cause) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -20,6 +20,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	fixes := fixes()
+	fixes[distributor.ErrRegistry] = "check that the registry runs and that the engine's host reaches it"
 	fixes[distributor.ErrUnauthorized] = login.fix
 	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
 	if err != nil {
