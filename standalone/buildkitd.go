@@ -59,7 +59,7 @@ func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) 
 	if err := endLeftover(ctx, b.pidFile(), b.root); err != nil {
 		return nil, err
 	}
-	if err := b.unmountSteps(); err != nil {
+	if err := b.clearSteps(); err != nil {
 		return nil, err
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -84,20 +84,7 @@ func (b *Buildkitd) Stop() error {
 	b.cancel()
 	err := <-b.done
 	b.done <- nil // for another Stop
-	return errors.Join(err, b.unmountSteps())
-}
-
-// unmountSteps takes away what RUN steps had mounted when a buildkitd was killed.
-func (b *Buildkitd) unmountSteps() error {
-	executors, err := filepath.Glob(filepath.Join(b.root, "runc-*", "executor"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, dir := range executors {
-		errs = append(errs, UnmountBelow(dir))
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, b.clearSteps())
 }
 
 func (b *Buildkitd) socket() string  { return filepath.Join(b.sockets, "buildkitd.sock") }
@@ -144,6 +131,9 @@ func (b *Buildkitd) supervise(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(pause):
+		}
+		if err := b.clearSteps(); err != nil {
+			b.c.Logger.Error().Err(err).Msg("what the buildkitd that ended left behind is still there")
 		}
 		pause = min(2*pause, buildkitdMaxPause)
 	}
