@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// writeFile replaces the file at path as a whole and syncs it, so that a crash leaves the
-// old content or the new.
+// writeFile replaces the file at path as a whole and syncs it and its folder, so that a crash
+// leaves the old content or the new, and the new once it has returned.
 func writeFile(path string, content []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -27,8 +27,20 @@ func writeFile(path string, content []byte, mode os.FileMode) error {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
