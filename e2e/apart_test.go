@@ -14,9 +14,6 @@ import (
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
-// apartFleet is the fleet of the roles that run by themselves.
-const apartFleet = "e2e-apart"
-
 // roles are the roles that run by themselves, in the order in which they are started here:
 // those that declare streams first.
 var roles = []string{"producer", "controller", "builder", "distributor"}
@@ -53,11 +50,12 @@ func newApart(t *testing.T, pipelines []pipeline) *apart {
 	if err := os.WriteFile(filepath.Join(a.State, "client.json"), []byte(client), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	fleet := fleetOf("apart")
 	args := map[string][]string{
 		"producer":    {"--config", a.config(), "--listen", a.http},
-		"controller":  {"--name", apartFleet, "--lease-ttl", "3s"},
-		"builder":     {"--name", apartFleet, "--ack-wait", "5s", "--buildkit", startBuildkitd(t)},
-		"distributor": {"--fleet", apartFleet, "--node", apartFleet},
+		"controller":  {"--name", fleet, "--lease-ttl", "3s"},
+		"builder":     {"--name", fleet, "--ack-wait", "5s", "--buildkit", startBuildkitd(t)},
+		"distributor": {"--fleet", fleet, "--node", fleet},
 	}
 	for _, name := range roles {
 		a.roles[name] = a.run(t, name, args[name]...)
@@ -152,7 +150,7 @@ func (r *role) awaitLost(t *testing.T) {
 // themselves and gives it back: all of them survive and say so, what was accepted before and
 // what was pushed afterwards reach the fleet, and nothing is answered 202 meanwhile.
 func TestNATSGoneInTheMiddle(t *testing.T) {
-	a := newApart(t, []pipeline{{name: "apart", fleet: apartFleet, extra: []string{"attempts: 20"}}})
+	a := newApart(t, []pipeline{{name: "apart", fleet: fleetOf("apart"), extra: []string{"attempts: 20"}}})
 	first := a.flip(t, "apart", exporting("first"))
 
 	slow := exporting("second")

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -87,7 +88,7 @@ func TestBrokenSurroundings(t *testing.T) {
 // again until its image is there.
 func (s *stack) registryComesBack(t *testing.T) {
 	shared.late.answer(http.StatusServiceUnavailable)
-	id := s.build(t, "registrylate", exporting("late"))
+	id := s.build(t, "registrylate", exporting("late-"+rand.Text()))
 	await(t, "a failed attempt", func(ctx context.Context) error {
 		builds, err := s.builds(ctx)
 		for _, b := range builds {

@@ -97,7 +97,7 @@ func dockerHost() string {
 // TestEngine takes the engine from a node, and the room on its disk: the node says so and how
 // to mend it, nothing flips meanwhile, and what was accepted follows once it is mended.
 func TestEngine(t *testing.T) {
-	const fleet = "e2e-engine"
+	fleet := fleetOf("engine")
 	engine := newCut(t)
 	engine.set(true)
 	s := own(t, []pipeline{{name: "engine", fleet: fleet}}, "--fleet", fleet, "--node", fleet, "--docker-host", "unix://"+engine.path)

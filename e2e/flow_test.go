@@ -65,7 +65,7 @@ func (s *stack) waitsUnderHold(t *testing.T, current build, files map[string]str
 	t.Helper()
 	waiting := s.ended(t, s.build(t, "flow", files))
 	s.watch.await(t, waiting.Build, "present")
-	s.waits(t, sharedFleet, waiting, "held by ", "fenceline release "+sharedFleet)
+	s.waits(t, fleetOf("shared"), waiting, "held by ", "fenceline release "+fleetOf("shared"))
 	if got := s.fence(t); got != current.Image {
 		t.Errorf("under a hold the fence config moved to %s", got)
 	}

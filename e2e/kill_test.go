@@ -14,7 +14,7 @@ import (
 // TestKill kills `fenceline up` at random moments while pushes come in, and starts it again.
 // Whatever was accepted ends, once, and the fleet ends with the newest image.
 func TestKill(t *testing.T) {
-	const fleet = "e2e-kill"
+	fleet := fleetOf("kill")
 	s := own(t, []pipeline{{name: "killed", fleet: fleet, extra: []string{"attempts: 20"}}},
 		"--fleet", fleet, "--node", fleet, "--ack-wait", "3s", "--lease-ttl", "3s")
 	seed := uint64(time.Now().UnixNano())
@@ -96,7 +96,7 @@ func (s *stack) exactly(t *testing.T, accepted map[string]bool) {
 // TestHookAnswers kills `fenceline up` while it takes hooks: each that was answered 202 is there
 // after the restart.
 func TestHookAnswers(t *testing.T) {
-	s := own(t, []pipeline{{name: "answers"}}, "--fleet", "e2e-answers", "--ack-wait", "3s")
+	s := own(t, []pipeline{{name: "answers"}}, "--fleet", fleetOf("answers"), "--ack-wait", "3s")
 	s.commit(t, "answers", exporting("answers"))
 	answered := make(chan string, 1000)
 	go func() {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,8 +16,9 @@ import (
 
 // What TestMain finds or makes, for all tests.
 var (
-	root    string // the checkout
-	program string // the fenceline under test
+	root    string                             // the checkout
+	program string                             // the fenceline under test
+	mark    = strings.ToLower(rand.Text()[:6]) // of this run of the tests
 	shared  sharedStack
 	started children
 )
@@ -50,9 +52,13 @@ func run(m *testing.M) int {
 	return status
 }
 
+// fleetOf is the name of a fleet, and of its only node, that no other run of the tests has: what
+// nodes keep in the engine that they share can be told apart and removed.
+func fleetOf(test string) string { return "e2e-" + mark + "-" + test }
+
 // removeImages removes what the tests' nodes kept in the Docker engine.
 func removeImages() {
-	ids, err := exec.Command("docker", "image", "ls", "--quiet", "--filter", "reference=fenceline.local/*/e2e*").Output()
+	ids, err := exec.Command("docker", "image", "ls", "--quiet", "--filter", "reference=fenceline.local/*/"+fleetOf("*")).Output()
 	if err != nil || len(ids) == 0 {
 		return
 	}

@@ -55,7 +55,7 @@ func TestNATSGoneAtStart(t *testing.T) {
 		"producer":    {"--config", s.config(), "--listen", s.http},
 		"controller":  {},
 		"builder":     {},
-		"distributor": {"--fleet", "e2e-gone", "--node", "n"},
+		"distributor": {"--fleet", "gone", "--node", "n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"run", name, "--nats", url}, args...)

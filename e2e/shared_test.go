@@ -21,14 +21,11 @@ type sharedStack struct {
 	full, refusing, late *registry
 }
 
-// Fleets here begin with e2e, so that what their nodes keep can be told apart and removed.
-const sharedFleet = "e2e"
-
 // sharedPipelines has a pipeline for each test that shares the stack.
 func (s *sharedStack) pipelines(gone string) []pipeline {
 	quick := []string{"attempts: 1", "timeout: 60s"}
 	return []pipeline{
-		{name: "flow", fleet: sharedFleet},
+		{name: "flow", fleet: fleetOf("shared")},
 		{name: "hooks"},
 		{name: "bad", extra: quick},
 		{name: "nobase", base: "missing", extra: quick},
@@ -66,7 +63,7 @@ func (s *sharedStack) begin(ctx context.Context) error {
 	s.full, s.refusing, s.late = newRegistry(), newRegistry(), newRegistry()
 	s.full.answer(http.StatusInsufficientStorage)
 	s.refusing.answer(http.StatusForbidden)
-	if s.stack, err = newStack(s.dir, s.pipelines(gone), "--fleet", sharedFleet, "--node", sharedFleet); err != nil {
+	if s.stack, err = newStack(s.dir, s.pipelines(gone), "--fleet", fleetOf("shared"), "--node", fleetOf("shared")); err != nil {
 		return err
 	}
 	if err := s.stack.start(ctx); err != nil {
