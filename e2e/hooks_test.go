@@ -116,14 +116,14 @@ func TestRefusedHooks(t *testing.T) {
 		status int
 		says   []string
 	}{
-		"unsigned":          {without("Webhook-Signature"), 401, []string{"webhook-signature is missing"}},
-		"without time":      {without("Webhook-Timestamp"), 401, []string{"webhook-timestamp is missing"}},
+		"unsigned":          {without("Webhook-Signature"), 401, []string{"webhook-signature is missing", "sign it as Standard Webhooks says"}},
+		"without time":      {without("Webhook-Timestamp"), 401, []string{"webhook-timestamp is missing", "sign it as Standard Webhooks says"}},
 		"changed body":      {hook{good.path, bytes.Replace(good.body, []byte("main"), []byte("evil"), 1), good.header}, 401, []string{"signature does not match", "secret_file"}},
 		"another's secret":  {signedBy("a guess", good.body), 401, []string{"signature does not match", "secret_file"}},
 		"cut body":          {hook{good.path, good.body[:len(good.body)/2], good.header}, 401, []string{"signature does not match"}},
 		"not JSON":          {signed([]byte("hello")), 400, []string{"not a JSON payload"}},
 		"signed but cut":    {signed(good.body[:len(good.body)/2]), 400, []string{"not a JSON payload"}},
-		"huge":              {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, []string{"more than 26214400 bytes"}},
+		"huge":              {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, []string{"more than 26214400 bytes", "look at what sends it"}},
 		"no commit":         {s.pushHook(known, "refs/heads/main", "beef"), 400, []string{"after:", "beef"}},
 		"no repository":     {s.pushHook("", "refs/heads/main", commit), 400, []string{"repository:", "give the repository's URL"}},
 		"unsigned GitHub":   {hook{"github", good.body, http.Header{"X-Github-Event": {"push"}}}, 401, []string{"X-Hub-Signature-256 is missing", "give the webhook a secret"}},

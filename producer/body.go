@@ -102,7 +102,7 @@ func unread(w http.ResponseWriter, err error, maxBytes int64, got int) *refusal 
 }
 
 func tooLarge(maxBytes int64) *refusal {
-	return refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxBytes)
+	return refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes, which none that is meant for here has: look at what sends it", maxBytes)
 }
 
 // refusal is an answer other than 2xx.

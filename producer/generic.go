@@ -30,24 +30,21 @@ const maxSignatures = 8
 func (generic) name() string { return "generic" }
 
 func (generic) proof(h http.Header, now time.Time) (proof, error) {
-	id, err := one(h, "webhook-id")
-	if err != nil {
-		return nil, err
+	var values [3]string
+	for i, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature"} {
+		v, err := one(h, name)
+		if err != nil {
+			return nil, fmt.Errorf("%w: sign it as Standard Webhooks says, which fenceline notify does", err)
+		}
+		values[i] = v
 	}
-	stamp, err := one(h, "webhook-timestamp")
-	if err != nil {
-		return nil, err
-	}
+	id, stamp, signatures := values[0], values[1], values[2]
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
 		return nil, errors.New("header webhook-timestamp is not a number of seconds since 1970")
 	}
 	if off := now.Sub(time.Unix(seconds, 0)).Abs(); off > clockTolerance {
 		return nil, fmt.Errorf("header webhook-timestamp is more than %v off: set the sender's clock, and sign each request anew", clockTolerance)
-	}
-	signatures, err := one(h, "webhook-signature")
-	if err != nil {
-		return nil, err
 	}
 	var want [][]byte
 	for _, s := range strings.Fields(signatures) {
