@@ -101,6 +101,12 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // ends the look-up of the head, too
 	a.begin(ctx, token)
+	if !token.IsZero() {
+		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
+		if err := a.wanted(ctx); err != nil {
+			return Solved{}, err
+		}
+	}
 	dir := ""
 	if r.Context != "" {
 		if dir, err = a.b.fetch(ctx, r.Context); err != nil {

@@ -265,6 +265,24 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 	}
 }
 
+func TestATokenIsKeptFromTheSolverUntilTheRepositoryTookIt(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "reader"), []byte("tok"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newBuilder(t, &solver{solve: func(context.Context, Build) (Solved, error) {
+		t.Error("the solver was asked")
+		return Solved{}, errors.New("asked")
+	}})
+	b.config.SecretsDir = dir
+	b.head = func(context.Context, git.Remote) (string, error) { return "", git.ErrNoRepository }
+	r := request()
+	r.Pipeline.TokenName = "reader"
+	if p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)}); err != nil || p.MessageType() != messages.TypeBuildFailed {
+		t.Errorf("outcome %+v, %v", p, err)
+	}
+}
+
 func TestASupersededCommitThatIsGone(t *testing.T) {
 	b := newBuilder(t, &solver{solve: func(context.Context, Build) (Solved, error) {
 		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "the commit is gone"}}

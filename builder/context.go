@@ -36,7 +36,7 @@ func (b *Builder) fetch(ctx context.Context, name string) (dir string, err error
 	if dir, err = os.MkdirTemp("", "fenceline-context-"); err != nil {
 		return "", fmt.Errorf("fetching context %s: %w", name, err)
 	}
-	if err := unpack(r, dir, maxContextBytes); err != nil {
+	if err := unpack(r, dir, maxContextBytes, maxContextFiles); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, nil
@@ -47,8 +47,9 @@ func contextFailure(reason, fix string) error {
 }
 
 // unpack writes a tar's files, folders and links into dir. Nothing is written outside dir,
-// whatever the tar's names and links say. Its files may have left bytes together.
-func unpack(r io.Reader, dir string, left int64) error {
+// whatever the tar's names and links say. Its files may have left bytes together, and it may
+// make so many files and folders.
+func unpack(r io.Reader, dir string, left int64, most int) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("unpacking a context: %w", err)
@@ -64,17 +65,31 @@ func unpack(r io.Reader, dir string, left int64) error {
 			return contextFailure("the uploaded context is no tar, or not all of one", "upload it with 'fenceline submit --context'")
 		case err != nil:
 			return fmt.Errorf("unpacking a context: %w", err)
-		case files == maxContextFiles || h.Size < 0 || h.Size > left:
+		case files >= most || h.Size < 0 || h.Size > left:
 			return contextFailure(fmt.Sprintf("the uploaded context has more than %d files or %d bytes", maxContextFiles, int64(maxContextBytes)),
 				"leave out what the build doesn't need")
 		}
 		left -= h.Size
+		files += missingFolders(root, h.Name)
 		if err := unpackOne(root, h, t); badEntry(err) {
 			return contextFailure(fmt.Sprintf("the uploaded context has a bad entry: %v", err), "upload it with 'fenceline submit --context'")
 		} else if err != nil {
 			return fmt.Errorf("unpacking %q of a context: %w", h.Name, err)
 		}
 	}
+}
+
+// maxName is the longest name of an entry, in bytes: Linux takes no longer paths.
+const maxName = 4096
+
+// missingFolders returns how many folders an entry may make besides itself: none where its own
+// is there, as in a tar that lists folders before what they hold.
+func missingFolders(root *os.Root, name string) int {
+	parent := filepath.Dir(filepath.Clean(filepath.FromSlash(name)))
+	if _, err := root.Stat(parent); err == nil || len(name) > maxName {
+		return 0
+	}
+	return 1 + strings.Count(parent, "/")
 }
 
 // errType is an entry of a kind that contexts don't have.
@@ -96,6 +111,9 @@ func badEntry(err error) bool {
 }
 
 func unpackOne(root *os.Root, h *tar.Header, content io.Reader) error {
+	if len(h.Name) > maxName {
+		return syscall.ENAMETOOLONG
+	}
 	name := filepath.Clean(filepath.FromSlash(h.Name))
 	if name == "." {
 		return nil

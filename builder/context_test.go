@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -76,6 +77,15 @@ func TestAnUploadedContext(t *testing.T) {
 	}
 }
 
+// manyFolders is few entries that would make more folders than the test allows.
+func manyFolders() []tar.Header {
+	headers := make([]tar.Header, 10)
+	for i := range headers {
+		headers[i] = tar.Header{Name: fmt.Sprintf("%d/%s", i, strings.Repeat("a/", 100)), Typeflag: tar.TypeDir}
+	}
+	return headers
+}
+
 func TestUnpackStaysInside(t *testing.T) {
 	for name, headers := range map[string][]tar.Header{
 		"a way out":          {{Name: "../x", Typeflag: tar.TypeReg}},
@@ -84,6 +94,8 @@ func TestUnpackStaysInside(t *testing.T) {
 		"through a far link": {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/tmp"}, {Name: "l/x", Typeflag: tar.TypeReg}},
 		"a hard link out":    {{Name: "l", Typeflag: tar.TypeLink, Linkname: "../secret"}},
 		"a device":           {{Name: "d", Typeflag: tar.TypeChar}},
+		"a name too long":    {{Name: strings.Repeat("a/", 3000) + "x", Typeflag: tar.TypeReg}},
+		"too many folders":   manyFolders(),
 		"too much":           {{Name: strings.Repeat("x", 90), Typeflag: tar.TypeReg}, {Name: strings.Repeat("y", 90), Typeflag: tar.TypeReg}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +107,7 @@ func TestUnpackStaysInside(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(parent, "secret"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			err := unpack(bytes.NewReader(pack(t, headers...)), dir, 100)
+			err := unpack(bytes.NewReader(pack(t, headers...)), dir, 100, 500)
 			var f *FailedError
 			if !errors.As(err, &f) || f.Class != messages.FailureUser || f.Fix == "" {
 				t.Errorf("error %v", err)
@@ -113,7 +125,7 @@ func TestWhatTheMachineFailsAtIsNotTheUsers(t *testing.T) {
 		// The content ends with the cause, in the middle of the file.
 		r := io.MultiReader(bytes.NewReader(whole[:512+10]), iotest.ErrReader(cause))
 		var f *FailedError
-		if err := unpack(r, t.TempDir(), 100); !errors.Is(err, cause) || errors.As(err, &f) {
+		if err := unpack(r, t.TempDir(), 100, 500); !errors.Is(err, cause) || errors.As(err, &f) {
 			t.Errorf("%v became %v", cause, err)
 		}
 	}
@@ -136,7 +148,7 @@ func FuzzUnpack(f *testing.F) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		_ = unpack(bytes.NewReader(b), dir, 1<<20)
+		_ = unpack(bytes.NewReader(b), dir, 1<<20, 500)
 		if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
 			t.Errorf("outside are %v, %v", entries, err)
 		}

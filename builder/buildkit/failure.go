@@ -105,8 +105,20 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	case op.GetFile() != nil:
 		f.Fix = "correct what is copied or added: paths are relative to the build context"
 		return failed(f)
+	case contains(f.Reason, "no SSH key"):
+		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
+		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
+		return failed(f)
+	case !planning && (strings.HasPrefix(op.GetSource().GetIdentifier(), gitScheme) || gitTrouble(f.Reason)):
+		return r.explainAdded(&f) // the pipeline's own was read while planning
 	case strings.HasPrefix(op.GetSource().GetIdentifier(), gitScheme) || gitTrouble(f.Reason):
 		return r.explainGit(&f)
+	case contains(f.Reason, "unable to find user", "unable to find group"):
+		f.Fix = "correct USER, or make the user in an earlier step"
+		return failed(f)
+	case contains(f.Reason, "digest mismatch", "invalid response status 40", "invalid response status 41"):
+		f.Fix = "correct the address or the checksum of what ADD fetches"
+		return failed(f)
 	case strings.Contains(f.Reason, "is not allowed") && contains(f.Reason, "security.insecure", "network.host", "device"):
 		f.Reason = "the Dockerfile asks for a right that builds don't get: " + f.Reason
 		f.Fix = "take --security, --network=host or --device out of the Dockerfile"
@@ -138,6 +150,9 @@ func failedOp(err error) *pb.Op {
 	return nil
 }
 
+// maxExcerpt bounds what is shown of a Dockerfile, whose steps may have any length, in bytes.
+const maxExcerpt = 8 << 10
+
 // locate notes the place in the Dockerfile, and the lines around it.
 func (r *run) locate(err error, f *messages.Failure) {
 	for _, s := range errdefs.Sources(err) {
@@ -147,7 +162,7 @@ func (r *run) locate(err error, f *messages.Failure) {
 		}
 		f.Place = fmt.Sprintf("%s:%d", s.Info.Filename, s.Ranges[0].GetStart().GetLine())
 		_, excerpt, _ := strings.Cut(b.String(), "\n")
-		f.Detail = r.progress.hide(strings.TrimRight(excerpt, "\n"))
+		f.Detail = shorten(r.progress.hide(strings.TrimRight(excerpt, "\n")), maxExcerpt)
 		return
 	}
 }
@@ -159,13 +174,15 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 	}
 	f.Reason = fmt.Sprintf("a RUN step ended with exit status %d", exit.ExitCode)
 	if e := failedOp(err).GetExec().GetMeta(); e != nil && len(e.Args) > 0 {
-		command := shorten(r.progress.hide(e.Args[len(e.Args)-1]), 200)
+		command := shorten(strings.Join(strings.Fields(r.progress.hide(e.Args[len(e.Args)-1])), " "), 200)
 		f.Reason = fmt.Sprintf("RUN %s: exit status %d", command, exit.ExitCode)
 	}
 	f.Fix = "correct the command: its last output is shown"
-	if tail := r.progress.tail(); tail != "" {
-		f.Detail = strings.TrimSpace(f.Detail + "\n" + tail)
+	tail := r.progress.tail()
+	if strings.Contains(tail, "No space left on device") {
+		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine"
 	}
+	f.Detail = strings.TrimSpace(f.Detail + "\n" + tail)
 }
 
 func (r *run) explainShell(f *messages.Failure) {
@@ -201,6 +218,20 @@ func (r *run) explainGit(f *messages.Failure) error {
 		f.Class, f.Reason = messages.FailureInfrastructure, "the repository can't be read: "+text
 		f.Fix = "check the address and that its host is up"
 	}
+	return failed(*f)
+}
+
+// explainAdded is about a repository that the Dockerfile adds. What can't be reached now is for
+// another attempt.
+func (r *run) explainAdded(f *messages.Failure) error {
+	if contains(f.Reason, "does not contain ref", "couldn't find remote ref", "not our ref", "did not match any file", "' not found", "error: 404",
+		"Authentication failed", "could not read Username", "error: 401", "error: 403") {
+		f.Reason = "a repository that the Dockerfile adds can't be read: " + f.Reason
+		f.Fix = "correct its address and what is asked of it in the Dockerfile"
+		return failed(*f)
+	}
+	f.Class, f.Reason = messages.FailureInfrastructure, "a repository that the Dockerfile adds can't be read now: "+f.Reason
+	f.Fix = "check the address and that its host is up"
 	return failed(*f)
 }
 

@@ -31,12 +31,20 @@ func TestUserFailures(t *testing.T) {
 		"the repository's token":   {"FROM " + b.base + "\nRUN --mount=type=secret,id=GIT_AUTH_TOKEN." + strings.TrimPrefix(b.git.URL, "http://") + " cat /run/secrets/*\n", "Dockerfile:2", []string{"GIT_AUTH_TOKEN"}},
 		"an insecure RUN":          {"FROM " + b.base + "\nRUN --security=insecure true\n", "", []string{"insecure"}},
 		"a name that is no image":  {"FROM " + b.registry.Host + "/UPPER\n", "Dockerfile:1", []string{"UPPER"}},
+		"an ssh key":               {"FROM " + b.base + "\nRUN --mount=type=ssh,required true\n", "Dockerfile:2", []string{"ssh key", "https"}},
+		"an unknown user":          {"FROM " + b.base + "\nUSER nouser\nRUN true\n", "Dockerfile:3", []string{"nouser", "correct USER"}},
+		"a file that is gone":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/nothing /x\n", "", []string{"404", "ADD"}},
+		"an added repository":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/none.git#main /x\n", "", []string{"the Dockerfile adds", "none.git"}},
+		"a missing branch to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#none /x\n", "", []string{"the Dockerfile adds", "none"}},
+		"a step of many lines":     {"FROM " + b.base + "\nRUN <<EOF\n" + strings.Repeat("true\n", 5000) + "false\nEOF\n", "Dockerfile:2", []string{"RUN true true"}},
 		"an unknown stage to copy": {"FROM " + b.base + " AS a\nCOPY --from=5 / /\n", "", []string{"5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := b.order(t, map[string]string{"Dockerfile": c.dockerfile})
 			o.Token = messages.NewSecret("token-of-repository")
-			b.fails(t, o, messages.FailureUser, c.place, c.words...)
+			if f := b.fails(t, o, messages.FailureUser, c.place, c.words...); len(f.Detail) > 20_000 || len(f.Reason) > 3000 {
+				t.Errorf("a reason of %d bytes, and a detail of %d", len(f.Reason), len(f.Detail))
+			}
 		})
 	}
 	t.Run("no Dockerfile", func(t *testing.T) {
@@ -104,6 +112,10 @@ func TestInfrastructureFailures(t *testing.T) {
 		b.registry.Refuse(func(*http.Request) int { return http.StatusBadGateway })
 		defer b.registry.Refuse(nil)
 		b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.registry.Host + "/base:2\n"}), messages.FailureInfrastructure, "Dockerfile:1", "does not answer")
+	})
+	t.Run("build machine full", func(t *testing.T) {
+		o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN echo 'x: No space left on device' >&2 && false\n"})
+		b.fails(t, o, messages.FailureInfrastructure, "Dockerfile:2", "make room on the build machine")
 	})
 	t.Run("repository unreachable", func(t *testing.T) {
 		o := b.order(t, nil)

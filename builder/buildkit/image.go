@@ -128,7 +128,7 @@ func (i *imageFS) missing(name string, err error) (missing, isFile bool, looked 
 		}
 		switch mode := os.FileMode(stats[at].GetMode()); {
 		case mode&os.ModeSymlink != 0:
-			return strings.Contains(err.Error(), "no such file") || strings.Contains(err.Error(), "not a directory"), false, nil
+			return contains(err.Error(), "no such file", "not a directory", "too many links"), false, nil
 		case !mode.IsDir():
 			return n < len(parts)-1, true, nil
 		}
