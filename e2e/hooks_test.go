@@ -239,15 +239,18 @@ func awaitReply(t *testing.T, conn net.Conn) string {
 // TestUnknownCaller asks for a build without the token.
 func TestUnknownCaller(t *testing.T) {
 	s := shared.get(t)
-	for name, token := range map[string]string{"none": "", "a wrong one": "Bearer guess"} {
+	for token, want := range map[string]string{
+		"":             "Authorization is missing",
+		"Bearer guess": "the token is wrong: use the producer's own",
+	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.http+"/v1/builds", strings.NewReader(`{"pipeline":"hooks"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", token)
 		status, body, err := ask(req)
-		if err != nil || status != http.StatusUnauthorized || !strings.Contains(body, "token") {
-			t.Errorf("token %s: %v, status %d, %s; want 401 and a word about the token", name, err, status, body)
+		if err != nil || status != http.StatusUnauthorized || !strings.Contains(body, want) {
+			t.Errorf("with %q: %v, status %d, %s; want 401 and %q", token, err, status, body, want)
 		}
 	}
 }
