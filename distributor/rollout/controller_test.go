@@ -53,12 +53,7 @@ func TestFlipFollowsTheLastPresentNodeAtOnce(t *testing.T) {
 }
 
 func TestAFailedTrialEndsTheRollout(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	n := startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
-	i.announce(t, 1, target("default", nil))
-	i.applied(t, "default", 1)
+	i, n := installed(t, 1)
 	n.set(func(n *simulated) {
 		n.trial = messages.TrialResult{Hooks: []messages.HookRun{{Hook: "pre-running", Exit: 3, Output: "no licence key"}}}
 	})
@@ -74,14 +69,7 @@ func TestAFailedTrialEndsTheRollout(t *testing.T) {
 }
 
 func TestRollbackHoldsAndReleaseLetsTheNewestFollow(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
-	for order := range uint64(2) {
-		i.announce(t, order+1, target("default", nil))
-		i.applied(t, "default", order+1)
-	}
+	i, _ := installed(t, 2)
 	if _, err := rollout.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
@@ -237,12 +225,7 @@ func drop[T any](t *testing.T, r *queue.Records[T], key string) {
 }
 
 func TestASoakRollsBackWhenTheImageGoes(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	n := startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
-	i.announce(t, 1, target("default", nil))
-	i.applied(t, "default", 1)
+	i, n := installed(t, 1)
 	id := i.announce(t, 2, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) }))
 	i.state(t, id, messages.RolloutSoaking)
 	third := i.announce(t, 3, target("default", nil))
@@ -259,20 +242,14 @@ func TestASoakRollsBackWhenTheImageGoes(t *testing.T) {
 }
 
 func TestASoakEnds(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
+	i, _ := installed(t, 0)
 	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(300 * time.Millisecond) }))
 	i.state(t, id, messages.RolloutSoaking)
 	i.state(t, id, messages.RolloutDone)
 }
 
 func TestAPersonsValueIsReportedAndNotFought(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
+	i, _ := installed(t, 0)
 	b := i.backend("default")
 	if _, err := b.Set(t.Context(), "stackato/stack-alsek", ""); err != nil {
 		t.Fatal(err)
@@ -310,10 +287,7 @@ func TestAPersonsValueIsReportedAndNotFought(t *testing.T) {
 }
 
 func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
+	i, _ := installed(t, 0)
 	ref := messages.BuildRef{Build: build(1), Pipeline: "app", Order: 1}
 	fleets := []messages.FleetTarget{target("default", func(p *messages.Policy) { p.PreloadBases = true })}
 	pinned := &messages.BasePinned{BuildRef: ref, Attempt: 1, Bases: []messages.PinnedBase{{Source: "docker.io/library/base:latest", Image: image(99)}}, Fleets: fleets}
@@ -327,14 +301,7 @@ func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
 }
 
 func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	n := startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
-	for order := range uint64(2) {
-		i.announce(t, order+1, target("default", nil))
-		i.applied(t, "default", order+1)
-	}
+	i, n := installed(t, 2)
 	if _, err := rollout.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
@@ -354,10 +321,7 @@ func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
 }
 
 func TestPeoplesMistakes(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
+	i, _ := installed(t, 0)
 	id := i.announce(t, 1, target("default", nil))
 	i.state(t, id, messages.RolloutDone)
 	for _, c := range []struct {
@@ -429,10 +393,7 @@ func TestAbortEndsAnOpenRollout(t *testing.T) {
 }
 
 func TestTheServerRestartsInTheMiddle(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	n := startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
+	i, n := installed(t, 0)
 	n.set(func(n *simulated) { n.broken = "no space" })
 	id := i.announce(t, 1, target("default", nil))
 	i.rollout(t, id, "to wait for n1", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "no space") })

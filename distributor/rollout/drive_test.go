@@ -101,14 +101,7 @@ func (i installation) heartbeats(t *testing.T, n int) {
 }
 
 func TestANodeThatCanNotJoinStopsNothingElse(t *testing.T) {
-	i := install(t)
-	i.controller(t, "c1")
-	startNode(t, i.q, "default", "n1")
-	i.members(t, 1)
-	for order := range uint64(2) {
-		i.announce(t, order+1, target("default", nil))
-		i.applied(t, "default", order+1)
-	}
+	i, _ := installed(t, 2)
 	if err := i.q.JetStream().DeleteKeyValue(t.Context(), i.q.Space().MembersBucket()); err != nil {
 		t.Fatal(err)
 	}

@@ -142,6 +142,21 @@ func install(t *testing.T) installation {
 	return installation{s, s.Client(t)}
 }
 
+// installed is an installation with a controller and one node, n1 of fleet default, which
+// has gone through so many images.
+func installed(t *testing.T, images uint64) (installation, *simulated) {
+	t.Helper()
+	i := install(t)
+	i.controller(t, "c1")
+	n := startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	for order := uint64(1); order <= images; order++ {
+		i.announce(t, order, target("default", nil))
+		i.applied(t, "default", order)
+	}
+	return i, n
+}
+
 func (i installation) backend(fleet string) fence.Backend {
 	return natskv.New(i.q.JetStream(), i.q.Space().FenceBucket(), fleet)
 }

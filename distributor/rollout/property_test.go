@@ -151,6 +151,15 @@ func (w *world) change(t *rapid.T, what func(*messages.FleetRecord)) {
 	w.put(r)
 }
 
+// highest is the highest order that the record names, of images that were current.
+func highest(r *messages.FleetRecord) uint64 {
+	var most uint64
+	for _, i := range kept(r) {
+		most = max(most, i.Order)
+	}
+	return most
+}
+
 // abort is a person's: the rollout's record first, then the fleet's.
 func (w *world) abort(t *rapid.T, r messages.RolloutRecord) {
 	r.Aborted = "a person"
@@ -260,6 +269,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				w.change(t, func(r *messages.FleetRecord) {
 					back(r, rapid.SampledFrom(to).Draw(t, "to"), hold("a person", "rollback", time.Time{}))
 				})
+			}
+		},
+		"promote": func(t *rapid.T) {
+			if to := kept(&w.record); len(to) > 0 {
+				w.change(t, func(r *messages.FleetRecord) {
+					forward(r, rapid.SampledFrom(to).Draw(t, "to"), len(r.Keep))
+				})
+				if w.record.Highest < highest(&w.record) {
+					t.Fatalf("the highest order fell: %+v", w.record)
+				}
 			}
 		},
 		"approve": func(t *rapid.T) { r := live(t); r.Approved = "a person"; w.putRollout(*r) },
