@@ -15,7 +15,7 @@ import (
 // pipeline file.
 type Pipeline struct {
 	Name       string            `json:"name"`
-	Repository string            `json:"repository"`           // git URL, http, https, git or ssh; never with userinfo
+	Repository string            `json:"repository"`           // git URL, http, https or git; never with userinfo
 	Branch     string            `json:"branch"`               // whose head is built
 	Dockerfile string            `json:"dockerfile"`           // path inside Directory
 	Directory  string            `json:"directory,omitempty"`  // of the build context inside the repository; "" is its root
@@ -113,13 +113,16 @@ func CheckRepository(s string) error {
 	if err != nil || u.Hostname() == "" || strings.HasPrefix(u.Host, "-") || len(s) > 2000 {
 		return fmt.Errorf("%q is not a git URL such as %q", clip(redactURL(s)), "https://git.example.com/ops/base.git")
 	}
-	if u.User != nil && (u.Scheme != "ssh" || hasPassword(u)) {
+	if u.Scheme == "ssh" {
+		return fmt.Errorf("%q is for ssh, which builders don't read: give its https address, and name a token for it", clip(shown(u)))
+	}
+	if u.User != nil {
 		return fmt.Errorf("%q has a user or password in it: put the credential into a secret file and name it", clip(shown(u)))
 	}
 	switch u.Scheme {
-	case "http", "https", "git", "ssh":
+	case "http", "https", "git":
 	default:
-		return fmt.Errorf("%q has scheme %q: use https, http, ssh or git", clip(shown(u)), u.Scheme)
+		return fmt.Errorf("%q has scheme %q: use https, http or git", clip(shown(u)), u.Scheme)
 	}
 	if !strings.HasSuffix(u.Path, ".git") {
 		return fmt.Errorf("%q must end in .git, or BuildKit takes it for a plain download", clip(shown(u)))

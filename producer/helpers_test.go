@@ -42,7 +42,7 @@ pipelines:
     image: registry.example.com/exampleco/base-staging
     webhook: {secret_file: hook}
   - name: tools
-    repository: ssh://git@git.example.com:2222/ops/tools.git
+    repository: https://git.example.com:2222/ops/tools.git
     branch: release/1.0
     image: registry.example.com/exampleco/tools
     webhook: {secret_file: other, forges: [github, generic]}

@@ -90,7 +90,7 @@ func TestHookCarriesThePipelineAndNotThePayloadsURL(t *testing.T) {
 		t.Fatalf("status %d, %+v", status, a)
 	}
 	got := q.stored[0]
-	if got.Pipeline.Repository != "ssh://git@git.example.com:2222/ops/tools.git" || got.Commit != testCommit || got.Ref != toolsRef ||
+	if got.Pipeline.Repository != "https://git.example.com:2222/ops/tools.git" || got.Commit != testCommit || got.Ref != toolsRef ||
 		got.Cause != messages.CausePush || got.RequestedBy != "ada" || q.traces[0] != trace {
 		t.Errorf("stored %+v with trace %s", got, q.traces[0])
 	}

@@ -67,11 +67,6 @@ func TestUserFailures(t *testing.T) {
 		o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), b.git.URL+"/none.git"
 		b.fails(t, o, messages.FailureUser, "", "no such repository")
 	})
-	t.Run("over ssh", func(t *testing.T) {
-		o := b.order(t, nil)
-		o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), "ssh://git@example.com/x.git"
-		b.fails(t, o, messages.FailureUser, "", "https")
-	})
 }
 
 func TestInfrastructureFailures(t *testing.T) {

@@ -41,12 +41,6 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository's address: %w", err)
 	}
-	if b.Context == "" && u.Scheme == "ssh" {
-		return nil, failed(messages.Failure{
-			Class: messages.FailureUser, Reason: "the repository's address is for ssh, which builders don't read",
-			Fix: "give its https address in the pipeline's repository, and name a token in repository_token",
-		})
-	}
 	logins, err := s.logins()
 	if err != nil {
 		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
