@@ -31,6 +31,7 @@ func stateDir() string {
 type access struct {
 	standalone.Client
 	credentialsFile, caFile string
+	stateFolder             bool // that is where the address is from
 }
 
 // fields are what can be given, by flag.
@@ -71,7 +72,7 @@ func (a *access) resolve() error {
 	if err != nil {
 		return err
 	}
-	a.Registry, a.Buildkit = found.Registry, found.Buildkit
+	a.Registry, a.Buildkit, a.stateFolder = found.Registry, found.Buildkit, true
 	known := access{Client: found}
 	from := known.fields()
 	for i, f := range a.fields() {
@@ -94,11 +95,15 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 			return nil, err
 		}
 	}
-	return queue.Connect(ctx, queue.Options{
+	q, err := queue.Connect(ctx, queue.Options{
 		URL: a.NATS, Name: "fenceline " + whoami(), User: a.User, Password: password,
 		CredentialsFile: a.credentialsFile, CAFile: a.caFile, InboxPrefix: inboxOf(a.User),
 		Space: space, Source: "/" + space.Prefix() + "/operator/" + whoami(), Logger: zerolog.Nop(),
 	})
+	if a.stateFolder && errors.Is(err, queue.ErrUnavailable) {
+		err = fmt.Errorf("%w: 'fenceline up' with the state folder %s was there: start it again, or give --nats", err, stateDir())
+	}
+	return q, err
 }
 
 // readSecret reads a secret from its file; white space at its ends is not part of it.

@@ -130,6 +130,9 @@ func TestUpWithoutItsParts(t *testing.T) {
 	if code := stop(); code != exitDone {
 		t.Errorf("it ended with %d", code)
 	}
+	if s := fenceline(t, "status"); s.status != exitFailed || !strings.Contains(s.err, "start it again") {
+		t.Errorf("once it has ended: %+v", s)
+	}
 	hidden(t, log.String(), filepath.Join(dir, "hook"), filepath.Join(state, "secrets"))
 
 	_, stop = start(t, "fenceline status", upArgs(t, dir)...)
