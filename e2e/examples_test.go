@@ -57,12 +57,16 @@ func TestExamples(t *testing.T) {
 		"libgraphite2": "GRAPHITE2_CFLAGS=-I/usr/include/graphite2",
 		"newrelic":     "newrelic-sysmond (stand-in): start",
 	}
+	ids := map[string]string{}
 	for _, name := range examples(t) {
+		if err := s.repo(t, name).Folder(t.Context(), filepath.Join(root, "examples", name)); err != nil {
+			t.Fatal(err)
+		}
+		ids[name] = s.build(t, name, nil)
+	}
+	for name, id := range ids {
 		t.Run(name, func(t *testing.T) {
-			if err := s.repo(t, name).Folder(t.Context(), filepath.Join(root, "examples", name)); err != nil {
-				t.Fatal(err)
-			}
-			b := s.endedWithin(t, downloads, s.build(t, name, nil))
+			b := s.endedWithin(t, downloads, id)
 			if b.State != "succeeded" {
 				t.Fatalf("it ended as %s: %+v", b.State, b.Failure)
 			}

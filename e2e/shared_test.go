@@ -63,7 +63,7 @@ func (s *sharedStack) begin(ctx context.Context) error {
 	s.full, s.refusing, s.late = newRegistry(), newRegistry(), newRegistry()
 	s.full.answer(http.StatusInsufficientStorage)
 	s.refusing.answer(http.StatusForbidden)
-	if s.stack, err = newStack(s.dir, s.pipelines(gone), "--fleet", fleetOf("shared"), "--node", fleetOf("shared")); err != nil {
+	if s.stack, err = newStack(s.dir, s.pipelines(gone), "--fleet", fleetOf("shared"), "--node", fleetOf("shared"), "--slots", "2"); err != nil {
 		return err
 	}
 	if err := s.stack.start(ctx); err != nil {
