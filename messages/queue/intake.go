@@ -16,6 +16,8 @@ const (
 	batchFrom = 20
 	// batchMost bounds a batch, far below nats-server's limit of 1,000 messages.
 	batchMost = 256
+	// requestTime bounds what one request may take of a round.
+	requestTime = 2 * answerTime
 )
 
 // The headers of an atomic batch, as ADR-50 of NATS has them.
@@ -94,7 +96,9 @@ func (c *Client) takeIn() {
 		for l, queue := range c.intake.split(c.together(round)) {
 			pipelines.Go(func() {
 				for _, w := range queue {
-					a, err := c.request(w.ctx, w.request, w.message, l)
+					ctx, cancel := context.WithTimeout(w.ctx, requestTime) // others wait for the round
+					a, err := c.request(ctx, w.request, w.message, l)
+					cancel()
 					w.answer <- answer{a, err}
 				}
 			})
