@@ -58,6 +58,7 @@ func TestNATSGoneAtStart(t *testing.T) {
 		"distributor": {"--fleet", "gone", "--node", "n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // a role waits a while for its NATS
 			args := append([]string{"run", name, "--nats", url}, args...)
 			says(t, refuses(t, site.Program{Path: program, Args: args, Dir: s.dir}), url, "does not answer", "check the address and that the server runs")
 		})
