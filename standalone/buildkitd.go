@@ -19,9 +19,9 @@ import (
 
 // BuildkitdConfig says how the child runs. All fields are needed.
 type BuildkitdConfig struct {
-	Program string // path of buildkitd
-	Runc    string // path of runc
-	Dir     string // has buildkitd's root, its sockets and its pid file; the caller has locked it
+	Program string // absolute path of buildkitd
+	Runc    string // absolute path of runc
+	Dir     string // absolute; has buildkitd's root, its sockets and its pid file; the caller has locked it
 	LogFile string
 	Logger  zerolog.Logger
 }
@@ -51,6 +51,11 @@ type Buildkitd struct {
 // StartBuildkitd ends a buildkitd that an earlier fenceline left on the same folder, starts
 // one, and returns when it takes connections.
 func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) {
+	for _, path := range []string{c.Program, c.Runc, c.Dir} {
+		if !filepath.IsAbs(path) {
+			return nil, fmt.Errorf("starting buildkitd: %q is no absolute path: give one", path)
+		}
+	}
 	b := &Buildkitd{c: c, root: filepath.Join(c.Dir, "root"), ready: make(chan struct{}), done: make(chan error, 1)}
 	var err error
 	if b.sockets, err = socketDir(c.Dir); err != nil {
@@ -148,6 +153,7 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	defer log.Close()
 	cmd := exec.Command(b.c.Program, b.arguments()...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = b.c.Dir // ours may be removed, and git, which buildkitd runs, needs one
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	ended, err := startOnOwnThread(cmd)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -218,6 +219,24 @@ func TestBuildkitdIsStartedAgain(t *testing.T) {
 			t.Fatalf("no new buildkitd: %v", err)
 		case <-tick.C:
 		}
+	}
+}
+
+// TestBuildkitdOutlivesTheFolderItWasStartedIn: git refuses to work where there is no folder.
+func TestBuildkitdOutlivesTheFolderItWasStartedIn(t *testing.T) {
+	dir := t.TempDir()
+	s, state := startStack(t, dir)
+	defer stopStack(t, s, state)
+	at, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", readPID(t, filepath.Join(dir, "buildkit", "buildkitd.pid"))))
+	if want := filepath.Join(dir, "buildkit"); err != nil || at != want {
+		t.Errorf("buildkitd runs in %s (%v), not in %s", at, err, want)
+	}
+}
+
+func TestBuildkitdNeedsAbsolutePaths(t *testing.T) {
+	_, err := standalone.StartBuildkitd(t.Context(), standalone.BuildkitdConfig{Program: "buildkitd", Runc: "/runc", Dir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "absolute") {
+		t.Errorf("a relative path of a program gives %v", err)
 	}
 }
 
