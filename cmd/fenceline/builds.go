@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -62,6 +63,34 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 		return strings.Compare(a.Build, b.Build)
 	})
 	return out, nil
+}
+
+// findBuild finds a build, queued or claimed.
+func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error) {
+	all, err := s.allBuilds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(b buildRow) bool { return b.Build == build })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no build %q: 'fenceline builds' lists them", build)
+	}
+	return &all[i], nil
+}
+
+// unfound says of what was not found whether there is no such build, or it was never claimed.
+func (s *session) unfound(ctx context.Context, build string, err error) error {
+	if !errors.Is(err, queue.ErrNotFound) {
+		return err
+	}
+	b, missing := s.findBuild(ctx, build)
+	switch {
+	case missing != nil:
+		return missing
+	case b.State == stateQueued:
+		return fmt.Errorf("build %s has not ended, it is queued: 'fenceline cancel %s' ends it", build, build)
+	}
+	return err
 }
 
 // why says in a line why a build is as it is, or what it made.
@@ -129,7 +158,7 @@ func newCancelCmd() *cobra.Command {
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := s.queue.CancelBuild(ctx, args[0], whoami()); err != nil {
-			return err
+			return s.unfound(ctx, args[0], err)
 		}
 		return s.decided(map[string]string{"build": args[0], "state": string(messages.BuildStopped)}, "%s: cancelled", args[0])
 	})
@@ -146,92 +175,9 @@ its image does not overtake one that came later.`,
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		a, err := s.queue.RetryBuild(ctx, args[0], whoami())
 		if err != nil {
-			return err
+			return s.unfound(ctx, args[0], err)
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},
 			"%s: asked for again as %s", args[0], a.Build)
-	})
-}
-
-func newDeadLettersCmd() *cobra.Command {
-	list := &cobra.Command{
-		Use: "list", Short: "List messages that nobody could handle", Example: "  fenceline dead-letters list", Args: args(0, 0),
-	}
-	show := &cobra.Command{
-		Use: "show NAME", Short: "Show a dead letter whole", Example: "  fenceline dead-letters show fenceline-requests-42", Args: args(1, 1),
-	}
-	requeue := &cobra.Command{
-		Use: "requeue NAME", Short: "Send a dead letter's message again", Example: "  fenceline dead-letters requeue fenceline-requests-42", Args: args(1, 1),
-	}
-	drop := &cobra.Command{
-		Use: "drop NAME", Short: "Remove a dead letter for good", Example: "  fenceline dead-letters drop fenceline-requests-42", Args: args(1, 1),
-	}
-	return family("dead-letters", "Look at messages that nobody could handle", "  fenceline dead-letters list",
-		operator(list, listLetters), operator(show, showLetter),
-		operator(requeue, func(ctx context.Context, s *session, args []string) error {
-			if err := s.queue.RequeueDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "requeued"}, "%s: sent again", args[0])
-		}),
-		operator(drop, func(ctx context.Context, s *session, args []string) error {
-			if err := s.queue.DropDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "dropped"}, "%s: dropped", args[0])
-		}))
-}
-
-// letter is a dead letter with the name that the commands take.
-type letter struct {
-	Name string `json:"name"`
-	messages.DeadLetter
-}
-
-func (s *session) letters(ctx context.Context) ([]letter, error) {
-	found, err := s.queue.DeadLetters(ctx)
-	out := []letter{}
-	for _, l := range found {
-		out = append(out, letter{queue.LetterName(l), l})
-	}
-	return out, err
-}
-
-func listLetters(ctx context.Context, s *session, _ []string) error {
-	all, err := s.letters(ctx)
-	if err != nil {
-		return err
-	}
-	return s.print(all, func(w io.Writer) {
-		head(w, "NAME", "SUBJECT", "AT", "REASON")
-		for _, l := range all {
-			row(w, l.Name, l.Subject, ago(l.At), l.Reason)
-		}
-	})
-}
-
-func showLetter(ctx context.Context, s *session, args []string) error {
-	all, err := s.letters(ctx)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(all, func(l letter) bool { return l.Name == args[0] })
-	if i < 0 {
-		return fmt.Errorf("there is no dead letter %q: the list has their names ('fenceline dead-letters list')", args[0])
-	}
-	l := all[i]
-	return s.print(l, func(w io.Writer) {
-		row(w, "name", l.Name)
-		row(w, "subject", l.Subject)
-		row(w, "at", l.At.UTC().Format(time.RFC3339))
-		row(w, "reason", l.Reason)
-		row(w, "deliveries", l.Deliveries)
-		if l.Omitted > 0 {
-			row(w, "not kept", size(int64(l.Omitted))+" of the body")
-		}
-		for _, h := range sorted(l.Headers) {
-			row(w, h, strings.Join(l.Headers[h], ", "))
-		}
-		fmt.Fprintf(w, "\n%s\n", printable(string(l.Body)))
 	})
 }

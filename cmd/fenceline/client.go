@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
@@ -154,7 +155,6 @@ func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
 		if err := messages.CheckName("fleet", args[0]); err != nil {
 			return "", usageError{err}
 		}
-		return args[0], nil
 	}
 	names, err := s.fleetNames(ctx)
 	switch {
@@ -162,6 +162,10 @@ func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
 		return "", err
 	case len(names) == 0:
 		return "", errors.New("there is no fleet yet: it begins with a node's first heartbeat ('fenceline nodes') and its first rollout")
+	case len(args) > 0 && !slices.Contains(names, args[0]):
+		return "", fmt.Errorf("there is no fleet %q: name one of %s", args[0], strings.Join(names, ", "))
+	case len(args) > 0:
+		return args[0], nil
 	case len(names) > 1:
 		return "", usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
 	}

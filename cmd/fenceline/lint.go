@@ -47,6 +47,12 @@ error.`,
 }
 
 func (s *session) lint(dir string) error {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return usagef("there is nothing to read at %s: name a folder (%w)", dir, err)
+	case !info.IsDir():
+		return usagef("%s is a file: name the folder that it is in, such as 'fenceline lint %s'", dir, filepath.Dir(dir))
+	}
 	l := linted{Checked: []string{}, Findings: []messages.Finding{}}
 	for _, check := range []struct {
 		file string

@@ -78,16 +78,11 @@ type logPrinter struct {
 
 // printerOf finds the build, queued or claimed.
 func (s *session) printerOf(ctx context.Context, build string) (*logPrinter, error) {
-	all, err := s.allBuilds(ctx)
+	b, err := s.findBuild(ctx, build)
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range all {
-		if b.Build == build {
-			return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildRunning)}, nil
-		}
-	}
-	return nil, fmt.Errorf("there is no build %q: 'fenceline builds' lists them", build)
+	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildRunning)}, nil
 }
 
 func (p *logPrinter) show(r queue.Received) error {
