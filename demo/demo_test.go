@@ -97,6 +97,24 @@ func TestEveryRunIsToldApart(t *testing.T) {
 	}
 }
 
+func TestOneChangedHookMovesItsLayerAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		lacking, fetched int64
+		want             string // in the error; "" is none
+	}{
+		"its layer":                     {423, 423, ""},
+		"bytes that the engine kept":    {423, 0, ""},
+		"no new layer":                  {0, 0, "no layer that the one before lacks"},
+		"a new layer that is not small": {61e6, 0, "61 MB that the one before lacks"},
+		"a node that fetched it all":    {423, 61e6, "fetched 61 MB"},
+	} {
+		err := onlyTheHook(c.lacking, c.fetched)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
 func TestTheTableHasEveryStep(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
