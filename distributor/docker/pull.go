@@ -57,14 +57,17 @@ type fetchedLayers map[string]fetchedLayer
 
 type fetchedLayer struct{ bytes, size int64 }
 
-// note takes a line of progress. Only "Downloading" counts bytes that travel; "Extracting" counts the
-// same bytes again. Engines leave lines out, so that the last one seldom has all bytes: the
-// size counts once the layer is complete.
+// note takes a line of progress. "Downloading" counts bytes that travel; "Extracting" counts the same
+// bytes again. Engines leave lines out, so that the last one seldom has all bytes, and a small layer's
+// may all be missing: the size counts once the layer is complete, from whichever line has it.
 func (l fetchedLayers) note(m jsonstream.Message) {
 	layer, known := l[m.ID]
 	switch {
 	case m.Status == "Downloading" && m.Progress != nil:
 		layer.bytes, layer.size = max(layer.bytes, m.Progress.Current), max(layer.size, m.Progress.Total)
+	case m.Status == "Extracting" && m.Progress != nil && m.Progress.Units == "": // else it counts time
+		layer.size = max(layer.size, m.Progress.Total)
+		layer.bytes = max(layer.bytes, layer.size)
 	case known && (m.Status == "Verifying Checksum" || m.Status == "Download complete"):
 		layer.bytes = max(layer.bytes, layer.size)
 	default:

@@ -31,6 +31,10 @@ func TestFetchedBytesAreThoseThatTravel(t *testing.T) {
 		{line("c", "Download complete", 0, 0), 1070},
 		{line("c", "Pull complete", 0, 0), 1070},
 		{line("b", "Download complete", 0, 0), 1070},
+		{line("d", "Pulling fs layer", 0, 0), 1070},
+		{line("d", "Download complete", 0, 0), 1070},
+		{line("d", "Extracting", 10, 30), 1100},
+		{line("d", "Extracting", 30, 30), 1100},
 	} {
 		if l.note(step.line); l.bytes() != step.want {
 			t.Errorf("%d bytes after %+v, want %d", l.bytes(), step.line, step.want)
