@@ -52,7 +52,9 @@ func (w *worker) handle(ctx context.Context, d *delivery) {
 func (a *attempt) run(ctx context.Context) error {
 	building, end := context.WithCancelCause(a.d.ctx)
 	defer end(nil)
-	if err := a.d.insist(a.take); err != nil {
+	if err := a.d.insist(a.take); errors.Is(err, ErrTooLarge) {
+		return a.d.bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
+	} else if err != nil {
 		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
 	}
 	switch {

@@ -20,6 +20,8 @@ var (
 	ErrMoved = errors.New("was changed by somebody else in between")
 	// ErrFull tells that a stream has reached its limit and refused the message.
 	ErrFull = errors.New("the stream is full")
+	// ErrTooLarge tells that a message or record is larger than the server takes.
+	ErrTooLarge = errors.New("larger than the max_payload of NATS")
 	// ErrUnavailable tells that NATS did not answer, so that it is not known whether the
 	// operation took place. It may be tried again.
 	ErrUnavailable = errors.New("NATS does not answer")
@@ -125,6 +127,8 @@ func classify(err error) error {
 		errors.Is(err, jetstream.ErrServerShutdown), errors.Is(err, nats.ErrStaleConnection),
 		errors.Is(err, jetstream.ErrNoHeartbeat), errors.Is(err, jetstream.ErrConsumerDeleted):
 		return join(ErrUnavailable, err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return join(ErrTooLarge, err)
 	case errors.Is(err, jetstream.ErrTooManyStalledMsgs):
 		return join(ErrFull, err)
 	case errors.Is(err, nats.ErrPermissionViolation):
@@ -145,24 +149,17 @@ func unsent(err error) bool {
 	return false
 }
 
-// reasonMost bounds, in bytes, the text of an error that goes into a record or a message.
-const reasonMost = 8 << 10
-
-// brief cuts the text of an error to what a record can hold.
-func brief(text string) string {
-	if len(text) > reasonMost {
-		text = text[:reasonMost] + "…"
-	}
-	return strings.ToValidUTF8(text, "\ufffd")
-}
-
 // classed is an error with a class of ours in front of what NATS said.
 type classed struct{ class, cause error }
 
 func join(class, cause error) error { return &classed{class, cause} }
 
 func (e *classed) Error() string {
-	return e.class.Error() + " (" + strings.TrimPrefix(e.cause.Error(), "nats: ") + ")"
+	cause := strings.TrimPrefix(e.cause.Error(), "nats: ")
+	if errors.Is(e.cause, nats.ErrReconnectBufExceeded) {
+		cause = "not connected" // nothing is kept back to be sent later, so that the buffer is always full
+	}
+	return e.class.Error() + " (" + cause + ")"
 }
 
 func (e *classed) Unwrap() []error { return []error{e.class, e.cause} }

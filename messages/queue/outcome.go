@@ -18,8 +18,11 @@ func (a *attempt) outcome(p messages.Payload) error {
 			return err
 		}
 		m, err := messages.Encode(a.w.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
+		if err != nil {
+			return err
+		}
 		r.Outcome = &m
-		return err
+		return a.w.c.fit(r)
 	})
 	if err != nil {
 		return fmt.Errorf("settling build %s: %w", a.request.Build, err)
@@ -31,10 +34,10 @@ func (a *attempt) outcome(p messages.Payload) error {
 func decide(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) error {
 	switch p := p.(type) {
 	case *messages.ImageReady:
-		p.BuildRef = ref
+		p.BuildRef, p.Warnings = ref, briefFindings(p.Warnings)
 		r.State, r.Image, r.Tag = messages.BuildSucceeded, p.Image, p.Tag
 	case *messages.BuildFailed:
-		p.BuildRef = ref
+		p.BuildRef, p.Failure = ref, briefFailure(p.Failure)
 		failure := p.Failure
 		r.State, r.Failure = messages.BuildFailedHere, &failure
 	case *messages.BuildSuperseded:
