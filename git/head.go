@@ -96,26 +96,21 @@ func (o *output) Write(b []byte) (int, error) {
 
 // passed are the variables of git's own that reach it. Others would point it at another
 // repository or make it print requests with their credentials.
-var passed = []string{"GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_EXEC_PATH"}
+var passed = []string{"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_EXEC_PATH"}
 
 // environment returns what git runs with: no prompt of any kind, no stored credential, only
 // the transports that a pipeline may use, and the token where other programs can't see it
 // (an argument could be read by every user of the machine).
 func (r Remote) environment(base []string) []string {
 	var env []string
-	ssh := true
 	for _, v := range base {
 		name, _, _ := strings.Cut(v, "=")
-		if strings.HasPrefix(name, "GIT_") && !slices.Contains(passed, name) || name == "SSH_ASKPASS" || name == "LC_ALL" || name == "LANGUAGE" {
+		if strings.HasPrefix(name, "GIT_") && !slices.Contains(passed, name) || name == "LC_ALL" || name == "LANGUAGE" {
 			continue
 		}
-		ssh = ssh && name != "GIT_SSH" && name != "GIT_SSH_COMMAND"
 		env = append(env, v)
 	}
-	env = append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=false", "GIT_ALLOW_PROTOCOL=http:https:git:ssh")
-	if ssh {
-		env = append(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes -oConnectTimeout=10")
-	}
+	env = append(env, "LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=false", "GIT_ALLOW_PROTOCOL=http:https:git")
 	config := [][2]string{{"credential.helper", ""}}
 	if header := r.header(); header != "" {
 		// After a redirect git sends its headers to wherever it led.
@@ -170,13 +165,11 @@ func (r Remote) explain(text string, err error) error {
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
 	}
 	switch {
-	case has("Authentication failed", "could not read Username", "could not read Password", "error: 401", "error: 403", "Permission denied"):
+	case has("Authentication failed", "could not read Username", "could not read Password", "error: 401", "error: 403"):
 		if r.Token.IsZero() {
 			return fmt.Errorf("%w: git says: %s: name a token in the pipeline's repository_token", ErrDenied, said)
 		}
 		return fmt.Errorf("%w: git says: %s: check the token named in the pipeline's repository_token", ErrDenied, said)
-	case has("Host key verification failed"):
-		return fmt.Errorf("%w: git says: %s: add the host's key to known_hosts of the user that runs this", ErrUnreachable, said)
 	case has("error: 301", "error: 308"):
 		return fmt.Errorf("%w: git says: %s: the host redirects, and a token is not sent along: correct the pipeline's repository to where it leads", ErrNoRepository, said)
 	case has("error: 302", "error: 303", "error: 307"):

@@ -75,6 +75,7 @@ func TestHead(t *testing.T) {
 func TestHeadRefusesWhatItWouldHaveToRun(t *testing.T) {
 	for name, r := range map[string]Remote{
 		"a transport that runs a program": {URL: "ext::sh -c touch% /tmp/x", Branch: "main"},
+		"a transport that runs ssh":       {URL: "ssh://git@git.example.com/a.git", Branch: "main"},
 		"a local path":                    {URL: "/etc/base.git", Branch: "main"},
 		"an option as URL":                {URL: "--upload-pack=x.git", Branch: "main"},
 		"an option as branch":             {URL: "https://git.example.com/a.git", Branch: "--upload-pack=x"},
@@ -176,15 +177,15 @@ func TestTokenIsHiddenInWhatGitSays(t *testing.T) {
 
 func TestEnvironmentDropsWhatWouldRedirectGit(t *testing.T) {
 	env := Remote{URL: "https://git.example.com/a.git"}.environment([]string{
-		"PATH=/bin", "GIT_DIR=/elsewhere", "GIT_TRACE_CURL=1", "GIT_CONFIG_PARAMETERS='x'", "GIT_SSL_CAINFO=/ca.pem", "SSH_ASKPASS=/usr/bin/ask",
+		"PATH=/bin", "GIT_DIR=/elsewhere", "GIT_TRACE_CURL=1", "GIT_CONFIG_PARAMETERS='x'", "GIT_SSL_CAINFO=/ca.pem", "GIT_SSH_COMMAND=/bin/x",
 	})
 	joined := "\n" + strings.Join(env, "\n") + "\n"
-	for _, gone := range []string{"GIT_DIR", "GIT_TRACE_CURL", "GIT_CONFIG_PARAMETERS", "SSH_ASKPASS"} {
+	for _, gone := range []string{"GIT_DIR", "GIT_TRACE_CURL", "GIT_CONFIG_PARAMETERS", "GIT_SSH_COMMAND"} {
 		if strings.Contains(joined, "\n"+gone+"=") {
 			t.Errorf("%s reaches git", gone)
 		}
 	}
-	for _, kept := range []string{"PATH=/bin", "GIT_SSL_CAINFO=/ca.pem", "GIT_TERMINAL_PROMPT=0"} {
+	for _, kept := range []string{"PATH=/bin", "GIT_SSL_CAINFO=/ca.pem", "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=http:https:git"} {
 		if !strings.Contains(joined, "\n"+kept+"\n") {
 			t.Errorf("%s does not reach git", kept)
 		}
