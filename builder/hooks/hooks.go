@@ -60,7 +60,7 @@ func (r *Report) Warnings() []messages.Finding {
 }
 
 // Check checks the hooks in the folder dir (an absolute path) of an image. An image without
-// the folder has no hooks, and nothing is found. The error is about reading the image, never
+// the folder has no hooks, and nothing is found; something else in its place is. The error is about reading the image, never
 // about what stands in it. image's ReadDir must not follow links, its Stat and ReadFile must
 // follow them within the image; files that are absent give errors that are fs.ErrNotExist.
 func Check(image fs.FS, dir string) (*Report, error) {
@@ -86,11 +86,9 @@ func check(image fs.FS, dir, shown string, may *sudoers) (*Report, error) {
 	}
 	entries, err := fs.ReadDir(image, dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return r, nil
-	case errors.Is(err, errNotDir):
-		r.Findings = []messages.Finding{{File: shown, Problem: "is not a folder", Fix: "make it a folder that holds the hooks"}}
-		return r, nil
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir):
+		r.Findings, err = unfollowed(image, dir)
+		return r, err
 	case err != nil:
 		return nil, fmt.Errorf("reading the hooks folder %s of the image: %w", shown, err)
 	}
@@ -122,6 +120,30 @@ func check(image fs.FS, dir, shown string, may *sudoers) (*Report, error) {
 		return a.Line - b.Line
 	})
 	return r, nil
+}
+
+// unfollowed is about a hooks folder that nothing can be read from: where something stands at
+// its place or on the way there, somebody meant the image to have hooks.
+func unfollowed(image fs.FS, dir string) ([]messages.Finding, error) {
+	for at := dir; at != "."; at = path.Dir(at) {
+		entries, err := fs.ReadDir(image, path.Dir(at))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("looking for /%s in the image: %w", at, err)
+		}
+		i := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return e.Name() == path.Base(at) })
+		if i < 0 || entries[i].IsDir() {
+			return nil, nil
+		}
+		f := messages.Finding{File: "/" + at, Problem: "is not a folder", Fix: "make it a folder, for the hooks of the image, or remove it"}
+		if entries[i].Type()&fs.ModeSymlink != 0 {
+			f.Problem, f.Fix = "is a link that leads to no folder", "link to a folder in the image, or put the folder itself there"
+		}
+		return []messages.Finding{f}, nil
+	}
+	return nil, nil
 }
 
 // hook is one file of the hooks folder while it is checked.

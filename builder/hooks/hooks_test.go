@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -149,6 +150,38 @@ func TestWaysToSetAVariable(t *testing.T) {
 		if len(r.Findings) != 0 {
 			t.Errorf("%s: %v", set, r.Findings)
 		}
+	}
+}
+
+func TestAHooksFolderThatLeadsNowhereIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		at, to  string // "" for a file
+		finding string
+	}{
+		"a link to nowhere":       {dir, "none", dir + ": is a link that leads to no folder"},
+		"a link to a file":        {dir, "../../file", dir + ": is a link that leads to no folder"},
+		"a link on the way to it": {"/etc/stackato", "none", "/etc/stackato: is a link that leads to no folder"},
+		"a file in its place":     {dir, "", dir + ": is not a folder"},
+		"a file on the way to it": {"/etc/stackato", "", "/etc/stackato: is not a folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := t.TempDir()
+			at := filepath.Join(image, c.at)
+			err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o700), os.WriteFile(filepath.Join(image, "file"), nil, 0o600))
+			if c.to == "" {
+				err = errors.Join(err, os.WriteFile(at, nil, 0o600))
+			} else {
+				err = errors.Join(err, os.Symlink(c.to, at))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := Check(os.DirFS(image), dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one(t, r, 0, false, c.finding)
+		})
 	}
 }
 

@@ -41,9 +41,8 @@ const maxLine = 16 << 10
 // maxBytes is the most that is read of sudoers, in bytes.
 const maxBytes = 256 << 10
 
-// maxSteps bounds the comparisons for an image's hooks. An argument that is matched counts for
-// more by its length.
-const maxSteps = 1_000_000
+// maxSteps bounds the comparisons for an image's hooks. What is long counts for more.
+const maxSteps = 250_000
 
 // maxDepth bounds how many aliases are followed from one to the next.
 const maxDepth = 50
@@ -54,13 +53,19 @@ const tooManySudoers = "the image's sudoers are more than is followed here"
 // allows returns "" when the user of the hooks may do run without a password, else why not.
 func (s *sudoers) allows(run sudoRun) string {
 	s.load()
-	if s.missing {
+	switch {
+	case s.missing:
 		return "the image has no /etc/sudoers"
+	case s.steps < 0:
+		return tooManySudoers
 	}
 	found := false
 	var last rule
 	for _, r := range s.rules {
-		if s.step(1) && s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
+		if !s.step(1) {
+			return tooManySudoers
+		}
+		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
 			s.matches("Runas_Alias", r.runas, func(name string) bool { return name == run.as || name == "ALL" || name == "#0" && run.as == "root" }) &&
 			s.commandMatches(r.command, run) {
 			last, found = r, true
@@ -87,7 +92,7 @@ func (s *sudoers) isUser(name string) bool { return name == "ALL" || slices.Cont
 func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool {
 	matched := false
 	for _, e := range list {
-		if !s.step(1) {
+		if !s.step(1 + len(e)/64) {
 			return false
 		}
 		name := strings.TrimLeft(e, "! ")
@@ -104,14 +109,21 @@ func (s *sudoers) matches(kind string, list []string, is func(string) bool) bool
 	return matched
 }
 
-// step tells whether so many more comparisons may be made.
+// step tells whether so many more comparisons may be made. One that may not leaves none.
 func (s *sudoers) step(count int) bool {
+	if s.steps < count {
+		s.steps = min(s.steps, 0) - 1
+		return false
+	}
 	s.steps -= count
-	return s.steps >= 0
+	return true
 }
 
 // commandMatches tells whether a command of sudoers covers run.
 func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
+	if !s.step(len(entry) / 64) {
+		return false
+	}
 	if members, ok := s.aliases["Cmnd_Alias "+entry]; ok && s.depth < maxDepth {
 		s.depth++
 		defer func() { s.depth-- }()
