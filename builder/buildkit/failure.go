@@ -59,7 +59,7 @@ func (r *run) unpushed(err error) error {
 	fix := "see that the registry is up and that builders can reach it"
 	switch {
 	case contains(text, "401", "403", "unauthorized", "denied", "authorization failed"):
-		fix = "give the builders a login that may push there, in the config.json of their --registry-config"
+		fix = "give the builders a login that may push there, in the config.json of their --docker-config"
 	case contains(text, "507", "no space", "insufficient storage", "quota"):
 		fix = "make room in the registry"
 	case contains(text, "no such host"):

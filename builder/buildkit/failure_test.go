@@ -26,6 +26,7 @@ func TestUserFailures(t *testing.T) {
 		"a missing base":           {"FROM " + b.registry.Host + "/none:1\n", "Dockerfile:1", []string{"there is no image", "/none:1"}},
 		"a missing copied-from":    {"FROM " + b.base + "\nCOPY --from=" + b.registry.Host + "/none:1 /x /x\n", "Dockerfile:2", []string{"there is no image"}},
 		"a base without a shell":   {"FROM " + noShell + "\nRUN true\n", "Dockerfile:2", []string{"no shell", "/bin/sh"}},
+		"no base at all":           {"FROM scratch\nRUN true\n", "Dockerfile:2", []string{"no shell", "/bin/sh"}},
 		"an unset ARG in FROM":     {"ARG B\nFROM ${B}\n", "Dockerfile:2", []string{"base name"}},
 		"a secret nobody gave":     {"FROM " + b.base + "\nRUN --mount=type=secret,id=key,required=true cat /run/secrets/key\n", "Dockerfile:2", []string{`"key"`, "secrets"}},
 		"the repository's token":   {"FROM " + b.base + "\nRUN --mount=type=secret,id=GIT_AUTH_TOKEN." + strings.TrimPrefix(b.git.URL, "http://") + " cat /run/secrets/*\n", "Dockerfile:2", []string{"GIT_AUTH_TOKEN"}},
@@ -87,7 +88,7 @@ func TestInfrastructureFailures(t *testing.T) {
 	t.Run("registry refuses", func(t *testing.T) {
 		b.registry.Refuse(writes(http.StatusForbidden))
 		defer b.registry.Refuse(nil)
-		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login")
+		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login", "--docker-config")
 	})
 	t.Run("registry full", func(t *testing.T) {
 		b.registry.Refuse(writes(http.StatusInsufficientStorage))

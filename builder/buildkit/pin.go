@@ -38,8 +38,8 @@ type pins struct {
 func (p *pins) policy() *spb.Policy {
 	policy := &spb.Policy{Version: 1}
 	for _, b := range p.bases {
-		if strings.Contains(b.Source, "@") {
-			continue // pinned by the Dockerfile itself
+		if b.Source == withoutTag(b.Source) {
+			continue // the Dockerfile gives the digest alone: there is no tag to convert
 		}
 		policy.Rules = append(policy.Rules, &spb.Rule{
 			Action:   spb.PolicyAction_CONVERT,

@@ -31,3 +31,16 @@ func FuzzReadPlan(f *testing.F) {
 		}
 	})
 }
+
+func TestPolicyConvertsTagsAlone(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
+	p := pins{bases: []messages.PinnedBase{
+		{Source: "r.example:5000/tagged:1", Image: messages.Image("r.example:5000/tagged@" + digest)},
+		{Source: "r.example:5000/pinned", Image: messages.Image("r.example:5000/pinned@" + digest)},
+	}}
+	rules := p.policy().GetRules()
+	if len(rules) != 1 || rules[0].GetSelector().GetIdentifier() != "docker-image://r.example:5000/tagged:1" ||
+		rules[0].GetUpdates().GetIdentifier() != "docker-image://r.example:5000/tagged:1@"+digest {
+		t.Errorf("rules %v", rules)
+	}
+}

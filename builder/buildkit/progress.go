@@ -40,8 +40,8 @@ type progress struct {
 type step struct {
 	name     string
 	started  bool
-	ended    bool
-	partial  [3]string // output without the end of its line yet, by stream
+	ended    *time.Time // as last told; a step without inputs ends twice: looked up, then done
+	partial  [3]string  // output without the end of its line yet, by stream
 	lastLine []string
 }
 
@@ -119,10 +119,10 @@ func (p *progress) see(v *client.Vertex) {
 // end tells how a vertex ended.
 func (p *progress) end(v *client.Vertex) {
 	s := p.step(v.Digest)
-	if v.Completed == nil || s.ended {
+	if v.Completed == nil || s.ended != nil && v.Completed.Equal(*s.ended) {
 		return
 	}
-	s.ended = true
+	s.ended = v.Completed
 	for stream := range s.partial {
 		p.lines(s, stream, "\n")
 	}

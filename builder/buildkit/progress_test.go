@@ -140,6 +140,23 @@ func TestProgressKeepsTheLastLinesAndBoundsMessages(t *testing.T) {
 	}
 }
 
+func TestAStepThatEndsTwiceFailsTheSecondTime(t *testing.T) {
+	p, logs := following("")
+	began := time.Now()
+	looked, done := began.Add(time.Millisecond), began.Add(time.Second)
+	status(p,
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "RUN x", Started: &began, Completed: &looked}}},
+		&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Data: []byte("no such file\n")}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "RUN x", Started: &began, Completed: &done, Error: "exit code: 1"}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "RUN x", Started: &began, Completed: &done, Error: "exit code: 1"}}})
+	if got := p.tail(); got != "no such file" {
+		t.Errorf("tail %q", got)
+	}
+	if n := len(*logs); n != 3 || !(*logs)[2].Error {
+		t.Errorf("logged %+v, want the two ends with the output between them", *logs)
+	}
+}
+
 func TestALongNameAndLongLinesAreCut(t *testing.T) {
 	p, logs := following("s3cret-value")
 	name := strings.Repeat("x", maxName-6) + "s3cret-value" + strings.Repeat("z", maxName)

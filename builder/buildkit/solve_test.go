@@ -113,6 +113,11 @@ func TestFilesOfTheImage(t *testing.T) {
 		if _, err := fs.ReadDir(image, "a/f"); !errors.Is(err, syscall.ENOTDIR) {
 			t.Errorf("reading a file as a folder: %v", err)
 		}
+		for dir, want := range map[string]int{"/none": 0, "/a/n": 1, "/a/o": 1, "/a/l": 1, "/a/f": 1, "/a/ld": 0} {
+			if report, err := hooks.Check(image, dir); err != nil || len(report.Findings) != want {
+				t.Errorf("hooks in %s: %+v, %v; want %d findings", dir, report, err, want)
+			}
+		}
 		entries, err := fs.ReadDir(image, "a")
 		if err != nil || len(entries) != 7 || entries[4].Name() != "n" || entries[4].Type() != fs.ModeSymlink {
 			t.Errorf("entries %v, %v", entries, err)
