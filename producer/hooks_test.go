@@ -166,6 +166,26 @@ func TestUnknownForge(t *testing.T) {
 	}
 }
 
+func TestWrongPathsAndMethods(t *testing.T) {
+	p := newProducer(t, &memoryQueue{}, zerolog.Nop())
+	for _, c := range []struct {
+		method, path string
+		status       int
+		says         string
+	}{
+		{http.MethodGet, "/hooks/github", 405, "/hooks/github takes POST, not GET"},
+		{http.MethodGet, "/v1/builds", 405, "/v1/builds takes POST, not GET"},
+		{http.MethodPost, "/readyz", 405, "/readyz takes GET, not POST"},
+		{http.MethodPost, "/github", 404, "webhooks go to /hooks/FORGE"},
+		{http.MethodGet, "/", 404, "webhooks go to /hooks/FORGE"},
+	} {
+		status, a, _ := serve(p, httptest.NewRequest(c.method, c.path, strings.NewReader("{}")))
+		if status != c.status || !strings.Contains(a.Error, c.says) {
+			t.Errorf("%s %s: status %d, %+v; want %d and %q", c.method, c.path, status, a, c.status, c.says)
+		}
+	}
+}
+
 // TestARepositoryWithoutAPathMatchesNothing has a pipeline whose repository names only its host.
 func TestARepositoryWithoutAPathMatchesNothing(t *testing.T) {
 	q := &memoryQueue{}

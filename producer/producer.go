@@ -96,7 +96,25 @@ func (p *Producer) routes() http.Handler {
 		writeJSON(w, http.StatusOK, health{OK: true})
 	})
 	mux.HandleFunc("GET /readyz", p.readyz)
+	elsewhere(mux)
 	return mux
+}
+
+// elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do.
+func elsewhere(mux *http.ServeMux) {
+	for path, method := range map[string]string{
+		"/hooks/": http.MethodPost, "/v1/builds": http.MethodPost, "/healthz": http.MethodGet, "/readyz": http.MethodGet,
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", method)
+			w.Header().Set("Connection", "close")
+			refuse(http.StatusMethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), method, clip(r.Method)).write(w)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
+	})
 }
 
 // health is the answer of /healthz and /readyz.
