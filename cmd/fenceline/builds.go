@@ -135,7 +135,7 @@ func newBuildsCmd() *cobra.Command {
 			all = slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline })
 		}
 		return s.print(all, func(w io.Writer) {
-			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED")
+			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
 				row(w, b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}

@@ -189,3 +189,15 @@ func TestDeadLetters(t *testing.T) {
 		refused(t, "the list", "dead-letters", command, "nonsense", "-o", "json")
 	}
 }
+
+// TestDeadLetterThatIsNotWhole says how much is missing, and doesn't send the rest.
+func TestDeadLetterThatIsNotWhole(t *testing.T) {
+	c := installation(t)
+	publish(t, c, &messages.DeadLetter{Stream: c.Space().RequestsStream(), Sequence: 7, Subject: "s", Reason: "too big", Omitted: 123_456, At: noon()})
+	name := lettersOf(t, 1)[0].Name
+	if out := done(t, "dead-letters", "show", name); !strings.Contains(out, "123456 bytes were too many") {
+		t.Errorf("shown is %q", out)
+	}
+	refused(t, "drop the letter", "dead-letters", "requeue", name)
+	lettersOf(t, 1)
+}

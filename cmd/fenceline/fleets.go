@@ -86,7 +86,7 @@ func newNodesCmd() *cobra.Command {
 			return err
 		}
 		return s.print(all, func(w io.Writer) {
-			head(w, "FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES")
+			head(w, "FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "DETAIL")
 			for _, n := range all {
 				engine, free, images := "", "", 0
 				if n.Status != nil {
@@ -162,7 +162,7 @@ func newRolloutsCmd() *cobra.Command {
 			return err
 		}
 		return s.print(all, func(w io.Writer) {
-			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE")
+			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
 			for _, r := range all {
 				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
 			}

@@ -101,7 +101,7 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 		row(w, "reason", l.Reason)
 		row(w, "deliveries", l.Deliveries)
 		if l.Omitted > 0 {
-			row(w, "not kept", size(int64(l.Omitted))+" of the body")
+			row(w, "not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))
 		}
 		for _, h := range sorted(l.Headers) {
 			row(w, h, strings.Join(l.Headers[h], ", "))

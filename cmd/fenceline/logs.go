@@ -25,8 +25,26 @@ func newLogsCmd() *cobra.Command {
 		if err := messages.CheckID("build", args[0]); err != nil {
 			return usageError{err}
 		}
-		return s.showLogs(ctx, args[0], follow)
+		if err := s.showLogs(ctx, args[0], follow); err != nil || s.format == formatJSON {
+			return err
+		}
+		return s.showFailure(ctx, args[0])
 	})
+}
+
+// showFailure ends the log of a build that failed with why, and what to do. A queued build
+// has no record yet.
+func (s *session) showFailure(ctx context.Context, build string) error {
+	e, err := queue.Builds(s.queue).Get(ctx, build)
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case e.Value.Failure != nil:
+		writeEnd(s.out, &e.Value)
+	}
+	return nil
 }
 
 // errEnded ends the reading of a log whose build has ended.

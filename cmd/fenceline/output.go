@@ -70,8 +70,8 @@ func (s *session) print(v any, table func(w io.Writer)) error {
 	return w.Flush()
 }
 
-// head writes a table's header; the last column, which explains, needs no name.
-func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")+"\t") }
+// head writes a table's header.
+func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")) }
 
 // row writes the cells of a table's row. What is not known is a dash, orders included;
 // the last cell may be empty. A cell is one line, and nothing that a terminal obeys.
@@ -149,6 +149,14 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 	}
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// counted is a number of things, in words.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -16,6 +16,7 @@ import (
 type overview struct {
 	Fleets      []fleetStatus `json:"fleets"`
 	Builds      []buildRow    `json:"builds"` // queued and running, and the last of each pipeline
+	Failed      []buildRow    `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int           `json:"dead_letters"`
 }
 
@@ -27,6 +28,7 @@ type fleetStatus struct {
 	Up       int                      `json:"up"`
 	Holding  int                      `json:"holding"`            // members that report the current image present
 	Rollouts []messages.RolloutRecord `json:"rollouts,omitempty"` // those under way
+	Failed   *messages.RolloutRecord  `json:"failed,omitempty"`   // the last, unless there was a flip since
 	Problems []string                 `json:"problems,omitempty"`
 }
 
@@ -70,6 +72,7 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 		seen[b.Pipeline] = seen[b.Pipeline] || !active
 	}
+	o.Failed = failedBuilds(builds)
 	letters, err := s.queue.DeadLetters(ctx)
 	o.DeadLetters = len(letters)
 	return o, err
@@ -93,6 +96,7 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, e
 	if err != nil {
 		return nil, err
 	}
+	f.Failed = failedRollout(slices.Clone(rollouts), record.Value.Current)
 	f.Rollouts = slices.DeleteFunc(rollouts, func(r messages.RolloutRecord) bool { return r.State.Final() })
 	return f, nil
 }
@@ -129,17 +133,30 @@ func (o *overview) write(w io.Writer) {
 	for i := range o.Fleets {
 		o.Fleets[i].write(w)
 	}
+	o.writeBuilds(w)
+	o.writeFailures(w)
+}
+
+func (o *overview) writeBuilds(w io.Writer) {
+	fmt.Fprintln(w)
 	if len(o.Builds) == 0 {
-		fmt.Fprintln(w, "\nNo build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
+		fmt.Fprintln(w, "No build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
 		return
 	}
-	fmt.Fprintln(w)
-	head(w, "BUILD", "STATE", "ATTEMPT", "UPDATED")
+	head(w, "BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
 		row(w, b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}
+}
+
+// writeFailures writes what somebody has to look at.
+func (o *overview) writeFailures(w io.Writer) {
+	for i := range o.Failed {
+		fmt.Fprintln(w)
+		o.Failed[i].writeFailed(w)
+	}
 	if o.DeadLetters > 0 {
-		fmt.Fprintf(w, "\n%d dead letters: 'fenceline dead-letters list'\n", o.DeadLetters)
+		fmt.Fprintf(w, "\n%s: 'fenceline dead-letters list'\n", counted(o.DeadLetters, "dead letter"))
 	}
 }
 
@@ -158,6 +175,9 @@ func (f *fleetStatus) write(w io.Writer) {
 	}
 	for _, r := range f.Rollouts {
 		fmt.Fprintf(w, "  rollout %s: %s, present on %s: %s\n", r.ID, r.State, progress(&r), r.Why)
+	}
+	if f.Failed != nil {
+		writeFailedRollout(w, f.Failed)
 	}
 	for _, p := range f.Problems {
 		fmt.Fprintf(w, "  problem: %s\n", p)

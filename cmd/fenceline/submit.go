@@ -234,34 +234,3 @@ func (s *session) awaitBuild(ctx context.Context, build string) error {
 	}
 	return nil
 }
-
-func writeEnd(w io.Writer, r *messages.BuildRecord) {
-	fmt.Fprintf(w, "%s: %s", r.Build, r.State)
-	if r.Image != "" {
-		fmt.Fprintf(w, ": %s", r.Image)
-	}
-	fmt.Fprintln(w)
-	if r.Failure != nil {
-		writeFailure(w, r.Failure)
-	}
-}
-
-// writeFailure writes why a build failed: cause, place, findings, what it printed, fix.
-func writeFailure(w io.Writer, f *messages.Failure) {
-	for _, x := range f.Findings {
-		fmt.Fprintf(w, "  %s\n", x)
-	}
-	if len(f.Findings) > 0 {
-		return // they have place, cause and fix, each its own
-	}
-	if f.Place != "" {
-		fmt.Fprintf(w, "  at %s\n", f.Place)
-	}
-	fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(f.Reason, "\n", "\n  "))
-	if f.Detail != "" {
-		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(strings.TrimRight(f.Detail, "\n"), "\n", "\n    "))
-	}
-	if f.Fix != "" {
-		fmt.Fprintf(w, "  fix: %s\n", f.Fix)
-	}
-}

@@ -114,7 +114,7 @@ func TestAwaitBuild(t *testing.T) {
 	prepare(t, c)
 	for build, want := range map[string]string{
 		"base-aaaaaaaa": "base-aaaaaaaa: succeeded: " + string(imageOne) + "\n",
-		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n",
+		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n  then push, or build the same again: fenceline retry base-cccccccc\n",
 		"base-eeeeeeee": "base-eeeeeeee: cancelled\n",
 	} {
 		var out bytes.Buffer
@@ -143,14 +143,26 @@ func TestLogs(t *testing.T) {
 	}
 	ended := make(chan said)
 	go func() { ended <- fenceline(t, "logs", "-f", ref.Build) }()
+	want += "base-dddddddd: failed\n  late\n  then run: fenceline retry base-dddddddd\n"
 	if _, err := queue.Builds(c).Modify(t.Context(), ref.Build, func(r *messages.BuildRecord) error {
-		r.State, r.Announced = messages.BuildSucceeded, true
+		r.State, r.Announced = messages.BuildFailedHere, true
+		r.Failure = &messages.Failure{Class: messages.FailureTimeout, Reason: "late"}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if s := <-ended; s.status != exitDone || s.out != want {
 		t.Errorf("following it to its end: %+v", s)
+	}
+	want = "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n" +
+		"  then push, or build the same again: fenceline retry base-cccccccc\n"
+	for _, args := range [][]string{{"logs", "base-cccccccc"}, {"logs", "-f", "base-cccccccc"}} {
+		if out := done(t, args...); out != want {
+			t.Errorf("fenceline %v of a failed build prints %q", args, out)
+		}
+	}
+	if out := done(t, "logs", "base-cccccccc", "-o", "json"); out != "" {
+		t.Errorf("as JSON, which is the log alone, it has %q", out)
 	}
 	if s := fenceline(t, "logs", "base-zzzzzzzz"); s.status != exitFailed || !strings.Contains(s.err, "fenceline builds") {
 		t.Errorf("the log of no build: %+v", s)

@@ -154,6 +154,9 @@ func (m *moment) line() string {
 	for _, f := range m.Findings {
 		line += "\n    " + f.String()
 	}
+	if m.Failure != nil {
+		line += "\n    " + strings.Join(remedy(m.Failure, m.Build), "\n    ")
+	}
 	return line
 }
 

@@ -156,6 +156,7 @@ func TestWatch(t *testing.T) {
 // TestWatchLine pins what people see.
 func TestWatchLine(t *testing.T) {
 	at := noon().Local().Format("15:04:05.000")
+	bad := messages.Finding{File: "f", Line: 3, Problem: "bad", Fix: "mend"}
 	for name, test := range map[string]struct {
 		m    moment
 		want string
@@ -167,8 +168,16 @@ func TestWatchLine(t *testing.T) {
 		},
 		"rollout": {moment{Step: "rollout", Build: "b", State: "held", Text: "why"}, at + "  rollout       b held: why"},
 		"failed": {
-			moment{Step: "failed", Build: "b", Failure: &messages.Failure{Place: "f:3", Reason: "bad\nmore"}, Findings: []messages.Finding{{File: "f", Line: 3, Problem: "bad", Fix: "mend"}}},
-			at + "  failed        b: f:3: bad\n    f:3: bad; mend",
+			moment{
+				Step: "failed", Build: "b",
+				Failure:  &messages.Failure{Class: messages.FailureHooks, Place: "f:3", Reason: "bad\nmore", Findings: []messages.Finding{bad}},
+				Findings: []messages.Finding{bad},
+			},
+			at + "  failed        b: f:3: bad\n    f:3: bad; mend\n    then push, or build the same again: fenceline retry b",
+		},
+		"failed without findings": {
+			moment{Step: "failed", Build: "b", Failure: &messages.Failure{Class: messages.FailureTimeout, Reason: "late", Fix: "raise timeout"}},
+			at + "  failed        b: late\n    fix: raise timeout\n    then run: fenceline retry b",
 		},
 	} {
 		test.m.Time = noon()
