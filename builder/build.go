@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -109,10 +108,16 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	}
 	dir := ""
 	if r.Context != "" {
-		if dir, err = a.b.fetch(ctx, r.Context); err != nil {
+		unpacked, err := a.b.fetch(ctx, r.Context)
+		if err != nil {
 			return Solved{}, err
 		}
-		defer os.RemoveAll(dir)
+		defer func() {
+			if err := unpacked.remove(); err != nil {
+				a.b.config.Logger.Warn().Err(err).Str("build", r.Build).Msg("can't remove the unpacked context")
+			}
+		}()
+		dir = unpacked.path
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
 		Pipeline: &r.Pipeline, Commit: r.Commit, Context: dir, Token: token, Secrets: secrets,

@@ -71,6 +71,7 @@ func New(c Config) (*Builder, error) {
 
 // Run does builds until ctx ends.
 func (b *Builder) Run(ctx context.Context) error {
+	b.sweep()
 	return b.config.Queue.ConsumeBuilds(ctx, queue.Work{
 		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
 		Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {

@@ -24,20 +24,21 @@ const (
 
 // fetch unpacks an uploaded build context into a new folder, which the caller removes. The
 // folder is the context itself: a pipeline's directory counts in its repository alone.
-func (b *Builder) fetch(ctx context.Context, name string) (dir string, err error) {
+func (b *Builder) fetch(ctx context.Context, name string) (*folder, error) {
 	r, err := b.config.Queue.GetContext(ctx, name)
 	if errors.Is(err, queue.ErrNotFound) {
-		return "", contextFailure(fmt.Sprintf("the uploaded context %s is gone", name), "submit it again")
+		return nil, contextFailure(fmt.Sprintf("the uploaded context %s is gone", name), "submit it again")
 	}
 	if err != nil {
-		return "", fmt.Errorf("fetching context %s: %w", name, err)
+		return nil, fmt.Errorf("fetching context %s: %w", name, err)
 	}
 	defer r.Close()
-	if dir, err = os.MkdirTemp("", "fenceline-context-"); err != nil {
-		return "", fmt.Errorf("fetching context %s: %w", name, err)
+	dir, err := newFolder(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for context %s: %w", name, err)
 	}
-	if err := unpack(r, dir, maxContextBytes, maxContextFiles); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+	if err := unpack(r, dir.path, maxContextBytes, maxContextFiles); err != nil {
+		return nil, errors.Join(err, dir.remove())
 	}
 	return dir, nil
 }

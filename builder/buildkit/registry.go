@@ -12,7 +12,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/content/proxy"
-	"github.com/docker/cli/cli/config/configfile"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -26,7 +25,7 @@ import (
 // registry puts tags and asks whether images exist. It speaks plain HTTP to loopback
 // addresses and HTTPS to others.
 type registry struct {
-	logins func() (*configfile.ConfigFile, error)
+	logins logins
 
 	mu      sync.Mutex
 	pusher  *remote.Pusher               // keeps what it learnt about a registry; nil after an error
@@ -37,13 +36,13 @@ type registry struct {
 // maxRecent bounds how many manifests are kept for their tag.
 const maxRecent = 32
 
-func newRegistry(logins func() (*configfile.ConfigFile, error)) *registry {
-	return &registry{logins: logins, recent: make(map[messages.Image]*manifest)}
+func newRegistry(l logins) *registry {
+	return &registry{logins: l, recent: make(map[messages.Image]*manifest)}
 }
 
 // Resolve returns the login for a registry, as docker would.
 func (r *registry) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	logins, err := r.logins()
+	logins, err := r.logins.read()
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the repository's address: %w", err)
 	}
-	logins, err := s.logins()
+	logins, err := s.logins.read()
 	if err != nil {
 		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
 	}

@@ -6,13 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
@@ -27,7 +22,7 @@ const DefaultWatch = 10 * time.Second
 // Config is what a Solver needs.
 type Config struct {
 	Address      string        // of buildkitd, such as unix:///run/buildkit/buildkitd.sock or tcp://HOST:PORT
-	DockerConfig string        // folder of the config.json with the registries' logins; "" for none
+	DockerConfig string        // folder of the config.json with the registries' logins, which New and Ready check; "" for none
 	Watch        time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
 }
 
@@ -36,6 +31,7 @@ type Config struct {
 type Solver struct {
 	config   Config
 	client   *client.Client
+	logins   logins
 	registry *registry
 }
 
@@ -58,8 +54,11 @@ func New(c Config) (*Solver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using buildkitd at %s: %w", c.Address, err)
 	}
-	s := &Solver{config: c, client: bk}
+	s := &Solver{config: c, client: bk, logins: logins{dir: c.DockerConfig}}
 	s.registry = newRegistry(s.logins)
+	if _, err := s.logins.read(); err != nil {
+		return nil, errors.Join(err, bk.Close())
+	}
 	return s, nil
 }
 
@@ -68,7 +67,7 @@ func (s *Solver) Close() error { return s.client.Close() }
 
 // Ready asks buildkitd whether it is there and has a worker.
 func (s *Solver) Ready(ctx context.Context) error {
-	if _, err := s.logins(); err != nil {
+	if _, err := s.logins.read(); err != nil {
 		return err
 	}
 	workers, err := s.client.ListWorkers(ctx)
@@ -84,24 +83,6 @@ func (s *Solver) Ready(ctx context.Context) error {
 // Tag puts a tag on a pushed image.
 func (s *Solver) Tag(ctx context.Context, image messages.Image, tag string) error {
 	return s.registry.tag(ctx, image, tag)
-}
-
-// logins reads the registries' logins anew, so that a changed one counts at once.
-func (s *Solver) logins() (*configfile.ConfigFile, error) {
-	if s.config.DockerConfig == "" {
-		return configfile.New(""), nil
-	}
-	name := filepath.Join(s.config.DockerConfig, config.ConfigFileName)
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the registries' logins: %w", err)
-	}
-	defer f.Close()
-	logins := configfile.New(name)
-	if err := logins.LoadFromReader(io.LimitReader(f, 1<<20)); err != nil {
-		return nil, fmt.Errorf("reading the registries' logins in %s: %w", name, err)
-	}
-	return logins, nil
 }
 
 // Solve does b.
