@@ -43,11 +43,12 @@ func (d *Distributor) beatLoop(ctx context.Context) {
 	}
 }
 
-// beat sends one heartbeat, and tells whether it is stored.
+// beat sends one heartbeat, and tells whether it is stored. What was seen too long ago, as by
+// a process that was stopped in between, is not sent: it would count as seen now.
 func (d *Distributor) beat(ctx context.Context) bool {
-	s := d.status(ctx)
-	send, cancel := context.WithTimeout(ctx, queueTimeout)
+	send, cancel := context.WithTimeout(ctx, d.lookTimeout()+queueTimeout)
 	defer cancel()
+	s := d.status(ctx)
 	err := d.cfg.Queue.Heartbeat(send, s)
 	if ctx.Err() != nil {
 		return false
@@ -77,7 +78,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	record := d.record
 	d.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, min(engineTimeout, max(d.cfg.Interval, time.Second)))
+	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
 	defer cancel()
 	err := d.describe(ctx, s)
 	if err == nil {
@@ -93,6 +94,11 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 		s.Revision = record.Revision
 	}
 	return s
+}
+
+// lookTimeout bounds what a heartbeat asks of the engine.
+func (d *Distributor) lookTimeout() time.Duration {
+	return min(engineTimeout, max(d.cfg.Interval, time.Second))
 }
 
 // describe fills in what the engine is. It asks anew after the engine was gone.

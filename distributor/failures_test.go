@@ -1,13 +1,17 @@
 package distributor_test
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/enginetest"
@@ -297,6 +301,56 @@ func TestHeartbeatsListRunningContainers(t *testing.T) {
 		want := []messages.ContainerUse{{Container: "a", Image: "one"}, {Container: "b", Image: "two"}}
 		if got := w.last().Containers; !slices.Equal(got, want) {
 			t.Errorf("containers %+v, want %+v", got, want)
+		}
+	})
+}
+
+// stopped is an engine under an agent whose process is stopped, once, right after it was asked
+// for its free space, which is the last thing that a heartbeat asks.
+type stopped struct {
+	*enginetest.Fake
+	stop atomic.Bool
+	went func()
+}
+
+func (e *stopped) FreeBytes(ctx context.Context) (int64, error) {
+	free, err := e.Fake.FreeBytes(ctx)
+	if e.stop.CompareAndSwap(true, false) {
+		<-time.After(time.Hour)
+		e.went()
+	}
+	return free, err
+}
+
+func TestWhatWasSeenLongAgoIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		record := messages.FleetRecord{Fleet: fleet, Current: fleetImage("1")}
+		q := &fakeQueue{record: &messages.FleetChanged{Revision: 1, Record: record}}
+		e := &stopped{Fake: &enginetest.Fake{Free: 100 << 30}}
+		e.Put(img("1"), distributor.LocalTag(&record, img("1")))
+		e.went = func() { e.Lose(img("1")) }
+		agent, err := distributor.New(distributor.Config{Fleet: fleet, Node: node, Queue: q, Engine: e, Logger: zerolog.New(t.Output())})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- agent.Run(ctx) }()
+		w := &world{t: t, queue: q}
+		synctest.Wait()
+		w.has("1")
+		e.stop.Store(true)
+		before := w.last().Beat
+		after(2 * time.Hour)
+		for i, s := range q.beats {
+			if s.Beat > before && len(s.Images) > 0 && q.times[i].Sub(q.times[0]) > time.Minute {
+				t.Errorf("heartbeat %d, sent %s after the start, claims an image that was seen an hour before", s.Beat, q.times[i].Sub(q.times[0]))
+			}
+		}
+		w.has()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

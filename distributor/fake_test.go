@@ -55,10 +55,13 @@ func (q *fakeQueue) WatchFleet(ctx context.Context, _ string, fn func(messages.F
 	return ctx.Err()
 }
 
-func (q *fakeQueue) Heartbeat(_ context.Context, s *messages.NodeStatus) error {
+func (q *fakeQueue) Heartbeat(ctx context.Context, s *messages.NodeStatus) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.gone {
+	switch {
+	case ctx.Err() != nil: // as the client, which sends nothing then
+		return context.Cause(ctx)
+	case q.gone:
 		return errGone
 	}
 	q.beats, q.times = append(q.beats, *s), append(q.times, time.Now())
