@@ -36,7 +36,7 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
-the Docker engine and its disk for a distributor. Without a role it checks everything.` + envNote,
+the Docker engine and its disk for a distributor. Without a role it checks everything.` + envNote("password-file"),
 		Example: "  fenceline doctor\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
 			"  fenceline doctor controller --nats nats://core:4222 --nats-monitor http://core:8222",
 		Args:      args(0, 1),

@@ -32,8 +32,10 @@ func fromEnvironment(cmd *cobra.Command, named ...string) error {
 	return errors.Join(errs...)
 }
 
-// envNote ends the help of commands whose flags are variables too.
-const envNote = "\n\nEvery flag can be given as a variable: --nats-listen as $FENCELINE_NATS_LISTEN."
+// envNote ends the help of commands whose flags are variables too, with one of them.
+func envNote(flag string) string {
+	return "\n\nEvery flag can be given as a variable: --" + flag + " as $" + variable(flag) + "."
+}
 
 // required refuses flags without a value.
 func required(cmd *cobra.Command, names ...string) error {

@@ -29,7 +29,7 @@ folder DIR, a password file for each user and nats-users.conf, which a NATS serv
 configuration includes: each user may do what its role needs and nothing else, and of its
 password the server is told a bcrypt hash. With --nats
 it declares the streams and buckets there, which it may do again at any time: what exists
-is never changed.` + envNote,
+is never changed.` + envNote("password-file"),
 		Example: `  fenceline init --dir /etc/fenceline --node production.node-1 --node production.node-2
   fenceline init --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
 		Args: args(0, 0),

@@ -155,6 +155,14 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 		if c.Short == "" || c.Parent() != nil && c.Parent().Parent() == nil && c.GroupID == "" {
 			t.Errorf("%s has no description or group", c.CommandPath())
 		}
+		for _, shown := range exampleLines(c) {
+			if err := known(strings.Fields(shown)); err != nil {
+				t.Errorf("the help of %s shows 'fenceline %s': %v", c.CommandPath(), shown, err)
+			}
+		}
+		if _, flag, ok := strings.Cut(c.Long, "as a variable: --"); ok && c.Flags().Lookup(strings.Fields(flag)[0]) == nil {
+			t.Errorf("the help of %s names a flag that it hasn't: %s", c.CommandPath(), flag)
+		}
 		for _, sub := range c.Commands() {
 			walk(sub)
 		}
@@ -162,6 +170,17 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	root := newRootCmd()
 	addCompletion(root)
 	walk(root)
+}
+
+// exampleLines are the command lines of fenceline in a command's examples.
+func exampleLines(c *cobra.Command) []string {
+	var out []string
+	for line := range strings.Lines(strings.ReplaceAll(c.Example, "\\\n", "")) {
+		if shown, ok := strings.CutPrefix(strings.TrimSpace(line), "fenceline "); ok {
+			out = append(out, shown)
+		}
+	}
+	return out
 }
 
 func TestHelpAndCompletion(t *testing.T) {

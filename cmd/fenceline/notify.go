@@ -25,7 +25,7 @@ func newNotifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "notify", Short: "Tell a producer of a push, from a git post-receive hook",
 		Long: `Reads the lines that git gives a post-receive hook (OLD NEW REF) from standard input and
-sends a webhook for each, signed as the Standard Webhooks specification says.` + envNote,
+sends a webhook for each, signed as the Standard Webhooks specification says.` + envNote("secret-file"),
 		Example: `  #!/bin/sh
   # hooks/post-receive
   exec fenceline notify --url http://fenceline:8440/hooks/generic \

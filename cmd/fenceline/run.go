@@ -74,7 +74,7 @@ type wiring struct {
 func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
 	f.add(cmd)
 	cmd.Args = args(0, 0)
-	cmd.Long += envNote
+	cmd.Long += envNote("password-file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := fromEnvironment(cmd); err != nil {
 			return err
@@ -118,7 +118,7 @@ func (f *natsFlags) reach(ctx context.Context, w wiring, patience time.Duration,
 		if !errors.Is(err, queue.ErrUnavailable) || time.Now().Add(wait).After(end) {
 			return q, err
 		}
-		log.Warn().Err(err).Str("again_in", wait.String()).Str("ends_at", end.Format(time.TimeOnly)).Msg("no NATS yet: trying again")
+		log.Warn().Err(err).Str("again_in", wait.String()).Msgf("no NATS yet: trying again for %s", time.Until(end).Round(time.Second))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -260,8 +260,8 @@ func newRunDistributorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "distributor", Short: "Pull images on a node, prove that it holds them, run trials",
 		Long: "Runs on every node, beside its Docker engine.",
-		Example: `  fenceline run distributor --nats nats://core:4222 --user node-7 --password-file /etc/fenceline/node \
-    --fleet production --node node-7`,
+		Example: `  fenceline run distributor --nats nats://core:4222 --user production.node-7 \
+    --password-file /etc/fenceline/production.node-7 --fleet production --node node-7`,
 	}
 	d.add(cmd.Flags())
 	cmd.Flags().StringVar(&d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")

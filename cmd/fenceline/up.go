@@ -31,7 +31,7 @@ func newUpCmd() *cobra.Command {
 		Use: "up", Short: "Run everything on this machine",
 		Long: `Runs all roles in one process over an embedded NATS server and an embedded registry,
 with buildkitd as a child and this machine's Docker engine as the node. State is kept in
-one folder, and used again next time.` + envNote,
+one folder, and used again next time.` + envNote("nats-listen"),
 		Example: "  fenceline up --config fenceline.yaml",
 		Args:    args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
