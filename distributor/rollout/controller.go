@@ -21,6 +21,8 @@ const (
 	// leaseName and durable are shared by all controllers of an installation.
 	leaseName = "controller"
 	durable   = "controller"
+	// dropEvery is how often the records of old rollouts are dropped.
+	dropEvery = time.Hour
 	// writesInARow bounds what is decided about a fleet before the rest of the loop has its turn.
 	writesInARow = 1000
 )
@@ -126,6 +128,7 @@ func (c *Controller) act(ctx context.Context) error {
 	changed, done := c.views.subscribe("")
 	defer done()
 	fleets, ctx := errgroup.WithContext(ctx)
+	fleets.Go(func() error { c.dropFromTimeToTime(ctx); return nil })
 	started := map[string]bool{}
 	for {
 		for _, name := range c.views.names() {
@@ -141,6 +144,34 @@ func (c *Controller) act(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// dropFromTimeToTime drops the records of old rollouts until ctx ends.
+func (c *Controller) dropFromTimeToTime(ctx context.Context) {
+	every := time.NewTicker(dropEvery)
+	defer every.Stop()
+	for {
+		if err := c.dropRollouts(ctx); err != nil && ctx.Err() == nil {
+			c.Logger.Warn().Err(err).Dur("again_in", dropEvery).Msg("can't drop old rollouts")
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dropRollouts drops the records of old rollouts. Watches don't tell of records that leave no trace.
+func (c *Controller) dropRollouts(ctx context.Context) error {
+	dropped, err := c.Queue.DropRollouts(ctx)
+	for _, id := range dropped {
+		c.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: id, Deleted: true})
+	}
+	if len(dropped) > 0 {
+		c.Logger.Info().Int("rollouts", len(dropped)).Msg("old rollouts dropped")
+	}
+	return err
 }
 
 // actOn advances one fleet until ctx ends.

@@ -58,14 +58,14 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 }
 
 // ControllerPermissions are a controller's: to declare the layout, to consume events, to
-// write rollouts, fleets, members and the fence config, and to tell nodes.
+// write rollouts, fleets, members and the fence config, to drop old rollouts, and to tell nodes.
 func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add(declarer(s))
 	for _, bucket := range []string{s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.FenceBucket()} {
 		p.add([]string{"$KV." + bucket + ".>"})
 	}
-	p.add([]string{"$JS.ACK." + s.EventsStream() + ".>"})
+	p.add([]string{"$JS.ACK." + s.EventsStream() + ".>", "$JS.API.STREAM.PURGE.KV_" + s.RolloutsBucket()})
 	p.add(events(s, messages.TypeRolloutChanged, messages.TypeDeadLetter, messages.TypeFleetChanged))
 	return p
 }
