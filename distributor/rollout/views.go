@@ -19,9 +19,8 @@ const missedBeats = 3
 // beat is a node's last heartbeat, and when it came by this controller's clock. It is the
 // zero time for one that was sent while this controller did not listen, as nobody knows its age.
 type beat struct {
-	status   messages.NodeStatus
-	revision uint64
-	at       time.Time
+	status messages.NodeStatus
+	at     time.Time
 }
 
 func (b beat) fresh(now time.Time) bool {
@@ -144,10 +143,10 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		return
 	}
 	old, known := v.beats[e.Key]
-	if known && old.revision == e.Revision {
+	if was := &old.status; known && was.Instance == e.Value.Instance && was.Beat == e.Value.Beat {
 		return // given again after an interruption: it is no newer for that
 	}
-	b := beat{status: e.Value, revision: e.Revision}
+	b := beat{status: e.Value}
 	if !e.Earlier {
 		b.at = time.Now()
 	}

@@ -19,6 +19,17 @@ func heartbeat(revision uint64, earlier bool, image uint64) queue.Entry[messages
 	}
 }
 
+// numbered gives a heartbeat another revision, as a bucket does that was lost and made anew.
+func numbered(revision uint64, e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Revision = revision
+	return e
+}
+
+func restarted(e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Value.Instance = "again"
+	return e
+}
+
 func TestWhatAHeartbeatIsWorth(t *testing.T) {
 	v := newViews(nil)
 	changed, done := v.subscribe("default")
@@ -36,6 +47,8 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 		{"given again after an interruption it is no older", heartbeat(4, true, 2), true, false},
 		{"one that was sent in an interruption has no known age", heartbeat(5, true, 2), false, true},
 		{"until the next", heartbeat(6, false, 2), true, true},
+		{"one of a new bucket may have the revision of the one before", numbered(6, heartbeat(7, false, 3)), true, true},
+		{"a distributor that starts again counts anew", restarted(heartbeat(7, false, 2)), true, true},
 	} {
 		v.seeBeat(c.beat)
 		woken := false
@@ -45,7 +58,7 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 		default:
 		}
 		s, _, _ := v.snapshot("default", &clocks{})
-		if got := s.nodes["n1"]; got.fresh != c.fresh || woken != c.wakes || got.status.Beat != c.beat.Revision {
+		if got := s.nodes["n1"]; got.fresh != c.fresh || woken != c.wakes || got.status.Beat != c.beat.Value.Beat || got.status.Instance != c.beat.Value.Instance {
 			t.Errorf("%s: fresh %v, wakes %v", c.name, got.fresh, woken)
 		}
 	}
