@@ -89,7 +89,7 @@ func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zer
 		}
 		q, err := f.reach(cmd.Context(), w, natsPatience, log)
 		if err != nil {
-			return err
+			return ended(cmd.Context(), err)
 		}
 		defer q.Close()
 		r, err := w.make(q)
@@ -122,7 +122,7 @@ func (f *natsFlags) reach(ctx context.Context, w wiring, patience time.Duration,
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil, err
+			return nil, context.Cause(ctx)
 		}
 	}
 }

@@ -123,6 +123,15 @@ func TestRolesWaitForNATS(t *testing.T) {
 	}
 }
 
+// TestStopWhileNATSIsWaitedFor: who is told to stop has not failed.
+func TestStopWhileNATSIsWaitedFor(t *testing.T) {
+	t.Setenv("FENCELINE_NATS", "nats://127.0.0.1:1")
+	log, stop := start(t, "trying again", "run", "controller", "--name", "c1")
+	if status := stop(); status != exitDone {
+		t.Errorf("it ended with %d: %s", status, log)
+	}
+}
+
 // TestNATSThatIsNotThere tells waiting that helps from waiting that doesn't.
 func TestNATSThatIsNotThere(t *testing.T) {
 	s := queuetest.Start(t, func(o *server.Options) { o.Username, o.Password = "somebody", "else" })
