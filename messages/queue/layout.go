@@ -79,6 +79,11 @@ func (c *Client) declare(ctx context.Context, want declared) error {
 		if !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return c.failure(ctx, err)
 		}
+		if want.Name == c.space.RequestsStream() {
+			if want.FirstSeq, err = c.nextOrder(ctx); err != nil {
+				return err
+			}
+		}
 		_, err = c.js.CreateStream(ctx, want.StreamConfig)
 		if err == nil {
 			return nil
@@ -88,6 +93,27 @@ func (c *Client) declare(ctx context.Context, want declared) error {
 		}
 	}
 	return fmt.Errorf("%w: it comes and goes", ErrUnavailable)
+}
+
+// nextOrder is where the orders of a new requests stream begin: after those that records know
+// of a stream before it, as a fleet takes no image of an order that it has left behind.
+func (c *Client) nextOrder(ctx context.Context) (uint64, error) {
+	var highest uint64
+	builds, err := Builds(c).List(ctx)
+	if err != nil && !errors.Is(err, ErrUndeclared) {
+		return 0, fmt.Errorf("finding the orders that were given: %w", err)
+	}
+	for _, e := range builds {
+		highest = max(highest, e.Value.Order, e.Value.Request)
+	}
+	fleets, err := Fleets(c).List(ctx)
+	if err != nil && !errors.Is(err, ErrUndeclared) {
+		return 0, fmt.Errorf("finding the orders that were given: %w", err)
+	}
+	for _, e := range fleets {
+		highest = max(highest, e.Value.Highest)
+	}
+	return highest + 1, nil
 }
 
 // orDefault returns v, or def where v is zero.

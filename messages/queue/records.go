@@ -164,7 +164,8 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 }
 
 // put writes by revision. Where the answer was lost, or a repeated attempt finds the record
-// moved, it reads back: records carry random IDs, so an own write is recognised.
+// moved, it reads back what came next after the revision: records carry random IDs, so an own
+// write is recognised, by a bucket with history even when others have written since.
 func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) (uint64, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -180,11 +181,11 @@ func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) 
 		if ctx.Err() != nil || !r.c.nc.IsConnected() {
 			return 0, err
 		}
-		m, readErr := r.c.last(ctx, r.stream(), subject)
+		m, readErr := r.c.read(ctx, r.stream(), map[string]any{"seq": revision + 1, "next_by_subj": subject})
 		switch {
-		case readErr == nil && m.sequence > revision && bytes.Equal(m.message.Body, body):
+		case readErr == nil && bytes.Equal(m.message.Body, body):
 			return m.sequence, nil
-		case readErr == nil && m.sequence != revision:
+		case readErr == nil:
 			return 0, ErrMoved
 		case !lost || try == publishTries:
 			return 0, err
