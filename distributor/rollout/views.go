@@ -95,14 +95,15 @@ func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	}
 }
 
-// keep takes a record that is newer than the one it has. It tells whether it was.
+// keep takes a record that is newer than the one it has, or what a watch finds when it begins
+// anew: revisions start over in a bucket that was lost or restored. It tells whether it did.
 func keep[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	old, known := m[e.Key]
 	switch {
 	case e.Deleted:
 		delete(m, e.Key)
 		return known
-	case known && e.Revision <= old.Revision:
+	case known && (e.Revision == old.Revision || e.Revision < old.Revision && !e.Earlier):
 		return false
 	}
 	m[e.Key] = e
