@@ -107,6 +107,7 @@ func (c *Client) storeMsg(ctx context.Context, m *nats.Msg) (uint64, error) {
 		Error    *jetstream.APIError `json:"error"`
 		Stream   string              `json:"stream"`
 		Sequence uint64              `json:"seq"`
+		Batch    string              `json:"batch"`
 	}
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
 		return 0, fmt.Errorf("reading the stream's answer: %w", err)
@@ -116,6 +117,9 @@ func (c *Client) storeMsg(ctx context.Context, m *nats.Msg) (uint64, error) {
 	}
 	if ack.Stream == "" {
 		return 0, errors.New("the answer came from no stream: another program listens on the subject")
+	}
+	if ack.Batch != m.Header.Get(batchID) {
+		return 0, errors.New("stored by itself, not with its batch: the server doesn't know batches")
 	}
 	return ack.Sequence, nil
 }
