@@ -13,7 +13,7 @@ import (
 // after each write, on what the records say then.
 func next(s *state) step {
 	for _, rule := range []func(*state) step{
-		dropRetired, followCurrent, followSoak, endPassed, clearEnded, clearBases, open, advance,
+		dropRetired, followCurrent, markLeft, followSoak, endPassed, clearEnded, clearBases, open, advance,
 	} {
 		if out := rule(s); out.fleet != nil || out.rollout != nil {
 			return out
@@ -92,6 +92,18 @@ func followCurrent(s *state) step {
 			return s.changeRollout(r, func(r *messages.RolloutRecord) {
 				r.State, r.Why, r.Stale = messages.RolloutDone, s.record.Applied.Error, s.stale()
 			})
+		}
+	}
+	return step{}
+}
+
+// markLeft says of a rollout that was done that the fleet went back from its image: whoever
+// took it back may have died before saying so, and other fleets follow what is done.
+func markLeft(s *state) step {
+	for _, i := range kept(&s.record) {
+		r := s.rollout(i.Rollout)
+		if r != nil && r.State == messages.RolloutDone && r.Ready.Order > s.record.Current.Order {
+			return s.leftCurrent(r)
 		}
 	}
 	return step{}
