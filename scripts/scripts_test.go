@@ -126,6 +126,27 @@ func TestASmallBaseIsMadeWithoutANetwork(t *testing.T) {
 	}
 }
 
+// Debian's package of busybox also has a file of settings by that name.
+func TestTheBusyboxThatIsDownloadedIsTheProgram(t *testing.T) {
+	for _, first := range []string{"usr/bin", "usr/share/initramfs-tools/conf.d"} { // found in the order in which they were made
+		m := machineWith(t, map[string]string{
+			"getent": "exit 2", "busybox": "exit 1", "ldd": "exit 0", // the one in PATH is not static
+			"apt-get": `[[ $* == *"download busybox-static" ]] && touch busybox-static_1_amd64.deb`,
+			"dpkg-deb": `mkdir -p "$3/` + first + `" "$3/usr/bin" "$3/usr/share/initramfs-tools/conf.d"
+echo BUSYBOXDIR=/bin >"$3/usr/share/initramfs-tools/conf.d/busybox"
+printf '#!/bin/sh\necho the program' >"$3/usr/bin/busybox" && chmod 755 "$3/usr/bin/busybox"`,
+		}).alone(t)
+		kept := filepath.Join(m.state, "base", "busybox")
+		if err := os.Remove(kept); err != nil {
+			t.Fatal(err)
+		}
+		_, said := m.run(t, "./base")
+		if out, err := exec.Command(kept).Output(); err != nil || string(out) != "the program\n" {
+			t.Errorf("what was kept says %q, %v; the script said\n%s", out, err, said)
+		}
+	}
+}
+
 // engine is a docker command that has the given answer to a pull, and notes what it is asked.
 func engine(notes, pull string) string {
 	return `echo "$*" >>` + notes + `
