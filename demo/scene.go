@@ -42,10 +42,8 @@ type scene struct {
 }
 
 func newScene(root string, out *screen) (*scene, error) {
-	state := os.Getenv("FENCELINE_STATE")
-	if state == "" {
-		state = filepath.Join(root, ".fenceline")
-	}
+	// Never what FENCELINE_STATE names: that is an operator's installation.
+	state := filepath.Join(root, ".fenceline")
 	s := &scene{
 		screen:    out,
 		root:      root,
@@ -143,6 +141,10 @@ func (s *scene) prepare(ctx context.Context) (map[string]string, error) {
 	return addresses, ctx.Err()
 }
 
+// nodeName is this machine's name as a node: the host's may change between two runs, and the node
+// of the old name would be missed.
+const nodeName = "node-1"
+
 func (s *scene) secret() string { return filepath.Join(s.dir, "hook.secret") }
 func (s *scene) config() string { return filepath.Join(s.dir, "fenceline.yaml") }
 
@@ -155,7 +157,7 @@ func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err e
 		Path: s.fenceline.Program,
 		Env:  site.Environment("FENCELINE_BUILDKITD", "FENCELINE_RUNC"),
 		Args: []string{
-			"up", "--state", s.fenceline.State, "--config", s.config(), "--listen", addresses["http"],
+			"up", "--state", s.fenceline.State, "--node", nodeName, "--config", s.config(), "--listen", addresses["http"],
 			"--registry-listen", addresses["registry"], "--nats-listen", addresses["nats"],
 		},
 		Log: s.log,

@@ -3,7 +3,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-state=${FENCELINE_STATE:-$root/.fenceline}
+# Not FENCELINE_STATE, which names an operator's installation. The scripts' own tests have other folders.
+state=${FENCELINE_SETUP_STATE:-$root/.fenceline}
 log=$state/log
 socket=/var/run/docker.sock
 # Exported, so that docker and what the scripts run talk to the same engine as the scripts.

@@ -38,7 +38,7 @@ func (m machine) run(t *testing.T, script string, args ...string) (status int, s
 		t.Fatal(err)
 	}
 	cmd := exec.Command(bash, append([]string{script}, args...)...)
-	cmd.Env = append([]string{"PATH=" + m.path, "HOME=" + t.TempDir(), "FENCELINE_STATE=" + m.state}, m.env...)
+	cmd.Env = append([]string{"PATH=" + m.path, "HOME=" + t.TempDir(), "FENCELINE_SETUP_STATE=" + m.state}, m.env...)
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)

@@ -84,6 +84,7 @@ type Client struct {
 	NATS     string `json:"nats"`
 	Producer string `json:"producer"`
 	Registry string `json:"registry"`
+	Buildkit string `json:"buildkit"`
 }
 
 // Client reads client.json.
