@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	o.tools = filepath.Join(o.dir, "bin")
 	for _, file := range []string{o.program, filepath.Join(o.tools, "buildctl"), filepath.Join(o.dir, "base", "busybox")} {
 		if _, err := os.Stat(file); err != nil {
-			return fmt.Errorf("%w: run make bench, which makes it", err)
+			return fmt.Errorf("%w: run make bench, which makes it, without FENCELINE_BUILDKITD: bench starts its own", err)
 		}
 	}
 	return all(ctx, chosen, o, *results, stdout)

@@ -175,9 +175,13 @@ func (r *rig) await(ctx context.Context, match func(site.Line) bool) (site.Line,
 
 // buildctl builds a commit by hand and pushes it. It returns the image.
 func (r *rig) buildctl(ctx context.Context, repo *site.Repository, commit string) (string, error) {
+	client, err := r.Client()
+	if err != nil {
+		return "", err
+	}
 	name := r.registry + "/bench/by-hand"
 	metadata := filepath.Join(r.dir, "metadata.json")
-	cmd := exec.CommandContext(ctx, filepath.Join(r.tools, "buildctl"), "--addr", "unix://"+filepath.Join(r.State, "buildkit", "buildkitd.sock"),
+	cmd := exec.CommandContext(ctx, filepath.Join(r.tools, "buildctl"), "--addr", client.Buildkit,
 		"build", "--progress", "plain", "--frontend", "dockerfile.v0", "--opt", "context="+repo.URL+"#"+commit,
 		"--opt", "build-arg:BASE="+r.base(), "--output", "type=image,name="+name+":latest,push=true", "--metadata-file", metadata)
 	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+filepath.Join(r.State, "docker-config"))
