@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
@@ -34,11 +36,14 @@ is never changed.` + envNote("password-file"),
   fenceline init --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneStep(cmd); err != nil {
+				return err
+			}
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
-			if (n.url == "") == (dir == "") {
-				return usagef("give either --dir, to write credentials, or --nats, to declare streams and buckets")
+			if n.url == "" && dir == "" {
+				return usagef(eitherStep)
 			}
 			if dir != "" {
 				return writeCredentials(cmd.OutOrStdout(), dir, n.prefix, nodes)
@@ -59,6 +64,27 @@ is never changed.` + envNote("password-file"),
 	return cmd
 }
 
+const eitherStep = "give either --dir, to write credentials, or --nats, to declare streams and buckets"
+
+// oneStep refuses flags of one step with those of the other, which would do nothing. Only the
+// written ones: a terminal may have an installation's variables.
+func oneStep(cmd *cobra.Command) error {
+	written := func(name string) bool { return cmd.Flags().Changed(name) }
+	if written("dir") && written("nats") {
+		return usagef(eitherStep)
+	}
+	step, others := "--nats", []string{"node"}
+	if written("dir") {
+		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "replicas", "node-ttl"}
+	}
+	for _, name := range others {
+		if written(name) && (written("dir") || written("nats")) {
+			return usagef("--%s does nothing with %s: leave it out, or run init once for each step", name, step)
+		}
+	}
+	return nil
+}
+
 func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layout) error {
 	user := n.user
 	if user == "" {
@@ -72,7 +98,7 @@ func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layo
 	if err := q.Declare(ctx, l); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), n.url)
+	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), queue.Redact(n.url))
 	return nil
 }
 
@@ -97,9 +123,20 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		{userController, queue.ControllerPermissions(space, inbox(userController))},
 	}
 	for _, key := range nodes {
+		if _, _, err := messages.ParseNodeKey(key); err != nil {
+			return usageError{fmt.Errorf("--node: %w", err)}
+		}
+	}
+	known, err := knownNodes(dir)
+	if err != nil {
+		return err
+	}
+	nodes = append(nodes, known...)
+	slices.Sort(nodes)
+	for _, key := range slices.Compact(nodes) {
 		fleet, node, err := messages.ParseNodeKey(key)
 		if err != nil {
-			return usageError{fmt.Errorf("--node: %w", err)}
+			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, usersFile), err)
 		}
 		users = append(users, natsUser{fleet + "." + node, queue.NodePermissions(space, fleet, node, nodeInbox(fleet, node))})
 	}
@@ -127,6 +164,29 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 	}
 	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, len(users))
 	return nil
+}
+
+// nodeUser is a node's line of the file that writeCredentials writes.
+var nodeUser = regexp.MustCompile(`(?m)^ *\{user: "([^".]+\.[^"]+)"`)
+
+// knownNodes lists the nodes that earlier runs wrote into the users' file: a server that reads
+// it again must not lock them out. One whose password file was removed is meant to go.
+func knownNodes(dir string) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, usersFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading the users that there are: %w", err)
+	}
+	var out []string
+	for _, found := range nodeUser.FindAllSubmatch(b, -1) {
+		key := string(found[1])
+		switch _, err := os.Stat(filepath.Join(dir, filepath.Base(key))); {
+		case err == nil:
+			out = append(out, key)
+		case !errors.Is(err, os.ErrNotExist):
+			return nil, fmt.Errorf("looking for the password of %s: %w", key, err)
+		}
+	}
+	return out, nil
 }
 
 func list(subjects []string) string {

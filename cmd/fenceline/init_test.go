@@ -62,6 +62,14 @@ func as(t *testing.T, dir, url, user, inboxPrefix string) *queue.Client {
 // that init gives its user: from the request to the flip, and back by an operator.
 func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	dir, url := credentials(t)
+	password, err := readSecret(filepath.Join(dir, userController))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inURL := strings.Replace(url, "//", "//"+userController+":"+password.Reveal()+"@", 1)
+	if out := done(t, "init", "--nats", inURL); strings.Contains(out, password.Reveal()) {
+		t.Errorf("the password in the URL is shown: %s", out)
+	}
 	done(t, "init", "--nats", url, "--user", userController, "--password-file", filepath.Join(dir, userController))
 
 	producer := as(t, dir, url, userProducer, inbox(userProducer))
@@ -244,7 +252,12 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 			t.Errorf("%s: %v, %v", user, info.Mode(), err)
 		}
 	}
-	out += done(t, "init", "--dir", dir, "--node", "production.node-1", "--node", "staging.node-1")
+	out += done(t, "init", "--dir", dir, "--node", "staging.node-1")
+	for _, user := range []string{"production.node-1", "staging.node-1"} {
+		if strings.Count(read(usersFile), `{user: "`+user+`"`) != 1 {
+			t.Errorf("after a node was added the server knows %s not once", user)
+		}
+	}
 	for user, password := range first {
 		if read(user) != password {
 			t.Errorf("%s has another password", user)
@@ -261,5 +274,37 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 	}
 	if !strings.Contains(read(usersFile), `"staging.node-1"`) {
 		t.Error("the node that was added is missing")
+	}
+}
+
+// TestInitForgetsANode takes a node whose password file was removed out of the users' file.
+func TestInitForgetsANode(t *testing.T) {
+	dir := t.TempDir()
+	done(t, "init", "--dir", dir, "--node", "production.node-1", "--node", "production.node-2")
+	if err := os.Remove(filepath.Join(dir, "production.node-1")); err != nil {
+		t.Fatal(err)
+	}
+	done(t, "init", "--dir", dir)
+	users, err := os.ReadFile(filepath.Join(dir, usersFile))
+	if err != nil || strings.Contains(string(users), "node-1") || !strings.Contains(string(users), "node-2") {
+		t.Errorf("%v\n%s", err, users)
+	}
+}
+
+// TestInitRefusesOptionsOfTheOtherStep: they would do nothing.
+func TestInitRefusesOptionsOfTheOtherStep(t *testing.T) {
+	t.Setenv("FENCELINE_NATS", "nats://a.terminal.has.it:4222")
+	dir := t.TempDir()
+	done(t, "init", "--dir", dir)
+	for _, args := range [][]string{
+		{"--dir", dir, "--replicas", "3"},
+		{"--dir", dir, "--user", "controller"},
+		{"--nats", "nats://127.0.0.1:9", "--node", "production.node-9"},
+		{"--dir", dir, "--nats", "nats://127.0.0.1:9"},
+	} {
+		s := fenceline(t, append([]string{"init"}, args...)...)
+		if s.status != exitUsage || !strings.Contains(s.err, "--") {
+			t.Errorf("%v: %+v", args, s)
+		}
 	}
 }
