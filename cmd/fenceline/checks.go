@@ -29,7 +29,7 @@ func (c checked) problem(err error) checked {
 const maxClockOff = 5 * time.Second
 
 func (d *doctor) checkNATS(ctx context.Context, known error) checked {
-	c := checked{What: "NATS with JetStream", Found: d.access.NATS}
+	c := checked{What: "NATS with JetStream", Found: queue.Redact(d.access.NATS)}
 	if known != nil {
 		return c.problem(known)
 	}
@@ -95,7 +95,7 @@ func (d *doctor) checkDurable(ctx context.Context) checked {
 	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&js)
 	switch {
 	case err != nil || js.Config == nil:
-		return c.problem(fmt.Errorf("%s is no monitoring of a NATS server with JetStream: it answered %s", url, resp.Status))
+		return c.problem(fmt.Errorf("%s is no monitoring of a NATS server with JetStream: it answered %s", queue.Redact(url), resp.Status))
 	case js.Disabled:
 		return c.problem(fmt.Errorf("JetStream is switched off: add a jetstream block to the server's configuration"))
 	case !js.Config.SyncAlways && js.Cluster == nil:

@@ -63,7 +63,8 @@ func newConfigSetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set fence docker/image VALUE", Short: "Set the image by hand, past all checks",
 		Long: `Writes the fence config itself, as an administrator would with kato. Fenceline sees that
-it was a person's doing: it sets a hold on the fleet, reports it, and does not fight it.
+it was a person's doing: it sets a hold on the fleet, reports it, and does not fight it. Before
+the fleet's first flip there is nothing to tell it from: the first image replaces it.
 'fenceline promote' and 'fenceline rollback' are the ways that check first.`,
 		Example: "  fenceline config set fence docker/image registry.example.com/exampleco/newimg@sha256:4f2d…",
 		Args:    args(3, 3),

@@ -51,8 +51,9 @@ func TestDurability(t *testing.T) {
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	for _, url := range []string{other.URL, "http://127.0.0.1:1", ":"} {
-		if c := (&doctor{monitor: url}).checkDurable(t.Context()); c.Problem == "" || c.Found != "" {
+	withPassword := strings.Replace(other.URL, "//", "//ann:pass-word@", 1)
+	for _, url := range []string{withPassword, "http://ann:pass-word@127.0.0.1:1", ":"} {
+		if c := (&doctor{monitor: url}).checkDurable(t.Context()); c.Problem == "" || c.Found != "" || strings.Contains(c.Problem, "pass-word") {
 			t.Errorf("%s: %+v", url, c)
 		}
 	}

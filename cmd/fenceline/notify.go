@@ -83,7 +83,6 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, url, repository st
 		})
 		switch {
 		case err != nil:
-			fmt.Fprintf(out, "fenceline: %s: %v\n", f[2], err)
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", f[2], err))
 		case a.Ignored != "":
 			fmt.Fprintf(out, "fenceline: %s: ignored: %s\n", f[2], a.Ignored)

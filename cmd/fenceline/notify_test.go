@@ -83,6 +83,9 @@ func TestNotify(t *testing.T) {
 			if s.status != test.status || !strings.Contains(s.out+s.err, test.says) {
 				t.Errorf("%+v, want status %d and %q", s, test.status, test.says)
 			}
+			if strings.Count(s.out+s.err, "401 Unauthorized") > 1 {
+				t.Errorf("it says the same twice: %+v", s)
+			}
 			if strings.Contains(s.out+s.err, test.given) {
 				t.Errorf("it shows the secret: %+v", s)
 			}

@@ -169,7 +169,7 @@ func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, erro
 }
 
 func connectError(o Options, err error) error {
-	where := redact(o.URL)
+	where := Redact(o.URL)
 	if o.InProcess != nil {
 		where = "the server in this process"
 	}
@@ -188,8 +188,8 @@ func connectError(o Options, err error) error {
 	return fmt.Errorf("connecting to NATS at %s: %w: %s", where, why, fix)
 }
 
-// redact hides what may be userinfo in a list of URLs.
-func redact(urls string) string {
+// Redact hides what may be userinfo in a comma-separated list of URLs.
+func Redact(urls string) string {
 	list := strings.Split(urls, ",")
 	for i, u := range list {
 		scheme, rest, ok := strings.Cut(u, "://")
