@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // LetterName names a dead letter: its stream and its sequence there, STREAM-SEQ.
@@ -79,12 +78,25 @@ func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 		_, err := c.retryRequest(ctx, m, l.Sequence, "dead letters")
 		return err
 	}
-	var extra []header
 	switch p.(type) {
 	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
-		extra = []header{{jetstream.MsgRollup, jetstream.MsgRollupSubject}}
+		return c.replace(ctx, l.Subject, m, p)
 	}
-	_, err = c.store(ctx, l.Subject, m, extra...)
+	_, err = c.store(ctx, l.Subject, m)
+	return err
+}
+
+// replace has an event take the place of the one it repeats. It may be repeated after a crash
+// in between, as the letter is still there. If the event's own publisher comes in between, what
+// is stored is the same.
+func (c *Client) replace(ctx context.Context, subject string, m messages.Message, p messages.Payload) error {
+	if err := c.belongs(p, subject); err != nil {
+		return fmt.Errorf("%w: drop the letter", err)
+	}
+	if _, err := c.purge(ctx, c.space.EventsStream(), subject, 0); err != nil {
+		return err
+	}
+	_, err := c.PublishOnce(ctx, subject, m)
 	return err
 }
 

@@ -56,6 +56,27 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 	}
 }
 
+func TestALetterTakesThePlaceOfNoEventButItsOwn(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	kept := ready(request("base", 1))
+	kept.BuildRef = messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	must(t, c.Publish(within(t), "", kept))
+	other := ready(request("base", 2))
+	other.BuildRef = messages.BuildRef{Build: "base-y", Pipeline: "base", Order: 2}
+	m, err := messages.Encode(c.Envelope("base-y", ""), other)
+	must(t, err)
+	l := &messages.DeadLetter{
+		Stream: c.Space().EventsStream(), Sequence: 7, Subject: c.Space().Subject(kept), Reason: "no", Headers: m.Headers, Body: m.Body,
+	}
+	must(t, c.Publish(within(t), "", l))
+	if err := c.RequeueDeadLetter(within(t), queue.LetterName(*l)); err == nil || !strings.Contains(err.Error(), "drop the letter") {
+		t.Errorf("requeueing it: %v", err)
+	}
+	if got := endings(t, c); got["image.ready base-x"] != 1 || len(got) != 1 {
+		t.Errorf("events are %v", got)
+	}
+}
+
 func TestWhateverAStreamTookCanBeKeptAsADeadLetter(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	consume(t, c, work(succeed))

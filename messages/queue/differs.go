@@ -18,9 +18,11 @@ type setting struct {
 
 // The ways to bring a stream and what is asked for together.
 const (
-	fixEdit  = "change it with `nats stream edit %s`, or use another prefix"
-	fixSize  = "ask for what it has, change it with `nats stream edit %s`, or use another prefix"
-	fixFresh = "NATS can't change that: keep what is in it with `nats stream backup %[1]s`, remove it with `nats stream rm %[1]s` and declare it again, or use another prefix"
+	fixEdit = "change it with `nats stream edit %s`, or use another prefix"
+	fixSize = "ask for what it has, change it with `nats stream edit %s`, or use another prefix"
+	// Whoever may publish there could remove what others stored.
+	fixRollup = "set allow_rollup_hdrs with `nats stream edit -i %s`, or use another prefix"
+	fixFresh  = "NATS can't change that: keep what is in it with `nats stream backup %[1]s`, remove it with `nats stream rm %[1]s` and declare it again, or use another prefix"
 )
 
 // compare returns a *DiffersError for the first setting of have that can't stay: one that
@@ -86,11 +88,11 @@ func conduct(have jetstream.StreamConfig, want declared) []setting {
 		{"acknowledgements off", !have.NoAck, have.NoAck, false, fixEdit},
 		{"sealed", !have.Sealed, have.Sealed, false, fixFresh},
 		{"direct access", have.AllowDirect == want.AllowDirect, have.AllowDirect, want.AllowDirect, fixEdit},
-		// Rollups need purges, so that this tells of denied ones too.
-		{"rollups allowed", have.AllowRollup == want.AllowRollup, have.AllowRollup, want.AllowRollup, fixEdit},
+		// Before rollups, which it brings with it and which can't be taken away without it.
+		{"message TTLs allowed", !have.AllowMsgTTL, have.AllowMsgTTL, false, fixFresh},
+		{"message schedules allowed", !have.AllowMsgSchedules, have.AllowMsgSchedules, false, fixFresh},
+		{"purges denied", !have.DenyPurge, have.DenyPurge, false, fixFresh},
+		{"rollups allowed", have.AllowRollup == want.AllowRollup, have.AllowRollup, want.AllowRollup, fixRollup},
 		{"deletes denied", have.DenyDelete == want.DenyDelete, have.DenyDelete, want.DenyDelete, fixFresh},
-		{"message TTLs allowed", have.AllowMsgTTL || !want.AllowMsgTTL, have.AllowMsgTTL, want.AllowMsgTTL, fixEdit},
-		{"delete marker TTL", (have.SubjectDeleteMarkerTTL > 0) == (want.SubjectDeleteMarkerTTL > 0),
-			have.SubjectDeleteMarkerTTL, want.SubjectDeleteMarkerTTL, fixEdit},
 	}
 }

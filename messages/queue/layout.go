@@ -158,40 +158,40 @@ func (c *Client) stream(name string, subjects []string, discard jetstream.Discar
 			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: -1,
 			MaxBytes: orDefault(asked.bytes, bytes), MaxAge: age,
 			Replicas: orDefault(asked.replicas, 1),
-			// A rollup lets a requeued event take the place of the one it repeats.
-			AllowRollup: true, AllowDirect: true,
+			// No rollups: whoever may publish one message could remove all others by a header.
+			AllowDirect: true,
 		},
 		asked: asked,
 	}
 }
 
-// bucket is the stream of a KV bucket, as nats.go would make it.
+// bucket is the stream of a KV bucket, as nats.go would make it, but without rollups: whoever
+// may write one key could remove all others by a header.
 func bucket(name string, replicas int, history int64) declared {
 	return declared{
 		StreamConfig: jetstream.StreamConfig{
 			Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"},
 			Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 			MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: history, MaxBytes: -1,
-			Replicas:    orDefault(replicas, 1),
-			AllowRollup: true, DenyDelete: true, AllowDirect: true,
+			Replicas:   orDefault(replicas, 1),
+			DenyDelete: true, AllowDirect: true,
 		},
 		asked: sizes{replicas: replicas},
 	}
 }
 
-// nodesBucket keeps heartbeats in memory; an entry that expires leaves a marker, so that
-// whoever watches learns of it.
+// nodesBucket keeps heartbeats in memory. An entry that expires leaves no marker: NATS allows
+// rollups wherever it makes markers. Whoever watches learns of it by the clock.
 func nodesBucket(s messages.Space, l Layout) declared {
 	b := bucket(s.NodesBucket(), l.Replicas, 1)
 	b.Storage = jetstream.MemoryStorage
 	b.MaxAge = orDefault(l.NodeTTL, DefaultNodeTTL)
-	b.AllowMsgTTL = true
-	b.SubjectDeleteMarkerTTL = time.Minute
 	b.asked.age = l.NodeTTL
 	return b
 }
 
-// contextsStore is the stream of an object store, as nats.go would make it.
+// contextsStore is the stream of an object store, as nats.go would make it. It needs rollups:
+// by them a context's description takes the place of the one before.
 func contextsStore(s messages.Space, l Layout) declared {
 	name := s.ContextsStore()
 	return declared{

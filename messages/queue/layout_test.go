@@ -56,19 +56,23 @@ var existing = map[string]struct {
 	"max consumers":            {"-requests", func(c *jetstream.StreamConfig) { c.MaxConsumers = 1 }},
 	"duplicate window":         {"-requests", func(c *jetstream.StreamConfig) { c.Duplicates = time.Second }},
 	"acknowledgements off":     {"-requests", func(c *jetstream.StreamConfig) { c.NoAck = true }},
-	"rollups allowed":          {"-events", func(c *jetstream.StreamConfig) { c.AllowRollup = false }},
+	"rollups allowed":          {"-events", func(c *jetstream.StreamConfig) { c.AllowRollup = true }},
+	"purges denied":            {"-events", func(c *jetstream.StreamConfig) { c.DenyPurge = true }},
 	"subject transform": {"-events", func(c *jetstream.StreamConfig) {
 		c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: ">", Destination: "other.>"}
 	}},
 	"other streams to copy from": {"-events", func(c *jetstream.StreamConfig) {
-		c.Subjects, c.Mirror, c.AllowRollup, c.Duplicates = nil, &jetstream.StreamSource{Name: "elsewhere"}, false, 0
+		c.Subjects, c.Mirror, c.Duplicates = nil, &jetstream.StreamSource{Name: "elsewhere"}, 0
 	}},
-	"deletes denied":          {"-builds", func(c *jetstream.StreamConfig) { c.DenyDelete = false }},
-	"direct access":           {"-fleets", func(c *jetstream.StreamConfig) { c.AllowDirect = false }},
-	"discard new per subject": {"-fleets", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
-	"message TTLs allowed":    {"-nodes", func(c *jetstream.StreamConfig) { c.AllowMsgTTL, c.SubjectDeleteMarkerTTL = false, 0 }},
-	"max age, of heartbeats":  {"-nodes", func(c *jetstream.StreamConfig) { c.MaxAge, c.SubjectDeleteMarkerTTL = 0, 0 }},
-	"delete marker TTL":       {"-nodes", func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = 0 }},
+	"deletes denied":                           {"-builds", func(c *jetstream.StreamConfig) { c.DenyDelete = false }},
+	"direct access":                            {"-fleets", func(c *jetstream.StreamConfig) { c.AllowDirect = false }},
+	"discard new per subject":                  {"-fleets", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
+	"message TTLs allowed":                     {"-nodes", func(c *jetstream.StreamConfig) { c.AllowMsgTTL = true }},
+	"message TTLs allowed, for delete markers": {"-nodes", func(c *jetstream.StreamConfig) { c.SubjectDeleteMarkerTTL = time.Minute }},
+	"message schedules allowed":                {"-events", func(c *jetstream.StreamConfig) { c.AllowMsgSchedules = true }},
+	"rollups allowed, of heartbeats":           {"-nodes", func(c *jetstream.StreamConfig) { c.AllowRollup = true }},
+	"rollups allowed, of build records":        {"-builds", func(c *jetstream.StreamConfig) { c.AllowRollup = true }},
+	"max age, of heartbeats":                   {"-nodes", func(c *jetstream.StreamConfig) { c.MaxAge = 0 }},
 }
 
 func TestDeclareRefusesWhatCanNotStay(t *testing.T) {

@@ -13,12 +13,10 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// The header by which a KV bucket marks a key as deleted, and the one by which a stream
-// marks an entry that it removed itself (NATS ADR-8 and ADR-43).
+// The header by which a KV bucket marks a key as deleted (NATS ADR-8).
 const (
-	kvOperation  = "KV-Operation"
-	kvDeleted    = "DEL"
-	markerReason = "Nats-Marker-Reason"
+	kvOperation = "KV-Operation"
+	kvDeleted   = "DEL"
 )
 
 // Entry is a record as it was read.
@@ -107,8 +105,7 @@ func (r *Records[T]) current(ctx context.Context, key string) (Entry[T], error) 
 // entry decodes a message of the bucket's stream.
 func (r *Records[T]) entry(key string, m stored) (Entry[T], error) {
 	e := Entry[T]{Key: key, Revision: m.sequence, Created: m.time}
-	h := nats.Header(m.message.Headers)
-	if h.Get(kvOperation) != "" || h.Get(markerReason) != "" {
+	if nats.Header(m.message.Headers).Get(kvOperation) != "" {
 		e.Deleted = true
 		return e, nil
 	}

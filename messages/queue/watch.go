@@ -52,39 +52,69 @@ func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
 func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func()) error {
 	known := map[string]bool{}
 	return r.c.retry(ctx, "watching "+r.bucket, func() error {
-		seen := map[string]bool{}
-		starting := true
+		x, err := r.expiry(ctx)
+		if err != nil {
+			return err
+		}
+		defer x.end()
+		w := &watching[T]{known: known, seen: map[string]bool{}, starting: true, expiry: x, fn: fn}
 		return r.c.run(ctx, r.session(), func(m stored) error {
 			e, err := r.entry(r.key(m.subject), m)
 			if err != nil {
 				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
 				return nil
 			}
-			if e.Deleted {
-				if known[e.Key] {
-					delete(known, e.Key)
-					fn(e)
-				}
-				return nil
-			}
-			known[e.Key] = true
-			if e.Earlier = starting; starting {
-				seen[e.Key] = true
-			}
-			fn(e)
+			w.take(e)
 			return nil
-		}, func() error {
-			starting = false
-			for key := range known {
-				if !seen[key] {
-					delete(known, key)
-					fn(Entry[T]{Key: key, Deleted: true})
-				}
-			}
-			if caughtUp != nil {
-				caughtUp()
-			}
-			return nil
-		})
+		}, func() error { w.caughtUp(caughtUp); return nil })
 	})
+}
+
+// watching is a watch from one interruption to the next.
+type watching[T any] struct {
+	known    map[string]bool // the keys that were given and not given as deleted, by earlier ones too
+	seen     map[string]bool // those of them that were there at the start
+	starting bool
+	expiry   *expiry // its lock makes calls come one at a time
+	fn       func(Entry[T])
+}
+
+// take gives what came.
+func (w *watching[T]) take(e Entry[T]) {
+	w.expiry.mu.Lock()
+	defer w.expiry.mu.Unlock()
+	if e.Deleted {
+		w.gone(e)
+		return
+	}
+	w.known[e.Key] = true
+	if e.Earlier = w.starting; w.starting {
+		w.seen[e.Key] = true
+	}
+	w.expiry.came(e.Key, func() { w.gone(Entry[T]{Key: e.Key, Deleted: true}) })
+	w.fn(e)
+}
+
+// gone gives a record as deleted, once. It is called with the lock held.
+func (w *watching[T]) gone(e Entry[T]) {
+	w.expiry.went(e.Key)
+	if w.known[e.Key] {
+		delete(w.known, e.Key)
+		w.fn(e)
+	}
+}
+
+// caughtUp gives as deleted what is not there any more, and then calls f, if that is not nil.
+func (w *watching[T]) caughtUp(f func()) {
+	w.expiry.mu.Lock()
+	defer w.expiry.mu.Unlock()
+	w.starting = false
+	for key := range w.known {
+		if !w.seen[key] {
+			w.gone(Entry[T]{Key: key, Deleted: true})
+		}
+	}
+	if f != nil {
+		f()
+	}
 }
