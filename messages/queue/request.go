@@ -21,9 +21,10 @@ type Accepted struct {
 }
 
 // Request stores a build request, unless the pipeline's last one asked for the same push:
-// then it is a duplicate and the earlier build is returned. A request of a person, which
-// nobody repeats by accident, is a duplicate only while the earlier build runs. One write
-// decides. Errors are ErrFull, ErrUnavailable (it may be stored: ask again), or r's own.
+// then it is a duplicate and the earlier build is returned, but where that was superseded: the
+// branch can have come back to the commit. A request of a person, which nobody repeats by
+// accident, is a duplicate only while the earlier build runs. One write decides. Errors are
+// ErrFull, ErrUnavailable (it may be stored: ask again), or r's own.
 func (c *Client) Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
 	m, err := messages.Encode(c.Envelope(r.Build, traceparent), r)
 	if err != nil {
@@ -113,18 +114,19 @@ func (c *Client) look(ctx context.Context, subject string, l *lastRequest) error
 	return nil
 }
 
-// repeatable tells whether the same may be asked for again: a push may not, a person's wish
-// may once the earlier build is over.
+// repeatable tells whether the same may be asked for again, by the earlier build's record: a
+// push may once that was superseded, as its branch can have come back to the commit; a
+// person's wish once it is over.
 func (c *Client) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
-	if earlier.Cause == messages.CausePush {
-		return false, nil
-	}
-	e, err := Builds(c).Get(ctx, earlier.Build)
+	e, err := Builds(c).current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
+	}
+	if earlier.Cause == messages.CausePush {
+		return e.Value.State == messages.BuildSkipped, nil
 	}
 	return e.Value.Ended(), nil
 }

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -29,6 +30,42 @@ func TestTheSamePushTwiceIsOneBuild(t *testing.T) {
 	// c still remembers push 1 as the last, but it is not.
 	if again := submit(t, c, request("base", 1)); again.Duplicate {
 		t.Error("a push back to an earlier commit is a duplicate")
+	}
+}
+
+func TestAPushIsBuiltAgainOnceItsBuildWasSuperseded(t *testing.T) {
+	s := queuetest.Start(t)
+	clients := []*queue.Client{s.Client(t), s.Connect(t)}
+	stop := consume(t, clients[0], work(func(_ context.Context, j *queue.Job) (messages.Payload, error) {
+		return &messages.BuildSuperseded{Commit: j.Request.Commit, Head: commit(2)}, nil
+	}))
+	a := submit(t, clients[0], request("base", 1))
+	if r := ended(t, clients[0], a.Build); r.State != messages.BuildSkipped {
+		t.Fatalf("the build ended as %s", r.State)
+	}
+	stop()
+	var all sync.WaitGroup
+	again := make([]queue.Accepted, 8) // the push back to it, sent several times at once
+	for i := range again {
+		all.Go(func() {
+			var err error
+			if again[i], err = clients[i%len(clients)].Request(within(t), request("base", 1), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	fresh := 0
+	for _, b := range again {
+		if b.Build == a.Build || b.Build != again[0].Build || b.Order <= a.Order {
+			t.Errorf("it is %+v, after %+v and beside %+v", b, a, again[0])
+		}
+		if !b.Duplicate {
+			fresh++
+		}
+	}
+	if fresh != 1 {
+		t.Errorf("%d of %d were accepted as new", fresh, len(again))
 	}
 }
 
