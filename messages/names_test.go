@@ -40,8 +40,8 @@ func TestChecks(t *testing.T) {
 		"image":       {image, []string{string(sampleImage)}, []string{"", "a", "a:latest", "@" + sampleDigest, "a@sha256:1", "a@" + sampleDigest + "@" + sampleDigest}},
 		"secret name": {CheckSecretName, []string{"git-token", "a.b_c"}, []string{"", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", strings.Repeat("a", 101)}},
 		"tag":         {checkTag, []string{"", "latest", "_a.b-c"}, []string{".a", "-a", "a/b", "a:b", strings.Repeat("a", 129)}},
-		"branch": {CheckBranch, []string{"main", "release/1.0", "ünicode", "a@b"},
-			[]string{"", "-x", "/a", "a/", "a//b", "a..b", "a.lock", "a.lock/b", ".a", "a/.b", "a.", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "@", "a@{1}", "a\n", "a\x7f", "\xff", strings.Repeat("a", 201)}},
+		"branch": {CheckBranch, []string{"main", "release/1.0", "ünicode", "a@b", "refs", "a/refs/heads/b"},
+			[]string{"", "refs/heads/main", "refs/tags/v1", "refs/heads/", "refs/heads/refs/heads/main", "-x", "/a", "a/", "a//b", "a..b", "a.lock", "a.lock/b", ".a", "a/.b", "a.", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "@", "a@{1}", "a\n", "a\x7f", "\xff", strings.Repeat("a", 201)}},
 		"repository": {CheckRepository,
 			[]string{"https://git.example.com/a.git", "http://127.0.0.1:8450/a.git", "git://host/a.git"},
 			[]string{"", "a.git", "/srv/a.git", "file:///srv/a.git", "git@host:a.git", "ssh://git@host/a.git", "ssh://host/a.git", "ext::sh", "https://host/a", "https:///a.git", "https://:80/a.git",
@@ -58,6 +58,17 @@ func TestChecks(t *testing.T) {
 			if err := c.check(s); err == nil {
 				t.Errorf("%s %q is taken", name, s)
 			}
+		}
+	}
+}
+
+func TestAFullRefIsToldHowToWriteTheBranch(t *testing.T) {
+	for s, want := range map[string]string{
+		"refs/heads/main": "write main", "refs/heads/release/1.0": "write release/1.0",
+		"refs/tags/v1": "is no branch", "refs/heads/refs/heads/main": "is no branch", "refs/heads/..": "is no branch",
+	} {
+		if err := CheckBranch(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", s, err)
 		}
 	}
 }

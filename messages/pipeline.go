@@ -160,8 +160,14 @@ func redactURL(s string) string {
 }
 
 // CheckBranch tells whether s can be a branch, by the rules of git check-ref-format that
-// matter for a URL and an argument.
+// matter for a URL and an argument. It refuses a full ref, which no push would match.
 func CheckBranch(s string) error {
+	if name, ok := strings.CutPrefix(s, "refs/heads/"); ok && CheckBranch(name) == nil {
+		return fmt.Errorf("%q is a full ref: write %s", clip(s), clip(name))
+	}
+	if strings.HasPrefix(s, "refs/") {
+		return fmt.Errorf("%q is no branch: write one's name such as %s", clip(s), DefaultBranch)
+	}
 	bad := s == "" || s == "@" || len(s) > 200 || !utf8.ValidString(s) || strings.HasPrefix(s, "-") ||
 		strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
 		strings.ContainsAny(s, " ~^:?*[\\") || strings.ContainsFunc(s, unicode.IsControl)
