@@ -83,7 +83,7 @@ func TestForges(t *testing.T) {
 func TestHookCarriesThePipelineAndNotThePayloadsURL(t *testing.T) {
 	q := &memoryQueue{}
 	s := senders()[0]
-	r := s.hook(testOther, s.payload("https://user:pw@git.example.com:2222/ops/tools", toolsRef, testCommit))
+	r := s.hook(testOther, s.payload("https://user:pw@git.example.com:2222/Ops/Tools", toolsRef, testCommit))
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	r.Header.Set("traceparent", trace)
 	if status, a, _ := serve(newProducer(t, q, zerolog.Nop()), r); status != 202 {

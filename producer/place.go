@@ -6,8 +6,9 @@ import (
 )
 
 // place is where a repository is, in a form in which the URLs that forges have for one
-// repository are equal: host (lower case, without the scheme's own port) and path (without
-// .git).
+// repository are equal: host (without the scheme's own port) and path (without .git), both in
+// lower case, as GitHub and Gitea ignore the case of a path and write it as they please. It is
+// for comparing only: what is cloned is the pipeline's URL as it stands.
 type place string
 
 var schemePorts = map[string]string{"http": "80", "https": "443", "ssh": "22", "git": "9418"}
@@ -36,5 +37,5 @@ func placeOf(s string) place {
 	if host == "" || path == "" {
 		return ""
 	}
-	return place(strings.ToLower(host) + "/" + path)
+	return place(strings.ToLower(host + "/" + path))
 }
