@@ -173,10 +173,13 @@ func (a *attempt) wanted(ctx context.Context) error {
 
 // look asks the repository for the branch's head. It also makes sure that the credential may
 // read the repository: BuildKit gives out what it has fetched before without asking. A commit
-// that a person asked for need not be the head.
+// that a person named, or had built again in its old order, need not be the head.
 func (a *attempt) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
 	asked := a.request.Cause != messages.CausePush
+	if a.request.Cause == messages.CausePerson && a.request.Ref != "" {
+		asked = false // the producer found the commit at the branch's head, and a newer one may have been accepted since
+	}
 	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
 	switch {
 	case err == nil && head != a.request.Commit && !asked:

@@ -225,28 +225,35 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 	unreachable := fmt.Errorf("looking up: %w", git.ErrUnreachable)
 	for name, c := range map[string]struct {
 		cause   messages.Cause
+		named   bool // the request has no ref, as the commit was named
 		head    string
 		err     error
 		outcome messages.Type // "" for an error
 		class   messages.FailureClass
 	}{
-		"the head":                          {cause: messages.CausePush, head: commit, outcome: messages.TypeImageReady},
-		"no longer the head":                {cause: messages.CausePush, head: other, outcome: messages.TypeBuildSuperseded},
-		"no longer the head, for a person":  {cause: messages.CausePerson, head: other, outcome: messages.TypeImageReady},
-		"no longer the head, for a retry":   {cause: messages.CauseRetry, head: other, outcome: messages.TypeImageReady},
-		"branch gone":                       {cause: messages.CausePush, err: git.ErrNoBranch, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
-		"branch gone, for a person":         {cause: messages.CausePerson, err: git.ErrNoBranch, outcome: messages.TypeImageReady},
-		"access denied":                     {cause: messages.CausePush, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
-		"access denied, for a person":       {cause: messages.CausePerson, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
-		"repository gone":                   {cause: messages.CausePush, err: git.ErrNoRepository, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
-		"repository unreachable":            {cause: messages.CausePush, err: unreachable},
-		"repository unreachable, by person": {cause: messages.CausePerson, err: unreachable},
+		"the head":                                   {cause: messages.CausePush, head: commit, outcome: messages.TypeImageReady},
+		"no longer the head":                         {cause: messages.CausePush, head: other, outcome: messages.TypeBuildSuperseded},
+		"no longer the head, for a person":           {cause: messages.CausePerson, named: true, head: other, outcome: messages.TypeImageReady},
+		"no longer the head that a person asked for": {cause: messages.CausePerson, head: other, outcome: messages.TypeBuildSuperseded},
+		"still the head that a person asked for":     {cause: messages.CausePerson, head: commit, outcome: messages.TypeImageReady},
+		"no longer the head, for a retry":            {cause: messages.CauseRetry, head: other, outcome: messages.TypeImageReady},
+		"branch gone":                                {cause: messages.CausePush, err: git.ErrNoBranch, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"branch gone, for a person":                  {cause: messages.CausePerson, named: true, err: git.ErrNoBranch, outcome: messages.TypeImageReady},
+		"branch gone whose head a person asked for":  {cause: messages.CausePerson, err: git.ErrNoBranch, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"access denied":                              {cause: messages.CausePush, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"access denied, for a person":                {cause: messages.CausePerson, err: git.ErrDenied, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"repository gone":                            {cause: messages.CausePush, err: git.ErrNoRepository, outcome: messages.TypeBuildFailed, class: messages.FailureUser},
+		"repository unreachable":                     {cause: messages.CausePush, err: unreachable},
+		"repository unreachable, by person":          {cause: messages.CausePerson, err: unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
 			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
 			r := request()
 			r.Cause = c.cause
+			if c.named {
+				r.Ref = ""
+			}
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
 			var f *FailedError
 			switch {

@@ -41,7 +41,7 @@ type BuildRequested struct {
 	Build       string    `json:"build"`
 	Order       uint64    `json:"order,omitempty"` // only set by a retry; else see Accepted
 	Pipeline    Pipeline  `json:"pipeline"`
-	Ref         string    `json:"ref,omitempty"`     // the full ref that was pushed, such as refs/heads/main
+	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a commit that a person named
 	Commit      string    `json:"commit,omitempty"`  // full object name; "" when Context is set
 	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
 	Cause       Cause     `json:"cause"`
