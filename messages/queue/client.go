@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,6 +79,9 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	}
 	if o.URL == "" && o.InProcess == nil {
 		return nil, errors.New("connecting to NATS: no address: give a URL such as nats://127.0.0.1:4222")
+	}
+	if err := checkFiles(o); err != nil {
+		return nil, fmt.Errorf("connecting to NATS at %s: %w", o.where(), err)
 	}
 	c := &Client{
 		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
@@ -166,42 +167,6 @@ func dial(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, erro
 		}()
 		return nil, context.Cause(ctx)
 	}
-}
-
-func connectError(o Options, err error) error {
-	where := Redact(o.URL)
-	if o.InProcess != nil {
-		where = "the server in this process"
-	}
-	why, fix := join(ErrUnavailable, err), "check the address and that the server runs"
-	var address *url.Error
-	switch {
-	case errors.As(err, &address): // its text may hold a password, or a part of one
-		return fmt.Errorf("connecting to NATS at %s: the address can't be read: write it as nats://HOST:PORT, with user and password in options of their own", where)
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		why, fix = join(ErrForbidden, err), fmt.Sprintf("check the user %q and its password or credentials file", o.User)
-	case strings.Contains(err.Error(), "x509"), strings.Contains(err.Error(), "tls"):
-		why, fix = err, "check the CA file and that both sides use TLS"
-	case strings.Contains(err.Error(), "no such file"):
-		why, fix = err, "check the path"
-	}
-	return fmt.Errorf("connecting to NATS at %s: %w: %s", where, why, fix)
-}
-
-// Redact hides what may be userinfo in a comma-separated list of URLs.
-func Redact(urls string) string {
-	list := strings.Split(urls, ",")
-	for i, u := range list {
-		scheme, rest, ok := strings.Cut(u, "://")
-		if !ok {
-			scheme, rest = "nats", u
-		}
-		if at := strings.LastIndex(rest, "@"); at >= 0 {
-			rest = rest[at+1:]
-		}
-		list[i] = scheme + "://" + rest
-	}
-	return strings.Join(list, ",")
 }
 
 // Close waits a moment for what is on its way and closes the connection.

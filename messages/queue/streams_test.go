@@ -258,23 +258,3 @@ func TestAReaderEndsWhereItsFunctionDoes(t *testing.T) {
 		t.Errorf("after %d: %v", n, err)
 	}
 }
-
-func TestConnectSaysWhatIsWrong(t *testing.T) {
-	ctx := within(t)
-	_, err := queue.Connect(ctx, queue.Options{URL: "nats://someone:hunter2@127.0.0.1:1", Source: "/x"})
-	if !errors.Is(err, queue.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "check the address") {
-		t.Errorf("no server: %v", err)
-	}
-	s, _ := guarded(t)
-	_, err = queue.Connect(ctx, queue.Options{URL: s.URL(), Source: "/x", User: "n1", Password: messages.NewSecret("wrong")})
-	if err == nil || !strings.Contains(err.Error(), `check the user "n1"`) || strings.Contains(err.Error(), "wrong") {
-		t.Errorf("wrong password: %v", err)
-	}
-	_, err = queue.Connect(ctx, queue.Options{URL: "nats://someone:hunter2@127.0.0.1:port", Source: "/x"})
-	if err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("no URL: %v", err)
-	}
-	if _, err := queue.Connect(ctx, queue.Options{URL: s.URL()}); err == nil {
-		t.Error("no source is no error")
-	}
-}
