@@ -51,7 +51,7 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 	p := s.Proxy(t)
 	zombie := s.Connect(t, through(p))
 	started, lost, finish, over := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
-	stop := consume(t, zombie, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+	stop := consume(t, zombie, shortly(work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
 		defer close(over)
 		close(started)
 		<-ctx.Done()
@@ -65,18 +65,18 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 		}
 		j.Log(messages.BuildLog{Text: "late"})
 		return ready(j.Request), nil
-	}))
+	})))
 	a := submit(t, c, request("base", 1))
 	<-started
 	p.Hold()
-	w := work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+	w := shortly(work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
 		select {
 		case <-lost:
 		default:
 			t.Error("the build was taken over before its first worker's lease had ended")
 		}
 		return succeed(ctx, j)
-	})
+	}))
 	w.Worker = "w2"
 	consume(t, c, w)
 	r := ended(t, c, a.Build)
@@ -158,7 +158,7 @@ func TestAnAckWaitThatOthersCountOnIsNotMadeShorter(t *testing.T) {
 	stop := consume(t, c, long)
 	a := submit(t, c, request("base", 1))
 	<-started // its only slot is taken: it waits for nothing
-	short := work(succeed)
+	short := shortly(work(succeed))
 	short.Worker = "w2"
 	stopShort := consume(t, s.Connect(t), short)
 	b := submit(t, c, request("other", 2))

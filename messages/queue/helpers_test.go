@@ -66,12 +66,18 @@ func ready(r *messages.BuildRequested) *messages.ImageReady {
 	}
 }
 
-// work is a worker that is quick to notice.
+// work is a worker whose lease outlasts a machine that is busy.
 func work(build func(context.Context, *queue.Job) (messages.Payload, error)) queue.Work {
 	return queue.Work{
-		Worker: "w1", AckWait: 600 * time.Millisecond, RetryDelay: 10 * time.Millisecond,
+		Worker: "w1", AckWait: 10 * time.Second, RetryDelay: 10 * time.Millisecond,
 		Grace: testTime, Build: build,
 	}
+}
+
+// shortly has a worker's lease end soon, for tests of what happens then.
+func shortly(w queue.Work) queue.Work {
+	w.AckWait = 600 * time.Millisecond
+	return w
 }
 
 // consume runs a worker until stop is called, which waits for it to end.

@@ -55,14 +55,14 @@ func TestABuildWhoseServerIsAwayTooLongIsBuiltAgainOnce(t *testing.T) {
 	c := s.Client(t)
 	started, lost := make(chan struct{}), make(chan error, 1)
 	var builds atomic.Int32
-	consume(t, c, work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+	consume(t, c, shortly(work(func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
 		if builds.Add(1) == 1 {
 			close(started)
 			<-ctx.Done()
 			lost <- context.Cause(ctx)
 		}
 		return succeed(ctx, j)
-	}))
+	})))
 	a := submit(t, c, request("base", 1))
 	<-started
 	s.Stop()
