@@ -374,22 +374,3 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 }
-
-func TestTag(t *testing.T) {
-	var tagged string
-	b := newBuilder(t, &solver{tag: func(_ context.Context, i messages.Image, tag string) error { tagged = i.Name() + ":" + tag; return nil }})
-	if err := b.tag(t.Context(), messages.BuildRecord{}); err != nil || tagged != "" {
-		t.Errorf("tagged %q, %v", tagged, err)
-	}
-	if err := b.tag(t.Context(), messages.BuildRecord{Image: image, Tag: "x"}); err != nil || tagged != image.Name()+":x" {
-		t.Errorf("tagged %q, %v", tagged, err)
-	}
-}
-
-func TestNewRefuses(t *testing.T) {
-	for _, c := range []Config{{}, {Queue: &source{}}, {Queue: &source{}, Solver: &solver{}}, {Queue: &source{}, Solver: &solver{}, Name: "b", Slots: -1}} {
-		if _, err := New(c); err == nil {
-			t.Errorf("%+v is taken", c)
-		}
-	}
-}

@@ -92,12 +92,22 @@ func (b *Builder) Ready(ctx context.Context) error {
 	return nil
 }
 
-// tag puts the label of a succeeded build's record on its image.
+// tagTimeout bounds the tagging of an image, whose announcement waits for it.
+const tagTimeout = 10 * time.Second
+
+// tag puts the label of a succeeded build's record on its image. A registry that doesn't
+// answer is not asked again: each time would keep the image from the fleet for as long.
 func (b *Builder) tag(ctx context.Context, r messages.BuildRecord) error {
 	if r.Image == "" || r.Tag == "" {
 		return nil
 	}
-	return b.config.Solver.Tag(ctx, r.Image, r.Tag)
+	bounded, cancel := context.WithTimeout(ctx, tagTimeout)
+	defer cancel()
+	err := b.config.Solver.Tag(bounded, r.Image, r.Tag)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return queue.Permanent(fmt.Errorf("the registry did not answer within %v: %w", tagTimeout, err))
+	}
+	return err
 }
 
 // label is the tag of the image that a request leads to.

@@ -15,7 +15,8 @@ type Solver interface {
 	// wrapped at most, and nothing is pushed then. Other errors are a *FailedError of class
 	// user or infrastructure.
 	Solve(ctx context.Context, b Build) (Solved, error)
-	// Tag puts a tag on an image that was pushed. It may be called again.
+	// Tag puts a tag on an image that was pushed. It returns when ctx ends, whatever state the
+	// registry is in. It may be called again.
 	Tag(ctx context.Context, image messages.Image, tag string) error
 	// Ready tells whether builds can be done now, else what is wrong.
 	Ready(ctx context.Context) error

@@ -82,7 +82,15 @@ func (s *Solver) Ready(ctx context.Context) error {
 
 // Tag puts a tag on a pushed image.
 func (s *Solver) Tag(ctx context.Context, image messages.Image, tag string) error {
-	return s.registry.tag(ctx, image, tag)
+	// A credential helper that hangs outlasts the context. Then it is left behind.
+	done := make(chan error, 1)
+	go func() { done <- s.registry.tag(ctx, image, tag) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("tagging %s as %s: %w", image, tag, context.Cause(ctx))
+	}
 }
 
 // Solve does b.

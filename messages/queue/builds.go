@@ -40,7 +40,8 @@ type Work struct {
 	Build func(ctx context.Context, j *Job) (messages.Payload, error)
 	// Tag puts the label for people on the image of a succeeded record, before the image is
 	// announced. It may be called again for the same record. An image whose tag fails with an
-	// error marked Permanent, or five times, is announced without. May be nil.
+	// error marked Permanent, or five times, is announced without. It bounds its own time, which
+	// the announcement and the worker's stop wait for. May be nil.
 	Tag func(ctx context.Context, r messages.BuildRecord) error
 }
 
