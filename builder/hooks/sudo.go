@@ -19,7 +19,7 @@ func (h *hook) sudo(tree *syntax.File) {
 		}
 		words := make([]string, len(call.Args))
 		for i, w := range call.Args {
-			words[i] = literal(w.Parts, unknownWord)
+			words[i] = text(w)
 		}
 		if words = sudoWords(words); words == nil {
 			return true
