@@ -97,9 +97,9 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	if err != nil {
 		return Solved{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the look-up of the head, too
-	a.begin(ctx, token)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // ends the look-up of the head, too
+	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
 		if err := a.wanted(ctx); err != nil {
@@ -127,8 +127,11 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	a.mu.Lock()
 	a.solved = true
 	a.mu.Unlock()
-	if err == nil || ctx.Err() != nil {
-		return solved, err
+	switch {
+	case err == nil:
+		return solved, nil
+	case ctx.Err() != nil:
+		return Solved{}, context.Cause(ctx)
 	}
 	// A commit that is no longer wanted may fail for just that reason.
 	if headErr := a.wanted(ctx); headErr != nil {
@@ -137,14 +140,18 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 	return Solved{}, err
 }
 
-// begin starts to look up the branch's head, beside the pinning of the bases.
-func (a *attempt) begin(ctx context.Context, token messages.Secret) {
+// begin starts to look up the branch's head, beside the pinning of the bases. A source that
+// may not be built ends the build with the reason: the solver may wait for the same silent host.
+func (a *attempt) begin(ctx context.Context, token messages.Secret, end context.CancelCauseFunc) {
 	h := &head{done: make(chan struct{})}
 	a.head = h
 	go func() {
-		defer close(h.done)
 		if a.request.Context == "" {
 			h.err = a.look(ctx, token)
+		}
+		close(h.done)
+		if h.err != nil {
+			end(h.err)
 		}
 	}()
 }
@@ -296,29 +303,40 @@ func (a *attempt) outcome(ctx context.Context, err error) (messages.Payload, err
 	return a.failed(failed.Failure), nil
 }
 
-// timedOut tells a build that took too long from a solver that hung.
+// timedOut tells a build that took too long from a solver, a repository or a registry that hung.
 func (a *attempt) timedOut(ctx context.Context) *FailedError {
 	limit := a.request.Pipeline.Timeout
 	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
 	defer cancel()
-	alive := make(chan error, 1)
-	go func() { alive <- a.b.config.Solver.Ready(ctx) }()
-	var err error
+	f := messages.Failure{Class: messages.FailureInfrastructure}
+	if err := a.alive(ctx); err != nil {
+		f.Reason, f.Fix = fmt.Sprintf("the build ran into its timeout of %v, and its solver hangs: %v", limit, err), "restart buildkitd"
+		return &FailedError{f}
+	}
+	switch {
+	case a.wanted(ctx) != nil: // the look-up ended with the timeout
+		f.Reason = fmt.Sprintf("the repository %s did not answer within the build's timeout of %v", a.request.Pipeline.Repository, limit)
+		f.Fix = "check that builders can reach the repository"
+	case a.report != nil && !a.report.Rejected():
+		f.Reason = fmt.Sprintf("pushing to %s did not end within the build's timeout of %v", a.request.Pipeline.Image, limit)
+		f.Fix = "see that the registry is up and takes what is pushed, or raise the pipeline's timeout"
+	default:
+		f.Class, f.Reason = messages.FailureTimeout, fmt.Sprintf("the build was not done within its timeout of %v", limit)
+		f.Fix = "make the Dockerfile's steps quicker, or raise the pipeline's timeout"
+	}
+	return &FailedError{f}
+}
+
+// alive asks the solver whether it can be used, and takes no answer for a no.
+func (a *attempt) alive(ctx context.Context) error {
+	answer := make(chan error, 1)
+	go func() { answer <- a.b.config.Solver.Ready(ctx) }()
 	select {
-	case err = <-alive:
+	case err := <-answer:
+		return err
 	case <-ctx.Done():
-		err = fmt.Errorf("no sign of life in %v", aliveTimeout)
+		return fmt.Errorf("no sign of life in %v", aliveTimeout)
 	}
-	if err != nil {
-		return &FailedError{messages.Failure{
-			Class: messages.FailureInfrastructure, Reason: fmt.Sprintf("the build ran into its timeout of %v, and its solver hangs: %v", limit, err),
-			Fix: "restart buildkitd",
-		}}
-	}
-	return &FailedError{messages.Failure{
-		Class: messages.FailureTimeout, Reason: fmt.Sprintf("the build was not done within its timeout of %v", limit),
-		Fix: "make the Dockerfile's steps quicker, or raise the pipeline's timeout",
-	}}
 }
 
 // failed is the end of a build without an image.

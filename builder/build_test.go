@@ -301,42 +301,6 @@ func TestASupersededCommitThatIsGone(t *testing.T) {
 	}
 }
 
-func TestTimeout(t *testing.T) {
-	hangs := func(ctx context.Context, _ Build) (Solved, error) {
-		<-ctx.Done()
-		return Solved{}, context.Cause(ctx)
-	}
-	t.Run("of a slow build", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			p, err := newBuilder(t, &solver{solve: hangs}).build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
-			f, ok := p.(*messages.BuildFailed)
-			if err != nil || !ok || f.Failure.Class != messages.FailureTimeout {
-				t.Errorf("outcome %+v, %v", p, err)
-			}
-		})
-	})
-	t.Run("of a hung solver", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			stuck := make(chan struct{})
-			defer close(stuck)
-			s := &solver{solve: hangs, ready: func(context.Context) error { <-stuck; return nil }}
-			p, err := newBuilder(t, s).build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
-			var f *FailedError
-			if p != nil || !errors.As(err, &f) || f.Class != messages.FailureInfrastructure {
-				t.Errorf("outcome %+v, %v", p, err)
-			}
-		})
-	})
-	t.Run("not when the build is taken away", func(t *testing.T) {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		cancel(queue.ErrLeaseLost)
-		p, err := newBuilder(t, &solver{solve: hangs}).build(ctx, task{request: request(), attempt: 1, out: new(record)})
-		if p != nil || !errors.Is(err, queue.ErrLeaseLost) {
-			t.Errorf("outcome %+v, %v", p, err)
-		}
-	})
-}
-
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"reader": "tok\n", "key": "line\n"} {
