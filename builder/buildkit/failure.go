@@ -56,21 +56,42 @@ func (r *run) unpushed(err error) error {
 		return r.lost(err)
 	}
 	text := r.clean(err)
-	fix := "see that the registry is up and that builders can reach it"
-	switch {
-	case contains(text, "401", "403", "unauthorized", "denied", "authorization failed"):
-		fix = "give the builders a login that may push there, in the config.json of their --docker-config"
-	case contains(text, "507", "no space", "insufficient storage", "quota"):
-		fix = "make room in the registry"
-	case contains(text, "no such host"):
-		fix = "correct the registry's name in the pipeline's image"
-	case contains(text, "500", "502", "503"):
-		fix = "look at the registry's log and its disk"
-	}
 	return failed(messages.Failure{
 		Class:  messages.FailureInfrastructure,
-		Reason: fmt.Sprintf("pushing to %s: %s", r.build.Pipeline.Image, text), Fix: fix,
+		Reason: fmt.Sprintf("pushing to %s: %s", r.build.Pipeline.Image, text), Fix: pushFix(text, r.build.Pipeline.Image),
 	})
+}
+
+var (
+	// addresses are what an error names: their digits and words say nothing about it.
+	addresses = regexp.MustCompile(`https?://[^\s"]+|sha256:[0-9a-f]+`)
+	// statusForm is how containerd and go-containerregistry tell a status, addresses left out.
+	statusForm = regexp.MustCompile(`status[^0-9]{0,40}([0-9]{3})\b`)
+)
+
+// pushFix says what mends a push to image that failed with text.
+func pushFix(text, image string) string {
+	said := strings.ToLower(addresses.ReplaceAllString(strings.ReplaceAll(text, image, ""), ""))
+	status := ""
+	if m := statusForm.FindStringSubmatch(said); m != nil {
+		status = m[1]
+	}
+	const unreached = "see that the registry is up and that builders can reach it"
+	switch {
+	case contains(said, "no such host"):
+		return "correct the registry's name in the pipeline's image"
+	case contains(said, "x509", "tls:", "http response to https client"):
+		return "in buildkitd.toml, name the authority (ca) of the registry's certificate, or http = true where it has none"
+	case contains(said, "connection refused", "connection reset", "i/o timeout", "no route to host", "network is unreachable"):
+		return unreached
+	case contains(status, "401", "403") || contains(said, "unauthorized", "denied", "authorization failed"):
+		return "give the builders a login that may push there, in the config.json of their --docker-config"
+	case status == "507" || contains(said, "no space", "insufficient storage", "quota"):
+		return "make room in the registry"
+	case contains(status, "500", "502", "503"):
+		return "look at the registry's log and its disk"
+	}
+	return unreached
 }
 
 // explain says whose a failure of the frontend or of a step is. The order matters: BuildKit's

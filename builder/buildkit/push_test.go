@@ -1,0 +1,44 @@
+package buildkit
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestTheFixOfAFailedPush(t *testing.T) {
+	const (
+		login, room, trouble, reach = "give the builders a login", "make room in the registry", "look at the registry's log", "see that the registry is up"
+		name, trust                 = "correct the registry's name", "name the authority"
+	)
+	digest := "sha256:" + strings.Repeat("401403500502503507", 4)[:64]
+	status := func(at, s string) string { return fmt.Sprintf("unexpected status from PUT request to %s: %s", at, s) }
+	request := func(host, s string) string {
+		return fmt.Sprintf("failed to do request: Head \"https://%s/v2/out/image/blobs/%s\": %s", host, digest, s)
+	}
+	for what, c := range map[string]struct{ image, text, fix string }{
+		"refused on port 5000":       {"r.example:5000/out/image", request("r.example:5000", "dial tcp 192.0.2.1:5000: connect: connection refused"), reach},
+		"refused on port 40101":      {"r.example:40101/out/image", request("r.example:40101", "dial tcp 192.0.2.1:40101: connect: connection refused"), reach},
+		"no answer":                  {"r.example/out/image", request("r.example", "dial tcp 192.0.2.1:443: i/o timeout"), reach},
+		"cut off":                    {"r.example/out/image", request("r.example", "EOF"), reach},
+		"an unknown host":            {"r503.example/out/image", request("r503.example", "dial tcp: lookup r503.example: no such host"), name},
+		"an unknown authority":       {"r.example/out/image", request("r.example", "tls: failed to verify certificate: x509: certificate signed by unknown authority"), trust},
+		"http alone":                 {"r.example/out/image", request("r.example", "http: server gave HTTP response to HTTPS client"), trust},
+		"a wrong login":              {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "401 Unauthorized"), login},
+		"a login that may not":       {"r.example:5000/out/image", status("http://r.example:5000/v2/out/image/blobs/uploads/", "403 Forbidden"), login},
+		"a token that is not given":  {"r.example/out/image", "server message: insufficient_scope: authorization failed", login},
+		"full, on port 40101":        {"r.example:40101/out/image", status("http://r.example:40101/v2/out/image/blobs/uploads/", "507 Insufficient Storage"), room},
+		"over its quota":             {"r.example/out/image", "unknown: the quota of the project is used up", room},
+		"in trouble":                 {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "500 Internal Server Error"), trouble},
+		"in trouble, in other words": {"r.example/out/image", "GET https://r.example/v2/: unexpected status code 502 Bad Gateway", trouble},
+		"words in the image's name":  {"r.example/quota/denied", status("https://r.example/v2/quota/denied/manifests/"+digest, "503 Service Unavailable"), trouble},
+		"a status of no account":     {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "400 Bad Request"), reach},
+	} {
+		t.Run(what, func(t *testing.T) {
+			text := "failed to push " + c.image + ": " + c.text
+			if got := pushFix(text, c.image); !strings.Contains(got, c.fix) {
+				t.Errorf("%s: %s, want %s", text, got, c.fix)
+			}
+		})
+	}
+}
