@@ -208,6 +208,9 @@ func (h *hook) check(e fs.DirEntry) error {
 		return fmt.Errorf("reading the hook %s of the image: %w", h.file, err)
 	}
 	h.content(content)
+	if h.sudoers != nil {
+		return h.sudoers.err
+	}
 	return nil
 }
 

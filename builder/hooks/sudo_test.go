@@ -1,6 +1,8 @@
 package hooks
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -78,6 +80,77 @@ func TestSudo(t *testing.T) {
 			if len(r.Findings) != 1 || !strings.Contains(r.Findings[0].String(), c.want) {
 				t.Errorf("findings %v, want one with %q", r.Findings, c.want)
 			}
+		})
+	}
+}
+
+// losing is an image that is lost once somebody reads a certain file or folder of it.
+type losing struct {
+	fstest.MapFS
+	at string
+}
+
+var errLost = errors.New("buildkitd is gone")
+
+func (l losing) lost(name string) error {
+	if name == l.at {
+		return &fs.PathError{Op: "read", Path: name, Err: errLost}
+	}
+	return nil
+}
+
+func (l losing) ReadFile(name string) ([]byte, error) {
+	if err := l.lost(name); err != nil {
+		return nil, err
+	}
+	return l.MapFS.ReadFile(name)
+}
+
+func (l losing) ReadDir(name string) ([]fs.DirEntry, error) {
+	if err := l.lost(name); err != nil {
+		return nil, err
+	}
+	return l.MapFS.ReadDir(name)
+}
+
+// sooner is an image that is lost when somebody asks what a certain file is.
+type sooner struct{ losing }
+
+func (s sooner) Stat(name string) (fs.FileInfo, error) {
+	if err := s.lost(name); err != nil {
+		return nil, err
+	}
+	return s.MapFS.Stat(name)
+}
+
+func TestAnImageThatIsLostWhileSudoersAreRead(t *testing.T) {
+	image := fstest.MapFS{
+		"bin/sh": script(""), "etc/passwd": script(""), "etc/group": script(""), "etc/more": script(""), "etc/sudoers.d/x": script(""),
+		"etc/sudoers":                    script("#include /etc/more\n#includedir /etc/sudoers.d\n"),
+		"etc/stackato/hooks/pre-running": script("#!/bin/sh\nsudo /bin/x\n"),
+	}
+	for _, at := range []string{"etc/passwd", "etc/group", "etc/sudoers", "etc/more", "etc/sudoers.d", "etc/sudoers.d/x"} {
+		for _, lost := range []fs.FS{losing{image, at}, sooner{losing{image, at}}} {
+			if r, err := Check(lost, dir); r != nil || !errors.Is(err, errLost) || !strings.Contains(err.Error(), "/"+at) {
+				t.Errorf("at /%s of %T: %+v, %v", at, lost, r, err)
+			}
+		}
+	}
+}
+
+func TestSudoersThatAreNotThere(t *testing.T) {
+	for name, rules := range map[string]string{
+		"a file to include":       "#include /etc/none",
+		"a folder to include":     "#includedir /etc/none",
+		"a folder for a file":     "#include /etc/stackato",
+		"a file for a folder":     "#includedir /etc/sudoers",
+		"a file on the way":       "#include /etc/sudoers/x",
+		"a name that is no path":  "#include /\n#include \xff\n#includedir /\n",
+		"a name without anything": "#include\n#includedir\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, fstest.MapFS{"etc/stackato/hooks/pre-running": script("#!/bin/sh\nsudo /bin/x\n"), "etc/sudoers": script(rules + "\n")})
+			one(t, r, 2, false, "no sudoers line")
 		})
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // sudoers is what the image's sudoers allow the user of the hooks, by sudoers(5). It is read
-// at its first use. What can't be read counts as absent, as sudo itself would refuse.
+// at its first use. What is no file, or no folder, where one should be counts as absent, as
+// sudo itself would refuse it.
 type sudoers struct {
 	image  fs.FS
 	loaded bool
@@ -18,8 +19,9 @@ type sudoers struct {
 	bytes  int // of sudoers that may still be read; below 0 there is more than is read
 	depth  int // aliases that are being followed, as they can name each other
 
-	missing bool // there is no /etc/sudoers
-	open    bool // authentication is switched off by a Defaults line
+	err     error // the first about reading the image; the answers count no more
+	missing bool  // there is no /etc/sudoers
+	open    bool  // authentication is switched off by a Defaults line
 	names   []string
 	aliases map[string][]string // by kind and name, as "Cmnd_Alias NAME"
 	rules   []rule
@@ -51,9 +53,12 @@ const maxDepth = 50
 const tooManySudoers = "the image's sudoers are more than is followed here"
 
 // allows returns "" when the user of the hooks may do run without a password, else why not.
+// It is also "" once err is set.
 func (s *sudoers) allows(run sudoRun) string {
 	s.load()
 	switch {
+	case s.err != nil:
+		return ""
 	case s.missing:
 		return "the image has no /etc/sudoers"
 	case s.steps < 0:
@@ -219,24 +224,54 @@ func (s *sudoers) load() {
 	s.steps, s.bytes = maxSteps, maxBytes
 	s.groups()
 	left := maxIncludes
-	if err := s.include("etc/sudoers", &left); errors.Is(err, fs.ErrNotExist) {
-		s.missing = true
+	s.missing = !s.include("etc/sudoers", &left)
+}
+
+// stat returns what is at a place in the image, nil where nothing is or the image can't be read.
+func (s *sudoers) stat(name string) fs.FileInfo {
+	if s.err != nil {
+		return nil
 	}
+	is, err := fs.Stat(s.image, name)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir) && !errors.Is(err, fs.ErrInvalid) {
+			s.fail(name, err)
+		}
+		return nil
+	}
+	return is
+}
+
+func (s *sudoers) fail(name string, err error) {
+	s.err = fmt.Errorf("reading /%s of the image, which says what sudo may do: %w", name, err)
+}
+
+// read returns what stands in a file of the image. Not ok: there is no such file, or err is set.
+func (s *sudoers) read(name string) (text string, ok bool) {
+	if is := s.stat(name); is == nil || !is.Mode().IsRegular() {
+		return "", false
+	}
+	b, err := fs.ReadFile(s.image, name)
+	if err != nil {
+		s.fail(name, err)
+		return "", false
+	}
+	return string(b), true
 }
 
 // groups notes by what names sudoers may call the user.
 func (s *sudoers) groups() {
 	s.names = []string{user}
 	gid := ""
-	passwd, _ := fs.ReadFile(s.image, "etc/passwd")
-	for line := range strings.Lines(string(passwd)) {
+	passwd, _ := s.read("etc/passwd")
+	for line := range strings.Lines(passwd) {
 		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 3 && f[0] == user {
 			s.names = append(s.names, "#"+f[2])
 			gid = f[3]
 		}
 	}
-	group, _ := fs.ReadFile(s.image, "etc/group")
-	for line := range strings.Lines(string(group)) {
+	group, _ := s.read("etc/group")
+	for line := range strings.Lines(group) {
 		f := strings.Split(strings.TrimSpace(line), ":")
 		if len(f) > 3 && (f[2] == gid && gid != "" || slices.Contains(strings.Split(f[3], ","), user)) {
 			s.names = append(s.names, "%"+f[0], "%#"+f[2])
@@ -244,25 +279,25 @@ func (s *sudoers) groups() {
 	}
 }
 
-// include reads one file of sudoers and what it includes.
-func (s *sudoers) include(name string, left *int) error {
+// include reads one file of sudoers and what it includes, and tells whether it is there.
+func (s *sudoers) include(name string, left *int) bool {
 	if *left--; *left < 0 {
-		return nil
+		return false
 	}
-	b, err := fs.ReadFile(s.image, name)
-	if err != nil {
-		return err
+	text, ok := s.read(name)
+	if !ok {
+		return false
 	}
-	if s.bytes -= len(b); s.bytes < 0 {
-		return nil
+	if s.bytes -= len(text); s.bytes < 0 {
+		return true
 	}
-	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "\r\n", "\n"), "\\\n", " ")
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\\\n", " ")
 	for line := range strings.Lines(text) {
 		if len(line) <= maxLine {
 			s.line(strings.TrimSpace(line), left)
 		}
 	}
-	return nil
+	return true
 }
 
 // line reads one line of sudoers, continuations joined.
@@ -271,7 +306,7 @@ func (s *sudoers) line(line string, left *int) {
 	rest = strings.TrimSpace(rest)
 	switch {
 	case word == "#include" || word == "@include":
-		_ = s.include(included(rest), left)
+		s.include(included(rest), left)
 	case word == "#includedir" || word == "@includedir":
 		s.includeDir(included(rest), left)
 	case strings.HasPrefix(line, "#") && !isUID(word):
@@ -296,14 +331,18 @@ func included(rest string) string {
 // includeDir reads a folder's files in the order of their names, without those with a dot or
 // a tilde at the end, as sudo does.
 func (s *sudoers) includeDir(dir string, left *int) {
+	if is := s.stat(dir); is == nil || !is.IsDir() {
+		return
+	}
 	entries, err := fs.ReadDir(s.image, dir)
 	if err != nil {
+		s.fail(dir, err)
 		return
 	}
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, e := range entries {
 		if !e.IsDir() && !strings.Contains(e.Name(), ".") && !strings.HasSuffix(e.Name(), "~") {
-			_ = s.include(path.Join(dir, e.Name()), left)
+			s.include(path.Join(dir, e.Name()), left)
 		}
 	}
 }
