@@ -65,11 +65,34 @@ func TestGoodHooksPass(t *testing.T) {
 }
 
 func TestAnImageWithoutTheShellIsRejected(t *testing.T) {
-	r, err := Check(fstest.MapFS{"etc/stackato/hooks/pre-running": script("#!/bin/bash\nexport A=1\n"), "bin/sh": script("")}, dir)
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		hook   string
+		shells []string
+		line   int
+		words  []string // of the finding; none when the image passes
+	}{
+		"bash, with sh alone":        {"#!/bin/bash\n:\n", []string{"bin/sh"}, 1, []string{"/bin/bash", "does not have"}},
+		"sh, with bash alone":        {"#!/bin/sh\n:\n", []string{"bin/bash"}, 1, []string{"/bin/sh", "does not have"}},
+		"no shebang, with none":      {":\n", nil, 0, []string{"neither /bin/bash nor /bin/sh", "base with a shell"}},
+		"no shebang, with sh alone":  {":\n", []string{"bin/sh"}, 0, nil},
+		"no shebang, with bash only": {":\n", []string{"bin/bash"}, 0, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := fstest.MapFS{"etc/stackato/hooks/pre-running": script(c.hook)}
+			for _, s := range c.shells {
+				image[s] = script("")
+			}
+			r, err := Check(image, dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.words != nil {
+				one(t, r, c.line, false, c.words...)
+			} else if len(r.Findings) != 0 {
+				t.Errorf("findings %v", r.Findings)
+			}
+		})
 	}
-	one(t, r, 1, false, "/bin/bash", "does not have")
 }
 
 func TestFindings(t *testing.T) {

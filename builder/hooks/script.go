@@ -86,7 +86,7 @@ func (h *hook) language(b []byte) (syntax.LangVariant, bool) {
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	shebang, ok := strings.CutPrefix(string(line), "#!")
 	if !ok {
-		return syntax.LangBash, true
+		return syntax.LangBash, h.anyShell()
 	}
 	const fix = "begin it with #!/bin/bash or #!/bin/sh"
 	words := strings.Fields(shebang)
@@ -118,17 +118,34 @@ func (h *hook) language(b []byte) (syntax.LangVariant, bool) {
 	return 0, false
 }
 
-// interpreter tells whether the image has the shell that a hook names by its path. A folder
-// on this machine does not show it.
+// fixShell mends an image that has not the shell of its hooks.
+const fixShell = "build on a base with a shell, or install one before the hooks are added"
+
+// interpreter tells whether the image has the shell that a hook names by its path.
 func (h *hook) interpreter(shell string) bool {
-	if h.sudoers == nil || !path.IsAbs(shell) {
+	if !path.IsAbs(shell) || h.has(shell) {
 		return true
 	}
-	if _, err := fs.Stat(h.image, strings.TrimPrefix(path.Clean(shell), "/")); errors.Is(err, fs.ErrNotExist) {
-		h.fault(1, fmt.Sprintf("needs %s, which the image does not have", shell), "build on a base with a shell, or install one before the hooks are added")
-		return false
+	h.fault(1, fmt.Sprintf("needs %s, which the image does not have", shell), fixShell)
+	return false
+}
+
+// anyShell tells whether the image has a shell for a hook that names none.
+func (h *hook) anyShell() bool {
+	if h.has("/bin/bash") || h.has("/bin/sh") {
+		return true
 	}
-	return true
+	h.fault(0, "needs a shell, and the image has neither /bin/bash nor /bin/sh", fixShell)
+	return false
+}
+
+// has tells whether the image has a file. A folder on this machine does not show it.
+func (h *hook) has(file string) bool {
+	if h.sudoers == nil {
+		return true
+	}
+	_, err := fs.Stat(h.image, strings.TrimPrefix(path.Clean(file), "/"))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // syntax is about a script that its shell would refuse.
