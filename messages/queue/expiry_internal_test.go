@@ -19,15 +19,15 @@ func TestWhatCameExpiresUnlessMoreComesOrItWent(t *testing.T) {
 		for _, key := range []string{"silent", "beats", "deleted"} {
 			came(key)
 		}
-		time.Sleep(40 * time.Second) // of the test's own clock
+		<-time.After(40 * time.Second) // of the test's own clock
 		came("beats")
 		x.mu.Lock()
 		x.went("deleted")
 		x.mu.Unlock()
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		came("ended")
 		x.end()
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		if len(gone) != 2 || gone["silent"] != time.Minute || gone["beats"] != 100*time.Second {
 			t.Errorf("gone are %v", gone)
 		}
