@@ -48,7 +48,7 @@ func (a *access) fields() []struct {
 		{"user", "NATS user", &a.User},
 		{"password-file", "file with the NATS user's password", &a.PasswordFile},
 		{"credentials-file", "NATS .creds file, instead of user and password", &a.credentialsFile},
-		{"ca-file", "certificate authority of the NATS server, besides the system's", &a.caFile},
+		{"ca-file", "certificate authority of the NATS server, in place of the system's", &a.caFile},
 		{"prefix", "prefix of the installation's subjects, streams and buckets", &a.Prefix},
 		{"producer", "the producer, http://HOST:PORT", &a.Producer},
 		{"token-file", "file with the token for the producer's calls", &a.TokenFile},

@@ -56,7 +56,7 @@ is never changed.` + envNote("password-file"),
 	fs.StringVar(&n.user, "user", "", "NATS user, the controller's or producer's")
 	fs.StringVar(&n.passwordFile, "password-file", "", "file with the NATS user's password")
 	fs.StringVar(&n.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
-	fs.StringVar(&n.caFile, "ca-file", "", "certificate authority of the NATS server, besides the system's")
+	fs.StringVar(&n.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
 	fs.StringVar(&n.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&dir, "dir", "", "folder to write credentials into")
 	fs.StringSliceVar(&nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")

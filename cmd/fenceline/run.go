@@ -34,7 +34,7 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.user, "user", "", "NATS user")
 	fs.StringVar(&f.passwordFile, "password-file", "", "file with the NATS user's password")
 	fs.StringVar(&f.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
-	fs.StringVar(&f.caFile, "ca-file", "", "certificate authority of the NATS server, besides the system's")
+	fs.StringVar(&f.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
 	fs.StringVar(&f.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
 	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
