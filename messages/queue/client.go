@@ -42,7 +42,7 @@ type Options struct {
 	User            string
 	Password        messages.Secret
 	CredentialsFile string         // a NATS .creds file, instead of User and Password
-	CAFile          string         // certificate authority of the server, besides the system's
+	CAFile          string         // certificate authority of the server, in place of the system's
 	Space           messages.Space // the installation's part of the account
 	Source          string         // CloudEvents source of what this client sends, such as /fenceline/builder/b1
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
