@@ -15,7 +15,7 @@ import (
 const stepStop = 10 * time.Second
 
 // clearSteps ends the RUN steps of a buildkitd that was killed, which run on without it, and
-// takes away what they had mounted. None is there after a buildkitd that ended by itself.
+// takes away what it and they had mounted. None is there after a buildkitd that ended by itself.
 func (b *Buildkitd) clearSteps() error {
 	bundles, err := filepath.Glob(filepath.Join(b.root, "runc-*", "executor", "*", "config.json"))
 	if err != nil {
@@ -25,10 +25,13 @@ func (b *Buildkitd) clearSteps() error {
 	for _, config := range bundles {
 		errs = append(errs, endStep(b.c.Runc, filepath.Base(filepath.Dir(config))))
 	}
-	executors, err := filepath.Glob(filepath.Join(b.root, "runc-*", "executor"))
-	errs = append(errs, err)
-	for _, dir := range executors {
-		errs = append(errs, UnmountBelow(dir))
+	// At its start it tries what overlay file systems can do here, in a folder of that name.
+	for _, pattern := range []string{"runc-*/executor", "multiple-lowerdir-check*"} {
+		dirs, err := filepath.Glob(filepath.Join(b.root, pattern))
+		errs = append(errs, err)
+		for _, dir := range dirs {
+			errs = append(errs, UnmountBelow(dir))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

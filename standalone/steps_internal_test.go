@@ -79,6 +79,14 @@ func TestStepsThatWereLeftAreEnded(t *testing.T) {
 	pid, bundle := leaveStep(t, runc, root)
 	others, _ := leaveStep(t, runc, other)
 	b := &Buildkitd{c: BuildkitdConfig{Runc: runc}, root: root}
+	tried := filepath.Join(root, "multiple-lowerdir-check1", "merged")
+	if err := os.MkdirAll(tried, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", tried, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(tried, syscall.MNT_DETACH) })
 	if err := b.clearSteps(); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +97,9 @@ func TestStepsThatWereLeftAreEnded(t *testing.T) {
 	}
 	if _, err := os.Stat(bundle); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("its folder is still there: %v", err)
+	}
+	if err := os.Remove(tried); err != nil {
+		t.Errorf("what it tried at its start is still mounted: %v", err)
 	}
 	if !runs(others) {
 		t.Error("a step of another buildkitd was ended")
