@@ -1,0 +1,144 @@
+package rollout
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// The rules about the image that is current: what becomes of its rollout, of those that the
+// fleet left, and of its soak.
+
+// followCurrent brings the rollout records in line with which image is current.
+func followCurrent(s *state) step {
+	for _, r := range s.live() {
+		if r.ID != s.record.Current.Rollout {
+			if s.decided(r) {
+				return s.leftCurrent(r)
+			}
+			continue
+		}
+		applied := s.record.Applied.Epoch == s.record.Epoch
+		switch {
+		case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
+			p := s.progressOf(r, s.record.Preload)
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.now
+				r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
+			})
+		case s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Why = s.record.Applied.Error })
+		case s.record.Soaking == r.ID && r.State == messages.RolloutFlipped && applied:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why = messages.RolloutSoaking, fmt.Sprintf("soaks for %s", r.Policy.Soak)
+			})
+		case s.record.Soaking != r.ID && applied:
+			return s.changeRollout(r, func(r *messages.RolloutRecord) {
+				r.State, r.Why, r.Stale = messages.RolloutDone, s.record.Applied.Error, s.stale()
+			})
+		}
+	}
+	return step{}
+}
+
+// markLeft says of a rollout that was done that the fleet went back from its image: whoever
+// took it back may have died before saying so, and other fleets follow what is done.
+func markLeft(s *state) step {
+	for _, i := range kept(&s.record) {
+		r := s.rollout(i.Rollout)
+		if r != nil && r.State == messages.RolloutDone && r.Ready.Order > s.record.Current.Order {
+			return s.leftCurrent(r)
+		}
+	}
+	return step{}
+}
+
+// leftCurrent ends a flipped rollout whose image is not current any more.
+func (s *state) leftCurrent(r *messages.RolloutRecord) step {
+	if s.record.Current.Order < r.Ready.Order {
+		why := "rolled back"
+		if s.record.Hold != nil {
+			why += " by " + s.record.Hold.By + ": " + s.record.Hold.Reason
+		}
+		return s.end(r, messages.RolloutRolledBack, why)
+	}
+	return s.end(r, messages.RolloutDone, "")
+}
+
+// stale lists the containers that run one of the fleet's earlier images.
+func (s *state) stale() []messages.ContainerUse {
+	var out []messages.ContainerUse
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		n := s.nodes[name]
+		if !n.fresh {
+			continue
+		}
+		for _, c := range n.status.Containers {
+			if !s.runsCurrent(n, c) {
+				c.Node = name
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// runsCurrent tells whether a container was started from the current image, by whichever
+// of its names.
+func (s *state) runsCurrent(n node, c messages.ContainerUse) bool {
+	current := s.record.Current.Image
+	if c.Image == string(current) || c.Image == current.Digest() {
+		return true
+	}
+	return slices.ContainsFunc(n.status.Images, func(p messages.PresentImage) bool {
+		return p.Image == current && (c.Image == p.Local || c.Image == p.ID)
+	})
+}
+
+// followSoak ends a soak: by a rollback when the image fails, else when its time is over.
+func followSoak(s *state) step {
+	if s.record.Soaking == "" {
+		return step{}
+	}
+	r := s.rollout(s.record.Soaking)
+	if r == nil || r.State.Final() || r.ID != s.record.Current.Rollout {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+	}
+	if why := s.soakFailure(r); why != "" && !s.record.Previous.IsZero() {
+		out := s.changeFleet(func(f *messages.FleetRecord) {
+			back(f, f.Previous, hold("fenceline", "failed in its soak: "+why, s.now))
+		})
+		out.event = changed(r, out.fleet.Epoch)
+		out.event.State, out.event.Why = messages.RolloutRolledBack, "failed in its soak: "+why
+		return out
+	}
+	if r.State == messages.RolloutSoaking && s.soaked >= r.Policy.Soak.Std() {
+		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+	}
+	return step{}
+}
+
+// soakFailure says what is wrong with the image in its soak, or "". A node that is silent
+// says nothing about the image; one that lacks it, or reports a failure, counts against the quorum.
+func (s *state) soakFailure(r *messages.RolloutRecord) string {
+	p := s.progressOf(r, nil)
+	if why := p.trialFailure(); why != "" {
+		return why
+	}
+	var bad []string
+	for _, name := range r.Members {
+		n := s.nodes[name]
+		if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
+			bad = append(bad, name+" ("+w.Reason+")")
+		} else if n.lacks(r.Ready.Image) {
+			bad = append(bad, name+" (the image is gone)")
+		}
+	}
+	// Members that lacked the image when it was flipped were never part of its quorum.
+	if len(bad) > 0 && len(r.Members)-len(bad) < p.needed {
+		return fmt.Sprintf("%d of %s must have it: %s", p.needed, count(p.members, "member", "members"), names(bad))
+	}
+	return ""
+}
