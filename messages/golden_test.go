@@ -60,7 +60,7 @@ func sampleFleetRecord() FleetRecord {
 			Trial: Trial{Timeout: Duration(time.Minute)}, Threshold: 1<<64 - 1,
 		},
 		Bases:   &BasePreload{Build: sampleBuild, Images: []Image{sampleBase}, Threshold: 1 << 63},
-		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime},
+		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime, Epoch: 3},
 		Soaking: "production-" + sampleBuild, Rollout: "production-" + sampleBuild,
 		Applied: Applied{Epoch: 3, Value: string(sampleImage), Error: "timeout"},
 	}

@@ -139,6 +139,7 @@ type Hold struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
+	Epoch  uint64    `json:"epoch,omitempty"` // of the rollback that set it; 0 for any other hold
 }
 
 // Applied says what the fence config was last seen to hold.

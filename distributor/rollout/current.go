@@ -13,6 +13,10 @@ import (
 
 // followCurrent brings the rollout records in line with which image is current.
 func followCurrent(s *state) step {
+	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
+	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone {
+		return s.flipped(r)
+	}
 	for _, r := range s.live() {
 		if r.ID != s.record.Current.Rollout {
 			if s.decided(r) {
@@ -23,11 +27,7 @@ func followCurrent(s *state) step {
 		applied := s.record.Applied.Epoch == s.record.Epoch
 		switch {
 		case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
-			p := s.progressOf(r, s.record.Preload)
-			return s.changeRollout(r, func(r *messages.RolloutRecord) {
-				r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.now
-				r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
-			})
+			return s.flipped(r)
 		case s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
 			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Why = s.record.Applied.Error })
 		case s.record.Soaking == r.ID && r.State == messages.RolloutFlipped && applied:
@@ -41,6 +41,15 @@ func followCurrent(s *state) step {
 		}
 	}
 	return step{}
+}
+
+// flipped is the step that says of a rollout that its image is current.
+func (s *state) flipped(r *messages.RolloutRecord) step {
+	p := s.progressOf(r, nil)
+	return s.changeRollout(r, func(r *messages.RolloutRecord) {
+		r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.now
+		r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
+	})
 }
 
 // markLeft says of a rollout that was done that the fleet went back from its image: whoever
@@ -58,9 +67,9 @@ func markLeft(s *state) step {
 // leftCurrent ends a flipped rollout whose image is not current any more.
 func (s *state) leftCurrent(r *messages.RolloutRecord) step {
 	if s.record.Current.Order < r.Ready.Order {
-		why := "rolled back"
-		if s.record.Hold != nil {
-			why += " by " + s.record.Hold.By + ": " + s.record.Hold.Reason
+		why := "the fleet went back to " + string(s.record.Current.Image)
+		if h := s.record.Hold; h != nil && h.Epoch == s.record.Epoch {
+			why = "rolled back by " + h.By + ": " + h.Reason
 		}
 		return s.end(r, messages.RolloutRolledBack, why)
 	}

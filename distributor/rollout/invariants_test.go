@@ -125,8 +125,9 @@ func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
 	from := w.rollouts[to.ID]
 	// Whoever took the fleet back from what was done may have died before saying so.
 	left := from.State == messages.RolloutDone && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
+	again := from.State.Final() && to.State == messages.RolloutFlipped && s.record.Current.Rollout == to.ID
 	switch {
-	case from.State.Final() && !left:
+	case from.State.Final() && !left && !again:
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)
 	case to.State.Final() && s.record.Rollout == to.ID && s.record.Current.Rollout != to.ID && !s.decided(&from):
 		t.Fatalf("%s ended as %s while the record moves it", to.ID, to.State)

@@ -170,17 +170,6 @@ func TestAFailedTrialIsNotForgottenWithThePreload(t *testing.T) {
 	}
 }
 
-func TestARollbackThatWasNotMarkedIsMarked(t *testing.T) {
-	s := fleetOf(1, nil)
-	s.rollouts[0].ID, s.rollouts[0].Ready.Order, s.rollouts[0].State = "default-b2", 2, messages.RolloutDone
-	s.record.Current, s.record.Previous = testFleetImage(2), testFleetImage(1)
-	back(&s.record, testFleetImage(1), hold("ada", "it is broken", s.now))
-	s.settle(t)
-	if r := s.rollouts[0]; r.State != messages.RolloutRolledBack || !strings.Contains(r.Why, "ada: it is broken") {
-		t.Errorf("the rollout that was left is %s: %s", r.State, r.Why)
-	}
-}
-
 func TestWhyARolloutWaits(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -44,13 +44,16 @@ func forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Current = to
 	r.Epoch++
 	r.Highest = max(r.Highest, to.Order)
+	if r.Rollout == to.Rollout {
+		r.Rollout = "" // it moves no more
+	}
 	if r.Preload != nil && r.Preload.Rollout == to.Rollout {
 		r.Preload = nil
 	}
 	r.Soaking = ""
 }
 
-// back makes an earlier image current and sets a hold. What was current is kept, so that
+// back makes an earlier image current and sets a hold, which says that it came with that. What was current is kept, so that
 // it can be promoted again; the previous one is now the one before the new current.
 func back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	rest := []messages.FleetImage{}
@@ -68,6 +71,7 @@ func back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	r.Keep = rest
 	r.Epoch++
 	r.Soaking = ""
+	hold.Epoch = r.Epoch
 	r.Hold = &hold
 }
 
