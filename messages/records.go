@@ -94,14 +94,19 @@ type RolloutRecord struct {
 	Wave      int                    `json:"wave,omitempty"`
 	Admitted  int                    `json:"admitted,omitempty"` // members below the threshold
 	Present   int                    `json:"present,omitempty"`
-	Failed    map[string]string      `json:"failed,omitempty"`   // node to reason
+	Failed    map[string]string      `json:"failed,omitempty"`   // node to reason, the first of FailedCount
 	Trials    map[string]TrialResult `json:"trials,omitempty"`   // canary to result
 	Approved  string                 `json:"approved,omitempty"` // by whom
 	Aborted   string                 `json:"aborted,omitempty"`  // by whom, asked for
-	Stale     []ContainerUse         `json:"stale,omitempty"`    // containers that still ran another image when it was done
+	Stale     []ContainerUse         `json:"stale,omitempty"`    // containers that still ran another image when it was done, the first of StaleCount
 	Opened    time.Time              `json:"opened"`
 	FlippedAt time.Time              `json:"flipped_at,omitzero"`
 	Updated   time.Time              `json:"updated"`
+	// FailedCount and StaleCount are how many there are, as Failed and Stale name only so
+	// many as fit a record; StaleNodes is how many nodes ran those containers.
+	FailedCount int `json:"failed_count,omitempty"`
+	StaleCount  int `json:"stale_count,omitempty"`
+	StaleNodes  int `json:"stale_nodes,omitempty"`
 }
 
 // FleetImage is an image in a fleet's record.

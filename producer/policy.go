@@ -8,6 +8,9 @@ import (
 // maxCount bounds numbers of nodes and images, far above any fleet.
 const maxCount = 1_000_000
 
+// maxCanaries bounds what a rollout's record has to hold of trials.
+const maxCanaries = 100
+
 // fleet reads one item of a pipeline's fleets.
 func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
@@ -39,7 +42,7 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 	before := len(d.problems)
 	d.mapping(n, field, []key{
-		{"canaries", "", d.integer(&p.Canaries, 0, maxCount)},
+		{"canaries", "", d.integer(&p.Canaries, 0, maxCanaries)},
 		{"waves", "", func(n *yaml.Node, field string) { d.waves(p, n, field) }},
 		{"max_in_flight", "", d.integer(&p.MaxInFlight, 0, maxCount)},
 		{"quorum", "", func(n *yaml.Node, field string) {

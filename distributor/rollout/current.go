@@ -36,7 +36,8 @@ func followCurrent(s *state) step {
 			})
 		case s.record.Soaking != r.ID && applied:
 			return s.changeRollout(r, func(r *messages.RolloutRecord) {
-				r.State, r.Why, r.Stale = messages.RolloutDone, s.record.Applied.Error, s.stale()
+				r.State = messages.RolloutDone
+				s.noteStale(r)
 			})
 		}
 	}
@@ -76,22 +77,32 @@ func (s *state) leftCurrent(r *messages.RolloutRecord) step {
 	return s.end(r, messages.RolloutDone, "")
 }
 
-// stale lists the containers that run one of the fleet's earlier images.
-func (s *state) stale() []messages.ContainerUse {
-	var out []messages.ContainerUse
+// noteStale notes the containers that run another image than the current one, and says how
+// many they are.
+func (s *state) noteStale(r *messages.RolloutRecord) {
+	r.Why, r.Stale, r.StaleCount, r.StaleNodes = "", nil, 0, 0
+	var some []string
 	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
-		n := s.nodes[name]
-		if !n.fresh {
-			continue
-		}
-		for _, c := range n.status.Containers {
-			if !s.runsCurrent(n, c) {
-				c.Node = name
-				out = append(out, c)
+		before := r.StaleCount
+		for _, c := range s.nodes[name].status.Containers {
+			if !s.nodes[name].fresh || s.runsCurrent(s.nodes[name], c) {
+				continue
+			}
+			r.StaleCount++
+			if len(r.Stale) < listMost {
+				c = messages.ContainerUse{Node: name, Container: cut(c.Container, containerMost), Image: cut(c.Image, imageMost)}
+				r.Stale = append(r.Stale, c)
+				some = append(some, c.Container+" on "+name)
 			}
 		}
+		if r.StaleCount > before {
+			r.StaleNodes++
+		}
 	}
-	return out
+	if r.StaleCount > 0 {
+		r.Why = fmt.Sprintf("%s on %s still ran another image: %s", count(r.StaleCount, "container", "containers"),
+			count(r.StaleNodes, "node", "nodes"), firstOf(some, r.StaleCount))
+	}
 }
 
 // runsCurrent tells whether a container was started from the current image, by whichever
@@ -140,7 +151,7 @@ func (s *state) soakFailure(r *messages.RolloutRecord) string {
 	for _, name := range r.Members {
 		n := s.nodes[name]
 		if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
-			bad = append(bad, name+" ("+w.Reason+")")
+			bad = append(bad, name+" ("+cut(w.Reason, reasonMost)+")")
 		} else if n.lacks(r.Ready.Image) {
 			bad = append(bad, name+" (the image is gone)")
 		}

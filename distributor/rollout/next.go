@@ -182,6 +182,9 @@ func open(s *state) step {
 		if len(s.members) == 0 {
 			return s.wait(r, "the fleet has no members: start a distributor on a node")
 		}
+		if why := tooMany(r, s.members); why != "" {
+			return s.wait(r, why)
+		}
 		return s.changeRollout(r, func(r *messages.RolloutRecord) {
 			r.Members = slices.Clone(s.members)
 			r.Canaries = s.moreCanaries(r)
@@ -251,9 +254,9 @@ func (s *state) write(r *messages.RolloutRecord, p *progress, at messages.Rollou
 	now := *r
 	now.State, now.Why = at, why
 	now.Wave, now.Admitted, now.Present = p.wave, p.admitted, len(p.present)
-	now.Failed, now.Trials = p.failed, p.trials
+	now.Failed, now.FailedCount, now.Trials = briefFailed(p.failed), len(p.failed), p.trials
 	same := now.State == r.State && now.Why == r.Why && sameMap(now.Failed, r.Failed) && sameMap(now.Trials, r.Trials)
-	counts := now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present
+	counts := now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present && now.FailedCount == r.FailedCount
 	if same && (counts || !s.report) {
 		return step{}
 	}

@@ -123,6 +123,9 @@ func (s *state) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 			}
 		}
 	}
+	for name, t := range p.trials {
+		p.trials[name] = briefTrial(t, len(p.trials))
+	}
 	p.wave = s.wave(r, p)
 	return p
 }
@@ -130,7 +133,7 @@ func (s *state) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 // failure is why an admitted node that lacks the image counts as failed, or "".
 func failure(n node, r *messages.RolloutRecord) string {
 	if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
-		return cmp.Or(w.Reason, "failed without a reason")
+		return cmp.Or(cut(w.Reason, reasonMost), "failed without a reason")
 	}
 	if n.quiet >= r.Policy.NodeDeadline.Std() {
 		return fmt.Sprintf("no progress for %s", r.Policy.NodeDeadline)

@@ -126,10 +126,13 @@ func older(a, b *messages.RolloutRecord) bool {
 }
 
 // names joins at most a few names for people.
-func names(all []string) string {
+func names(all []string) string { return firstOf(all, len(all)) }
+
+// firstOf joins at most a few names, of so many that there are.
+func firstOf(some []string, all int) string {
 	const most = 5
-	if len(all) <= most {
-		return strings.Join(all, ", ")
+	if all <= most {
+		return strings.Join(some, ", ")
 	}
-	return strings.Join(all[:most], ", ") + " and " + count(len(all)-most, "more", "more")
+	return strings.Join(some[:most], ", ") + " and " + count(all-most, "more", "more")
 }
