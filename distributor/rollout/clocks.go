@@ -29,8 +29,8 @@ type pace struct {
 func (c *clocks) measure(s *state, now time.Time) {
 	c.measureNodes(s, now)
 	id := s.record.Soaking
-	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking {
-		id = "" // the soak begins when the fence config holds the image
+	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
+		id = "" // an image soaks while the fence config holds it, in one go
 	}
 	if id != c.soaking {
 		c.soaking, c.soak = id, now

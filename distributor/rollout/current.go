@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,24 +25,35 @@ func followCurrent(s *state) step {
 			}
 			continue
 		}
-		applied := s.record.Applied.Epoch == s.record.Epoch
-		switch {
-		case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
-			return s.flipped(r)
-		case s.record.Applied.Error != "" && r.Why != s.record.Applied.Error:
-			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Why = s.record.Applied.Error })
-		case s.record.Soaking == r.ID && r.State == messages.RolloutFlipped && applied:
-			return s.changeRollout(r, func(r *messages.RolloutRecord) {
-				r.State, r.Why = messages.RolloutSoaking, fmt.Sprintf("soaks for %s", r.Policy.Soak)
-			})
-		case s.record.Soaking != r.ID && applied:
-			return s.changeRollout(r, func(r *messages.RolloutRecord) {
-				r.State = messages.RolloutDone
-				s.noteStale(r)
-			})
+		if out := s.follow(r); out.rollout != nil {
+			return out
 		}
 	}
 	return step{}
+}
+
+// follow is the step that says how far the rollout of the current image is, or nothing where
+// that is said. It soaks, and is done, only while the fence config holds the image.
+func (s *state) follow(r *messages.RolloutRecord) step {
+	broken := s.record.Applied.Error
+	switch {
+	case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
+		return s.flipped(r)
+	case !s.applied():
+		return s.say(r, messages.RolloutFlipped, broken)
+	case s.record.Soaking == r.ID:
+		return s.say(r, messages.RolloutSoaking, cmp.Or(broken, fmt.Sprintf("soaks for %s", r.Policy.Soak)))
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) {
+		r.State = messages.RolloutDone
+		s.noteStale(r)
+	})
+}
+
+// applied tells whether the fence config was last seen to hold the current image.
+func (s *state) applied() bool {
+	a := &s.record.Applied
+	return a.Epoch == s.record.Epoch && a.Value == string(s.record.Current.Image)
 }
 
 // flipped is the step that says of a rollout that its image is current.
@@ -72,9 +84,9 @@ func (s *state) leftCurrent(r *messages.RolloutRecord) step {
 		if h := s.record.Hold; h != nil && h.Epoch == s.record.Epoch {
 			why = "rolled back by " + h.By + ": " + h.Reason
 		}
-		return s.end(r, messages.RolloutRolledBack, why)
+		return s.say(r, messages.RolloutRolledBack, why)
 	}
-	return s.end(r, messages.RolloutDone, "")
+	return s.say(r, messages.RolloutDone, "")
 }
 
 // noteStale notes the containers that run another image than the current one, and says how

@@ -85,3 +85,58 @@ func TestAPromotedRolloutMovesNoMore(t *testing.T) {
 		t.Errorf("the record moves %q and preloads %+v", s.record.Rollout, s.record.Preload)
 	}
 }
+
+func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		soak time.Duration
+		then messages.RolloutState
+	}{{"to be done", 0, messages.RolloutDone}, {"to soak", time.Hour, messages.RolloutSoaking}} {
+		t.Run(c.name, func(t *testing.T) {
+			s, clock := fleetOf(1, func(p *messages.Policy) { p.Soak = messages.Duration(c.soak) }), &clocks{}
+			for range 2 {
+				s.settle(t)
+				s.fetch("n0")
+			}
+			s.settle(t)
+			look := func(elapsed time.Duration) {
+				t.Helper()
+				s.soaked = 0
+				clock.measure(s, s.now.Add(elapsed))
+				s.settle(t)
+			}
+			r := &s.rollouts[0]
+			somebodys := messages.Applied{Epoch: s.record.Epoch, Value: "else", Error: "set by somebody else"}
+			s.record.Applied = somebodys
+			look(0)
+			if r.State != messages.RolloutFlipped || r.Why != somebodys.Error {
+				t.Fatalf("while the fence config holds another value it is %s: %s", r.State, r.Why)
+			}
+			s.apply()
+			look(time.Minute)
+			if r.State != c.then || strings.Contains(r.Why, somebodys.Error) {
+				t.Fatalf("with the image in the fence config it is %s: %s", r.State, r.Why)
+			}
+			if c.soak == 0 {
+				return
+			}
+			look(2 * time.Minute) // soaks from now on
+			s.record.Applied = somebodys
+			look(2 * c.soak)
+			if r.State != messages.RolloutFlipped || s.record.Soaking != r.ID {
+				t.Fatalf("it soaked with another value in the fence config: %s: %s", r.State, r.Why)
+			}
+			s.apply()
+			look(2*c.soak + time.Minute)
+			look(2*c.soak + 2*time.Minute) // soaks anew
+			look(3*c.soak + time.Minute)
+			if r.State != messages.RolloutSoaking {
+				t.Fatalf("the soak counts what came before: %s: %s", r.State, r.Why)
+			}
+			look(3*c.soak + 2*time.Minute)
+			if r.State != messages.RolloutDone {
+				t.Fatalf("after its time it is %s: %s", r.State, r.Why)
+			}
+		})
+	}
+}

@@ -131,6 +131,8 @@ func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)
 	case to.State.Final() && s.record.Rollout == to.ID && s.record.Current.Rollout != to.ID && !s.decided(&from):
 		t.Fatalf("%s ended as %s while the record moves it", to.ID, to.State)
+	case to.State == messages.RolloutDone && s.record.Current.Rollout == to.ID && s.record.Applied.Value != string(s.record.Current.Image):
+		t.Fatalf("%s is done, and the fence config holds %q", to.ID, s.record.Applied.Value)
 	case len(from.Members) == 0 && len(to.Members) > 0 && !slices.Equal(to.Members, s.members):
 		t.Fatalf("%s counts %v, the members are %v", to.ID, to.Members, s.members)
 	case len(from.Members) > 0 && slices.ContainsFunc(to.Members, func(m string) bool { return !slices.Contains(from.Members, m) }):

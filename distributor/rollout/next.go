@@ -80,7 +80,7 @@ func endPassed(s *state) step {
 			continue
 		}
 		if s.record.Rollout != r.ID {
-			return s.end(r, as, why)
+			return s.say(r, as, why)
 		}
 		// What the canaries said is kept first: without the preload they say it no more.
 		if p := s.progressOf(r, nil); !sameMap(p.trials, r.Trials) {
@@ -169,7 +169,7 @@ func clearBases(s *state) step {
 func open(s *state) step {
 	for _, r := range s.live() {
 		if !s.decided(r) && !s.eligible(r) {
-			if out := s.wait(r, "waits for its rollout in fleet "+r.After); out.rollout != nil {
+			if out := s.say(r, messages.RolloutWaiting, "waits for its rollout in fleet "+r.After); out.rollout != nil {
 				return out
 			}
 		}
@@ -180,10 +180,10 @@ func open(s *state) step {
 	}
 	if len(r.Members) == 0 {
 		if len(s.members) == 0 {
-			return s.wait(r, "the fleet has no members: start a distributor on a node")
+			return s.say(r, messages.RolloutWaiting, "the fleet has no members: start a distributor on a node")
 		}
 		if why := tooMany(r, s.members); why != "" {
-			return s.wait(r, why)
+			return s.say(r, messages.RolloutWaiting, why)
 		}
 		return s.changeRollout(r, func(r *messages.RolloutRecord) {
 			r.Members = slices.Clone(s.members)
@@ -195,14 +195,6 @@ func open(s *state) step {
 	return s.changeFleet(func(f *messages.FleetRecord) {
 		f.Rollout, f.Preload = r.ID, preload(r, p.order, p.admit(r), 0)
 	})
-}
-
-// wait is the step that says why a rollout has not begun, or nothing where that is said.
-func (s *state) wait(r *messages.RolloutRecord, why string) step {
-	if r.State == messages.RolloutWaiting && r.Why == why {
-		return step{}
-	}
-	return s.end(r, messages.RolloutWaiting, why)
 }
 
 // advance moves the open rollout: it flips when everything holds, else admits more nodes.

@@ -335,7 +335,7 @@ func TestWhatCountsAsAFailureInASoak(t *testing.T) {
 				s.settle(t)
 				s.fetch(s.members...)
 			}
-			s.record.Applied.Epoch = s.record.Epoch
+			s.apply()
 			s.record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
 			s.settle(t)
 			if s.rollouts[0].State != messages.RolloutSoaking {

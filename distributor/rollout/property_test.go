@@ -87,12 +87,20 @@ func (w *world) apply(t *rapid.T, v snapshot) bool {
 }
 
 func (w *world) put(r messages.FleetRecord) {
-	if r.Epoch != w.record.Epoch {
+	released := w.record.Hold != nil && r.Hold == nil
+	if r.Epoch != w.record.Epoch || released && r.Applied.Value != string(r.Current.Image) {
 		w.soaked = 0
 		r.Applied = messages.Applied{Epoch: r.Epoch, Value: string(r.Current.Image)} // the backend follows
 	}
 	w.record = r
 	w.revision++
+}
+
+// soak lets time pass; an image soaks while the fence config holds it.
+func (w *world) soak(d time.Duration) {
+	if w.record.Applied.Value == string(w.record.Current.Image) {
+		w.soaked += d
+	}
 }
 
 func (w *world) putRollout(r messages.RolloutRecord) {
@@ -263,6 +271,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		"hold": func(t *rapid.T) {
 			w.change(t, func(r *messages.FleetRecord) { h := hold("a person", "", time.Time{}); r.Hold = &h })
 		},
+		"somebody sets the fence config": func(t *rapid.T) {
+			w.change(t, func(r *messages.FleetRecord) {
+				r.Applied = messages.Applied{Epoch: r.Epoch, Value: "else", Error: "set by somebody else"}
+				if r.Hold == nil {
+					h := hold("fenceline", r.Applied.Error, time.Time{})
+					r.Hold = &h
+				}
+			})
+			w.soaked = 0
+		},
 		"release": func(t *rapid.T) { w.change(t, func(r *messages.FleetRecord) { r.Hold = nil }) },
 		"rollback": func(t *rapid.T) {
 			if to := kept(&w.record); len(to) > 0 {
@@ -289,7 +307,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 			w.abort(t, *r)
 		},
-		"time passes": func(*rapid.T) { w.soaked += 40 * time.Second },
+		"time passes": func(*rapid.T) { w.soak(40 * time.Second) },
 		"":            w.always,
 	}
 }
@@ -359,7 +377,7 @@ func (w *world) recover(t *rapid.T) {
 			}
 		}
 		w.settle(t)
-		w.soaked += time.Hour
+		w.soak(time.Hour)
 		w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
 		w.settle(t)
 	}

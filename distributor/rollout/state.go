@@ -86,9 +86,12 @@ func (s *state) changeRollout(old *messages.RolloutRecord, change func(*messages
 	return out
 }
 
-// end is the step that ends a rollout, or nothing where it is ended so already.
-func (s *state) end(r *messages.RolloutRecord, as messages.RolloutState, why string) step {
-	return s.changeRollout(r, func(r *messages.RolloutRecord) { r.State, r.Why = as, why })
+// say is the step that gives a rollout a state with the reason, or nothing where it has them.
+func (s *state) say(r *messages.RolloutRecord, at messages.RolloutState, why string) step {
+	if r.State == at && r.Why == why {
+		return step{}
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) { r.State, r.Why = at, why })
 }
 
 // changed is the event that tells of a rollout's state.
