@@ -34,7 +34,8 @@ func failedBuilds(all []buildRow) []buildRow {
 }
 
 // failedRollout is the fleet's last rollout that failed or was rolled back, unless a later one
-// was flipped to, or its image was made current all the same.
+// was flipped to, or its image was made current all the same. One that failed in its soak may
+// be current.
 func failedRollout(all []messages.RolloutRecord, current messages.FleetImage) *messages.RolloutRecord {
 	var last *messages.RolloutRecord
 	for i := range all {
@@ -47,10 +48,15 @@ func failedRollout(all []messages.RolloutRecord, current messages.FleetImage) *m
 		}
 	}
 	if last == nil || last.State != messages.RolloutFailed && last.State != messages.RolloutRolledBack ||
-		last.Ready.Image == current.Image || last.Ready.Order < current.Order {
+		last.Ready.Image == current.Image && !failedAfterFlip(last) || last.Ready.Order < current.Order {
 		return nil
 	}
 	return last
+}
+
+// failedAfterFlip tells whether a rollout failed in its soak, and the fleet didn't go back.
+func failedAfterFlip(r *messages.RolloutRecord) bool {
+	return r.State == messages.RolloutFailed && !r.FlippedAt.IsZero()
 }
 
 // writeFailedRollout writes what became of a rollout, why, and what to do.
@@ -58,6 +64,10 @@ func writeFailedRollout(w io.Writer, r *messages.RolloutRecord) {
 	fmt.Fprintf(w, "  last rollout %s: %s %s: %s\n", r.ID, r.State, ago(r.Updated), r.Why)
 	if r.State == messages.RolloutRolledBack {
 		fmt.Fprintf(w, "    fix: mend the image and push; was it not the image: fenceline promote %s %s\n", r.Fleet, r.Ready.Image.Digest())
+		return
+	}
+	if failedAfterFlip(r) {
+		fmt.Fprintf(w, "    fix: its image is current still: mend it, push, and let that follow: fenceline release %s; or go back: fenceline rollback %s\n", r.Fleet, r.Fleet)
 		return
 	}
 	fmt.Fprintf(w, "    fix: mend what it names and push; was it not the image: fenceline retry %s\n", r.Ready.Build)

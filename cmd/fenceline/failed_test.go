@@ -52,6 +52,8 @@ func TestFailedRollout(t *testing.T) {
 	}
 	done := rollout("a", 1, 1, messages.RolloutDone, imageOne)
 	one := messages.FleetImage{Image: imageOne, Order: 1}
+	soaked := rollout("b", 2, 2, messages.RolloutFailed, imageTwo)
+	soaked.FlippedAt = noon()
 	for name, test := range map[string]struct {
 		all     []messages.RolloutRecord
 		current messages.FleetImage
@@ -69,6 +71,7 @@ func TestFailedRollout(t *testing.T) {
 			[]messages.RolloutRecord{rollout("c", 3, 3, messages.RolloutHeld, imageOne), rollout("b", 2, 2, messages.RolloutFailed, imageTwo)}, one, "b",
 		},
 		"a person promoted it":              {[]messages.RolloutRecord{rollout("b", 2, 2, messages.RolloutRolledBack, imageTwo), done}, messages.FleetImage{Image: imageTwo, Order: 2}, ""},
+		"it failed in its soak and stays":   {[]messages.RolloutRecord{soaked, done}, messages.FleetImage{Image: imageTwo, Order: 2}, "b"},
 		"the record of the success is gone": {[]messages.RolloutRecord{rollout("b", 2, 2, messages.RolloutFailed, imageTwo)}, messages.FleetImage{Image: imageOne, Order: 3}, ""},
 		"one aborted since":                 {[]messages.RolloutRecord{rollout("c", 3, 3, messages.RolloutAborted, imageOne), rollout("b", 2, 2, messages.RolloutFailed, imageTwo)}, one, "b"},
 	} {
@@ -108,6 +111,12 @@ func TestStatusTellsOfFailures(t *testing.T) {
 	}
 	if len(o.Failed[0].Failure.Findings) != 5 || o.Failed[0].Failure.Findings[3].File != "f4" {
 		t.Error("printing changes what there is")
+	}
+	o.Fleets[0].Failed.FlippedAt = time.Now()
+	out.Reset()
+	o.write(&out)
+	if want := "current still: mend it, push, and let that follow: fenceline release production"; !strings.Contains(out.String(), want) {
+		t.Errorf("status lacks %q:\n%s", want, out.String())
 	}
 	o.Fleets[0].Failed.State = messages.RolloutRolledBack
 	out.Reset()

@@ -15,7 +15,7 @@ import (
 // followCurrent brings the rollout records in line with which image is current.
 func followCurrent(s *state) step {
 	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
-	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone {
+	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !failedInSoak(r) {
 		return s.flipped(r)
 	}
 	for _, r := range s.live() {
@@ -65,12 +65,17 @@ func (s *state) flipped(r *messages.RolloutRecord) step {
 	})
 }
 
-// markLeft says of a rollout that was done that the fleet went back from its image: whoever
+// failedInSoak tells whether a rollout failed after its flip, and its image stayed current.
+func failedInSoak(r *messages.RolloutRecord) bool {
+	return r.State == messages.RolloutFailed && !r.FlippedAt.IsZero()
+}
+
+// markLeft says of a rollout that had its image made current for good that the fleet went back from its image: whoever
 // took it back may have died before saying so, and other fleets follow what is done.
 func markLeft(s *state) step {
 	for _, i := range kept(&s.record) {
 		r := s.rollout(i.Rollout)
-		if r != nil && r.State == messages.RolloutDone && r.Ready.Order > s.record.Current.Order {
+		if r != nil && (r.State == messages.RolloutDone || failedInSoak(r)) && r.Ready.Order > s.record.Current.Order {
 			return s.leftCurrent(r)
 		}
 	}
@@ -136,20 +141,43 @@ func followSoak(s *state) step {
 	}
 	r := s.rollout(s.record.Soaking)
 	if r == nil || r.State.Final() || r.ID != s.record.Current.Rollout {
-		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+		return s.endSoak(r)
 	}
-	if why := s.soakFailure(r); why != "" && !s.record.Previous.IsZero() {
-		out := s.changeFleet(func(f *messages.FleetRecord) {
-			back(f, f.Previous, hold("fenceline", "failed in its soak: "+why, s.now))
-		})
-		out.event = changed(r, out.fleet.Epoch)
-		out.event.State, out.event.Why = messages.RolloutRolledBack, "failed in its soak: "+why
-		return out
+	if why := s.soakFailure(r); why != "" {
+		return s.failSoak(r, "failed in its soak: "+why)
 	}
 	if r.State == messages.RolloutSoaking && s.soaked >= r.Policy.Soak.Std() {
-		return s.changeFleet(func(f *messages.FleetRecord) { f.Soaking = "" })
+		return s.endSoak(nil)
 	}
 	return step{}
+}
+
+// endSoak lets newer flips follow, but for a failed image that stays current: what is to be
+// done then is a person's to say.
+func (s *state) endSoak(r *messages.RolloutRecord) step {
+	return s.changeFleet(func(f *messages.FleetRecord) {
+		f.Soaking = ""
+		if r != nil && r.State == messages.RolloutFailed && r.ID == f.Current.Rollout && f.Hold == nil {
+			h := hold("fenceline", r.Why, s.now)
+			f.Hold = &h
+		}
+	})
+}
+
+// failSoak takes the fleet back. Where it can't, the rollout ends as failed with its image
+// still current: there is nothing to go back to, or the fence config holds what somebody else
+// has set, which a rollback would drive over.
+func (s *state) failSoak(r *messages.RolloutRecord, why string) step {
+	switch a := s.record.Applied; {
+	case a.Epoch == s.record.Epoch && !s.applied():
+		return s.say(r, messages.RolloutFailed, fmt.Sprintf("%s; not rolled back, as the fence config was set to %.200q by somebody else", why, a.Value))
+	case s.record.Previous.IsZero():
+		return s.say(r, messages.RolloutFailed, why+"; there is no earlier image to go back to")
+	}
+	out := s.changeFleet(func(f *messages.FleetRecord) { back(f, f.Previous, hold("fenceline", why, s.now)) })
+	out.event = changed(r, out.fleet.Epoch)
+	out.event.State, out.event.Why = messages.RolloutRolledBack, why
+	return out
 }
 
 // soakFailure says what is wrong with the image in its soak, or "". A node that is silent

@@ -61,7 +61,7 @@ func TestAPromotedImagesRolloutIsDone(t *testing.T) {
 		t.Run("after it was "+string(was), func(t *testing.T) {
 			s := doneFleet()
 			back(&s.record, testFleetImage(1), hold("ada", "it is broken", s.now))
-			s.rollouts[1].State, s.rollouts[1].Why = was, "that is why"
+			s.rollouts[1].State, s.rollouts[1].Why, s.rollouts[1].FlippedAt = was, "that is why", time.Time{}
 			forward(&s.record, testFleetImage(2), 2)
 			s.settle(t)
 			if r := s.rollouts[1]; r.State != messages.RolloutFlipped || r.Why != "" {
@@ -136,6 +136,73 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 			look(3*c.soak + 2*time.Minute)
 			if r.State != messages.RolloutDone {
 				t.Fatalf("after its time it is %s: %s", r.State, r.Why)
+			}
+		})
+	}
+}
+
+// soaking is a fleet of two nodes whose image of order 2 soaks, after that of order 1.
+func soaking(t *testing.T) *state {
+	t.Helper()
+	s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
+	r, of := &s.rollouts[0], testFleetImage(2)
+	r.ID, r.Ready.Build, r.Ready.Order, r.Ready.Image = of.Rollout, of.Build, of.Order, of.Image
+	forward(&s.record, testFleetImage(1), 2)
+	for range 3 {
+		s.settle(t)
+		s.fetch(s.members...)
+	}
+	s.apply()
+	s.settle(t)
+	if r.State != messages.RolloutSoaking {
+		t.Fatalf("the rollout is %s: %s", r.State, r.Why)
+	}
+	return s
+}
+
+func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*messages.FleetRecord)
+		holds  string // by whom
+		says   string
+	}{
+		{"somebody else has set the fence config", func(r *messages.FleetRecord) {
+			h := hold("ada", "I try something", time.Time{})
+			r.Applied.Value, r.Applied.Error, r.Hold = "somebody/else", "set by somebody else", &h
+		}, "ada", `set to "somebody/else" by somebody else`},
+		{"there is no image to go back to", func(r *messages.FleetRecord) { r.Previous = messages.FleetImage{} }, "fenceline", "no earlier image"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := soaking(t)
+			c.change(&s.record)
+			for _, name := range s.members {
+				n := s.nodes[name]
+				n.status.Images = nil
+				s.nodes[name] = n
+			}
+			epoch := s.record.Epoch
+			s.settle(t)
+			r := &s.rollouts[0]
+			if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "the image is gone") || !strings.Contains(r.Why, c.says) {
+				t.Errorf("the rollout is %s: %s", r.State, r.Why)
+			}
+			if h := s.record.Hold; h == nil || h.By != c.holds || s.record.Epoch != epoch || s.record.Soaking != "" {
+				t.Errorf("the record is %+v with hold %+v", s.record, h)
+			}
+			s.record.Hold = nil
+			s.apply()
+			s.settle(t)
+			if r.State != messages.RolloutFailed || s.record.Hold != nil {
+				t.Errorf("released, the rollout is %s, the hold %+v", r.State, s.record.Hold)
+			}
+			s.record.Previous = testFleetImage(1)
+			back(&s.record, testFleetImage(1), hold("ada", "back", time.Time{}))
+			s.settle(t)
+			forward(&s.record, testFleetImage(2), 2)
+			s.settle(t)
+			if r.State != messages.RolloutFlipped {
+				t.Errorf("promoted again, the rollout is %s", r.State)
 			}
 		})
 	}

@@ -89,14 +89,19 @@ func (w *world) checkTrials(t *rapid.T, s *state, r *messages.RolloutRecord) {
 func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 	from := w.record
 	back := to.Current != from.Current && to.Current.Order < from.Current.Order
+	stays := failedInSoak(new(w.rollouts[from.Current.Rollout])) && to.Soaking == "" && from.Soaking != ""
 	switch {
+	case back && from.Applied.Value != string(from.Current.Image):
+		t.Fatalf("went back to %s over %q, which somebody set", to.Current.Image, from.Applied.Value)
 	case (to.Current != from.Current) != (to.Epoch == from.Epoch+1) || to.Epoch < from.Epoch || to.Epoch > from.Epoch+1:
 		t.Fatalf("epoch %d follows %d, image %s follows %s", to.Epoch, from.Epoch, to.Current.Image, from.Current.Image)
 	case to.Highest != max(from.Highest, to.Current.Order):
 		t.Fatalf("the highest order is %d after %d, current is %d", to.Highest, from.Highest, to.Current.Order)
 	case back && (from.Soaking != from.Current.Rollout || to.Current != from.Previous || to.Hold == nil || to.Soaking != ""):
 		t.Fatalf("went back from %+v to %+v", from, to)
-	case !back && to.Hold != from.Hold && (to.Hold == nil || from.Hold == nil || *to.Hold != *from.Hold):
+	case stays && to.Hold == nil:
+		t.Fatalf("what failed in its soak is current without a hold")
+	case !back && !stays && to.Hold != from.Hold && (to.Hold == nil || from.Hold == nil || *to.Hold != *from.Hold):
 		t.Fatalf("the hold %+v became %+v", from.Hold, to.Hold)
 	case to.Preload != nil && from.Preload != nil && to.Preload.Rollout == from.Preload.Rollout && to.Preload.Threshold < from.Preload.Threshold:
 		t.Fatalf("the threshold fell")
@@ -124,7 +129,7 @@ func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
 	from := w.rollouts[to.ID]
 	// Whoever took the fleet back from what was done may have died before saying so.
-	left := from.State == messages.RolloutDone && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
+	left := (from.State == messages.RolloutDone || failedInSoak(&from)) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
 	again := from.State.Final() && to.State == messages.RolloutFlipped && s.record.Current.Rollout == to.ID
 	switch {
 	case from.State.Final() && !left && !again:
