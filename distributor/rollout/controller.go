@@ -302,6 +302,11 @@ func (f *fleetActor) advance(ctx context.Context, due bool) error {
 
 // write does one step.
 func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revisions map[string]uint64) error {
+	if out.rests != "" {
+		if err := f.unmoved(ctx, out.rests, revisions[out.rests]); err != nil {
+			return err
+		}
+	}
 	if out.fleet != nil {
 		written, err := queue.Fleets(f.Queue).Update(ctx, f.fleet, *out.fleet, revision)
 		if err != nil {
@@ -320,6 +325,21 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 		f.tell(ctx, out.event)
 	}
 	return nil
+}
+
+// unmoved reads a rollout's record from where it is not stale. ErrMoved where it is another
+// than the one at the revision. A person who changes it writes the fleet's record afterwards,
+// so that a change which comes after this look meets the write that follows.
+func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) error {
+	e, err := queue.Rollouts(f.Queue).Current(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading rollout %s before a decision about it: %w", id, err)
+	}
+	if e.Revision == revision {
+		return nil
+	}
+	f.views.seeRollout(e)
+	return fmt.Errorf("rollout %s: %w", id, queue.ErrMoved)
 }
 
 // took notes a fleet record that was written, and tells the nodes.

@@ -147,7 +147,9 @@ func followSoak(s *state) step {
 		return s.failSoak(r, "failed in its soak: "+why)
 	}
 	if r.State == messages.RolloutSoaking && s.soaked >= r.Policy.Soak.Std() {
-		return s.endSoak(nil)
+		out := s.endSoak(nil)
+		out.rests = r.ID
+		return out
 	}
 	return step{}
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"slices"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"pgregory.net/rapid"
@@ -168,5 +169,41 @@ func (w *world) always(t *rapid.T) {
 	}
 	if r.Current.Order > r.Highest {
 		t.Fatalf("current has order %d, the highest is %d", r.Current.Order, r.Highest)
+	}
+}
+
+// replaced tells whether there is a newer rollout than r.
+func (w *world) replaced(r *messages.RolloutRecord) bool {
+	for _, o := range w.rollouts {
+		if older(r, &o) {
+			return true
+		}
+	}
+	return false
+}
+
+// recover makes everything well: nodes work, people agree, time passes.
+func (w *world) recover(t *rapid.T) {
+	w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
+	for range 60 {
+		for _, name := range w.members {
+			if n := w.nodes[name]; n.status.Work != nil && n.status.Work.State == messages.WorkFailed {
+				n.status.Work = nil
+				w.nodes[name] = n
+			}
+			w.works(t, name, true)
+		}
+		for _, r := range w.rollouts {
+			if r.State == messages.RolloutApproval {
+				r.Approved = "a person"
+				w.putRollout(r)
+			} else if !r.State.Final() && len(r.Members) > 0 && r.Policy.QuorumFloor > len(r.Members) && r.ID != w.record.Current.Rollout {
+				w.abort(t, r) // it would wait for nodes that there are not
+			}
+		}
+		w.settle(t)
+		w.soak(time.Hour)
+		w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
+		w.settle(t)
 	}
 }

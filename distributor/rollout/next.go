@@ -209,12 +209,14 @@ func advance(s *state) step {
 	p := s.progressOf(r, s.record.Preload)
 	at, why := s.stage(r, p)
 	if at == messages.RolloutFlipped {
-		return s.changeFleet(func(f *messages.FleetRecord) {
+		out := s.changeFleet(func(f *messages.FleetRecord) {
 			forward(f, fleetImage(r), r.Policy.Keep)
 			if r.Policy.Soak > 0 {
 				f.Soaking = r.ID
 			}
 		})
+		out.rests = r.ID
+		return out
 	}
 	to := preload(r, p.order, p.admit(r), s.record.Preload.Threshold)
 	if to.Threshold != s.record.Preload.Threshold || !slices.Equal(to.Canaries, s.record.Preload.Canaries) {

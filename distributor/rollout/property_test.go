@@ -19,6 +19,7 @@ type world struct {
 	revision  int
 	rollouts  map[string]messages.RolloutRecord
 	revisions map[string]int
+	earlier   map[string]messages.RolloutRecord // each rollout as it was before its last change
 	members   []string
 	retired   map[string]bool
 	nodes     map[string]node
@@ -37,7 +38,7 @@ type snapshot struct {
 func newWorld(members int) *world {
 	w := &world{
 		record: messages.FleetRecord{Fleet: "default"}, rollouts: map[string]messages.RolloutRecord{},
-		revisions: map[string]int{}, retired: map[string]bool{}, nodes: map[string]node{},
+		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]node{},
 	}
 	for range members {
 		w.join()
@@ -62,6 +63,23 @@ func (w *world) view() snapshot {
 	return snapshot{s, w.revision, maps.Clone(w.revisions)}
 }
 
+// late is a view whose watch of the rollouts is behind, by the last change of some.
+func (w *world) late(t *rapid.T) snapshot {
+	return w.behind(func(string) bool { return rapid.Bool().Draw(t, "lags") })
+}
+
+func (w *world) behind(lags func(rollout string) bool) snapshot {
+	v := w.view()
+	for i := range v.state.rollouts {
+		r := &v.state.rollouts[i]
+		if before, changed := w.earlier[r.ID]; changed && lags(r.ID) {
+			v.revisions[r.ID]--
+			*r = before
+		}
+	}
+	return v
+}
+
 // apply does one step of a controller by compare-and-set, and checks what must always be
 // true of it. It tells whether something was written.
 func (w *world) apply(t *rapid.T, v snapshot) bool {
@@ -70,7 +88,7 @@ func (w *world) apply(t *rapid.T, v snapshot) bool {
 	case out.fleet != nil && out.rollout != nil:
 		t.Fatalf("a step wrote two records")
 	case out.fleet != nil:
-		if v.revision != w.revision {
+		if v.revision != w.revision || out.rests != "" && v.revisions[out.rests] != w.revisions[out.rests] {
 			return true // moved: the controller looks again
 		}
 		w.check(t, &v.state, out.fleet)
@@ -104,6 +122,9 @@ func (w *world) soak(d time.Duration) {
 }
 
 func (w *world) putRollout(r messages.RolloutRecord) {
+	if before, known := w.rollouts[r.ID]; known {
+		w.earlier[r.ID] = before
+	}
 	w.rollouts[r.ID] = r
 	w.revisions[r.ID]++
 }
@@ -198,6 +219,8 @@ func (w *world) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"build":      w.build,
 		"look":       func(*rapid.T) { w.seen = append(w.seen, w.view()) },
+		"look late":  func(t *rapid.T) { w.seen = append(w.seen, w.late(t)) },
+		"act late":   func(t *rapid.T) { w.apply(t, w.late(t)) },
 		"act":        func(t *rapid.T) { w.apply(t, w.view()) },
 		"act again":  func(t *rapid.T) { w.apply(t, w.view()) },
 		"node works": func(t *rapid.T) { w.works(t, pick(t), true) },
@@ -306,6 +329,11 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				t.Skip("flipped")
 			}
 			w.abort(t, *r)
+			if rapid.Bool().Draw(t, "is seen late") {
+				for range 4 {
+					w.apply(t, w.behind(func(id string) bool { return id == r.ID }))
+				}
+			}
 		},
 		"time passes": func(*rapid.T) { w.soak(40 * time.Second) },
 		"":            w.always,
@@ -345,40 +373,4 @@ func TestRandomRuns(t *testing.T) {
 			t.Fatalf("all is done, but the record says %+v", w.record)
 		}
 	})
-}
-
-// replaced tells whether there is a newer rollout than r.
-func (w *world) replaced(r *messages.RolloutRecord) bool {
-	for _, o := range w.rollouts {
-		if older(r, &o) {
-			return true
-		}
-	}
-	return false
-}
-
-// recover makes everything well: nodes work, people agree, time passes.
-func (w *world) recover(t *rapid.T) {
-	w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
-	for range 60 {
-		for _, name := range w.members {
-			if n := w.nodes[name]; n.status.Work != nil && n.status.Work.State == messages.WorkFailed {
-				n.status.Work = nil
-				w.nodes[name] = n
-			}
-			w.works(t, name, true)
-		}
-		for _, r := range w.rollouts {
-			if r.State == messages.RolloutApproval {
-				r.Approved = "a person"
-				w.putRollout(r)
-			} else if !r.State.Final() && len(r.Members) > 0 && r.Policy.QuorumFloor > len(r.Members) && r.ID != w.record.Current.Rollout {
-				w.abort(t, r) // it would wait for nodes that there are not
-			}
-		}
-		w.settle(t)
-		w.soak(time.Hour)
-		w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
-		w.settle(t)
-	}
 }

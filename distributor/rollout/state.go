@@ -55,6 +55,9 @@ type step struct {
 	fleet   *messages.FleetRecord
 	rollout *messages.RolloutRecord
 	event   *messages.RolloutChanged
+	// rests is the rollout whose record a write of the fleet's rests on, or "". The two are
+	// seen by different watches: where that record has moved, the write must not be made.
+	rests string
 }
 
 func (s *state) rollout(id string) *messages.RolloutRecord {

@@ -90,7 +90,7 @@ func (a *attempt) take() error {
 			return err
 		}
 	}
-	e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+	e, err := a.w.builds.Current(a.d.ctx, a.request.Build)
 	if errors.Is(err, ErrNotFound) {
 		return a.create()
 	}
@@ -159,7 +159,7 @@ func (a *attempt) put(next messages.BuildRecord) error {
 	if !errors.Is(err, ErrMoved) {
 		return err
 	}
-	e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+	e, err := a.w.builds.Current(a.d.ctx, a.request.Build)
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (a *attempt) ended(ctx context.Context, result messages.Payload, err error)
 // cancelled finishes the announcement of a build that a person ended.
 func (a *attempt) cancelled() error {
 	err := a.d.insist(func() error {
-		e, err := a.w.builds.current(a.d.ctx, a.request.Build)
+		e, err := a.w.builds.Current(a.d.ctx, a.request.Build)
 		a.record, a.revision = e.Value, e.Revision
 		return err
 	})

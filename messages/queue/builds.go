@@ -175,7 +175,7 @@ func (w *worker) look(ctx context.Context) error {
 
 // lookAt reads the record of one running attempt.
 func (w *worker) lookAt(ctx context.Context, build string) error {
-	e, err := w.builds.current(ctx, build)
+	e, err := w.builds.Current(ctx, build)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -63,7 +63,7 @@ func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Dur
 	var since time.Time
 	told := "" // the last trouble, which is told once
 	for {
-		e, err := records.current(ctx, key)
+		e, err := records.Current(ctx, key)
 		now := time.Now()
 		free := err == nil && e.Value.Holder == "" || errors.Is(err, ErrNotFound)
 		if err == nil && (e.Revision != seen || since.IsZero()) {
@@ -149,7 +149,7 @@ func (l *held) renew(ctx context.Context, done <-chan struct{}) bool {
 func (l *held) catchUp(ctx context.Context, sent leaseRecord) bool {
 	ctx, cancel := context.WithDeadline(ctx, l.deadline)
 	defer cancel()
-	e, err := l.c.leases().current(ctx, l.key)
+	e, err := l.c.leases().Current(ctx, l.key)
 	if err != nil || e.Value.Term != sent.Term {
 		return false
 	}

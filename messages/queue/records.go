@@ -88,9 +88,9 @@ func orNotFound(err error) error {
 	return err
 }
 
-// current reads a record from the leader, so that it is not stale. The entry of a deleted
+// Current reads a record from the leader, so that it is not stale. The entry of a deleted
 // record has its revision.
-func (r *Records[T]) current(ctx context.Context, key string) (Entry[T], error) {
+func (r *Records[T]) Current(ctx context.Context, key string) (Entry[T], error) {
 	m, err := r.c.last(ctx, r.stream(), r.subject(key))
 	if err != nil {
 		return Entry[T]{}, err
@@ -119,7 +119,7 @@ func (r *Records[T]) entry(key string, m stored) (Entry[T], error) {
 func (r *Records[T]) Create(ctx context.Context, key string, v T) (uint64, error) {
 	revision, err := r.put(ctx, key, v, 0)
 	if errors.Is(err, ErrMoved) {
-		e, readErr := r.current(ctx, key)
+		e, readErr := r.Current(ctx, key)
 		switch {
 		case readErr == nil:
 			err = ErrExists
@@ -150,7 +150,7 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
 	_, err := r.c.store(ctx, r.subject(key), m, expect(revision))
 	if errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
-		if e, readErr := r.current(ctx, key); e.Deleted && errors.Is(readErr, ErrNotFound) {
+		if e, readErr := r.Current(ctx, key); e.Deleted && errors.Is(readErr, ErrNotFound) {
 			err = nil
 		}
 	}
@@ -222,7 +222,7 @@ func (r *Records[T]) Modify(ctx context.Context, key string, change func(*T) err
 		if ctx.Err() != nil {
 			return e, r.failed("changing", key, context.Cause(ctx))
 		}
-		read = r.current // the other read may be stale for a while
+		read = r.Current // the other read may be stale for a while
 	}
 }
 
