@@ -17,7 +17,7 @@ import (
 // Promote makes an image of one of the fleet's rollouts current, by its digest, image or
 // build, hold or not; a hold stays. It waits for new heartbeats, at most three intervals, and
 // refuses an image that no quorum of the members reports in them: ErrNotPresent names who
-// lacks it.
+// lacks it. ErrTooLate where the fleet's image was changed during that.
 func Promote(ctx context.Context, q *queue.Client, fleet, digest, by string) (messages.FleetRecord, error) {
 	r, err := promote(ctx, q, fleet, digest)
 	if err != nil {
@@ -56,12 +56,21 @@ func promote(ctx context.Context, q *queue.Client, fleet, digest string) (messag
 		return e.Value, err
 	}
 	return decide(ctx, q, fleet, func(r *messages.FleetRecord) error {
-		if r.Current.Image == to.Image {
-			return fmt.Errorf("%w: it is current already", ErrNothingToDo)
-		}
-		forward(r, to, max(policy.Keep, len(r.Keep)))
-		return nil
+		return promoteAt(r, e.Value.Epoch, to, policy.Keep)
 	})
+}
+
+// promoteAt makes an image current in a record that still has the epoch which the person saw.
+// ErrTooLate where it has another: a rollback that came meanwhile is not to be undone by this.
+func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, keep int) error {
+	if r.Current.Image == to.Image {
+		return fmt.Errorf("%w: it is current already", ErrNothingToDo)
+	}
+	if r.Epoch != epoch {
+		return fmt.Errorf("%w: the fleet was changed to %s meanwhile; look, and promote again", ErrTooLate, r.Current.Image)
+	}
+	forward(r, to, max(keep, len(r.Keep)))
+	return nil
 }
 
 // candidate finds the image that a person means, among the rollouts and what is kept.
