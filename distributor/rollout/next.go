@@ -242,15 +242,15 @@ func (s *state) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutS
 	return messages.RolloutFlipped, ""
 }
 
-// write is the step that records progress. Mere counts wait for the next report, so that a
-// large fleet does not rewrite the record with each heartbeat.
+// write is the step that records progress. Counts, and the text that has them, wait for the
+// next report, so that a large fleet does not rewrite the record with each heartbeat.
 func (s *state) write(r *messages.RolloutRecord, p *progress, at messages.RolloutState, why string) step {
 	now := *r
 	now.State, now.Why = at, why
 	now.Wave, now.Admitted, now.Present = p.wave, p.admitted, len(p.present)
 	now.Failed, now.FailedCount, now.Trials = briefFailed(p.failed), len(p.failed), p.trials
-	same := now.State == r.State && now.Why == r.Why && sameMap(now.Failed, r.Failed) && sameMap(now.Trials, r.Trials)
-	counts := now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present && now.FailedCount == r.FailedCount
+	same := now.State == r.State && sameMap(now.Failed, r.Failed) && sameMap(now.Trials, r.Trials)
+	counts := now.Why == r.Why && now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present && now.FailedCount == r.FailedCount
 	if same && (counts || !s.report) {
 		return step{}
 	}

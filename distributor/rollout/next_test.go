@@ -216,6 +216,37 @@ func TestWhyARolloutWaits(t *testing.T) {
 	}
 }
 
+func TestArrivingNodesAreReportedFromTimeToTime(t *testing.T) {
+	s := fleetOf(50, func(p *messages.Policy) { p.Canaries = 0 })
+	s.settle(t)
+	s.report = false
+	r := &s.rollouts[0]
+	for i, name := range s.members[:49] {
+		s.fetch(name)
+		if out := next(s); out.fleet != nil || out.rollout != nil || out.event != nil {
+			t.Fatalf("node %d of 50 is written at once: %+v", i+1, out)
+		}
+	}
+	s.report = true
+	s.settle(t)
+	if r.Present != 49 || !strings.Contains(r.Why, "49 have: missing "+s.members[49]) {
+		t.Fatalf("%d are present: %s", r.Present, r.Why)
+	}
+	s.report = false
+	n := s.nodes[s.members[49]]
+	n.status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: "no space"}
+	s.nodes[s.members[49]] = n
+	s.settle(t)
+	if !strings.Contains(r.Why, "no space") {
+		t.Fatalf("a failure is not written at once: %s", r.Why)
+	}
+	s.fetch(s.members[49])
+	s.settle(t)
+	if s.record.Current.Order != 1 {
+		t.Fatalf("not flipped: %s", r.Why)
+	}
+}
+
 func TestStaleHeartbeatsMakeNoQuorum(t *testing.T) {
 	s := fleetOf(1, nil)
 	s.settle(t)
