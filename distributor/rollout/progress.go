@@ -27,24 +27,22 @@ type progress struct {
 // percent is the number of members that p percent are, rounded up.
 func percent(p, members int) int { return (p*members + 99) / 100 }
 
-// chooseCanaries names the members that try an image first: the lowest hashes among those
-// that live, and the others only where these are too few.
-func chooseCanaries(rollout string, members []string, n int, nodes map[string]node) []string {
+// chooseCanaries names the members that try an image first: those with the lowest hashes.
+func chooseCanaries(rollout string, members []string, n int) []string {
 	sorted := slices.SortedFunc(slices.Values(members), func(a, b string) int {
-		if la, lb := nodes[a].fresh, nodes[b].fresh; la != lb {
-			if la {
-				return -1
-			}
-			return 1
-		}
 		return cmp.Compare(messages.WaveHash(rollout, a), messages.WaveHash(rollout, b))
 	})
 	return sorted[:min(n, len(sorted))]
 }
 
-// moreCanaries names the members that should try the image besides the canaries: in place
-// of canaries that were retired, and of those that fell silent before they tried it. A canary
-// that lives and fails has no substitute: what it says counts.
+// unheard tells whether a rollout that wants canaries has none: no member lives.
+func unheard(r *messages.RolloutRecord) bool { return r.Policy.Canaries > 0 && len(r.Canaries) == 0 }
+
+// moreCanaries names the members that should try the image besides the canaries: until there
+// are as many as asked for, in place of canaries that were retired, and of those that fell
+// silent before they tried it. Only members that live are named, so a controller that has just
+// begun names them as it hears them. A canary that lives and fails has no substitute: what it
+// says counts.
 func (s *state) moreCanaries(r *messages.RolloutRecord) []string {
 	able := 0
 	for _, c := range r.Canaries {
@@ -57,9 +55,9 @@ func (s *state) moreCanaries(r *messages.RolloutRecord) []string {
 		return nil
 	}
 	others := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool {
-		return slices.Contains(r.Canaries, n) || len(r.Canaries) > 0 && !s.nodes[n].fresh
+		return slices.Contains(r.Canaries, n) || !s.nodes[n].fresh
 	})
-	return chooseCanaries(r.ID, others, r.Policy.Canaries-able, s.nodes)
+	return chooseCanaries(r.ID, others, r.Policy.Canaries-able)
 }
 
 // admission is the order in which members are admitted, and how many of them are now.
@@ -167,7 +165,7 @@ func (p *progress) passed() bool {
 // wave is the wave that members are admitted for now: the first whose members have not all
 // been admitted and finished. Past the canaries it needs their trials.
 func (s *state) wave(r *messages.RolloutRecord, p *progress) int {
-	if p.tries > p.admitted || !p.passed() {
+	if p.tries > p.admitted || !p.passed() || unheard(r) {
 		return 0
 	}
 	done := 0
@@ -247,6 +245,9 @@ func (s *state) why(r *messages.RolloutRecord, p *progress) string {
 		return fmt.Sprintf("%d nodes must have the image, but the rollout has %s: lower quorum_floor or add nodes, then build again",
 			p.needed, count(p.members, "member", "members"))
 	}
+	if unheard(r) {
+		return "waits for canaries: no member is heard"
+	}
 	if !p.reachable() || !p.quorum() && p.admitted == p.members {
 		return fmt.Sprintf("%d of %s must have the image, %d have: missing %s",
 			p.needed, count(p.members, "member", "members"), len(p.present), s.missing(r, p))
@@ -271,6 +272,9 @@ func (s *state) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 			c += " (" + reason + ")"
 		}
 		waits = append(waits, c)
+	}
+	if len(waits) == 0 {
+		return fmt.Sprintf("waits for %s: no other member that lives can try the image", count(p.canaries-len(p.trials), "more canary", "more canaries"))
 	}
 	return "waits for the trial on " + names(waits)
 }
