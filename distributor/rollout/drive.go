@@ -42,7 +42,9 @@ func compare(s *state, value string) comparison {
 }
 
 // ours tells whether a value comes from an earlier decision about this fleet. An empty
-// fence config is nobody's decision before the first write, and a person's after it.
+// fence config is nobody's decision before the first write, and a person's after it. An image
+// above the highest order comes from a later decision, which a restored record has lost: to
+// go back from it is not this controller's to decide.
 func (s *state) ours(value string) bool {
 	if value == "" {
 		return s.record.Applied.Epoch == 0
@@ -53,7 +55,7 @@ func (s *state) ours(value string) bool {
 		}
 	}
 	for _, r := range s.rollouts {
-		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() {
+		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() && r.Ready.Order <= s.record.Highest {
 			return true
 		}
 	}

@@ -303,51 +303,6 @@ func TestWhatTheRecordKeeps(t *testing.T) {
 	}
 }
 
-func TestWhatAFenceConfigsValueMeans(t *testing.T) {
-	base := func() *state {
-		return &state{record: messages.FleetRecord{
-			Fleet: "default", Epoch: 3, Current: testFleetImage(3), Previous: testFleetImage(2),
-			Applied: messages.Applied{Epoch: 3, Value: string(testImage(3))},
-		}}
-	}
-	held := &messages.Hold{By: "fenceline"}
-	for _, c := range []struct {
-		name   string
-		change func(*state)
-		value  string
-		write  bool
-		hold   bool
-		noted  bool
-	}{
-		{"what it should be", nil, string(testImage(3)), false, false, false},
-		{"what it should be, for the first time", func(s *state) { s.record.Applied = messages.Applied{} }, string(testImage(3)), false, false, true},
-		{"the image before", nil, string(testImage(2)), true, false, false},
-		{"nothing, before the first write", func(s *state) { s.record.Applied = messages.Applied{} }, "", true, false, false},
-		{"a person's", nil, "else", false, true, true},
-		{"emptied by a person", func(s *state) { s.record.Applied = messages.Applied{Epoch: 2, Value: string(testImage(2))} }, "", false, true, true},
-		{"emptied by a person, known and held", func(s *state) { s.record.Applied, s.record.Hold = messages.Applied{Epoch: s.record.Epoch}, held }, "", false, false, false},
-		{"a person's, known and held", func(s *state) { s.record.Applied.Value, s.record.Hold = "else", held }, "else", false, false, false},
-		{"a person's, released", func(s *state) { s.record.Applied.Value = "else" }, "else", true, false, false},
-		{"a person's, and then a rollback", func(s *state) { s.record.Applied, s.record.Hold = messages.Applied{Epoch: 2, Value: "else"}, held }, "else", true, false, false},
-		{"a person's that came just before the first write", func(s *state) { s.record.Applied = messages.Applied{Epoch: 2, Value: string(testImage(2))} }, "else", false, true, true},
-		{"what was there before the first image", func(s *state) {
-			s.record.Applied, s.record.Epoch = messages.Applied{Value: "stackato/stack-alsek"}, 1
-		}, "stackato/stack-alsek", true, false, false},
-		{"any, while there is no image", func(s *state) { s.record = messages.FleetRecord{Fleet: "default"} }, "stackato/stack-alsek", false, false, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s := base()
-			if c.change != nil {
-				c.change(s)
-			}
-			got := compare(s, c.value)
-			if got.write != c.write || (got.hold != "") != c.hold || (got.note != nil) != c.noted {
-				t.Errorf("it means %+v", got)
-			}
-		})
-	}
-}
-
 func TestWhatCountsAsAFailureInASoak(t *testing.T) {
 	gone := func(n *node) { n.status.Images = nil }
 	for _, c := range []struct {
