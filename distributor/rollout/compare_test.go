@@ -16,6 +16,13 @@ func flippedRollout(order uint64) messages.RolloutRecord {
 	}
 }
 
+// note notes what a fence config holds.
+func (s *state) note(value string) {
+	if c := compare(s, value); c.note != nil {
+		s.record.Applied = *c.note
+	}
+}
+
 func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 	base := func() *state {
 		return &state{record: messages.FleetRecord{
@@ -40,8 +47,12 @@ func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 		{"nothing, before the first write", func(s *state) { s.record.Applied = messages.Applied{} }, "", true, false, false},
 		{"a person's", nil, "else", false, true, true},
 		{"emptied by a person", func(s *state) { s.record.Applied = messages.Applied{Epoch: 2, Value: string(testImage(2))} }, "", false, true, true},
-		{"emptied by a person, known and held", func(s *state) { s.record.Applied, s.record.Hold = messages.Applied{Epoch: s.record.Epoch}, held }, "", false, false, false},
-		{"a person's, known and held", func(s *state) { s.record.Applied.Value, s.record.Hold = "else", held }, "else", false, false, false},
+		{"emptied by a person, known and held", func(s *state) { s.note(""); s.record.Hold = held }, "", false, false, false},
+		{"a person's, known and held", func(s *state) { s.note("else"); s.record.Hold = held }, "else", false, false, false},
+		{"a person's, known and held, after a time when it could not be read", func(s *state) {
+			s.record.Applied, s.record.Hold = messages.Applied{Epoch: 3, Value: "else", Error: "the fence config can't be read"}, held
+		}, "else", false, false, true},
+		{"what it should be, after a time when it could not be read", func(s *state) { s.record.Applied.Error = "can't be read" }, string(testImage(3)), false, false, true},
 		{"a person's, released", func(s *state) { s.record.Applied.Value = "else" }, "else", true, false, false},
 		{"a person's, and then a rollback", func(s *state) { s.record.Applied, s.record.Hold = messages.Applied{Epoch: 2, Value: "else"}, held }, "else", true, false, false},
 		{"a person's that came just before the first write", func(s *state) { s.record.Applied = messages.Applied{Epoch: 2, Value: string(testImage(2))} }, "else", false, true, true},

@@ -25,20 +25,22 @@ func compare(s *state, value string) comparison {
 	r := &s.record
 	want := string(r.Current.Image)
 	note := messages.Applied{Epoch: r.Epoch, Value: value}
+	known := value == r.Applied.Value && r.Applied.Epoch == r.Epoch
 	switch {
 	case want == "", value == want:
 	case s.ours(value), value == r.Applied.Value && (r.Applied.Epoch < r.Epoch || r.Hold == nil):
 		return comparison{write: true}
-	case value == r.Applied.Value && r.Applied.Epoch == r.Epoch:
-		return comparison{} // known already, and held
 	default:
 		note.Error = fmt.Sprintf("the fence config was set to %q by somebody else; fenceline release %s drives it to %s again", value, r.Fleet, want)
-		return comparison{note: &note, hold: note.Error}
 	}
 	if r.Applied == note {
 		return comparison{}
 	}
-	return comparison{note: &note}
+	c := comparison{note: &note}
+	if !known { // else it is held already
+		c.hold = note.Error
+	}
+	return c
 }
 
 // ours tells whether a value comes from an earlier decision about this fleet. An empty
