@@ -239,7 +239,7 @@ type Policy struct {
 	MaxInFlight   int      `json:"max_in_flight,omitempty"` // nodes that preload at one time; 0 for no bound
 	QuorumPercent int      `json:"quorum_percent"`          // 1 to 100, of the members, that must be present
 	QuorumFloor   int      `json:"quorum_floor"`            // nodes that must be present, however few the members
-	NodeDeadline  Duration `json:"node_deadline"`           // for one node's preload, then it counts as failed
+	NodeDeadline  Duration `json:"node_deadline"`           // without progress of a node's preload, then it counts as failed
 	Trial         Trial    `json:"trial"`
 	Approval      bool     `json:"approval,omitempty"`      // wait for a person before the flip
 	Soak          Duration `json:"soak"`                    // watch after the flip; failures roll back
