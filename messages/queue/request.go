@@ -118,7 +118,7 @@ func (c *Client) look(ctx context.Context, subject string, l *lastRequest) error
 // push may once that was superseded, as its branch can have come back to the commit; a
 // person's wish once it is over.
 func (c *Client) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
-	e, err := Builds(c).current(ctx, earlier.Build) // what is stale could lose a push
+	e, err := Builds(c).Current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
