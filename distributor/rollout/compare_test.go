@@ -59,6 +59,9 @@ func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 		{"what was there before the first image", func(s *state) {
 			s.record.Applied, s.record.Epoch = messages.Applied{Value: "stackato/stack-alsek"}, 1
 		}, "stackato/stack-alsek", true, false, false},
+		{"what was there before the first image, which came before the first look", func(s *state) {
+			s.record.Applied, s.record.Epoch = messages.Applied{}, 1
+		}, "stackato/stack-alsek", true, false, false},
 		{"any, while there is no image", func(s *state) { s.record = messages.FleetRecord{Fleet: "default"} }, "stackato/stack-alsek", false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -44,12 +44,16 @@ func compare(s *state, value string) comparison {
 }
 
 // ours tells whether a value comes from an earlier decision about this fleet. An empty
-// fence config is nobody's decision before the first write, and a person's after it. An image
-// above the highest order comes from a later decision, which a restored record has lost: to
-// go back from it is not this controller's to decide.
+// fence config is nobody's decision before the first write, and a person's after it; nor is
+// any value somebody's where the first flip came before the first look. An image above the
+// highest order comes from a later decision, which a restored record has lost: to go back
+// from it is not this controller's to decide.
 func (s *state) ours(value string) bool {
+	if a := &s.record.Applied; a.Epoch == 0 && (value == "" || a.Value == "") {
+		return true
+	}
 	if value == "" {
-		return s.record.Applied.Epoch == 0
+		return false
 	}
 	for _, i := range kept(&s.record) {
 		if string(i.Image) == value {
