@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -307,6 +308,9 @@ func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
 	}
 	i.applied(t, "default", 1)
 	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
+	until(t, queue.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
+		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Image == image(2) })
+	})
 	_, err := rollout.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada")
 	if !errors.Is(err, rollout.ErrNotPresent) || !strings.Contains(err.Error(), "n1") {
 		t.Fatalf("promoting what no node has gave %v", err)
