@@ -115,6 +115,10 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	return builder.Solved{Image: image, Bases: pins.bases, Bytes: r.solver.pushed(ctx, image, response)}, nil
 }
 
+// gzipLevel is the level of new layers: the fastest. A Debian base packs in a third of the time
+// of the default level, 6, into 31 MB in place of 27; the waiting for that is in every rollout.
+const gzipLevel = "1"
+
 // solve builds and pushes, and returns what the exporter says of it.
 func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string, error) {
 	var checked bool
@@ -123,7 +127,7 @@ func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string,
 		SourcePolicy: policy,
 		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
 			"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
-			"oci-mediatypes": "true", "compression": "gzip",
+			"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
 		}}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
 		result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options), Evaluate: true})

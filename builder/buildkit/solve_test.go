@@ -3,6 +3,7 @@ package buildkit_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -44,6 +45,19 @@ func TestSolve(t *testing.T) {
 	}
 	if solved.Bytes != bytes || bytes == 0 {
 		t.Errorf("%d bytes, the manifest has %d", solved.Bytes, bytes)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := layers[len(layers)-1].Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	head := make([]byte, 10) // of RFC 1952: XFL, the ninth byte, is 4 for the fastest algorithm
+	if _, err := io.ReadFull(packed, head); err != nil || head[8] != 4 {
+		t.Errorf("a new layer begins with %x, %v", head, err)
 	}
 	if len(solved.Bases) != 1 || solved.Bases[0].Source != b.base || solved.Bases[0].Image.Name() != b.registry.Host+"/base" {
 		t.Errorf("bases %+v", solved.Bases)
