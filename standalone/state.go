@@ -13,7 +13,7 @@ import (
 
 // Layout is the number of the state folder's layout that this package reads and writes. It
 // changes when an older binary could not make sense of the folder.
-const Layout = 1
+const Layout = 2
 
 // State is a state folder that this process has to itself until Close.
 type State struct {
@@ -120,7 +120,7 @@ func (s *State) checkLayout() error {
 	if found == strconv.Itoa(Layout) {
 		return nil
 	}
-	return fmt.Errorf("%w: %s says layout %q and this fenceline works with %d: run the fenceline that made it, or start with a new folder",
+	return fmt.Errorf("%w: %s says layout %q and this fenceline works with %d: run the fenceline that made it, or start with a new folder (in fenceline's checkout: make clean)",
 		ErrLayout, path, found, Layout)
 }
 

@@ -15,7 +15,7 @@ func TestOpenStateRefuses(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"a folder of another layout":                {map[string]string{"version": "2\n"}, `says layout "2"`},
+		"a folder of another layout":                {map[string]string{"version": "1\n"}, `says layout "1"`},
 		"a folder with an empty version":            {map[string]string{"version": ""}, `says layout ""`},
 		"a folder with parts and without a version": {map[string]string{"nats/x": ""}, `has "nats" but no version file`},
 	}

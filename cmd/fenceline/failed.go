@@ -67,7 +67,7 @@ func writeFailedRollout(w io.Writer, r *messages.RolloutRecord) {
 		return
 	}
 	if failedAfterFlip(r) {
-		fmt.Fprintf(w, "    fix: its image is current still: mend it, push, and let that follow: fenceline release %s; or go back: fenceline rollback %s\n", r.Fleet, r.Fleet)
+		fmt.Fprintf(w, "    fix: the fleet did not go back from it: mend the image, push, and let that follow: fenceline release %s; where the fleet has an earlier image: fenceline rollback %s\n", r.Fleet, r.Fleet)
 		return
 	}
 	fmt.Fprintf(w, "    fix: mend what it names and push; was it not the image: fenceline retry %s\n", r.Ready.Build)

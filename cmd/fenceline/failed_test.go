@@ -115,7 +115,7 @@ func TestStatusTellsOfFailures(t *testing.T) {
 	o.Fleets[0].Failed.FlippedAt = time.Now()
 	out.Reset()
 	o.write(&out)
-	if want := "current still: mend it, push, and let that follow: fenceline release production"; !strings.Contains(out.String(), want) {
+	if want := "did not go back from it: mend the image, push, and let that follow: fenceline release production"; !strings.Contains(out.String(), want) {
 		t.Errorf("status lacks %q:\n%s", want, out.String())
 	}
 	o.Fleets[0].Failed.State = messages.RolloutRolledBack

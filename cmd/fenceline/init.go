@@ -17,6 +17,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newInitCmd() *cobra.Command {
@@ -36,16 +37,16 @@ is never changed.` + envNote("password-file"),
   fenceline init --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneStep(cmd); err != nil {
-				return err
-			}
+			written := map[string]bool{}
+			cmd.Flags().Visit(func(f *pflag.Flag) { written[f.Name] = true })
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
-			if n.url == "" && dir == "" {
-				return usagef(eitherStep)
+			write, err := oneStep(written, dir, n.url)
+			if err != nil {
+				return err
 			}
-			if dir != "" {
+			if write {
 				return writeCredentials(cmd.OutOrStdout(), dir, n.prefix, nodes)
 			}
 			return declare(cmd.Context(), cmd, &n, *l.layout())
@@ -64,25 +65,24 @@ is never changed.` + envNote("password-file"),
 	return cmd
 }
 
-const eitherStep = "give either --dir, to write credentials, or --nats, to declare streams and buckets"
-
-// oneStep refuses flags of one step with those of the other, which would do nothing. Only the
-// written ones: a terminal may have an installation's variables.
-func oneStep(cmd *cobra.Command) error {
-	written := func(name string) bool { return cmd.Flags().Changed(name) }
-	if written("dir") && written("nats") {
-		return usagef(eitherStep)
+// oneStep tells which step is asked for, to write credentials or to declare. A written flag wins
+// over a variable, as a terminal may have an installation's; written flags of the other step,
+// which would do nothing, are refused.
+func oneStep(written map[string]bool, dir, nats string) (write bool, err error) {
+	write = written["dir"] || dir != "" && !written["nats"]
+	if (dir == "") == (nats == "") && written["dir"] == written["nats"] {
+		return false, usagef("give either --dir, to write credentials, or --nats, to declare streams and buckets")
 	}
 	step, others := "--nats", []string{"node"}
-	if written("dir") {
+	if write {
 		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "replicas", "node-ttl"}
 	}
 	for _, name := range others {
-		if written(name) && (written("dir") || written("nats")) {
-			return usagef("--%s does nothing with %s: leave it out, or run init once for each step", name, step)
+		if written[name] {
+			return false, usagef("--%s does nothing with %s: leave it out, or run init once for each step", name, step)
 		}
 	}
-	return nil
+	return write, nil
 }
 
 func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layout) error {

@@ -307,4 +307,14 @@ func TestInitRefusesOptionsOfTheOtherStep(t *testing.T) {
 			t.Errorf("%v: %+v", args, s)
 		}
 	}
+	if s := fenceline(t, "init", "--node", "production.node-9"); s.status != exitUsage || !strings.Contains(s.err, "--node") {
+		t.Errorf("a node where a variable says --nats: %+v", s)
+	}
+	t.Setenv("FENCELINE_DIR", t.TempDir())
+	if s := fenceline(t, "init", "--nats", "nats://127.0.0.1:9"); s.status != exitFailed || !strings.Contains(s.err, "127.0.0.1:9") {
+		t.Errorf("--nats, and a variable that says --dir: %+v", s)
+	}
+	if s := fenceline(t, "init"); s.status != exitUsage {
+		t.Errorf("variables for both: %+v", s)
+	}
 }

@@ -70,8 +70,9 @@ func failedInSoak(r *messages.RolloutRecord) bool {
 	return r.State == messages.RolloutFailed && !r.FlippedAt.IsZero()
 }
 
-// markLeft says of a rollout that had its image made current for good that the fleet went back from its image: whoever
-// took it back may have died before saying so, and other fleets follow what is done.
+// markLeft says of a rollout that had its image made current for good that the fleet went back
+// from it: whoever took it back may have died before saying so, and other fleets follow what is
+// done.
 func markLeft(s *state) step {
 	for _, i := range kept(&s.record) {
 		r := s.rollout(i.Rollout)

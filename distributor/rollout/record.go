@@ -53,8 +53,9 @@ func forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Soaking = ""
 }
 
-// back makes an earlier image current and sets a hold, which says that it came with that. What was current is kept, so that
-// it can be promoted again; the previous one is now the one before the new current.
+// back makes an earlier image current and sets a hold, which says that it came with that. What
+// was current is kept, so that it can be promoted again; the previous one is now the one before
+// the new current.
 func back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	rest := []messages.FleetImage{}
 	for _, i := range append([]messages.FleetImage{r.Current, r.Previous}, r.Keep...) {
