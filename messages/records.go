@@ -109,6 +109,9 @@ type RolloutRecord struct {
 	StaleNodes  int `json:"stale_nodes,omitempty"`
 }
 
+// FailedInSoak tells whether the rollout failed after its flip, and the fleet didn't go back.
+func (r *RolloutRecord) FailedInSoak() bool { return r.State == RolloutFailed && !r.FlippedAt.IsZero() }
+
 // FleetImage is an image in a fleet's record.
 type FleetImage struct {
 	Image    Image  `json:"image"`

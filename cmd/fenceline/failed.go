@@ -48,15 +48,10 @@ func failedRollout(all []messages.RolloutRecord, current messages.FleetImage) *m
 		}
 	}
 	if last == nil || last.State != messages.RolloutFailed && last.State != messages.RolloutRolledBack ||
-		last.Ready.Image == current.Image && !failedAfterFlip(last) || last.Ready.Order < current.Order {
+		last.Ready.Image == current.Image && !last.FailedInSoak() || last.Ready.Order < current.Order {
 		return nil
 	}
 	return last
-}
-
-// failedAfterFlip tells whether a rollout failed in its soak, and the fleet didn't go back.
-func failedAfterFlip(r *messages.RolloutRecord) bool {
-	return r.State == messages.RolloutFailed && !r.FlippedAt.IsZero()
 }
 
 // writeFailedRollout writes what became of a rollout, why, and what to do.
@@ -66,7 +61,7 @@ func writeFailedRollout(w io.Writer, r *messages.RolloutRecord) {
 		fmt.Fprintf(w, "    fix: mend the image and push; was it not the image: fenceline promote %s %s\n", r.Fleet, r.Ready.Image.Digest())
 		return
 	}
-	if failedAfterFlip(r) {
+	if r.FailedInSoak() {
 		fmt.Fprintf(w, "    fix: the fleet did not go back from it: mend the image, push, and let that follow: fenceline release %s; where the fleet has an earlier image: fenceline rollback %s\n", r.Fleet, r.Fleet)
 		return
 	}

@@ -15,7 +15,7 @@ import (
 // followCurrent brings the rollout records in line with which image is current.
 func followCurrent(s *state) step {
 	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
-	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !failedInSoak(r) {
+	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !r.FailedInSoak() {
 		return s.flipped(r)
 	}
 	for _, r := range s.live() {
@@ -65,18 +65,13 @@ func (s *state) flipped(r *messages.RolloutRecord) step {
 	})
 }
 
-// failedInSoak tells whether a rollout failed after its flip, and its image stayed current.
-func failedInSoak(r *messages.RolloutRecord) bool {
-	return r.State == messages.RolloutFailed && !r.FlippedAt.IsZero()
-}
-
 // markLeft says of a rollout that had its image made current for good that the fleet went back
 // from it: whoever took it back may have died before saying so, and other fleets follow what is
 // done.
 func markLeft(s *state) step {
 	for _, i := range kept(&s.record) {
 		r := s.rollout(i.Rollout)
-		if r != nil && (r.State == messages.RolloutDone || failedInSoak(r)) && r.Ready.Order > s.record.Current.Order {
+		if r != nil && (r.State == messages.RolloutDone || r.FailedInSoak()) && r.Ready.Order > s.record.Current.Order {
 			return s.leftCurrent(r)
 		}
 	}

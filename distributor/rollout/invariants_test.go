@@ -90,7 +90,7 @@ func (w *world) checkTrials(t *rapid.T, s *state, r *messages.RolloutRecord) {
 func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 	from := w.record
 	back := to.Current != from.Current && to.Current.Order < from.Current.Order
-	stays := failedInSoak(new(w.rollouts[from.Current.Rollout])) && to.Soaking == "" && from.Soaking != ""
+	stays := new(w.rollouts[from.Current.Rollout]).FailedInSoak() && to.Soaking == "" && from.Soaking != ""
 	switch {
 	case back && from.Applied.Value != string(from.Current.Image):
 		t.Fatalf("went back to %s over %q, which somebody set", to.Current.Image, from.Applied.Value)
@@ -130,7 +130,7 @@ func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
 	from := w.rollouts[to.ID]
 	// Whoever took the fleet back from what was done may have died before saying so.
-	left := (from.State == messages.RolloutDone || failedInSoak(&from)) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
+	left := (from.State == messages.RolloutDone || from.FailedInSoak()) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
 	again := from.State.Final() && to.State == messages.RolloutFlipped && s.record.Current.Rollout == to.ID
 	switch {
 	case from.State.Final() && !left && !again:

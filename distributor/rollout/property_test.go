@@ -362,7 +362,7 @@ func TestRandomRuns(t *testing.T) {
 			if !r.State.Final() {
 				t.Fatalf("all is well, but %s is %s: %s", r.ID, r.State, r.Why)
 			}
-			if current := r.ID == w.record.Current.Rollout; current && r.State != messages.RolloutDone && !failedInSoak(&r) {
+			if current := r.ID == w.record.Current.Rollout; current && r.State != messages.RolloutDone && !r.FailedInSoak() {
 				t.Fatalf("%s is %s, and its image is current", r.ID, r.State)
 			}
 			if r.State == messages.RolloutReplaced && r.Ready.Order > w.record.Highest && !w.replaced(&r) {
