@@ -23,31 +23,34 @@ import (
 func newInitCmd() *cobra.Command {
 	var n natsFlags
 	var l layoutFlags
-	var dir string
-	var nodes []string
+	var w written
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write the first credentials, and declare streams and buckets",
 		Long: `Prepares an outside NATS for fenceline, in two steps. Without --nats it writes, into the
 folder DIR, a password file for each user and nats-users.conf, which a NATS server's
 configuration includes: each user may do what its role needs and nothing else, and of its
-password the server is told a bcrypt hash. With --nats
+password the server is told a bcrypt hash. For each --tls NAME it writes there tls/NAME.pem and its
+key, signed by an authority of the installation's own (tls/ca.pem), and for --registry the
+registry's htpasswd and the logins of builders and nodes. What exists is kept. With --nats
 it declares the streams and buckets there, which it may do again at any time: what exists
 is never changed.` + envNote("password-file"),
 		Example: `  fenceline init --dir /etc/fenceline --node production.node-1 --node production.node-2
+  fenceline init --dir /etc/fenceline --tls nats=core,10.0.0.5 --registry registry.example.com:5000
   fenceline init --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			written := map[string]bool{}
-			cmd.Flags().Visit(func(f *pflag.Flag) { written[f.Name] = true })
+			given := map[string]bool{}
+			cmd.Flags().Visit(func(f *pflag.Flag) { given[f.Name] = true })
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
-			write, err := oneStep(written, dir, n.url)
+			write, err := oneStep(given, w.dir, n.url)
 			if err != nil {
 				return err
 			}
 			if write {
-				return writeCredentials(cmd.OutOrStdout(), dir, n.prefix, nodes)
+				w.prefix = n.prefix
+				return w.write(cmd.OutOrStdout())
 			}
 			return declare(cmd.Context(), cmd, &n, *l.layout())
 		},
@@ -59,8 +62,10 @@ is never changed.` + envNote("password-file"),
 	fs.StringVar(&n.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
 	fs.StringVar(&n.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
 	fs.StringVar(&n.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
-	fs.StringVar(&dir, "dir", "", "folder to write credentials into")
-	fs.StringSliceVar(&nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")
+	fs.StringVar(&w.dir, "dir", "", "folder to write credentials into")
+	fs.StringSliceVar(&w.nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")
+	fs.StringArrayVar(&w.tls, "tls", nil, "NAME or NAME=HOST,HOST of a server to make a certificate for; may be given several times")
+	fs.StringVar(&w.registry, "registry", "", "HOST:PORT of a registry to write logins for, named as images name it")
 	l.add(cmd)
 	return cmd
 }
@@ -68,17 +73,17 @@ is never changed.` + envNote("password-file"),
 // oneStep tells which step is asked for, to write credentials or to declare. A written flag wins
 // over a variable, as a terminal may have an installation's; written flags of the other step,
 // which would do nothing, are refused.
-func oneStep(written map[string]bool, dir, nats string) (write bool, err error) {
-	write = written["dir"] || dir != "" && !written["nats"]
-	if (dir == "") == (nats == "") && written["dir"] == written["nats"] {
+func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
+	write = given["dir"] || dir != "" && !given["nats"]
+	if (dir == "") == (nats == "") && given["dir"] == given["nats"] {
 		return false, usagef("give either --dir, to write credentials, or --nats, to declare streams and buckets")
 	}
-	step, others := "--nats", []string{"node"}
+	step, others := "--nats", []string{"node", "tls", "registry"}
 	if write {
 		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "replicas", "node-ttl"}
 	}
 	for _, name := range others {
-		if written[name] {
+		if given[name] {
 			return false, usagef("--%s does nothing with %s: leave it out, or run init once for each step", name, step)
 		}
 	}
@@ -110,6 +115,60 @@ type natsUser struct {
 
 // usersFile is the part of a NATS server's configuration that init writes.
 const usersFile = "nats-users.conf"
+
+// written is what init writes.
+type written struct {
+	dir, prefix string
+	nodes       []string // FLEET.NODE
+	tls         []string // servers, as parseServer reads them
+	registry    string   // HOST:PORT; none when empty
+}
+
+func (w *written) write(out io.Writer) error {
+	servers := make([]tlsServer, len(w.tls))
+	for i, text := range w.tls {
+		var err error
+		if servers[i], err = parseServer(text); err != nil {
+			return err
+		}
+	}
+	if err := writeCredentials(out, w.dir, w.prefix, w.nodes); err != nil {
+		return err
+	}
+	if err := writeCertificates(out, filepath.Join(w.dir, "tls"), servers); err != nil {
+		return err
+	}
+	if w.registry == "" {
+		return nil
+	}
+	dir := filepath.Join(w.dir, "registry")
+	if err := writeRegistryLogins(dir, w.registry); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "wrote %s and the logins of its users %s\n", filepath.Join(dir, "htpasswd"), strings.Join(registryUsers, " and "))
+	return nil
+}
+
+// writeCertificates makes those that are missing, and renews those that end soon.
+func writeCertificates(out io.Writer, dir string, servers []tlsServer) error {
+	if len(servers) == 0 {
+		return nil
+	}
+	a, err := openAuthority(dir)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers {
+		made, err := a.issue(s)
+		if err != nil {
+			return err
+		}
+		if made {
+			fmt.Fprintf(out, "wrote %s and its key, for %s\n", a.file(s.name), strings.Join(s.hosts, ", "))
+		}
+	}
+	return nil
+}
 
 func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 	space, err := messages.NewSpace(prefix)
