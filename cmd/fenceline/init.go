@@ -61,6 +61,8 @@ is never changed.` + envNote("password-file"),
 	fs.StringVar(&n.passwordFile, "password-file", "", "file with the NATS user's password")
 	fs.StringVar(&n.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
 	fs.StringVar(&n.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
+	fs.StringVar(&n.certFile, "cert-file", "", "certificate that the NATS server asks of its clients")
+	fs.StringVar(&n.keyFile, "key-file", "", "private key of that certificate")
 	fs.StringVar(&n.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&w.dir, "dir", "", "folder to write credentials into")
 	fs.StringSliceVar(&w.nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")
@@ -80,7 +82,7 @@ func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
 	}
 	step, others := "--nats", []string{"node", "tls", "registry"}
 	if write {
-		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "replicas", "node-ttl"}
+		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "cert-file", "key-file", "replicas", "node-ttl"}
 	}
 	for _, name := range others {
 		if given[name] {

@@ -23,9 +23,10 @@ func newRunCmd() *cobra.Command {
 
 // natsFlags say how a role reaches NATS.
 type natsFlags struct {
-	url, user, passwordFile, credentialsFile, caFile, prefix, inboxPrefix string
-	health                                                                string
-	verbose                                                               bool
+	url, user, passwordFile, credentialsFile string
+	caFile, certFile, keyFile                string
+	prefix, inboxPrefix, health              string
+	verbose                                  bool
 }
 
 func (f *natsFlags) add(cmd *cobra.Command) {
@@ -35,6 +36,8 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	fs.StringVar(&f.passwordFile, "password-file", "", "file with the NATS user's password")
 	fs.StringVar(&f.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
 	fs.StringVar(&f.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
+	fs.StringVar(&f.certFile, "cert-file", "", "certificate that the NATS server asks of its clients")
+	fs.StringVar(&f.keyFile, "key-file", "", "private key of that certificate")
 	fs.StringVar(&f.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
 	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
@@ -57,7 +60,7 @@ func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string,
 	}
 	return queue.Connect(ctx, queue.Options{
 		URL: f.url, Name: "fenceline " + role + " " + name, User: f.user, Password: password,
-		CredentialsFile: f.credentialsFile, CAFile: f.caFile, Space: space, Logger: part(log, role),
+		CredentialsFile: f.credentialsFile, CAFile: f.caFile, CertFile: f.certFile, KeyFile: f.keyFile, Space: space, Logger: part(log, role),
 		Source: "/" + space.Prefix() + "/" + role + "/" + name, InboxPrefix: inboxPrefix,
 	})
 }

@@ -43,6 +43,8 @@ type Options struct {
 	Password        messages.Secret
 	CredentialsFile string         // a NATS .creds file, instead of User and Password
 	CAFile          string         // certificate authority of the server, in place of the system's
+	CertFile        string         // the client's certificate in PEM, where the server asks for one; read at each connection
+	KeyFile         string         // the private key of CertFile, in PEM
 	Space           messages.Space // the installation's part of the account
 	Source          string         // CloudEvents source of what this client sends, such as /fenceline/builder/b1
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
@@ -141,6 +143,9 @@ func (c *Client) options(ctx context.Context, o Options) []nats.Option {
 	}
 	if o.CAFile != "" {
 		opts = append(opts, nats.RootCAs(o.CAFile))
+	}
+	if o.CertFile != "" {
+		opts = append(opts, nats.ClientCert(o.CertFile, o.KeyFile))
 	}
 	return opts
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -26,7 +27,7 @@ func checkFiles(o Options) error {
 			return fmt.Errorf("the CA file %s (--ca-file): %w", o.CAFile, err)
 		}
 	}
-	return nil
+	return checkClientCertificate(o.CertFile, o.KeyFile, time.Now())
 }
 
 // checkCredentials does with a credentials file what connecting with it does.
@@ -113,9 +114,13 @@ func connectError(o Options, err error) error {
 		errors.Is(err, nats.ErrAccountAuthExpired):
 		why, fix = join(ErrForbidden, err), fmt.Sprintf("check the user %q and its password or credentials file", o.User)
 	case errors.Is(err, nats.ErrSecureConnWanted):
-		why, fix = err, "the server has no TLS: write nats:// and give no CA file, or switch TLS on there"
+		why, fix = err, "the server has no TLS: write nats:// and give neither a CA file nor a certificate, or switch TLS on there"
+	case isRefusedCertificate(err):
+		why, fix = err, certificateFix(o)
 	case isTLS(err):
 		why, fix = err, "check the CA file, the host's name in the server's certificate and that both sides use TLS"
+	case errors.Is(err, nats.ErrTLS) && strings.Contains(err.Error(), "after TLS handshake"): // the alert that says why can be lost on the way
+		why, fix = err, "look at the server's log; most likely "+certificateFix(o)
 	}
 	return fmt.Errorf("connecting to NATS at %s: %w: %s", o.where(), why, fix)
 }
@@ -130,6 +135,20 @@ func isTLS(err error) bool {
 	var alert *net.OpError // crypto/tls has its own operations for the alerts of either side
 	return errors.As(err, &unverified) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) ||
 		errors.As(err, &noTLS) || errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error")
+}
+
+// isRefusedCertificate tells whether the server wants another certificate of the client, or any.
+func isRefusedCertificate(err error) bool {
+	var alert *net.OpError // crypto/tls has no type for what it holds: its text is all there is
+	return errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Error(), "certificate")
+}
+
+// certificateFix says how to come to a client certificate that the server takes.
+func certificateFix(o Options) string {
+	if o.CertFile == "" {
+		return "the server wants a certificate of its clients: give one with --cert-file and --key-file, from an authority that it knows"
+	}
+	return fmt.Sprintf("the server does not take the certificate in %s (--cert-file): give one for clients, from an authority that it knows", o.CertFile)
 }
 
 // Redact hides what may be userinfo in a comma-separated list of URLs.

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// checkClientCertificate does with the client's certificate and its key what connecting with
+// them does, and says whose fault it is where that can't end well.
+func checkClientCertificate(certFile, keyFile string, now time.Time) error {
+	switch {
+	case certFile == "" && keyFile == "":
+		return nil
+	case keyFile == "":
+		return fmt.Errorf("the certificate file %s (--cert-file) comes without its key: name the key's file with --key-file", certFile)
+	case certFile == "":
+		return fmt.Errorf("the key file %s (--key-file) comes without its certificate: name the certificate's file with --cert-file", keyFile)
+	}
+	inCert := func(err error) error { return fmt.Errorf("the certificate file %s (--cert-file): %w", certFile, err) }
+	inKey := func(err error) error { return fmt.Errorf("the key file %s (--key-file): %w", keyFile, err) }
+	certPEM, err := readPEM(certFile)
+	if err != nil {
+		return inCert(err)
+	}
+	keyPEM, err := readPEM(keyFile)
+	if err != nil {
+		return inKey(err)
+	}
+	leaf, err := leafOf(certPEM)
+	if err != nil {
+		return inCert(err)
+	}
+	if err := checkKey(keyPEM); err != nil {
+		return inKey(err)
+	}
+	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		return inKey(fmt.Errorf("it is not the key of the certificate in %s (--cert-file): give the two that were made together", certFile))
+	}
+	if err := checkTime(leaf, now); err != nil {
+		return inCert(err)
+	}
+	return nil
+}
+
+// readPEM reads a file of PEM blocks. What is wrong with one is told without its content.
+func readPEM(path string) ([]byte, error) {
+	if err := checkFile(path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// leafOf is the first certificate of a PEM file, which is the client's own; those of the
+// authorities between follow it.
+func leafOf(content []byte) (*x509.Certificate, error) {
+	for rest := content; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return nil, errors.New("it has no certificate: give the client's, in PEM")
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		leaf, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("its certificate can't be read: %w: make it anew", err)
+		}
+		return leaf, nil
+	}
+}
+
+// checkKey refuses a file without a private key that can be used as it is.
+func checkKey(content []byte) error {
+	for rest := content; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return errors.New("it has no private key: give the certificate's, in PEM")
+		}
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+			return errors.New("its key has a passphrase, which nobody is there to type: write it without one, with 'openssl pkey', readable by its user alone")
+		case bytes.HasSuffix([]byte(block.Type), []byte("PRIVATE KEY")):
+			return nil
+		}
+	}
+}
+
+// checkTime refuses a certificate that no server takes now.
+func checkTime(c *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.NotAfter):
+		return fmt.Errorf("the certificate has expired at %s: renew it", c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return fmt.Errorf("the certificate is not valid before %s: check this machine's clock, or make the certificate anew", c.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
