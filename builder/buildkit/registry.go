@@ -22,10 +22,10 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// registry puts tags and asks whether images exist. It speaks plain HTTP to loopback
-// addresses and HTTPS to others.
+// registry puts tags and asks whether images exist. It speaks as its trust says.
 type registry struct {
 	logins logins
+	trust  trust
 
 	mu      sync.Mutex
 	pusher  *remote.Pusher               // keeps what it learnt about a registry; nil after an error
@@ -36,8 +36,8 @@ type registry struct {
 // maxRecent bounds how many manifests are kept for their tag.
 const maxRecent = 32
 
-func newRegistry(l logins) *registry {
-	return &registry{logins: l, recent: make(map[messages.Image]*manifest)}
+func newRegistry(l logins, t trust) *registry {
+	return &registry{logins: l, trust: t, recent: make(map[messages.Image]*manifest)}
 }
 
 // Resolve returns the login for a registry, as docker would.
@@ -63,35 +63,37 @@ func (r *registry) Resolve(target authn.Resource) (authn.Authenticator, error) {
 
 // tag points a tag at an image.
 func (r *registry) tag(ctx context.Context, image messages.Image, tag string) error {
-	target, err := name.NewTag(image.Name() + ":" + tag)
+	target, err := r.trust.reference(image.Name() + ":" + tag)
 	if err != nil {
 		return fmt.Errorf("tagging %s: %w", image, err)
 	}
+	host := target.Context().RegistryStr()
 	m := r.remembered(image)
 	if m == nil {
-		digest, err := name.NewDigest(image.String())
+		digest := target.Context().Digest(image.Digest())
+		d, err := remote.Get(digest, r.options(ctx)...)
 		if err != nil {
-			return fmt.Errorf("tagging %s as %s: %w", image, tag, err)
-		}
-		d, err := remote.Get(digest, remote.WithContext(ctx), remote.WithAuthFromKeychain(r))
-		if err != nil {
-			return fmt.Errorf("tagging %s as %s: reading its manifest: %w", image, tag, err)
+			return fmt.Errorf("tagging %s as %s: reading its manifest: %w", image, tag, r.trust.mended(err, host))
 		}
 		m = &manifest{raw: d.Manifest, mediaType: d.MediaType}
 	}
 	if err := r.put(ctx, target, m); err != nil {
-		return fmt.Errorf("tagging %s as %s: %w", image, tag, err)
+		return fmt.Errorf("tagging %s as %s: %w", image, tag, r.trust.mended(err, host))
 	}
 	return nil
 }
 
-func (r *registry) put(ctx context.Context, target name.Tag, m *manifest) error {
+func (r *registry) options(ctx context.Context) []remote.Option {
+	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(r), remote.WithTransport(r.trust.transport)}
+}
+
+func (r *registry) put(ctx context.Context, target name.Reference, m *manifest) error {
 	r.mu.Lock()
 	pusher := r.pusher
 	r.mu.Unlock()
 	if pusher == nil {
 		var err error
-		if pusher, err = remote.NewPusher(remote.WithAuthFromKeychain(r)); err != nil {
+		if pusher, err = remote.NewPusher(remote.WithAuthFromKeychain(r), remote.WithTransport(r.trust.transport)); err != nil {
 			return err
 		}
 	}
@@ -142,11 +144,11 @@ const askTimeout = 10 * time.Second
 func (r *registry) ask(ctx context.Context, image string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	ref, err := name.ParseReference(image)
+	ref, err := r.trust.reference(image)
 	if err != nil {
 		return absent, err
 	}
-	_, err = remote.Head(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(r))
+	_, err = remote.Head(ref, r.options(ctx)...)
 	var refused *transport.Error
 	switch {
 	case err == nil:
@@ -156,7 +158,7 @@ func (r *registry) ask(ctx context.Context, image string) (answer, error) {
 	case errors.As(err, &refused) && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden):
 		return denied, err
 	}
-	return silent, err
+	return silent, r.trust.mended(err, ref.Context().RegistryStr())
 }
 
 // manifest is a pushed manifest, as its bytes.

@@ -21,9 +21,15 @@ const DefaultWatch = 10 * time.Second
 
 // Config is what a Solver needs.
 type Config struct {
-	Address      string        // of buildkitd, such as unix:///run/buildkit/buildkitd.sock or tcp://HOST:PORT
-	DockerConfig string        // folder of the config.json with the registries' logins, which New and Ready check; "" for none
-	Watch        time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
+	Address      string // of buildkitd, such as unix:///run/buildkit/buildkitd.sock or tcp://HOST:PORT
+	DockerConfig string // folder of the config.json with the registries' logins, which New and Ready check; "" for none
+	// RegistryCAFile has authorities, in PEM, that the certificates of registries are checked
+	// against beside the system's; "" for none. It is read by New. It and PlainHTTP are for what
+	// the Solver asks registries itself, tags and whether a base exists: buildkitd, which
+	// pulls and pushes, has its own buildkitd.toml.
+	RegistryCAFile string
+	PlainHTTP      []string      // registries that speak plain HTTP, HOST:PORT; those on loopback and private addresses do anyway
+	Watch          time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
 }
 
 // Solver builds with one buildkitd, over one connection that is made when it is needed and
@@ -45,6 +51,10 @@ func New(c Config) (*Solver, error) {
 	if c.Watch == 0 {
 		c.Watch = DefaultWatch
 	}
+	trusted, err := newTrust(c.RegistryCAFile, c.PlainHTTP)
+	if err != nil {
+		return nil, err
+	}
 	// A buildkitd that was restarted should be found at once, not after gRPC's two minutes.
 	quick := backoff.DefaultConfig
 	quick.BaseDelay, quick.MaxDelay = 100*time.Millisecond, 2*time.Second
@@ -55,7 +65,7 @@ func New(c Config) (*Solver, error) {
 		return nil, fmt.Errorf("using buildkitd at %s: %w", c.Address, err)
 	}
 	s := &Solver{config: c, client: bk, logins: logins{dir: c.DockerConfig}}
-	s.registry = newRegistry(s.logins)
+	s.registry = newRegistry(s.logins, trusted)
 	if _, err := s.logins.read(); err != nil {
 		return nil, errors.Join(err, bk.Close())
 	}

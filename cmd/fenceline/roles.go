@@ -118,6 +118,8 @@ func (r *httpRole) Run(ctx context.Context) error {
 // builderFlags configure a builder.
 type builderFlags struct {
 	name, secretsDir, buildkit, dockerConfig string
+	registryCAFile                           string
+	registryPlainHTTP                        []string
 	slots                                    int
 	ackWait                                  time.Duration
 }
@@ -126,10 +128,14 @@ func (f *builderFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.slots, "slots", 1, "builds at one time")
 	fs.DurationVar(&f.ackWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
 	secretsDirFlag(fs, &f.secretsDir)
+	fs.StringVar(&f.registryCAFile, "registry-ca-file", "", "certificate authorities of registries, beside the system's")
+	fs.StringSliceVar(&f.registryPlainHTTP, "registry-plain-http", nil, "registry that speaks plain HTTP, HOST:PORT; may be given several times")
 }
 
 func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
-	solver, err := buildkit.New(buildkit.Config{Address: f.buildkit, DockerConfig: f.dockerConfig})
+	solver, err := buildkit.New(buildkit.Config{
+		Address: f.buildkit, DockerConfig: f.dockerConfig, RegistryCAFile: f.registryCAFile, PlainHTTP: f.registryPlainHTTP,
+	})
 	if err != nil {
 		return nil, err
 	}
