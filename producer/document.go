@@ -32,9 +32,9 @@ func (d *document) read(root *yaml.Node) {
 	d.mapping(root, "", []key{
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
 		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
-			d.list(n, field, d.pipeline)
+			d.List(n, field, d.pipeline)
 			if len(d.pipelines) == 0 {
-				d.warn(n, field, "lists no pipeline: nothing will be built")
+				d.Warn(n, field, "lists no pipeline: nothing will be built")
 			}
 		}},
 	})
@@ -50,7 +50,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		Attempts:   messages.DefaultAttempts,
 	}}
 	p := &x.pipeline
-	before := len(d.problems)
+	before := len(d.Problems)
 	d.mapping(n, field, []key{
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
@@ -67,19 +67,19 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
-			d.list(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
+			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
 		}},
 	})
-	if len(d.problems) > before {
+	if len(d.Problems) > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.
 	if err := p.Validate(); err != nil {
 		name, text, _ := strings.Cut(err.Error(), ": ")
 		if v := value(n, name); v != nil {
-			d.problem(v, join(field, name), "%s", text)
+			d.Problem(v, join(field, name), "%s", text)
 		} else {
-			d.problem(n, field, "%v", err)
+			d.Problem(n, field, "%v", err)
 		}
 		return
 	}
@@ -145,15 +145,15 @@ func checkSecretName(s string) error {
 func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		args := map[string]string{}
-		d.pairs(n, field, func(name string, k, v *yaml.Node) {
+		d.Pairs(n, field, func(name string, k, v *yaml.Node) {
 			if !argNameForm.MatchString(name) {
-				d.problem(k, field, "%q is not the name of a build argument: use letters, digits and _", clip(name))
+				d.Problem(k, field, "%q is not the name of a build argument: use letters, digits and _", clip(name))
 				return
 			}
 			if argSecretForm.MatchString(name) {
-				d.warn(k, join(field, name), "build arguments are recorded in the image's provenance: if it is a secret, list it under secrets and use RUN --mount=type=secret,id=%s", name)
+				d.Warn(k, join(field, name), "build arguments are recorded in the image's provenance: if it is a secret, list it under secrets and use RUN --mount=type=secret,id=%s", name)
 			}
-			if v, ok := d.scalar(v, join(field, name), "text", "!!str", "!!int", "!!float", "!!bool", "!!timestamp"); ok {
+			if v, ok := d.Scalar(v, join(field, name), "text", "!!str", "!!int", "!!float", "!!bool", "!!timestamp"); ok {
 				args[name] = v.Value
 			}
 		})
@@ -178,15 +178,15 @@ func (d *document) webhook(x *declared) func(*yaml.Node, string) {
 
 func (d *document) forges(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		before := len(d.problems)
+		before := len(d.Problems)
 		d.words(&x.forges, func(s string) error {
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
 			}
 			return nil
 		})(n, field)
-		if x.forges == nil && len(d.problems) == before {
-			d.problem(n, field, "lists no forge: name some, or leave it out to accept all")
+		if x.forges == nil && len(d.Problems) == before {
+			d.Problem(n, field, "lists no forge: name some, or leave it out to accept all")
 		}
 	}
 }
@@ -210,18 +210,18 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		s, exposed, err := d.secret(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			d.problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
-			d.problems[len(d.problems)-1].Absent = true
+			d.Problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
+			d.Problems[len(d.Problems)-1].Absent = true
 			return
 		case err != nil:
-			d.problem(n, field, "secret file %q: %v", clip(name), err)
+			d.Problem(n, field, "secret file %q: %v", clip(name), err)
 			return
 		}
 		if exposed {
-			d.warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
+			d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
 		}
 		if len(s.text) < 16 {
-			d.warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
+			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
 		}
 		d.secrets[name] = s
 		x.secret = s

@@ -1,21 +1,18 @@
 package producer
 
 import (
-	"cmp"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/yamlfile"
 )
 
 // Pipelines are what a pipeline file declares. They don't change once loaded.
 type Pipelines struct {
 	declared []*declared
 	byName   map[string]*declared
-	warnings []Problem
+	warnings []yamlfile.Problem
 }
 
 // declared is a pipeline with what only the producer needs to know of it.
@@ -46,7 +43,7 @@ func (p *Pipelines) Lookup(name string) (messages.Pipeline, bool) {
 }
 
 // Warnings are what the file's author should look at, although it can be used.
-func (p *Pipelines) Warnings() []Problem { return slices.Clone(p.warnings) }
+func (p *Pipelines) Warnings() []yamlfile.Problem { return slices.Clone(p.warnings) }
 
 func (p *Pipelines) names() []string {
 	out := make([]string, len(p.declared))
@@ -56,24 +53,13 @@ func (p *Pipelines) names() []string {
 	return out
 }
 
-// maxFileBytes is the most that a pipeline file may hold.
-const maxFileBytes = 1 << 20
-
 // LoadPipelines reads a pipeline file (fenceline.yaml) and the secret files it names, which
-// are relative to its folder. The error for a file with mistakes is an *InvalidError that
+// are relative to its folder. The error for a file with mistakes is a *yamlfile.InvalidError that
 // lists all of them, each with its line.
 func LoadPipelines(path string) (*Pipelines, error) {
-	f, err := os.Open(path)
+	content, err := yamlfile.Content(path, "pipeline file")
 	if err != nil {
-		return nil, fmt.Errorf("reading the pipeline file: %w: name an existing file", err)
-	}
-	defer func() { _ = f.Close() }()
-	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the pipeline file %s: %w", path, err)
-	}
-	if len(content) > maxFileBytes {
-		return nil, fmt.Errorf("reading the pipeline file %s: it has more than %d bytes: is it the right file?", path, maxFileBytes)
+		return nil, err
 	}
 	folder := filepath.Dir(path)
 	return parsePipelines(path, content, func(name string) (*hookSecret, bool, error) {
@@ -87,18 +73,14 @@ func LoadPipelines(path string) (*Pipelines, error) {
 // parsePipelines reads a pipeline file's content. secret reads a secret file and tells
 // whether every user of the machine may read it.
 func parsePipelines(file string, content []byte, secret func(name string) (*hookSecret, bool, error)) (*Pipelines, error) {
-	d := &document{reader: reader{file: file}, secret: secret, secrets: map[string]*hookSecret{}}
-	if root := d.document(content); root != nil {
+	d := &document{reader: reader{yamlfile.Reader{File: file}}, secret: secret, secrets: map[string]*hookSecret{}}
+	if root := d.Document(content, "version: 1 and a list of pipelines"); root != nil {
 		d.read(root)
 	}
-	if len(d.problems) > 0 {
-		slices.SortStableFunc(d.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
-		if len(d.problems) >= maxProblems {
-			d.problems = append(d.problems, Problem{File: file, Text: "the rest of the file was not read: mend these first"})
-		}
-		return nil, &InvalidError{Problems: d.problems}
+	if err := d.Err(); err != nil {
+		return nil, err
 	}
-	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.warnings}
+	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.Warnings}
 	for _, x := range d.pipelines {
 		p.byName[x.pipeline.Name] = x
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/yamlfile"
 )
 
 const fullFile = `version: 1
@@ -124,7 +125,7 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, c.file)
 			_, err := LoadPipelines(path)
-			var invalid *InvalidError
+			var invalid *yamlfile.InvalidError
 			if !errors.As(err, &invalid) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), path) {
 				t.Errorf("LoadPipelines: %v\nwant %q", err, c.want)
 			}
@@ -134,7 +135,7 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 
 func TestLoadPipelinesReportsProblemsTogetherInOrder(t *testing.T) {
 	_, err := LoadPipelines(writeFile(t, item("    brunch: x", "    attempts: 0", "    timeout: soon")))
-	var invalid *InvalidError
+	var invalid *yamlfile.InvalidError
 	if !errors.As(err, &invalid) || len(invalid.Problems) != 3 {
 		t.Fatalf("LoadPipelines: %v; want three problems", err)
 	}
@@ -156,14 +157,14 @@ func TestLoadPipelinesOfHugeFiles(t *testing.T) {
 		return b.String()
 	}
 	for name, c := range map[string]struct{ file, want string }{
-		"unknown fields": {fill("version: 1\n", "f%d: 1\n", 20*maxProblems), "the rest of the file was not read"},
-		"broken items":   {fill("version: 1\npipelines:\n", "- {name: p%d}\n", 20*maxProblems), "the rest of the file was not read"},
-		"values":         {fill(item("    secrets: ["), "s%d,", maxVisits) + "]\n", "more than 50000 values"},
-		"bytes":          {strings.Repeat("#", maxFileBytes+1), "more than 1048576 bytes"},
+		"unknown fields": {fill("version: 1\n", "f%d: 1\n", 20*yamlfile.MaxProblems), "the rest of the file was not read"},
+		"broken items":   {fill("version: 1\npipelines:\n", "- {name: p%d}\n", 20*yamlfile.MaxProblems), "the rest of the file was not read"},
+		"values":         {fill(item("    secrets: ["), "s%d,", 50_000) + "]\n", "more than 50000 values"},
+		"bytes":          {strings.Repeat("#", 1<<20+1), "more than 1048576 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadPipelines(writeFile(t, c.file))
-			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "\n") > 3*maxProblems {
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "\n") > 3*yamlfile.MaxProblems {
 				t.Errorf("LoadPipelines: %.300v; want %q", err, c.want)
 			}
 		})

@@ -31,7 +31,7 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 		return
 	}
 	if at, ok := d.fleets[name]; ok {
-		d.problem(n, field, "fleet %q is fed at line %d already: a fleet is fed by one pipeline, once; remove it from one of them", name, at)
+		d.Problem(n, field, "fleet %q is fed at line %d already: a fleet is fed by one pipeline, once; remove it from one of them", name, at)
 		return
 	}
 	d.fleets[name] = n.Line
@@ -40,7 +40,7 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 
 // rollout reads a policy over the defaults.
 func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.problems)
+	before := len(d.Problems)
 	d.mapping(n, field, []key{
 		{"canaries", "", d.integer(&p.Canaries, 0, maxCanaries)},
 		{"waves", "", func(n *yaml.Node, field string) { d.waves(p, n, field) }},
@@ -64,33 +64,33 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"keep", "", d.integer(&p.Keep, 0, 1000)},
 		{"preload_bases", "", d.truth(&p.PreloadBases)},
 	})
-	if len(d.problems) > before {
+	if len(d.Problems) > before {
 		return
 	}
 	if err := p.Validate(); err != nil {
-		d.problem(n, field, "%v", err)
+		d.Problem(n, field, "%v", err)
 	}
 }
 
 // waves reads rising percentages of which the last is 100%.
 func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.problems)
+	before := len(d.Problems)
 	var waves []int
-	d.list(n, field, func(n *yaml.Node, field string) {
+	d.List(n, field, func(n *yaml.Node, field string) {
 		v, ok := d.percent(n, field)
 		if !ok {
 			return
 		}
 		if len(waves) > 0 && v <= waves[len(waves)-1] {
-			d.problem(n, field, "%d%% is not more than the wave before it, %d%%: let waves rise", v, waves[len(waves)-1])
+			d.Problem(n, field, "%d%% is not more than the wave before it, %d%%: let waves rise", v, waves[len(waves)-1])
 		}
 		waves = append(waves, v)
 	})
-	if len(d.problems) > before {
+	if len(d.Problems) > before {
 		return
 	}
 	if len(waves) == 0 || waves[len(waves)-1] != 100 {
-		d.problem(n, field, "waves end before the whole fleet is reached: let the last be 100%%")
+		d.Problem(n, field, "waves end before the whole fleet is reached: let the last be 100%%")
 		return
 	}
 	p.Waves = waves

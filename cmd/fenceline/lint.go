@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/yamlfile"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/spf13/cobra"
@@ -104,7 +105,7 @@ func (s *session) report(l linted) error {
 
 func (l *linted) pipelines(path string) error {
 	p, err := producer.LoadPipelines(path)
-	var invalid *producer.InvalidError
+	var invalid *yamlfile.InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		l.problems(invalid.Problems, false)
@@ -116,7 +117,7 @@ func (l *linted) pipelines(path string) error {
 	return nil
 }
 
-func (l *linted) problems(found []producer.Problem, warning bool) {
+func (l *linted) problems(found []yamlfile.Problem, warning bool) {
 	for _, p := range found {
 		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Field + ": " + p.Text, Warning: warning || p.Absent})
 	}

@@ -1,11 +1,11 @@
-package producer
+package yamlfile
 
 import (
 	"fmt"
 	"strings"
 )
 
-// Problem is something wrong with a pipeline file: where, what, and how to mend it.
+// Problem is something wrong with a file: where, what, and how to mend it.
 type Problem struct {
 	File  string `json:"file"`
 	Line  int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
@@ -31,7 +31,7 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// InvalidError is returned for a pipeline file that can't be used. It has every problem
+// InvalidError is returned for a file that can't be used. It has every problem
 // that was found, in the order of the file.
 type InvalidError struct{ Problems []Problem }
 
