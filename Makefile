@@ -4,18 +4,31 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 
-.PHONY: help demo up down setup build test check format lint vet unit fuzz bench clean
+.PHONY: help demo up down images compose-up compose-down setup build test check format lint vet unit fuzz bench clean
 
 help: ## show this
 	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
 	@echo
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: bin/fenceline bin/demo ## set everything up, then show a git push become the fleet's image
 	@scripts/with-setup bin/demo
 
 up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until Ctrl-C
 	@scripts/with-setup bin/demo -stay
+
+images: bin/fenceline ## the images of compose.yaml, in the Docker engine
+	@scripts/engine up
+	@scripts/programs
+	@scripts/base
+	@scripts/programs compose
+	@scripts/images
+
+compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers
+	@scripts/compose up
+
+compose-down: ## end compose.yaml; its volumes are kept
+	@scripts/compose down
 
 down: ## end a Docker engine that make setup started
 	@scripts/engine down

@@ -51,6 +51,7 @@ type Client struct {
 	NATS         string `json:"nats"` // nats://HOST:PORT
 	User         string `json:"user"`
 	PasswordFile string `json:"password_file"`
+	CAFile       string `json:"ca_file,omitempty"` // "" for the system's authorities
 	Prefix       string `json:"prefix"`
 	Producer     string `json:"producer"` // http://HOST:PORT
 	TokenFile    string `json:"token_file"`

@@ -31,7 +31,7 @@ func stateDir() string {
 // access says how an operator's command reaches the installation.
 type access struct {
 	standalone.Client
-	credentialsFile, caFile, certFile, keyFile string
+	credentialsFile, certFile, keyFile string
 	stateFolder                                bool // that is where the address is from
 }
 
@@ -48,7 +48,7 @@ func (a *access) fields() []struct {
 		{"user", "NATS user", &a.User},
 		{"password-file", "file with the NATS user's password", &a.PasswordFile},
 		{"credentials-file", "NATS .creds file, instead of user and password", &a.credentialsFile},
-		{"ca-file", "certificate authority of the NATS server, in place of the system's", &a.caFile},
+		{"ca-file", "certificate authority of the NATS server, in place of the system's", &a.CAFile},
 		{"cert-file", "certificate that the NATS server asks of its clients", &a.certFile},
 		{"key-file", "private key of that certificate", &a.keyFile},
 		{"prefix", "prefix of the installation's subjects, streams and buckets", &a.Prefix},
@@ -100,7 +100,7 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 	}
 	q, err := queue.Connect(ctx, queue.Options{
 		URL: a.NATS, Name: "fenceline " + whoami(), User: a.User, Password: password,
-		CredentialsFile: a.credentialsFile, CAFile: a.caFile, CertFile: a.certFile, KeyFile: a.keyFile, InboxPrefix: inboxOf(a.User),
+		CredentialsFile: a.credentialsFile, CAFile: a.CAFile, CertFile: a.certFile, KeyFile: a.keyFile, InboxPrefix: inboxOf(a.User),
 		Space: space, Source: "/" + space.Prefix() + "/operator/" + whoami(), Logger: zerolog.Nop(),
 	})
 	if a.stateFolder && errors.Is(err, queue.ErrUnavailable) {
