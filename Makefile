@@ -9,7 +9,7 @@ GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 help: ## show this
 	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
 	@echo
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 demo: bin/fenceline bin/demo ## set everything up, then show a git push become the fleet's image
 	@scripts/with-setup bin/demo
