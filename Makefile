@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 
-.PHONY: help demo up down images compose-up compose-down setup build test check format lint vet unit fuzz bench clean
+.PHONY: help demo up down images compose-up compose-down setup build test check format lint vet unit fuzz soak bench clean
 
 help: ## show this
 	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
@@ -18,10 +18,7 @@ up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until C
 	@scripts/with-setup bin/demo -stay
 
 images: bin/fenceline ## the images of compose.yaml, in the Docker engine
-	@scripts/engine up
-	@scripts/programs
-	@scripts/base
-	@scripts/programs compose
+	@scripts/setup
 	@scripts/images
 
 compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers
@@ -45,7 +42,7 @@ bin/fenceline bin/demo: FORCE
 
 test: bin/fenceline ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
-	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup go test -race -timeout 30m ./...
+	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c 'scripts/images && exec go test -race -timeout 40m ./...'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
@@ -64,7 +61,11 @@ vet:
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit:
-	@go test $$(go list ./... | grep -vE '/(e2e|distributor/docker|builder/buildkit|standalone|scripts)$$')
+	@go test $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
+
+soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30
+	@FENCELINE_SOAK_MINUTES=$(or $(MINUTES),30) FENCELINE_SOAK_SEED=$(SEED) scripts/with-setup sh -c \
+		'scripts/images && exec go test -v -count=1 -timeout 24h -run "^TestSoak$$" ./e2e/compose'
 
 fuzz: ## each fuzz target for 10 seconds
 	@grep -roE --include='*_test.go' --exclude-dir=.fenceline '^func Fuzz[A-Za-z0-9_]+' . | sed 's|/[^/]*:func | |' | sort -u | \
