@@ -6,12 +6,14 @@ package compose
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,10 +24,14 @@ import (
 
 // What TestMain finds, for all tests.
 var (
-	root string                                                // the checkout
-	mark = "fenceline-e2e-" + strings.ToLower(rand.Text()[:6]) // begins the names of this run's projects
-	work string                                                // a folder that is removed at the end
+	root string                                           // the checkout
+	mark = fmt.Sprintf("%s%d-run", projects, os.Getpid()) // begins the names of this run's projects
+	work string                                           // a folder that is removed at the end
 )
+
+// projects begins the names of all that these tests have ever made; the number of their process
+// follows.
+const projects = "fenceline-e2e-"
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -44,13 +50,14 @@ func run(m *testing.M) int {
 	go func() {
 		s := <-interrupts
 		fmt.Fprintf(os.Stderr, "e2e/compose: %s: ending what was started\n", s)
-		remove()
+		remove(mark)
 		os.RemoveAll(work)
 		os.Exit(128 + int(s.(syscall.Signal)))
 	}()
+	removeOld()
 	status := m.Run()
 	shared.end()
-	remove()
+	remove(mark)
 	return status
 }
 
@@ -78,8 +85,21 @@ func prepare() error {
 
 func program() string { return filepath.Join(root, "bin", "fenceline") }
 
-// remove removes what projects of this run have left: nothing, where they ended by themselves.
-func remove() {
+// removeOld removes what runs left that had no time to clean up.
+func removeOld() {
+	names, err := site.Docker(context.Background(), "ps", "--all", "--filter", "name="+projects, "--format", "{{.Names}}")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e/compose: looking for what earlier runs left:", err)
+	}
+	for _, run := range regexp.MustCompile(projects+`(\d+)-run`).FindAllStringSubmatch(names, -1) {
+		if pid, err := strconv.Atoi(run[1]); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			remove(run[0])
+		}
+	}
+}
+
+// remove removes what projects of a run have left: nothing, where they ended by themselves.
+func remove(mark string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, kind := range []struct {
