@@ -94,7 +94,7 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 	}
 	var password messages.Secret
 	if a.PasswordFile != "" {
-		if password, err = readSecret(a.PasswordFile); err != nil {
+		if password, err = readPassword(a.PasswordFile); err != nil {
 			return nil, err
 		}
 	}
@@ -113,6 +113,19 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 func readSecret(path string) (messages.Secret, error) {
 	s, err := messages.ReadSecret(path)
 	return s.Trimmed(), err
+}
+
+// readPassword reads the file of --password-file.
+func readPassword(path string) (messages.Secret, error) {
+	s, err := readSecret(path)
+	var at *os.PathError
+	switch {
+	case errors.As(err, &at):
+		err = fmt.Errorf("--password-file %s: %w: check the path and that this user may read it", path, at.Err)
+	case err != nil:
+		err = fmt.Errorf("--password-file: %w", err)
+	}
+	return s, err
 }
 
 // whoami names the person for the record: who decided something.

@@ -51,7 +51,7 @@ func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string,
 	}
 	var password messages.Secret
 	if f.passwordFile != "" {
-		if password, err = readSecret(f.passwordFile); err != nil {
+		if password, err = readPassword(f.passwordFile); err != nil {
 			return nil, err
 		}
 	}
@@ -68,6 +68,7 @@ func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string,
 // wiring is how a role that runs by itself is made.
 type wiring struct {
 	user, name, inbox string // of its connection
+	meant             string // the user that init makes for it
 	layout            *queue.Layout
 	make              func(*queue.Client) (role, error)
 }
@@ -118,6 +119,9 @@ func (f *natsFlags) reach(ctx context.Context, w wiring, patience time.Duration,
 	end := time.Now().Add(patience)
 	for wait := natsFirstWait; ; wait = min(2*wait, natsMostWait) {
 		q, err := f.reachOnce(ctx, w, log)
+		if errors.Is(err, queue.ErrForbidden) {
+			err = fmt.Errorf("%w; a %s is to run as the user %q that 'fenceline init' makes, or one with its permissions", err, w.user, w.meant)
+		}
 		if !errors.Is(err, queue.ErrUnavailable) || time.Now().Add(wait).After(end) {
 			return q, err
 		}
@@ -132,10 +136,13 @@ func (f *natsFlags) reach(ctx context.Context, w wiring, patience time.Duration,
 
 func (f *natsFlags) reachOnce(ctx context.Context, w wiring, log zerolog.Logger) (*queue.Client, error) {
 	q, err := f.connect(ctx, w.user, w.name, w.inbox, log)
-	if err != nil || w.layout == nil {
-		return q, err
+	if err != nil {
+		return nil, err
 	}
-	if err := q.Declare(ctx, *w.layout); err != nil {
+	if err = q.Ready(ctx); err == nil && w.layout != nil {
+		err = q.Declare(ctx, *w.layout)
+	}
+	if err != nil {
 		q.Close()
 		return nil, err
 	}
@@ -207,7 +214,7 @@ func newRunProducerCmd() *cobra.Command {
 	l.add(cmd)
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
 		pipelines, err := p.pipelines(log)
-		return wiring{userProducer, hostLabel(), inbox(userProducer), l.layout(), func(q *queue.Client) (role, error) {
+		return wiring{userProducer, hostLabel(), inbox(userProducer), userProducer, l.layout(), func(q *queue.Client) (role, error) {
 			listener, err := standalone.Listen(standalone.ServiceHTTP, p.listen)
 			if err != nil {
 				return nil, err
@@ -235,7 +242,7 @@ func newRunBuilderCmd() *cobra.Command {
 	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
 	cmd.Flags().StringVar(&b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
-		return wiring{userBuilder, b.name, inbox(userBuilder), nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
+		return wiring{userBuilder, b.name, inbox(userBuilder), userBuilder, nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
 	})
 }
 
@@ -253,7 +260,7 @@ func newRunControllerCmd() *cobra.Command {
 	l.add(cmd)
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
 		c.layout = *l.layout()
-		return wiring{userController, c.name, inbox(userController), &c.layout, func(q *queue.Client) (role, error) { return c.make(q, log) }}, nil
+		return wiring{userController, c.name, inbox(userController), userController, &c.layout, func(q *queue.Client) (role, error) { return c.make(q, log) }}, nil
 	})
 }
 
@@ -272,6 +279,6 @@ func newRunDistributorCmd() *cobra.Command {
 		if err := errors.Join(messages.CheckName("fleet", d.fleet), messages.CheckName("node", d.node)); err != nil {
 			return wiring{}, usageError{err}
 		}
-		return wiring{roleDistributor, d.node, nodeInbox(d.fleet, d.node), nil, func(q *queue.Client) (role, error) { return d.make(q, log) }}, nil
+		return wiring{roleDistributor, d.node, nodeInbox(d.fleet, d.node), messages.NodeKey(d.fleet, d.node), nil, func(q *queue.Client) (role, error) { return d.make(q, log) }}, nil
 	})
 }

@@ -226,17 +226,15 @@ func (u *upRun) roles(ctx context.Context, makeProducer func(*queue.Client) (*ht
 	return roles, nil
 }
 
-// declaredBytes is what the streams may grow to together, of which JetStream wants to see 4/3
-// free before it makes them.
-const declaredBytes = queue.DefaultRequestBytes + queue.DefaultEventBytes + queue.DefaultLogBytes + queue.DefaultContextBytes
-
-// roomier says of an error for want of room what would be enough.
+// roomier says of an error for want of room what would be enough: JetStream wants to see 4/3 of
+// what streams may take free before it makes them.
 func (u *upRun) roomier(err error) error {
-	if !errors.Is(err, queue.ErrFull) {
+	var room *queue.RoomError
+	if !errors.As(err, &room) {
 		return err
 	}
-	return fmt.Errorf("%w: the disk of %s has too little free: make room for %s, or take a folder elsewhere with --state",
-		err, u.state.Path(), size(declaredBytes/3*4))
+	return fmt.Errorf("declaring stream %s: %w: the disk of %s has too little free: make room for %s, or take a folder elsewhere with --state",
+		room.Stream, queue.ErrFull, u.state.Path(), size(room.Needed/3*4))
 }
 
 // secretToken is the secret that calls to the producer are made with.

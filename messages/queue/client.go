@@ -55,22 +55,25 @@ type Options struct {
 // operations fail with ErrUnavailable, nothing is kept back to be sent later. It is safe for
 // concurrent use.
 type Client struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	logs     jetstream.JetStream // its own, as it bounds what is pending
-	space    messages.Space
-	source   string
-	inbox    string
-	log      zerolog.Logger
-	denied   denials
-	intake   intake
-	dropped  atomic.Int64 // log messages that were dropped since the last one that was sent
-	stalled  atomic.Bool  // the last log message found no room
-	noInfo   atomic.Bool  // the credential may not ask whether JetStream is up
-	mu       sync.Mutex
-	upAgain  chan struct{} // closed at the next reconnect
-	closed   chan struct{} // closed when the connection is closed for good
-	closeNow sync.Once
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	logs      jetstream.JetStream // its own, as it bounds what is pending
+	space     messages.Space
+	source    string
+	inbox     string
+	log       zerolog.Logger
+	denied    denials
+	intake    intake
+	dropped   atomic.Int64 // log messages that were dropped since the last one that was sent
+	stalled   atomic.Bool  // the last log message found no room
+	noInfo    atomic.Bool  // the credential may not ask whether JetStream is up
+	options   Options      // as what and how it connects, to say what is wrong
+	link      link
+	listening atomic.Bool // it is being looked whether answers can come
+	mu        sync.Mutex
+	upAgain   chan struct{} // closed at the next reconnect
+	closed    chan struct{} // closed when the connection is closed for good
+	closeNow  sync.Once
 }
 
 // Connect reaches NATS once, and says what is wrong where it can't: ErrUnavailable where
@@ -87,12 +90,12 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	}
 	c := &Client{
 		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
-		upAgain: make(chan struct{}), closed: make(chan struct{}),
+		options: o, upAgain: make(chan struct{}), closed: make(chan struct{}),
 	}
 	if c.inbox == "" {
 		c.inbox = nats.InboxPrefix[:len(nats.InboxPrefix)-1]
 	}
-	nc, err := dial(ctx, o.URL, c.options(ctx, o))
+	nc, err := dial(ctx, o.URL, c.dialOptions(ctx, o))
 	if err != nil {
 		return nil, connectError(o, err)
 	}
@@ -105,10 +108,16 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream at %s: %w", nc.ConnectedUrlRedacted(), err)
 	}
+	c.listening.Store(true)
+	if err := c.hears(ctx); err != nil {
+		nc.Close()
+		return nil, connectError(o, err)
+	}
+	c.listening.Store(false)
 	return c, nil
 }
 
-func (c *Client) options(ctx context.Context, o Options) []nats.Option {
+func (c *Client) dialOptions(ctx context.Context, o Options) []nats.Option {
 	timeout := answerTime
 	if d, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, max(time.Until(d), time.Millisecond))
@@ -130,6 +139,7 @@ func (c *Client) options(ctx context.Context, o Options) []nats.Option {
 		nats.ErrorHandler(c.asyncError),
 		nats.DisconnectErrHandler(c.disconnected),
 		nats.ReconnectHandler(c.reconnected),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.link.failed(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 	}
 	if o.InProcess != nil {
@@ -196,21 +206,27 @@ func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if !c.nc.IsConnected() {
+		if err := c.outage(c.nc); err != nil {
+			return fmt.Errorf("NATS: %w: not connected, trying again all the time: %w", ErrUnavailable, err)
+		}
 		return fmt.Errorf("NATS: %w: not connected, trying again all the time", ErrUnavailable)
 	}
 	if err := c.nc.FlushWithContext(ctx); err != nil {
 		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), classify(err))
 	}
+	if err := c.deafness(); err != nil {
+		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), err)
+	}
 	if c.noInfo.Load() {
 		return nil
 	}
-	_, err := c.ask(ctx, "$JS.API.INFO", nil)
+	err := c.checkJetStream(ctx)
 	if errors.Is(err, ErrForbidden) {
 		c.noInfo.Store(true)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("JetStream at %s: %w: check that it is enabled", c.nc.ConnectedUrlRedacted(), err)
+		return fmt.Errorf("JetStream at %s: %w", c.nc.ConnectedUrlRedacted(), err)
 	}
 	return nil
 }
@@ -229,6 +245,9 @@ func (c *Client) ask(ctx context.Context, subject string, body []byte) (*nats.Ms
 func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
+	if err := c.deafness(); err != nil {
+		return nil, err
+	}
 	ctx, done := c.denied.guard(ctx, m.Subject)
 	defer done()
 	answer, err := c.nc.RequestMsgWithContext(ctx, m)
@@ -256,10 +275,12 @@ func (c *Client) again() <-chan struct{} {
 	return c.upAgain
 }
 
-func (c *Client) disconnected(_ *nats.Conn, err error) {
+func (c *Client) disconnected(nc *nats.Conn, err error) {
 	if err != nil {
 		c.log.Warn().Err(err).Msg("connection to NATS lost, trying again all the time")
 	}
+	c.link.failed(nil)
+	go c.followOutage(nc, c.again())
 }
 
 func (c *Client) reconnected(nc *nats.Conn) {
@@ -268,10 +289,17 @@ func (c *Client) reconnected(nc *nats.Conn) {
 	defer c.mu.Unlock()
 	close(c.upAgain)
 	c.upAgain = make(chan struct{})
+	go c.hearsStill()
 }
 
 func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) {
+	switch {
+	case isAuth(err): // said by followOutage, not for each try
+		return
+	case errors.Is(err, nats.ErrPermissionViolation) && c.ownInbox(err):
+		go c.hearsStill()
+		return
+	case errors.Is(err, nats.ErrPermissionViolation):
 		c.denied.report(err)
 	}
 	e := c.log.Warn().Err(err)

@@ -42,8 +42,8 @@ func checkClientCertificate(certFile, keyFile string, now time.Time) error {
 	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
 		return inKey(fmt.Errorf("it is not the key of the certificate in %s (--cert-file): give the two that were made together", certFile))
 	}
-	if err := checkTime(leaf, now); err != nil {
-		return inCert(err)
+	if err := outOfTime(leaf, now); err != nil {
+		return inCert(fmt.Errorf("%w: renew it", err))
 	}
 	return nil
 }
@@ -89,15 +89,4 @@ func checkKey(content []byte) error {
 			return nil
 		}
 	}
-}
-
-// checkTime refuses a certificate that no server takes now.
-func checkTime(c *x509.Certificate, now time.Time) error {
-	switch {
-	case now.After(c.NotAfter):
-		return fmt.Errorf("the certificate has expired at %s: renew it", c.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(c.NotBefore):
-		return fmt.Errorf("the certificate is not valid before %s: check this machine's clock, or make the certificate anew", c.NotBefore.UTC().Format(time.RFC3339))
-	}
-	return nil
 }

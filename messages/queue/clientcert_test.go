@@ -126,8 +126,8 @@ func TestAClientCertificateThatCantServe(t *testing.T) {
 		"a key with a passphrase":         {in("c.pem", cert), in("c.key", locked), []string{"c.key", "passphrase", "openssl pkey"}},
 		"one in the older form":           {in("c.pem", cert), in("c.key", lockedBefore), []string{"c.key", "passphrase"}},
 		"the key of another certificate":  {in("c.pem", cert), in("c.key", otherKey), []string{"c.key", "--key-file", "is not the key", "c.pem"}},
-		"one that has expired":            {in("c.pem", old), in("c.key", oldKey), []string{"c.pem", "has expired at 20", "renew it"}},
-		"one that is not valid yet":       {in("c.pem", early), in("c.key", earlyKey), []string{"c.pem", "not valid before 20", "clock"}},
+		"one that has expired":            {in("c.pem", old), in("c.key", oldKey), []string{"c.pem", "expired at 20", "renew it"}},
+		"one that is not valid yet":       {in("c.pem", early), in("c.key", earlyKey), []string{"c.pem", "is good from 20", "clock"}},
 		"one of an authority not trusted": {in("c.pem", strange), in("c.key", strangeKey), []string{"c.pem", "does not take the certificate"}},
 	} {
 		t.Run(what, func(t *testing.T) {

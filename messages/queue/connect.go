@@ -44,6 +44,9 @@ func checkCredentials(path string) error {
 		err = errors.New("it has no user JWT")
 	}
 	if err == nil {
+		if late := checkTime(expiryOf(jwt), time.Now()); late != nil {
+			return late
+		}
 		_, err = read.SignatureCB([]byte("a nonce"))
 	}
 	if err != nil {
@@ -60,10 +63,7 @@ func checkCA(path string) error {
 	if err != nil {
 		return err
 	}
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return errors.New("it has no certificate: give the authority's, in PEM")
-	}
-	return nil
+	return checkAuthorities(pem, time.Now())
 }
 
 // checkFile refuses what can't be read as a file.
@@ -110,15 +110,16 @@ func connectError(o Options, err error) error {
 		fix = "check the host's name and that it is known here"
 	case errors.As(err, &port):
 		why, fix = err, "write the address as nats://HOST:PORT, with a port from 1 to 65535"
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked),
-		errors.Is(err, nats.ErrAccountAuthExpired):
-		why, fix = join(ErrForbidden, err), fmt.Sprintf("check the user %q and its password or credentials file", o.User)
+	case errors.Is(err, ErrForbidden): // it says what and why
+		why, fix = err, "give the credential that belongs to what is started, or the prefix of the inboxes that this one may read"
+	case isAuth(err):
+		why, fix = &notLetIn{err}, authFix(o, err)
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		why, fix = err, "the server has no TLS: write nats:// and give neither a CA file nor a certificate, or switch TLS on there"
 	case isRefusedCertificate(err):
 		why, fix = err, certificateFix(o)
 	case isTLS(err):
-		why, fix = err, "check the CA file, the host's name in the server's certificate and that both sides use TLS"
+		why, fix = err, tlsFix(o, err)
 	case errors.Is(err, nats.ErrTLS) && strings.Contains(err.Error(), "after TLS handshake"): // the alert that says why can be lost on the way
 		why, fix = err, "look at the server's log; most likely "+certificateFix(o)
 	}

@@ -83,9 +83,14 @@ func IsPermanent(err error) bool {
 // The error codes of JetStream's API that nats.go has no name for, from nats-server's
 // errors.json.
 const (
+	codeAccountExceeded       jetstream.ErrorCode = 10002
+	codeNoPeers               jetstream.ErrorCode = 10005
+	codeClusterUnavailable    jetstream.ErrorCode = 10008
+	codeClusterNotLeader      jetstream.ErrorCode = 10009
 	codeInsufficientResources jetstream.ErrorCode = 10023
 	codeMemoryExceeded        jetstream.ErrorCode = 10028
 	codeStorageExceeded       jetstream.ErrorCode = 10047
+	codeReplicasAlone         jetstream.ErrorCode = 10074
 	codeStoreFailed           jetstream.ErrorCode = 10077 // a limit was reached, or the disk refused
 	codeDuplicateInProcess    jetstream.ErrorCode = 10158 // the same message is being stored, and may still fail
 )
@@ -118,8 +123,7 @@ func classify(err error) error {
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
 		return join(ErrNotFound, err)
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		// Nobody listens on the subject: no stream takes it, or JetStream is not up.
-		return join(ErrUnavailable, join(ErrUndeclared, err))
+		return &nobody{err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
 		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrReconnectBufExceeded),
 		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting),
@@ -148,6 +152,24 @@ func unsent(err error) bool {
 	}
 	return false
 }
+
+// nobody tells that nobody listens on a subject: no stream takes it, or JetStream is not up.
+type nobody struct{ cause error }
+
+func (*nobody) Error() string {
+	return "no stream answers there: start a producer or a controller, or run fenceline init, which make the streams; or JetStream is off"
+}
+
+func (e *nobody) Unwrap() []error { return []error{ErrUnavailable, ErrUndeclared, e.cause} }
+
+// notLetIn tells that the server does not let a user in.
+type notLetIn struct{ cause error }
+
+func (e *notLetIn) Error() string {
+	return "the server refuses the user (" + strings.TrimPrefix(e.cause.Error(), "nats: ") + ")"
+}
+
+func (e *notLetIn) Unwrap() []error { return []error{ErrForbidden, e.cause} }
 
 // classed is an error with a class of ours in front of what NATS said.
 type classed struct{ class, cause error }

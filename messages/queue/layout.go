@@ -47,9 +47,10 @@ type Layout struct {
 // refused with a *DiffersError where its settings would lose messages or where l asks for
 // something else.
 func (c *Client) Declare(ctx context.Context, l Layout) error {
-	for _, want := range c.streams(l) {
+	all := c.streams(l)
+	for _, want := range all {
 		if err := c.declare(ctx, want); err != nil {
-			return fmt.Errorf("declaring stream %s: %w", want.Name, err)
+			return fmt.Errorf("declaring stream %s: %w", want.Name, undeclarable(want, all, err))
 		}
 	}
 	return nil

@@ -1,0 +1,172 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// outageLook is how often the reason is looked at for which a connection does not come back.
+const outageLook = time.Second
+
+// deafLook is how often it is looked whether answers can come again.
+const deafLook = 2 * time.Second
+
+// link is what is known of a connection that does not work.
+type link struct {
+	mu   sync.Mutex
+	down error // why the server was not reached again, as last tried
+	deaf error // why no answer can come, while the server is reached
+}
+
+func (l *link) deafened(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deaf = why
+}
+
+func (l *link) failed(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = err
+}
+
+func (l *link) get() (down, deaf error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.down, l.deaf
+}
+
+// hears makes sure that answers can come: that the user may subscribe to this client's inboxes.
+// A user that is meant for something else may not, and would wait in vain for each answer.
+func (c *Client) hears(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	sub, err := c.nc.SubscribeSync(c.nc.NewInbox() + ".*")
+	if err != nil {
+		return classify(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return classify(err)
+	}
+	if _, err := sub.NextMsg(time.Nanosecond); errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %s may not read its answers, at %s.>", ErrForbidden, c.options.who(), c.inbox)
+	}
+	return nil
+}
+
+// hearsStill looks again after a reconnect, and after the server said that it takes a subscription
+// to an inbox away. What was let in before may be so again: it is waited for.
+func (c *Client) hearsStill() {
+	if !c.listening.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.listening.Store(false)
+	for was := false; ; {
+		err := c.hears(context.Background())
+		switch {
+		case errors.Is(err, ErrForbidden) && !was:
+			was = true
+			c.link.deafened(err)
+			c.log.Error().Err(err).Msg("NATS has changed what this user may do: no answer comes until it may again, trying again all the time")
+		case err == nil && was:
+			c.link.deafened(nil)
+			c.log.Info().Msg("this user may read its answers again")
+			_ = c.nc.ForceReconnect() // the server has dropped the subscriptions
+			return
+		case err == nil:
+			c.link.deafened(nil)
+			return
+		}
+		select {
+		case <-c.closed:
+			return
+		case <-time.After(deafLook):
+		}
+	}
+}
+
+// deafness is the reason why no answer can come, as a failure that may pass.
+func (c *Client) deafness() error {
+	if _, deaf := c.link.get(); deaf != nil {
+		return fmt.Errorf("%w: %s", ErrUnavailable, deaf.Error())
+	}
+	return nil
+}
+
+// ownInbox tells whether the server refuses a subscription to this client's inboxes.
+func (c *Client) ownInbox(err error) bool {
+	m := refusedSubscription.FindStringSubmatch(err.Error())
+	return m != nil && strings.HasPrefix(m[1], c.inbox+".")
+}
+
+var refusedSubscription = regexp.MustCompile(`(?i)permissions violation for subscription to "([^"]+)"`)
+
+// outage says why the server is not reached.
+func (c *Client) outage(nc *nats.Conn) error {
+	down, _ := c.link.get()
+	if last := nc.LastError(); last != nil && (isAuth(last) || isTLS(last)) {
+		down = last // the server answered, and this is what it, or its certificate, said
+	}
+	if down == nil {
+		return nil
+	}
+	return connectError(c.options, down)
+}
+
+// followOutage logs why the server is not reached again, once for each reason.
+func (c *Client) followOutage(nc *nats.Conn, again <-chan struct{}) {
+	told := ""
+	tick := time.NewTicker(outageLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-again:
+			return
+		case <-c.closed:
+			return
+		case <-tick.C:
+		}
+		if err := c.outage(nc); err != nil && err.Error() != told {
+			told = err.Error()
+			c.log.Warn().Err(err).Msg("no connection to NATS, trying again all the time")
+		}
+	}
+}
+
+// ErrNoJetStream tells that the account has no JetStream, which waiting does not change.
+var ErrNoJetStream = errors.New("JetStream is off for the account")
+
+// checkJetStream asks JetStream whether it is there. ErrForbidden where the user may not ask.
+func (c *Client) checkJetStream(ctx context.Context) error {
+	answer, err := c.ask(ctx, "$JS.API.INFO", nil)
+	if err == nil {
+		var info struct {
+			Error *jetstream.APIError `json:"error"`
+		}
+		if err = json.Unmarshal(answer.Data, &info); err == nil && info.Error != nil {
+			err = info.Error
+		}
+	}
+	var api *jetstream.APIError
+	switch {
+	case err == nil, errors.Is(err, ErrForbidden):
+		return err
+	case errors.Is(err, ErrUndeclared):
+		return fmt.Errorf("%w: JetStream is off: add a jetstream block to the server's configuration; a leaf node, or a cluster that just starts, may need a moment", ErrUnavailable)
+	case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount:
+		return fmt.Errorf("%w of %s: enable it in the account's block of the server's configuration (jetstream: enabled), or in the account's JWT", join(ErrNoJetStream, err), c.options.who())
+	case errors.As(err, &api) && (api.ErrorCode == codeClusterUnavailable || api.ErrorCode == codeClusterNotLeader):
+		return fmt.Errorf("%w: its cluster has no leader: more than half of its servers have to run and reach each other", join(ErrUnavailable, err))
+	}
+	return classify(err)
+}

@@ -1,0 +1,112 @@
+package queue_test
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/rs/zerolog"
+)
+
+func TestAUserThatIsRefused(t *testing.T) {
+	s, _ := guarded(t)
+	for what, test := range map[string]struct {
+		change func(*queue.Options)
+		say    []string
+	}{
+		"no user":                   {func(*queue.Options) {}, []string{"wants a user", "--user", "--password-file", "--credentials-file"}},
+		"an unknown user":           {func(o *queue.Options) { o.User, o.Password = "nobody", messages.NewSecret("secret") }, []string{`the user "nobody"`, "--password-file"}},
+		"a wrong password":          {func(o *queue.Options) { o.User, o.Password = "n1", messages.NewSecret("hunter2") }, []string{`the user "n1"`, "--password-file"}},
+		"another's, for its inbox":  {func(o *queue.Options) { credentials("n1")(o); o.InboxPrefix = "_INBOX_n2" }, []string{`the user "n1" may not read its answers`, "_INBOX_n2"}},
+		"a node's, for the usual's": {func(o *queue.Options) { credentials("n1")(o); o.InboxPrefix = "" }, []string{`the user "n1" may not read its answers`, "_INBOX.>"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			o := queue.Options{URL: s.URL(), Source: "/x"}
+			test.change(&o)
+			_, err := queue.Connect(within(t), o)
+			if !errors.Is(err, queue.ErrForbidden) || errors.Is(err, queue.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+				t.Fatalf("the error is %v", err)
+			}
+			for _, say := range append(test.say, s.URL()) {
+				if !strings.Contains(err.Error(), say) {
+					t.Errorf("it does not say %q: %v", say, err)
+				}
+			}
+		})
+	}
+}
+
+// TestAUserThatIsRevoked changes what the server knows of a user that is connected.
+func TestAUserThatIsRevoked(t *testing.T) {
+	user := func(name, inbox string) *server.User {
+		return &server.User{Username: name, Password: "secret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{">"}}, Subscribe: &server.SubjectPermission{Allow: []string{inbox + ".>"}},
+		}}
+	}
+	for what, test := range map[string]struct {
+		now *server.User
+		say []string
+	}{
+		"removed":            {user("somebody", "_INBOX"), []string{`check the user "n1"`, "refuses the user"}},
+		"may hear no answer": {user("n1", "_INBOX_else"), []string{`the user "n1" may not read its answers`}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var options *server.Options
+			s := queuetest.Start(t, func(o *server.Options) {
+				o.Users = []*server.User{user("n1", "_INBOX_n1")}
+				options = o
+			})
+			log := new(output)
+			c := s.Connect(t, credentials("n1"), log.logger)
+			must(t, c.Ready(within(t)))
+			set := func(u *server.User) {
+				o := options.Clone()
+				o.Users = []*server.User{u}
+				must(t, s.Server().ReloadOptions(o))
+			}
+			set(test.now)
+			eventually(t, "readiness and log say "+strings.Join(test.say, ", "), func() bool {
+				err := c.Ready(within(t))
+				for _, say := range test.say {
+					if !errors.Is(err, queue.ErrUnavailable) || !strings.Contains(err.Error(), say) || !strings.Contains(log.String(), strings.ReplaceAll(say, `"`, `\"`)) {
+						return false
+					}
+				}
+				return true
+			})
+			if n := strings.Count(log.String(), "trying again all the time"); n > 3 {
+				t.Errorf("it says so %d times:\n%s", n, log)
+			}
+			set(user("n1", "_INBOX_n1"))
+			eventually(t, "it is ready again", func() bool { return c.Ready(within(t)) == nil })
+			if _, err := c.JetStream().AccountInfo(within(t)); err != nil {
+				t.Errorf("it is ready and gets no answer: %v", err)
+			}
+		})
+	}
+}
+
+// output is a log that several goroutines write.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+func (o *output) logger(to *queue.Options) { to.Logger = zerolog.New(o) }
