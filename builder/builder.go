@@ -77,7 +77,7 @@ func (b *Builder) Run(ctx context.Context) error {
 		Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
 			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, out: j})
 		},
-		Tag: b.tag,
+		Tag: b.tag, Ready: b.config.Solver.Ready,
 	})
 }
 

@@ -68,6 +68,7 @@ type Distributor struct {
 	mu     sync.Mutex
 	record *messages.FleetChanged // as last read; nil until then
 	older  uint64                 // a lower revision that was read, believed the second time
+	unread error                  // why the record could not be read; nil for a fleet that has none yet
 	work   *messages.NodeWork
 	job    *job
 	engine engineView
@@ -115,29 +116,34 @@ func New(c Config) (*Distributor, error) {
 }
 
 // Run works until ctx ends, whatever happens to the engine or the queue meanwhile. A pull
-// or trial under way is given up then, and the containers of the trial are removed.
+// or trial under way is given up then, and the containers of the trial are removed. It ends with
+// an error where the node's first heartbeat is not allowed: its credential is another's.
 func (d *Distributor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context){
-		d.followRecord, d.rereadRecord, d.followEngine, d.workLoop, d.beatLoop, d.sendEvents,
+		d.followRecord, d.rereadRecord, d.followEngine, d.workLoop, d.sendEvents,
 	} {
 		g.Go(func() error { loop(ctx); return nil })
 	}
+	g.Go(func() error { return d.beatLoop(ctx) })
 	return g.Wait()
 }
 
-// Ready tells whether the node can do its part: the engine answers now, and the last
-// heartbeat was stored. The error says what is wrong.
+// Ready tells whether the node can do its part: the engine answers now, the last heartbeat was
+// stored, and the fleet's record could be read. The error says what is wrong.
 func (d *Distributor) Ready(ctx context.Context) error {
 	d.mu.Lock()
-	beat := d.beats.err
+	beat, record := d.beats.err, d.unread
 	d.mu.Unlock()
 	var engine error
 	if _, err := d.cfg.Engine.Info(ctx); err != nil {
 		engine = fmt.Errorf("engine: %w", err)
 	}
-	if beat != nil {
+	switch {
+	case beat != nil: // what keeps it keeps the record too
 		beat = fmt.Errorf("heartbeat of node %s: %w", d.cfg.Node, beat)
+	case record != nil:
+		beat = fmt.Errorf("record of fleet %s: %w", d.cfg.Fleet, record)
 	}
 	return errors.Join(engine, beat)
 }

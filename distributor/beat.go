@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // engineView is the engine as last seen.
@@ -24,18 +25,27 @@ type beatView struct {
 	err  error // nil when the last one was stored
 }
 
-// beatLoop sends a heartbeat on a timer, and at once when something changed.
-func (d *Distributor) beatLoop(ctx context.Context) {
-	for {
+// beatLoop sends a heartbeat on a timer, and at once when something changed. It ends with ctx, or
+// with the reason why the first one is not allowed: what was allowed once may be so again.
+func (d *Distributor) beatLoop(ctx context.Context) error {
+	for allowed := false; ; {
 		wait := d.cfg.Interval
-		if !d.beat(ctx) {
+		err := d.beat(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			allowed = true
+		case errors.Is(err, queue.ErrForbidden) && !allowed:
+			return fmt.Errorf("this is not the credential of node %s of fleet %s: %w", d.cfg.Node, d.cfg.Fleet, err)
+		default:
 			wait = min(wait, jitter(firstRetry))
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return nil
 		case <-d.changed:
 		case <-timer.C:
 		}
@@ -43,15 +53,15 @@ func (d *Distributor) beatLoop(ctx context.Context) {
 	}
 }
 
-// beat sends one heartbeat, and tells whether it is stored. What was seen too long ago, as by
+// beat sends one heartbeat, and returns nil once it is stored. What was seen too long ago, as by
 // a process that was stopped in between, is not sent: it would count as seen now.
-func (d *Distributor) beat(ctx context.Context) bool {
+func (d *Distributor) beat(ctx context.Context) error {
 	send, cancel := context.WithTimeout(ctx, d.lookTimeout()+queueTimeout)
 	defer cancel()
 	s := d.status(ctx)
 	err := d.cfg.Queue.Heartbeat(send, s)
 	if ctx.Err() != nil {
-		return false
+		return context.Cause(ctx)
 	}
 	d.mu.Lock()
 	was := d.beats.err
@@ -63,7 +73,7 @@ func (d *Distributor) beat(ctx context.Context) bool {
 	case err == nil && was != nil:
 		d.log.Info().Uint64("beat", s.Beat).Msg("heartbeats are stored")
 	}
-	return err == nil
+	return err
 }
 
 // status is what there is to say now. What the engine has is asked anew each time; nothing

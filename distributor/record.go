@@ -29,6 +29,7 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 	for n := 1; ; {
 		wait := jitter(3 * d.cfg.Interval)
 		c, err := d.readRecord(ctx)
+		d.notRead(err)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -56,6 +57,16 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// notRead notes why the record could not be read.
+func (d *Distributor) notRead(err error) {
+	if errors.Is(err, queue.ErrNotFound) {
+		err = nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unread = err
 }
 
 func (d *Distributor) readRecord(ctx context.Context) (messages.FleetChanged, error) {

@@ -75,7 +75,7 @@ func New(c Config) (*Solver, error) {
 // Close ends the connection.
 func (s *Solver) Close() error { return s.client.Close() }
 
-// Ready asks buildkitd whether it is there and has a worker.
+// Ready asks buildkitd whether it is there, new enough, and has a worker.
 func (s *Solver) Ready(ctx context.Context) error {
 	if _, err := s.logins.read(); err != nil {
 		return err
@@ -86,6 +86,11 @@ func (s *Solver) Ready(ctx context.Context) error {
 	}
 	if len(workers) == 0 {
 		return fmt.Errorf("buildkitd at %s has no worker: look at its log", s.config.Address)
+	}
+	for _, w := range workers {
+		if err := supported(w.BuildkitVersion); err != nil {
+			return fmt.Errorf("buildkitd at %s: %w", s.config.Address, err)
+		}
 	}
 	return nil
 }

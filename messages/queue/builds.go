@@ -38,6 +38,9 @@ type Work struct {
 	// ErrShutdown; what it returns then does not matter, except that a result still counts
 	// after ErrShutdown.
 	Build func(ctx context.Context, j *Job) (messages.Payload, error)
+	// Ready tells whether a build can be done here now. While it returns an error no request is
+	// taken, which leaves them to others. It may be nil.
+	Ready func(ctx context.Context) error
 	// Tag puts the label for people on the image of a succeeded record, before the image is
 	// announced. It may be called again for the same record. An image whose tag fails with an
 	// error marked Permanent, or five times, is announced without. It bounds its own time, which
@@ -131,13 +134,46 @@ func (c *Client) ConsumeBuilds(ctx context.Context, work Work) error {
 	var slots errgroup.Group
 	for range work.Slots {
 		slots.Go(func() error {
-			return c.consume(ctx, c.space.RequestsStream(), cfg, func(d *delivery) { w.handle(ctx, d) })
+			return c.consume(ctx, c.space.RequestsStream(), cfg, w.await, func(d *delivery) { w.handle(ctx, d) })
 		})
 	}
 	err := slots.Wait()
 	stop()
 	<-watched
 	return err
+}
+
+// The pauses between the looks whether a worker that could do no build can do one now, and how
+// long each may take.
+const (
+	readyFirst = 250 * time.Millisecond
+	readyMost  = 5 * time.Second
+)
+
+// await waits until a build can be done here, and says why it can't.
+func (w *worker) await(ctx context.Context) error {
+	if w.Ready == nil {
+		return nil
+	}
+	told := ""
+	for wait := readyFirst; ; wait = min(2*wait, readyMost) {
+		look, cancel := context.WithTimeout(ctx, readyMost)
+		err := w.Ready(look)
+		cancel()
+		switch {
+		case err == nil && told != "":
+			w.Logger.Info().Msg("builds are taken again")
+			return nil
+		case err == nil:
+			return nil
+		case err.Error() != told && ctx.Err() == nil:
+			told = err.Error()
+			w.Logger.Warn().Err(err).Msg("no build is taken until this is mended, trying again all the time")
+		}
+		if !pause(ctx, wait) {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // watch ends running attempts whose record says that they are over: cancelled by a person, or

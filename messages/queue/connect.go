@@ -111,7 +111,7 @@ func connectError(o Options, err error) error {
 	case errors.As(err, &port):
 		why, fix = err, "write the address as nats://HOST:PORT, with a port from 1 to 65535"
 	case errors.Is(err, ErrForbidden): // it says what and why
-		why, fix = err, "give the credential that belongs to what is started, or the prefix of the inboxes that this one may read"
+		why, fix = err, "give the credential that belongs to what is started, or the prefix of the inboxes that this one may read (--inbox-prefix)"
 	case isAuth(err):
 		why, fix = &notLetIn{err}, authFix(o, err)
 	case errors.Is(err, nats.ErrSecureConnWanted):

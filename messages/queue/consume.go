@@ -29,7 +29,7 @@ func (c *Client) ConsumeEvents(ctx context.Context, durable string, filters []st
 		Durable: durable, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: eventsAckWait, MaxDeliver: -1, MaxAckPending: ackPending,
 	}
-	return c.consume(ctx, c.space.EventsStream(), cfg, func(d *delivery) {
+	return c.consume(ctx, c.space.EventsStream(), cfg, nil, func(d *delivery) {
 		if err := d.event(ctx, handle); err != nil && !errors.Is(err, ErrLeaseLost) {
 			c.log.Error().Err(err).Str("subject", d.message.subject).Msg("event not settled")
 		}

@@ -219,14 +219,20 @@ func (d *delivery) letter(reason string) error {
 
 // consume fetches messages of a durable consumer one at a time, each when the one before is
 // handled, until ctx ends. It makes the consumer anew where it was deleted. The AckWait that
-// counts is the consumer's own, read for each message: others who share it may change it.
-func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, handle func(*delivery)) error {
+// counts is the consumer's own, read for each message: others who share it may change it. Await,
+// if it is not nil, is called before each fetch and holds it up until a message can be handled.
+func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, await func(context.Context) error, handle func(*delivery)) error {
 	return c.retry(ctx, "consuming "+stream, func() error {
 		consumer, err := c.shared(ctx, stream, cfg)
 		if err != nil {
 			return err
 		}
 		for {
+			if await != nil {
+				if err := await(ctx); err != nil {
+					return err
+				}
+			}
 			m, err := c.fetch(ctx, consumer)
 			if err != nil {
 				return err

@@ -158,15 +158,16 @@ func (c *Client) checkJetStream(ctx context.Context) error {
 		}
 	}
 	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount {
+		return fmt.Errorf("%w of %s: enable it in the account's block of the server's configuration (jetstream: enabled), or in the account's JWT", join(ErrNoJetStream, err), c.options.who())
+	}
 	switch {
-	case err == nil, errors.Is(err, ErrForbidden):
+	case err == nil, errors.Is(err, ErrForbidden), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, ErrUndeclared):
 		return fmt.Errorf("%w: JetStream is off: add a jetstream block to the server's configuration; a leaf node, or a cluster that just starts, may need a moment", ErrUnavailable)
-	case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount:
-		return fmt.Errorf("%w of %s: enable it in the account's block of the server's configuration (jetstream: enabled), or in the account's JWT", join(ErrNoJetStream, err), c.options.who())
-	case errors.As(err, &api) && (api.ErrorCode == codeClusterUnavailable || api.ErrorCode == codeClusterNotLeader):
-		return fmt.Errorf("%w: its cluster has no leader: more than half of its servers have to run and reach each other", join(ErrUnavailable, err))
+	case api != nil && api.ErrorCode != codeClusterUnavailable && api.ErrorCode != codeClusterNotLeader:
+		return classify(err)
 	}
-	return classify(err)
+	return fmt.Errorf("%w: JetStream gives no answer: of a cluster, more than half of the servers have to run and reach each other", ErrUnavailable)
 }

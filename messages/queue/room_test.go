@@ -41,7 +41,7 @@ func TestNATSThatCanNotHoldTheStreams(t *testing.T) {
 				o.Cluster = server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: server.RANDOM_PORT}
 				o.Routes = server.RoutesFromStr("nats://127.0.0.1:1,nats://127.0.0.1:2")
 			}, ready, queue.ErrUnavailable, true,
-			[]string{"no leader", "more than half of its servers"},
+			[]string{"no answer", "more than half of the servers"},
 		},
 		"too little storage": {
 			func(o *server.Options) { o.JetStreamMaxStore = 1 << 30 }, declare(queue.Layout{}), queue.ErrFull, false,

@@ -1,0 +1,53 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/rs/zerolog"
+)
+
+// TestAWorkerThatCanNotBuildTakesNothing has one without its buildkitd leave requests to another,
+// and to itself once that is back, with all attempts left.
+func TestAWorkerThatCanNotBuildTakesNothing(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var broken atomic.Bool
+	broken.Store(true)
+	log := new(output)
+	unready := work(func(_ context.Context, j *queue.Job) (messages.Payload, error) {
+		if broken.Load() {
+			t.Error("it took a build that it can't do")
+		}
+		return ready(j.Request), nil
+	})
+	unready.Worker, unready.Logger = "unready", zerolog.New(log)
+	unready.Ready = func(context.Context) error {
+		if broken.Load() {
+			return errors.New("buildkitd is gone")
+		}
+		return nil
+	}
+	consume(t, c, unready)
+	eventually(t, "it says why it takes none", func() bool {
+		return strings.Contains(log.String(), "no build is taken") && strings.Contains(log.String(), "buildkitd is gone")
+	})
+	stop := consume(t, c, work(succeed))
+	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+		t.Errorf("beside another worker the record is %+v", r)
+	}
+	stop()
+	waits := submit(t, c, request("base", 2))
+	broken.Store(false)
+	if r := ended(t, c, waits.Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+		t.Errorf("once it can build again the record is %+v", r)
+	}
+	if n := strings.Count(log.String(), "no build is taken"); n != 1 {
+		t.Errorf("it says so %d times:\n%s", n, log)
+	}
+}
