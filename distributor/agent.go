@@ -134,6 +134,9 @@ func (d *Distributor) Run(ctx context.Context) error {
 func (d *Distributor) Ready(ctx context.Context) error {
 	d.mu.Lock()
 	beat, record := d.beats.err, d.unread
+	if beat == nil && d.beats.twin() {
+		beat = errTwin
+	}
 	d.mu.Unlock()
 	var engine error
 	if _, err := d.cfg.Engine.Info(ctx); err != nil {

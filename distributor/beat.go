@@ -21,9 +21,35 @@ type engineView struct {
 
 // beatView is how heartbeats go.
 type beatView struct {
-	sent uint64
-	err  error // nil when the last one was stored
+	sent  uint64
+	err   error // nil when the last one was stored
+	other int   // how many in a row met one of another distributor of this name
+	alone int   // and how many none, since
 }
+
+const (
+	// twinBeats is how many heartbeats in a row that meet another's are no accident, as the last of
+	// a predecessor is, or an operator's that retires the node.
+	twinBeats = 2
+	// aloneBeats is after how many that meet none the other is taken for gone.
+	aloneBeats = 3
+)
+
+// meets counts a stored heartbeat, and tells whether it is news that there is a twin, or none any more.
+func (b *beatView) meets(other bool) (news bool) {
+	was := b.twin()
+	if other {
+		b.other, b.alone = b.other+1, 0
+	} else if b.alone++; b.alone >= aloneBeats || b.other < twinBeats {
+		b.other = 0
+	}
+	return b.twin() != was
+}
+
+func (b *beatView) twin() bool { return b.other >= twinBeats }
+
+// errTwin is what is wrong with a node whose name another has too.
+var errTwin = errors.New("another distributor sends heartbeats under this name: give each machine its own --node, and a user of its own; until then this node does not count")
 
 // beatLoop sends a heartbeat on a timer, and at once when something changed. It ends with ctx, or
 // with the reason why the first one is not allowed: what was allowed once may be so again.
@@ -63,11 +89,24 @@ func (d *Distributor) beat(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	twin := errors.Is(err, queue.ErrTwin) // it is stored all the same
+	if twin {
+		err = nil
+	}
 	d.mu.Lock()
 	was := d.beats.err
 	d.beats.err = err
+	news := err == nil && d.beats.meets(twin)
+	isTwin := d.beats.twin()
 	d.mu.Unlock()
+	if news {
+		signal(d.changed) // so that the next one says so
+	}
 	switch {
+	case news && isTwin:
+		d.log.Error().Err(errTwin).Msg("two nodes have one name")
+	case news:
+		d.log.Info().Msg("no other distributor has this node's name any more")
 	case err != nil && (was == nil || s.Beat == 1):
 		d.log.Warn().Err(err).Msg("can't send heartbeats; trying again")
 	case err == nil && was != nil:
@@ -84,7 +123,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	s := &messages.NodeStatus{
 		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Instance: d.instance, Beat: d.beats.sent,
 		Interval: messages.Duration(d.cfg.Interval), Version: d.cfg.Version, Labels: d.cfg.Labels,
-		FreeBytes: -1, Work: d.work,
+		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
 	d.mu.Unlock()

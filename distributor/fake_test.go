@@ -29,6 +29,8 @@ type fakeQueue struct {
 	mu      sync.Mutex
 	record  *messages.FleetChanged
 	gone    bool
+	refused error // what heartbeats are refused with
+	twins   int   // heartbeats that meet another's
 	watcher func(messages.FleetChanged)
 	beats   []messages.NodeStatus
 	times   []time.Time
@@ -63,8 +65,14 @@ func (q *fakeQueue) Heartbeat(ctx context.Context, s *messages.NodeStatus) error
 		return context.Cause(ctx)
 	case q.gone:
 		return errGone
+	case q.refused != nil:
+		return q.refused
 	}
 	q.beats, q.times = append(q.beats, *s), append(q.times, time.Now())
+	if q.twins > 0 {
+		q.twins--
+		return queue.ErrTwin
+	}
 	return nil
 }
 

@@ -257,6 +257,8 @@ type NodeStatus struct {
 	Revision   uint64            `json:"revision"`         // of the fleet record it acts on
 	Work       *NodeWork         `json:"work,omitempty"`   // what it does about the preload
 	Containers []ContainerUse    `json:"containers,omitempty"`
+	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
+	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
 }
 
 // Engine is a node's container engine.

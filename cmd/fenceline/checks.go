@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
-	"time"
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/distributor/docker"
@@ -24,10 +23,6 @@ func (c checked) problem(err error) checked {
 	return c
 }
 
-// maxClockOff is how far clocks may differ before the times shown mislead people. No
-// decision depends on clocks.
-const maxClockOff = 5 * time.Second
-
 func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 	c := checked{What: "NATS with JetStream", Found: queue.Redact(d.access.NATS)}
 	if known != nil {
@@ -41,7 +36,7 @@ func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 	if err := q.Ready(ctx); err != nil {
 		return c.problem(err)
 	}
-	off, err := clockOff(ctx, q)
+	ahead, err := clockAhead(ctx, q)
 	if errors.Is(err, queue.ErrForbidden) {
 		c.Found += "; its clock is not for this user to ask"
 		return c
@@ -49,25 +44,10 @@ func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 	if err != nil {
 		return c.problem(err)
 	}
-	if off > maxClockOff {
-		return c.problem(fmt.Errorf("its clock and this machine's are %s apart: set both by NTP, or the times shown mislead", off.Round(time.Second)))
+	if off := ahead.Abs(); off > maxClockOff {
+		return c.problem(errors.New(clockText("this machine's clock", ahead)))
 	}
 	return c
-}
-
-// clockOff is how far the server's clock and this machine's are apart at least.
-func clockOff(ctx context.Context, q *queue.Client) (time.Duration, error) {
-	before := time.Now()
-	there, err := q.Clock(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return apart(before, there, time.Now()), nil
-}
-
-// apart is how far a clock that was read between before and after is off at least.
-func apart(before, there, after time.Time) time.Duration {
-	return max(0, before.Sub(there), there.Sub(after))
 }
 
 // checkDurable reads from the server's monitoring whether what it acks is on disk then.

@@ -6,29 +6,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/nats-io/nats-server/v2/server"
 )
-
-func TestApart(t *testing.T) {
-	at := func(s int) time.Time { return noon().Add(time.Duration(s) * time.Second) }
-	for name, test := range map[string]struct {
-		before, there, after int
-		want                 time.Duration
-	}{
-		"the same":                        {0, 0, 0, 0},
-		"read between, however slow":      {0, 50, 60, 0},
-		"ahead":                           {0, 70, 10, time.Minute},
-		"behind":                          {100, 40, 110, time.Minute},
-		"ahead, as far as it can be told": {0, 11, 10, time.Second},
-	} {
-		if got := apart(at(test.before), at(test.there), at(test.after)); got != test.want {
-			t.Errorf("%s: %s, want %s", name, got, test.want)
-		}
-	}
-}
 
 // TestDurability asks real servers' monitoring.
 func TestDurability(t *testing.T) {

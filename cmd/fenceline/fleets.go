@@ -20,6 +20,7 @@ type nodeRow struct {
 	Node   string               `json:"node"`
 	Up     bool                 `json:"up"` // its heartbeat has not expired
 	Status *messages.NodeStatus `json:"status,omitempty"`
+	Clock  string               `json:"clock,omitempty"` // what is wrong with its clock
 }
 
 // nodes lists members and nodes about to be members, by fleet and name.
@@ -37,7 +38,7 @@ func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
 		all[m.Key] = nodeRow{Fleet: m.Value.Fleet, Node: m.Value.Node}
 	}
 	for _, b := range beats {
-		all[b.Key] = nodeRow{Fleet: b.Value.Fleet, Node: b.Value.Node, Up: true, Status: &b.Value}
+		all[b.Key] = nodeRow{Fleet: b.Value.Fleet, Node: b.Value.Node, Up: true, Status: &b.Value, Clock: nodeClock(b)}
 	}
 	out := []nodeRow{}
 	for _, key := range sorted(all) {
@@ -58,18 +59,28 @@ func (n *nodeRow) doing() string {
 	if !n.Up {
 		return "silent: no heartbeat; 'fenceline nodes retire' if it is gone for good"
 	}
+	if n.Status.Twin {
+		return "two distributors have this name, so that it does not count: give each machine its own --node"
+	}
 	if e := n.Status.Engine.Error; e != "" {
 		return "engine: " + e
 	}
-	w := n.Status.Work
-	if w == nil {
-		return ""
+	line := ""
+	if w := n.Status.Work; w != nil {
+		line = string(w.State) + " " + short(w.Image)
+		if w.Reason != "" {
+			line += ": " + w.Reason
+		}
 	}
-	line := string(w.State) + " " + short(w.Image)
-	if w.Reason != "" {
-		line += ": " + w.Reason
+	if n.Clock != "" {
+		line = strings.TrimPrefix(line+"; "+n.Clock, "; ")
 	}
 	return line
+}
+
+// troubled tells whether somebody has to look at the node.
+func (n *nodeRow) troubled() bool {
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {

@@ -111,7 +111,7 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 		if f.Record != nil && n.has(f.Record.Current.Image) {
 			f.Holding++
 		}
-		if !n.Up || n.Status.Engine.Error != "" || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed {
+		if n.troubled() {
 			f.Problems = append(f.Problems, "node "+n.Node+": "+n.doing())
 		}
 	}

@@ -32,6 +32,7 @@ type simulated struct {
 	trial  messages.TrialResult
 	broken string // why it can't fetch, or ""
 	lost   []messages.Image
+	clock  time.Duration // how far its clock is ahead
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 	poke   chan struct{}
@@ -119,6 +120,7 @@ func (n *simulated) beats(ctx context.Context) {
 		n.mu.Lock()
 		n.status.Beat++
 		s := n.status
+		s.At = time.Now().Add(n.clock)
 		n.mu.Unlock()
 		_ = n.q.Heartbeat(ctx, &s) // a lost one is followed by the next
 		select {

@@ -279,6 +279,9 @@ func (s *state) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 	return "waits for the trial on " + names(waits)
 }
 
+// twinReason is why a node does not count whose name another has too.
+const twinReason = "two distributors have this name"
+
 // missing names the members without the image, each with the reason.
 func (s *state) missing(r *messages.RolloutRecord, p *progress) string {
 	var out []string
@@ -292,6 +295,8 @@ func (s *state) missing(r *messages.RolloutRecord, p *progress) string {
 		case reason != "":
 		case n.status.Node == "":
 			reason = "no heartbeat"
+		case n.twin:
+			reason = twinReason
 		case !n.fresh:
 			reason = "its heartbeats stopped"
 		case n.work(r.ID) != nil:

@@ -188,9 +188,12 @@ func (a *audience) take(s messages.NodeStatus) {
 	if lacked && reason == "no heartbeat" {
 		a.heard++
 	}
-	if (node{status: s, fresh: true}).has(a.image) {
+	switch {
+	case s.Twin:
+		a.lacks[s.Node] = twinReason
+	case node{status: s, fresh: true}.has(a.image):
 		delete(a.lacks, s.Node)
-	} else {
+	default:
 		a.lacks[s.Node] = cmp.Or(s.Engine.Error, "the image is not there")
 	}
 }

@@ -25,7 +25,8 @@ type state struct {
 // node is a member as this controller sees it.
 type node struct {
 	status messages.NodeStatus // the last heartbeat; zero where there is none
-	fresh  bool                // received within three of the node's own intervals
+	fresh  bool                // received within three of the node's own intervals, from the only node of this name
+	twin   bool                // two nodes have this name
 	quiet  time.Duration       // since its admission to the moving rollout or its last progress, by this controller's clock
 }
 

@@ -21,10 +21,35 @@ const missedBeats = 3
 type beat struct {
 	status messages.NodeStatus
 	at     time.Time
+	twin   time.Time // until then the node counts as two with one name
+	others []string  // the instances that beat under this name before, the newest last
 }
 
+// fresh tells whether the node lives, and is one: of two nodes with one name nobody knows which
+// of them said what.
 func (b beat) fresh(now time.Time) bool {
-	return !b.at.IsZero() && now.Sub(b.at) <= missedBeats*b.status.Interval.Std()
+	return !b.at.IsZero() && now.Sub(b.at) <= missedBeats*b.status.Interval.Std() && !b.isTwo(now)
+}
+
+// isTwo tells whether two nodes have this name: the node says so, or this controller has seen it.
+func (b beat) isTwo(now time.Time) bool { return b.status.Twin || now.Before(b.twin) }
+
+// maxInstances bounds how many earlier instances of a node are remembered.
+const maxInstances = 8
+
+// follow takes in what was known of the node. A distributor that was started again has a new
+// instance; one that beats again after another has done lives beside it.
+func (b *beat) follow(old beat, now time.Time) {
+	b.twin, b.others = old.twin, old.others
+	if b.status.Instance == old.status.Instance {
+		return
+	}
+	if slices.Contains(old.others, b.status.Instance) {
+		b.twin = now.Add(missedBeats * max(b.status.Interval.Std(), old.status.Interval.Std()))
+	}
+	b.others = slices.DeleteFunc(slices.Clone(old.others), func(i string) bool { return i == b.status.Instance })
+	b.others = append(b.others, old.status.Instance)
+	b.others = b.others[max(0, len(b.others)-maxInstances):]
 }
 
 // tells tells whether a heartbeat says more than the one before did: that the node lives
@@ -147,9 +172,13 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 	if was := &old.status; known && was.Instance == e.Value.Instance && was.Beat == e.Value.Beat {
 		return // given again after an interruption: it is no newer for that
 	}
+	now := time.Now()
 	b := beat{status: e.Value}
+	if known {
+		b.follow(old, now)
+	}
 	if !e.Earlier {
-		b.at = time.Now()
+		b.at = now
 	}
 	v.beats[e.Key] = b
 	if !known || b.tells(old) {
@@ -245,7 +274,7 @@ func (v *views) snapshot(fleet string, clocks *clocks) (s state, revision uint64
 	}
 	for key, b := range v.beats {
 		if f, name, _ := messages.ParseNodeKey(key); f == fleet {
-			s.nodes[name] = node{status: b.status, fresh: b.fresh(now)}
+			s.nodes[name] = node{status: b.status, fresh: b.fresh(now), twin: b.isTwo(now)}
 		}
 	}
 	clocks.measure(&s, now)

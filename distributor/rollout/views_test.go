@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -28,6 +29,67 @@ func numbered(revision uint64, e queue.Entry[messages.NodeStatus]) queue.Entry[m
 func restarted(e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
 	e.Value.Instance = "again"
 	return e
+}
+
+// of is a heartbeat of another start of the distributor.
+func of(instance string, e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Value.Instance = instance
+	return e
+}
+
+// TestTwoNodesWithOneName tells distributors that live side by side from one that was started again.
+func TestTwoNodesWithOneName(t *testing.T) {
+	for name, test := range map[string]struct {
+		instances []string // in the order of their heartbeats
+		twin      bool
+		fresh     bool
+	}{
+		"one":                                  {[]string{"a", "a", "a"}, false, true},
+		"started again":                        {[]string{"a", "b", "b"}, false, true},
+		"started again and again":              {[]string{"a", "b", "c", "d"}, false, true},
+		"two in turns":                         {[]string{"a", "b", "a"}, true, false},
+		"two of which one is rare":             {[]string{"a", "a", "a", "b", "a", "a"}, true, false},
+		"three in turns":                       {[]string{"a", "b", "c", "a"}, true, false},
+		"a predecessor's last, which was late": {[]string{"a", "b", "a", "b"}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newViews(nil)
+				for n, i := range test.instances {
+					v.seeBeat(of(i, heartbeat(uint64(n+1), false, 1)))
+				}
+				look := func() node {
+					s, _, _ := v.snapshot("default", &clocks{})
+					return s.nodes["n1"]
+				}
+				if n := look(); n.twin != test.twin || n.fresh != test.fresh || n.has(testImage(1)) != test.fresh {
+					t.Errorf("twin %v, fresh %v", n.twin, n.fresh)
+				}
+				last := test.instances[len(test.instances)-1]
+				time.Sleep(missedBeats*time.Hour - time.Minute) // in which only one is heard
+				v.seeBeat(of(last, heartbeat(100, false, 1)))
+				if n := look(); n.fresh != test.fresh {
+					t.Errorf("before the other has been silent for long enough: fresh %v", n.fresh)
+				}
+				time.Sleep(2 * time.Minute)
+				if n := look(); n.twin || !n.fresh || !n.has(testImage(1)) {
+					t.Errorf("once the other is gone: twin %v, fresh %v", n.twin, n.fresh)
+				}
+			})
+		})
+	}
+}
+
+// TestANodeThatSaysItIsTwo does not count either: a controller that has just started has not seen
+// enough to know.
+func TestANodeThatSaysItIsTwo(t *testing.T) {
+	v := newViews(nil)
+	e := heartbeat(1, false, 1)
+	e.Value.Twin = true
+	v.seeBeat(e)
+	if s, _, _ := v.snapshot("default", &clocks{}); s.nodes["n1"].fresh || !s.nodes["n1"].twin {
+		t.Errorf("it is %+v", s.nodes["n1"])
+	}
 }
 
 func TestWhatAHeartbeatIsWorth(t *testing.T) {

@@ -64,6 +64,7 @@ type Client struct {
 	log       zerolog.Logger
 	denied    denials
 	intake    intake
+	beats     beats
 	dropped   atomic.Int64 // log messages that were dropped since the last one that was sent
 	stalled   atomic.Bool  // the last log message found no room
 	noInfo    atomic.Bool  // the credential may not ask whether JetStream is up
@@ -299,8 +300,8 @@ func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	case errors.Is(err, nats.ErrPermissionViolation) && c.ownInbox(err):
 		go c.hearsStill()
 		return
-	case errors.Is(err, nats.ErrPermissionViolation):
-		c.denied.report(err)
+	case errors.Is(err, nats.ErrPermissionViolation) && c.denied.report(err):
+		return // who asked says so
 	}
 	e := c.log.Warn().Err(err)
 	if sub != nil {

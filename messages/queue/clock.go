@@ -9,17 +9,21 @@ import (
 )
 
 // Clock reads the NATS server's clock, by which everything stored is stamped. It is off by
-// at most the time that the call takes. ErrUndeclared where no streams are declared.
+// at most the time that the call takes. ErrUndeclared where no streams are declared, ErrForbidden
+// for a node, which may ask for no stream.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
-	info, err := c.events(ctx)
+	info, err := c.about(ctx, c.space.EventsStream())
+	if errors.Is(err, ErrForbidden) { // a builder's stream is another
+		info, err = c.about(ctx, "KV_"+c.space.BuildsBucket())
+	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the clock of NATS: %w", err)
 	}
 	return info.Now, nil
 }
 
-// eventsInfo is what the server says of the events stream.
-type eventsInfo struct {
+// streamInfo is what the server says of a stream.
+type streamInfo struct {
 	Now    time.Time `json:"ts"`
 	Config struct {
 		MaxAge time.Duration `json:"max_age"`
@@ -29,9 +33,8 @@ type eventsInfo struct {
 	} `json:"error"`
 }
 
-func (c *Client) events(ctx context.Context) (eventsInfo, error) {
-	var info eventsInfo
-	stream := c.space.EventsStream()
+func (c *Client) about(ctx context.Context, stream string) (streamInfo, error) {
+	var info streamInfo
 	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, nil)
 	if err != nil {
 		return info, err

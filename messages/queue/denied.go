@@ -46,10 +46,11 @@ func (d *denials) guard(ctx context.Context, subject string) (_ context.Context,
 // to "SUBJECT".
 var refusedPublish = regexp.MustCompile(`(?i)permissions violation for publish to "([^"]+)"`)
 
-func (d *denials) report(err error) {
+// report ends the operations that err is about, and tells whether there were any.
+func (d *denials) report(err error) (heard bool) {
 	m := refusedPublish.FindStringSubmatch(err.Error())
 	if m == nil {
-		return
+		return false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -59,7 +60,9 @@ func (d *denials) report(err error) {
 			continue
 		}
 		for _, cancel := range waiting {
+			heard = true
 			cancel(fmt.Errorf("%w: publish to %s", ErrForbidden, m[1]))
 		}
 	}
+	return heard
 }

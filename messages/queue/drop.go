@@ -16,7 +16,7 @@ const dropMost = 1000
 // has or waits for, and whatever has a request that could come again. A stream that keeps
 // events for ever keeps all.
 func (c *Client) drop(ctx context.Context, records []Entry[messages.BuildRecord], floor uint64) (dropped int, err error) {
-	info, err := c.events(ctx)
+	info, err := c.about(ctx, c.space.EventsStream())
 	if err != nil {
 		return 0, err
 	}

@@ -14,7 +14,7 @@ import (
 // who reads the events from the start would open it again. A stream that keeps events for
 // ever keeps all.
 func (c *Client) DropRollouts(ctx context.Context) (dropped []string, err error) {
-	info, err := c.events(ctx)
+	info, err := c.about(ctx, c.space.EventsStream())
 	if err != nil {
 		return nil, fmt.Errorf("dropping old rollouts: %w", err)
 	}

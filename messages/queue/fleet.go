@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -97,17 +96,4 @@ func (c *Client) hint(m *nats.Msg, w *fleetWatch) {
 		w.last = f.Revision
 		w.fn(*f)
 	}
-}
-
-// Heartbeat stores a node's status, with no more rights than the node has.
-func (c *Client) Heartbeat(ctx context.Context, s *messages.NodeStatus) error {
-	body, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("sending the heartbeat of node %s: %w", s.Node, err)
-	}
-	subject := Nodes(c).subject(messages.NodeKey(s.Fleet, s.Node))
-	if _, err := c.store(ctx, subject, messages.Message{Body: body}); err != nil {
-		return fmt.Errorf("sending the heartbeat of node %s: %w", s.Node, err)
-	}
-	return nil
 }
