@@ -141,7 +141,7 @@ func TestNATSThatIsNotThere(t *testing.T) {
 		says  string
 	}{
 		"gone":           {"nats://127.0.0.1:1", true, "check the address and that the server runs"},
-		"not letting in": {s.URL(), false, "check the user \"\" and its password"},
+		"not letting in": {s.URL(), false, "the server wants a user"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, log := natsFlags{url: test.url}, new(output)

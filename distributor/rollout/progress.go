@@ -246,6 +246,9 @@ func (s *state) why(r *messages.RolloutRecord, p *progress) string {
 			p.needed, count(p.members, "member", "members"))
 	}
 	if unheard(r) {
+		if two := s.twins(r); len(two) > 0 {
+			return "waits for canaries: " + twinReason + ": " + names(two)
+		}
 		return "waits for canaries: no member is heard"
 	}
 	if !p.reachable() || !p.quorum() && p.admitted == p.members {
@@ -281,6 +284,17 @@ func (s *state) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 
 // twinReason is why a node does not count whose name another has too.
 const twinReason = "two distributors have this name"
+
+// twins lists the members whose name two nodes have.
+func (s *state) twins(r *messages.RolloutRecord) []string {
+	var out []string
+	for _, name := range slices.Sorted(slices.Values(r.Members)) {
+		if s.nodes[name].twin {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
 // missing names the members without the image, each with the reason.
 func (s *state) missing(r *messages.RolloutRecord, p *progress) string {
