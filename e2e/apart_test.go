@@ -22,8 +22,10 @@ var roles = []string{"producer", "controller", "builder", "distributor"}
 // a buildkitd that are not fenceline's.
 type apart struct {
 	*stack
-	server *queuetest.Server
-	roles  map[string]*role
+	server    *queuetest.Server
+	roles     map[string]*role
+	socket    string        // folder of the buildkitd's sockets
+	buildkitd *site.Process // as last started
 }
 
 // role is one that runs by itself.
@@ -51,10 +53,16 @@ func newApart(t *testing.T, pipelines []pipeline) *apart {
 		t.Fatal(err)
 	}
 	fleet := fleetOf("apart")
+	a.socket = shortDir(t)
+	t.Cleanup(func() {
+		if a.buildkitd != nil {
+			_ = a.buildkitd.Stop(grace) // its status is 1 even so
+		}
+	})
 	args := map[string][]string{
 		"producer":    {"--config", a.config(), "--listen", a.http},
 		"controller":  {"--name", fleet, "--lease-ttl", "3s"},
-		"builder":     {"--name", fleet, "--ack-wait", "5s", "--buildkit", startBuildkitd(t)},
+		"builder":     {"--name", fleet, "--ack-wait", "5s", "--buildkit", a.startBuildkitd(t)},
 		"distributor": {"--fleet", fleet, "--node", fleet},
 	}
 	for _, name := range roles {
@@ -95,20 +103,19 @@ func start(t *testing.T, p site.Program) *site.Process {
 	return c
 }
 
-// startBuildkitd starts a buildkitd and returns its address. It takes connections a moment
-// later, which is when the builder is ready.
-func startBuildkitd(t *testing.T) string {
+// startBuildkitd starts a buildkitd, again at the same place, and returns its address. It takes
+// connections a moment later, which is when the builder is ready.
+func (a *apart) startBuildkitd(t *testing.T) string {
 	t.Helper()
-	dir := shortDir(t) // for sockets
-	address := "unix://" + filepath.Join(dir, "buildkitd.sock")
+	address := "unix://" + filepath.Join(a.socket, "buildkitd.sock")
 	c, err := started.start(site.Program{Path: tool("buildkitd"), Args: []string{
-		"--root", filepath.Join(dir, "root"), "--addr", address, "--otel-socket-path", filepath.Join(dir, "otel.sock"),
+		"--root", filepath.Join(a.socket, "root"), "--addr", address, "--otel-socket-path", filepath.Join(a.socket, "otel.sock"),
 		"--config", "/dev/null", "--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", tool("runc"), "--oci-worker-net=host",
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Stop(grace) }) // its status is 1 even so
+	a.buildkitd = c
 	return address
 }
 
