@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fenceline/fenceline/demo/site"
 )
@@ -37,10 +36,6 @@ func (l *ledger) all() map[string]string {
 
 // The events that end a build.
 var ends = []string{"image.ready", "build.failed", "build.superseded", "build.cancelled"}
-
-// heldTime is how much later than a flip a heartbeat may be heard here that the controller
-// heard before it.
-const heldTime = 250 * time.Millisecond
 
 // check reads everything there is and says which of what must always be true, by its number in
 // the design, is not. All builds must have ended.
@@ -137,9 +132,9 @@ func (s *shape) brokenFlips(ctx context.Context) (out []string, err error) {
 	defer s.records.mu.Unlock()
 	var before fleetRecord
 	var images []string
+	listened := 0
 	for _, revision := range slices.Sorted(maps.Keys(s.records.fleets)) {
-		c := s.records.fleets[revision]
-		now := c.record
+		now := s.records.fleets[revision]
 		if now.Epoch != before.Epoch && now.Current.Image != before.Current.Image {
 			images = append(images, now.Current.Image)
 			if now.Current.Order <= before.Current.Order {
@@ -148,7 +143,10 @@ func (s *shape) brokenFlips(ctx context.Context) (out []string, err error) {
 			if before.Hold != nil && now.Hold != nil {
 				out = append(out, fmt.Sprintf("5: a flip to %s under a hold", now.Current.Image))
 			}
-			why, err := s.lacking(ctx, c)
+			if s.records.puts[now.Decision] != nil {
+				listened++
+			}
+			why, err := s.lacking(ctx, now)
 			if err != nil {
 				return nil, err
 			}
@@ -160,6 +158,9 @@ func (s *shape) brokenFlips(ctx context.Context) (out []string, err error) {
 			out = append(out, fmt.Sprintf("5: the epoch went from %d to %d", before.Epoch, now.Epoch))
 		}
 		before = now
+	}
+	if 2*listened < len(images) {
+		out = append(out, fmt.Sprintf("4: only %d of %d flips were listened to", listened, len(images)))
 	}
 	if twice := duplicates(images); len(twice) > 0 {
 		out = append(out, fmt.Sprintf("5: flipped to more than once: %v", twice))
@@ -193,27 +194,25 @@ func duplicates(all []string) (out []string) {
 }
 
 // lacking says what a flip lacked: a quorum of the rollout's members whose last three
-// heartbeats had the image.
-func (s *shape) lacking(ctx context.Context, flip change) (string, error) {
-	current := flip.record.Current
-	r, err := s.records.rollout(ctx, current.Rollout)
+// heartbeats had the image. Of one that was written while nobody could listen it says nothing.
+func (s *shape) lacking(ctx context.Context, flip fleetRecord) (string, error) {
+	r, err := s.records.rollout(ctx, flip.Current.Rollout)
 	if err != nil {
 		return "", err
 	}
+	had, listened := s.records.puts[flip.Decision]
+	if !listened {
+		return "", nil
+	}
 	have := 0
 	for _, member := range r.Members {
-		heard := s.records.beats[member]
-		until, _ := slices.BinarySearchFunc(heard, flip.at.Add(heldTime), func(h heartbeat, at time.Time) int { return h.at.Compare(at) })
-		for _, h := range heard[max(0, until-3):until] {
-			if slices.Contains(h.images, current.Image) {
-				have++
-				break
-			}
+		if had[flip.Current.Image][member] {
+			have++
 		}
 	}
 	need := max(r.Policy.Floor, (len(r.Members)*r.Policy.Quorum+99)/100)
 	if len(r.Members) == 0 || have < need {
-		return fmt.Sprintf("flipped to %s when %d of %d members had it, and %d had to", current.Image, have, len(r.Members), need), nil
+		return fmt.Sprintf("flipped to %s when %v of %v had it, and %d had to", flip.Current.Image, had[flip.Current.Image], r.Members, need), nil
 	}
 	return "", nil
 }

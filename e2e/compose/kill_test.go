@@ -78,7 +78,7 @@ func pulling(s *shape, t *testing.T) (string, container) {
 	var found container
 	await(t, "a node that pulls", func(context.Context) error {
 		for _, c := range s.of(t, "node") {
-			work := s.records.last(strings.TrimPrefix(string(c), s.project+"-")).work
+			work := s.records.heard(strings.TrimPrefix(string(c), s.project+"-")).Work
 			if strings.HasSuffix(work.Rollout, id) && work.State == "pulling" {
 				found = c
 				return nil

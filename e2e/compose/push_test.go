@@ -73,8 +73,8 @@ func (s *shape) accepted(ctx context.Context, commit string) (string, error) {
 type load struct {
 	end  context.CancelFunc
 	wait sync.WaitGroup
-	last string // build
-	all  int    // builds
+	last string          // build
+	took []time.Duration // by each until its webhook was accepted
 	err  error
 }
 
@@ -96,6 +96,7 @@ func (s *shape) pushes(ctx context.Context, l *load, every time.Duration, files 
 		if err != nil {
 			return err
 		}
+		begun := time.Now()
 		bounded, cancel := context.WithTimeout(all, patience)
 		err = site.Until(bounded, func(ctx context.Context) (err error) {
 			l.last, err = s.accepted(ctx, commit)
@@ -105,7 +106,7 @@ func (s *shape) pushes(ctx context.Context, l *load, every time.Duration, files 
 		if err != nil {
 			return fmt.Errorf("pushing %s: %w", commit, err)
 		}
-		l.all++
+		l.took = append(l.took, time.Since(begun).Round(time.Millisecond))
 		_ = s.records.update(all) // that NATS is gone now is no reason to end
 		select {
 		case <-tick.C:
@@ -115,13 +116,14 @@ func (s *shape) pushes(ctx context.Context, l *load, every time.Duration, files 
 	}
 }
 
-// ended ends the load, and returns its last build and how many there were.
-func (l *load) ended(t *testing.T) (last string, all int) {
+// ended ends the load, and returns its last build.
+func (l *load) ended(t *testing.T) (last string) {
 	t.Helper()
 	l.end()
 	l.wait.Wait()
 	if l.err != nil {
 		t.Fatal(l.err)
 	}
-	return l.last, l.all
+	t.Logf("%d pushes; until each was accepted: %v", len(l.took), l.took)
+	return l.last
 }

@@ -19,36 +19,42 @@ import (
 // records are what the installation has written down, as NATS has it. They are read with a
 // user of their own, message by message, and decoded by nothing that the workers use.
 type records struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	servers []*nats.Conn // one to each, as none may be deaf while another is gone
+	js      jetstream.JetStream
 
 	mu     sync.Mutex
-	beats  map[string][]heartbeat // of each node, as they came
+	last   map[string]heartbeat   // of each node
+	puts   map[string]holders     // who had what when the fleet's record was written, by the write's own name
 	events map[uint64]event       // of the events stream, by sequence
-	fleets map[uint64]change      // of the fleet's record, by revision
+	fleets map[uint64]fleetRecord // of the fleet's record, by revision
 	fence  map[uint64]string      // values of the fence config, by revision
 }
 
 // heartbeat is what counts of a node's.
 type heartbeat struct {
-	at     time.Time
-	images []string
-	work   struct{ Rollout, Image, State string }
+	Node   string
+	Images []struct{ Image string }
+	Work   struct{ Rollout, Image, State string }
+}
+
+// holders are, of each image, the nodes that had it in one of their last three heartbeats.
+type holders map[string]map[string]bool
+
+// listener hears, from one server, heartbeats and writes in the order in which they were made.
+type listener struct {
+	records *records
+	beats   map[string][]heartbeat // the last three of each node
+	wrote   map[string]bool        // decisions that were heard of: the first write of one counts
 }
 
 // event is what counts of one about a build.
 type event struct{ kind, build string }
 
-// change is a revision of the fleet's record.
-type change struct {
-	at     time.Time
-	record fleetRecord
-}
-
 // fleetRecord is what counts of it.
 type fleetRecord struct {
-	Epoch   uint64
-	Current struct {
+	Decision string // names the write
+	Epoch    uint64
+	Current  struct {
 		Image, Build, Rollout string
 		Order                 uint64
 	}
@@ -90,55 +96,90 @@ func (s *shape) addReader() error {
 // readRecords begins to listen to heartbeats, of which NATS keeps only the last.
 func readRecords(s *shape) (*records, error) {
 	r := &records{
-		beats: map[string][]heartbeat{}, events: map[uint64]event{}, fleets: map[uint64]change{}, fence: map[uint64]string{},
+		last: map[string]heartbeat{}, puts: map[string]holders{},
+		events: map[uint64]event{}, fleets: map[uint64]fleetRecord{}, fence: map[uint64]string{},
 	}
-	var err error
-	r.nc, err = nats.Connect(s.nats(), nats.UserInfo("reader", readerPassword), nats.RootCAs(filepath.Join(s.State, "tls", "ca.pem")),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	options := []nats.Option{
+		nats.UserInfo("reader", readerPassword), nats.RootCAs(filepath.Join(s.State, "tls", "ca.pem")),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.PingInterval(2 * time.Second),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	}
+	for _, url := range s.servers {
+		nc, err := nats.Connect(url, append(options, nats.IgnoreDiscoveredServers())...)
+		if err != nil {
+			return nil, fmt.Errorf("listening to heartbeats: %w", err)
+		}
+		r.servers = append(r.servers, nc)
+		l := &listener{r, map[string][]heartbeat{}, map[string]bool{}}
+		if _, err := nc.Subscribe("$KV.>", l.hear); err != nil { // one, as two have no order
+			return nil, fmt.Errorf("listening to heartbeats: %w", err)
+		}
+	}
+	nc, err := nats.Connect(s.nats(), options...)
 	if err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	if r.js, err = jetstream.New(r.nc, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
+	r.servers = append(r.servers, nc)
+	if r.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	if _, err := r.nc.Subscribe("$KV.fenceline-nodes.>", r.heard); err != nil {
-		return nil, fmt.Errorf("listening to heartbeats: %w", err)
-	}
-	return r, r.nc.FlushTimeout(patience)
+	return r, nil
 }
 
-func (r *records) close() { r.nc.Close() }
-
-// heard takes down a heartbeat.
-func (r *records) heard(m *nats.Msg) {
-	var told struct {
-		Node   string
-		Images []struct{ Image string }
-		Work   *struct{ Rollout, Image, State string }
+func (r *records) close() {
+	for _, nc := range r.servers {
+		nc.Close()
 	}
-	if json.Unmarshal(m.Data, &told) != nil || told.Node == "" {
-		return
-	}
-	h := heartbeat{at: time.Now()}
-	for _, i := range told.Images {
-		h.images = append(h.images, i.Image)
-	}
-	if told.Work != nil {
-		h.work = *told.Work
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.beats[told.Node] = append(r.beats[told.Node], h)
 }
 
-// last is a node's last heartbeat.
-func (r *records) last(node string) heartbeat {
+// hear takes down a heartbeat, or who had what when the fleet's record was written.
+func (l *listener) hear(m *nats.Msg) {
+	if strings.HasPrefix(m.Subject, "$KV.fenceline-nodes.") {
+		var h heartbeat
+		if json.Unmarshal(m.Data, &h) != nil || h.Node == "" {
+			return
+		}
+		three := append(l.beats[h.Node], h)
+		l.beats[h.Node] = three[max(0, len(three)-3):]
+		l.records.mu.Lock()
+		defer l.records.mu.Unlock()
+		l.records.last[h.Node] = h
+	}
+	if m.Subject == "$KV.fenceline-fleets."+fleet {
+		var f fleetRecord
+		if json.Unmarshal(m.Data, &f) == nil && !l.wrote[f.Decision] {
+			l.wrote[f.Decision] = true
+			l.note(f)
+		}
+	}
+}
+
+// note takes down who had what.
+func (l *listener) note(f fleetRecord) {
+	l.records.mu.Lock()
+	defer l.records.mu.Unlock()
+	had := l.records.puts[f.Decision]
+	if had == nil {
+		had = holders{}
+		l.records.puts[f.Decision] = had
+	}
+	for node, three := range l.beats {
+		for _, h := range three {
+			for _, i := range h.Images {
+				if had[i.Image] == nil {
+					had[i.Image] = map[string]bool{}
+				}
+				had[i.Image][node] = true
+			}
+		}
+	}
+}
+
+// heard is a node's last heartbeat.
+func (r *records) heard(node string) heartbeat {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if all := r.beats[node]; len(all) > 0 {
-		return all[len(all)-1]
-	}
-	return heartbeat{}
+	return r.last[node]
 }
 
 // update reads what was stored since: KV buckets keep only so many values of a key.
@@ -146,23 +187,23 @@ func (r *records) update(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return errors.Join(
-		r.each(ctx, "fenceline-events", func(m jetstream.Msg, seq uint64, _ time.Time) error {
+		r.each(ctx, "fenceline-events", func(m jetstream.Msg, seq uint64) error {
 			tokens := strings.Split(m.Subject(), ".") // fenceline.image.ready.v1.PIPELINE.BUILD
 			if len(tokens) > 4 {
 				r.events[seq] = event{tokens[1] + "." + tokens[2], tokens[len(tokens)-1]}
 			}
 			return nil
 		}),
-		r.each(ctx, "KV_fenceline-fleets", func(m jetstream.Msg, seq uint64, at time.Time) error {
+		r.each(ctx, "KV_fenceline-fleets", func(m jetstream.Msg, seq uint64) error {
 			if m.Subject() != "$KV.fenceline-fleets."+fleet {
 				return nil
 			}
-			c := change{at: at}
-			err := json.Unmarshal(m.Data(), &c.record)
-			r.fleets[seq] = c
+			var f fleetRecord
+			err := json.Unmarshal(m.Data(), &f)
+			r.fleets[seq] = f
 			return err
 		}),
-		r.each(ctx, "KV_fenceline-fence", func(m jetstream.Msg, seq uint64, _ time.Time) error {
+		r.each(ctx, "KV_fenceline-fence", func(m jetstream.Msg, seq uint64) error {
 			r.fence[seq] = string(m.Data())
 			return nil
 		}),
@@ -170,7 +211,7 @@ func (r *records) update(ctx context.Context) error {
 }
 
 // each calls do with every message that a stream has now.
-func (r *records) each(ctx context.Context, stream string, do func(m jetstream.Msg, sequence uint64, stored time.Time) error) error {
+func (r *records) each(ctx context.Context, stream string, do func(m jetstream.Msg, sequence uint64) error) error {
 	s, err := r.js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", stream, err)
@@ -189,7 +230,7 @@ func (r *records) each(ctx context.Context, stream string, do func(m jetstream.M
 		}
 		meta, err := m.Metadata()
 		if err == nil {
-			err = do(m, meta.Sequence.Stream, meta.Timestamp)
+			err = do(m, meta.Sequence.Stream)
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s at %s: %w", stream, m.Subject(), err)

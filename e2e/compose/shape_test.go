@@ -36,8 +36,9 @@ type shape struct {
 
 	project   string
 	dir       string
-	secret    string // of the webhooks
-	addresses map[string]string
+	secret    string            // of the webhooks
+	addresses map[string]string // by the variables of their ports
+	servers   []string          // URLs of the NATS servers
 	stack     *compose.DockerCompose
 	git       *site.GitServer
 	repo      *site.Repository
@@ -62,7 +63,7 @@ var shared sharedShape
 
 func (s *sharedShape) get(t *testing.T) *shape {
 	t.Helper()
-	s.once.Do(func() { s.shape, s.err = start(context.Background(), mark) })
+	s.once.Do(func() { s.shape, s.err = start(context.Background(), mark, 1) })
 	if s.err != nil {
 		t.Fatal(s.err)
 	}
@@ -78,16 +79,16 @@ func (s *sharedShape) end() {
 	}
 }
 
-// start brings compose.yaml up, with files over it.
-func start(ctx context.Context, project string, over ...string) (*shape, error) {
+// start brings compose.yaml up with one NATS server, or the cluster's three.
+func start(ctx context.Context, project string, servers int) (*shape, error) {
 	s := &shape{project: project, dir: filepath.Join(work, project), addresses: map[string]string{}}
 	s.Program, s.State = program(), filepath.Join(s.dir, "credentials")
-	if err := s.prepare(ctx); err != nil {
+	if err := s.prepare(ctx, servers); err != nil {
 		return nil, err
 	}
 	files := []string{filepath.Join(root, "compose.yaml")}
-	for _, f := range over {
-		files = append(files, filepath.Join(root, f))
+	if servers > 1 {
+		files = append(files, filepath.Join(root, "compose.cluster.yaml"))
 	}
 	var err error
 	if s.stack, err = compose.NewDockerComposeWith(compose.StackIdentifier(project), compose.WithStackFiles(files...)); err != nil {
@@ -106,7 +107,10 @@ func start(ctx context.Context, project string, over ...string) (*shape, error) 
 }
 
 // The ports of compose.yaml, by the variables that move them.
-var ports = []string{"FENCELINE_PORT", "FENCELINE_REGISTRY_PORT", "FENCELINE_NATS_PORT", "FENCELINE_NATS_2_PORT", "FENCELINE_NATS_3_PORT"}
+var (
+	natsPorts = []string{"FENCELINE_NATS_PORT", "FENCELINE_NATS_2_PORT", "FENCELINE_NATS_3_PORT"}
+	ports     = append([]string{"FENCELINE_PORT", "FENCELINE_REGISTRY_PORT"}, natsPorts...)
+)
 
 func (s *shape) environment() map[string]string {
 	env := map[string]string{
@@ -120,12 +124,15 @@ func (s *shape) environment() map[string]string {
 }
 
 // prepare writes what compose.yaml is given by file, and serves the repository.
-func (s *shape) prepare(ctx context.Context) error {
+func (s *shape) prepare(ctx context.Context, servers int) error {
 	for _, name := range ports {
 		var err error
 		if s.addresses[name], err = site.Address("127.0.0.1:0"); err != nil {
 			return err
 		}
+	}
+	for _, name := range natsPorts[:servers] {
+		s.servers = append(s.servers, "tls://"+s.addresses[name])
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "compose"), "credentials", s.State)
 	cmd.Env = append(site.Environment(), "NODES=3")
@@ -160,13 +167,7 @@ func (s *shape) prepare(ctx context.Context) error {
 
 func (s *shape) producer() string { return "http://" + s.addresses["FENCELINE_PORT"] }
 
-func (s *shape) nats() string {
-	urls := make([]string, 0, 3)
-	for _, name := range ports[2:] {
-		urls = append(urls, "tls://"+s.addresses[name])
-	}
-	return strings.Join(urls, ",")
-}
+func (s *shape) nats() string { return strings.Join(s.servers, ",") }
 
 // writeClient tells the commands where everything is.
 func (s *shape) writeClient() error {

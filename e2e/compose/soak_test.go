@@ -64,8 +64,8 @@ func TestSoak(t *testing.T) {
 		giveBack()
 		pause(ctx, time.Duration(random.Int64N(int64(2*lease))))
 	}
-	last, all := l.ended(t)
-	t.Logf("%d pushes, %d outages", all, outages)
+	last := l.ended(t)
+	t.Logf("%d outages", outages)
 	s.healthy(t)
 	s.flipped(t, last)
 	s.check(t)
