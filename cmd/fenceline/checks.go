@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,14 +98,10 @@ func checkGit(ctx context.Context) checked {
 }
 
 func (d *doctor) checkBuildkit(ctx context.Context) checked {
-	c := checked{What: "buildkitd", Found: d.buildkit}
-	if c.Found == "" {
-		c.Found = d.access.Buildkit
-	}
-	if c.Found == "" {
-		c.Found = defaultBuildkit
-	}
-	solver, err := buildkit.New(buildkit.Config{Address: c.Found})
+	config := d.builder.buildkitConfig()
+	config.Address = cmp.Or(config.Address, d.access.Buildkit, defaultBuildkit)
+	c := checked{What: "buildkitd", Found: config.Address}
+	solver, err := buildkit.New(config)
 	if err == nil {
 		err = solver.Ready(ctx)
 	}
@@ -116,7 +113,7 @@ func (d *doctor) checkBuildkit(ctx context.Context) checked {
 
 func (d *doctor) checkEngine(ctx context.Context) checked {
 	c := checked{What: "Docker engine"}
-	e, err := docker.New(docker.Config{Host: d.docker})
+	e, err := docker.New(d.engine)
 	if err != nil {
 		return c.problem(err)
 	}
@@ -135,7 +132,7 @@ const wantedFree = 5_000_000_000
 
 func (d *doctor) checkDisk(ctx context.Context) checked {
 	c := checked{What: "disk of the Docker engine"}
-	e, err := docker.New(docker.Config{Host: d.docker})
+	e, err := docker.New(d.engine)
 	if err != nil {
 		return c.problem(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,9 @@ func stateDir() string {
 type access struct {
 	standalone.Client
 	credentialsFile, certFile, keyFile string
-	stateFolder                                bool // that is where the address is from
+	state                              string // folder to look in; "" for that of stateDir
+	inboxPrefix                        string // of the inboxes that the user may read; "" for that of init's users
+	stateFolder                        bool   // that is where the address is from
 }
 
 // fields are what can be given, by flag.
@@ -59,8 +62,21 @@ func (a *access) fields() []struct {
 
 func (a *access) flags(fs *pflag.FlagSet) {
 	for _, f := range a.fields() {
-		fs.StringVar(f.value, f.flag, "", f.usage+" [$"+variable(f.flag)+"]")
+		usage := f.usage + " [$" + variable(f.flag) + "]"
+		if strings.HasSuffix(f.flag, "-file") {
+			fileVar(fs, f.value, f.flag, "", usage)
+		} else {
+			fs.StringVar(f.value, f.flag, "", usage)
+		}
 	}
+}
+
+// folder is the state folder where the installation is looked for.
+func (a *access) folder() string {
+	if a.state != "" {
+		return a.state
+	}
+	return stateDir()
 }
 
 // resolve fills in from the state folder what neither flag nor variable gave.
@@ -68,9 +84,9 @@ func (a *access) resolve() error {
 	if a.NATS != "" {
 		return nil // an installation of its own: nothing of the state folder belongs to it
 	}
-	found, err := standalone.ReadClient(stateDir())
+	found, err := standalone.ReadClient(a.folder())
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("no fenceline is known here: there is no %s/client.json. Run 'fenceline up' in this folder, point $%s to its state folder, or give --nats", stateDir(), stateVar)
+		return fmt.Errorf("no fenceline is known here: there is no %s/client.json. Run 'fenceline up' in this folder, point $%s to its state folder, or give --nats", a.folder(), stateVar)
 	}
 	if err != nil {
 		return err
@@ -100,11 +116,11 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 	}
 	q, err := queue.Connect(ctx, queue.Options{
 		URL: a.NATS, Name: "fenceline " + whoami(), User: a.User, Password: password,
-		CredentialsFile: a.credentialsFile, CAFile: a.CAFile, CertFile: a.certFile, KeyFile: a.keyFile, InboxPrefix: inboxOf(a.User),
+		CredentialsFile: a.credentialsFile, CAFile: a.CAFile, CertFile: a.certFile, KeyFile: a.keyFile, InboxPrefix: cmp.Or(a.inboxPrefix, inboxOf(a.User)),
 		Space: space, Source: "/" + space.Prefix() + "/operator/" + whoami(), Logger: zerolog.Nop(),
 	})
 	if a.stateFolder && errors.Is(err, queue.ErrUnavailable) {
-		err = fmt.Errorf("%w: 'fenceline up' with the state folder %s was there: start it again, or give --nats", err, stateDir())
+		err = fmt.Errorf("%w: 'fenceline up' with the state folder %s was there: start it again, or give --nats", err, a.folder())
 	}
 	return q, err
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/suggest"
 	"github.com/spf13/cobra"
 )
 
@@ -23,10 +26,10 @@ var errDoctor = errors.New("problems found")
 
 // doctor is what `doctor` looks at.
 type doctor struct {
-	access   access
-	monitor  string // URL of the NATS server's monitoring
-	docker   string // the Docker engine
-	buildkit string // address of the buildkitd
+	access  access
+	monitor string       // URL of the NATS server's monitoring
+	builder builderFlags // of which it is how buildkitd and registries are reached that counts
+	engine  docker.Config
 }
 
 func newDoctorCmd() *cobra.Command {
@@ -36,18 +39,20 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
-the Docker engine and its disk for a distributor. Without a role it checks everything.` + envNote("password-file"),
-		Example: "  fenceline doctor\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
+the Docker engine and its disk for a distributor. Without a role it checks everything, as
+'fenceline up' runs it. The file of --settings is the role's own, or that of 'fenceline up':
+all of it is read, and what the checks need is taken.` + envNote("password-file"),
+		Example: "  fenceline doctor\n  fenceline doctor builder --settings /etc/fenceline/builder.yaml\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
 			"  fenceline doctor controller --nats nats://core:4222 --nats-monitor http://core:8222",
 		Args:      args(0, 1),
-		ValidArgs: []string{userProducer, userBuilder, userController, roleDistributor},
+		ValidArgs: roles(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := fromEnvironment(cmd); err != nil {
-				return err
-			}
 			role := ""
 			if len(args) > 0 {
 				role = args[0]
+			}
+			if err := d.given(cmd, role); err != nil {
+				return err
 			}
 			return d.run(cmd.Context(), role, &session{out: cmd.OutOrStdout(), format: f})
 		},
@@ -55,9 +60,46 @@ the Docker engine and its disk for a distributor. Without a role it checks every
 	d.access.flags(cmd.Flags())
 	f.flag(cmd.Flags())
 	cmd.Flags().StringVar(&d.monitor, "nats-monitor", "", "the NATS server's monitoring, http://HOST:PORT; durability is not checked without it")
-	cmd.Flags().StringVar(&d.docker, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
-	cmd.Flags().StringVar(&d.buildkit, "buildkit", "", "address of the buildkitd (default: that of 'fenceline up', or "+defaultBuildkit+")")
+	cmd.Flags().StringVar(&d.engine.Host, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
+	cmd.Flags().StringVar(&d.builder.buildkit, "buildkit", "", "address of the buildkitd (default: that of 'fenceline up', or "+defaultBuildkit+")")
+	folderVar(cmd.Flags(), &d.builder.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	d.builder.addTrust(cmd.Flags())
+	settingsFlag(cmd.Flags())
 	return cmd
+}
+
+// roles are the roles that run apart.
+func roles() []string { return []string{userProducer, userBuilder, userController, roleDistributor} }
+
+// checkRole refuses what is no role.
+func checkRole(role string) error {
+	if !slices.Contains(roles(), role) {
+		return usagef("there is no role %q%s: name producer, builder, controller or distributor", role, suggest.DidYouMean(role, roles()))
+	}
+	return nil
+}
+
+// given takes what the line doesn't say from variables, and from the settings of the role, or
+// of `up` where role is "".
+func (d *doctor) given(cmd *cobra.Command, role string) error {
+	of := []string{"up"}
+	if role != "" {
+		if err := checkRole(role); err != nil {
+			return err
+		}
+		of = []string{"run", role}
+	}
+	if err := fromEnvironment(cmd); err != nil {
+		return err
+	}
+	found, err := settingsOf(cmd, of...)
+	if err != nil {
+		return err
+	}
+	found.apply(cmd.Flags())
+	d.access.state, d.access.inboxPrefix = found.text("state"), found.text("inbox-prefix")
+	d.engine.DockerConfig = d.builder.dockerConfig
+	return nil
 }
 
 // doctorTime bounds each check.
@@ -79,8 +121,6 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		todo = append(todo, d.checkEngine, d.checkDisk)
 	case "":
 		todo = append(todo, checkGit, d.checkBuildkit, d.checkEngine, d.checkDisk)
-	default:
-		return usagef("there is no role %q: name producer, builder, controller or distributor", role)
 	}
 	var found []checked
 	bad := 0

@@ -37,11 +37,21 @@ func envNote(flag string) string {
 	return "\n\nEvery flag can be given as a variable: --" + flag + " as $" + variable(flag) + "."
 }
 
+// settingsNote is envNote for commands that have a settings file too.
+func settingsNote(flag string) string {
+	return "\n\nEvery flag can be given as a variable or in the file that --" + settingsKey + " names: --" + flag + " as $" + variable(flag) +
+		", or\nas " + flag + ": VALUE. A flag wins over its variable, and that over the file."
+}
+
 // required refuses flags without a value.
 func required(cmd *cobra.Command, names ...string) error {
 	for _, n := range names {
 		if f := cmd.Flags().Lookup(n); f.Value.String() == "" {
-			return usagef("--%s is missing (or $%s): %s", n, variable(n), f.Usage)
+			or := "$" + variable(n)
+			if cmd.Flags().Lookup(settingsKey) != nil {
+				or += ", or " + n + " in the file of --" + settingsKey
+			}
+			return usagef("--%s is missing (or %s): %s", n, or, f.Usage)
 		}
 	}
 	return nil

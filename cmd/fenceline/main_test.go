@@ -96,7 +96,7 @@ func TestStatusOfMistakes(t *testing.T) {
 		"unknown format":         {[]string{"status", "-o", "xml"}, exitUsage, "neither table nor json"},
 		"missing argument":       {[]string{"cancel"}, exitUsage, "cancel BUILD"},
 		"too many arguments":     {[]string{"rollback", "a", "b"}, exitUsage, "rollback [FLEET]"},
-		"missing flag":           {[]string{"run", "builder"}, exitUsage, "--nats is missing (or $FENCELINE_NATS)"},
+		"missing flag":           {[]string{"run", "builder"}, exitUsage, "--nats is missing (or $FENCELINE_NATS, or nats in the file of --settings)"},
 		"missing flag of notify": {[]string{"notify", "--url", "http://x"}, exitUsage, "--repository is missing"},
 		"init without a target":  {[]string{"init"}, exitUsage, "--dir"},
 		"init of a bad node":     {[]string{"init", "--dir", "x", "--node", "NODE"}, exitUsage, "--node"},

@@ -51,7 +51,7 @@ sends a webhook for each, signed as the Standard Webhooks specification says.` +
 	}
 	cmd.Flags().StringVar(&url, "url", "", "the producer's generic hook, http://HOST:PORT/hooks/generic")
 	cmd.Flags().StringVar(&repository, "repository", "", "the repository's URL as the pipeline has it")
-	cmd.Flags().StringVar(&secretFile, "secret-file", "", "file with the pipeline's webhook secret")
+	fileVar(cmd.Flags(), &secretFile, "secret-file", "", "file with the pipeline's webhook secret")
 	return cmd
 }
 

@@ -43,14 +43,14 @@ var (
 type producerFlags struct{ config, listen, tokenFile, secretsDir string }
 
 func (f *producerFlags) add(fs *pflag.FlagSet) {
-	fs.StringVar(&f.config, "config", "fenceline.yaml", "the pipeline file")
+	fileVar(fs, &f.config, "config", "fenceline.yaml", "the pipeline file")
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
 	secretsDirFlag(fs, &f.secretsDir)
 }
 
 func secretsDirFlag(fs *pflag.FlagSet, dir *string) {
 	if fs.Lookup("secrets-dir") == nil {
-		fs.StringVar(dir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
+		folderVar(fs, dir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
 	}
 }
 
@@ -128,14 +128,23 @@ func (f *builderFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.slots, "slots", 1, "builds at one time")
 	fs.DurationVar(&f.ackWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
 	secretsDirFlag(fs, &f.secretsDir)
-	fs.StringVar(&f.registryCAFile, "registry-ca-file", "", "certificate authorities of registries, beside the system's")
+	f.addTrust(fs)
+}
+
+// addTrust adds how registries are spoken to.
+func (f *builderFlags) addTrust(fs *pflag.FlagSet) {
+	fileVar(fs, &f.registryCAFile, "registry-ca-file", "", "certificate authorities of registries, beside the system's")
 	fs.StringSliceVar(&f.registryPlainHTTP, "registry-plain-http", nil, "registry that speaks plain HTTP, HOST:PORT; may be given several times")
 }
 
-func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
-	solver, err := buildkit.New(buildkit.Config{
+func (f *builderFlags) buildkitConfig() buildkit.Config {
+	return buildkit.Config{
 		Address: f.buildkit, DockerConfig: f.dockerConfig, RegistryCAFile: f.registryCAFile, PlainHTTP: f.registryPlainHTTP,
-	})
+	}
+}
+
+func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
+	solver, err := buildkit.New(f.buildkitConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -176,8 +185,8 @@ type distributorFlags struct {
 
 func (f *distributorFlags) add(fs *pflag.FlagSet) {
 	f.labels = labels{}
-	fs.StringVar(&f.fleet, "fleet", "default", "the fleet that this node belongs to")
-	fs.StringVar(&f.node, "node", hostLabel(), "this node's name, a DNS label")
+	nameVar(fs, &f.fleet, "fleet", "default", "the fleet that this node belongs to")
+	nameVar(fs, &f.node, "node", hostLabel(), "this node's name, a DNS label")
 	fs.StringVar(&f.dockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(f.labels, "label", "label shown with the node; may be given several times")
 	fs.DurationVar(&f.interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")

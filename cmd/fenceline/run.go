@@ -33,12 +33,12 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.url, "nats", "", "NATS server, nats://HOST:PORT (several, comma-separated, for a cluster)")
 	fs.StringVar(&f.user, "user", "", "NATS user")
-	fs.StringVar(&f.passwordFile, "password-file", "", "file with the NATS user's password")
-	fs.StringVar(&f.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
-	fs.StringVar(&f.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
-	fs.StringVar(&f.certFile, "cert-file", "", "certificate that the NATS server asks of its clients")
-	fs.StringVar(&f.keyFile, "key-file", "", "private key of that certificate")
-	fs.StringVar(&f.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	fileVar(fs, &f.passwordFile, "password-file", "", "file with the NATS user's password")
+	fileVar(fs, &f.credentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
+	fileVar(fs, &f.caFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
+	fileVar(fs, &f.certFile, "cert-file", "", "certificate that the NATS server asks of its clients")
+	fileVar(fs, &f.keyFile, "key-file", "", "private key of that certificate")
+	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
 	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
@@ -77,10 +77,11 @@ type wiring struct {
 // made, once the flags are known, and finds what is wrong with them without a server.
 func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
 	f.add(cmd)
+	settingsFlag(cmd.Flags())
 	cmd.Args = args(0, 0)
-	cmd.Long += envNote("password-file")
+	cmd.Long += settingsNote("password-file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := fromEnvironment(cmd); err != nil {
+		if err := given(cmd); err != nil {
 			return err
 		}
 		if err := required(cmd, append([]string{"nats"}, needs...)...); err != nil {
@@ -212,7 +213,7 @@ func newRunProducerCmd() *cobra.Command {
     --config /etc/fenceline/fenceline.yaml --listen 0.0.0.0:8440 --token-file /etc/fenceline/api-token`,
 	}
 	p.add(cmd.Flags())
-	cmd.Flags().StringVar(&p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
+	fileVar(cmd.Flags(), &p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
 	l.add(cmd)
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
 		pipelines, err := p.pipelines(log)
@@ -242,7 +243,7 @@ func newRunBuilderCmd() *cobra.Command {
 	b.add(cmd.Flags())
 	cmd.Flags().StringVar(&b.name, "name", hostLabel(), "this builder's name, in records and events")
 	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
-	cmd.Flags().StringVar(&b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	folderVar(cmd.Flags(), &b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
 		return wiring{userBuilder, b.name, inbox(userBuilder), userBuilder, nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
 	})
@@ -276,11 +277,8 @@ func newRunDistributorCmd() *cobra.Command {
     --password-file /etc/fenceline/production.node-7 --fleet production --node node-7`,
 	}
 	d.add(cmd.Flags())
-	cmd.Flags().StringVar(&d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
+	folderVar(cmd.Flags(), &d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
 	return runRole(cmd, &n, []string{"fleet", "node"}, func(log zerolog.Logger) (wiring, error) {
-		if err := errors.Join(messages.CheckName("fleet", d.fleet), messages.CheckName("node", d.node)); err != nil {
-			return wiring{}, usageError{err}
-		}
 		return wiring{roleDistributor, d.node, nodeInbox(d.fleet, d.node), messages.NodeKey(d.fleet, d.node), nil, func(q *queue.Client) (role, error) { return d.make(q, log) }}, nil
 	})
 }

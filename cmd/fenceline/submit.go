@@ -38,7 +38,7 @@ func newSubmitCmd() *cobra.Command {
 		Args:    args(1, 1),
 	}
 	cmd.Flags().StringVar(&commit, "commit", "", "full commit to build; it is built even when the branch has moved on")
-	cmd.Flags().StringVar(&dir, "context", "", "folder on this machine to build instead of the repository")
+	folderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if commit != "" && dir != "" {

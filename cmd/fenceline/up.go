@@ -31,24 +31,25 @@ func newUpCmd() *cobra.Command {
 		Use: "up", Short: "Run everything on this machine",
 		Long: `Runs all roles in one process over an embedded NATS server and an embedded registry,
 with buildkitd as a child and this machine's Docker engine as the node. State is kept in
-one folder, and used again next time.` + envNote("nats-listen"),
+one folder, and used again next time.` + settingsNote("nats-listen"),
 		Example: "  fenceline up --config fenceline.yaml",
 		Args:    args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := fromEnvironment(cmd); err != nil {
+			if err := given(cmd); err != nil {
 				return err
 			}
 			return f.up(cmd.Context(), cmd.ErrOrStderr())
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.state, "state", stateDir(), "state folder [$"+stateVar+"]")
+	folderVar(fs, &f.state, "state", stateDir(), "state folder [$"+stateVar+"]")
 	fs.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:8442", "HOST:PORT of the NATS server; port 0 takes a free one")
 	fs.StringVar(&f.registryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
-	fs.StringVar(&f.buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
-	fs.StringVar(&f.runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
-	fs.StringVar(&f.prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	pathVar(fs, kindProgram, &f.buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
+	pathVar(fs, kindProgram, &f.runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
+	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	settingsFlag(fs)
 	f.producer.add(fs)
 	f.builder.add(fs)
 	f.controller.add(fs)

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/spf13/pflag"
+)
+
+// The kinds of flags that name something on this machine, as help shows them.
+const (
+	kindFile    = "FILE"
+	kindFolder  = "FOLDER"
+	kindProgram = "PROGRAM" // a path, a name to look for, or an address
+)
+
+// pathFlag is a flag that names a file, a folder or a program. In a settings file a relative
+// one counts from that file's folder.
+type pathFlag struct {
+	to   *string
+	kind string
+}
+
+// String is the path.
+func (p pathFlag) String() string {
+	if p.to == nil {
+		return ""
+	}
+	return *p.to
+}
+
+// Set takes a path as it is.
+func (p pathFlag) Set(s string) error {
+	*p.to = s
+	return nil
+}
+
+// Type names the kind in help.
+func (p pathFlag) Type() string { return p.kind }
+
+// from is a path as it stands in a file of a folder.
+func (p pathFlag) from(folder, path string) string {
+	named := p.kind == kindProgram && (strings.Contains(path, "://") || !strings.Contains(path, "/"))
+	if path == "" || filepath.IsAbs(path) || named {
+		return path
+	}
+	return filepath.Join(folder, path)
+}
+
+func pathVar(fs *pflag.FlagSet, kind string, to *string, name, value, usage string) {
+	*to = value
+	fs.Var(pathFlag{to, kind}, name, usage)
+}
+
+func fileVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	pathVar(fs, kindFile, to, name, value, usage)
+}
+
+func folderVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	pathVar(fs, kindFolder, to, name, value, usage)
+}
+
+// checkedFlag is a text of a form.
+type checkedFlag struct {
+	to    *string
+	kind  string
+	check func(string) error
+}
+
+// String is the text.
+func (c checkedFlag) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return *c.to
+}
+
+// Set takes a text of the form.
+func (c checkedFlag) Set(s string) error {
+	if err := c.check(s); err != nil {
+		return err
+	}
+	*c.to = s
+	return nil
+}
+
+// Type names the kind in help.
+func (c checkedFlag) Type() string { return c.kind }
+
+// nameVar is a flag that names a fleet or a node.
+func nameVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	*to = value
+	fs.Var(checkedFlag{to, "NAME", func(s string) error { return messages.CheckName(name, s) }}, name, usage)
+}
+
+// prefixVar is the flag of the installation's prefix.
+func prefixVar(fs *pflag.FlagSet, to *string, usage string) {
+	fs.Var(checkedFlag{to, "PREFIX", func(s string) error {
+		_, err := messages.NewSpace(s)
+		return err
+	}}, "prefix", usage)
+}
