@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/spf13/pflag"
@@ -101,3 +103,30 @@ func prefixVar(fs *pflag.FlagSet, to *string, usage string) {
 		return err
 	}}, "prefix", usage)
 }
+
+// spanFlag is a duration that is not negative.
+type spanFlag struct{ to *time.Duration }
+
+// String is the duration.
+func (s spanFlag) String() string {
+	if s.to == nil {
+		return ""
+	}
+	return s.to.String()
+}
+
+// Set takes a duration that is not negative.
+func (s spanFlag) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return err
+	}
+	if d < 0 {
+		return errors.New("it is less than nothing: give 0s or more")
+	}
+	*s.to = d
+	return nil
+}
+
+// Type names the kind in help.
+func (s spanFlag) Type() string { return "duration" }

@@ -40,7 +40,10 @@ var (
 )
 
 // producerFlags configure a producer.
-type producerFlags struct{ config, listen, tokenFile, secretsDir string }
+type producerFlags struct {
+	config, listen, tokenFile, secretsDir string
+	grace                                 time.Duration
+}
 
 func (f *producerFlags) add(fs *pflag.FlagSet) {
 	fileVar(fs, &f.config, "config", "fenceline.yaml", "the pipeline file")
@@ -59,6 +62,7 @@ type httpRole struct {
 	*producer.Producer
 	listener net.Listener
 	server   *http.Server
+	grace    time.Duration
 }
 
 func (f *producerFlags) pipelines(log zerolog.Logger) (*producer.Pipelines, error) {
@@ -86,14 +90,11 @@ func (f *producerFlags) make(q *queue.Client, p *producer.Pipelines, l net.Liste
 	if err != nil {
 		return nil, err
 	}
-	return &httpRole{made, l, producer.NewServer(made.Handler(), log)}, nil
+	return &httpRole{made, l, producer.NewServer(made.Handler(), log), f.grace}, nil
 }
 
-// httpStop bounds how long requests under way are waited for. Who sends one that slowly sends
-// it again: it was not answered.
-const httpStop = 5 * time.Second
-
-// Run serves until ctx ends and requests under way are answered.
+// Run serves until ctx ends and requests under way are answered, or its grace is over. Who sends
+// one that is cut off sends it again: it was not answered.
 func (r *httpRole) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.Producer.Run(ctx) })
@@ -105,7 +106,7 @@ func (r *httpRole) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		<-ctx.Done()
-		stop, done := context.WithTimeout(context.WithoutCancel(ctx), httpStop)
+		stop, done := context.WithTimeout(context.WithoutCancel(ctx), r.grace)
 		defer done()
 		if err := r.server.Shutdown(stop); err != nil {
 			return r.server.Close()
@@ -121,7 +122,7 @@ type builderFlags struct {
 	registryCAFile                           string
 	registryPlainHTTP                        []string
 	slots                                    int
-	ackWait                                  time.Duration
+	ackWait, grace                           time.Duration
 }
 
 func (f *builderFlags) add(fs *pflag.FlagSet) {
@@ -150,7 +151,7 @@ func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Build
 	}
 	return builder.New(builder.Config{
 		Queue: q, Solver: solver, SecretsDir: f.secretsDir, Name: f.name, Slots: f.slots, AckWait: f.ackWait,
-		Grace: 30 * time.Second, Logger: part(log, "builder"),
+		Grace: f.grace, Logger: part(log, "builder"),
 	})
 }
 

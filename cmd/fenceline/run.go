@@ -26,6 +26,7 @@ type natsFlags struct {
 	url, user, passwordFile, credentialsFile string
 	caFile, certFile, keyFile                string
 	prefix, inboxPrefix, health              string
+	grace                                    time.Duration
 	verbose                                  bool
 }
 
@@ -41,6 +42,7 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
 	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
+	graceFlag(fs, &f.grace)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 }
 
@@ -168,7 +170,7 @@ func (f *natsFlags) serve(ctx context.Context, q *queue.Client, r role, log zero
 		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
 	}
 	log.Info().Msg("running")
-	err := together(ctx, stopTime, parts...)
+	err := together(ctx, f.grace+stopMargin, parts...)
 	log.Info().Msg("stopped")
 	return err
 }
@@ -216,6 +218,7 @@ func newRunProducerCmd() *cobra.Command {
 	fileVar(cmd.Flags(), &p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
 	l.add(cmd)
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+		p.grace = n.grace
 		pipelines, err := p.pipelines(log)
 		return wiring{userProducer, hostLabel(), inbox(userProducer), userProducer, l.layout(), func(q *queue.Client) (role, error) {
 			listener, err := standalone.Listen(standalone.ServiceHTTP, p.listen)
@@ -245,6 +248,7 @@ func newRunBuilderCmd() *cobra.Command {
 	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
 	folderVar(cmd.Flags(), &b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+		b.grace = n.grace
 		return wiring{userBuilder, b.name, inbox(userBuilder), userBuilder, nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
 	})
 }

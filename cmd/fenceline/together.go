@@ -6,12 +6,21 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 )
 
-// stopTime bounds the end of the roles of a process: more than the time that a builder gives
-// the builds under way, less than systemd gives a process before it kills it.
-const stopTime = 45 * time.Second
+// defaultGrace is how long builds and requests that are under way may go on after a stop.
+const defaultGrace = 30 * time.Second
+
+// stopMargin is what a process may take to end beyond its grace, for handing back and closing.
+const stopMargin = 15 * time.Second
+
+// graceFlag is the flag of how long a process that was told to stop may take for what is under way.
+func graceFlag(fs *pflag.FlagSet, grace *time.Duration) {
+	*grace = defaultGrace
+	fs.Var(spanFlag{grace}, "grace", "how long what is under way may go on after a stop, before it is handed back")
+}
 
 // together runs parts until ctx ends or one fails, and returns when all have ended, or stop
 // after they were told to: the state is such that a process may be killed at any moment.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -18,6 +19,7 @@ import (
 // upFlags configure everything on one machine.
 type upFlags struct {
 	state, natsListen, registryListen, buildkitd, runc, prefix string
+	grace                                                      time.Duration
 	verbose                                                    bool
 	producer                                                   producerFlags
 	builder                                                    builderFlags
@@ -48,6 +50,7 @@ one folder, and used again next time.` + settingsNote("nats-listen"),
 	pathVar(fs, kindProgram, &f.buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &f.runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
 	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	graceFlag(fs, &f.grace)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	settingsFlag(fs)
 	f.producer.add(fs)
@@ -96,6 +99,7 @@ func (f *upFlags) up(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, state.Close()) }()
 	f.builder.secretsDir = f.producer.secretsDir
+	f.producer.grace, f.builder.grace = f.grace, f.grace
 	pipelines, err := f.producer.pipelines(log)
 	if err != nil {
 		return err
@@ -263,7 +267,7 @@ func (u *upRun) run(ctx context.Context, roles []role) error {
 	for _, r := range roles {
 		parts = append(parts, r.Run)
 	}
-	err := together(ctx, stopTime, parts...)
+	err := together(ctx, u.flags.grace+stopMargin, parts...)
 	u.log.Info().Msg("stopped")
 	return err
 }
