@@ -46,18 +46,14 @@ func (r *role) get(ctx context.Context, path string) (int, string, error) {
 func TestReadiness(t *testing.T) {
 	a := newApart(t, []pipeline{{name: "ready", fleet: fleetOf("apart")}})
 	t.Run("JetStream", func(t *testing.T) {
-		config := *a.server.Server().JetStreamConfig()
-		if err := a.server.Server().DisableJetStream(); err != nil {
-			t.Fatal(err)
-		}
+		a.server.Change(func(o *server.Options) { o.JetStream = false })
+		a.server.Restart(t)
 		for _, name := range []string{"producer", "controller", "builder"} {
 			a.roles[name].awaitNotReady(t, "JetStream")
 		}
 		a.roles["distributor"].awaitNotReady(t, "heartbeat", "JetStream is off")
-		config.StoreDir = strings.TrimSuffix(config.StoreDir, "/"+server.JetStreamStoreDir)
-		if err := a.server.Server().EnableJetStream(&config); err != nil {
-			t.Fatal(err)
-		}
+		a.server.Change(func(o *server.Options) { o.JetStream = true })
+		a.server.Restart(t)
 		for _, r := range a.roles {
 			r.awaitReady(t)
 		}

@@ -71,6 +71,9 @@ func (s *Server) Restart(t testing.TB) {
 	s.start(t)
 }
 
+// Change alters the options of the next start.
+func (s *Server) Change(f func(*server.Options)) { f(&s.options) }
+
 // Resume starts a stopped server again on the same folder and port.
 func (s *Server) Resume(t testing.TB) {
 	t.Helper()
