@@ -57,9 +57,10 @@ func (d *Distributor) beatLoop(ctx context.Context) error {
 	for allowed := false; ; {
 		wait := d.cfg.Interval
 		err := d.beat(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end: what the beat says then is that
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case err == nil:
 			allowed = true
 		case errors.Is(err, queue.ErrForbidden) && !allowed:

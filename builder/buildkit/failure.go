@@ -86,6 +86,10 @@ func pushFix(text, image string) string {
 		return unreached
 	case contains(status, "401", "403") || contains(said, "unauthorized", "denied", "authorization failed"):
 		return "give the builders a login that may push there, in the config.json of their --docker-config"
+	case status == "405" || contains(said, "read-only", "read only", "readonly"):
+		return "the registry takes no pushes now: end its read-only mode, or name another in the pipeline's image"
+	case status == "413" || contains(said, "entity too large", "size_invalid"):
+		return "the registry, or a proxy in front of it, takes no layer of this size: raise its limit, such as nginx's client_max_body_size, or make the layer smaller"
 	case status == "507" || contains(said, "no space", "insufficient storage", "quota"):
 		return "make room in the registry"
 	case contains(status, "500", "502", "503"):

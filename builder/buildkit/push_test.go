@@ -9,6 +9,7 @@ import (
 func TestTheFixOfAFailedPush(t *testing.T) {
 	const (
 		login, room, trouble, reach = "give the builders a login", "make room in the registry", "look at the registry's log", "see that the registry is up"
+		readOnly, size              = "end its read-only mode", "takes no layer of this size"
 		name, trust                 = "correct the registry's name", "name the authority"
 	)
 	digest := "sha256:" + strings.Repeat("401403500502503507", 4)[:64]
@@ -29,6 +30,9 @@ func TestTheFixOfAFailedPush(t *testing.T) {
 		"a token that is not given":  {"r.example/out/image", "server message: insufficient_scope: authorization failed", login},
 		"full, on port 40101":        {"r.example:40101/out/image", status("http://r.example:40101/v2/out/image/blobs/uploads/", "507 Insufficient Storage"), room},
 		"over its quota":             {"r.example/out/image", "unknown: the quota of the project is used up", room},
+		"read-only":                  {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "405 Method Not Allowed"), readOnly},
+		"read-only, in words":        {"r.example/out/image", "unsupported: the registry is in read-only mode", readOnly},
+		"a layer that is too large":  {"r.example:41300/out/image", status("http://r.example:41300/v2/out/image/blobs/uploads/413", "413 Request Entity Too Large"), size},
 		"in trouble":                 {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "500 Internal Server Error"), trouble},
 		"in trouble, in other words": {"r.example/out/image", "GET https://r.example/v2/: unexpected status code 502 Bad Gateway", trouble},
 		"words in the image's name":  {"r.example/quota/denied", status("https://r.example/v2/quota/denied/manifests/"+digest, "503 Service Unavailable"), trouble},

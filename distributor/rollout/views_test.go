@@ -66,12 +66,12 @@ func TestTwoNodesWithOneName(t *testing.T) {
 					t.Errorf("twin %v, fresh %v", n.twin, n.fresh)
 				}
 				last := test.instances[len(test.instances)-1]
-				time.Sleep(missedBeats*time.Hour - time.Minute) // in which only one is heard
+				<-time.After(missedBeats*time.Hour - time.Minute) // in which only one is heard
 				v.seeBeat(of(last, heartbeat(100, false, 1)))
 				if n := look(); n.fresh != test.fresh {
 					t.Errorf("before the other has been silent for long enough: fresh %v", n.fresh)
 				}
-				time.Sleep(2 * time.Minute)
+				<-time.After(2 * time.Minute)
 				if n := look(); n.twin || !n.fresh || !n.has(testImage(1)) {
 					t.Errorf("once the other is gone: twin %v, fresh %v", n.twin, n.fresh)
 				}

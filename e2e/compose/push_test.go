@@ -83,6 +83,12 @@ func (s *shape) load(ctx context.Context, every time.Duration, files func() map[
 	ctx, end := context.WithCancel(ctx)
 	l := &load{end: end}
 	l.wait.Go(func() { l.err = s.pushes(ctx, l, every, files) })
+	l.wait.Go(func() {
+		for ctx.Err() == nil { // that NATS is gone now is no reason to end
+			_ = s.records.update(ctx)
+			pause(ctx, every)
+		}
+	})
 	return l
 }
 
@@ -107,7 +113,6 @@ func (s *shape) pushes(ctx context.Context, l *load, every time.Duration, files 
 			return fmt.Errorf("pushing %s: %w", commit, err)
 		}
 		l.took = append(l.took, time.Since(begun).Round(time.Millisecond))
-		_ = s.records.update(all) // that NATS is gone now is no reason to end
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

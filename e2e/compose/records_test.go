@@ -184,8 +184,6 @@ func (r *records) heard(node string) heartbeat {
 
 // update reads what was stored since: KV buckets keep only so many values of a key.
 func (r *records) update(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	return errors.Join(
 		r.each(ctx, "fenceline-events", func(m jetstream.Msg, seq uint64) error {
 			tokens := strings.Split(m.Subject(), ".") // fenceline.image.ready.v1.PIPELINE.BUILD
@@ -230,7 +228,9 @@ func (r *records) each(ctx context.Context, stream string, do func(m jetstream.M
 		}
 		meta, err := m.Metadata()
 		if err == nil {
+			r.mu.Lock()
 			err = do(m, meta.Sequence.Stream)
+			r.mu.Unlock()
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s at %s: %w", stream, m.Subject(), err)

@@ -113,7 +113,7 @@ func connectError(o Options, err error) error {
 	case errors.Is(err, ErrForbidden): // it says what and why
 		why, fix = err, "give the credential that belongs to what is started, or the prefix of the inboxes that this one may read (--inbox-prefix)"
 	case isAuth(err):
-		why, fix = &notLetIn{err}, authFix(o, err)
+		why, fix = &refusedError{err}, authFix(o, err)
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		why, fix = err, "the server has no TLS: write nats:// and give neither a CA file nor a certificate, or switch TLS on there"
 	case isRefusedCertificate(err):

@@ -123,7 +123,7 @@ func classify(err error) error {
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
 		return join(ErrNotFound, err)
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return &nobody{err}
+		return &nobodyError{err}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
 		errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrReconnectBufExceeded),
 		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting),
@@ -153,23 +153,23 @@ func unsent(err error) bool {
 	return false
 }
 
-// nobody tells that nobody listens on a subject: no stream takes it, or JetStream is not up.
-type nobody struct{ cause error }
+// nobodyError tells that nobody listens on a subject: no stream takes it, or JetStream is not up.
+type nobodyError struct{ cause error }
 
-func (*nobody) Error() string {
+func (*nobodyError) Error() string {
 	return "no stream answers there: start a producer or a controller, or run fenceline init, which make the streams; or JetStream is off"
 }
 
-func (e *nobody) Unwrap() []error { return []error{ErrUnavailable, ErrUndeclared, e.cause} }
+func (e *nobodyError) Unwrap() []error { return []error{ErrUnavailable, ErrUndeclared, e.cause} }
 
-// notLetIn tells that the server does not let a user in.
-type notLetIn struct{ cause error }
+// refusedError tells that the server does not let a user in.
+type refusedError struct{ cause error }
 
-func (e *notLetIn) Error() string {
+func (e *refusedError) Error() string {
 	return "the server refuses the user (" + strings.TrimPrefix(e.cause.Error(), "nats: ") + ")"
 }
 
-func (e *notLetIn) Unwrap() []error { return []error{ErrForbidden, e.cause} }
+func (e *refusedError) Unwrap() []error { return []error{ErrForbidden, e.cause} }
 
 // classed is an error with a class of ours in front of what NATS said.
 type classed struct{ class, cause error }
