@@ -73,12 +73,26 @@ func (r *rig) byHand(repo *site.Repository, seed func() string) func(context.Con
 
 // overheadCached takes what fenceline adds to a build of which every step is cached.
 func overheadCached(ctx context.Context, o options) (_ Figure, err error) {
-	const n = 15
 	r, err := start(ctx, o, []string{"cached"}, "")
 	if err != nil {
 		return Figure{}, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	return r.overheadCached(ctx, "overhead_cached_ms", 150)
+}
+
+// overheadCachedApart takes it where each role is a process of its own.
+func overheadCachedApart(ctx context.Context, o options) (_ Figure, err error) {
+	a, err := startApart(ctx, o, "cached", "", 1)
+	if err != nil {
+		return Figure{}, err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	return a.overheadCached(ctx, "overhead_cached_apart_ms", 170)
+}
+
+func (r *rig) overheadCached(ctx context.Context, name string, most float64) (Figure, error) {
+	const n = 15
 	repo, err := r.repository(ctx, "cached", "COPY seed /seed\nRUN cat /seed\n")
 	if err != nil {
 		return Figure{}, err
@@ -94,10 +108,10 @@ func overheadCached(ctx context.Context, o options) (_ Figure, err error) {
 	}
 	b := milliseconds(median(hand))
 	over := milliseconds(median(more))
-	fmt.Fprintf(o.log, "bench: webhook to image ready %v, by hand %v\n", ours, hand)
+	fmt.Fprintf(r.log, "bench: webhook to image ready %v, by hand %v\n", ours, hand)
 	return Figure{
-		Name: "overhead_cached_ms", Value: over, Unit: "ms", Peer: "buildctl build --push", PeerValue: b, Ratio: median(ratios(ours, hand)),
-		Target: "at most 150", Met: over <= 150,
+		Name: name, Value: over, Unit: "ms", Peer: "buildctl build --push", PeerValue: b, Ratio: median(ratios(ours, hand)),
+		Target: fmt.Sprintf("at most %.0f", most), Met: over <= most,
 	}, nil
 }
 

@@ -45,8 +45,12 @@ func measures() []measure {
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
 		{"overhead_cached_ms", overheadCached},
+		{"overhead_cached_apart_ms", overheadCachedApart},
 		{"overhead_cold_ratio", overheadCold},
 		{"push_to_flip_ratio", pushToFlip},
+		{"recovery_builder_s", recoveryBuilder},
+		{"recovery_controller_s", recoveryController},
+		{"recovery_nats_s", recoveryNATS},
 	}
 }
 
@@ -76,6 +80,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	results := flags.String("o", "bench/results.json", "file that keeps the figures")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if flags.Arg(0) == serveWord {
+		return serve(ctx, flags.Args()[1:])
 	}
 	chosen, err := choose(*only)
 	if err != nil {

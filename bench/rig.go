@@ -23,12 +23,14 @@ const fleet = "bench"
 // startTimeout bounds the start of everything on one machine.
 const startTimeout = 2 * time.Minute
 
-// rig is a `fenceline up` with a git server and a base image.
+// rig is a `fenceline up`, or roles that run apart, with a git server and a base image.
 type rig struct {
 	options
 	site.Fenceline
-	up         *site.Process
+	up         *site.Process // or the producer
 	git        *site.GitServer
+	config     string // fenceline.yaml
+	listen     string // of the producer
 	url        string // of the producer
 	registry   string
 	secretFile string
@@ -38,11 +40,15 @@ type rig struct {
 	watchFailure func() error
 }
 
-// start starts one. The pipelines are named as their repositories; those in fed feed the fleet.
+// start starts a `fenceline up`. The pipelines are named as their repositories; the one called
+// fed feeds the fleet.
 func start(ctx context.Context, o options, pipelines []string, fed string) (*rig, error) {
 	ctx, stop := context.WithCancel(ctx)
 	r := &rig{options: o, stop: stop}
-	err := r.start(ctx, pipelines, fed)
+	err := r.prepare(pipelines, fed, "")
+	if err == nil {
+		err = r.start(ctx)
+	}
 	if err != nil {
 		if r.up != nil {
 			err = fmt.Errorf("%w\n%s", err, r.up.Tail(15))
@@ -52,7 +58,8 @@ func start(ctx context.Context, o options, pipelines []string, fed string) (*rig
 	return r, nil
 }
 
-func (r *rig) start(ctx context.Context, pipelines []string, fed string) (err error) {
+// prepare makes what all rigs have but the processes of fenceline. Policy is the fleet's, in YAML.
+func (r *rig) prepare(pipelines []string, fed, policy string) (err error) {
 	if r.dir, err = os.MkdirTemp(r.dir, "bench-"); err != nil {
 		return fmt.Errorf("making a state folder: %w", err)
 	}
@@ -60,39 +67,47 @@ func (r *rig) start(ctx context.Context, pipelines []string, fed string) (err er
 	if r.git, err = site.ServeGit("127.0.0.1:0", filepath.Join(r.dir, "git")); err != nil {
 		return err
 	}
-	if r.registry, err = site.Address("127.0.0.1:0"); err != nil {
-		return err
+	for _, address := range []*string{&r.registry, &r.listen} {
+		if *address, err = site.Address("127.0.0.1:0"); err != nil {
+			return err
+		}
 	}
-	address, err := site.Address("127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	r.url = "http://" + address
-	config, err := r.configure(pipelines, fed)
-	if err != nil {
-		return err
-	}
+	r.url = "http://" + r.listen
+	return r.configure(pipelines, fed, policy)
+}
+
+func (r *rig) start(ctx context.Context) (err error) {
 	r.up, err = site.Start(site.Program{Path: r.program, Args: []string{
-		"up", "--state", r.State, "--config", config, "--listen", address, "--registry-listen", r.registry,
+		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry,
 		"--nats-listen", "127.0.0.1:0", "--fleet", fleet, "--buildkitd", filepath.Join(r.tools, "buildkitd"),
-	}, Env: append(os.Environ(), "PATH="+r.tools+":"+os.Getenv("PATH"))})
+	}, Env: r.environment()})
 	if err != nil {
 		return err
 	}
+	return r.started(ctx)
+}
+
+// environment is this process's own, with the tools on its path.
+func (r *rig) environment() []string {
+	return append(os.Environ(), "PATH="+r.tools+":"+os.Getenv("PATH"))
+}
+
+// started waits until the rig is ready, and gives it its base image.
+func (r *rig) started(ctx context.Context) error {
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := site.Ready(ready, r.up, r.url); err != nil {
-		return fmt.Errorf("waiting for fenceline up: %w", err)
+		return fmt.Errorf("waiting for fenceline: %w", err)
 	}
-	if err := r.pushBase(ctx); err != nil {
-		return err
+	err := r.pushBase(ctx)
+	if err == nil {
+		r.lines, r.watchFailure, err = r.Watch(ctx)
 	}
-	r.lines, r.watchFailure, err = r.Watch(ctx)
 	return err
 }
 
 // configure writes fenceline.yaml and the webhooks' secret.
-func (r *rig) configure(pipelines []string, fed string) (string, error) {
+func (r *rig) configure(pipelines []string, fed, policy string) error {
 	r.secretFile = filepath.Join(r.dir, "hook.secret")
 	var yaml strings.Builder
 	yaml.WriteString("version: 1\npipelines:\n")
@@ -100,13 +115,13 @@ func (r *rig) configure(pipelines []string, fed string) (string, error) {
 		fmt.Fprintf(&yaml, "  - name: %s\n    repository: %s/%s.git\n    image: %s/bench/%s\n", p, r.git.URL, p, r.registry, p)
 		fmt.Fprintf(&yaml, "    build_args: {BASE: %q}\n    webhook: {secret_file: hook.secret}\n", r.base())
 		if p == fed {
-			fmt.Fprintf(&yaml, "    fleets: [{name: %s}]\n", fleet)
+			fmt.Fprintf(&yaml, "    fleets: [{name: %s, rollout: {%s}}]\n", fleet, policy)
 		}
 	}
-	config := filepath.Join(r.dir, "fenceline.yaml")
-	return config, errors.Join(
+	r.config = filepath.Join(r.dir, "fenceline.yaml")
+	return errors.Join(
 		os.WriteFile(r.secretFile, []byte(hookSecret), 0o600),
-		os.WriteFile(config, []byte(yaml.String()), 0o600),
+		os.WriteFile(r.config, []byte(yaml.String()), 0o600),
 	)
 }
 
@@ -166,7 +181,7 @@ func (r *rig) await(ctx context.Context, match func(site.Line) bool) (site.Line,
 				return l, nil
 			}
 		case <-r.up.Done():
-			return site.Line{}, fmt.Errorf("fenceline up ended:\n%s", r.up.Tail(15))
+			return site.Line{}, fmt.Errorf("fenceline ended:\n%s", r.up.Tail(15))
 		case <-ctx.Done():
 			return site.Line{}, fmt.Errorf("waiting for a step: %w\n%s", context.Cause(ctx), r.up.Tail(15))
 		}
