@@ -160,7 +160,7 @@ func (s *shape) outageWithoutNATS(t *testing.T, o outage, giveBack func()) {
 		_, err := s.Run(ctx, "status")
 		var failed *site.CommandError
 		if !errors.As(err, &failed) || failed.Status != 1 || !strings.Contains(failed.Stderr, s.addresses["FENCELINE_NATS_PORT"]) {
-			return fmt.Errorf("without NATS status says %v, not where it is missing", err)
+			return fmt.Errorf("without NATS status does not say where it is missing: %w", err)
 		}
 		return nil
 	}
