@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 
-.PHONY: help demo up down images compose-up compose-down setup build test check format lint vet unit fuzz soak bench clean
+.PHONY: help demo up down images compose-up compose-down setup build test check reference format lint vet unit fuzz soak bench clean
 
 help: ## show this
 	@echo "Fenceline keeps the base image of a fleet current. Start with: make demo"
@@ -45,6 +45,9 @@ test: bin/fenceline ## everything: sets up what it needs, then all tests, with t
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c 'scripts/images && exec go test -race -timeout 40m ./...'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
+
+reference: ## docs/reference.md anew, after a change of flags
+	@go test ./cmd/fenceline -run '^TestReferenceIsCurrent$$' -count=1 -update
 
 format:
 	@out=$$(gofmt -l $(GO_FILES)) && test -z "$$out" || { echo "not formatted (gofmt -w mends it):"; echo "$$out"; exit 1; }

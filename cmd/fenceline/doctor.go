@@ -65,6 +65,7 @@ all of it is read, and what the checks need is taken.` + envNote("password-file"
 	folderVar(cmd.Flags(), &d.builder.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	d.builder.addTrust(cmd.Flags())
 	settingsFlag(cmd.Flags())
+	explain(cmd.Flags(), settingsKey, "The role's, or that of up where no role is named.")
 	return cmd
 }
 

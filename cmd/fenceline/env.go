@@ -43,20 +43,6 @@ func settingsNote(flag string) string {
 		", or\nas " + flag + ": VALUE. A flag wins over its variable, and that over the file."
 }
 
-// required refuses flags without a value.
-func required(cmd *cobra.Command, names ...string) error {
-	for _, n := range names {
-		if f := cmd.Flags().Lookup(n); f.Value.String() == "" {
-			or := "$" + variable(n)
-			if cmd.Flags().Lookup(settingsKey) != nil {
-				or += ", or " + n + " in the file of --" + settingsKey
-			}
-			return usagef("--%s is missing (or %s): %s", n, or, f.Usage)
-		}
-	}
-	return nil
-}
-
 // hostLabel is this machine's name as a DNS label, for names of nodes and workers.
 func hostLabel() string {
 	name, err := os.Hostname()

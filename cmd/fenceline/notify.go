@@ -35,7 +35,7 @@ sends a webhook for each, signed as the Standard Webhooks specification says.` +
 			if err := fromEnvironment(cmd); err != nil {
 				return err
 			}
-			if err := required(cmd, "url", "repository", "secret-file"); err != nil {
+			if err := required(cmd); err != nil {
 				return err
 			}
 			secret, err := readSecret(secretFile)
@@ -52,6 +52,7 @@ sends a webhook for each, signed as the Standard Webhooks specification says.` +
 	cmd.Flags().StringVar(&url, "url", "", "the producer's generic hook, http://HOST:PORT/hooks/generic")
 	cmd.Flags().StringVar(&repository, "repository", "", "the repository's URL as the pipeline has it")
 	fileVar(cmd.Flags(), &secretFile, "secret-file", "", "file with the pipeline's webhook secret")
+	need(cmd.Flags(), "url", "repository", "secret-file")
 	return cmd
 }
 

@@ -128,6 +128,7 @@ type builderFlags struct {
 func (f *builderFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.slots, "slots", 1, "builds at one time")
 	fs.DurationVar(&f.ackWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
+	explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
 	secretsDirFlag(fs, &f.secretsDir)
 	f.addTrust(fs)
 }
@@ -136,6 +137,10 @@ func (f *builderFlags) add(fs *pflag.FlagSet) {
 func (f *builderFlags) addTrust(fs *pflag.FlagSet) {
 	fileVar(fs, &f.registryCAFile, "registry-ca-file", "", "certificate authorities of registries, beside the system's")
 	fs.StringSliceVar(&f.registryPlainHTTP, "registry-plain-http", nil, "registry that speaks plain HTTP, HOST:PORT; may be given several times")
+	explain(fs, "registry-ca-file", "In PEM; read at the start. It is for what the builder asks registries itself, tags and whether a base exists: "+
+		"pulls and pushes are buildkitd's, whose buildkitd.toml says the same (ca).")
+	explain(fs, "registry-plain-http", "As images' names have it. One on a loopback or private address needs none. "+
+		"It is for what the builder asks registries itself, as above; in buildkitd.toml it is http = true.")
 }
 
 func (f *builderFlags) buildkitConfig() buildkit.Config {
@@ -192,6 +197,9 @@ func (f *distributorFlags) add(fs *pflag.FlagSet) {
 	fs.Var(f.labels, "label", "label shown with the node; may be given several times")
 	fs.DurationVar(&f.interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
 	fs.Int64Var(&f.minFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
+	defaultsTo(fs, "node", "the host's name")
+	explain(fs, "fleet", "A DNS label.")
+	explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")
 }
 
 func (f *distributorFlags) make(q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {

@@ -41,9 +41,14 @@ func (f *natsFlags) add(cmd *cobra.Command) {
 	fileVar(fs, &f.keyFile, "key-file", "", "private key of that certificate")
 	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&f.inboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
-	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz; none when empty")
+	fs.StringVar(&f.health, "health-listen", "", "HOST:PORT that serves /healthz and /readyz")
 	graceFlag(fs, &f.grace)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	need(fs, "nats")
+	explain(fs, "password-file", "Whoever the role runs as must be able to read it, and nobody else.")
+	explain(fs, "cert-file", "In PEM; read at each connection.")
+	explain(fs, "key-file", "In PEM, without a passphrase; read at each connection.")
+	explain(fs, "health-listen", "Anyone who reaches it may ask.")
 }
 
 func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string, log zerolog.Logger) (*queue.Client, error) {
@@ -77,7 +82,7 @@ type wiring struct {
 
 // runRole makes cmd one that runs a role until it is told to stop. Wire tells how the role is
 // made, once the flags are known, and finds what is wrong with them without a server.
-func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
+func runRole(cmd *cobra.Command, f *natsFlags, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
 	f.add(cmd)
 	settingsFlag(cmd.Flags())
 	cmd.Args = args(0, 0)
@@ -86,7 +91,7 @@ func runRole(cmd *cobra.Command, f *natsFlags, needs []string, wire func(log zer
 		if err := given(cmd); err != nil {
 			return err
 		}
-		if err := required(cmd, append([]string{"nats"}, needs...)...); err != nil {
+		if err := required(cmd); err != nil {
 			return err
 		}
 		log := newLogger(cmd.ErrOrStderr(), f.verbose)
@@ -217,7 +222,7 @@ func newRunProducerCmd() *cobra.Command {
 	p.add(cmd.Flags())
 	fileVar(cmd.Flags(), &p.tokenFile, "token-file", "", "file with the token for calls; without it there are none")
 	l.add(cmd)
-	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &n, func(log zerolog.Logger) (wiring, error) {
 		p.grace = n.grace
 		pipelines, err := p.pipelines(log)
 		return wiring{userProducer, hostLabel(), inbox(userProducer), userProducer, l.layout(), func(q *queue.Client) (role, error) {
@@ -247,7 +252,9 @@ func newRunBuilderCmd() *cobra.Command {
 	cmd.Flags().StringVar(&b.name, "name", hostLabel(), "this builder's name, in records and events")
 	cmd.Flags().StringVar(&b.buildkit, "buildkit", defaultBuildkit, "address of the buildkitd")
 	folderVar(cmd.Flags(), &b.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
-	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+	explain(cmd.Flags(), "docker-config", "As docker login writes it; read at each build. The programs of its credential helpers must be installed.")
+	defaultsTo(cmd.Flags(), "name", "the host's name")
+	return runRole(cmd, &n, func(log zerolog.Logger) (wiring, error) {
 		b.grace = n.grace
 		return wiring{userBuilder, b.name, inbox(userBuilder), userBuilder, nil, func(q *queue.Client) (role, error) { return b.make(q, log) }}, nil
 	})
@@ -264,8 +271,9 @@ func newRunControllerCmd() *cobra.Command {
 	}
 	c.add(cmd.Flags())
 	cmd.Flags().StringVar(&c.name, "name", hostLabel()+"-"+messages.NewID(), "this controller's name, different from all others")
+	defaultsTo(cmd.Flags(), "name", "the host's name and something random")
 	l.add(cmd)
-	return runRole(cmd, &n, nil, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &n, func(log zerolog.Logger) (wiring, error) {
 		c.layout = *l.layout()
 		return wiring{userController, c.name, inbox(userController), userController, &c.layout, func(q *queue.Client) (role, error) { return c.make(q, log) }}, nil
 	})
@@ -282,7 +290,8 @@ func newRunDistributorCmd() *cobra.Command {
 	}
 	d.add(cmd.Flags())
 	folderVar(cmd.Flags(), &d.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
-	return runRole(cmd, &n, []string{"fleet", "node"}, func(log zerolog.Logger) (wiring, error) {
+	explain(cmd.Flags(), "docker-config", "As docker login writes it; read at each pull. Credential helpers are refused.")
+	return runRole(cmd, &n, func(log zerolog.Logger) (wiring, error) {
 		return wiring{roleDistributor, d.node, nodeInbox(d.fleet, d.node), messages.NodeKey(d.fleet, d.node), nil, func(q *queue.Client) (role, error) { return d.make(q, log) }}, nil
 	})
 }

@@ -24,6 +24,7 @@ const settingsKey = "settings"
 
 func settingsFlag(fs *pflag.FlagSet) {
 	fileVar(fs, new(string), settingsKey, "", "file with settings, by the names of the flags")
+	explain(fs, settingsKey, "It is no setting itself.")
 }
 
 // given gives the flags that are not on the line their variable's value, or else the file's.

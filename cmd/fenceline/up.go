@@ -52,6 +52,7 @@ one folder, and used again next time.` + settingsNote("nats-listen"),
 	prefixVar(fs, &f.prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	graceFlag(fs, &f.grace)
 	fs.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	defaultsTo(fs, "state", ".fenceline")
 	settingsFlag(fs)
 	f.producer.add(fs)
 	f.builder.add(fs)
