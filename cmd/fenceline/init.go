@@ -23,7 +23,7 @@ import (
 func newInitCmd() *cobra.Command {
 	var n natsFlags
 	var l layoutFlags
-	var w written
+	var w initFiles
 	cmd := &cobra.Command{
 		Use: "init", Short: "Write the first credentials, and declare streams and buckets",
 		Long: `Prepares an outside NATS for fenceline, in two steps. Without --nats it writes, into the
@@ -118,15 +118,15 @@ type natsUser struct {
 // usersFile is the part of a NATS server's configuration that init writes.
 const usersFile = "nats-users.conf"
 
-// written is what init writes.
-type written struct {
+// initFiles are the files that init writes.
+type initFiles struct {
 	dir, prefix string
 	nodes       []string // FLEET.NODE
 	tls         []string // servers, as parseServer reads them
 	registry    string   // HOST:PORT; none when empty
 }
 
-func (w *written) write(out io.Writer) error {
+func (w *initFiles) write(out io.Writer) error {
 	servers := make([]tlsServer, len(w.tls))
 	for i, text := range w.tls {
 		var err error
