@@ -20,6 +20,9 @@ const (
 	// sessionAsk is how long a reader that has not caught up waits for a message before it
 	// asks whether there are any.
 	sessionAsk = 2 * time.Second
+	// sessionLooks is how often a reader of records looks whether some were changed while it
+	// read. One would have to be changed again between any two looks to be missed.
+	sessionLooks = 10
 	// retryFirst and retryMost bound the pauses between attempts to open a session again.
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 5 * time.Second
@@ -69,7 +72,8 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 		return err
 	}
 	defer c.forget(s.stream, consumer.CachedInfo().Name)
-	if consumer.CachedInfo().NumPending == 0 {
+	looks := 0
+	if consumer.CachedInfo().NumPending == 0 && !c.more(ctx, s, consumer, 0, &looks) {
 		if err := caughtUp(); err != nil {
 			return err
 		}
@@ -117,13 +121,29 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 			messages.Message{Headers: messages.Headers(m.Headers()), Body: m.Data()}}); err != nil {
 			return err
 		}
-		if caughtUp != nil && meta.NumPending == 0 {
-			if err := caughtUp(); err != nil {
-				return err
-			}
-			caughtUp = nil
+		if caughtUp == nil || meta.NumPending > 0 {
+			continue
 		}
+		if c.more(ctx, s, consumer, next, &looks) {
+			continue
+		}
+		if err := caughtUp(); err != nil {
+			return err
+		}
+		caughtUp = nil
 	}
+}
+
+// more looks whether a reader of records who has received so many messages has more to come: one
+// that was changed before it was given is given by its new message, which the count of those
+// that are left may not have in it yet.
+func (c *Client) more(ctx context.Context, s session, consumer jetstream.Consumer, received uint64, looks *int) bool {
+	if !s.perKey || *looks == sessionLooks {
+		return false
+	}
+	*looks++
+	info, err := consumer.Info(ctx)
+	return err == nil && (info.NumPending > 0 || info.Delivered.Consumer > received)
 }
 
 // next waits for a session's next message. A reader that counts on messages which were there

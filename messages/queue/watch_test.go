@@ -1,6 +1,8 @@
 package queue_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
@@ -33,4 +35,39 @@ func TestAWatchTellsWhatWasThereEarlier(t *testing.T) {
 	next(2, false)
 	s.Restart(t)
 	next(2, true)
+}
+
+// TestAListHasRecordsThatChangeMeanwhile lists while one record after another is changed as fast
+// as it goes: none is missing.
+func TestAListHasRecordsThatChangeMeanwhile(t *testing.T) {
+	rollouts := queue.Rollouts(queuetest.Start(t).Client(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	keys := []string{"a", "b", "c"}
+	revisions := make([]uint64, len(keys))
+	for i, key := range keys {
+		var err error
+		revisions[i], err = rollouts.Create(t.Context(), key, messages.RolloutRecord{ID: key})
+		must(t, err)
+	}
+	var writers sync.WaitGroup
+	writers.Go(func() {
+		for i := 0; ctx.Err() == nil; i = (i + 1) % len(keys) {
+			if next, err := rollouts.Update(ctx, keys[i], messages.RolloutRecord{ID: keys[i]}, revisions[i]); err == nil {
+				revisions[i] = next
+			}
+		}
+	})
+	defer writers.Wait()
+	defer cancel()
+	for range 100 {
+		all, err := rollouts.List(t.Context())
+		must(t, err)
+		seen := map[string]bool{}
+		for _, e := range all {
+			seen[e.Key] = true
+		}
+		if len(seen) != 3 {
+			t.Fatalf("the list has %v", seen)
+		}
+	}
 }
