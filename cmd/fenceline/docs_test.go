@@ -89,14 +89,15 @@ func TestExamplesPass(t *testing.T) {
 // TestDocumentedSettingsLoad reads the settings files that documents show: each names its role
 // in the line above.
 func TestDocumentedSettingsLoad(t *testing.T) {
-	shown := regexp.MustCompile("(?s)A (producer|builder|controller|distributor)'s:\n\n```yaml\n(.*?)```")
-	for _, name := range []string{"docs/configuration.md"} {
+	shown := regexp.MustCompile("(?s)A (producer|builder|controller|node)'s:\n\n *```yaml\n(.*?)```")
+	for _, name := range []string{"docs/configuration.md", "docs/fleet.md"} {
 		found := shown.FindAllStringSubmatch(readDoc(t, name), -1)
 		if len(found) == 0 {
 			t.Errorf("%s shows no settings", name)
 		}
 		for _, m := range found {
-			if _, err := parseSettings(name, []byte(m[2]), "run", m[1]); err != nil {
+			role := strings.Replace(m[1], "node", roleDistributor, 1)
+			if _, err := parseSettings(name, []byte(m[2]), "run", role); err != nil {
 				t.Error(err)
 			}
 		}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"regexp"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -48,4 +51,36 @@ func required(cmd *cobra.Command) error {
 		err = usagef("--%s is missing (or %s): %s", f.Name, or, f.Usage)
 	})
 	return err
+}
+
+var (
+	usageVariable = regexp.MustCompile(` \[\$[A-Z_]+\]$`)
+	usageDefault  = regexp.MustCompile(` \(default:? (.*)\)$`)
+)
+
+// meaning is what a flag's usage says, and what is noted beside it.
+func meaning(f *pflag.Flag) string {
+	text := usageDefault.ReplaceAllString(usageVariable.ReplaceAllString(f.Usage, ""), "")
+	if more := f.Annotations[noteMore]; more != nil {
+		text += ". " + strings.TrimSuffix(more[0], ".")
+	}
+	return text
+}
+
+// defaultOf is what a flag is where nothing says otherwise: a value as it would be given, else
+// words for it. Both are empty where it is nothing.
+func defaultOf(f *pflag.Flag) (value, words string) {
+	if noted := f.Annotations[noteDefault]; noted != nil {
+		return "", noted[0]
+	}
+	if m := usageDefault.FindStringSubmatch(usageVariable.ReplaceAllString(f.Usage, "")); m != nil {
+		if strings.Contains(m[1], " ") {
+			return "", m[1]
+		}
+		return strings.Trim(m[1], `"`), ""
+	}
+	if f.DefValue == "[]" {
+		return "", ""
+	}
+	return f.DefValue, ""
 }

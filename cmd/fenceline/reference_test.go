@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +99,8 @@ func reference() string {
 	settingsTable(b, find("up").Flags(), func(string) bool { return true })
 	b.WriteString("\n## fenceline init\n\nThe files of the first step, or the streams and buckets of the second: [fleet.md](fleet.md) shows both.\n\n")
 	settingsTable(b, find("init").Flags(), func(string) bool { return true })
+	b.WriteString("\n## fenceline install\n\nMakes a role a service of systemd. These are given on the line alone.\n\n")
+	settingsTable(b, find("install").Flags(), func(string) bool { return true })
 	b.WriteString(operatorsHead)
 	operatorTables(b, root)
 	return b.String()
@@ -153,7 +154,7 @@ func settingsTable(b *strings.Builder, fs *pflag.FlagSet, in func(name string) b
 	b.WriteString("| setting | kind | what it is | default |\n| --- | --- | --- | --- |\n")
 	fs.VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" && in(f.Name) {
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", written(f), kindOf(f), meaning(f), defaultOf(f))
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", written(f), kindOf(f), cell(meaning(f)), defaultCell(f))
 		}
 	})
 }
@@ -173,13 +174,13 @@ func operatorTables(b *strings.Builder, root *cobra.Command) {
 	shared := []string{"output"}
 	for _, field := range connection {
 		f := status.Flags().Lookup(field.flag)
-		fmt.Fprintf(b, "| %s | `%s` | %s |\n", written(f), variable(f.Name), meaning(f))
+		fmt.Fprintf(b, "| %s | `%s` | %s |\n", written(f), variable(f.Name), cell(meaning(f)))
 		shared = append(shared, f.Name)
 	}
 	b.WriteString("| `--output`, `-o` | `FENCELINE_OUTPUT` | `table`, or `json` for programs |\n\nBesides these they have, as `fenceline COMMAND --help` shows with an example each:\n\n")
 	b.WriteString("| command | flag | kind | what it is | default |\n| --- | --- | --- | --- | --- |\n")
 	walkCommands(root, func(c *cobra.Command, name string) {
-		if isRole(c) || name == "up" || name == "init" {
+		if isRole(c) || slices.Contains([]string{"up", "init", "install"}, name) {
 			return
 		}
 		for _, flag := range flagsOf(c) {
@@ -187,23 +188,9 @@ func operatorTables(b *strings.Builder, root *cobra.Command) {
 			if slices.Contains(shared, flag) {
 				continue
 			}
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, written(of), kindOf(of), meaning(of), defaultOf(of))
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, written(of), kindOf(of), cell(meaning(of)), defaultCell(of))
 		}
 	})
-}
-
-var (
-	usageVariable = regexp.MustCompile(` \[\$[A-Z_]+\]$`)
-	usageDefault  = regexp.MustCompile(` \(default:? (.*)\)$`)
-)
-
-// meaning is what a flag's usage says, and what is noted beside it.
-func meaning(f *pflag.Flag) string {
-	text := usageDefault.ReplaceAllString(usageVariable.ReplaceAllString(f.Usage, ""), "")
-	if more := f.Annotations[noteMore]; more != nil {
-		text += ". " + strings.TrimSuffix(more[0], ".")
-	}
-	return cell(text)
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
@@ -227,24 +214,18 @@ func kindOf(f *pflag.Flag) string {
 	}
 }
 
-// defaultOf is what a flag is where nothing says otherwise.
-func defaultOf(f *pflag.Flag) string {
-	if words := f.Annotations[noteDefault]; words != nil {
-		return cell(words[0])
-	}
-	if m := usageDefault.FindStringSubmatch(usageVariable.ReplaceAllString(f.Usage, "")); m != nil {
-		if strings.Contains(m[1], " ") {
-			return cell(m[1])
-		}
-		return "`" + strings.Trim(m[1], `"`) + "`"
-	}
+// defaultCell is what a flag is where nothing says otherwise.
+func defaultCell(f *pflag.Flag) string {
+	value, words := defaultOf(f)
 	switch {
 	case needed(f):
 		return "required"
 	case f.Value.Type() == "bool":
 		return "no"
-	case f.DefValue == "" || f.DefValue == "[]":
-		return "none"
+	case words != "":
+		return cell(words)
+	case value != "":
+		return "`" + value + "`"
 	}
-	return "`" + f.DefValue + "`"
+	return "none"
 }

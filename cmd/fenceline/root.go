@@ -42,7 +42,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 		&cobra.Group{ID: groupAct, Title: "Deciding:"},
 		&cobra.Group{ID: groupTool, Title: "Tools:"},
 	)
-	root.AddCommand(inGroup(groupRun, newUpCmd(), newInitCmd(), newRunCmd(), newDoctorCmd())...)
+	root.AddCommand(inGroup(groupRun, newUpCmd(), newInitCmd(), newInstallCmd(), newRunCmd(), newDoctorCmd())...)
 	root.AddCommand(inGroup(groupLook, newStatusCmd(), newBuildsCmd(), newNodesCmd(), newRolloutsCmd(),
 		newHistoryCmd(), newLogsCmd(), newWatchCmd())...)
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),

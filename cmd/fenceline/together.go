@@ -21,7 +21,7 @@ func graceFlag(fs *pflag.FlagSet, grace *time.Duration) {
 	*grace = defaultGrace
 	fs.Var(spanFlag{grace}, "grace", "how long what is under way may go on after a stop, before it is handed back")
 	explain(fs, "grace", "A builder hands its builds to others then, and a producer cuts requests off. The process ends at most 15 seconds later: "+
-		"give whoever watches over it more than both together (TimeoutStopSec, of which fenceline install takes care).")
+		"give whoever watches over it more than both together (TimeoutStopSec, of which fenceline install takes care: run it again after a change).")
 }
 
 // together runs parts until ctx ends or one fails, and returns when all have ended, or stop
