@@ -159,7 +159,7 @@ func (m *machine) programStep(binary string) (step, error) {
 func (m *machine) folderStep() (step, error) {
 	path := m.at(settingsFolder)
 	s := step{thing: path, what: "make the folder " + path + " (root:root, 0755)", do: func(context.Context) error {
-		return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) // whatever the umask
+		return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, 0o755)) //nolint:gosec // for all roles to enter, whatever the umask
 	}}
 	info, err := os.Stat(path)
 	switch {
