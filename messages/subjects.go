@@ -42,6 +42,22 @@ func (s Space) subject(t Type, tokens ...string) string {
 // Subject is where p is published. It has a token for each thing a consumer filters by.
 func (s Space) Subject(p Payload) string { return s.subject(p.MessageType(), p.tokens()...) }
 
+// SubjectAs is where p was published as a message of type t, of p's kind but perhaps older.
+func (s Space) SubjectAs(t Type, p Payload) string { return s.subject(t, p.tokens()...) }
+
+// TypeAt is the type of the messages on a subject; "" for one that is of no message.
+func (s Space) TypeAt(subject string) Type {
+	parts := strings.SplitN(subject, ".", 5)
+	if len(parts) < 4 || parts[0] != s.Prefix() {
+		return ""
+	}
+	t := Type(typePrefix + strings.Join(parts[1:4], "."))
+	if t.kind() == "" {
+		return ""
+	}
+	return t
+}
+
 // Filter is the subject filter for messages of type t; tokens narrow it from the left.
 func (s Space) Filter(t Type, tokens ...string) string {
 	return s.subject(t, slices.Concat(tokens, []string{">"})...)
@@ -55,17 +71,26 @@ func (s Space) BuildSubject(t Type, pipeline, build string) string {
 // RequestSubject is where a pipeline's build requests go.
 func (s Space) RequestSubject(pipeline string) string { return s.subject(TypeBuildRequested, pipeline) }
 
+// AnyRequest is the filter for a pipeline's build requests of all versions.
+func (s Space) AnyRequest(pipeline string) string { return s.AnyVersion(TypeBuildRequested, pipeline) }
+
 // FleetSubject is the core-NATS subject on which a fleet's record is announced.
 func (s Space) FleetSubject(fleet string) string { return s.subject(TypeFleetChanged, fleet) }
 
-// anyVersion is the filter for all versions of t's kind.
-func (s Space) anyVersion(t Type) string { return s.Prefix() + "." + t.kind() + ".>" }
+// AnyVersion is the filter for all versions of t's kind, or for those on subjects that end with
+// the tokens.
+func (s Space) AnyVersion(t Type, tokens ...string) string {
+	if len(tokens) == 0 {
+		return s.Prefix() + "." + t.kind() + ".>"
+	}
+	return s.Prefix() + "." + t.kind() + ".*." + strings.Join(tokens, ".")
+}
 
 // RequestSubjects are what the requests stream stores.
-func (s Space) RequestSubjects() []string { return []string{s.anyVersion(TypeBuildRequested)} }
+func (s Space) RequestSubjects() []string { return []string{s.AnyVersion(TypeBuildRequested)} }
 
 // LogSubjects are what the logs stream stores.
-func (s Space) LogSubjects() []string { return []string{s.anyVersion(TypeBuildLog)} }
+func (s Space) LogSubjects() []string { return []string{s.AnyVersion(TypeBuildLog)} }
 
 // EventSubjects are what the events stream stores.
 func (s Space) EventSubjects() []string {
@@ -74,7 +99,7 @@ func (s Space) EventSubjects() []string {
 		TypeBuildStarted, TypeBasePinned, TypeBuildFailed, TypeBuildSuperseded, TypeBuildCancelled,
 		TypeImageReady, TypeNodeFailed, TypeTrialFinished, TypeRolloutChanged, TypeDeadLetter,
 	} {
-		out = append(out, s.anyVersion(t))
+		out = append(out, s.AnyVersion(t))
 	}
 	return out
 }

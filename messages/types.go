@@ -3,6 +3,8 @@ package messages
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -26,7 +28,10 @@ const (
 
 const typePrefix = "dev.fenceline."
 
-// registry has a constructor for each type. It is the one list of what travels.
+// registry has a constructor for each type that this program reads: what it writes, and the
+// older versions of that, which come from programs of before an upgrade. A version may be read
+// into the struct of a newer one, where the newer one only added to it. It is the one list of
+// what travels.
 var registry = map[Type]func() Payload{
 	TypeBuildRequested:  func() Payload { return new(BuildRequested) },
 	TypeBuildStarted:    func() Payload { return new(BuildStarted) },
@@ -62,6 +67,46 @@ func newer(a, b string) bool {
 		return len(a) > len(b)
 	}
 	return a > b
+}
+
+// Versions lists the versions of t's kind that this program reads, the oldest first.
+func (t Type) Versions() []Type {
+	var out []Type
+	for known := range registry {
+		if known.kind() == t.kind() {
+			out = append(out, known)
+		}
+	}
+	slices.SortFunc(out, func(a, b Type) int {
+		_, x := a.split()
+		_, y := b.split()
+		switch {
+		case newer(y, x):
+			return -1
+		case newer(x, y):
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// After is the type of t's kind that is n versions newer.
+func (t Type) After(n int) Type {
+	kind, version := t.split()
+	have, err := strconv.Atoi(strings.TrimPrefix(version, "v"))
+	if err != nil {
+		return ""
+	}
+	return Type(fmt.Sprintf("%s%s.v%d", typePrefix, kind, have+n))
+}
+
+// Known tells whether this program reads messages of the type.
+func (t Type) Known() bool { return registry[t] != nil }
+
+// Label is the type as a part of names: "build-requested-v1".
+func (t Type) Label() string {
+	return strings.ReplaceAll(strings.TrimPrefix(string(t), typePrefix), ".", "-")
 }
 
 // kind is the type without its prefix and version: "build.requested".

@@ -29,6 +29,7 @@ type buildRow struct {
 	Updated   time.Time         `json:"updated,omitzero"`
 	Failure   *messages.Failure `json:"failure,omitempty"`
 	LastError string            `json:"last_error,omitempty"`
+	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
 }
 
 const stateQueued = "queued"
@@ -46,7 +47,7 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 	out := []buildRow{}
 	for _, q := range queued {
 		out = append(out, buildRow{
-			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Received: q.Received,
+			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Received: q.Received, Newer: q.Newer,
 		})
 	}
 	for _, e := range records {
@@ -102,6 +103,8 @@ func (b *buildRow) why() string {
 		return short(b.Image)
 	case b.LastError != "":
 		return "to be tried again: " + b.LastError
+	case b.Newer != "":
+		return "waits for a builder of a newer version, which reads " + string(b.Newer)
 	case b.State == stateQueued:
 		return "waits for a builder"
 	case b.State == string(messages.BuildRunning):

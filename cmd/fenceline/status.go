@@ -18,6 +18,7 @@ type overview struct {
 	Builds      []buildRow    `json:"builds"` // queued and running, and the last of each pipeline
 	Failed      []buildRow    `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int           `json:"dead_letters"`
+	Newer       []queue.Newer `json:"newer,omitempty"` // what only a newer version of fenceline can read
 }
 
 // fleetStatus is a fleet in short.
@@ -74,7 +75,11 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	}
 	o.Failed = failedBuilds(builds)
 	letters, err := s.queue.DeadLetters(ctx)
+	if err != nil {
+		return nil, err
+	}
 	o.DeadLetters = len(letters)
+	o.Newer, err = s.queue.Newer(ctx)
 	return o, err
 }
 
@@ -157,6 +162,10 @@ func (o *overview) writeFailures(w io.Writer) {
 	}
 	if o.DeadLetters > 0 {
 		fmt.Fprintf(w, "\n%s: 'fenceline dead-letters list'\n", counted(o.DeadLetters, "dead letter"))
+	}
+	for _, n := range o.Newer {
+		fmt.Fprintf(w, "\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version\n",
+			counted(int(n.Waiting), "message"), n.Type, n.Role)
 	}
 }
 

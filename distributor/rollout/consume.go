@@ -12,14 +12,10 @@ import (
 
 // consume opens rollouts from the events, until ctx ends. All controllers share the work.
 func (c *Controller) consume(ctx context.Context) error {
-	var filters []string
-	for _, t := range []messages.Type{
+	return c.Queue.ConsumeEvents(ctx, queue.Controllers, []messages.Type{
 		messages.TypeImageReady, messages.TypeBasePinned,
 		messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled,
-	} {
-		filters = append(filters, c.Queue.Space().Filter(t))
-	}
-	return c.Queue.ConsumeEvents(ctx, durable, filters, c.handle)
+	}, c.handle)
 }
 
 // handle acts on one event. It may come again: whatever it does is done once.

@@ -18,9 +18,8 @@ const (
 	DefaultInterval = 2 * time.Second
 	// DefaultLeaseTTL is how long the other controllers wait for a silent acting one.
 	DefaultLeaseTTL = 5 * time.Second
-	// leaseName and durable are shared by all controllers of an installation.
+	// leaseName is shared by all controllers of an installation.
 	leaseName = "controller"
-	durable   = "controller"
 	// dropEvery is how often the records of old rollouts are dropped.
 	dropEvery = time.Hour
 	// writesInARow bounds what is decided about a fleet before the rest of the loop has its turn.

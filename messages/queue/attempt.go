@@ -28,7 +28,7 @@ func (w *worker) handle(ctx context.Context, d *delivery) {
 	log := w.Logger.With().Uint64("request", d.message.sequence).Int("delivery", d.deliveries).Logger()
 	e, r, err := messages.DecodeAs[*messages.BuildRequested](d.message.message)
 	if err == nil {
-		err = w.c.belongs(r, d.message.subject)
+		err = w.c.belongs(d.message, r)
 	}
 	if err != nil {
 		log.Error().Err(err).Msg("request can't be read: kept as a dead letter")

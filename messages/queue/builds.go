@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
 
-// buildersDurable is the consumer that all builders of an installation share.
-const buildersDurable = "builders"
+// builders names the consumers that all builders of an installation share, one for each
+// version of a request.
+const builders = "builders"
 
 // The defaults of Work.
 const (
@@ -119,11 +119,6 @@ func (c *Client) ConsumeBuilds(ctx context.Context, work Work) error {
 	work.AckWait = orDefault(work.AckWait, DefaultAckWait)
 	work.RetryDelay = orDefault(work.RetryDelay, DefaultRetryDelay)
 	w := &worker{Work: work, c: c, builds: Builds(c), running: map[string]runningBuild{}}
-	cfg := jetstream.ConsumerConfig{
-		Durable: buildersDurable, AckPolicy: jetstream.AckExplicitPolicy,
-		FilterSubject: c.space.Filter(messages.TypeBuildRequested), // newer versions are for newer workers
-		AckWait:       work.AckWait, MaxDeliver: -1, MaxAckPending: ackPending,
-	}
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	watched := make(chan struct{})
@@ -131,13 +126,7 @@ func (c *Client) ConsumeBuilds(ctx context.Context, work Work) error {
 		defer close(watched)
 		w.watch(watching)
 	}()
-	var slots errgroup.Group
-	for range work.Slots {
-		slots.Go(func() error {
-			return c.consume(ctx, c.space.RequestsStream(), cfg, w.await, func(d *delivery) { w.handle(ctx, d) })
-		})
-	}
-	err := slots.Wait()
+	err := w.consume(ctx)
 	stop()
 	<-watched
 	return err
@@ -174,6 +163,21 @@ func (w *worker) await(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// consume takes requests of every version that is known, and leaves newer ones to newer workers.
+// Each slot takes one request at a time, of whichever version.
+func (w *worker) consume(ctx context.Context) error {
+	var slots errgroup.Group
+	for range w.Slots {
+		s := newSlot(w.await)
+		for _, v := range messages.TypeBuildRequested.Versions() {
+			slots.Go(func() error {
+				return w.c.consume(ctx, w.c.space.RequestsStream(), w.c.consuming(builders, v, w.AckWait), s, func(d *delivery) { w.handle(ctx, d) })
+			})
+		}
+	}
+	return slots.Wait()
 }
 
 // watch ends running attempts whose record says that they are over: cancelled by a person, or

@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -20,21 +22,38 @@ const (
 	eventsBackoff = 250 * time.Millisecond
 )
 
-// ConsumeEvents gives the events of some subjects to handle, each until it returns nil, to
-// one of those who consume under the same durable name. A permanent error (see Permanent)
+// ConsumeEvents gives the events of some types, in all versions that this program reads, to
+// handle, each until it returns nil, to one of those who consume under the same name; events of
+// different types at one time. A permanent error (see Permanent)
 // makes the event a dead letter, any other is tried again after a growing delay; so does what
 // can't be decoded. An event may come twice. It returns ctx's cause, or ErrForbidden.
-func (c *Client) ConsumeEvents(ctx context.Context, durable string, filters []string, handle func(context.Context, Received) error) error {
-	cfg := jetstream.ConsumerConfig{
-		Durable: durable, FilterSubjects: filters, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: eventsAckWait, MaxDeliver: -1, MaxAckPending: ackPending,
-	}
-	return c.consume(ctx, c.space.EventsStream(), cfg, nil, func(d *delivery) {
-		if err := d.event(ctx, handle); err != nil && !errors.Is(err, ErrLeaseLost) {
-			c.log.Error().Err(err).Str("subject", d.message.subject).Msg("event not settled")
+func (c *Client) ConsumeEvents(ctx context.Context, name string, types []messages.Type, handle func(context.Context, Received) error) error {
+	all, ctx := errgroup.WithContext(ctx)
+	for _, t := range types {
+		for _, v := range t.Versions() {
+			all.Go(func() error {
+				return c.consume(ctx, c.space.EventsStream(), c.consuming(name, v, eventsAckWait), nil, func(d *delivery) {
+					if err := d.event(ctx, handle); err != nil && !errors.Is(err, ErrLeaseLost) {
+						c.log.Error().Err(err).Str("subject", d.message.subject).Msg("event not settled")
+					}
+				})
+			})
 		}
-	})
+	}
+	return all.Wait()
 }
+
+// consuming is the durable consumer of those who share a name, for messages of one type. Each
+// type has its own: of two versions of this program that run side by side the one would else set
+// back which messages the other one's consumer is for, and what came meanwhile would be lost.
+func (c *Client) consuming(name string, t messages.Type, ackWait time.Duration) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: durable(name, t), FilterSubject: c.space.Filter(t), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: ackPending,
+	}
+}
+
+func durable(name string, t messages.Type) string { return name + "-" + t.Label() }
 
 func (d *delivery) event(ctx context.Context, handle func(context.Context, Received) error) error {
 	r, err := d.c.received(d.message)

@@ -80,7 +80,7 @@ func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 	}
 	switch p.(type) {
 	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
-		return c.replace(ctx, l.Subject, m, p)
+		return c.replace(ctx, stored{subject: l.Subject, message: m}, p)
 	}
 	_, err = c.store(ctx, l.Subject, m)
 	return err
@@ -89,14 +89,14 @@ func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 // replace has an event take the place of the one it repeats. It may be repeated after a crash
 // in between, as the letter is still there. If the event's own publisher comes in between, what
 // is stored is the same.
-func (c *Client) replace(ctx context.Context, subject string, m messages.Message, p messages.Payload) error {
-	if err := c.belongs(p, subject); err != nil {
+func (c *Client) replace(ctx context.Context, m stored, p messages.Payload) error {
+	if err := c.belongs(m, p); err != nil {
 		return fmt.Errorf("%w: drop the letter", err)
 	}
-	if _, err := c.purge(ctx, c.space.EventsStream(), subject, 0); err != nil {
+	if _, err := c.purge(ctx, c.space.EventsStream(), m.subject, 0); err != nil {
 		return err
 	}
-	_, err := c.PublishOnce(ctx, subject, m)
+	_, err := c.PublishOnce(ctx, m.subject, m.message)
 	return err
 }
 

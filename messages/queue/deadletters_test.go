@@ -36,8 +36,8 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 	seen := make(chan messages.Type, 9)
 	times := map[messages.Type]int{}
 	go func() {
-		filters := []string{c.Space().Filter(messages.TypeImageReady), c.Space().Filter(messages.TypeNodeFailed)}
-		_ = c.ConsumeEvents(t.Context(), "controllers", filters, func(_ context.Context, r queue.Received) error {
+		types := []messages.Type{messages.TypeImageReady, messages.TypeNodeFailed}
+		_ = c.ConsumeEvents(t.Context(), "controllers", types, func(_ context.Context, r queue.Received) error {
 			kind := r.Payload.MessageType()
 			if times[kind]++; times[kind] == 1 {
 				return queue.Permanent(errors.New("never"))

@@ -218,41 +218,90 @@ func (d *delivery) letter(reason string) error {
 }
 
 // consume fetches messages of a durable consumer one at a time, each when the one before is
-// handled, until ctx ends. It makes the consumer anew where it was deleted. The AckWait that
-// counts is the consumer's own, read for each message: others who share it may change it. Await,
-// if it is not nil, is called before each fetch and holds it up until a message can be handled.
-func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, await func(context.Context) error, handle func(*delivery)) error {
+// handled and the slot lets, until ctx ends. It makes the consumer anew where it was deleted. The
+// AckWait that counts is the consumer's own, read for each message: others who share it may change it.
+func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.ConsumerConfig, s *slot, handle func(*delivery)) error {
 	return c.retry(ctx, "consuming "+stream, func() error {
 		consumer, err := c.shared(ctx, stream, cfg)
 		if err != nil {
 			return err
 		}
 		for {
-			if await != nil {
-				if err := await(ctx); err != nil {
-					return err
-				}
+			if err := s.await(ctx); err != nil {
+				return err
 			}
 			m, err := c.fetch(ctx, consumer)
+			if err == nil && m != nil {
+				err = c.consumeOne(ctx, stream, consumer, m, s, handle)
+			}
 			if err != nil {
 				return err
 			}
-			if m == nil {
-				continue
-			}
-			info, err := consumer.Info(ctx)
-			if err != nil {
-				return classify(err) // the message is left to its redelivery
-			}
-			d, err := c.take(ctx, stream, m, info.Config.AckWait)
-			if err != nil {
-				c.log.Warn().Err(err).Msg("message left to its redelivery")
-				continue
-			}
-			handle(d)
-			d.release()
 		}
 	})
+}
+
+// consumeOne handles a fetched message, or leaves it to its redelivery.
+func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstream.Consumer, m jetstream.Msg, s *slot, handle func(*delivery)) error {
+	if !s.enter() { // others may have a free one
+		_, _ = c.ask(ctx, m.Reply(), []byte(ackNak)) // where that is lost it comes again later
+		return nil
+	}
+	defer s.leave()
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return classify(err)
+	}
+	d, err := c.take(ctx, stream, m, info.Config.AckWait)
+	if err != nil {
+		c.log.Warn().Err(err).Msg("message left to its redelivery")
+		return nil
+	}
+	handle(d)
+	d.release()
+	return nil
+}
+
+// slot lets those who consume different types take one message at a time between them. Nil lets
+// always.
+type slot struct {
+	taken chan struct{}
+	ready func(context.Context) error // waits until a message can be handled
+}
+
+func newSlot(ready func(context.Context) error) *slot { return &slot{make(chan struct{}, 1), ready} }
+
+// await waits until the slot is free and a message can be handled.
+func (s *slot) await(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
+	select {
+	case s.taken <- struct{}{}:
+		<-s.taken
+		return s.ready(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter takes the slot, unless it is taken.
+func (s *slot) enter() bool {
+	if s == nil {
+		return true
+	}
+	select {
+	case s.taken <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *slot) leave() {
+	if s != nil {
+		<-s.taken
+	}
 }
 
 // shared makes a durable consumer or changes it to cfg; but its AckWait is not made shorter

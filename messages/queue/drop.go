@@ -15,7 +15,7 @@ const dropMost = 1000
 // what anything may still ask for: each pipeline's last build and last image, what a fleet
 // has or waits for, and whatever has a request that could come again. A stream that keeps
 // events for ever keeps all.
-func (c *Client) drop(ctx context.Context, records []Entry[messages.BuildRecord], floor uint64) (dropped int, err error) {
+func (c *Client) drop(ctx context.Context, records []Entry[messages.BuildRecord], f floors) (dropped int, err error) {
 	info, err := c.about(ctx, c.space.EventsStream())
 	if err != nil {
 		return 0, err
@@ -27,7 +27,7 @@ func (c *Client) drop(ctx context.Context, records []Entry[messages.BuildRecord]
 	var old []Entry[messages.BuildRecord]
 	for _, e := range records {
 		r := e.Value
-		if r.Ended() && r.Announced && r.Request <= floor && info.Now.Sub(e.Created) > info.Config.MaxAge && !lasts[e.Key] {
+		if r.Ended() && r.Announced && f.settled(&r) && info.Now.Sub(e.Created) > info.Config.MaxAge && !lasts[e.Key] {
 			old = append(old, e)
 		}
 	}
@@ -77,7 +77,7 @@ func (c *Client) unused(ctx context.Context, old []Entry[messages.BuildRecord]) 
 	for _, e := range old {
 		pipeline := e.Value.Pipeline
 		if _, known := stored[pipeline]; !known {
-			m, err := c.last(ctx, c.space.RequestsStream(), c.space.RequestSubject(pipeline))
+			m, err := c.last(ctx, c.space.RequestsStream(), c.space.AnyRequest(pipeline))
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return nil, err
 			}

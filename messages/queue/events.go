@@ -16,6 +16,8 @@ type Received struct {
 	Stored   time.Time // by the server's clock
 	Envelope messages.Envelope
 	Payload  messages.Payload
+	Newer    messages.Type // of a build request of a newer version, whose payload has only what every version has; or ""
+	message  messages.Message
 }
 
 // ReadOptions say what to read of a stream. The zero value reads all that is there.
@@ -89,8 +91,14 @@ func (c *Client) readStream(ctx context.Context, stream string, o ReadOptions, f
 // credential is confined to subjects, so that the subject says what its holder may tell.
 func (c *Client) received(m stored) (Received, error) {
 	e, p, err := messages.Decode(m.message)
+	var newer messages.Type
+	if errors.Is(err, messages.ErrNewer) {
+		if r, ok := messages.NewerRequest(m.message); ok {
+			p, newer, err = r, messages.TypeOf(m.message), nil
+		}
+	}
 	if err == nil {
-		err = c.belongs(p, m.subject)
+		err = c.belongs(m, p)
 	}
 	if err != nil {
 		return Received{}, err
@@ -98,12 +106,13 @@ func (c *Client) received(m stored) (Received, error) {
 	if r, ok := p.(*messages.BuildRequested); ok {
 		r.Accepted(m.sequence)
 	}
-	return Received{m.subject, m.sequence, m.time, e, p}, nil
+	return Received{m.subject, m.sequence, m.time, e, p, newer, m.message}, nil
 }
 
-func (c *Client) belongs(p messages.Payload, subject string) error {
-	if want := c.space.Subject(p); want != subject {
-		return fmt.Errorf("%w: it was published on %s, but what it says belongs on %s", messages.ErrMalformed, subject, want)
+// belongs tells whether a message stands where its type and what it says belong.
+func (c *Client) belongs(m stored, p messages.Payload) error {
+	if want := c.space.SubjectAs(messages.TypeOf(m.message), p); want != m.subject {
+		return fmt.Errorf("%w: it was published on %s, but what it says belongs on %s", messages.ErrMalformed, m.subject, want)
 	}
 	return nil
 }

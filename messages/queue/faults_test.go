@@ -106,7 +106,7 @@ func TestADeletedConsumerIsMadeAgain(t *testing.T) {
 	}))
 	a := submit(t, c, request("base", 1))
 	ended(t, c, a.Build)
-	must(t, c.JetStream().DeleteConsumer(within(t), "fenceline-requests", "builders"))
+	must(t, c.JetStream().DeleteConsumer(within(t), "fenceline-requests", "builders-build-requested-v1"))
 	b := submit(t, c, request("base", 2))
 	ended(t, c, b.Build)
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || got["image.ready "+b.Build] != 1 || len(got) != 2 {
@@ -128,7 +128,7 @@ func TestARoleWaitsForTheLayout(t *testing.T) {
 // ackWait is how long a request stays with a builder that went silent.
 func ackWait(t *testing.T, c *queue.Client) time.Duration {
 	t.Helper()
-	consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders")
+	consumer, err := c.JetStream().Consumer(within(t), "fenceline-requests", "builders-build-requested-v1")
 	must(t, err)
 	return consumer.CachedInfo().Config.AckWait
 }

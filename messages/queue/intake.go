@@ -183,7 +183,7 @@ func (c *Client) storeBatch(batch []*waiting) (uint64, error) {
 		pipeline := w.request.Pipeline.Name
 		extra := []header{{jetstream.MsgIDHeader, w.request.Build}, {batchID, id}, {batchSequence, strconv.Itoa(n + 1)}}
 		if n == 0 || pipeline != batch[n-1].request.Pipeline.Name {
-			extra = append(extra, expect(c.intake.of(pipeline).sequence))
+			extra = append(extra, c.expectRequest(pipeline, c.intake.of(pipeline).sequence)...)
 		}
 		if n == len(batch)-1 { // those who wait no longer don't take the others' answer with them
 			return c.store(context.WithoutCancel(w.ctx), c.space.RequestSubject(pipeline), w.message, append(extra, header{batchCommit, "1"})...)

@@ -106,11 +106,9 @@ func (c *Client) finish(ctx context.Context, e Entry[messages.BuildRecord]) erro
 	if r.Announced || r.Outcome == nil {
 		return nil
 	}
-	_, p, err := messages.Decode(*r.Outcome)
-	if err != nil {
-		return fmt.Errorf("reading the outcome of build %s: %w", r.Build, err)
-	}
-	if _, err := c.PublishOnce(ctx, c.space.Subject(p), *r.Outcome); err != nil {
+	// It is sent as it is: it may be of a version that only the worker who made it knows.
+	subject := c.space.BuildSubject(messages.TypeOf(*r.Outcome), r.Pipeline, r.Build)
+	if _, err := c.PublishOnce(ctx, subject, *r.Outcome); err != nil {
 		return err
 	}
 	r.Announced = true

@@ -18,8 +18,8 @@ func NodePermissions(s messages.Space, fleet, node, inbox string) Permissions {
 		Publish: []string{
 			"$JS.API.DIRECT.GET.KV_" + s.FleetsBucket() + "." + record,
 			"$KV." + s.NodesBucket() + "." + messages.NodeKey(fleet, node),
-			s.Subject(&messages.NodeFailed{Fleet: fleet, Node: node}),
-			s.Subject(&messages.TrialFinished{Fleet: fleet, Node: node}),
+			s.AnyVersion(messages.TypeNodeFailed, fleet, node),
+			s.AnyVersion(messages.TypeTrialFinished, fleet, node),
 		},
 		Subscribe: []string{s.FleetSubject(fleet), inbox + ".>"},
 	}
@@ -44,14 +44,16 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	p.add([]string{"$JS.API.INFO"})
 	p.add(read("KV_" + s.BuildsBucket()))
 	p.add(read("OBJ_" + s.ContextsStore()))
-	shared := s.RequestsStream() + "." + buildersDurable // not to be deleted: others count on it
-	p.add([]string{
-		"$JS.API.CONSUMER.CREATE." + shared + ".>",
-		"$JS.API.CONSUMER.INFO." + shared,
-		"$JS.API.CONSUMER.MSG.NEXT." + shared,
-		"$JS.ACK." + shared + ".>",
-		"$KV." + s.BuildsBucket() + ".>",
-	})
+	for _, t := range append(messages.TypeBuildRequested.Versions(), nextVersions(messages.TypeBuildRequested)...) {
+		shared := s.RequestsStream() + "." + durable(builders, t) // not to be deleted: others count on it
+		p.add([]string{
+			"$JS.API.CONSUMER.CREATE." + shared + ".>",
+			"$JS.API.CONSUMER.INFO." + shared,
+			"$JS.API.CONSUMER.MSG.NEXT." + shared,
+			"$JS.ACK." + shared + ".>",
+		})
+	}
+	p.add([]string{"$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildStarted, messages.TypeBasePinned, messages.TypeBuildFailed, messages.TypeBuildSuperseded,
 		messages.TypeBuildCancelled, messages.TypeImageReady, messages.TypeBuildLog, messages.TypeDeadLetter))
 	return p
@@ -84,10 +86,12 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 
 func (p *Permissions) add(publish []string) { p.Publish = append(p.Publish, publish...) }
 
+// events are the subjects of types in all their versions: an upgrade needs no new credentials,
+// as the credential says what its holder may tell, not by which program.
 func events(s messages.Space, types ...messages.Type) []string {
 	var out []string
 	for _, t := range types {
-		out = append(out, s.Filter(t))
+		out = append(out, s.AnyVersion(t))
 	}
 	return out
 }

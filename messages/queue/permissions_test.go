@@ -134,7 +134,7 @@ func TestANodeMayDoItsPartAndNothingElse(t *testing.T) {
 		"$JS.API.DIRECT.GET.KV_fenceline-fleets.$KV.fenceline-fleets.staging", "$JS.API.DIRECT.GET.KV_fenceline-nodes.$KV.fenceline-nodes.production.n9",
 		"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.CREATE.KV_fenceline-fleets.mine", "$JS.API.CONSUMER.CREATE.fenceline-requests",
 		"$JS.API.CONSUMER.DURABLE.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.builders",
-		"$JS.ACK.fenceline-requests.builders.1.1.1.1.1", "$KV.fenceline-nodes.production.n9", "$KV.fenceline-nodes.staging.n1",
+		"$JS.ACK.fenceline-requests.builders-build-requested-v1.1.1.1.1.1", "$KV.fenceline-nodes.production.n9", "$KV.fenceline-nodes.staging.n1",
 		"$KV.fenceline-fleets.production", "$KV.fenceline-fence.production", "$KV.fenceline-builds.base-x", "$O.fenceline-contexts.M.x",
 		"fenceline.fleet.changed.v1.production", "fenceline.node.failed.v1.staging.n1", "fenceline.trial.finished.v1.production.n9", "_INBOX_n2.x",
 	)
@@ -224,11 +224,11 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 		"fenceline.build.requested.v1.base", "$O.fenceline-contexts.M.x", "$JS.API.STREAM.PURGE.fenceline-requests",
 		"$JS.API.STREAM.PURGE.OBJ_fenceline-contexts", "$JS.API.STREAM.PURGE.KV_fenceline-builds",
 	}
-	taken := "$JS.ACK.fenceline-requests.builders.1.1.1.1.1"
+	taken := "$JS.ACK.fenceline-requests.builders-build-requested-v1.1.1.1.1.1"
 	for user, subjects := range map[string][][]string{
 		"producer": {decisions, destruction, {taken, "fenceline.build.log.v1.base.x"}},
 		"builder": {decisions, destruction, requests, {
-			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.CONSUMER.DELETE.fenceline-requests.builders",
+			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.CONSUMER.DELETE.fenceline-requests.builders-build-requested-v1",
 			"$JS.API.CONSUMER.CREATE.fenceline-requests.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.mine",
 			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.STREAM.MSG.GET.fenceline-events",
 		}},
@@ -321,7 +321,7 @@ func TestControllerAndOperatorCanDoTheirWork(t *testing.T) {
 
 	seen := make(chan string, 8)
 	go func() {
-		_ = controller.ConsumeEvents(t.Context(), "controllers", []string{controller.Space().Filter(messages.TypeRolloutChanged)},
+		_ = controller.ConsumeEvents(t.Context(), "controllers", []messages.Type{messages.TypeRolloutChanged},
 			func(_ context.Context, r queue.Received) error {
 				m := r.Payload.(*messages.RolloutChanged)
 				if m.State == messages.RolloutFailed {

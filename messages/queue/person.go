@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,10 +52,7 @@ func (c *Client) queuedBuild(ctx context.Context, build string) (messages.BuildR
 		if !ok || m.Build != build {
 			return nil
 		}
-		asked, err := messages.Encode(r.Envelope, m)
-		if err != nil {
-			return err
-		}
+		asked := r.message
 		out = messages.BuildRecord{
 			BuildRef: m.BuildRef(), State: messages.BuildRunning, Request: r.Sequence,
 			Commit: m.Commit, Ref: m.Ref, Received: m.Received, Asked: &asked,
@@ -86,6 +84,9 @@ func (c *Client) RetryBuild(ctx context.Context, build, by string) (Accepted, er
 // retryRequest asks again for what m asked for.
 func (c *Client) retryRequest(ctx context.Context, m messages.Message, order uint64, by string) (Accepted, error) {
 	e, r, err := messages.DecodeAs[*messages.BuildRequested](m)
+	if errors.Is(err, messages.ErrNewer) {
+		err = fmt.Errorf("%w: retry it with a fenceline of that version", err)
+	}
 	if err != nil {
 		return Accepted{}, fmt.Errorf("reading the request to retry: %w", err)
 	}
@@ -95,9 +96,15 @@ func (c *Client) retryRequest(ctx context.Context, m messages.Message, order uin
 	return c.Request(ctx, r, e.Traceparent)
 }
 
+// Queued is a request that was accepted and that no worker has claimed yet.
+type Queued struct {
+	messages.BuildRequested
+	Newer messages.Type // where only a newer version of this program can build it, and little of it is known; or ""
+}
+
 // Queued lists the requests that were accepted and that no worker has claimed yet, oldest
 // first.
-func (c *Client) Queued(ctx context.Context) ([]messages.BuildRequested, error) {
+func (c *Client) Queued(ctx context.Context) ([]Queued, error) {
 	claimed := map[string]bool{}
 	records, err := Builds(c).List(ctx)
 	if err != nil {
@@ -106,10 +113,10 @@ func (c *Client) Queued(ctx context.Context) ([]messages.BuildRequested, error) 
 	for _, e := range records {
 		claimed[e.Key] = true
 	}
-	var out []messages.BuildRequested
+	var out []Queued
 	err = c.ReadRequests(ctx, ReadOptions{}, func(r Received) error {
 		if m, ok := r.Payload.(*messages.BuildRequested); ok && !claimed[m.Build] {
-			out = append(out, *m)
+			out = append(out, Queued{*m, r.Newer})
 		}
 		return nil
 	})

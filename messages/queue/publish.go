@@ -81,6 +81,13 @@ func expect(sequence uint64) header {
 	return header{jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10)}
 }
 
+// expectRequest lets a build request pass only if the last one of its pipeline, of whichever
+// version, has this sequence: producers of different versions may run side by side.
+// nats-server before 2.11 looks at the last one of the same version alone.
+func (c *Client) expectRequest(pipeline string, sequence uint64) []header {
+	return []header{expect(sequence), {jetstream.ExpectedLastSubjSeqSubjHeader, c.space.AnyRequest(pipeline)}}
+}
+
 // store publishes m and returns the sequence under which it is stored.
 func (c *Client) store(ctx context.Context, subject string, m messages.Message, extra ...header) (uint64, error) {
 	return c.storeMsg(ctx, natsMessage(subject, m, extra))

@@ -51,7 +51,7 @@ func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m mess
 	subject := c.space.RequestSubject(r.Pipeline.Name)
 	for range requestTries {
 		if !l.known || l.same(r) { // what is remembered decides nothing: look
-			if err := c.look(ctx, subject, l); err != nil {
+			if err := c.look(ctx, r.Pipeline.Name, l); err != nil {
 				return Accepted{}, err
 			}
 		}
@@ -69,7 +69,8 @@ func (c *Client) request(ctx context.Context, r *messages.BuildRequested, m mess
 		}
 		// Stored already, with only the answer lost and others since: the ID has the stream
 		// answer with the first one's sequence.
-		sequence, err := c.store(ctx, subject, m, expect(l.sequence), header{jetstream.MsgIDHeader, r.Build})
+		sequence, err := c.store(ctx, subject, m,
+			append(c.expectRequest(r.Pipeline.Name, l.sequence), header{jetstream.MsgIDHeader, r.Build})...)
 		switch {
 		case err == nil:
 			return l.accept(r, sequence), nil
@@ -95,10 +96,10 @@ func (l *lastRequest) accept(r *messages.BuildRequested, sequence uint64) Accept
 	return Accepted{Build: kept.Build, Order: kept.Order}
 }
 
-// look reads the pipeline's last request.
-func (c *Client) look(ctx context.Context, subject string, l *lastRequest) error {
+// look reads the pipeline's last request, of whichever version.
+func (c *Client) look(ctx context.Context, pipeline string, l *lastRequest) error {
 	l.known = false
-	s, err := c.last(ctx, c.space.RequestsStream(), subject)
+	s, err := c.last(ctx, c.space.RequestsStream(), c.space.AnyRequest(pipeline))
 	if errors.Is(err, ErrNotFound) {
 		l.known, l.sequence, l.request = true, 0, nil
 		return nil
@@ -107,9 +108,8 @@ func (c *Client) look(ctx context.Context, subject string, l *lastRequest) error
 		return fmt.Errorf("reading the pipeline's last request: %w", err)
 	}
 	l.known, l.sequence, l.request = true, s.sequence, nil
-	if _, r, err := messages.DecodeAs[*messages.BuildRequested](s.message); err == nil {
-		r.Accepted(s.sequence)
-		l.request = r
+	if r, err := c.received(s); err == nil {
+		l.request, _ = r.Payload.(*messages.BuildRequested)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func TestEventsAreHandledAcrossARestart(t *testing.T) {
 	c := s.Client(t)
 	started, finish, seen := make(chan struct{}, 9), make(chan struct{}), make(chan string, 9)
 	go func() {
-		_ = c.ConsumeEvents(t.Context(), "controllers", []string{c.Space().Filter(messages.TypeNodeFailed)},
+		_ = c.ConsumeEvents(t.Context(), "controllers", []messages.Type{messages.TypeNodeFailed},
 			func(_ context.Context, r queue.Received) error {
 				started <- struct{}{}
 				<-finish

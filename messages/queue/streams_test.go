@@ -225,7 +225,7 @@ func TestWhatACredentialMayNotTellIsNotBelievedOnASubjectThatItHas(t *testing.T)
 	}
 	must(t, c.ReadEvents(within(t), queue.ReadOptions{}, take))
 	go func() {
-		_ = c.ConsumeEvents(t.Context(), "controllers", []string{c.Space().Filter(messages.TypeNodeFailed)},
+		_ = c.ConsumeEvents(t.Context(), "controllers", []messages.Type{messages.TypeNodeFailed},
 			func(_ context.Context, r queue.Received) error { return take(r) })
 	}()
 	consume(t, c, work(func(_ context.Context, j *queue.Job) (messages.Payload, error) {

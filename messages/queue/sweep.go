@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -26,7 +27,7 @@ type SweepReport struct {
 // anywhere, at any time, at once.
 func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 	var report SweepReport
-	floor, err := c.settled(ctx)
+	floors, err := c.floors(ctx)
 	if err != nil {
 		return report, fmt.Errorf("sweeping: %w", err)
 	}
@@ -36,12 +37,12 @@ func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 	}
 	var failed error
 	for _, e := range records {
-		if err := c.sweepBuild(ctx, e, floor, &report); err != nil {
+		if err := c.sweepBuild(ctx, e, floors, &report); err != nil {
 			failed = errors.Join(failed, err)
 		}
 	}
-	if report.Cleared, err = c.clear(ctx, floor); err == nil {
-		report.Dropped, err = c.drop(ctx, records, floor)
+	if report.Cleared, err = c.clear(ctx, floors); err == nil {
+		report.Dropped, err = c.drop(ctx, records, floors)
 	}
 	if err = errors.Join(failed, err); err != nil {
 		return report, fmt.Errorf("sweeping: %w", err)
@@ -49,24 +50,45 @@ func (c *Client) Sweep(ctx context.Context) (SweepReport, error) {
 	return report, nil
 }
 
-// settled is the sequence up to which every request is acknowledged: none of them comes
-// again. 0 where no builder has ever run.
-func (c *Client) settled(ctx context.Context) (uint64, error) {
+// floors has for each version of a request that is known the sequence up to which all of that
+// version are acknowledged: none of them comes again. 0 where no builder has ever taken any.
+type floors map[messages.Type]uint64
+
+func (c *Client) floors(ctx context.Context) (floors, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
 	defer done()
-	consumer, err := c.js.Consumer(ctx, c.space.RequestsStream(), buildersDurable)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, nil
+	f := floors{}
+	for _, t := range messages.TypeBuildRequested.Versions() {
+		consumer, err := c.js.Consumer(ctx, c.space.RequestsStream(), durable(builders, t))
+		switch {
+		case err == nil:
+			f[t] = consumer.CachedInfo().AckFloor.Stream
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+			f[t] = 0
+		default:
+			return nil, c.failure(ctx, err)
+		}
 	}
-	if err != nil {
-		return 0, c.failure(ctx, err)
-	}
-	return consumer.CachedInfo().AckFloor.Stream, nil
+	return f, nil
 }
 
-func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], floor uint64, report *SweepReport) error {
+// settled tells whether the request of a build does not come again. That of a newer version may.
+func (f floors) settled(r *messages.BuildRecord) bool {
+	if r.Asked != nil {
+		floor, known := f[messages.TypeOf(*r.Asked)]
+		return known && r.Request <= floor
+	}
+	for _, floor := range f { // it was not kept, so that its version isn't known
+		if r.Request > floor {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], f floors, report *SweepReport) error {
 	r := e.Value
-	behind := r.Request > floor // a message that may come again
+	behind := !f.settled(&r) // a message that may come again
 	switch {
 	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildSucceeded):
 		// The label of a succeeded one is a builder's work, as long as one gets the request.
@@ -111,25 +133,29 @@ func (c *Client) requeue(ctx context.Context, e Entry[messages.BuildRecord]) err
 
 // clear removes the settled requests of each pipeline but its last. Requests of versions that
 // this binary does not know are left alone.
-func (c *Client) clear(ctx context.Context, floor uint64) (uint64, error) {
-	if floor == 0 {
-		return 0, nil
-	}
+func (c *Client) clear(ctx context.Context, f floors) (uint64, error) {
 	stream := c.space.RequestsStream()
 	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
 		return 0, c.failure(ctx, err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.space.Filter(messages.TypeBuildRequested)))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(c.space.RequestSubjects()[0]))
 	if err != nil {
 		return 0, c.failure(ctx, err)
 	}
-	var cleared uint64
+	pipelines := map[string]uint64{} // to the number of their requests
+	pipeline := func(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 	for subject, count := range info.State.Subjects {
-		if count < 2 {
+		pipelines[pipeline(subject)] += count
+	}
+	var cleared uint64
+	for subject := range info.State.Subjects {
+		of := pipeline(subject)
+		floor := f[c.space.TypeAt(subject)]
+		if floor == 0 || pipelines[of] < 2 {
 			continue
 		}
-		last, err := c.last(ctx, stream, subject)
+		last, err := c.last(ctx, stream, c.space.AnyRequest(of))
 		if err != nil {
 			return cleared, err
 		}

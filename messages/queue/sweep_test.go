@@ -41,7 +41,7 @@ func crashed(t *testing.T, c *queue.Client) (build string) {
 func settled(t *testing.T, c *queue.Client) {
 	t.Helper()
 	eventually(t, "all requests are acknowledged", func() bool {
-		consumer, err := c.JetStream().Consumer(t.Context(), c.Space().RequestsStream(), "builders")
+		consumer, err := c.JetStream().Consumer(t.Context(), c.Space().RequestsStream(), "builders-build-requested-v1")
 		return err == nil && consumer.CachedInfo().NumAckPending == 0 && consumer.CachedInfo().NumPending == 0
 	})
 }
@@ -200,7 +200,7 @@ func TestEventsAreHandledUntilTheyAreDone(t *testing.T) {
 	done := make(chan string, 9)
 	times := map[string]int{}
 	go func() {
-		_ = c.ConsumeEvents(t.Context(), "controllers", []string{c.Space().Filter(messages.TypeNodeFailed)},
+		_ = c.ConsumeEvents(t.Context(), "controllers", []messages.Type{messages.TypeNodeFailed},
 			func(_ context.Context, r queue.Received) error {
 				node := r.Payload.(*messages.NodeFailed).Node
 				times[node]++
