@@ -51,10 +51,15 @@ func (b *beatView) twin() bool { return b.other >= twinBeats }
 // errTwin is what is wrong with a node whose name another has too.
 var errTwin = errors.New("another distributor sends heartbeats under this name: give each machine its own --node, and a user of its own; until then this node does not count")
 
+// beatAgain is how often a heartbeat is repeated soon after some could not be stored. A
+// controller counts only those that come while it listens, and it may not do so yet.
+const beatAgain = 3
+
 // beatLoop sends a heartbeat on a timer, and at once when something changed. It ends with ctx, or
 // with the reason why the first one is not allowed: what was allowed once may be so again.
 func (d *Distributor) beatLoop(ctx context.Context) error {
-	for allowed := false; ; {
+	allowed, again := false, 0
+	for {
 		wait := d.cfg.Interval
 		err := d.beat(ctx)
 		if ctx.Err() != nil {
@@ -66,6 +71,10 @@ func (d *Distributor) beatLoop(ctx context.Context) error {
 		case errors.Is(err, queue.ErrForbidden) && !allowed:
 			return fmt.Errorf("this is not the credential of node %s of fleet %s: %w", d.cfg.Node, d.cfg.Fleet, err)
 		default:
+			again = beatAgain + 1
+		}
+		if again > 0 {
+			again--
 			wait = min(wait, jitter(firstRetry))
 		}
 		timer := time.NewTimer(wait)

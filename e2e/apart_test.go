@@ -37,21 +37,7 @@ type role struct {
 // newApart starts everything that the roles need, and all of them.
 func newApart(t *testing.T, pipelines []pipeline) *apart {
 	t.Helper()
-	a := &apart{stack: fresh(t), server: queuetest.Start(t), roles: map[string]*role{}}
-	a.registry = newRegistry().address
-	if err := a.configure(pipelines); err != nil {
-		t.Fatal(err)
-	}
-	if err := a.bases(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(a.State, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	client := fmt.Sprintf(`{"nats":%q}`, a.server.URL()) // for the commands
-	if err := os.WriteFile(filepath.Join(a.State, "client.json"), []byte(client), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	a := apartServers(t, pipelines)
 	fleet := fleetOf("apart")
 	a.socket = shortDir(t)
 	t.Cleanup(func() {
@@ -74,15 +60,42 @@ func newApart(t *testing.T, pipelines []pipeline) *apart {
 	return a
 }
 
+// apartServers starts everything that the roles need but their buildkitd.
+func apartServers(t *testing.T, pipelines []pipeline) *apart {
+	t.Helper()
+	a := &apart{stack: fresh(t), server: queuetest.Start(t), roles: map[string]*role{}}
+	a.registry = newRegistry().address
+	if err := a.configure(pipelines); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.bases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(a.State, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	client := fmt.Sprintf(`{"nats":%q}`, a.server.URL()) // for the commands
+	if err := os.WriteFile(filepath.Join(a.State, "client.json"), []byte(client), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // run starts a role.
 func (a *apart) run(t *testing.T, name string, args ...string) *role {
+	t.Helper()
+	return a.runProgram(t, a.Program, name, args...)
+}
+
+// runProgram starts a role of a program.
+func (a *apart) runProgram(t *testing.T, program, name string, args ...string) *role {
 	t.Helper()
 	health, err := site.Address("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	args = append([]string{"run", name, "--nats", a.server.URL(), "--health-listen", health}, args...)
-	return &role{start(t, site.Program{Path: a.Program, Dir: a.dir, Args: args}), "http://" + health}
+	return &role{start(t, site.Program{Path: program, Dir: a.dir, Args: args}), "http://" + health}
 }
 
 // start starts a program that is asked to end with the test, and shows its output if that failed.

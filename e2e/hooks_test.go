@@ -61,14 +61,20 @@ func github(event string, body []byte) hook {
 
 // answer is what the producer says.
 type answer struct {
-	status  int
-	Builds  []struct{ Build string }
+	status int
+	Builds []struct {
+		Build     string
+		Duplicate bool
+	}
 	Ignored string
 	Error   string
 }
 
-func (s *stack) send(ctx context.Context, h hook) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.http+"/hooks/"+h.path, bytes.NewReader(h.body))
+func (s *stack) send(ctx context.Context, h hook) (answer, error) { return sendTo(ctx, s.http, h) }
+
+// sendTo sends a hook to the producer at an address.
+func sendTo(ctx context.Context, address string, h hook) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/hooks/"+h.path, bytes.NewReader(h.body))
 	if err != nil {
 		return answer{}, err
 	}

@@ -62,6 +62,19 @@ func (r *recorder) steps(build string) []site.Line {
 	return out
 }
 
+// count is how often a step was shown.
+func (r *recorder) count(step string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, l := range r.lines {
+		if l.Step == step {
+			n++
+		}
+	}
+	return n
+}
+
 // await waits for a step of a build and returns its line.
 func (r *recorder) await(t *testing.T, build, step string) site.Line {
 	t.Helper()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,12 +40,13 @@ type stack struct {
 
 // pipeline is a pipeline of a stack's fenceline.yaml.
 type pipeline struct {
-	name  string
-	base  string   // name of a base in the stack's registry, or a whole reference; "" is busybox
-	image string   // "" is one in the stack's registry
-	repo  string   // "" is one on the stack's git server
-	fleet string   // "" feeds none
-	extra []string // more lines, such as "attempts: 1"
+	name   string
+	base   string   // name of a base in the stack's registry, or a whole reference; "" is busybox
+	image  string   // "" is one in the stack's registry
+	repo   string   // "" is one on the stack's git server
+	fleet  string   // "" feeds none
+	policy string   // of its rollouts, in YAML; "" is a trial of 30 seconds
+	extra  []string // more lines, such as "attempts: 1"
 }
 
 // newStack makes a stack in dir that does not run yet.
@@ -97,7 +99,7 @@ func (s *stack) configure(pipelines []pipeline) error {
 			fmt.Fprintf(&b, "    %s\n", line)
 		}
 		if p.fleet != "" {
-			fmt.Fprintf(&b, "    fleets: [{name: %s, rollout: {trial: {timeout: 30s}}}]\n", p.fleet)
+			fmt.Fprintf(&b, "    fleets: [{name: %s, rollout: {%s}}]\n", p.fleet, cmp.Or(p.policy, "trial: {timeout: 30s}"))
 		}
 	}
 	return os.WriteFile(s.config(), []byte(b.String()), 0o600)
@@ -227,6 +229,7 @@ type build struct {
 	Order     uint64        `json:"order"`
 	State     string        `json:"state"`
 	Attempt   int           `json:"attempt"`
+	Worker    string        `json:"worker"`
 	Commit    string        `json:"commit"`
 	Image     string        `json:"image"`
 	Failure   *site.Failure `json:"failure"`

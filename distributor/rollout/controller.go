@@ -20,6 +20,8 @@ const (
 	DefaultLeaseTTL = 5 * time.Second
 	// leaseName is shared by all controllers of an installation.
 	leaseName = "controller"
+	// redeclareFirst is the pause before streams are looked for again after a reconnect.
+	redeclareFirst = 100 * time.Millisecond
 	// dropEvery is how often the records of old rollouts are dropped.
 	dropEvery = time.Hour
 	// writesInARow bounds what is decided about a fleet before the rest of the loop has its turn.
@@ -88,14 +90,19 @@ func (c *Controller) Run(ctx context.Context) error {
 // redeclare makes the bucket of heartbeats anew when it is gone: it is kept in memory, so a
 // server that restarts alone loses it.
 func (c *Controller) redeclare(ctx context.Context) error {
-	every := time.NewTicker(c.Interval)
-	defer every.Stop()
-	for {
+	for wait := c.Interval; ; {
+		again := c.Queue.Reconnected()
+		timer := time.NewTimer(wait)
 		select {
-		case <-every.C:
+		case <-timer.C:
+			wait = min(2*wait, c.Interval)
+		case <-again: // all of it may be gone, or not be there yet
+			wait = min(redeclareFirst, c.Interval)
 		case <-ctx.Done():
+			timer.Stop()
 			return context.Cause(ctx)
 		}
+		timer.Stop()
 		_, err := queue.Nodes(c.Queue).Get(ctx, messages.NodeKey("none", "none"))
 		if !errors.Is(err, queue.ErrUndeclared) {
 			continue

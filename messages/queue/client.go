@@ -269,6 +269,9 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	return classify(err)
 }
 
+// Reconnected returns a channel that is closed when the connection is there again the next time.
+func (c *Client) Reconnected() <-chan struct{} { return c.again() }
+
 // again returns a channel that is closed at the next reconnect.
 func (c *Client) again() <-chan struct{} {
 	c.mu.Lock()

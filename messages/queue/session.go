@@ -213,10 +213,11 @@ func (c *Client) retry(ctx context.Context, what string, f func() error) error {
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
+			wait = min(2*wait, retryMost)
 		case <-again:
+			wait = retryFirst // what failed while the server was gone says nothing about now
 		case <-ctx.Done():
 		}
 		t.Stop()
-		wait = min(2*wait, retryMost)
 	}
 }
