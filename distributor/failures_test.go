@@ -122,6 +122,26 @@ func TestAnImageWithoutItsLocalTagIsNotPresent(t *testing.T) {
 	})
 }
 
+// A controller may begin to listen only after the first heartbeat that is stored again.
+func TestHeartbeatsAreRepeatedAfterAnOutage(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		w.setGone(true)
+		after(time.Minute)
+		w.setGone(false)
+		before := len(w.queue.sent())
+		after(6 * time.Second) // a try and three repeats, each a second and a quarter at most
+		if n := len(w.queue.sent()) - before; n != 4 {
+			t.Errorf("%d heartbeats soon after the outage, want one and three repeats", n)
+		}
+		before = len(w.queue.sent())
+		after(4 * distributor.DefaultInterval)
+		if n := len(w.queue.sent()) - before; n != 4 {
+			t.Errorf("%d heartbeats in the four intervals afterwards", n)
+		}
+	})
+}
+
 // An engine that answers some questions and not others is told of once, and not asked in a loop.
 func TestAnEngineThatAnswersInPart(t *testing.T) {
 	run(t, nil, func(w *world) {

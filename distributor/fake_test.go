@@ -3,6 +3,7 @@ package distributor_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,13 @@ func (q *fakeQueue) Heartbeat(ctx context.Context, s *messages.NodeStatus) error
 		return queue.ErrTwin
 	}
 	return nil
+}
+
+// sent is when heartbeats were stored.
+func (q *fakeQueue) sent() []time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.times)
 }
 
 func (q *fakeQueue) Publish(_ context.Context, _ string, p messages.Payload) error {
