@@ -50,12 +50,12 @@ func startApart(ctx context.Context, o options, pipeline, policy string, buildki
 }
 
 // startServers starts what the roles need, and writes down how it is reached.
-func (a *apart) startServers(ctx context.Context, buildkits int) (err error) {
+func (a *apart) startServers(ctx context.Context, buildkits int) error {
 	s, err := standalone.OpenState(a.State)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { _ = s.Close() }()
 	natsAddress, err := site.Address("127.0.0.1:0")
 	if err != nil {
 		return err

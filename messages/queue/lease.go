@@ -23,12 +23,13 @@ func (c *Client) leases() *Records[leaseRecord] {
 
 // Lease waits for the named lease and runs run while it is held, again after it was lost.
 // The context of run ends, with cause ErrLeaseLost, before anybody else can take the lease;
-// ttl is how long others wait for a silent holder. It returns what run returned while the
+// ttl is how long others wait for a silent holder. Its last holder takes it again at once, as after
+// an absence of the server, where nobody had it since. It returns what run returned while the
 // lease was held, or ctx's cause, and gives the lease up.
 func (c *Client) Lease(ctx context.Context, name, holder string, ttl time.Duration, run func(ctx context.Context) error) error {
 	key := "lease." + name
-	for {
-		l, err := c.takeLease(ctx, key, holder, ttl)
+	for last := ""; ; {
+		l, err := c.takeLease(ctx, key, leaseRecord{Holder: holder, Term: last}, ttl)
 		if err != nil {
 			return fmt.Errorf("waiting for lease %s: %w", name, err)
 		}
@@ -39,6 +40,7 @@ func (c *Client) Lease(ctx context.Context, name, holder string, ttl time.Durati
 			return err
 		}
 		c.log.Warn().Str("lease", name).Msg("lease lost")
+		last = l.record.Term
 	}
 }
 
@@ -56,8 +58,9 @@ type held struct {
 // the ttl is for what is on its way and for clocks that run at different speeds.
 func until(sent time.Time, ttl time.Duration) time.Time { return sent.Add(ttl * 2 / 3) }
 
-// takeLease waits until the lease is free or its record has not moved for ttl.
-func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Duration) (*held, error) {
+// takeLease waits until the lease is free, is still that of the term that was lost last, or its
+// record has not moved for ttl.
+func (c *Client) takeLease(ctx context.Context, key string, last leaseRecord, ttl time.Duration) (*held, error) {
 	records := c.leases()
 	var seen uint64
 	var since time.Time
@@ -65,13 +68,13 @@ func (c *Client) takeLease(ctx context.Context, key, holder string, ttl time.Dur
 	for {
 		e, err := records.Current(ctx, key)
 		now := time.Now()
-		free := err == nil && e.Value.Holder == "" || errors.Is(err, ErrNotFound)
+		free := err == nil && (e.Value.Holder == "" || last.Term != "" && e.Value.Term == last.Term) || errors.Is(err, ErrNotFound)
 		if err == nil && (e.Revision != seen || since.IsZero()) {
 			seen, since = e.Revision, now
 		}
 		if free || err == nil && now.Sub(since) >= ttl {
 			l := &held{c: c, key: key, ttl: ttl, revision: e.Revision, deadline: until(now, ttl),
-				record: leaseRecord{Holder: holder, Term: messages.NewID(), Beat: 1}}
+				record: leaseRecord{Holder: last.Holder, Term: messages.NewID(), Beat: 1}}
 			if l.revision, err = records.put(ctx, key, l.record, e.Revision); err == nil {
 				return l, nil
 			}

@@ -169,6 +169,32 @@ func TestALeaseThatIsLostWithTheServerIsTakenAgain(t *testing.T) {
 	}
 }
 
+// Nobody had it since, so that its last holder need not wait as others do.
+func TestALeaseThatIsLostWithTheServerIsTakenAtOnceByItsLastHolder(t *testing.T) {
+	const ttl = 6 * time.Second
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	held, lost := make(chan struct{}, 9), make(chan struct{}, 9)
+	go func() {
+		_ = c.Lease(t.Context(), "controllers", "c1", ttl, func(ctx context.Context) error {
+			held <- struct{}{}
+			<-ctx.Done()
+			lost <- struct{}{}
+			return context.Cause(ctx)
+		})
+	}()
+	<-held
+	s.Stop()
+	<-lost
+	s.Resume(t)
+	back(t, c)
+	since := time.Now()
+	<-held
+	if took := time.Since(since); took > ttl*2/3 {
+		t.Errorf("it was taken again after %s", took)
+	}
+}
+
 func TestEventsAreHandledAcrossARestart(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
