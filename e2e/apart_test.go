@@ -39,12 +39,6 @@ func newApart(t *testing.T, pipelines []pipeline) *apart {
 	t.Helper()
 	a := apartServers(t, pipelines)
 	fleet := fleetOf("apart")
-	a.socket = shortDir(t)
-	t.Cleanup(func() {
-		if a.buildkitd != nil {
-			_ = a.buildkitd.Stop(grace) // its status is 1 even so
-		}
-	})
 	args := map[string][]string{
 		"producer":    {"--config", a.config(), "--listen", a.http},
 		"controller":  {"--name", fleet, "--lease-ttl", "3s"},
@@ -120,6 +114,14 @@ func start(t *testing.T, p site.Program) *site.Process {
 // connections a moment later, which is when the builder is ready.
 func (a *apart) startBuildkitd(t *testing.T) string {
 	t.Helper()
+	if a.socket == "" {
+		a.socket = shortDir(t)
+		t.Cleanup(func() {
+			if a.buildkitd != nil {
+				_ = a.buildkitd.Stop(grace) // its status is 1 even so
+			}
+		})
+	}
 	address := "unix://" + filepath.Join(a.socket, "buildkitd.sock")
 	c, err := started.start(site.Program{Path: tool("buildkitd"), Args: []string{
 		"--root", filepath.Join(a.socket, "root"), "--addr", address, "--otel-socket-path", filepath.Join(a.socket, "otel.sock"),

@@ -28,9 +28,10 @@ func newUpgrade(t *testing.T) *upgrade {
 	t.Helper()
 	fleet := fleetOf("upgrade")
 	u := &upgrade{
-		fleet: fleet, newer: buildNextRelease(t), bk: startBuildkitd(t), accepted: map[string]string{},
+		fleet: fleet, newer: buildNextRelease(t), accepted: map[string]string{},
 		apart: apartServers(t, []pipeline{{name: "rolling", fleet: fleet, policy: "trial: {disabled: true}"}, {name: "waiting"}}),
 	}
+	u.bk = u.startBuildkitd(t)
 	var err error
 	if u.next, err = site.Address("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
