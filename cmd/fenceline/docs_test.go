@@ -90,7 +90,7 @@ func TestExamplesPass(t *testing.T) {
 // in the line above.
 func TestDocumentedSettingsLoad(t *testing.T) {
 	shown := regexp.MustCompile("(?s)A (producer|builder|controller|node)'s:\n\n *```yaml\n(.*?)```")
-	for _, name := range []string{"docs/configuration.md", "docs/fleet.md"} {
+	for _, name := range []string{"docs/configuration.md", "docs/deployment.md"} {
 		found := shown.FindAllStringSubmatch(readDoc(t, name), -1)
 		if len(found) == 0 {
 			t.Errorf("%s shows no settings", name)

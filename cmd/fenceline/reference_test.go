@@ -97,7 +97,7 @@ func reference() string {
 	}
 	b.WriteString("\n## fenceline up\n\nEverything on this machine. Port 0 takes a free port; `client.json` in the state folder has the one that was taken.\n\n")
 	settingsTable(b, find("up").Flags(), func(string) bool { return true })
-	b.WriteString("\n## fenceline init\n\nThe files of the first step, or the streams and buckets of the second: [fleet.md](fleet.md) shows both.\n\n")
+	b.WriteString("\n## fenceline init\n\nThe files of the first step, or the streams and buckets of the second: [deployment.md](deployment.md) shows both.\n\n")
 	settingsTable(b, find("init").Flags(), func(string) bool { return true })
 	b.WriteString("\n## fenceline install\n\nMakes a role a service of systemd. These are given on the line alone.\n\n")
 	settingsTable(b, find("install").Flags(), func(string) bool { return true })
