@@ -3,17 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
 )
 
 // sender sends signed generic webhooks.
@@ -32,17 +28,12 @@ func (s sender) send(ctx context.Context, repository, commit string) (string, er
 
 // request makes the webhook of a push.
 func (s sender) request(ctx context.Context, repository, commit string) (*http.Request, error) {
-	body, err := json.Marshal(map[string]string{
-		"repository": repository, "ref": "refs/heads/main", "before": strings.Repeat("0", len(commit)), "after": commit, "pusher": "bench",
-	})
+	hook := site.PushHook(hookSecret, repository, "refs/heads/main", commit)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/hooks/generic", bytes.NewReader(hook.Body))
 	if err != nil {
 		return nil, fmt.Errorf("making a webhook: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/hooks/generic", bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("making a webhook: %w", err)
-	}
-	sign(req.Header, commit, body)
+	req.Header = hook.Header
 	return req, nil
 }
 
@@ -73,17 +64,6 @@ func (s sender) do(req *http.Request) (string, error) {
 		return "", errors.New("a webhook is taken for one that was sent before")
 	}
 	return accepted.Builds[0].Build, nil
-}
-
-// sign signs as the Standard Webhooks specification has it.
-func sign(h http.Header, id string, body []byte) {
-	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(hookSecret))
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-	h.Set("webhook-id", id)
-	h.Set("webhook-timestamp", stamp)
-	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	h.Set("Content-Type", "application/json")
 }
 
 func (r *rig) send(ctx context.Context, repository, commit string) (string, error) {

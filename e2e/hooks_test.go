@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fenceline/fenceline/demo/site"
 )
 
 // hook is a webhook as a sender makes it.
@@ -28,26 +29,15 @@ type hook struct {
 
 // pushHook is the generic webhook of a push, signed.
 func (s *stack) pushHook(repository, ref, commit string) hook {
-	body, _ := json.Marshal(map[string]string{
-		"repository": repository, "ref": ref, "after": commit, "before": strings.Repeat("0", 40), "pusher": "tests",
-	})
-	return signed(body)
+	return generic(site.PushHook(secretText, repository, ref, commit))
 }
 
 // signed signs a body as Standard Webhooks has it.
 func signed(body []byte) hook { return signedBy(secretText, body) }
 
-func signedBy(secret string, body []byte) hook {
-	id, stamp := "msg_"+rand.Text(), fmt.Sprint(time.Now().Unix())
-	mac := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(mac, "%s.%s.", id, stamp)
-	mac.Write(body)
-	return hook{"generic", body, http.Header{
-		"Content-Type": {"application/json"},
-		"Webhook-Id":   {id}, "Webhook-Timestamp": {stamp},
-		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))},
-	}}
-}
+func signedBy(secret string, body []byte) hook { return generic(site.SignHook(secret, body)) }
+
+func generic(h site.Hook) hook { return hook{"generic", h.Body, h.Header} }
 
 // github makes a GitHub webhook of a body, signed.
 func github(event string, body []byte) hook {
