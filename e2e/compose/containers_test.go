@@ -3,7 +3,6 @@ package compose
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -137,8 +136,24 @@ func (s *shape) healthy(t *testing.T) {
 	})
 }
 
+// pace is the pause between two looks that cost a process each: tests must not starve what they
+// look at.
+const pace = 250 * time.Millisecond
+
 // await waits for check to return nil.
 func await(t *testing.T, what string, check func(context.Context) error) {
+	t.Helper()
+	awaitClosely(t, what, func(ctx context.Context) error {
+		err := check(ctx)
+		if err != nil {
+			pause(ctx, pace)
+		}
+		return err
+	})
+}
+
+// awaitClosely is await for what passes quickly, by a check that costs next to nothing.
+func awaitClosely(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(t.Context()), patience, errors.New("out of patience"))
 	defer cancel()
@@ -152,13 +167,20 @@ func during(t *testing.T, d time.Duration, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
-	err := site.Until(ctx, func(context.Context) error {
+	for ctx.Err() == nil {
 		if err := check(t.Context()); err != nil {
 			t.Error(err)
 		}
-		return fmt.Errorf("not yet")
-	})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatal(err)
+		pause(ctx, pace)
+	}
+}
+
+// pause is how long something lasts.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -76,8 +76,9 @@ func held(s *shape, t *testing.T) (string, container) {
 func pulling(s *shape, t *testing.T) (string, container) {
 	id := s.push(t, large())
 	var found container
-	await(t, "a node that pulls", func(context.Context) error {
-		for _, c := range s.of(t, "node") {
+	nodes := s.of(t, "node")
+	awaitClosely(t, "a node that pulls", func(context.Context) error {
+		for _, c := range nodes {
 			work := s.records.heard(strings.TrimPrefix(string(c), s.project+"-")).Work
 			if strings.HasSuffix(work.Rollout, id) && work.State == "pulling" {
 				found = c

@@ -72,16 +72,6 @@ func TestSoak(t *testing.T) {
 	s.untouched(t)
 }
 
-// pause is how long something lasts.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // untouched sees that nobody holds the fleet and nothing was given up.
 func (s *shape) untouched(t *testing.T) {
 	t.Helper()
