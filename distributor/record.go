@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -23,6 +24,10 @@ func (d *Distributor) followRecord(ctx context.Context) {
 	}
 }
 
+// rereadMost bounds the wait before a record that could not be read is read again: until then the
+// node is not ready.
+const rereadMost = 5 * time.Second
+
 // rereadRecord reads the record at the start and on a jittered timer, as announcements can be missed.
 func (d *Distributor) rereadRecord(ctx context.Context) {
 	told := ""
@@ -39,7 +44,7 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 				d.log.Info().Msg("the fleet has no record yet: nothing to do before its first rollout")
 			}
 		case err != nil:
-			wait = min(wait, backoff(n))
+			wait = min(wait, backoff(n), jitter(rereadMost))
 			n++
 			if told != "error" {
 				told = "error"

@@ -51,3 +51,39 @@ func TestAWorkerThatCanNotBuildTakesNothing(t *testing.T) {
 		t.Errorf("it says so %d times:\n%s", n, log)
 	}
 }
+
+// TestAWorkerThatCanNotBuildAnyMoreHandsBack loses a worker's buildkitd while it waits for a
+// request: the next one costs it no attempt.
+func TestAWorkerThatCanNotBuildAnyMoreHandsBack(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var broken atomic.Bool
+	lost := work(func(_ context.Context, j *queue.Job) (messages.Payload, error) {
+		if broken.Load() {
+			t.Error("it took a build that it can't do")
+		}
+		return ready(j.Request), nil
+	})
+	looks := make(chan struct{}, 100)
+	lost.Ready = func(context.Context) error {
+		looks <- struct{}{}
+		if broken.Load() {
+			return errors.New("buildkitd is gone")
+		}
+		return nil
+	}
+	consume(t, c, lost)
+	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildSucceeded {
+		t.Fatalf("the record is %+v", r)
+	}
+	for range 3 { // before the first request, after it came, before the second
+		<-looks
+	}
+	broken.Store(true)
+	second := submit(t, c, request("base", 2))
+	<-looks
+	<-looks // it has handed the request back and waits
+	consume(t, c, work(succeed))
+	if r := ended(t, c, second.Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+		t.Errorf("the record is %+v", r)
+	}
+}

@@ -141,14 +141,9 @@ const (
 
 // await waits until a build can be done here, and says why it can't.
 func (w *worker) await(ctx context.Context) error {
-	if w.Ready == nil {
-		return nil
-	}
 	told := ""
 	for wait := readyFirst; ; wait = min(2*wait, readyMost) {
-		look, cancel := context.WithTimeout(ctx, readyMost)
-		err := w.Ready(look)
-		cancel()
+		err := w.able(ctx)
 		switch {
 		case err == nil && told != "":
 			w.Logger.Info().Msg("builds are taken again")
@@ -165,12 +160,22 @@ func (w *worker) await(ctx context.Context) error {
 	}
 }
 
+// able tells why no build can be done here now.
+func (w *worker) able(ctx context.Context) error {
+	if w.Ready == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyMost)
+	defer cancel()
+	return w.Ready(ctx)
+}
+
 // consume takes requests of every version that is known, and leaves newer ones to newer workers.
 // Each slot takes one request at a time, of whichever version.
 func (w *worker) consume(ctx context.Context) error {
 	var slots errgroup.Group
 	for range w.Slots {
-		s := newSlot(w.await)
+		s := newSlot(w.await, w.able)
 		for _, v := range messages.TypeBuildRequested.Versions() {
 			slots.Go(func() error {
 				return w.c.consume(ctx, w.c.space.RequestsStream(), w.c.consuming(builders, v, w.AckWait), s, func(d *delivery) { w.handle(ctx, d) })

@@ -257,19 +257,29 @@ func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstre
 		c.log.Warn().Err(err).Msg("message left to its redelivery")
 		return nil
 	}
+	defer d.release()
+	if s != nil && s.able(ctx) != nil { // it could when the fetch began, which may be long ago
+		_ = d.back(unableDelay) // where that is lost it comes again later
+		return nil
+	}
 	handle(d)
-	d.release()
 	return nil
 }
+
+// unableDelay is how long a message is kept from one who can't handle it, for others to take it.
+const unableDelay = time.Second
 
 // slot lets those who consume different types take one message at a time between them. Nil lets
 // always.
 type slot struct {
 	taken chan struct{}
 	ready func(context.Context) error // waits until a message can be handled
+	able  func(context.Context) error // tells why none can be handled now
 }
 
-func newSlot(ready func(context.Context) error) *slot { return &slot{make(chan struct{}, 1), ready} }
+func newSlot(ready, able func(context.Context) error) *slot {
+	return &slot{make(chan struct{}, 1), ready, able}
+}
 
 // await waits until the slot is free and a message can be handled.
 func (s *slot) await(ctx context.Context) error {

@@ -73,11 +73,14 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 	}
 	defer c.forget(s.stream, consumer.CachedInfo().Name)
 	looks := 0
-	if consumer.CachedInfo().NumPending == 0 && !c.more(ctx, s, consumer, 0, &looks) {
-		if err := caughtUp(); err != nil {
+	if consumer.CachedInfo().NumPending == 0 {
+		more, err := c.more(ctx, s, consumer, 0, &looks)
+		if err == nil && !more {
+			err, caughtUp = caughtUp(), nil
+		}
+		if err != nil {
 			return err
 		}
-		caughtUp = nil
 	}
 	it, err := consumer.Messages(jetstream.PullHeartbeat(sessionBeat))
 	if err != nil {
@@ -124,7 +127,11 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 		if caughtUp == nil || meta.NumPending > 0 {
 			continue
 		}
-		if c.more(ctx, s, consumer, next, &looks) {
+		more, err := c.more(ctx, s, consumer, next, &looks)
+		if err != nil {
+			return err
+		}
+		if more {
 			continue
 		}
 		if err := caughtUp(); err != nil {
@@ -137,13 +144,16 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 // more looks whether a reader of records who has received so many messages has more to come: one
 // that was changed before it was given is given by its new message, which the count of those
 // that are left may not have in it yet.
-func (c *Client) more(ctx context.Context, s session, consumer jetstream.Consumer, received uint64, looks *int) bool {
+func (c *Client) more(ctx context.Context, s session, consumer jetstream.Consumer, received uint64, looks *int) (bool, error) {
 	if !s.perKey || *looks == sessionLooks {
-		return false
+		return false, nil
 	}
 	*looks++
 	info, err := consumer.Info(ctx)
-	return err == nil && (info.NumPending > 0 || info.Delivered.Consumer > received)
+	if err != nil {
+		return false, classify(err)
+	}
+	return info.NumPending > 0 || info.Delivered.Consumer > received, nil
 }
 
 // next waits for a session's next message. A reader that counts on messages which were there
