@@ -217,26 +217,37 @@ func (r *records) each(ctx context.Context, stream string, do func(m jetstream.M
 	if s.CachedInfo().State.Msgs == 0 {
 		return nil
 	}
-	c, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 10 * time.Second,
+	})
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", stream, err)
 	}
-	for {
-		m, err := c.Next(jetstream.FetchMaxWait(2 * time.Second))
+	defer func() { _ = s.DeleteConsumer(context.WithoutCancel(ctx), c.CachedInfo().Name) }() // else NATS does
+	for next := uint64(1); ; {
+		batch, err := c.Fetch(500, jetstream.FetchMaxWait(2*time.Second))
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", stream, err)
 		}
-		meta, err := m.Metadata()
-		if err == nil {
-			r.mu.Lock()
-			err = do(m, meta.Sequence.Stream)
-			r.mu.Unlock()
+		for m := range batch.Messages() {
+			meta, err := m.Metadata()
+			if err == nil && meta.Sequence.Consumer != next {
+				err = errors.New("a message was missed")
+			}
+			if err == nil {
+				r.mu.Lock()
+				err = do(m, meta.Sequence.Stream)
+				r.mu.Unlock()
+			}
+			if err != nil {
+				return fmt.Errorf("reading %s at %s: %w", stream, m.Subject(), err)
+			}
+			if next++; meta.NumPending == 0 {
+				return nil
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("reading %s at %s: %w", stream, m.Subject(), err)
-		}
-		if meta.NumPending == 0 {
-			return nil
+		if err := batch.Error(); err != nil {
+			return fmt.Errorf("reading %s: %w", stream, err)
 		}
 	}
 }
@@ -273,17 +284,20 @@ func (r *records) keys(ctx context.Context, bucket string) ([]string, error) {
 
 func (r *records) build(ctx context.Context, id string) (buildRecord, error) {
 	var b buildRecord
-	return b, r.value(ctx, "builds", id, &b)
+	err := r.value(ctx, "builds", id, &b)
+	return b, err
 }
 
 func (r *records) fleet(ctx context.Context) (fleetRecord, error) {
 	var f fleetRecord
-	return f, r.value(ctx, "fleets", fleet, &f)
+	err := r.value(ctx, "fleets", fleet, &f)
+	return f, err
 }
 
 func (r *records) rollout(ctx context.Context, id string) (rolloutRecord, error) {
 	var out rolloutRecord
-	return out, r.value(ctx, "rollouts", id, &out)
+	err := r.value(ctx, "rollouts", id, &out)
+	return out, err
 }
 
 // acting is the name of the controller that acts.
