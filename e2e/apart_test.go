@@ -178,15 +178,7 @@ func TestNATSGoneInTheMiddle(t *testing.T) {
 	slow := exporting("second")
 	slow["Dockerfile"] += "RUN sleep 3\n"
 	running := a.build(t, "apart", slow)
-	await(t, "a build under way", func(ctx context.Context) error {
-		builds, err := a.builds(ctx)
-		for _, b := range builds {
-			if b.Build == running && b.State == "running" {
-				return nil
-			}
-		}
-		return errors.Join(err, fmt.Errorf("builds: %+v", builds))
-	})
+	a.awaitRunning(t, running)
 	a.server.Stop()
 	for _, r := range a.roles {
 		r.awaitLost(t)

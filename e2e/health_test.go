@@ -84,15 +84,7 @@ func TestStop(t *testing.T) {
 	slow := exporting("slow")
 	slow["Dockerfile"] += "RUN sleep 4\n"
 	running := a.build(t, "stop", slow)
-	await(t, "a build under way", func(ctx context.Context) error {
-		builds, err := a.builds(ctx)
-		for _, b := range builds {
-			if b.Build == running && b.State == "running" {
-				return nil
-			}
-		}
-		return errors.Join(err, fmt.Errorf("builds: %+v", builds))
-	})
+	a.awaitRunning(t, running)
 	if err := a.roles["builder"].Stop(grace); err != nil {
 		t.Errorf("the builder: %v", err)
 	}

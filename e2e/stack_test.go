@@ -246,6 +246,20 @@ func (s *stack) builds(ctx context.Context) ([]build, error) {
 	return out, err
 }
 
+// awaitRunning waits until a build is under way.
+func (s *stack) awaitRunning(t *testing.T, id string) {
+	t.Helper()
+	await(t, "a build under way", func(ctx context.Context) error {
+		builds, err := s.builds(ctx)
+		for _, b := range builds {
+			if b.Build == id && b.State == "running" {
+				return nil
+			}
+		}
+		return errors.Join(err, fmt.Errorf("builds: %+v", builds))
+	})
+}
+
 // ended waits for a build's end.
 func (s *stack) ended(t *testing.T, id string) build {
 	t.Helper()

@@ -33,6 +33,8 @@ type moment struct {
 	name   string
 	reach  func(s *shape, t *testing.T) (id string, c container)
 	resume func(s *shape, t *testing.T)
+	// retried tells whether the build can't end in the attempt that the outage met.
+	retried func(o outage) bool
 }
 
 // solving is a builder in mid-solve.
@@ -104,14 +106,18 @@ func pushing(s *shape, t *testing.T) (string, container) {
 }
 
 var (
-	builderSolves   = moment{"a builder in mid-solve", solving, nil}
-	buildkitdSolves = moment{"buildkitd in mid-solve", func(s *shape, t *testing.T) (string, container) {
-		id, _ := solving(s, t)
-		return id, s.the(t, "buildkitd")
-	}, nil}
-	controllerDecide = moment{"the acting controller between quorum and flip", held, func(s *shape, t *testing.T) { s.mustSoon(t, "release") }}
-	nodePulls        = moment{"a node in mid-pull", pulling, nil}
-	registryTakes    = moment{"the registry in mid-push", pushing, nil}
+	builderSolves   = moment{name: "a builder in mid-solve", reach: solving, retried: func(outage) bool { return true }}
+	buildkitdSolves = moment{
+		name: "buildkitd in mid-solve",
+		reach: func(s *shape, t *testing.T) (string, container) {
+			id, _ := solving(s, t)
+			return id, s.the(t, "buildkitd")
+		},
+		retried: func(o outage) bool { return o.gone },
+	}
+	controllerDecide = moment{name: "the acting controller between quorum and flip", reach: held, resume: func(s *shape, t *testing.T) { s.mustSoon(t, "release") }}
+	nodePulls        = moment{name: "a node in mid-pull", reach: pulling}
+	registryTakes    = moment{name: "the registry in mid-push", reach: pushing}
 )
 
 // TestOutages takes each part away at its worst moment, by kill -9 and by SIGSTOP for longer
@@ -138,7 +144,7 @@ func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 	}
 	giveBack := s.take(t, o, c)
 	if strings.Contains(string(c), "-nats-") {
-		s.outageWithoutNATS(t, o, giveBack)
+		s.outageWithoutNATS(t, o, id, giveBack)
 		if m.resume != nil {
 			m.resume(s, t)
 		}
@@ -151,17 +157,29 @@ func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 	s.flipped(t, id)
 	s.check(t)
 	s.healthy(t)
+	b, err := s.records.build(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if service == "" && m.retried != nil && m.retried(o) && b.Attempt < 2 {
+		t.Errorf("the build ended in attempt %d: the moment was missed", b.Attempt)
+	}
 }
 
 // outageWithoutNATS sees that status says so, for as long as a stopped server stands still, and
 // that no hook is accepted.
-func (s *shape) outageWithoutNATS(t *testing.T, o outage, giveBack func()) {
+func (s *shape) outageWithoutNATS(t *testing.T, o outage, id string, giveBack func()) {
 	t.Helper()
+	commit := s.ledger.all()[id]
 	told := func(ctx context.Context) error {
 		_, err := s.Run(ctx, "status")
 		var failed *site.CommandError
 		if !errors.As(err, &failed) || failed.Status != 1 || !strings.Contains(failed.Stderr, s.addresses["FENCELINE_NATS_PORT"]) {
 			return fmt.Errorf("without NATS status does not say where it is missing: %w", err)
+		}
+		// That of the push under way: where it is stored after all it is a duplicate.
+		if a, err := s.accepted(ctx, commit); err == nil {
+			return fmt.Errorf("without NATS a webhook is accepted as %s", a)
 		}
 		return nil
 	}
@@ -227,15 +245,27 @@ func (s *shape) truthful(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	seen := 0
 	for _, f := range told.Fleets {
-		if f.Fleet == fleet && f.Record != nil && f.Record.Epoch != fleetBefore.Epoch && f.Record.Epoch != fleetAfter.Epoch {
+		if f.Fleet != fleet || f.Record == nil {
+			continue
+		}
+		seen++
+		if f.Record.Epoch != fleetBefore.Epoch && f.Record.Epoch != fleetAfter.Epoch {
 			return fmt.Errorf("status has epoch %d, the record had %d and has %d", f.Record.Epoch, fleetBefore.Epoch, fleetAfter.Epoch)
 		}
 	}
 	for _, b := range told.Builds {
-		if b.Build == id && !slices.Contains([]string{buildBefore.State, buildAfter.State}, b.State) {
+		if b.Build != id {
+			continue
+		}
+		seen++
+		if !slices.Contains([]string{buildBefore.State, buildAfter.State}, b.State) {
 			return fmt.Errorf("status says that %s is %s, the record said %s and says %s", id, b.State, buildBefore.State, buildAfter.State)
 		}
+	}
+	if seen != 2 {
+		return fmt.Errorf("status has not both the fleet and %s: %+v", id, told)
 	}
 	return nil
 }
