@@ -197,7 +197,7 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 func kindOf(f *pflag.Flag) string {
 	switch kind := f.Value.Type(); kind {
-	case "string":
+	case "string", "stringArray":
 		return "text"
 	case "int", "int64":
 		return "number"
