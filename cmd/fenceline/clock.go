@@ -72,12 +72,13 @@ func nodeClock(e queue.Entry[messages.NodeStatus]) string {
 func watchClock(ctx context.Context, read func(context.Context) (time.Duration, error), every time.Duration, log zerolog.Logger) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for wrong := false; ; {
+	for wrong, allowed := false, false; ; {
 		look, cancel := context.WithTimeout(ctx, clockTime)
 		off, err := read(look)
 		cancel()
+		allowed = allowed || err == nil
 		switch {
-		case errors.Is(err, queue.ErrForbidden): // a node: 'fenceline nodes' tells of its clock
+		case errors.Is(err, queue.ErrForbidden) && !allowed: // a node: 'fenceline nodes' tells of its clock
 			return nil
 		case err != nil: // said where it matters
 		case off.Abs() > wrongClock:

@@ -26,7 +26,7 @@ func TestAWorkerThatCanNotBuildTakesNothing(t *testing.T) {
 		}
 		return ready(j.Request), nil
 	})
-	unready.Worker, unready.Logger = "unready", zerolog.New(log)
+	unready.Worker, unready.Logger, unready.Slots = "unready", zerolog.New(log), 3
 	unready.Ready = func(context.Context) error {
 		if broken.Load() {
 			return errors.New("buildkitd is gone")

@@ -99,6 +99,8 @@ type worker struct {
 	builds  *Records[messages.BuildRecord]
 	mu      sync.Mutex
 	running map[string]runningBuild // by build ID
+	unable  string                  // why no build can be done, as told last; or ""
+	told    time.Time               // when that was
 }
 
 // runningBuild is an attempt that a change of its record may end.
@@ -141,23 +143,39 @@ const (
 
 // await waits until a build can be done here, and says why it can't.
 func (w *worker) await(ctx context.Context) error {
-	told := ""
 	for wait := readyFirst; ; wait = min(2*wait, readyMost) {
+		began := time.Now()
 		err := w.able(ctx)
-		switch {
-		case err == nil && told != "":
-			w.Logger.Info().Msg("builds are taken again")
+		if ctx.Err() == nil {
+			w.tell(began, err)
+		}
+		if err == nil {
 			return nil
-		case err == nil:
-			return nil
-		case err.Error() != told && ctx.Err() == nil:
-			told = err.Error()
-			w.Logger.Warn().Err(err).Msg("no build is taken until this is mended, trying again all the time")
 		}
 		if !pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// tell logs why no build can be done here, or that one can again, as a look that began then has
+// found. All slots see the same, and it is said once.
+func (w *worker) tell(began time.Time, err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case why == w.unable || began.Before(w.told):
+		return
+	case err == nil:
+		w.Logger.Info().Msg("builds are taken again")
+	default:
+		w.Logger.Warn().Err(err).Msg("no build is taken until this is mended, trying again all the time")
+	}
+	w.unable, w.told = why, time.Now()
 }
 
 // able tells why no build can be done here now.

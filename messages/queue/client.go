@@ -70,7 +70,8 @@ type Client struct {
 	noInfo    atomic.Bool  // the credential may not ask whether JetStream is up
 	options   Options      // as what and how it connects, to say what is wrong
 	link      link
-	listening atomic.Bool // it is being looked whether answers can come
+	listening atomic.Int64 // how often it was asked to look whether answers can come, since that began
+	noEvents  atomic.Bool  // the credential may not ask for the events stream
 	mu        sync.Mutex
 	upAgain   chan struct{} // closed at the next reconnect
 	closed    chan struct{} // closed when the connection is closed for good
@@ -109,12 +110,14 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream at %s: %w", nc.ConnectedUrlRedacted(), err)
 	}
-	c.listening.Store(true)
+	c.listening.Store(1)
 	if err := c.hears(ctx); err != nil {
 		nc.Close()
 		return nil, connectError(o, err)
 	}
-	c.listening.Store(false)
+	if c.listening.Swap(0) > 1 {
+		go c.hearsStill() //nolint:gosec // it outlives the connecting
+	}
 	return c, nil
 }
 

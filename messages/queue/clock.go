@@ -12,9 +12,14 @@ import (
 // at most the time that the call takes. ErrUndeclared where no streams are declared, ErrForbidden
 // for a node, which may ask for no stream.
 func (c *Client) Clock(ctx context.Context) (time.Time, error) {
-	info, err := c.about(ctx, c.space.EventsStream())
-	if errors.Is(err, ErrForbidden) { // a builder's stream is another
-		info, err = c.about(ctx, "KV_"+c.space.BuildsBucket())
+	stream := c.space.EventsStream()
+	if c.noEvents.Load() { // a builder's stream is another
+		stream = "KV_" + c.space.BuildsBucket()
+	}
+	info, err := c.about(ctx, stream)
+	if errors.Is(err, ErrForbidden) && stream == c.space.EventsStream() {
+		c.noEvents.Store(true)
+		return c.Clock(ctx)
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("reading the clock of NATS: %w", err)

@@ -112,6 +112,8 @@ func connectError(o Options, err error) error {
 		why, fix = err, "write the address as nats://HOST:PORT, with a port from 1 to 65535"
 	case errors.Is(err, ErrForbidden): // it says what and why
 		why, fix = err, "give the credential that belongs to what is started, or the prefix of the inboxes that this one may read (--inbox-prefix)"
+	case isCrowded(err):
+		fix = "raise the limit (max_connections of the server, or of the user's account), or end what need not be connected"
 	case isAuth(err):
 		why, fix = &refusedError{err}, authFix(o, err)
 	case errors.Is(err, nats.ErrSecureConnWanted):

@@ -67,11 +67,11 @@ func (c *Client) hears(ctx context.Context) error {
 // hearsStill looks again after a reconnect, and after the server said that it takes a subscription
 // to an inbox away. What was let in before may be so again: it is waited for.
 func (c *Client) hearsStill() {
-	if !c.listening.CompareAndSwap(false, true) {
-		return
+	if c.listening.Add(1) > 1 {
+		return // who looks already looks again
 	}
-	defer c.listening.Store(false)
 	for was := false; ; {
+		asked := c.listening.Load()
 		err := c.hears(context.Background())
 		switch {
 		case errors.Is(err, ErrForbidden) && !was:
@@ -82,9 +82,11 @@ func (c *Client) hearsStill() {
 			c.link.deafened(nil)
 			c.log.Info().Msg("this user may read its answers again")
 			_ = c.nc.ForceReconnect() // the server has dropped the subscriptions
-			return
+			was = false
 		case err == nil:
 			c.link.deafened(nil)
+		}
+		if err == nil && c.listening.CompareAndSwap(asked, 0) {
 			return
 		}
 		select {
@@ -114,7 +116,7 @@ var refusedSubscription = regexp.MustCompile(`(?i)permissions violation for subs
 // outage says why the server is not reached.
 func (c *Client) outage(nc *nats.Conn) error {
 	down, _ := c.link.get()
-	if last := nc.LastError(); last != nil && (isAuth(last) || isTLS(last)) {
+	if last := nc.LastError(); last != nil && (isAuth(last) || isTLS(last) || isCrowded(last)) {
 		down = last // the server answered, and this is what it, or its certificate, said
 	}
 	if down == nil {

@@ -30,7 +30,7 @@ func (o Options) who() string {
 // isAuth tells whether the server refuses the user.
 func isAuth(err error) bool {
 	for _, e := range []error{
-		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired, nats.ErrMaxAccountConnectionsExceeded,
+		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -39,11 +39,15 @@ func isAuth(err error) bool {
 	return false
 }
 
+// isCrowded tells whether the server has as many connections as it takes, which passes.
+func isCrowded(err error) bool {
+	return errors.Is(err, nats.ErrMaxAccountConnectionsExceeded) || errors.Is(err, nats.ErrMaxConnectionsExceeded) ||
+		err != nil && strings.Contains(strings.ToLower(err.Error()), nats.MAX_CONNECTIONS_ERR) // of a first connection, which has no type
+}
+
 // authFix is what mends that the server refuses the user.
 func authFix(o Options, err error) string {
 	switch {
-	case errors.Is(err, nats.ErrMaxAccountConnectionsExceeded):
-		return "its account has as many connections as it may have: raise its limit"
 	case o.CredentialsFile != "" && (errors.Is(err, nats.ErrAuthExpired) || errors.Is(err, nats.ErrAccountAuthExpired)):
 		return fmt.Sprintf("%s has expired: put new credentials into the file (--credentials-file)", o.who())
 	case o.CredentialsFile != "":

@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +41,32 @@ func TestAUserThatIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the server has no room for may have room later: it is no fault of the credential.
+func TestAServerThatIsFullOfConnections(t *testing.T) {
+	conf := filepath.Join(t.TempDir(), "nats.conf")
+	must(t, os.WriteFile(conf, []byte(`accounts { A { jetstream: enabled, users: [{user: n1, password: secret}], limits { max_connections: 1 } } }`), 0o600))
+	limited, err := server.ProcessConfigFile(conf)
+	must(t, err)
+	s := queuetest.Start(t, func(o *server.Options) { o.Accounts, o.Users = limited.Accounts, limited.Users })
+	o := queue.Options{URL: s.URL(), Source: "/x"}
+	credentials("n1")(&o)
+	o.InboxPrefix = ""
+	c, err := queue.Connect(within(t), o)
+	must(t, err)
+	_, err = queue.Connect(within(t), o)
+	if !errors.Is(err, queue.ErrUnavailable) || errors.Is(err, queue.ErrForbidden) || !strings.Contains(err.Error(), "max_connections") {
+		t.Fatalf("the error is %v", err)
+	}
+	c.Close()
+	eventually(t, "there is room again", func() bool {
+		again, err := queue.Connect(within(t), o)
+		if err == nil {
+			again.Close()
+		}
+		return err == nil
+	})
 }
 
 // TestAUserThatIsRevoked changes what the server knows of a user that is connected.
