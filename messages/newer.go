@@ -2,6 +2,8 @@ package messages
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -49,4 +51,21 @@ func NewerRequest(m Message) (*BuildRequested, bool) {
 		Build: r.Build, Order: r.Order, Pipeline: Pipeline{Name: r.Pipeline.Name}, Ref: r.Ref, Commit: r.Commit,
 		Context: r.Context, Cause: r.Cause, RequestedBy: r.RequestedBy, Received: r.Received,
 	}, true
+}
+
+// WithOrder is a build request that carries an order, as a retry does, in the version that it
+// has: it says the same to the workers of that version. One that carries an order keeps it.
+func WithOrder(m Message, order uint64) (Message, *BuildRequested, error) {
+	_, r, err := DecodeAs[*BuildRequested](m)
+	if err != nil || r.Order != 0 {
+		return m, r, err
+	}
+	var fields map[string]json.RawMessage // those of the version, which may be others than this program's
+	if err := json.Unmarshal(m.Body, &fields); err != nil {
+		return m, r, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	fields["order"] = json.RawMessage(strconv.FormatUint(order, 10))
+	r.Order = order
+	m.Body, err = json.Marshal(fields)
+	return m, r, err
 }

@@ -91,3 +91,30 @@ func TestANewerRequestIsReadAsFarAsEveryVersionGoes(t *testing.T) {
 		t.Error("a newer image is taken for a request")
 	}
 }
+
+func TestAnOrderIsGivenInTheVersionThatAsked(t *testing.T) {
+	const next Type = "dev.fenceline.build.requested.v2"
+	registry[next] = registry[TypeBuildRequested]
+	defer delete(registry, next)
+	r := &BuildRequested{Build: sampleBuild, Pipeline: samplePipeline(), Commit: sampleCommit, Cause: CausePush, Received: sampleTime}
+	m, err := Encode(sampleEnvelope(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Headers[headerType] = []string{string(next)}
+	m.Body = []byte(strings.Replace(string(m.Body), `{`, `{"channel":18446744073709551615,`, 1))
+	const order = 1 << 60
+	ordered, got, err := WithOrder(m, order)
+	if err != nil || got.Order != order || TypeOf(ordered) != next {
+		t.Fatalf("it is %+v of type %s, %v", got, TypeOf(ordered), err)
+	}
+	if !strings.Contains(string(ordered.Body), `"channel":18446744073709551615`) || !strings.Contains(string(ordered.Body), `"order":1152921504606846976`) {
+		t.Errorf("the body is %s", ordered.Body)
+	}
+	if again, got, err := WithOrder(ordered, 7); err != nil || got.Order != order || string(again.Body) != string(ordered.Body) {
+		t.Errorf("an order that was there became %+v, %v", got, err)
+	}
+	if _, _, err := WithOrder(Message{Headers: m.Headers, Body: []byte(`[]`)}, 1); err == nil {
+		t.Error("what is no request is given an order")
+	}
+}

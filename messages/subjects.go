@@ -74,9 +74,6 @@ func (s Space) RequestSubject(pipeline string) string { return s.subject(TypeBui
 // AnyRequest is the filter for a pipeline's build requests of all versions.
 func (s Space) AnyRequest(pipeline string) string { return s.AnyVersion(TypeBuildRequested, pipeline) }
 
-// FleetSubject is the core-NATS subject on which a fleet's record is announced.
-func (s Space) FleetSubject(fleet string) string { return s.subject(TypeFleetChanged, fleet) }
-
 // AnyVersion is the filter for all versions of t's kind, or for those on subjects that end with
 // the tokens.
 func (s Space) AnyVersion(t Type, tokens ...string) string {

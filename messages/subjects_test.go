@@ -33,7 +33,7 @@ func TestSubjects(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{s.BuildSubject(TypeImageReady, "p", "p-1"), "fenceline.image.ready.v1.p.p-1"},
 		{s.RequestSubject("p"), "fenceline.build.requested.v1.p"},
-		{s.FleetSubject("f"), "fenceline.fleet.changed.v1.f"},
+		{s.AnyVersion(TypeFleetChanged, "f"), "fenceline.fleet.changed.*.f"},
 		{s.Filter(TypeImageReady), "fenceline.image.ready.v1.>"},
 		{s.Filter(TypeImageReady, "p"), "fenceline.image.ready.v1.p.>"},
 	} {

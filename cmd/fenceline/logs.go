@@ -57,7 +57,7 @@ func (s *session) showLogs(ctx context.Context, build string, follow bool) error
 	if err != nil {
 		return err
 	}
-	read := queue.ReadOptions{Filters: []string{s.queue.Space().BuildSubject(messages.TypeBuildLog, p.pipeline, build)}}
+	read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBuildLog, p.pipeline, build)}}
 	if err := s.queue.ReadLogs(ctx, read, p.show); err != nil {
 		return err
 	}

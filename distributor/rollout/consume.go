@@ -12,10 +12,7 @@ import (
 
 // consume opens rollouts from the events, until ctx ends. All controllers share the work.
 func (c *Controller) consume(ctx context.Context) error {
-	return c.Queue.ConsumeEvents(ctx, queue.Controllers, []messages.Type{
-		messages.TypeImageReady, messages.TypeBasePinned,
-		messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled,
-	}, c.handle)
+	return c.Queue.ConsumeEvents(ctx, queue.Controllers, queue.ControllerEvents, c.handle)
 }
 
 // handle acts on one event. It may come again: whatever it does is done once.

@@ -15,7 +15,7 @@ func LetterName(l messages.DeadLetter) string {
 	return l.Stream + "-" + strconv.FormatUint(l.Sequence, 10)
 }
 
-// letterSubject is where the letter of a name is kept.
+// letterSubject is the filter for the letter of a name, whichever version kept it.
 func (c *Client) letterSubject(name string) (string, error) {
 	i := strings.LastIndexByte(name, '-')
 	if i <= 0 {
@@ -25,13 +25,13 @@ func (c *Client) letterSubject(name string) (string, error) {
 	if err != nil || messages.CheckID("stream", name[:i]) != nil {
 		return "", fmt.Errorf("dead letter %q: a name is STREAM-SEQUENCE, as the list shows it", name)
 	}
-	return c.space.Subject(&messages.DeadLetter{Stream: name[:i], Sequence: sequence}), nil
+	return c.space.AnyVersion(messages.TypeDeadLetter, name[:i], strconv.FormatUint(sequence, 10)), nil
 }
 
 // DeadLetters lists the messages that nobody could handle, oldest first.
 func (c *Client) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
 	var out []messages.DeadLetter
-	o := ReadOptions{Filters: []string{c.space.Filter(messages.TypeDeadLetter)}}
+	o := ReadOptions{Filters: []string{c.space.AnyVersion(messages.TypeDeadLetter)}}
 	err := c.ReadEvents(ctx, o, func(r Received) error {
 		if l, ok := r.Payload.(*messages.DeadLetter); ok {
 			out = append(out, *l)
@@ -70,11 +70,11 @@ func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 	if err := l.Whole(); err != nil {
 		return err
 	}
-	m := messages.Message{Headers: maps.Clone(l.Headers), Body: l.Body}
-	// What the stream was told about the first: that it is the only one, and which ID it has.
-	maps.DeleteFunc(m.Headers, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
-	_, p, err := messages.Decode(m)
-	if _, ok := p.(*messages.BuildRequested); ok && err == nil {
+	m := asSent(messages.Message{Headers: l.Headers, Body: l.Body})
+	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
+	_, request := p.(*messages.BuildRequested)
+	_, newer := messages.NewerRequest(m)
+	if request || newer {
 		_, err := c.retryRequest(ctx, m, l.Sequence, "dead letters")
 		return err
 	}
@@ -82,8 +82,16 @@ func (c *Client) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
 		return c.replace(ctx, stored{subject: l.Subject, message: m}, p)
 	}
-	_, err = c.store(ctx, l.Subject, m)
+	_, err := c.store(ctx, l.Subject, m)
 	return err
+}
+
+// asSent is a message that was stored without what the stream was told about it: that it is the
+// only one, and which ID it has.
+func asSent(m messages.Message) messages.Message {
+	h := maps.Clone(m.Headers)
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	return messages.Message{Headers: h, Body: m.Body}
 }
 
 // replace has an event take the place of the one it repeats. It may be repeated after a crash

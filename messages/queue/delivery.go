@@ -243,11 +243,10 @@ func (c *Client) consume(ctx context.Context, stream string, cfg jetstream.Consu
 
 // consumeOne handles a fetched message, or leaves it to its redelivery.
 func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstream.Consumer, m jetstream.Msg, s *slot, handle func(*delivery)) error {
-	if !s.enter() { // others may have a free one
-		_, _ = c.ask(ctx, m.Reply(), []byte(ackNak)) // where that is lost it comes again later
-		return nil
+	free := s.enter()
+	if free {
+		defer s.leave()
 	}
-	defer s.leave()
 	info, err := consumer.Info(ctx)
 	if err != nil {
 		return classify(err)
@@ -258,11 +257,14 @@ func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstre
 		return nil
 	}
 	defer d.release()
-	if s != nil && s.able(ctx) != nil { // it could when the fetch began, which may be long ago
-		_ = d.back(unableDelay) // where that is lost it comes again later
-		return nil
+	switch {
+	case !free: // others may have a free slot
+		_ = d.back(0) // where that is lost it comes again later
+	case s != nil && s.able(ctx) != nil: // it could when the fetch began, which may be long ago
+		_ = d.back(unableDelay)
+	default:
+		handle(d)
 	}
-	handle(d)
 	return nil
 }
 

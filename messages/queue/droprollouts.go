@@ -88,7 +88,7 @@ func (c *Client) namedRollouts(ctx context.Context, all []Entry[messages.Rollout
 // goneFor tells whether the event of an image is gone for good: it is not stored, and the
 // build's record, if there still is one, does not ask for it to be announced.
 func (c *Client) goneFor(ctx context.Context, r *messages.ImageReady) (bool, error) {
-	_, err := c.last(ctx, c.space.EventsStream(), c.space.BuildSubject(messages.TypeImageReady, r.Pipeline, r.Build))
+	_, err := c.last(ctx, c.space.EventsStream(), c.space.AnyVersion(messages.TypeImageReady, r.Pipeline, r.Build))
 	if !errors.Is(err, ErrNotFound) {
 		return false, err
 	}

@@ -48,9 +48,17 @@ func (c *Client) ReadRequests(ctx context.Context, o ReadOptions, fn func(Receiv
 
 func (c *Client) readStream(ctx context.Context, stream string, o ReadOptions, fn func(Received) error) error {
 	s := session{stream: stream, filters: o.Filters, from: o.FromSequence, since: o.Since, newOnly: o.New}
+	newer := map[messages.Type]bool{} // said once: a newer program may send many
 	each := func(m stored) error {
 		s.from, s.newOnly = m.sequence+1, false // where an interrupted session goes on
 		r, err := c.received(m)
+		if errors.Is(err, messages.ErrNewer) {
+			if t := messages.TypeOf(m.message); !newer[t] {
+				newer[t] = true
+				c.log.Warn().Err(err).Str("stream", stream).Msg("messages of a newer fenceline passed over")
+			}
+			return nil
+		}
 		if err != nil {
 			c.log.Warn().Err(err).Str("stream", stream).Uint64("sequence", m.sequence).Msg("message passed over")
 			return nil

@@ -44,7 +44,7 @@ func (c *Client) WatchFleet(ctx context.Context, fleet string, fn func(messages.
 	return c.retry(ctx, "watching fleet "+fleet, func() error {
 		again := c.again()
 		hints := make(chan *nats.Msg, hintsPending)
-		sub, err := c.nc.ChanSubscribe(c.space.FleetSubject(fleet), hints)
+		sub, err := c.nc.ChanSubscribe(c.space.AnyVersion(messages.TypeFleetChanged, fleet), hints)
 		if err != nil {
 			return classify(err)
 		}
@@ -63,7 +63,9 @@ func (c *Client) WatchFleet(ctx context.Context, fleet string, fn func(messages.
 			case <-again:
 				return errGap
 			case m := <-hints:
-				c.hint(m, &w)
+				if err := c.hint(ctx, m, &w); err != nil {
+					return err
+				}
 			}
 		}
 	})
@@ -85,15 +87,24 @@ func (w *fleetWatch) read(f messages.FleetChanged) {
 	}
 }
 
-// hint gives an announced record that is newer.
-func (c *Client) hint(m *nats.Msg, w *fleetWatch) {
+// hint gives an announced record that is newer. One that a newer controller announced is read.
+func (c *Client) hint(ctx context.Context, m *nats.Msg, w *fleetWatch) error {
 	_, f, err := messages.DecodeAs[*messages.FleetChanged](messages.Message{Headers: messages.Headers(m.Header), Body: m.Data})
-	if err != nil || f.Record.Fleet != w.fleet {
+	switch {
+	case errors.Is(err, messages.ErrNewer):
+		changed, err := c.ReadFleet(ctx, w.fleet)
+		if err == nil && changed.Revision > w.last { // a read may be a moment old
+			w.read(changed)
+		}
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	case err != nil || f.Record.Fleet != w.fleet:
 		c.log.Warn().Err(err).Str("subject", m.Subject).Msg("announcement passed over")
-		return
-	}
-	if f.Revision > w.last {
+	case f.Revision > w.last:
 		w.last = f.Revision
 		w.fn(*f)
 	}
+	return nil
 }

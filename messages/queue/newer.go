@@ -12,6 +12,12 @@ import (
 // Controllers names the consumers that all controllers of an installation share.
 const Controllers = "controller"
 
+// ControllerEvents are the events that controllers act on.
+var ControllerEvents = []messages.Type{
+	messages.TypeImageReady, messages.TypeBasePinned,
+	messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled,
+}
+
 // nextVersions lists the few versions after t, of programs that may run beside this one.
 func nextVersions(t messages.Type) []messages.Type {
 	return []messages.Type{t.After(1), t.After(2), t.After(3)}
@@ -25,24 +31,27 @@ type Newer struct {
 }
 
 // Newer lists what waits in versions that this program does not read: build requests for
-// builders, announced images for controllers. Nothing here touches them.
+// builders, events for controllers. Nothing here touches them.
 func (c *Client) Newer(ctx context.Context) ([]Newer, error) {
 	var out []Newer
-	for _, of := range []struct {
-		stream, name, role string
-		t                  messages.Type
-	}{
-		{c.space.RequestsStream(), builders, "builder", messages.TypeBuildRequested},
-		{c.space.EventsStream(), Controllers, "controller", messages.TypeImageReady},
-	} {
-		for _, t := range nextVersions(of.t) {
-			waiting, err := c.waiting(ctx, of.stream, of.name, t)
+	look := func(stream, name, role string, of messages.Type) error {
+		for _, t := range nextVersions(of) {
+			waiting, err := c.waiting(ctx, stream, name, t)
 			if err != nil {
-				return nil, fmt.Errorf("looking for %s: %w", t, err)
+				return fmt.Errorf("looking for %s: %w", t, err)
 			}
 			if waiting > 0 {
-				out = append(out, Newer{t, waiting, of.role})
+				out = append(out, Newer{t, waiting, role})
 			}
+		}
+		return nil
+	}
+	if err := look(c.space.RequestsStream(), builders, "builder", messages.TypeBuildRequested); err != nil {
+		return nil, err
+	}
+	for _, t := range ControllerEvents {
+		if err := look(c.space.EventsStream(), Controllers, "controller", t); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

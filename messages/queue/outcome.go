@@ -88,7 +88,8 @@ func (a *attempt) label() error {
 	if err == nil || !a.d.alive() {
 		return err
 	}
-	// Each delivery before the record ended was a claim, so that the rest came after it.
+	// A delivery before the record ended was a claim, so that the rest came after it; or it was handed
+	// back unclaimed, and the label is given up the sooner.
 	if !IsPermanent(err) && a.d.deliveries-r.Attempt+1 < tagTries {
 		return fmt.Errorf("tagging the image of build %s: %w", r.Build, err)
 	}

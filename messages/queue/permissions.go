@@ -21,7 +21,7 @@ func NodePermissions(s messages.Space, fleet, node, inbox string) Permissions {
 			s.AnyVersion(messages.TypeNodeFailed, fleet, node),
 			s.AnyVersion(messages.TypeTrialFinished, fleet, node),
 		},
-		Subscribe: []string{s.FleetSubject(fleet), inbox + ".>"},
+		Subscribe: []string{s.AnyVersion(messages.TypeFleetChanged, fleet), inbox + ".>"},
 	}
 }
 

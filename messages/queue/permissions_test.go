@@ -81,6 +81,17 @@ func TestANodeMayDoItsPartAndNothingElse(t *testing.T) {
 	if got := <-heard; got != revision {
 		t.Errorf("the watch begins with revision %d", got)
 	}
+	// A newer controller announces in a version that this node does not read: it reads the record.
+	revision, err = queue.Fleets(controller).Update(within(t), "production", f.Record, revision)
+	must(t, err)
+	announced := &messages.FleetChanged{Revision: revision, Record: f.Record}
+	m := newer(t, controller, announced)
+	must(t, as("controller").JetStream().Conn().PublishMsg(&nats.Msg{
+		Subject: controller.Space().SubjectAs(messages.TypeOf(m), announced), Header: nats.Header(m.Headers), Data: m.Body,
+	}))
+	if got := <-heard; got != revision {
+		t.Errorf("after a newer announcement the record came as revision %d", got)
+	}
 	must(t, controller.AnnounceFleet(within(t), messages.FleetChanged{Revision: revision + 5, Record: f.Record}))
 	if got := <-heard; got != revision+5 {
 		t.Errorf("the announcement came as revision %d", got)
@@ -133,7 +144,7 @@ func TestANodeMayDoItsPartAndNothingElse(t *testing.T) {
 		"$JS.API.DIRECT.GET.KV_fenceline-builds.$KV.fenceline-builds.base-x", "$JS.API.DIRECT.GET.KV_fenceline-fleets",
 		"$JS.API.DIRECT.GET.KV_fenceline-fleets.$KV.fenceline-fleets.staging", "$JS.API.DIRECT.GET.KV_fenceline-nodes.$KV.fenceline-nodes.production.n9",
 		"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.CREATE.KV_fenceline-fleets.mine", "$JS.API.CONSUMER.CREATE.fenceline-requests",
-		"$JS.API.CONSUMER.DURABLE.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.builders",
+		"$JS.API.CONSUMER.DURABLE.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.builders-build-requested-v1",
 		"$JS.ACK.fenceline-requests.builders-build-requested-v1.1.1.1.1.1", "$KV.fenceline-nodes.production.n9", "$KV.fenceline-nodes.staging.n1",
 		"$KV.fenceline-fleets.production", "$KV.fenceline-fence.production", "$KV.fenceline-builds.base-x", "$O.fenceline-contexts.M.x",
 		"fenceline.fleet.changed.v1.production", "fenceline.node.failed.v1.staging.n1", "fenceline.trial.finished.v1.production.n9", "_INBOX_n2.x",

@@ -26,7 +26,7 @@ type Entry[T any] struct {
 	Revision uint64 // what a change is based on
 	Created  time.Time
 	Deleted  bool // only seen by Watch
-	Earlier  bool // only seen by Watch: written before it began, or while it was interrupted
+	Earlier  bool // only seen by Watch: written before it had read all that there was, at the start or after an interruption
 }
 
 // Records is a bucket of records of one type. Records change by revision only.

@@ -106,25 +106,20 @@ func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], 
 }
 
 // requeue puts the request of a running build back into the stream and notes its new place,
-// so that the next sweep does not do it again. A worker that still has the build is taken
-// over from, as after any redelivery.
+// so that the next sweep does not do it again. It stays of its version, for all who can read that.
+// A worker that still has the build is taken over from, as after any redelivery.
 func (c *Client) requeue(ctx context.Context, e Entry[messages.BuildRecord]) error {
-	env, request, err := messages.DecodeAs[*messages.BuildRequested](*e.Value.Asked)
+	m, request, err := messages.WithOrder(asSent(*e.Value.Asked), e.Value.Order)
 	if err != nil {
 		return err
 	}
-	request.Accepted(e.Value.Order)
-	m, err := messages.Encode(env, request)
-	if err != nil {
-		return err
-	}
-	sequence, err := c.store(ctx, c.space.RequestSubject(request.Pipeline.Name), m,
+	sequence, err := c.store(ctx, c.space.SubjectAs(messages.TypeOf(m), request), m,
 		header{jetstream.MsgIDHeader, fmt.Sprintf("requeue-%s-%d", e.Key, e.Revision)})
 	if err != nil {
 		return err
 	}
 	next := e.Value
-	next.Request, next.Updated = sequence, time.Now().UTC()
+	next.Request, next.Asked, next.Updated = sequence, &m, time.Now().UTC()
 	if _, err := Builds(c).Update(ctx, e.Key, next, e.Revision); err != nil && !errors.Is(err, ErrMoved) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -87,8 +88,10 @@ func TestASweepLeavesQueuedAndRunningBuildsAlone(t *testing.T) {
 func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	build := crashed(t, c)
+	const future = `"channel":"stable"` // a field of the version that asked, which this program does not know
 	_, err := queue.Builds(c).Modify(within(t), build, func(r *messages.BuildRecord) error {
 		r.State, r.Outcome, r.Image = messages.BuildRunning, nil, ""
+		r.Asked.Body = append([]byte("{"+future+","), r.Asked.Body[1:]...)
 		return nil
 	})
 	must(t, err)
@@ -99,8 +102,14 @@ func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
 			t.Errorf("the sweep did %+v", report)
 		}
 	}
+	requests, err := c.JetStream().Stream(within(t), c.Space().RequestsStream())
+	must(t, err)
+	m, err := requests.GetLastMsgForSubject(within(t), c.Space().RequestSubject("base"))
+	if err != nil || !bytes.Contains(m.Data, []byte(future)) {
+		t.Errorf("it asked again with %+v, %v", m, err)
+	}
 	consume(t, c, work(succeed))
-	if r := ended(t, c, build); r.State != messages.BuildSucceeded || r.Attempt != 2 {
+	if r := ended(t, c, build); r.State != messages.BuildSucceeded || r.Attempt != 2 || r.Request != m.Sequence || r.Order != 1 {
 		t.Errorf("record is %+v", r)
 	}
 }

@@ -17,7 +17,10 @@ func TestAWatchTellsWhatWasThereEarlier(t *testing.T) {
 	revision, err := fleets.Create(t.Context(), "f", messages.FleetRecord{Fleet: "f", Epoch: 1})
 	must(t, err)
 	seen := make(chan queue.Entry[messages.FleetRecord], 10)
-	go func() { _ = fleets.Watch(t.Context(), func(e queue.Entry[messages.FleetRecord]) { seen <- e }, nil) }()
+	caughtUp := make(chan struct{}, 10)
+	go func() {
+		_ = fleets.Watch(t.Context(), func(e queue.Entry[messages.FleetRecord]) { seen <- e }, func() { caughtUp <- struct{}{} })
+	}()
 	next := func(epoch uint64, earlier bool) {
 		t.Helper()
 		select {
@@ -30,6 +33,7 @@ func TestAWatchTellsWhatWasThereEarlier(t *testing.T) {
 		}
 	}
 	next(1, true)
+	<-caughtUp
 	_, err = fleets.Update(t.Context(), "f", messages.FleetRecord{Fleet: "f", Epoch: 2}, revision)
 	must(t, err)
 	next(2, false)
