@@ -160,7 +160,7 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 		return err
 	}
 	defer os.Remove(b.pidFile())
-	if err := writeFile(b.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
+	if err := WriteFile(b.pidFile(), []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
 		return errors.Join(err, endChild(cmd, ended))
 	}
 	if err := b.awaitSocket(ctx, ended); err != nil {

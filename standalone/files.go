@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 )
 
-// writeFile replaces the file at path as a whole and syncs it and its folder, so that a crash
+// WriteFile replaces the file at path as a whole and syncs it and its folder, so that a crash
 // leaves the old content or the new, and the new once it has returned.
-func writeFile(path string, content []byte, mode os.FileMode) error {
+func WriteFile(path string, content []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)

@@ -22,7 +22,7 @@ func (s *State) Secret(name string) (messages.Secret, error) {
 		var b [32]byte
 		_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
 		value := base64.RawURLEncoding.EncodeToString(b[:])
-		if err := writeFile(path, []byte(value+"\n"), 0o600); err != nil {
+		if err := WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
 			return messages.Secret{}, err
 		}
 		return messages.NewSecret(value), nil
@@ -65,7 +65,7 @@ func (s *State) WriteClient(c Client) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", s.Path(partClient), err)
 	}
-	return writeFile(s.Path(partClient), append(b, '\n'), 0o600)
+	return WriteFile(s.Path(partClient), append(b, '\n'), 0o600)
 }
 
 // ReadClient reads what WriteClient kept in the state folder dir. Errors wrap os.ErrNotExist
@@ -94,5 +94,5 @@ func (s *State) WriteDockerConfig(address, user string, password messages.Secret
 		return "", fmt.Errorf("writing the registry's login: %w", err)
 	}
 	dir := s.Path(partDocker)
-	return dir, writeFile(s.Path(partDocker, "config.json"), append(b, '\n'), 0o600)
+	return dir, WriteFile(s.Path(partDocker, "config.json"), append(b, '\n'), 0o600)
 }

@@ -112,7 +112,7 @@ func (s *State) checkLayout() error {
 		if err := s.checkFresh(); err != nil {
 			return err
 		}
-		return writeFile(path, []byte(strconv.Itoa(Layout)+"\n"), 0o600)
+		return WriteFile(path, []byte(strconv.Itoa(Layout)+"\n"), 0o600)
 	case err != nil:
 		return fmt.Errorf("reading the version of the state folder: %w", err)
 	}

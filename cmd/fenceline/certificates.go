@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fenceline/fenceline/standalone"
 )
 
 // How long certificates are good for. A server's is made again when it has less than a month
@@ -146,14 +148,23 @@ func (a *authority) write(name string, template *x509.Certificate, parent *tls.C
 	if err != nil {
 		return fmt.Errorf("writing the key of %s: %w", name, err)
 	}
-	err = os.WriteFile(a.key(name), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
+	err = replace(a.key(name), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
 	if err == nil {
-		err = os.WriteFile(a.file(name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), 0o644)
+		err = replace(a.file(name), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: signed}), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("writing certificates: %w", err)
 	}
 	return nil
+}
+
+// replace writes a file as a whole. One that is there keeps its place and its owner, as a server in
+// a container has that very file; where that is interrupted, the pair is no pair and made again.
+func replace(path string, content []byte, mode os.FileMode) error {
+	if _, err := os.Stat(path); err == nil {
+		return os.WriteFile(path, content, mode)
+	}
+	return standalone.WriteFile(path, content, mode)
 }
 
 // certificate is what all have in common.

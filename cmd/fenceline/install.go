@@ -101,11 +101,14 @@ func (m *machine) install(ctx context.Context, out io.Writer, role, binary strin
 
 // may refuses what would end half-way.
 func (m *machine) may(dry bool) error {
-	if dry || m.root != "" {
+	if dry {
 		return nil
 	}
-	if m.uid != 0 {
+	if m.uid != 0 { // to give files to the role's user, also below another root
 		return errors.New("installing a service: it takes root: run it with sudo, or add --dry-run to see what it does")
+	}
+	if m.root != "" {
+		return nil
 	}
 	if _, err := os.Stat(m.boots); err != nil {
 		return errors.New("installing a service: this machine doesn't run systemd: give the folder of one that does with --root, or start 'fenceline run' by what this one has; --dry-run shows how it is started")

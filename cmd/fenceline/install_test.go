@@ -204,11 +204,12 @@ func TestInstallOnlyWhereItCan(t *testing.T) {
 		dry  bool
 		says string
 	}{
-		"without root":           {machine{uid: 1000, boots: live}, false, "--dry-run"},
-		"without systemd":        {machine{boots: filepath.Join(live, "none")}, false, "doesn't run systemd"},
-		"with both":              {machine{boots: live}, false, ""},
-		"to look, with neither":  {machine{uid: 1000, boots: "none"}, true, ""},
-		"elsewhere, with either": {machine{uid: 1000, boots: "none", root: live}, false, ""},
+		"without root":               {machine{uid: 1000, boots: live}, false, "--dry-run"},
+		"without systemd":            {machine{boots: filepath.Join(live, "none")}, false, "doesn't run systemd"},
+		"with both":                  {machine{boots: live}, false, ""},
+		"to look, with neither":      {machine{uid: 1000, boots: "none"}, true, ""},
+		"elsewhere, without systemd": {machine{boots: "none", root: live}, false, ""},
+		"elsewhere, without root":    {machine{uid: 1000, boots: live, root: live}, false, "--dry-run"},
 	} {
 		if err := test.m.may(test.dry); (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)

@@ -134,6 +134,9 @@ func failure(n node, r *messages.RolloutRecord) string {
 		return cmp.Or(cut(w.Reason, reasonMost), "failed without a reason")
 	}
 	if n.quiet >= r.Policy.NodeDeadline.Std() {
+		if n.twin {
+			return twinReason
+		}
 		return fmt.Sprintf("no progress for %s", r.Policy.NodeDeadline)
 	}
 	return ""

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,5 +124,16 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 		if got := s.nodes["n1"]; got.fresh != c.fresh || woken != c.wakes || got.status.Beat != c.beat.Value.Beat || got.status.Instance != c.beat.Value.Instance {
 			t.Errorf("%s: fresh %v, wakes %v", c.name, got.fresh, woken)
 		}
+	}
+}
+
+// A node that does not count because another has its name says so, also after its deadline.
+func TestTwoWithOneNameArePastTheirDeadline(t *testing.T) {
+	r := &messages.RolloutRecord{Policy: messages.DefaultPolicy()}
+	if got := failure(node{quiet: r.Policy.NodeDeadline.Std(), twin: true}, r); got != twinReason {
+		t.Errorf("it failed for: %s", got)
+	}
+	if got := failure(node{quiet: r.Policy.NodeDeadline.Std()}, r); !strings.Contains(got, "no progress") {
+		t.Errorf("one that is alone failed for: %s", got)
 	}
 }
