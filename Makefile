@@ -18,7 +18,7 @@ up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until C
 	@scripts/with-setup bin/demo -stay
 
 images: bin/fenceline ## the images of compose.yaml, in the Docker engine
-	@scripts/setup
+	@scripts/setup images
 	@scripts/images
 
 compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers

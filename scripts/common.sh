@@ -25,6 +25,14 @@ is_root() { [[ $(id -u) == 0 ]]; }
 # outside_buildkitd tells whether fenceline is given a buildkitd that runs, by its address.
 outside_buildkitd() { [[ ${FENCELINE_BUILDKITD:-} == *://* ]]; }
 
+# installed_compose tells whether Docker Compose is installed, in a version that knows all of compose.cluster.yaml.
+installed_compose() {
+  local need=2.24.4 found # the first that replaces what a file before has: !override
+  found=$(docker compose version --short 2>/dev/null) || return
+  found=${found#v}
+  [[ $(printf '%s\n' $need "$found" | sort -V | head -n 1) == "$need" ]]
+}
+
 # step NAME TEXT COMMAND... runs a command that takes a while: its output goes to
 # log/NAME.log, a line every 10 seconds shows that it lives, and the end of the output is
 # shown when it fails.

@@ -245,6 +245,30 @@ func TestAUserWhoIsNotRootIsToldWhatIsMissing(t *testing.T) {
 	}
 }
 
+// The images' buildkitd runs in a container: who makes them needs none on the machine.
+func TestTheImagesNeedNoBuildkitd(t *testing.T) {
+	m := machineWith(t, map[string]string{
+		"id": `if [[ $1 == -u ]]; then echo 1000; else echo ann; fi`, "docker": "exit 1",
+	})
+	status, said := m.run(t, "./setup", "images")
+	if status == 0 || !strings.Contains(said, "usermod -aG docker ann") || strings.Contains(said, "buildkit") {
+		t.Errorf("status %d:\n%s", status, said)
+	}
+}
+
+func TestAnOldDockerComposeIsNotTaken(t *testing.T) {
+	for installed, taken := range map[string]bool{"": false, "v2.20.3": false, "2.24.4": true, "v5.2.0": true, "2.100.0": true} {
+		m := machineWith(t, map[string]string{
+			"docker": `[[ "$*" == "compose version --short" && -n "` + installed + `" ]] && echo ` + installed,
+			"go":     `[[ " $* " != *" build "* ]]`,
+		})
+		status, said := m.run(t, "./programs", "compose")
+		if (status == 0) != taken || strings.Contains(said, "building docker-compose") == taken {
+			t.Errorf("version %q: status %d:\n%s", installed, status, said)
+		}
+	}
+}
+
 func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 	m := machineWith(t, map[string]string{"id": "echo 0"})
 	m.path, _, _ = strings.Cut(m.path, ":")
