@@ -10,7 +10,7 @@ import (
 // TestCluster runs over three NATS servers with a push every 3 seconds: one is killed and comes
 // back, then each is restarted. Nothing is lost, nothing doubled.
 func TestCluster(t *testing.T) {
-	s, err := start(t.Context(), mark+"-cluster", 3)
+	s, err := start(running, mark+"-cluster", 3)
 	if s != nil {
 		s.onFailure(t)
 		t.Cleanup(func() {

@@ -3,7 +3,11 @@ package compose
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,11 +69,16 @@ type outage struct {
 var killed = outage{
 	"killed",
 	func(s *shape, t *testing.T, c container) { s.docker(t, "kill", "--signal", "KILL", string(c)) },
-	func(s *shape, t *testing.T, c container) { s.docker(t, "start", string(c)) },
+	func(s *shape, t *testing.T, c container) {
+		await(t, string(c)+" to start", func(ctx context.Context) error { // its port may be taken for a moment
+			_, err := site.Docker(ctx, "start", string(c))
+			return err
+		})
+	},
 	true,
 }
 
-// stopped stops every process of a container where it stands. A node has several.
+// stopped stops a container's process where it stands; of a node, which has an engine beside it, every one.
 var stopped = outage{
 	"stopped",
 	func(s *shape, t *testing.T, c container) { s.signal(t, c, "STOP") },
@@ -83,7 +92,27 @@ func (s *shape) signal(t *testing.T, c container, signal string) {
 		s.docker(t, "exec", string(c), "bash", "-c", "kill -"+signal+" -1")
 		return
 	}
+	// By docker kill the container would not be started again by itself any more, should it end later.
+	pid := s.process(t, c)
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err == nil && strings.Contains(string(groups), s.docker(t, "inspect", "--format", "{{.Id}}", string(c))) &&
+		syscall.Kill(pid, signals[signal]) == nil {
+		return
+	}
+	// Where this user may not, or the engine numbers processes in another way.
 	s.docker(t, "kill", "--signal", signal, string(c))
+}
+
+var signals = map[string]syscall.Signal{"STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
+
+// process is the first process of a container, as this machine numbers it.
+func (s *shape) process(t *testing.T, c container) int {
+	t.Helper()
+	pid, err := strconv.Atoi(s.docker(t, "inspect", "--format", "{{.State.Pid}}", string(c)))
+	if err != nil || pid == 0 {
+		t.Fatalf("the process of %s: %d, %v", c, pid, err)
+	}
+	return pid
 }
 
 // cut takes a container out of a network, whose other containers it is still connected to by
@@ -162,25 +191,29 @@ func awaitClosely(t *testing.T, what string, check func(context.Context) error) 
 	}
 }
 
-// during calls check again and again for a while, and fails where it says something.
+// during calls check again and again for a while, and once at least, and fails where it says something.
 func during(t *testing.T, d time.Duration, check func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
-	for ctx.Err() == nil {
+	for {
 		if err := check(t.Context()); err != nil {
 			t.Error(err)
 		}
-		pause(ctx, pace)
+		if !pause(ctx, pace) {
+			return
+		}
 	}
 }
 
-// pause is how long something lasts.
-func pause(ctx context.Context, d time.Duration) {
+// pause is how long something lasts. It tells whether ctx is still alive then.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return ctx.Err() == nil
 	case <-ctx.Done():
+		return false
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,13 +31,36 @@ func (s *shape) flipped(t *testing.T, id string) {
 }
 
 // moment is one at which a part is taken away: reach comes to it, with what is built and the
-// container that it is about. Resume is what goes on once the outage has begun.
+// container that it is about.
 type moment struct {
-	name   string
-	reach  func(s *shape, t *testing.T) (id string, c container)
+	name  string
+	reach func(s *shape, t *testing.T) (id string, c container)
+	// met tells whether the part was still at it once it was taken away, if that is not certain.
+	met func(s *shape, t *testing.T, id string, c container) error
+	// resume is what goes on once the outage has begun, if not nil.
 	resume func(s *shape, t *testing.T)
+	// others waits for what the other parts do meanwhile, without this one, if not nil.
+	others func(s *shape, t *testing.T, id string, c container)
 	// retried tells whether the build can't end in the attempt that the outage met.
 	retried func(o outage) bool
+}
+
+// running tells whether a build has not ended yet.
+func (s *shape) running(t *testing.T, id string, _ container) error {
+	if b := s.readBuild(t, id); b.State != "running" {
+		return fmt.Errorf("the build is %s", b.State)
+	}
+	return nil
+}
+
+// readBuild reads a build's record, which NATS may need some time for.
+func (s *shape) readBuild(t *testing.T, id string) (b buildRecord) {
+	t.Helper()
+	await(t, "the record of "+id, func(ctx context.Context) (err error) {
+		b, err = s.records.build(ctx, id)
+		return err
+	})
+	return b
 }
 
 // solving is a builder in mid-solve.
@@ -47,7 +73,7 @@ func solving(s *shape, t *testing.T) (string, container) {
 			return err
 		}
 		out, err := s.Run(ctx, "logs", id)
-		if err == nil && !strings.Contains(out, "RUN sleep") {
+		if err == nil && !strings.Contains(out, "sleep 4") {
 			err = fmt.Errorf("the build's log has %q", out)
 		}
 		return err
@@ -55,10 +81,22 @@ func solving(s *shape, t *testing.T) (string, container) {
 	return id, s.called(t, "builder", b.Worker)
 }
 
+// built waits until another builder has a build.
+func built(s *shape, t *testing.T, id string, c container) {
+	await(t, "another builder", func(ctx context.Context) error {
+		b, err := s.records.build(ctx, id)
+		if err == nil && (b.Attempt < 2 || s.called(t, "builder", b.Worker) == c) {
+			err = fmt.Errorf("the build has attempt %d, of %s", b.Attempt, b.Worker)
+		}
+		return err
+	})
+}
+
 // held is an image that lacks nothing for its flip but the end of a hold, and the controller
 // that acts.
 func held(s *shape, t *testing.T) (string, container) {
 	s.must(t, "hold", "--reason", t.Name())
+	t.Cleanup(func() { s.release(t) })
 	id := s.push(t, quick())
 	await(t, "a rollout that is held", func(ctx context.Context) error {
 		r, err := s.records.rollout(ctx, fleet+"-"+id)
@@ -72,6 +110,18 @@ func held(s *shape, t *testing.T) (string, container) {
 		t.Fatal(err)
 	}
 	return id, s.called(t, "controller", acting)
+}
+
+// release ends the hold, once. Where its answer is lost the hold may be gone all the same.
+func (s *shape) release(t *testing.T) {
+	t.Helper()
+	await(t, "the end of the hold", func(ctx context.Context) error {
+		if f, err := s.records.fleet(ctx); err != nil || f.Hold == nil {
+			return err
+		}
+		_, err := s.Run(ctx, "release")
+		return err
+	})
 }
 
 // pulling is a node in mid-pull.
@@ -92,6 +142,17 @@ func pulling(s *shape, t *testing.T) (string, container) {
 	return id, found
 }
 
+// lacks tells whether a node has not said that it has a build's image.
+func lacks(s *shape, t *testing.T, id string, c container) error {
+	b := s.readBuild(t, id)
+	for _, i := range s.records.heard(strings.TrimPrefix(string(c), s.project+"-")).Images {
+		if i.Image == b.Image {
+			return errors.New("the node has the image")
+		}
+	}
+	return nil
+}
+
 // pushing is the registry in mid-push.
 func pushing(s *shape, t *testing.T) (string, container) {
 	id := s.push(t, large())
@@ -106,18 +167,24 @@ func pushing(s *shape, t *testing.T) (string, container) {
 }
 
 var (
-	builderSolves   = moment{name: "a builder in mid-solve", reach: solving, retried: func(outage) bool { return true }}
+	builderSolves = moment{
+		name: "a builder in mid-solve", reach: solving, met: (*shape).running, others: built, retried: func(outage) bool { return true },
+	}
 	buildkitdSolves = moment{
 		name: "buildkitd in mid-solve",
 		reach: func(s *shape, t *testing.T) (string, container) {
 			id, _ := solving(s, t)
 			return id, s.the(t, "buildkitd")
 		},
+		met:     (*shape).running,
 		retried: func(o outage) bool { return o.gone },
 	}
-	controllerDecide = moment{name: "the acting controller between quorum and flip", reach: held, resume: func(s *shape, t *testing.T) { s.mustSoon(t, "release") }}
-	nodePulls        = moment{name: "a node in mid-pull", reach: pulling}
-	registryTakes    = moment{name: "the registry in mid-push", reach: pushing}
+	controllerDecide = moment{
+		name: "the acting controller between quorum and flip", reach: held, resume: (*shape).release,
+		others: func(s *shape, t *testing.T, id string, _ container) { s.flipped(t, id) },
+	}
+	nodePulls     = moment{name: "a node in mid-pull", reach: pulling, met: lacks}
+	registryTakes = moment{name: "the registry in mid-push", reach: pushing, met: (*shape).running}
 )
 
 // TestOutages takes each part away at its worst moment, by kill -9 and by SIGSTOP for longer
@@ -135,15 +202,36 @@ func TestOutages(t *testing.T) {
 	}
 }
 
+// missedMost is how often a moment may be over before the part is taken away.
+const missedMost = 5
+
 // survives takes a part away at a moment, its own or that of another service.
 func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 	s.onFailure(t)
-	id, c := m.reach(s, t)
-	if service != "" {
-		c = s.the(t, service)
+	var id string
+	var c container
+	var giveBack func()
+	for missed := 0; ; missed++ {
+		var at container
+		id, at = m.reach(s, t)
+		if c = at; service != "" {
+			c = s.the(t, service)
+		}
+		giveBack = s.take(t, o, c)
+		if m.met == nil || service == "nats" { // which can't be asked now
+			break
+		}
+		err := m.met(s, t, id, at)
+		if err == nil {
+			break
+		}
+		giveBack()
+		if missed == missedMost {
+			t.Fatalf("the moment was missed again and again: %v", err)
+		}
+		t.Logf("the moment was missed: %v", err)
 	}
-	giveBack := s.take(t, o, c)
-	if strings.Contains(string(c), "-nats-") {
+	if service == "nats" {
 		s.outageWithoutNATS(t, o, id, giveBack)
 		if m.resume != nil {
 			m.resume(s, t)
@@ -152,15 +240,15 @@ func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 		if m.resume != nil {
 			m.resume(s, t)
 		}
+		if service == "" && m.others != nil {
+			m.others(s, t, id, c)
+		}
 		s.outageWithNATS(t, o, c, id, giveBack)
 	}
 	s.flipped(t, id)
 	s.check(t)
 	s.healthy(t)
-	b, err := s.records.build(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := s.readBuild(t, id)
 	if service == "" && m.retried != nil && m.retried(o) && b.Attempt < 2 {
 		t.Errorf("the build ended in attempt %d: the moment was missed", b.Attempt)
 	}
@@ -172,23 +260,27 @@ func (s *shape) outageWithoutNATS(t *testing.T, o outage, id string, giveBack fu
 	t.Helper()
 	commit := s.ledger.all()[id]
 	told := func(ctx context.Context) error {
+		hook := make(chan error, 1)
+		go func() {
+			// That of the push under way: where it is stored after all it is a duplicate.
+			a, err := s.accepted(ctx, commit)
+			if err == nil {
+				hook <- fmt.Errorf("without NATS a webhook is accepted as %s", a)
+			}
+			close(hook)
+		}()
 		_, err := s.Run(ctx, "status")
 		var failed *site.CommandError
 		if !errors.As(err, &failed) || failed.Status != 1 || !strings.Contains(failed.Stderr, s.addresses["FENCELINE_NATS_PORT"]) {
 			return fmt.Errorf("without NATS status does not say where it is missing: %w", err)
 		}
-		// That of the push under way: where it is stored after all it is a duplicate.
-		if a, err := s.accepted(ctx, commit); err == nil {
-			return fmt.Errorf("without NATS a webhook is accepted as %s", a)
-		}
-		return nil
+		return <-hook
 	}
-	if err := told(t.Context()); err != nil {
-		t.Error(err)
+	lasts := 2 * lease
+	if o.gone {
+		lasts = 0
 	}
-	if !o.gone {
-		during(t, 2*lease, told)
-	}
+	during(t, lasts, told)
 	giveBack()
 }
 
@@ -270,7 +362,7 @@ func (s *shape) truthful(ctx context.Context, id string) error {
 	return nil
 }
 
-// must runs a command that has to succeed, and mustSoon one that may have to wait for NATS.
+// must runs a command that has to succeed.
 func (s *shape) must(t *testing.T, args ...string) {
 	t.Helper()
 	if _, err := s.Run(t.Context(), args...); err != nil {
@@ -278,12 +370,34 @@ func (s *shape) must(t *testing.T, args ...string) {
 	}
 }
 
-func (s *shape) mustSoon(t *testing.T, args ...string) {
+// requestSize is less than any build request has, and more than a heartbeat of a connection, in bytes.
+const requestSize = 1000
+
+// unread counts the bytes that have come to a process's port from an address and that it has not read,
+// as Linux tells in /proc/PID/net/tcp6, where those of IPv4 are too if the port takes either.
+func unread(t *testing.T, pid, port int, from string) (bytes int) {
 	t.Helper()
-	await(t, strings.Join(args, " "), func(ctx context.Context) error {
-		_, err := s.Run(ctx, args...)
-		return err
-	})
+	peer := net.ParseIP(from).To4()
+	slices.Reverse(peer) // a word in the machine's order
+	for _, table := range []string{"tcp", "tcp6"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line) // number, own address, the peer's, state, bytes to send and to read
+			if len(f) < 5 || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) || !strings.Contains(f[2], fmt.Sprintf("%X:", []byte(peer))) {
+				continue
+			}
+			_, received, _ := strings.Cut(f[4], ":")
+			n, err := strconv.ParseInt(received, 16, 64)
+			if err != nil {
+				t.Fatalf("reading %q: %v", line, err)
+			}
+			bytes += int(n)
+		}
+	}
+	return bytes
 }
 
 // TestProducer takes the producer away between the publishing of a request and its answer: NATS
@@ -293,22 +407,41 @@ func TestProducer(t *testing.T) {
 	for _, o := range []outage{killed, stopped} {
 		t.Run(o.name, func(t *testing.T) {
 			s.onFailure(t)
+			s.push(t, quick()) // the producer has stored a request, and needs to look for none before the next
 			commit := s.commit(t, quick())
-			goOn := s.take(t, stopped, s.the(t, "nats"))
-			answered := make(chan struct{})
+			producer, queue := s.the(t, "producer"), s.the(t, "nats")
+			address := s.docker(t, "inspect", "--format", `{{(index .NetworkSettings.Networks "`+s.project+`_queue").IPAddress}}`, string(producer))
+			goOn := s.take(t, stopped, queue)
+			server := s.process(t, queue)
+			before := unread(t, server, 4222, address)
+			answered := make(chan error, 1)
 			go func() {
-				defer close(answered)
-				_, _ = s.hook(t.Context(), commit) // that it has no answer is the point
+				a, err := s.hook(t.Context(), commit)
+				if err == nil && a.Status >= 300 {
+					err = fmt.Errorf("the hook is answered with %+v", a)
+				}
+				answered <- err
 			}()
-			// It has sent the request once its only open connection waits for NATS.
-			during(t, lease/3, func(context.Context) error { return nil })
-			giveBack := s.take(t, o, s.the(t, "producer"))
+			awaitClosely(t, "a request on its way", func(context.Context) error {
+				if n := unread(t, server, 4222, address) - before; n < requestSize {
+					return fmt.Errorf("NATS has %d bytes to read", n)
+				}
+				return nil
+			})
+			select {
+			case err := <-answered:
+				t.Fatalf("the hook is answered before its request is stored: %v", err)
+			default:
+			}
+			giveBack := s.take(t, o, producer)
 			goOn()
 			if !o.gone {
 				during(t, 2*lease, func(context.Context) error { return nil })
 			}
 			giveBack()
-			<-answered
+			if err := <-answered; err == nil && o.gone { // one that was only stopped may still answer in time
+				t.Error("a producer that was killed has answered the hook")
+			}
 			var id string
 			await(t, "an accepted webhook", func(ctx context.Context) (err error) {
 				id, err = s.accepted(ctx, commit)

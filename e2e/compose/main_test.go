@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,8 @@ var (
 	root string                                           // the checkout
 	mark = fmt.Sprintf("%s%d-run", projects, os.Getpid()) // begins the names of this run's projects
 	work string                                           // a folder that is removed at the end
+
+	running, interrupt = context.WithCancel(context.Background()) // ends what is being started
 )
 
 // projects begins the names of all that these tests have ever made; the number of their process
@@ -38,26 +41,27 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	var err error
 	if work, err = os.MkdirTemp("", mark+"-"); err == nil {
+		defer os.RemoveAll(work)
 		err = prepare()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e/compose:", err)
 		return 1
 	}
-	defer os.RemoveAll(work)
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		s := <-interrupts
 		fmt.Fprintf(os.Stderr, "e2e/compose: %s: ending what was started\n", s)
-		remove(mark)
+		interrupt()
+		removeAll(mark)
 		os.RemoveAll(work)
 		os.Exit(128 + int(s.(syscall.Signal)))
 	}()
 	removeOld()
 	status := m.Run()
 	shared.end()
-	remove(mark)
+	removeAll(mark)
 	return status
 }
 
@@ -85,36 +89,85 @@ func prepare() error {
 
 func program() string { return filepath.Join(root, "bin", "fenceline") }
 
+// kinds are what a project makes in the engine: how each kind is listed, by its names or what tells
+// it apart, and removed.
+var kinds = []struct {
+	list, remove []string
+}{
+	{[]string{"ps", "--all", "--format", "{{.Names}}", "--filter", "name=%s"}, []string{"rm", "--force", "--volumes"}},
+	{[]string{"network", "ls", "--format", "{{.Name}}", "--filter", "name=%s"}, []string{"network", "rm"}},
+	{[]string{"volume", "ls", "--format", "{{.Name}}", "--filter", "name=%s"}, []string{"volume", "rm", "--force"}},
+	// The base, as long as it is on its way into a registry.
+	{[]string{"image", "ls", "--format", "{{.ID}}", "--filter", "label=" + ofRun + "=%s"}, []string{"image", "rm", "--force"}},
+}
+
+// ofRun is the label of the images of a run, whose names can't say it.
+const ofRun = "dev.fenceline.e2e"
+
 // removeOld removes what runs left that had no time to clean up.
 func removeOld() {
-	names, err := site.Docker(context.Background(), "ps", "--all", "--filter", "name="+projects, "--format", "{{.Names}}")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e/compose: looking for what earlier runs left:", err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var names strings.Builder
+	for _, kind := range kinds[:3] {
+		found, err := site.Docker(ctx, listed(kind.list, projects)...)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "e2e/compose: looking for what earlier runs left:", err)
+		}
+		names.WriteString(found)
 	}
-	for _, run := range regexp.MustCompile(projects+`(\d+)-run`).FindAllStringSubmatch(names, -1) {
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), projects+"*"))
+	names.WriteString(strings.Join(folders, "\n"))
+	old := map[string]bool{}
+	for _, run := range regexp.MustCompile(projects+`(\d+)-run`).FindAllStringSubmatch(names.String(), -1) {
 		if pid, err := strconv.Atoi(run[1]); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			remove(run[0])
+			old[run[0]] = true
+		}
+	}
+	for run := range old {
+		removeAll(run)
+		for _, folder := range folders {
+			if strings.HasPrefix(filepath.Base(folder), run) {
+				os.RemoveAll(folder)
+			}
 		}
 	}
 }
 
-// remove removes what projects of a run have left: nothing, where they ended by themselves.
-func remove(mark string) {
+// listed is a listing of what belongs to a mark.
+func listed(list []string, mark string) []string {
+	out := slices.Clone(list)
+	out[len(out)-1] = strings.ReplaceAll(out[len(out)-1], "%s", mark)
+	return out
+}
+
+// removeAll removes what projects of a run have left: nothing, where they ended by themselves. It
+// looks until nothing came for a second, as what is being started may go on for a moment.
+func removeAll(mark string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	for _, kind := range []struct {
-		list, remove []string
-	}{
-		{[]string{"ps", "--all", "--quiet", "--filter", "name=" + mark}, []string{"rm", "--force", "--volumes"}},
-		{[]string{"network", "ls", "--quiet", "--filter", "name=" + mark}, []string{"network", "rm"}},
-		{[]string{"volume", "ls", "--quiet", "--filter", "name=" + mark}, []string{"volume", "rm", "--force"}},
-	} {
-		found, err := site.Docker(ctx, kind.list...)
-		if ids := strings.Fields(found); err == nil && len(ids) > 0 {
-			_, err = site.Docker(ctx, append(kind.remove, ids...)...)
+	for empty := 0; empty < 2 && ctx.Err() == nil; empty++ {
+		if empty > 0 {
+			pause(ctx, time.Second)
+		}
+		if removed(ctx, mark) > 0 {
+			empty = 0
+		}
+	}
+}
+
+// removed removes what is there now, and counts it.
+func removed(ctx context.Context, mark string) (n int) {
+	for _, kind := range kinds {
+		found, err := site.Docker(ctx, listed(kind.list, mark)...)
+		names := strings.Fields(found)
+		if err == nil && len(names) > 0 {
+			n += len(names)
+			_, err = site.Docker(ctx, append(slices.Clone(kind.remove), names...)...)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "e2e/compose: removing what is left:", err)
 		}
 	}
+	return n
 }

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -63,11 +65,10 @@ var shared sharedShape
 
 func (s *sharedShape) get(t *testing.T) *shape {
 	t.Helper()
-	s.once.Do(func() { s.shape, s.err = start(context.Background(), mark, 1) })
+	s.once.Do(func() { s.shape, s.err = start(running, mark, 1) })
 	if s.err != nil {
 		t.Fatal(s.err)
 	}
-	s.shape.onFailure(t)
 	return s.shape
 }
 
@@ -116,6 +117,7 @@ func (s *shape) environment() map[string]string {
 	env := map[string]string{
 		"FENCELINE_CREDENTIALS": s.State, "FENCELINE_CONFIG": filepath.Join(s.dir, "fenceline.yaml"),
 		"FENCELINE_ACK_WAIT": lease.String(), "FENCELINE_LEASE_TTL": lease.String(), "FENCELINE_INTERVAL": beat.String(),
+		"FENCELINE_NODE_TTL": (3 * beat).String(),
 	}
 	for _, name := range ports {
 		_, env[name], _ = net.SplitHostPort(s.addresses[name])
@@ -127,7 +129,7 @@ func (s *shape) environment() map[string]string {
 func (s *shape) prepare(ctx context.Context, servers int) error {
 	for _, name := range ports {
 		var err error
-		if s.addresses[name], err = site.Address("127.0.0.1:0"); err != nil {
+		if s.addresses[name], err = s.address(); err != nil {
 			return err
 		}
 	}
@@ -144,11 +146,13 @@ func (s *shape) prepare(ctx context.Context, servers int) error {
 		return err
 	}
 	s.secret = strings.TrimSpace(string(secret))
+	if err := os.WriteFile(filepath.Join(s.State, "secrets", "licence"), []byte("2d5e-9a41"), 0o644); err != nil {
+		return err
+	}
 	if err := s.addReader(); err != nil {
 		return err
 	}
-	// The engine's own bridge is this machine, for containers.
-	gateway, err := site.Docker(ctx, "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+	host, err := bridge(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,13 +160,50 @@ func (s *shape) prepare(ctx context.Context, servers int) error {
 	if err := os.MkdirAll(repositories, 0o755); err != nil {
 		return err
 	}
-	if s.git, err = site.ServeGit(net.JoinHostPort(strings.TrimSpace(gateway), "0"), repositories); err != nil {
+	if s.git, err = site.ServeGit(net.JoinHostPort(host, "0"), repositories); err != nil {
 		return err
 	}
 	if s.repo, err = s.git.Repository(ctx, pipeline); err != nil {
 		return err
 	}
 	return errors.Join(s.writeClient(), s.writePipeline())
+}
+
+// address is a free one on this machine, with a port that Linux gives no connection by itself unless
+// it is told to: a container that is started again needs its port again.
+func (s *shape) address() (string, error) {
+	var err error
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
+		if slices.Contains(slices.Collect(maps.Values(s.addresses)), address) {
+			continue
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
+	}
+	return "", fmt.Errorf("finding a free port: %w", err)
+}
+
+// bridge is this machine's address for containers: that of the engine's own bridge, which an engine
+// that was started for the first time does not tell as the network's gateway.
+func bridge(ctx context.Context) (string, error) {
+	name, err := site.Docker(ctx, "network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.bridge.name"}}`)
+	if err != nil {
+		return "", err
+	}
+	i, err := net.InterfaceByName(strings.TrimSpace(name))
+	if err != nil {
+		return "", fmt.Errorf("looking for the engine's bridge %q on this machine: %w", strings.TrimSpace(name), err)
+	}
+	addresses, err := i.Addrs()
+	for _, a := range addresses {
+		if network, ok := a.(*net.IPNet); ok && network.IP.To4() != nil {
+			return network.IP.String(), nil
+		}
+	}
+	return "", errors.Join(fmt.Errorf("%s has no address of IPv4", i.Name), err)
 }
 
 func (s *shape) producer() string { return "http://" + s.addresses["FENCELINE_PORT"] }
@@ -185,6 +226,7 @@ pipelines:
     build_args: {BASE: "registry:5000/base/busybox:latest"}
     attempts: 20
     webhook: {secret_file: /run/secrets/hook_secret}
+    secrets: [licence]
     fleets: [{name: %s, rollout: {canaries: 1, quorum: 100%%, trial: {timeout: 30s}}}]
 `, pipeline, s.repo.URL, pipeline, fleet), 0o644)
 }
@@ -216,7 +258,7 @@ func (s *shape) pushBase(ctx context.Context) error {
 		in   io.Reader
 		args []string
 	}{
-		{files, []string{"import", "--change", "ENV PATH=/bin", "-", image}},
+		{files, []string{"import", "--change", "ENV PATH=/bin", "--change", "LABEL " + ofRun + "=" + mark, "-", image}},
 		{password, []string{"login", "--username", "builder", "--password-stdin", registry}},
 		{nil, []string{"push", "--quiet", image}},
 		{nil, []string{"image", "rm", image}},
@@ -277,7 +319,9 @@ func with(lines string) map[string]string {
 }
 
 // slow takes a while to build, large a while to push and to pull.
-func slow() map[string]string { return with("RUN sleep 4 && echo " + rand.Text() + "\n") }
+func slow() map[string]string {
+	return with("RUN --mount=type=secret,id=licence,required sleep 4 && test -s /run/secrets/licence && echo " + rand.Text() + "\n")
+}
 func large() map[string]string {
 	return with("RUN head -c 60000000 /dev/urandom >/large && echo " + rand.Text() + "\n")
 }

@@ -45,6 +45,7 @@ func TestSoak(t *testing.T) {
 	minutes := number(t, "FENCELINE_SOAK_MINUTES", soakMinutes)
 	t.Logf("seed %d: FENCELINE_SOAK_SEED=%d make soak MINUTES=%d does it again", seed, seed, minutes)
 	s := shared.get(t)
+	s.onFailure(t)
 	random := rand.New(rand.NewPCG(seed, 0))
 	kinds := rand.New(rand.NewPCG(seed, 1))
 	l := s.load(t.Context(), 3*time.Second, func() map[string]string {
