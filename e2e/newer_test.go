@@ -13,16 +13,18 @@ import (
 type edit struct{ file, was, is string }
 
 // nextRelease is what a release changes that adds a field to build requests and to announced
-// images which older programs must not do without: both have a new version, and the one before
-// is still read.
+// images which older programs must not do without: both have a new version, as has a fleet's
+// change, and the ones before are still read.
 var nextRelease = []edit{
 	{"messages/types.go", `Type = "dev.fenceline.build.requested.v1"`, `Type = "dev.fenceline.build.requested.v2"`},
 	{"messages/types.go", `Type = "dev.fenceline.image.ready.v1"`, `Type = "dev.fenceline.image.ready.v2"`},
+	{"messages/types.go", `Type = "dev.fenceline.fleet.changed.v1"`, `Type = "dev.fenceline.fleet.changed.v2"`},
 	{
 		"messages/types.go", "	TypeBuildRequested:  func() Payload { return new(BuildRequested) },\n",
 		"	TypeBuildRequested:  func() Payload { return new(BuildRequested) },\n" +
 			"	\"dev.fenceline.build.requested.v1\": func() Payload { return new(BuildRequested) },\n" +
-			"	\"dev.fenceline.image.ready.v1\": func() Payload { return new(ImageReady) },\n",
+			"	\"dev.fenceline.image.ready.v1\": func() Payload { return new(ImageReady) },\n" +
+			"	\"dev.fenceline.fleet.changed.v1\": func() Payload { return new(FleetChanged) },\n",
 	},
 	{"messages/build.go", "type BuildRequested struct {\n", "type BuildRequested struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
 	{"messages/build.go", "type ImageReady struct {\n", "type ImageReady struct {\n	Channel string `json:\"channel,omitempty\"`\n"},

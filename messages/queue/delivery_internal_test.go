@@ -3,22 +3,30 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
-// plain is a client of a server without JetStream.
-func plain(t *testing.T) *Client {
+// plain is a client of a server without JetStream, or with what options add.
+func plain(t *testing.T, add ...func(*server.Options)) *Client {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
+	o := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true}
+	for _, f := range add {
+		f(o)
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
+	t.Cleanup(s.WaitForShutdown)
 	t.Cleanup(s.Shutdown)
 	c, err := Connect(t.Context(), Options{InProcess: s, Source: "/fenceline/test"})
 	if err != nil {
@@ -62,5 +70,57 @@ func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 				t.Error("the delivery is still held")
 			}
 		})
+	}
+}
+
+// TestABusySlotHandsBack has a slot, which takes messages of two types, get one while it has another:
+// somebody who is free has it at once, and not only after the AckWait.
+func TestABusySlotHandsBack(t *testing.T) {
+	c := plain(t, func(o *server.Options) { o.JetStream, o.StoreDir = true, t.TempDir() })
+	if err := c.Declare(t.Context(), Layout{}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer end()
+	took := make(chan string, 9)
+	take := func(name string, handle func(*delivery)) {
+		always := func(context.Context) error { return nil }
+		s := newSlot(always, always)
+		for _, of := range []messages.Type{messages.TypeNodeFailed, messages.TypeTrialFinished} {
+			running.Go(func() {
+				_ = c.consume(ctx, c.space.EventsStream(), c.consuming("test", of, time.Minute), s, func(d *delivery) {
+					took <- fmt.Sprintf("%s: %s", name, messages.TypeOf(d.message.message).Label())
+					handle(d)
+				})
+			})
+		}
+	}
+	publish := func(p messages.Payload) {
+		t.Helper()
+		if err := c.Publish(t.Context(), "", p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want string) {
+		t.Helper()
+		select {
+		case got := <-took:
+			if got != want {
+				t.Fatalf("%s, where %s was to be", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("there was no %s", want)
+		}
+	}
+	take("busy", func(*delivery) { <-ctx.Done() })
+	publish(&messages.NodeFailed{Fleet: "f", Node: "n"})
+	expect("busy: node-failed-v1")
+	publish(&messages.TrialFinished{Fleet: "f", Node: "n", Rollout: "r"})
+	take("free", func(d *delivery) { _ = d.done() })
+	expect("free: trial-finished-v1")
+	if len(took) > 0 {
+		t.Errorf("%s, too", <-took)
 	}
 }
