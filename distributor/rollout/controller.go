@@ -313,6 +313,15 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 			return err
 		}
 	}
+	if out.again {
+		e, err := queue.Fleets(f.Queue).Current(ctx, f.fleet)
+		if err == nil && e.Revision != revision {
+			err = queue.ErrMoved
+		}
+		if err != nil {
+			return fmt.Errorf("reading the record of fleet %s before rollout %s is flipped again: %w", f.fleet, out.rollout.ID, err)
+		}
+	}
 	if out.fleet != nil {
 		written, err := queue.Fleets(f.Queue).Update(ctx, f.fleet, *out.fleet, revision)
 		if err != nil {

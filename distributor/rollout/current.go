@@ -16,7 +16,9 @@ import (
 func followCurrent(s *state) step {
 	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
 	if r := s.rollout(s.record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !r.FailedInSoak() {
-		return s.flipped(r)
+		out := s.flipped(r)
+		out.again = true
+		return out
 	}
 	for _, r := range s.live() {
 		if r.ID != s.record.Current.Rollout {

@@ -59,6 +59,9 @@ type step struct {
 	// rests is the rollout whose record a write of the fleet's rests on, or "". The two are
 	// seen by different watches: where that record has moved, the write must not be made.
 	rests string
+	// again tells that a rollout's write takes back how it ended, by the fleet's record: where
+	// that has moved, the write must not be made.
+	again bool
 }
 
 func (s *state) rollout(id string) *messages.RolloutRecord {
