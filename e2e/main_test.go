@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fenceline/fenceline/standalone"
 )
 
 // What TestMain finds or makes, for all tests.
@@ -33,10 +36,16 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	// A buildkitd that was killed has left mounts there.
+	remove := func() {
+		if err := errors.Join(standalone.UnmountBelow(dir), os.RemoveAll(dir)); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: cleaning up:", err)
+		}
+	}
+	defer remove()
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	go onInterrupt(interrupts, func() { started.end(); removeImages(); os.RemoveAll(dir) })
+	go onInterrupt(interrupts, func() { started.end(); removeImages(); remove() })
 	if err := prepare(dir); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1

@@ -92,6 +92,9 @@ func (b *Buildkitd) Stop() error {
 	return errors.Join(err, b.clearSteps())
 }
 
+// temporary is a folder of its own for what it mounts for a moment, so that it can be found there.
+func (b *Buildkitd) temporary() string { return filepath.Join(b.c.Dir, "tmp") }
+
 func (b *Buildkitd) socket() string  { return filepath.Join(b.sockets, "buildkitd.sock") }
 func (b *Buildkitd) pidFile() string { return filepath.Join(b.c.Dir, "buildkitd.pid") }
 
@@ -154,6 +157,10 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	cmd := exec.Command(b.c.Program, b.arguments()...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = b.c.Dir // ours may be removed, and git, which buildkitd runs, needs one
+	if err := os.MkdirAll(b.temporary(), 0o700); err != nil {
+		return fmt.Errorf("making a folder for buildkitd: %w", err)
+	}
+	cmd.Env = append(os.Environ(), "TMPDIR="+b.temporary())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	ended, err := startOnOwnThread(cmd)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const stepStop = 10 * time.Second
 
 // clearSteps ends the RUN steps of a buildkitd that was killed, which run on without it, and
-// takes away what it and they had mounted. None is there after a buildkitd that ended by itself.
+// takes away what it and they had mounted. No step is there after a buildkitd that ended by itself.
 func (b *Buildkitd) clearSteps() error {
 	bundles, err := filepath.Glob(filepath.Join(b.root, "runc-*", "executor", "*", "config.json"))
 	if err != nil {
@@ -33,8 +33,12 @@ func (b *Buildkitd) clearSteps() error {
 			errs = append(errs, UnmountBelow(dir))
 		}
 	}
+	errs = append(errs, UnmountBelow(b.temporary()))
 	if err := errors.Join(errs...); err != nil {
 		return err
+	}
+	if err := os.RemoveAll(b.temporary()); err != nil {
+		return fmt.Errorf("removing what a buildkitd left behind: %w", err)
 	}
 	for _, config := range bundles { // one by one: what is mounted after all is in the way
 		bundle := filepath.Dir(config)

@@ -78,15 +78,17 @@ func TestStepsThatWereLeftAreEnded(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
 	pid, bundle := leaveStep(t, runc, root)
 	others, _ := leaveStep(t, runc, other)
-	b := &Buildkitd{c: BuildkitdConfig{Runc: runc}, root: root}
-	tried := filepath.Join(root, "multiple-lowerdir-check1", "merged")
-	if err := os.MkdirAll(tried, 0o700); err != nil {
-		t.Fatal(err)
+	b := &Buildkitd{c: BuildkitdConfig{Runc: runc, Dir: t.TempDir()}, root: root}
+	tried, brief := filepath.Join(root, "multiple-lowerdir-check1", "merged"), filepath.Join(b.temporary(), "buildkit-mount1")
+	for _, mount := range []string{tried, brief} {
+		if err := os.MkdirAll(mount, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Unmount(mount, syscall.MNT_DETACH) })
 	}
-	if err := syscall.Mount("tmpfs", tried, "tmpfs", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(tried, syscall.MNT_DETACH) })
 	if err := b.clearSteps(); err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +102,9 @@ func TestStepsThatWereLeftAreEnded(t *testing.T) {
 	}
 	if err := os.Remove(tried); err != nil {
 		t.Errorf("what it tried at its start is still mounted: %v", err)
+	}
+	if _, err := os.Stat(b.temporary()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what it had mounted for a moment is still there: %v", err)
 	}
 	if !runs(others) {
 		t.Error("a step of another buildkitd was ended")
