@@ -37,15 +37,13 @@ func (b *Buildkitd) clearSteps() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(b.temporary()); err != nil {
-		return fmt.Errorf("removing what a buildkitd left behind: %w", err)
-	}
 	for _, config := range bundles { // one by one: what is mounted after all is in the way
 		bundle := filepath.Dir(config)
 		for _, path := range []string{filepath.Join(bundle, "rootfs"), config, bundle} {
 			os.Remove(path)
 		}
 	}
+	os.RemoveAll(b.temporary())
 	return nil
 }
 

@@ -316,6 +316,7 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 	if out.again {
 		e, err := queue.Fleets(f.Queue).Current(ctx, f.fleet)
 		if err == nil && e.Revision != revision {
+			f.views.seeFleet(e)
 			err = queue.ErrMoved
 		}
 		if err != nil {
@@ -331,6 +332,9 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 	}
 	if r := out.rollout; r != nil {
 		written, err := queue.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
+		if errors.Is(err, queue.ErrMoved) {
+			return errors.Join(err, f.unmoved(ctx, r.ID, revisions[r.ID])) // which sees what it is now
+		}
 		if err != nil {
 			return err
 		}
