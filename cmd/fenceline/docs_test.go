@@ -35,7 +35,8 @@ var inDocument = regexp.MustCompile("(?m)(?:^    |`)(?:bin/)?fenceline ([a-z][^#
 // TestDocumentedCommandsExist looks up every command line that a document or an example shows.
 func TestDocumentedCommandsExist(t *testing.T) {
 	for _, name := range []string{
-		"README.md", "docs/concepts.md", "docs/configuration.md", "docs/operations.md", "docs/reference.md",
+		"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/concepts.md", "docs/configuration.md", "docs/deployment.md",
+		"docs/operations.md", "docs/performance.md", "docs/reference.md",
 		"examples/libgraphite2/README.md", "examples/admin-hooks/README.md", "examples/newrelic/README.md",
 	} {
 		for _, m := range inDocument.FindAllStringSubmatch(readDoc(t, name), -1) {
