@@ -2,6 +2,7 @@ package compose
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -185,6 +186,14 @@ var (
 	}
 	nodePulls     = moment{name: "a node in mid-pull", reach: pulling, met: lacks}
 	registryTakes = moment{name: "the registry in mid-push", reach: pushing, met: (*shape).running}
+	builderPushes = moment{
+		name: "a builder in mid-push",
+		reach: func(s *shape, t *testing.T) (string, container) {
+			id, _ := pushing(s, t)
+			return id, s.called(t, "builder", s.readBuild(t, id).Worker)
+		},
+		met: (*shape).running,
+	}
 )
 
 // TestOutages takes each part away at its worst moment, by kill -9 and by SIGSTOP for longer
@@ -377,8 +386,7 @@ const requestSize = 1000
 // as Linux tells in /proc/PID/net/tcp6, where those of IPv4 are too if the port takes either.
 func unread(t *testing.T, pid, port int, from string) (bytes int) {
 	t.Helper()
-	peer := net.ParseIP(from).To4()
-	slices.Reverse(peer) // a word in the machine's order
+	peer := binary.NativeEndian.Uint32(net.ParseIP(from).To4()) // the table has the word as the machine does
 	for _, table := range []string{"tcp", "tcp6"} {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
 		if err != nil {
@@ -386,7 +394,7 @@ func unread(t *testing.T, pid, port int, from string) (bytes int) {
 		}
 		for line := range strings.Lines(string(text)) {
 			f := strings.Fields(line) // number, own address, the peer's, state, bytes to send and to read
-			if len(f) < 5 || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) || !strings.Contains(f[2], fmt.Sprintf("%X:", []byte(peer))) {
+			if len(f) < 5 || !strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) || !strings.Contains(f[2], fmt.Sprintf("%08X:", peer)) {
 				continue
 			}
 			_, received, _ := strings.Cut(f[4], ":")
@@ -400,12 +408,16 @@ func unread(t *testing.T, pid, port int, from string) (bytes int) {
 	return bytes
 }
 
-// TestProducer takes the producer away between the publishing of a request and its answer: NATS
-// stands still meanwhile. The forge sends the hook again, and there is one build.
+// TestProducer takes the producer away between the publishing of a request and its answer, or NATS
+// before it has read it. NATS stands still meanwhile. The forge sends the hook again, and there is
+// one build.
 func TestProducer(t *testing.T) {
 	s := shared.get(t)
-	for _, o := range []outage{killed, stopped} {
-		t.Run(o.name, func(t *testing.T) {
+	for _, test := range []struct {
+		service string
+		o       outage
+	}{{"producer", killed}, {"producer", stopped}, {"nats", killed}} {
+		t.Run(test.service+" "+test.o.name, func(t *testing.T) {
 			s.onFailure(t)
 			s.push(t, quick()) // the producer has stored a request, and needs to look for none before the next
 			commit := s.commit(t, quick())
@@ -433,14 +445,22 @@ func TestProducer(t *testing.T) {
 				t.Fatalf("the hook is answered before its request is stored: %v", err)
 			default:
 			}
-			giveBack := s.take(t, o, producer)
-			goOn()
-			if !o.gone {
-				during(t, 2*lease, func(context.Context) error { return nil })
-			}
-			giveBack()
-			if err := <-answered; err == nil && o.gone { // one that was only stopped may still answer in time
-				t.Error("a producer that was killed has answered the hook")
+			if test.service == "nats" {
+				giveBack := s.take(t, killed, queue)
+				if err := <-answered; err == nil {
+					t.Error("a hook is accepted whose request nobody has read")
+				}
+				giveBack()
+			} else {
+				giveBack := s.take(t, test.o, producer)
+				goOn()
+				if !test.o.gone {
+					during(t, 2*lease, func(context.Context) error { return nil })
+				}
+				giveBack()
+				if err := <-answered; err == nil && test.o.gone { // one that was only stopped may still answer in time
+					t.Error("a producer that was killed has answered the hook")
+				}
 			}
 			var id string
 			await(t, "an accepted webhook", func(ctx context.Context) (err error) {
@@ -454,10 +474,13 @@ func TestProducer(t *testing.T) {
 	}
 }
 
-// TestCut cuts the network between a node and NATS in the middle of a pull, and between the
-// builders' buildkitd and the registry in the middle of a push, for longer than every lease.
+// TestCut cuts the network between a node and NATS in the middle of a pull, between a builder and NATS
+// in the middle of a solve, and between a builder, or the builders' buildkitd, and the registry in the
+// middle of a push, for longer than every lease.
 func TestCut(t *testing.T) {
 	s := shared.get(t)
 	t.Run("a node from NATS", func(t *testing.T) { s.survives(t, nodePulls, cut("queue"), "") })
-	t.Run("a builder from the registry", func(t *testing.T) { s.survives(t, registryTakes, cut("images"), "buildkitd") })
+	t.Run("a builder from NATS", func(t *testing.T) { s.survives(t, builderSolves, cut("queue"), "") })
+	t.Run("a builder from the registry", func(t *testing.T) { s.survives(t, builderPushes, cut("images"), "") })
+	t.Run("buildkitd from the registry", func(t *testing.T) { s.survives(t, registryTakes, cut("images"), "buildkitd") })
 }

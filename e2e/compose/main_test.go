@@ -42,27 +42,30 @@ func run(m *testing.M) int {
 	var err error
 	if work, err = os.MkdirTemp("", mark+"-"); err == nil {
 		defer os.RemoveAll(work)
+		go onInterrupt()
 		err = prepare()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e/compose:", err)
 		return 1
 	}
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		s := <-interrupts
-		fmt.Fprintf(os.Stderr, "e2e/compose: %s: ending what was started\n", s)
-		interrupt()
-		removeAll(mark)
-		os.RemoveAll(work)
-		os.Exit(128 + int(s.(syscall.Signal)))
-	}()
 	removeOld()
 	status := m.Run()
 	shared.end()
 	removeAll(mark)
 	return status
+}
+
+// onInterrupt ends what was started when the tests are interrupted.
+func onInterrupt() {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
+	s := <-interrupts
+	fmt.Fprintf(os.Stderr, "e2e/compose: %s: ending what was started\n", s)
+	interrupt()
+	removeAll(mark)
+	os.RemoveAll(work)
+	os.Exit(128 + int(s.(syscall.Signal)))
 }
 
 // prepare finds what the tests need.
@@ -156,14 +159,15 @@ func removeAll(mark string) {
 	}
 }
 
-// removed removes what is there now, and counts it.
+// removed removes what is there now, and counts what could be.
 func removed(ctx context.Context, mark string) (n int) {
 	for _, kind := range kinds {
 		found, err := site.Docker(ctx, listed(kind.list, mark)...)
 		names := strings.Fields(found)
 		if err == nil && len(names) > 0 {
-			n += len(names)
-			_, err = site.Docker(ctx, append(slices.Clone(kind.remove), names...)...)
+			if _, err = site.Docker(ctx, append(slices.Clone(kind.remove), names...)...); err == nil {
+				n += len(names)
+			}
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "e2e/compose: removing what is left:", err)

@@ -29,7 +29,7 @@ func number(t *testing.T, variable string, without uint64) uint64 {
 
 // chaos is what may happen to the containers of a service.
 var chaos = map[string][]outage{
-	"builder":    {killed, stopped},
+	"builder":    {killed, stopped, cut("queue"), cut("images")},
 	"buildkitd":  {killed, stopped, cut("images")},
 	"controller": {killed, stopped, cut("queue")},
 	"node":       {killed, stopped, cut("queue"), cut("images")},
