@@ -87,11 +87,22 @@ func TestInitRenewsACertificateThatEndsSoon(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := read(t, filepath.Join(made, "nats.pem"))
+	stat := func(name string) os.FileInfo {
+		info, err := os.Stat(filepath.Join(made, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	certificate, key := stat("nats.pem"), stat("nats-key.pem")
 	if out := done(t, "init", "--dir", dir, "--tls", "nats"); !strings.Contains(out, "nats.pem") {
 		t.Errorf("it says %q, without the certificate", out)
 	}
 	if read(t, filepath.Join(made, "nats.pem")) == before {
 		t.Error("the certificate is the old one")
+	}
+	if !os.SameFile(certificate, stat("nats.pem")) || !os.SameFile(key, stat("nats-key.pem")) {
+		t.Error("a container that was given the files would still have the old ones")
 	}
 }
 

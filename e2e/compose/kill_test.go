@@ -455,7 +455,7 @@ func TestProducer(t *testing.T) {
 				giveBack := s.take(t, test.o, producer)
 				goOn()
 				if !test.o.gone {
-					during(t, 2*lease, func(context.Context) error { return nil })
+					pause(t.Context(), 2*lease)
 				}
 				giveBack()
 				if err := <-answered; err == nil && test.o.gone { // one that was only stopped may still answer in time
