@@ -10,13 +10,13 @@ import (
 // BuildState is how far a build is.
 type BuildState string
 
-// The states of a build. All but BuildRunning are final.
+// The states of a build. All but BuildStateRunning are final.
 const (
-	BuildRunning    BuildState = "running"
-	BuildSucceeded  BuildState = "succeeded"
-	BuildFailedHere BuildState = "failed"
-	BuildSkipped    BuildState = "superseded"
-	BuildStopped    BuildState = "cancelled"
+	BuildStateRunning    BuildState = "running"
+	BuildStateSucceeded  BuildState = "succeeded"
+	BuildStateFailed     BuildState = "failed"
+	BuildStateSuperseded BuildState = "superseded"
+	BuildStateCancelled  BuildState = "cancelled"
 )
 
 // BuildRecord is the state of a build, in the builds bucket under its ID. It is written
@@ -50,7 +50,7 @@ type BuildRecord struct {
 }
 
 // Ended tells whether the build is over.
-func (r *BuildRecord) Ended() bool { return r.State != BuildRunning && r.State != "" }
+func (r *BuildRecord) Ended() bool { return r.State != BuildStateRunning && r.State != "" }
 
 // RolloutState is how far a rollout is.
 type RolloutState string
@@ -66,14 +66,14 @@ const (
 	RolloutDone       RolloutState = "done"
 	RolloutFailed     RolloutState = "failed" // trial failed, or quorum can't be had
 	RolloutAborted    RolloutState = "aborted"
-	RolloutReplaced   RolloutState = "superseded" // a newer image took its place
+	RolloutSuperseded RolloutState = "superseded" // a newer image took its place
 	RolloutRolledBack RolloutState = "rolled-back"
 )
 
 // Final tells whether nothing more happens in this state.
 func (s RolloutState) Final() bool {
 	switch s {
-	case RolloutDone, RolloutFailed, RolloutAborted, RolloutReplaced, RolloutRolledBack:
+	case RolloutDone, RolloutFailed, RolloutAborted, RolloutSuperseded, RolloutRolledBack:
 		return true
 	}
 	return false

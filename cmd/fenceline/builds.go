@@ -107,7 +107,7 @@ func (b *buildRow) why() string {
 		return "waits for a builder of a newer version, which reads " + string(b.Newer)
 	case b.State == stateQueued:
 		return "waits for a builder"
-	case b.State == string(messages.BuildRunning):
+	case b.State == string(messages.BuildStateRunning):
 		return "on " + b.Worker
 	}
 	return ""
@@ -163,7 +163,7 @@ func newCancelCmd() *cobra.Command {
 		if err := s.queue.CancelBuild(ctx, args[0], whoami()); err != nil {
 			return s.unfound(ctx, args[0], err)
 		}
-		return s.decided(map[string]string{"build": args[0], "state": string(messages.BuildStopped)}, "%s: cancelled", args[0])
+		return s.decided(map[string]string{"build": args[0], "state": string(messages.BuildStateCancelled)}, "%s: cancelled", args[0])
 	})
 }
 

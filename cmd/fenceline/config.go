@@ -6,8 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/fenceline/fenceline/distributor/fence"
-	"github.com/fenceline/fenceline/distributor/fence/natskv"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/spf13/cobra"
 )

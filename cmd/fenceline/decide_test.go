@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fenceline/fenceline/distributor/fence"
-	"github.com/fenceline/fenceline/distributor/fence/natskv"
-	"github.com/fenceline/fenceline/distributor/rollout"
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
@@ -39,7 +39,7 @@ func decoded[T any](t *testing.T, args ...string) T {
 // controlled runs a controller over the installation, and node-1, which holds both images.
 func controlled(t *testing.T, c *queue.Client) {
 	t.Helper()
-	r, err := rollout.New(rollout.Config{
+	r, err := controller.New(controller.Config{
 		Queue: c, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
 		Backend: func(fleet string) fence.Backend { return natskv.New(c.JetStream(), c.Space().FenceBucket(), fleet) },
 	})

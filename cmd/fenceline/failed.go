@@ -17,7 +17,7 @@ func failedBuilds(all []buildRow) []buildRow {
 	last := map[string]*buildRow{}
 	for i := range all {
 		b := &all[i]
-		if b.State != string(messages.BuildSucceeded) && b.Failure == nil {
+		if b.State != string(messages.BuildStateSucceeded) && b.Failure == nil {
 			continue
 		}
 		if l := last[b.Pipeline]; l == nil || cmp.Or(cmp.Compare(b.Order, l.Order), b.Updated.Compare(l.Updated)) > 0 {

@@ -12,13 +12,13 @@ import (
 func TestFailedBuilds(t *testing.T) {
 	failed := &messages.Failure{Reason: "bad"}
 	build := func(id, pipeline string, order uint64, after time.Duration, f *messages.Failure) buildRow {
-		state := messages.BuildSucceeded
+		state := messages.BuildStateSucceeded
 		if f != nil {
-			state = messages.BuildFailedHere
+			state = messages.BuildStateFailed
 		}
 		return buildRow{Build: id, Pipeline: pipeline, Order: order, State: string(state), Updated: noon().Add(after), Failure: f}
 	}
-	cancelled := buildRow{Build: "c", Pipeline: "p", Order: 9, State: string(messages.BuildStopped)}
+	cancelled := buildRow{Build: "c", Pipeline: "p", Order: 9, State: string(messages.BuildStateCancelled)}
 	for name, test := range map[string]struct {
 		all  []buildRow
 		want string

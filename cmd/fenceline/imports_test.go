@@ -16,13 +16,15 @@ var rules = []struct {
 	pkg    string   // and all below it
 	places []string // folders that may import it; none where empty
 }{
-	{"github.com/nats-io/nats.go", []string{"messages/queue", "distributor/fence/natskv", "standalone"}},
+	{"github.com/nats-io/nats.go", []string{"messages/queue", "fence/natskv", "standalone"}},
 	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}},
 	{"github.com/moby/buildkit/client", []string{"builder/buildkit"}},
 	{"github.com/moby/moby/client", []string{"distributor/docker"}},
 	{module + "producer", []string{"producer", "cmd/fenceline"}},
 	{module + "builder", []string{"builder", "cmd/fenceline"}},
 	{module + "distributor", []string{"distributor", "cmd/fenceline"}},
+	{module + "controller", []string{"controller", "cmd/fenceline"}},
+	{module + "fence", []string{"fence", "controller", "cmd/fenceline"}},
 	{module + "cmd", nil},
 	{module + "e2e", nil},
 }

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fenceline/fenceline/distributor/fence"
-	"github.com/fenceline/fenceline/distributor/fence/natskv"
-	"github.com/fenceline/fenceline/distributor/rollout"
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/nats-io/nats-server/v2/server"
@@ -76,11 +76,11 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	if err := producer.Declare(t.Context(), queue.Layout{}); err != nil {
 		t.Fatalf("a producer declares what is there: %v", err)
 	}
-	controller := as(t, dir, url, userController, inbox(userController))
-	c, err := rollout.New(rollout.Config{
-		Queue: controller, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
+	acting := as(t, dir, url, userController, inbox(userController))
+	c, err := controller.New(controller.Config{
+		Queue: acting, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
 		Backend: func(fleet string) fence.Backend {
-			return natskv.New(controller.JetStream(), controller.Space().FenceBucket(), fleet)
+			return natskv.New(acting.JetStream(), acting.Space().FenceBucket(), fleet)
 		},
 	})
 	if err != nil {

@@ -100,7 +100,7 @@ func (s *session) printerOf(ctx context.Context, build string) (*logPrinter, err
 	if err != nil {
 		return nil, err
 	}
-	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildRunning)}, nil
+	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildStateRunning)}, nil
 }
 
 func (p *logPrinter) show(r queue.Received) error {

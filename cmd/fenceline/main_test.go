@@ -136,7 +136,7 @@ func TestVariablesStandForFlags(t *testing.T) {
 		t.Errorf("the flag doesn't go before the variable: %q", out)
 	}
 	t.Setenv("FENCELINE_PIPELINE", "other") // what a command does is on its line alone
-	create(t, queue.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildRunning})
+	create(t, queue.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildStateRunning})
 	if out := done(t, "builds"); !strings.Contains(out, "base-aaaaaaaa") {
 		t.Errorf("a variable chose the builds: %q", out)
 	}

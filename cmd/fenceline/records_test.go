@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fenceline/fenceline/distributor/fence/natskv"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
@@ -42,12 +42,12 @@ func prepare(t *testing.T, c *queue.Client) {
 		return messages.BuildRef{Build: build, Pipeline: "base", Order: order}
 	}
 	for _, r := range []messages.BuildRecord{
-		{BuildRef: ref("base-aaaaaaaa", 11), State: messages.BuildSucceeded, Attempt: 1, Worker: "b1", Commit: commit, Image: imageOne, Announced: true},
-		{BuildRef: ref("base-bbbbbbbb", 12), State: messages.BuildSucceeded, Attempt: 2, Worker: "b2", Commit: commit, Image: imageTwo, Announced: true},
-		{BuildRef: ref("base-cccccccc", 13), State: messages.BuildFailedHere, Attempt: 1, Worker: "b1", Commit: commit, Announced: true,
+		{BuildRef: ref("base-aaaaaaaa", 11), State: messages.BuildStateSucceeded, Attempt: 1, Worker: "b1", Commit: commit, Image: imageOne, Announced: true},
+		{BuildRef: ref("base-bbbbbbbb", 12), State: messages.BuildStateSucceeded, Attempt: 2, Worker: "b2", Commit: commit, Image: imageTwo, Announced: true},
+		{BuildRef: ref("base-cccccccc", 13), State: messages.BuildStateFailed, Attempt: 1, Worker: "b1", Commit: commit, Announced: true,
 			Failure: &messages.Failure{Class: messages.FailureUser, Reason: "no such file\nmore", Place: "Dockerfile:3", Fix: "add it"}},
-		{BuildRef: ref("base-dddddddd", 14), State: messages.BuildRunning, Attempt: 2, Worker: "b2", Commit: commit, LastError: "registry is gone"},
-		{BuildRef: ref("base-eeeeeeee", 15), State: messages.BuildStopped, Attempt: 1, Worker: "b2", Announced: true},
+		{BuildRef: ref("base-dddddddd", 14), State: messages.BuildStateRunning, Attempt: 2, Worker: "b2", Commit: commit, LastError: "registry is gone"},
+		{BuildRef: ref("base-eeeeeeee", 15), State: messages.BuildStateCancelled, Attempt: 1, Worker: "b2", Announced: true},
 	} {
 		r.Received, r.Updated = noon(), noon().Add(time.Minute)
 		create(t, queue.Builds(c), r.Build, r)

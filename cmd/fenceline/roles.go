@@ -10,11 +10,11 @@ import (
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
-	"github.com/fenceline/fenceline/distributor/fence"
-	"github.com/fenceline/fenceline/distributor/fence/natskv"
-	"github.com/fenceline/fenceline/distributor/rollout"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/producer"
@@ -35,7 +35,7 @@ type role interface {
 var (
 	_ role = (*httpRole)(nil)
 	_ role = (*builder.Builder)(nil)
-	_ role = (*rollout.Controller)(nil)
+	_ role = (*controller.Controller)(nil)
 	_ role = (*distributor.Distributor)(nil)
 )
 
@@ -168,11 +168,11 @@ type controllerFlags struct {
 }
 
 func (f *controllerFlags) add(fs *pflag.FlagSet) {
-	fs.DurationVar(&f.leaseTTL, "lease-ttl", rollout.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+	fs.DurationVar(&f.leaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
 }
 
-func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*rollout.Controller, error) {
-	return rollout.New(rollout.Config{
+func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+	return controller.New(controller.Config{
 		Queue: q,
 		Backend: func(fleet string) fence.Backend {
 			return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet)

@@ -67,7 +67,7 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	}
 	seen := map[string]bool{}
 	for _, b := range builds {
-		active := b.State == stateQueued || b.State == string(messages.BuildRunning)
+		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning)
 		if active || !seen[b.Pipeline] {
 			o.Builds = append(o.Builds, b)
 		}

@@ -229,7 +229,7 @@ func (s *session) awaitBuild(ctx context.Context, build string) error {
 	if err := s.print(end, func(w io.Writer) { writeEnd(w, end) }); err != nil {
 		return err
 	}
-	if end.State != messages.BuildSucceeded {
+	if end.State != messages.BuildStateSucceeded {
 		return fmt.Errorf("build %s: %s, %w", build, end.State, errNoImage)
 	}
 	return nil

@@ -145,7 +145,7 @@ func TestLogs(t *testing.T) {
 	go func() { ended <- fenceline(t, "logs", "-f", ref.Build) }()
 	want += "base-dddddddd: failed\n  late\n  then run: fenceline retry base-dddddddd\n"
 	if _, err := queue.Builds(c).Modify(t.Context(), ref.Build, func(r *messages.BuildRecord) error {
-		r.State, r.Announced = messages.BuildFailedHere, true
+		r.State, r.Announced = messages.BuildStateFailed, true
 		r.Failure = &messages.Failure{Class: messages.FailureTimeout, Reason: "late"}
 		return nil
 	}); err != nil {

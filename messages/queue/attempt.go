@@ -114,7 +114,7 @@ func (a *attempt) take() error {
 }
 
 func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
-	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildRunning
+	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
 	r.Worker, r.Claim, r.Request = a.w.Worker, a.claim, a.d.message.sequence
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
 	asked := a.d.message.message

@@ -38,13 +38,13 @@ func TestAWorkerThatCanNotBuildTakesNothing(t *testing.T) {
 		return strings.Contains(log.String(), "no build is taken") && strings.Contains(log.String(), "buildkitd is gone")
 	})
 	stop := consume(t, c, work(succeed))
-	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildStateSucceeded || r.Attempt != 1 {
 		t.Errorf("beside another worker the record is %+v", r)
 	}
 	stop()
 	waits := submit(t, c, request("base", 2))
 	broken.Store(false)
-	if r := ended(t, c, waits.Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+	if r := ended(t, c, waits.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 1 {
 		t.Errorf("once it can build again the record is %+v", r)
 	}
 	if n := strings.Count(log.String(), "no build is taken"); n != 1 {
@@ -72,7 +72,7 @@ func TestAWorkerThatCanNotBuildAnyMoreHandsBack(t *testing.T) {
 		return nil
 	}
 	consume(t, c, lost)
-	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildSucceeded {
+	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildStateSucceeded {
 		t.Fatalf("the record is %+v", r)
 	}
 	for range 3 { // before the first request, after it came, before the second
@@ -83,7 +83,7 @@ func TestAWorkerThatCanNotBuildAnyMoreHandsBack(t *testing.T) {
 	<-looks
 	<-looks // it has handed the request back and waits
 	consume(t, c, work(succeed))
-	if r := ended(t, c, second.Build); r.State != messages.BuildSucceeded || r.Attempt != 1 {
+	if r := ended(t, c, second.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 1 {
 		t.Errorf("the record is %+v", r)
 	}
 }

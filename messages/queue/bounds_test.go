@@ -32,7 +32,7 @@ func TestAFailureOfAnyLengthEndsItsBuild(t *testing.T) {
 	a := submit(t, c, request("base", 1))
 	r := ended(t, c, a.Build)
 	f := r.Failure
-	if r.State != messages.BuildFailedHere || r.Attempt != 1 || f.Class != messages.FailureHooks || r.Asked == nil {
+	if r.State != messages.BuildStateFailed || r.Attempt != 1 || f.Class != messages.FailureHooks || r.Asked == nil {
 		t.Fatalf("the record is %s after %d attempts, of class %s", r.State, r.Attempt, f.Class)
 	}
 	if !strings.HasPrefix(f.Reason, "firsté") || !strings.HasSuffix(f.Detail, "olast") {
@@ -59,7 +59,7 @@ func TestAnImageWhoseOutcomeIsTooLargeFailsItsBuild(t *testing.T) {
 	}))
 	a := submit(t, c, request("base", 1))
 	r := ended(t, c, a.Build)
-	if r.State != messages.BuildFailedHere || builds.Load() != 1 || !strings.Contains(r.Failure.Reason, "max_payload") {
+	if r.State != messages.BuildStateFailed || builds.Load() != 1 || !strings.Contains(r.Failure.Reason, "max_payload") {
 		t.Errorf("after %d builds the record is %s: %+v", builds.Load(), r.State, r.Failure)
 	}
 	settled(t, c)
@@ -81,7 +81,7 @@ func TestTheRequestMakesWayForTheOutcome(t *testing.T) {
 	q := request("base", 1)
 	q.Pipeline.BuildArgs = map[string]string{"NOTES": strings.Repeat("n", 180<<10)}
 	a := submit(t, c, q)
-	if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded || r.Attempt != 1 || r.Asked != nil {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 1 || r.Asked != nil {
 		t.Errorf("the record is %s after %d attempts", r.State, r.Attempt)
 	}
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {

@@ -256,7 +256,7 @@ func (w *worker) changed(e Entry[messages.BuildRecord]) {
 	r, ok := w.running[e.Key]
 	switch {
 	case !ok || e.Revision <= r.revision:
-	case e.Value.State == messages.BuildStopped:
+	case e.Value.State == messages.BuildStateCancelled:
 		r.end(ErrCancelled)
 	case e.Value.Claim != r.claim || e.Value.Ended() || e.Deleted:
 		r.end(ErrLeaseLost)

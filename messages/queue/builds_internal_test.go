@@ -14,12 +14,12 @@ func TestOnlyWhatCameAfterAClaimEndsItsAttempt(t *testing.T) {
 		record   messages.BuildRecord
 		want     error
 	}{
-		"a late claim from before":  {4, messages.BuildRecord{State: messages.BuildRunning, Claim: "theirs"}, nil},
-		"its own claim":             {5, messages.BuildRecord{State: messages.BuildRunning, Claim: "ours"}, nil},
-		"a change that is no claim": {6, messages.BuildRecord{State: messages.BuildRunning, Claim: "ours"}, nil},
-		"a claim since":             {6, messages.BuildRecord{State: messages.BuildRunning, Claim: "theirs"}, ErrLeaseLost},
-		"an end since":              {6, messages.BuildRecord{State: messages.BuildSucceeded, Claim: "ours"}, ErrLeaseLost},
-		"a person's end since":      {6, messages.BuildRecord{State: messages.BuildStopped, Claim: "ours"}, ErrCancelled},
+		"a late claim from before":  {4, messages.BuildRecord{State: messages.BuildStateRunning, Claim: "theirs"}, nil},
+		"its own claim":             {5, messages.BuildRecord{State: messages.BuildStateRunning, Claim: "ours"}, nil},
+		"a change that is no claim": {6, messages.BuildRecord{State: messages.BuildStateRunning, Claim: "ours"}, nil},
+		"a claim since":             {6, messages.BuildRecord{State: messages.BuildStateRunning, Claim: "theirs"}, ErrLeaseLost},
+		"an end since":              {6, messages.BuildRecord{State: messages.BuildStateSucceeded, Claim: "ours"}, ErrLeaseLost},
+		"a person's end since":      {6, messages.BuildRecord{State: messages.BuildStateCancelled, Claim: "ours"}, ErrCancelled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, end := context.WithCancelCause(t.Context())

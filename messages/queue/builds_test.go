@@ -26,7 +26,7 @@ func TestABuildEndsWithOneImageReady(t *testing.T) {
 	var tagged atomic.Int32
 	w := work(succeed)
 	w.Tag = func(_ context.Context, r messages.BuildRecord) error {
-		if r.State != messages.BuildSucceeded || r.Image != image(1) {
+		if r.State != messages.BuildStateSucceeded || r.Image != image(1) {
 			t.Errorf("tagging from record %+v", r)
 		}
 		tagged.Add(1)
@@ -35,7 +35,7 @@ func TestABuildEndsWithOneImageReady(t *testing.T) {
 	consume(t, c, w)
 	a := submit(t, c, request("base", 1))
 	r := ended(t, c, a.Build)
-	if r.State != messages.BuildSucceeded || r.Image != image(1) || r.Order != a.Order || r.Attempt != 1 {
+	if r.State != messages.BuildStateSucceeded || r.Image != image(1) || r.Order != a.Order || r.Attempt != 1 {
 		t.Errorf("record is %+v", r)
 	}
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {
@@ -58,7 +58,7 @@ func TestInfrastructureFailuresAreTriedAgain(t *testing.T) {
 		return ready(j.Request), nil
 	}))
 	a := submit(t, c, request("base", 1))
-	if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded || r.Attempt != 3 || r.LastError != "buildkitd is gone" {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 3 || r.LastError != "buildkitd is gone" {
 		t.Errorf("record is %+v", r)
 	}
 }
@@ -75,7 +75,7 @@ func TestUsedUpAttemptsFailAndLeaveADeadLetter(t *testing.T) {
 	}))
 	a := submit(t, c, request("base", 1))
 	r := ended(t, c, a.Build)
-	if r.State != messages.BuildFailedHere || r.Failure == nil || r.Failure.Class != messages.FailureInfrastructure {
+	if r.State != messages.BuildStateFailed || r.Failure == nil || r.Failure.Class != messages.FailureInfrastructure {
 		t.Fatalf("record is %+v", r)
 	}
 	letters, err := c.DeadLetters(within(t))
@@ -89,7 +89,7 @@ func TestUsedUpAttemptsFailAndLeaveADeadLetter(t *testing.T) {
 		list, err := queue.Builds(c).List(t.Context())
 		must(t, err)
 		for _, e := range list {
-			if e.Value.State == messages.BuildSucceeded && e.Value.Order == a.Order && e.Key != a.Build {
+			if e.Value.State == messages.BuildStateSucceeded && e.Value.Order == a.Order && e.Key != a.Build {
 				return true
 			}
 		}
@@ -135,7 +135,7 @@ func TestCancellingARunningBuildStopsIt(t *testing.T) {
 	if err := <-cause; !errors.Is(err, queue.ErrCancelled) {
 		t.Errorf("the build ended because of %v", err)
 	}
-	if r := ended(t, c, a.Build); r.State != messages.BuildStopped {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateCancelled {
 		t.Errorf("record is %+v", r)
 	}
 	if got := endings(t, c); got["build.cancelled "+a.Build] != 1 || len(got) != 1 {
@@ -187,7 +187,7 @@ func TestARetryKeepsTheOrder(t *testing.T) {
 		if b.Order != a.Order || b.Duplicate || b.Build == a.Build {
 			t.Errorf("the retry is %+v of %+v", b, a)
 		}
-		if r := ended(t, c, b.Build); r.State != messages.BuildSucceeded || r.Order != a.Order {
+		if r := ended(t, c, b.Build); r.State != messages.BuildStateSucceeded || r.Order != a.Order {
 			t.Errorf("record is %+v", r)
 		}
 	}
@@ -214,7 +214,7 @@ func TestAStoppedWorkerHandsBackWithoutCountingAnAttempt(t *testing.T) {
 		stop()
 	}
 	consume(t, c, work(succeed))
-	if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded || r.Attempt != 4 || r.Returned != 3 {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 4 || r.Returned != 3 {
 		t.Errorf("record is %+v", r)
 	}
 }
@@ -233,7 +233,7 @@ func TestAStoppedWorkerFinishesWithinItsGrace(t *testing.T) {
 	go func() { stop(); close(stopped) }()
 	close(finish)
 	<-stopped
-	if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded {
 		t.Errorf("record is %+v", r)
 	}
 }

@@ -52,7 +52,7 @@ func lastOf(records []Entry[messages.BuildRecord]) map[string]bool {
 	last := map[of]Entry[messages.BuildRecord]{}
 	for _, e := range records {
 		for _, o := range []of{{e.Value.Pipeline, false}, {e.Value.Pipeline, true}} {
-			if o.image && e.Value.State != messages.BuildSucceeded {
+			if o.image && e.Value.State != messages.BuildStateSucceeded {
 				continue
 			}
 			was, known := last[o]

@@ -44,12 +44,12 @@ func TestOldRolloutsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 		opened(t, c, "f", "held", 10, messages.RolloutHeld, ""), opened(t, c, "f", "newest", 11, messages.RolloutFailed, ""),
 		opened(t, c, "f", "before", 2, done, ""), opened(t, c, "g", "before", 2, messages.RolloutWaiting, "f"),
 	)
-	for _, state := range []messages.RolloutState{done, messages.RolloutFailed, messages.RolloutAborted, messages.RolloutReplaced, messages.RolloutRolledBack} {
+	for _, state := range []messages.RolloutState{done, messages.RolloutFailed, messages.RolloutAborted, messages.RolloutSuperseded, messages.RolloutRolledBack} {
 		opened(t, c, "f", string(state), 1, state, "")
 	}
 	again := opened(t, c, "f", "again", 1, done, "")
 	unmarked := opened(t, c, "f", "unmarked", 1, done, "")
-	build := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "unmarked"}, State: messages.BuildSucceeded, Outcome: &messages.Message{Body: []byte("{}")}}
+	build := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "unmarked"}, State: messages.BuildStateSucceeded, Outcome: &messages.Message{Body: []byte("{}")}}
 	_, err = queue.Builds(c).Create(within(t), "unmarked", build)
 	must(t, err)
 

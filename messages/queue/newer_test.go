@@ -85,7 +85,7 @@ func TestANewerRequestWaitsForANewerBuilder(t *testing.T) {
 		t.Errorf("dead letters: %+v", letters)
 	}
 	must(t, c.CancelBuild(within(t), r.Build, "ann"))
-	if got := ended(t, c, r.Build); got.State != messages.BuildStopped || got.Request != place || messages.TypeOf(*got.Asked) != waiting[0].Type {
+	if got := ended(t, c, r.Build); got.State != messages.BuildStateCancelled || got.Request != place || messages.TypeOf(*got.Asked) != waiting[0].Type {
 		t.Errorf("cancelled, its record is %+v", got)
 	}
 	if _, err := c.RetryBuild(within(t), r.Build, "ann"); !errors.Is(err, messages.ErrNewer) || !strings.Contains(err.Error(), "a fenceline of that version") {
@@ -101,7 +101,7 @@ func TestASweepOfWhatANewerBuilderLeft(t *testing.T) {
 	ended(t, c, first.Build)
 	settled(t, c)
 
-	running := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-running", Pipeline: "base", Order: 1}, State: messages.BuildRunning, Attempt: 1, Request: 1}
+	running := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-running", Pipeline: "base", Order: 1}, State: messages.BuildStateRunning, Attempt: 1, Request: 1}
 	asked := newer(t, c, request("base", 2))
 	running.Asked = &asked
 	_, err := queue.Builds(c).Create(within(t), running.Build, running)
@@ -114,7 +114,7 @@ func TestASweepOfWhatANewerBuilderLeft(t *testing.T) {
 	mine, err := messages.Encode(c.Envelope("x", ""), r)
 	must(t, err)
 	_, err = queue.Builds(c).Create(within(t), image.Build, messages.BuildRecord{
-		BuildRef: image.BuildRef, State: messages.BuildSucceeded, Attempt: 1, Request: 1, Asked: &mine, Outcome: &outcome,
+		BuildRef: image.BuildRef, State: messages.BuildStateSucceeded, Attempt: 1, Request: 1, Asked: &mine, Outcome: &outcome,
 	})
 	must(t, err)
 

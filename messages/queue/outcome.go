@@ -35,17 +35,17 @@ func decide(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 	switch p := p.(type) {
 	case *messages.ImageReady:
 		p.BuildRef, p.Warnings = ref, briefFindings(p.Warnings)
-		r.State, r.Image, r.Tag = messages.BuildSucceeded, p.Image, p.Tag
+		r.State, r.Image, r.Tag = messages.BuildStateSucceeded, p.Image, p.Tag
 	case *messages.BuildFailed:
 		p.BuildRef, p.Failure = ref, briefFailure(p.Failure)
 		failure := p.Failure
-		r.State, r.Failure = messages.BuildFailedHere, &failure
+		r.State, r.Failure = messages.BuildStateFailed, &failure
 	case *messages.BuildSuperseded:
 		p.BuildRef = ref
-		r.State = messages.BuildSkipped
+		r.State = messages.BuildStateSuperseded
 	case *messages.BuildCancelled:
 		p.BuildRef = ref
-		r.State = messages.BuildStopped
+		r.State = messages.BuildStateCancelled
 	default:
 		return Permanent(fmt.Errorf("build %s returned %T, which ends no build", ref.Build, p))
 	}
@@ -81,7 +81,7 @@ func (a *attempt) announce() error {
 // one that can't be put is given up, and said so, rather than keep the image from the fleet.
 func (a *attempt) label() error {
 	r := a.record
-	if a.w.Tag == nil || r.Announced || r.State != messages.BuildSucceeded {
+	if a.w.Tag == nil || r.Announced || r.State != messages.BuildStateSucceeded {
 		return nil
 	}
 	err := a.w.Tag(a.d.ctx, r)

@@ -34,7 +34,7 @@ func TestATagThatCanNotBePutDoesNotHoldTheImageBack(t *testing.T) {
 			}
 			consume(t, c, w)
 			a := submit(t, c, request("base", 1))
-			if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded {
+			if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded {
 				t.Errorf("record is %+v", r)
 			}
 			settled(t, c)
@@ -88,7 +88,7 @@ func TestAnOutcomeIsWrittenPastAChangeInBetween(t *testing.T) {
 	}))
 	a := submit(t, c, request("base", 1))
 	r := ended(t, c, a.Build)
-	if r.State != messages.BuildSucceeded || r.Attempt != 1 || r.Request != a.Order+7 {
+	if r.State != messages.BuildStateSucceeded || r.Attempt != 1 || r.Request != a.Order+7 {
 		t.Errorf("record is %+v", r)
 	}
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {
@@ -99,7 +99,7 @@ func TestAnOutcomeIsWrittenPastAChangeInBetween(t *testing.T) {
 func TestARequestWhoseOutcomeIsMissingIsKept(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	q := request("base", 1)
-	_, err := queue.Builds(c).Create(within(t), q.Build, messages.BuildRecord{BuildRef: q.BuildRef(), State: messages.BuildSucceeded})
+	_, err := queue.Builds(c).Create(within(t), q.Build, messages.BuildRecord{BuildRef: q.BuildRef(), State: messages.BuildStateSucceeded})
 	must(t, err)
 	submit(t, c, q)
 	consume(t, c, work(succeed))

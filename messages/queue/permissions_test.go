@@ -287,7 +287,7 @@ func TestProducerAndBuilderCanDoTheirWork(t *testing.T) {
 		return ready(j.Request), nil
 	}))
 	a := submit(t, producer, request("base", 1))
-	if r := ended(t, operator, a.Build); r.State != messages.BuildSucceeded {
+	if r := ended(t, operator, a.Build); r.State != messages.BuildStateSucceeded {
 		t.Fatalf("record is %+v", r)
 	}
 	b, err := operator.RetryBuild(within(t), a.Build, "ann")

@@ -54,7 +54,7 @@ func (c *Client) queuedBuild(ctx context.Context, build string) (messages.BuildR
 		}
 		asked := r.message
 		out = messages.BuildRecord{
-			BuildRef: m.BuildRef(), State: messages.BuildRunning, Request: r.Sequence,
+			BuildRef: m.BuildRef(), State: messages.BuildStateRunning, Request: r.Sequence,
 			Commit: m.Commit, Ref: m.Ref, Received: m.Received, Asked: &asked,
 		}
 		return nil

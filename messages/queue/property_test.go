@@ -171,7 +171,7 @@ func check(t *testing.T, r *rapid.T, c *queue.Client, builds []string) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		want := map[messages.BuildState]string{messages.BuildSucceeded: "image.ready ", messages.BuildFailedHere: "build.failed "}[e.Value.State]
+		want := map[messages.BuildState]string{messages.BuildStateSucceeded: "image.ready ", messages.BuildStateFailed: "build.failed "}[e.Value.State]
 		if want == "" || got[want+b] != 1 {
 			r.Errorf("the record of %s says %s, the events %s", b, e.Value.State, strings.Join(keys(got), ", "))
 		}

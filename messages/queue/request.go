@@ -126,7 +126,7 @@ func (c *Client) repeatable(ctx context.Context, earlier *messages.BuildRequeste
 		return false, err
 	}
 	if earlier.Cause == messages.CausePush {
-		return e.Value.State == messages.BuildSkipped, nil
+		return e.Value.State == messages.BuildStateSuperseded, nil
 	}
 	return e.Value.Ended(), nil
 }

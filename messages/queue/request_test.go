@@ -40,7 +40,7 @@ func TestAPushIsBuiltAgainOnceItsBuildWasSuperseded(t *testing.T) {
 		return &messages.BuildSuperseded{Commit: j.Request.Commit, Head: commit(2)}, nil
 	}))
 	a := submit(t, clients[0], request("base", 1))
-	if r := ended(t, clients[0], a.Build); r.State != messages.BuildSkipped {
+	if r := ended(t, clients[0], a.Build); r.State != messages.BuildStateSuperseded {
 		t.Fatalf("the build ended as %s", r.State)
 	}
 	stop()

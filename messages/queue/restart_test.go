@@ -40,7 +40,7 @@ func TestABuildOutlivesAServerRestart(t *testing.T) {
 	s.Stop()
 	close(finish) // the outcome meets no server
 	s.Resume(t)
-	if r := ended(t, c, a.Build); r.Attempt != 1 || r.State != messages.BuildSucceeded {
+	if r := ended(t, c, a.Build); r.Attempt != 1 || r.State != messages.BuildStateSucceeded {
 		t.Errorf("record is %+v", r)
 	}
 	b := submit(t, c, request("other", 2))
@@ -70,7 +70,7 @@ func TestABuildWhoseServerIsAwayTooLongIsBuiltAgainOnce(t *testing.T) {
 		t.Errorf("the build ended with %v", err)
 	}
 	s.Resume(t)
-	if r := ended(t, c, a.Build); r.State != messages.BuildSucceeded || r.Attempt != 2 || builds.Load() != 2 {
+	if r := ended(t, c, a.Build); r.State != messages.BuildStateSucceeded || r.Attempt != 2 || builds.Load() != 2 {
 		t.Errorf("after %d builds the record is %+v", builds.Load(), r)
 	}
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {

@@ -90,7 +90,7 @@ func (c *Client) sweepBuild(ctx context.Context, e Entry[messages.BuildRecord], 
 	r := e.Value
 	behind := !f.settled(&r) // a message that may come again
 	switch {
-	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildSucceeded):
+	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildStateSucceeded):
 		// The label of a succeeded one is a builder's work, as long as one gets the request.
 		if err := c.finish(ctx, e); err != nil {
 			return err

@@ -90,7 +90,7 @@ func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
 	build := crashed(t, c)
 	const future = `"channel":"stable"` // a field of the version that asked, which this program does not know
 	_, err := queue.Builds(c).Modify(within(t), build, func(r *messages.BuildRecord) error {
-		r.State, r.Outcome, r.Image = messages.BuildRunning, nil, ""
+		r.State, r.Outcome, r.Image = messages.BuildStateRunning, nil, ""
 		r.Asked.Body = append([]byte("{"+future+","), r.Asked.Body[1:]...)
 		return nil
 	})
@@ -109,7 +109,7 @@ func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
 		t.Errorf("it asked again with %+v, %v", m, err)
 	}
 	consume(t, c, work(succeed))
-	if r := ended(t, c, build); r.State != messages.BuildSucceeded || r.Attempt != 2 || r.Request != m.Sequence || r.Order != 1 {
+	if r := ended(t, c, build); r.State != messages.BuildStateSucceeded || r.Attempt != 2 || r.Request != m.Sequence || r.Order != 1 {
 		t.Errorf("record is %+v", r)
 	}
 }

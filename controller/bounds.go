@@ -1,0 +1,90 @@
+package controller
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// What a rollout's record holds, so that it always fits a message: NATS takes 1 MiB unless
+// told otherwise. All bytes are those of the JSON.
+const (
+	// frozenMost bounds a record with its frozen members: 10,000 of the longest names fit.
+	frozenMost = 720_000
+	// listMost is how many failed members, and how many containers, are named.
+	listMost = 200
+	// reasonMost, containerMost and imageMost bound each text in these lists.
+	reasonMost, containerMost, imageMost = 256, 128, 384
+	// trialsMost bounds what the trials of all canaries say.
+	trialsMost = 64_000
+)
+
+// size is how many bytes something takes in a record.
+func size(v any) int {
+	out, err := json.Marshal(v)
+	if err != nil {
+		return 0 // records and texts have nothing that JSON can't say
+	}
+	return len(out)
+}
+
+// cut shortens a text to so many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most && size(text) <= most {
+		return text
+	}
+	text = strings.ToValidUTF8(text[:min(len(text), most)], "") // no JSON is shorter than its text
+	for text != "" && size(text+"…") > most {
+		text = strings.ToValidUTF8(text[:len(text)*7/8], "")
+	}
+	return text + "…"
+}
+
+// cutHead shortens a text to so many bytes of its end, which tells most of an output.
+func cutHead(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[len(text)-most:], "")
+	}
+	for text != "" && size(text) > most {
+		text = strings.ToValidUTF8(text[len(text)/8+1:], "")
+	}
+	return text
+}
+
+// briefFailed is the failures that a record names, the first by the nodes' names.
+func briefFailed(all map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, node := range slices.Sorted(maps.Keys(all)) {
+		if len(out) == listMost {
+			break
+		}
+		out[node] = all[node]
+	}
+	return out
+}
+
+// briefTrial cuts a trial's texts to its share of what all trials may say. Done again it
+// changes nothing.
+func briefTrial(t messages.TrialResult, trials int) messages.TrialResult {
+	share := trialsMost / trials / (len(t.Hooks) + 1)
+	t.Reason, t.Hooks = cutHead(t.Reason, share), slices.Clone(t.Hooks)
+	for i := range t.Hooks {
+		t.Hooks[i].Output = cutHead(t.Hooks[i].Output, share)
+	}
+	return t
+}
+
+// tooMany says why members can't be frozen in a rollout's record, or "".
+func tooMany(r *messages.RolloutRecord, members []string) string {
+	frozen := *r
+	frozen.Members = members
+	if n := size(frozen); n > frozenMost {
+		return fmt.Sprintf("the names of %d members don't fit a rollout's record (%d bytes with them, at most %d): make several fleets of them",
+			len(members), n, frozenMost)
+	}
+	return ""
+}

@@ -1,0 +1,75 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// clocks measures, for one fleet, how long nodes make no progress and how long an image
+// soaks: by this controller's monotonic clock, from when this controller saw it first. A
+// successor begins anew, so it may give more time and never less.
+type clocks struct {
+	rollout string // the moving rollout that nodes are measured for
+	nodes   map[string]pace
+	soaking string
+	soak    time.Time
+}
+
+// pace is a node's progress, and since when it has been there.
+type pace struct {
+	bytes   int64
+	state   messages.WorkState
+	present bool
+	tried   bool
+	since   time.Time
+}
+
+// measure sets the times of a state.
+func (c *clocks) measure(s *state, now time.Time) {
+	c.measureNodes(s, now)
+	id := s.record.Soaking
+	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
+		id = "" // an image soaks while the fence config holds it, in one go
+	}
+	if id != c.soaking {
+		c.soaking, c.soak = id, now
+	}
+	if id != "" {
+		s.soaked = now.Sub(c.soak)
+	}
+}
+
+func (c *clocks) measureNodes(s *state, now time.Time) {
+	p := s.record.Preload
+	if p == nil {
+		c.rollout, c.nodes = "", nil
+		return
+	}
+	if p.Rollout != c.rollout {
+		c.rollout, c.nodes = p.Rollout, map[string]pace{}
+	}
+	r := s.rollout(p.Rollout)
+	if r == nil {
+		return
+	}
+	for _, name := range r.Members {
+		if !admits(p, name) {
+			delete(c.nodes, name)
+			continue
+		}
+		n := s.nodes[name]
+		at := pace{present: n.has(p.Image)}
+		if w := n.work(p.Rollout); w != nil {
+			at.bytes, at.state, at.tried = w.Bytes, w.State, w.Trial != nil
+		}
+		was, known := c.nodes[name]
+		at.since = was.since
+		if !known || at != was && n.fresh {
+			at.since = now
+		}
+		c.nodes[name] = at
+		n.quiet = now.Sub(at.since)
+		s.nodes[name] = n
+	}
+}

@@ -1,0 +1,410 @@
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+func TestAnImageReachesTheFleet(t *testing.T) {
+	i := install(t)
+	i.controller(t, "c1")
+	for n := range 5 {
+		startNode(t, i.q, "default", fmt.Sprintf("n%d", n))
+	}
+	i.members(t, 5)
+	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Waves = []int{20, 60, 100}; p.MaxInFlight = 2 }))
+	r := i.applied(t, "default", 1)
+	if r.Epoch != 1 || r.Highest != 1 || r.Preload != nil {
+		t.Errorf("the record is %+v", r)
+	}
+	done := i.state(t, id, messages.RolloutDone)
+	if done.Present != 5 || len(done.Members) != 5 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
+		t.Errorf("the rollout is %+v", done)
+	}
+	i.announce(t, 2, target("default", nil))
+	if r := i.applied(t, "default", 2); r.Previous.Order != 1 {
+		t.Errorf("the previous image is %+v", r.Previous)
+	}
+}
+
+func TestFlipFollowsTheLastPresentNodeAtOnce(t *testing.T) {
+	i := install(t)
+	i.controller(t, "c1", func(c *controller.Config) { c.Interval = time.Hour }) // nothing comes by the timer
+	n := startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	n.set(func(n *simulated) { n.broken = "still pulling" })
+	id := i.announce(t, 1, target("default", nil))
+	i.rollout(t, id, "to wait for n1", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "still pulling") })
+	began := time.Now()
+	n.set(func(n *simulated) { n.broken = "" })
+	i.applied(t, "default", 1)
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("from present to the fence config it took %s", d)
+	}
+}
+
+func TestAFailedTrialEndsTheRollout(t *testing.T) {
+	i, n := installed(t, 1)
+	n.set(func(n *simulated) {
+		n.trial = messages.TrialResult{Hooks: []messages.HookRun{{Hook: "pre-running", Exit: 3, Output: "no licence key"}}}
+	})
+	id := i.announce(t, 2, target("default", nil))
+	r := i.state(t, id, messages.RolloutFailed)
+	for _, part := range []string{"n1", "pre-running", "status 3", "no licence key"} {
+		if !strings.Contains(r.Why, part) {
+			t.Errorf("%q does not say %q", r.Why, part)
+		}
+	}
+	i.fleet(t, "default", "to preload nothing", func(r messages.FleetRecord) bool { return r.Preload == nil && r.Rollout == "" })
+	i.applied(t, "default", 1)
+}
+
+func TestRollbackHoldsAndReleaseLetsTheNewestFollow(t *testing.T) {
+	i, _ := installed(t, 2)
+	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.applied(t, "default", 1)
+	i.state(t, messages.RolloutID("default", build(2)), messages.RolloutRolledBack)
+
+	third := i.announce(t, 3, target("default", nil))
+	i.state(t, third, messages.RolloutHeld)
+	fourth := i.announce(t, 4, target("default", nil))
+	i.state(t, fourth, messages.RolloutHeld)
+	i.state(t, third, messages.RolloutSuperseded)
+	i.applied(t, "default", 1)
+	if _, err := controller.Release(t.Context(), i.q, "default", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.applied(t, "default", 4)
+}
+
+func TestRollbackWithoutAControllerReachesTheFenceConfigLater(t *testing.T) {
+	i := install(t)
+	kill := i.controller(t, "c1")
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	for order := range uint64(2) {
+		i.announce(t, order+1, target("default", nil))
+		i.applied(t, "default", order+1)
+	}
+	kill()
+	r, err := controller.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
+	if err != nil || r.Current.Order != 1 || r.Applied.Epoch == r.Epoch {
+		t.Fatalf("the record is %+v, error %v", r, err)
+	}
+	i.controller(t, "c2")
+	i.applied(t, "default", 1)
+}
+
+// stuck is a fence config that takes no writes until it is freed.
+type stuck struct {
+	fence.Backend
+	tried chan struct{}
+}
+
+func (s stuck) Set(ctx context.Context, _ string, _ fence.Revision) (fence.Setting, error) {
+	select {
+	case s.tried <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return fence.Setting{}, ctx.Err()
+}
+
+func TestASuccessorDrivesWhatAKilledControllerDecided(t *testing.T) {
+	i := install(t)
+	tried := make(chan struct{}, 1)
+	kill := i.controller(t, "c1", func(c *controller.Config) {
+		real := c.Backend
+		c.Backend = func(fleet string) fence.Backend { return stuck{real(fleet), tried} }
+	})
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	i.announce(t, 1, target("default", nil))
+	select {
+	case <-tried: // decided, and the fence config has not followed
+	case <-time.After(patience):
+		t.Fatal("the first controller decided nothing")
+	}
+	i.controller(t, "c2")
+	began := time.Now()
+	kill()
+	i.applied(t, "default", 1)
+	if d := time.Since(began); d > 3*leaseTTL {
+		t.Errorf("the successor took %s", d)
+	}
+	i.state(t, messages.RolloutID("default", build(1)), messages.RolloutDone)
+}
+
+func TestAFleetWithoutMembersWaitsForThem(t *testing.T) {
+	i := install(t)
+	i.controller(t, "c1")
+	id := i.announce(t, 1, target("default", nil))
+	i.rollout(t, id, "to say why it waits", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutWaiting && strings.Contains(r.Why, "no members")
+	})
+	startNode(t, i.q, "default", "n1")
+	i.applied(t, "default", 1)
+}
+
+func TestProductionFollowsStaging(t *testing.T) {
+	i := install(t)
+	i.controller(t, "c1")
+	staging := startNode(t, i.q, "staging", "s1")
+	startNode(t, i.q, "production", "p1")
+	i.members(t, 2)
+	both := []messages.FleetTarget{target("staging", func(p *messages.Policy) { p.Approval = true }), target("production", nil)}
+	first := i.announce(t, 1, both...)
+	i.state(t, first, messages.RolloutApproval)
+	i.rollout(t, messages.RolloutID("production", build(1)), "to wait for staging", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutWaiting && strings.Contains(r.Why, "staging")
+	})
+	if _, err := controller.Approve(t.Context(), i.q, first, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.applied(t, "staging", 1)
+	i.applied(t, "production", 1)
+
+	staging.set(func(n *simulated) { n.trial = messages.TrialResult{Reason: "broken"} })
+	i.state(t, i.announce(t, 2, both...), messages.RolloutFailed)
+	i.state(t, messages.RolloutID("production", build(2)), messages.RolloutFailed)
+	i.applied(t, "production", 1)
+}
+
+func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
+	for _, interrupted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("an earlier retirement was interrupted: %v", interrupted), func(t *testing.T) {
+			i := install(t)
+			kill := i.controller(t, "c1")
+			startNode(t, i.q, "default", "n1")
+			dead := startNode(t, i.q, "default", "n2")
+			i.members(t, 2)
+			dead.end()
+			id := i.announce(t, 1, target("default", func(p *messages.Policy) {
+				p.NodeDeadline, p.Canaries = messages.Duration(300*time.Millisecond), 0
+			}))
+			i.rollout(t, id, "to name n2", func(r messages.RolloutRecord) bool {
+				return r.State == messages.RolloutPreloading && strings.Contains(r.Why, "n2 (no progress") && r.Present == 1
+			})
+			if interrupted {
+				kill()
+				drop(t, queue.Nodes(i.q), messages.NodeKey("default", "n2"))
+				drop(t, queue.Members(i.q), messages.NodeKey("default", "n2"))
+			}
+			if err := controller.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+				t.Fatal(err)
+			}
+			if interrupted {
+				i.controller(t, "c2")
+			}
+			i.applied(t, "default", 1)
+		})
+	}
+}
+
+// drop deletes a record.
+func drop[T any](t *testing.T, r *queue.Records[T], key string) {
+	t.Helper()
+	e, err := r.Get(t.Context(), key)
+	if err == nil {
+		err = r.Delete(t.Context(), key, e.Revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASoakRollsBackWhenTheImageGoes(t *testing.T) {
+	i, n := installed(t, 1)
+	id := i.announce(t, 2, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) }))
+	i.state(t, id, messages.RolloutSoaking)
+	third := i.announce(t, 3, target("default", nil))
+	i.rollout(t, third, "to wait for the soak", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutWaiting && strings.Contains(r.Why, "soak")
+	})
+	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
+	r := i.applied(t, "default", 1)
+	if r.Hold == nil || !strings.Contains(r.Hold.Reason, "soak") {
+		t.Errorf("the hold is %+v", r.Hold)
+	}
+	i.state(t, id, messages.RolloutRolledBack)
+	i.state(t, third, messages.RolloutHeld)
+}
+
+func TestASoakEnds(t *testing.T) {
+	i, _ := installed(t, 0)
+	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(300 * time.Millisecond) }))
+	i.state(t, id, messages.RolloutSoaking)
+	i.state(t, id, messages.RolloutDone)
+}
+
+func TestAPersonsValueIsReportedAndNotFought(t *testing.T) {
+	i, _ := installed(t, 0)
+	b := i.backend("default")
+	if _, err := b.Set(t.Context(), "stackato/stack-alsek", ""); err != nil {
+		t.Fatal(err)
+	}
+	i.fleet(t, "default", "to have seen what was there", func(r messages.FleetRecord) bool { return r.Applied.Value == "stackato/stack-alsek" })
+	i.announce(t, 1, target("default", nil))
+	i.applied(t, "default", 1)
+	i.announce(t, 2, target("default", nil))
+	i.applied(t, "default", 2)
+
+	overwrite := func(value string) {
+		t.Helper()
+		s, err := b.Get(t.Context())
+		if err == nil {
+			_, err = b.Set(t.Context(), value, s.Revision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	overwrite(string(image(1))) // an earlier decision of ours
+	i.holds(t, "default", string(image(2)))
+	overwrite("somebody/else")
+	r := i.fleet(t, "default", "to be held", func(r messages.FleetRecord) bool { return r.Hold != nil })
+	if !strings.Contains(r.Hold.Reason, "somebody/else") || r.Applied.Value != "somebody/else" {
+		t.Errorf("hold %+v, applied %+v", r.Hold, r.Applied)
+	}
+	if s, err := b.Get(t.Context()); err != nil || s.Value != "somebody/else" {
+		t.Errorf("the fence config was fought over: %+v, %v", s, err)
+	}
+	if _, err := controller.Release(t.Context(), i.q, "default", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.applied(t, "default", 2)
+}
+
+func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
+	i, _ := installed(t, 0)
+	ref := messages.BuildRef{Build: build(1), Pipeline: "app", Order: 1}
+	fleets := []messages.FleetTarget{target("default", func(p *messages.Policy) { p.PreloadBases = true })}
+	pinned := &messages.BasePinned{BuildRef: ref, Attempt: 1, Bases: []messages.PinnedBase{{Source: "docker.io/library/base:latest", Image: image(99)}}, Fleets: fleets}
+	if err := i.q.Publish(t.Context(), "", pinned); err != nil {
+		t.Fatal(err)
+	}
+	i.fleet(t, "default", "to preload the base", func(r messages.FleetRecord) bool { return r.Bases != nil && r.Bases.Threshold > 0 })
+	i.announce(t, 1, fleets...)
+	i.applied(t, "default", 1)
+	i.fleet(t, "default", "to preload nothing", func(r messages.FleetRecord) bool { return r.Bases == nil })
+}
+
+func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
+	i, n := installed(t, 2)
+	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.applied(t, "default", 1)
+	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
+	until(t, queue.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
+		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Image == image(2) })
+	})
+	_, err := controller.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada")
+	if !errors.Is(err, controller.ErrNotPresent) || !strings.Contains(err.Error(), "n1") {
+		t.Fatalf("promoting what no node has gave %v", err)
+	}
+	n.set(func(n *simulated) { n.lost = nil })
+	if _, err := controller.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	if r := i.applied(t, "default", 2); r.Hold == nil {
+		t.Error("promoting ended the hold")
+	}
+}
+
+func TestPeoplesMistakes(t *testing.T) {
+	i, _ := installed(t, 0)
+	id := i.announce(t, 1, target("default", nil))
+	i.state(t, id, messages.RolloutDone)
+	for _, c := range []struct {
+		name string
+		do   func() error
+		is   error
+		says string
+	}{
+		{"rolling back an unknown fleet names the known ones", func() error {
+			_, err := controller.Rollback(t.Context(), i.q, "prod", "", "ada")
+			return err
+		}, controller.ErrUnknownFleet, "default"},
+		{"rolling back where there is no previous image", func() error {
+			_, err := controller.Rollback(t.Context(), i.q, "default", "", "ada")
+			return err
+		}, controller.ErrNoImage, "no previous image"},
+		{"rolling back to a digest that is not kept", func() error {
+			_, err := controller.Rollback(t.Context(), i.q, "default", image(7).Digest(), "ada")
+			return err
+		}, controller.ErrNoImage, "keeps none"},
+		{"rolling back to what is current", func() error {
+			_, err := controller.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
+			return err
+		}, controller.ErrNothingToDo, "current"},
+		{"promoting an image that was never rolled out", func() error {
+			_, err := controller.Promote(t.Context(), i.q, "default", image(7).Digest(), "ada")
+			return err
+		}, controller.ErrNoImage, "no rollout"},
+		{"releasing a fleet without a hold", func() error {
+			_, err := controller.Release(t.Context(), i.q, "default", "ada")
+			return err
+		}, controller.ErrNothingToDo, "no hold"},
+		{"approving a rollout that is over", func() error {
+			_, err := controller.Approve(t.Context(), i.q, id, "ada")
+			return err
+		}, controller.ErrTooLate, "done"},
+		{"aborting a rollout that is over", func() error {
+			_, err := controller.Abort(t.Context(), i.q, id, "ada")
+			return err
+		}, controller.ErrTooLate, "done"},
+		{"aborting an unknown rollout", func() error {
+			_, err := controller.Abort(t.Context(), i.q, "none", "ada")
+			return err
+		}, controller.ErrUnknownRollout, "fenceline rollouts"},
+		{"retiring an unknown node names the members", func() error {
+			return controller.RetireNode(t.Context(), i.q, "default", "n9")
+		}, controller.ErrUnknownNode, "n1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.do(); !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
+func TestAbortEndsAnOpenRollout(t *testing.T) {
+	i := install(t)
+	i.controller(t, "c1")
+	startNode(t, i.q, "default", "n1").set(func(n *simulated) { n.broken = "no space" })
+	i.members(t, 1)
+	id := i.announce(t, 1, target("default", nil))
+	i.rollout(t, id, "to say what is missing", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "n1 (no space)") })
+	if _, err := controller.Abort(t.Context(), i.q, id, "ada"); err != nil {
+		t.Fatal(err)
+	}
+	i.state(t, id, messages.RolloutAborted)
+	i.fleet(t, "default", "to preload nothing", func(r messages.FleetRecord) bool { return r.Preload == nil })
+}
+
+func TestTheServerRestartsInTheMiddle(t *testing.T) {
+	i, n := installed(t, 0)
+	n.set(func(n *simulated) { n.broken = "no space" })
+	id := i.announce(t, 1, target("default", nil))
+	i.rollout(t, id, "to wait for n1", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "no space") })
+	i.server.Restart(t)
+	n.set(func(n *simulated) { n.broken = "" })
+	i.applied(t, "default", 1)
+	if _, err := queue.Rollouts(i.q).Get(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,307 @@
+package controller_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/rs/zerolog"
+)
+
+const (
+	patience = 20 * time.Second // for what must come
+	beat     = 100 * time.Millisecond
+	leaseTTL = time.Second
+)
+
+// simulated is a node that does what the fleet record asks, without an engine.
+type simulated struct {
+	q      *queue.Client
+	mu     sync.Mutex
+	status messages.NodeStatus
+	record messages.FleetRecord
+	trial  messages.TrialResult
+	broken string // why it can't fetch, or ""
+	lost   []messages.Image
+	clock  time.Duration // how far its clock is ahead
+	stop   context.CancelFunc
+	ended  sync.WaitGroup
+	poke   chan struct{}
+}
+
+func startNode(t *testing.T, q *queue.Client, fleet, name string) *simulated {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &simulated{
+		q: q, stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
+		status: messages.NodeStatus{Fleet: fleet, Node: name, Instance: messages.NewID(), Interval: messages.Duration(beat)},
+	}
+	n.ended.Go(func() { _ = q.WatchFleet(ctx, fleet, n.see) })
+	n.ended.Go(func() { n.beats(ctx) })
+	t.Cleanup(n.end)
+	return n
+}
+
+func (n *simulated) end() { n.stop(); n.ended.Wait() }
+
+func (n *simulated) see(f messages.FleetChanged) {
+	n.mu.Lock()
+	n.record, n.status.Revision = f.Record, f.Revision
+	n.work()
+	n.mu.Unlock()
+	n.now()
+}
+
+// set changes how the node behaves.
+func (n *simulated) set(change func(*simulated)) {
+	n.mu.Lock()
+	change(n)
+	n.work()
+	n.mu.Unlock()
+	n.now()
+}
+
+func (n *simulated) now() {
+	select {
+	case n.poke <- struct{}{}:
+	default:
+	}
+}
+
+// work brings the status in line with the record. It is called with mu held.
+func (n *simulated) work() {
+	var have []messages.Image
+	if c := n.record.Current.Image; c != "" {
+		have = append(have, c)
+	}
+	if p := n.record.Previous.Image; p != "" {
+		have = append(have, p)
+	}
+	for _, k := range n.record.Keep {
+		have = append(have, k.Image)
+	}
+	p := n.record.Preload
+	if p == nil {
+		n.status.Work = nil
+	} else if slices.Contains(p.Canaries, n.status.Node) || p.Threshold > 0 && messages.WaveHash(p.Rollout, n.status.Node) <= p.Threshold {
+		w := &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
+		if n.broken != "" {
+			w.State, w.Reason = messages.WorkFailed, n.broken
+		} else {
+			have = append(have, p.Image)
+			if slices.Contains(p.Canaries, n.status.Node) && !p.Trial.Disabled {
+				trial := n.trial
+				w.Trial = &trial
+			}
+		}
+		n.status.Work = w
+	}
+	n.status.Images = nil
+	for _, i := range have {
+		if !slices.Contains(n.lost, i) {
+			n.status.Images = append(n.status.Images, messages.PresentImage{Image: i, ID: i.Digest(), Local: "local"})
+		}
+	}
+}
+
+func (n *simulated) beats(ctx context.Context) {
+	every := time.NewTicker(beat)
+	defer every.Stop()
+	for {
+		n.mu.Lock()
+		n.status.Beat++
+		s := n.status
+		s.At = time.Now().Add(n.clock)
+		n.mu.Unlock()
+		_ = n.q.Heartbeat(ctx, &s) // a lost one is followed by the next
+		select {
+		case <-every.C:
+		case <-n.poke:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// installation is a NATS server with what a test needs of it.
+type installation struct {
+	server *queuetest.Server
+	q      *queue.Client
+}
+
+func install(t *testing.T) installation {
+	t.Helper()
+	s := queuetest.Start(t)
+	return installation{s, s.Client(t)}
+}
+
+// installed is an installation with a controller and one node, n1 of fleet default, which
+// has gone through so many images.
+func installed(t *testing.T, images uint64) (installation, *simulated) {
+	t.Helper()
+	i := install(t)
+	i.controller(t, "c1")
+	n := startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	for order := uint64(1); order <= images; order++ {
+		i.announce(t, order, target("default", nil))
+		i.applied(t, "default", order)
+	}
+	return i, n
+}
+
+func (i installation) backend(fleet string) fence.Backend {
+	return natskv.New(i.q.JetStream(), i.q.Space().FenceBucket(), fleet)
+}
+
+// controller runs one until the test or the returned function ends it; abrupt ends cut its
+// connection first, so that it can write and give up nothing.
+func (i installation) controller(t *testing.T, name string, change ...func(*controller.Config)) (abrupt func()) {
+	t.Helper()
+	q := i.server.Connect(t)
+	cfg := controller.Config{
+		Queue: q, Name: name, Interval: 50 * time.Millisecond, LeaseTTL: leaseTTL, Logger: zerolog.New(zerolog.NewTestWriter(t)),
+		Backend: func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) },
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	c, err := controller.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		if err := c.Run(ctx); err != nil {
+			t.Errorf("controller %s: %v", name, err)
+		}
+	})
+	end := sync.OnceFunc(func() { cancel(); ended.Wait() })
+	t.Cleanup(end)
+	return sync.OnceFunc(func() { q.Close(); end() })
+}
+
+func policy(change func(*messages.Policy)) messages.Policy {
+	p := messages.DefaultPolicy()
+	if change != nil {
+		change(&p)
+	}
+	return p
+}
+
+func image(order uint64) messages.Image {
+	return messages.Image(fmt.Sprintf("registry.example.com/exampleco/newimg@sha256:%064x", order))
+}
+
+func build(order uint64) string { return fmt.Sprintf("app-build%d", order) }
+
+// announce says that an image is ready, as a builder does.
+func (i installation) announce(t *testing.T, order uint64, fleets ...messages.FleetTarget) string {
+	t.Helper()
+	m := &messages.ImageReady{
+		BuildRef: messages.BuildRef{Build: build(order), Pipeline: "app", Order: order},
+		Image:    image(order), Tag: "t", HooksDir: messages.DefaultHooksDir, Fleets: fleets, Received: time.Now().UTC(),
+	}
+	if err := i.q.Publish(t.Context(), "", m); err != nil {
+		t.Fatal(err)
+	}
+	return messages.RolloutID(fleets[0].Fleet, m.Build)
+}
+
+func target(fleet string, change func(*messages.Policy)) messages.FleetTarget {
+	return messages.FleetTarget{Fleet: fleet, Policy: policy(change)}
+}
+
+// until waits for a record to be as wanted, and returns it.
+func until[T any](t *testing.T, r *queue.Records[T], key, what string, ok func(T) bool) T {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var last T
+	found := false
+	_ = r.Watch(ctx, func(e queue.Entry[T]) {
+		if e.Key == key && !found {
+			last = e.Value
+			if found = !e.Deleted && ok(last); found {
+				cancel()
+			}
+		}
+	}, nil)
+	if !found {
+		t.Fatalf("waited %s for %s; it is %+v", patience, what, last)
+	}
+	return last
+}
+
+func (i installation) fleet(t *testing.T, fleet, what string, ok func(messages.FleetRecord) bool) messages.FleetRecord {
+	t.Helper()
+	return until(t, queue.Fleets(i.q), fleet, "fleet "+fleet+" "+what, ok)
+}
+
+func (i installation) rollout(t *testing.T, id, what string, ok func(messages.RolloutRecord) bool) messages.RolloutRecord {
+	t.Helper()
+	return until(t, queue.Rollouts(i.q), id, "rollout "+id+" "+what, ok)
+}
+
+func (i installation) state(t *testing.T, id string, state messages.RolloutState) messages.RolloutRecord {
+	t.Helper()
+	return i.rollout(t, id, "to be "+string(state), func(r messages.RolloutRecord) bool { return r.State == state })
+}
+
+// applied waits until an image is current and the fence config holds it.
+func (i installation) applied(t *testing.T, fleet string, order uint64) messages.FleetRecord {
+	t.Helper()
+	r := i.fleet(t, fleet, fmt.Sprintf("to hold order %d", order), func(r messages.FleetRecord) bool {
+		return r.Current.Order == order && r.Applied.Epoch == r.Epoch && r.Applied.Error == ""
+	})
+	s, err := i.backend(fleet).Get(t.Context())
+	if err != nil || s.Value != string(image(order)) {
+		t.Fatalf("the fence config holds %q, error %v", s.Value, err)
+	}
+	return r
+}
+
+// holds waits until the fence config has a value.
+func (i installation) holds(t *testing.T, fleet, value string) {
+	t.Helper()
+	deadline := time.After(patience)
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		s, err := i.backend(fleet).Get(t.Context())
+		if err == nil && s.Value == value {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("waited %s for the fence config to hold %q; it is %+v, error %v", patience, value, s, err)
+		}
+	}
+}
+
+// members waits until so many nodes are members.
+func (i installation) members(t *testing.T, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	known := map[string]bool{}
+	_ = queue.Members(i.q).Watch(ctx, func(e queue.Entry[messages.Member]) {
+		if known[e.Key] = !e.Deleted; len(known) >= n {
+			cancel()
+		}
+	}, nil)
+	if len(known) < n {
+		t.Fatalf("waited %s for %d members, there are %v", patience, n, known)
+	}
+}

@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// count writes a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// fleetImage is a rollout's image as the fleet record names it.
+func fleetImage(r *messages.RolloutRecord) messages.FleetImage {
+	return messages.FleetImage{
+		Image: r.Ready.Image, Build: r.Ready.Build, Order: r.Ready.Order, Rollout: r.ID, HooksDir: r.Ready.HooksDir,
+	}
+}
+
+// forward makes an image current, after what is current now. Keep bounds the older ones.
+func forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
+	var rest []messages.FleetImage
+	for _, i := range append([]messages.FleetImage{r.Previous}, r.Keep...) {
+		if !i.IsZero() && i.Image != to.Image && i.Image != r.Current.Image {
+			rest = append(rest, i)
+		}
+	}
+	if r.Current.Image != to.Image {
+		r.Previous = r.Current
+	} else if len(rest) > 0 { // the same content was built again
+		r.Previous, rest = rest[0], rest[1:]
+	}
+	r.Keep = newestFirst(rest)
+	if len(r.Keep) > keep {
+		r.Keep = r.Keep[:keep]
+	}
+	r.Current = to
+	r.Epoch++
+	r.Highest = max(r.Highest, to.Order)
+	if r.Rollout == to.Rollout {
+		r.Rollout = "" // it moves no more
+	}
+	if r.Preload != nil && r.Preload.Rollout == to.Rollout {
+		r.Preload = nil
+	}
+	r.Soaking = ""
+}
+
+// back makes an earlier image current and sets a hold, which says that it came with that. What
+// was current is kept, so that it can be promoted again; the previous one is now the one before
+// the new current.
+func back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
+	rest := []messages.FleetImage{}
+	for _, i := range append([]messages.FleetImage{r.Current, r.Previous}, r.Keep...) {
+		if !i.IsZero() && i.Image != to.Image {
+			rest = append(rest, i)
+		}
+	}
+	rest = newestFirst(rest)
+	r.Current, r.Previous = to, messages.FleetImage{}
+	if i := slices.IndexFunc(rest, func(i messages.FleetImage) bool { return i.Order < to.Order }); i >= 0 {
+		r.Previous = rest[i]
+		rest = slices.Delete(rest, i, i+1)
+	}
+	r.Keep = rest
+	r.Epoch++
+	r.Soaking = ""
+	hold.Epoch = r.Epoch
+	r.Hold = &hold
+}
+
+// newestFirst sorts images by order, and drops those named twice.
+func newestFirst(in []messages.FleetImage) []messages.FleetImage {
+	out := []messages.FleetImage{}
+	slices.SortStableFunc(in, func(a, b messages.FleetImage) int { return cmp.Compare(b.Order, a.Order) })
+	for _, i := range in {
+		if !slices.ContainsFunc(out, func(o messages.FleetImage) bool { return o.Image == i.Image }) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// hold returns a new hold.
+func hold(by, reason string, now time.Time) messages.Hold {
+	return messages.Hold{By: by, Reason: reason, At: now.UTC()}
+}
+
+// kept lists the images that a fleet can go back to.
+func kept(r *messages.FleetRecord) []messages.FleetImage {
+	var out []messages.FleetImage
+	if !r.Previous.IsZero() {
+		out = append(out, r.Previous)
+	}
+	return append(out, r.Keep...)
+}

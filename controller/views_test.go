@@ -1,0 +1,139 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// heartbeat is one of node n1 with an image.
+func heartbeat(revision uint64, earlier bool, image uint64) queue.Entry[messages.NodeStatus] {
+	return queue.Entry[messages.NodeStatus]{
+		Key: messages.NodeKey("default", "n1"), Revision: revision, Earlier: earlier,
+		Value: messages.NodeStatus{
+			Fleet: "default", Node: "n1", Revision: 1, Beat: revision, Interval: messages.Duration(time.Hour),
+			Images: []messages.PresentImage{{Image: testImage(image)}}, Work: &messages.NodeWork{State: messages.WorkDone},
+		},
+	}
+}
+
+// numbered gives a heartbeat another revision, as a bucket does that was lost and made anew.
+func numbered(revision uint64, e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Revision = revision
+	return e
+}
+
+func restarted(e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Value.Instance = "again"
+	return e
+}
+
+// of is a heartbeat of another start of the distributor.
+func of(instance string, e queue.Entry[messages.NodeStatus]) queue.Entry[messages.NodeStatus] {
+	e.Value.Instance = instance
+	return e
+}
+
+// TestTwoNodesWithOneName tells distributors that live side by side from one that was started again.
+func TestTwoNodesWithOneName(t *testing.T) {
+	for name, test := range map[string]struct {
+		instances []string // in the order of their heartbeats
+		twin      bool
+		fresh     bool
+	}{
+		"one":                                  {[]string{"a", "a", "a"}, false, true},
+		"started again":                        {[]string{"a", "b", "b"}, false, true},
+		"started again and again":              {[]string{"a", "b", "c", "d"}, false, true},
+		"two in turns":                         {[]string{"a", "b", "a"}, true, false},
+		"two of which one is rare":             {[]string{"a", "a", "a", "b", "a", "a"}, true, false},
+		"three in turns":                       {[]string{"a", "b", "c", "a"}, true, false},
+		"a predecessor's last, which was late": {[]string{"a", "b", "a", "b"}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := newViews(nil)
+				for n, i := range test.instances {
+					v.seeBeat(of(i, heartbeat(uint64(n+1), false, 1)))
+				}
+				look := func() node {
+					s, _, _ := v.snapshot("default", &clocks{})
+					return s.nodes["n1"]
+				}
+				if n := look(); n.twin != test.twin || n.fresh != test.fresh || n.has(testImage(1)) != test.fresh {
+					t.Errorf("twin %v, fresh %v", n.twin, n.fresh)
+				}
+				last := test.instances[len(test.instances)-1]
+				<-time.After(missedBeats*time.Hour - time.Minute) // in which only one is heard
+				v.seeBeat(of(last, heartbeat(100, false, 1)))
+				if n := look(); n.fresh != test.fresh {
+					t.Errorf("before the other has been silent for long enough: fresh %v", n.fresh)
+				}
+				<-time.After(2 * time.Minute)
+				if n := look(); n.twin || !n.fresh || !n.has(testImage(1)) {
+					t.Errorf("once the other is gone: twin %v, fresh %v", n.twin, n.fresh)
+				}
+			})
+		})
+	}
+}
+
+// TestANodeThatSaysItIsTwo does not count either: a controller that has just started has not seen
+// enough to know.
+func TestANodeThatSaysItIsTwo(t *testing.T) {
+	v := newViews(nil)
+	e := heartbeat(1, false, 1)
+	e.Value.Twin = true
+	v.seeBeat(e)
+	if s, _, _ := v.snapshot("default", &clocks{}); s.nodes["n1"].fresh || !s.nodes["n1"].twin {
+		t.Errorf("it is %+v", s.nodes["n1"])
+	}
+}
+
+func TestWhatAHeartbeatIsWorth(t *testing.T) {
+	v := newViews(nil)
+	changed, done := v.subscribe("default")
+	defer done()
+	for _, c := range []struct {
+		name  string
+		beat  queue.Entry[messages.NodeStatus]
+		fresh bool
+		wakes bool
+	}{
+		{"one from before this controller has no known age", heartbeat(1, true, 1), false, true},
+		{"one that comes now is fresh", heartbeat(2, false, 1), true, true},
+		{"one that says the same wakes nobody", heartbeat(3, false, 1), true, false},
+		{"one that names another image does", heartbeat(4, false, 2), true, true},
+		{"given again after an interruption it is no older", heartbeat(4, true, 2), true, false},
+		{"one that was sent in an interruption has no known age", heartbeat(5, true, 2), false, true},
+		{"until the next", heartbeat(6, false, 2), true, true},
+		{"one of a new bucket may have the revision of the one before", numbered(6, heartbeat(7, false, 3)), true, true},
+		{"a distributor that starts again counts anew", restarted(heartbeat(7, false, 2)), true, true},
+	} {
+		v.seeBeat(c.beat)
+		woken := false
+		select {
+		case <-changed:
+			woken = true
+		default:
+		}
+		s, _, _ := v.snapshot("default", &clocks{})
+		if got := s.nodes["n1"]; got.fresh != c.fresh || woken != c.wakes || got.status.Beat != c.beat.Value.Beat || got.status.Instance != c.beat.Value.Instance {
+			t.Errorf("%s: fresh %v, wakes %v", c.name, got.fresh, woken)
+		}
+	}
+}
+
+// A node that does not count because another has its name says so, also after its deadline.
+func TestTwoWithOneNameArePastTheirDeadline(t *testing.T) {
+	r := &messages.RolloutRecord{Policy: messages.DefaultPolicy()}
+	if got := failure(node{quiet: r.Policy.NodeDeadline.Std(), twin: true}, r); got != twinReason {
+		t.Errorf("it failed for: %s", got)
+	}
+	if got := failure(node{quiet: r.Policy.NodeDeadline.Std()}, r); !strings.Contains(got, "no progress") {
+		t.Errorf("one that is alone failed for: %s", got)
+	}
+}

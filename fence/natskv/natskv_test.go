@@ -1,0 +1,92 @@
+package natskv_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/fencetest"
+	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+func TestConformance(t *testing.T) {
+	fencetest.Run(t, func(t *testing.T) fencetest.Store {
+		s := queuetest.Start(t)
+		c := s.Client(t)
+		return fencetest.Store{
+			Open: func() fence.Backend { return natskv.New(c.JetStream(), c.Space().FenceBucket(), "default") },
+			Interrupt: func() {
+				s.Restart(t)
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				for c.Ready(ctx) != nil {
+					if ctx.Err() != nil {
+						t.Fatal("the client does not reach the restarted server")
+					}
+				}
+			},
+		}
+	})
+}
+
+func TestFleetsHaveSettingsOfTheirOwn(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	staging := natskv.New(c.JetStream(), c.Space().FenceBucket(), "staging")
+	production := natskv.New(c.JetStream(), c.Space().FenceBucket(), "production")
+	if _, err := staging.Set(t.Context(), "a@sha256:1", ""); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := production.Get(t.Context()); err != nil || s.Value != "" {
+		t.Fatalf("production has %+v, error %v, after staging was set", s, err)
+	}
+}
+
+func TestHistoryKeepsTheLast64(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	b := natskv.New(c.JetStream(), c.Space().FenceBucket(), "default")
+	var at fence.Revision
+	for n := range 70 {
+		s, err := b.Set(t.Context(), fmt.Sprint(n), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = s.Revision
+	}
+	past, err := b.History(t.Context())
+	if err != nil || len(past) != 64 || past[0].Value != "6" || past[63].Value != "69" {
+		t.Fatalf("the history has %d entries, error %v", len(past), err)
+	}
+}
+
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	c := queuetest.Start(t).Connect(t)
+	bucket := c.Space().FenceBucket()
+	for _, tc := range []struct {
+		name string
+		err  func() error
+		says string
+	}{
+		{"a bucket that was not declared", func() error {
+			_, err := natskv.New(c.JetStream(), bucket, "default").Get(t.Context())
+			return err
+		}, "fenceline init"},
+		{"a fleet name that is none", func() error {
+			_, err := natskv.New(c.JetStream(), bucket, "a.b").Get(t.Context())
+			return err
+		}, "lower-case letters"},
+		{"an empty value", func() error {
+			_, err := natskv.New(c.JetStream(), bucket, "default").Set(t.Context(), "", "")
+			return err
+		}, "give an image"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.err(); err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Fatalf("error %v does not say %q", err, tc.says)
+			}
+		})
+	}
+}
