@@ -160,11 +160,6 @@ func (f *natsFlags) reachOnce(ctx context.Context, w wiring, log zerolog.Logger)
 // serve runs the role, and beside it the answers about its health.
 func (f *natsFlags) serve(ctx context.Context, q *queue.Client, r role, log zerolog.Logger) error {
 	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error {
-		if err := trimLater(ctx); err != nil {
-			log.Debug().Err(err).Msg("memory is kept")
-		}
-		return nil
-	}, func(ctx context.Context) error {
 		return watchClock(ctx, func(ctx context.Context) (time.Duration, error) { return clockAhead(ctx, q) }, clockEvery, log)
 	}}
 	if f.health != "" {
