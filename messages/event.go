@@ -125,7 +125,7 @@ func Encode(e Envelope, p Payload) (Message, error) {
 	if !e.Time.IsZero() {
 		h[headerTime] = []string{e.Time.UTC().Format(time.RFC3339Nano)}
 	}
-	if ValidTraceparent(e.Traceparent) {
+	if validTraceparent(e.Traceparent) {
 		h[headerTraceparent] = []string{e.Traceparent}
 	}
 	return Message{Headers: h, Body: body}, nil
@@ -197,15 +197,15 @@ func decodeEnvelope(h Headers) (Envelope, Type, error) {
 		}
 		e.Time = t
 	}
-	if v := h.get(headerTraceparent); ValidTraceparent(v) {
+	if v := h.get(headerTraceparent); validTraceparent(v) {
 		e.Traceparent = v // a bad one is dropped, as W3C Trace Context asks
 	}
 	return e, Type(typ), nil
 }
 
-// ValidTraceparent tells whether s is a W3C trace context of version 00. An ID of zeros alone
-// means none, so that s is not valid then.
-func ValidTraceparent(s string) bool {
+// validTraceparent tells whether s is version 00 of W3C Trace Context. IDs of zeros alone
+// mean none.
+func validTraceparent(s string) bool {
 	if len(s) != 55 || s[:3] != "00-" || s[35] != '-' || s[52] != '-' {
 		return false
 	}

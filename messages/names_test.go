@@ -14,7 +14,7 @@ func TestChecks(t *testing.T) {
 	id := func(s string) error { return CheckID("build", s) }
 	image := func(s string) error { _, err := ParseImage(s); return err }
 	trace := func(s string) error {
-		if !ValidTraceparent(s) {
+		if !validTraceparent(s) {
 			return errors.New("refused")
 		}
 		return nil

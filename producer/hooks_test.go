@@ -96,19 +96,6 @@ func TestHookCarriesThePipelineAndNotThePayloadsURL(t *testing.T) {
 	}
 }
 
-func TestATraceIsBegunWhereTheSenderHasNone(t *testing.T) {
-	for name, given := range map[string]string{
-		"nothing":         "",
-		"no trace":        "00-0af7651916cd43dd8448eb211c80319c",
-		"a zero trace ID": "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-		"a zero span ID":  "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-	} {
-		if got := traceparent(given); got == given || !messages.ValidTraceparent(got) {
-			t.Errorf("%s: the trace is %q", name, got)
-		}
-	}
-}
-
 func TestForgesLeftOutOfThePipelineFileAreRefused(t *testing.T) {
 	s := senders()[1] // gitea, which the pipeline tools does not list
 	r := s.hook(testOther, s.payload("git@git.example.com:ops/tools.git", toolsRef, testCommit))

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -155,9 +156,11 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	return builds, nil
 }
 
+var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
 // traceparent returns a sender's W3C trace context, or begins a trace where it has none.
 func traceparent(given string) string {
-	if messages.ValidTraceparent(given) {
+	if traceparentForm.MatchString(given) {
 		return given
 	}
 	var id [24]byte
