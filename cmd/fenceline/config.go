@@ -108,7 +108,7 @@ func (s *session) fence(ctx context.Context, fleet *string) (*natskv.Config, err
 		return nil, err
 	}
 	*fleet = name
-	return natskv.New(s.queue.JetStream(), s.queue.Space().FenceBucket(), name), nil
+	return natskv.New(s.queue, name), nil
 }
 
 func newHistoryCmd() *cobra.Command {

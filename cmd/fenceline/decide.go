@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -84,7 +85,7 @@ func (s *session) awaitApplied(ctx context.Context, want messages.FleetRecord, w
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	last, done := want, false
-	err := queue.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+	err := store.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
 		if e.Value.Fleet != want.Fleet {
 			return
 		}

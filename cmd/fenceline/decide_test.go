@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/rs/zerolog"
 )
 
@@ -41,7 +43,7 @@ func controlled(t *testing.T, c *queue.Client) {
 	t.Helper()
 	r, err := controller.New(controller.Config{
 		Queue: c, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
-		Backend: func(fleet string) fence.Backend { return natskv.New(c.JetStream(), c.Space().FenceBucket(), fleet) },
+		Backend: func(fleet string) fence.Backend { return natskv.New(c, fleet) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +110,7 @@ func TestApprove(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
 	for _, id := range []string{"production-base-yyyyyyyy", "production-base-zzzzzzzz"} {
-		create(t, queue.Rollouts(c), id, messages.RolloutRecord{
+		create(t, store.Rollouts(c), id, messages.RolloutRecord{
 			ID: id, Fleet: "production", State: messages.RolloutApproval, Policy: messages.Policy{Approval: true},
 			Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: strings.TrimPrefix(id, "production-"), Pipeline: "base", Order: 20}, Image: imageTwo},
 		})
@@ -146,9 +148,9 @@ func lettersOf(t *testing.T, want int) []letter {
 func TestDeadLetters(t *testing.T) {
 	c := installation(t)
 	background(t, func(ctx context.Context) error {
-		return c.ConsumeBuilds(ctx, queue.Work{
+		return c.ConsumeBuilds(ctx, builds.Work{
 			Worker: "b1", Slots: 1, Logger: zerolog.Nop(),
-			Build: func(context.Context, *queue.Job) (messages.Payload, error) { return nil, nil },
+			Build: func(context.Context, *builds.Job) (messages.Payload, error) { return nil, nil },
 			Tag:   func(context.Context, messages.BuildRecord) error { return nil },
 		})
 	})

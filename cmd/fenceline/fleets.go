@@ -10,7 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -25,11 +25,11 @@ type nodeRow struct {
 
 // nodes lists members and nodes about to be members, by fleet and name.
 func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
-	members, err := queue.Members(s.queue).List(ctx)
+	members, err := store.Members(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	beats, err := queue.Nodes(s.queue).List(ctx)
+	beats, err := store.Nodes(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ it will not come back. A node that beats again joins again.`,
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := queue.Rollouts(s.queue).List(ctx)
+	entries, err := store.Rollouts(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -92,7 +93,7 @@ func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
 	return write, nil
 }
 
-func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layout) error {
+func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l store.Layout) error {
 	user := n.user
 	if user == "" {
 		user = userController
@@ -102,17 +103,17 @@ func declare(ctx context.Context, cmd *cobra.Command, n *natsFlags, l queue.Layo
 		return err
 	}
 	defer q.Close()
-	if err := q.Declare(ctx, l); err != nil {
+	if err := store.Declare(ctx, q, l); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), queue.Redact(n.url))
+	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), diagnosis.Redact(n.url))
 	return nil
 }
 
 // natsUser is a user that credentials are written for.
 type natsUser struct {
 	name string
-	may  queue.Permissions
+	may  store.Permissions
 }
 
 // usersFile is the part of a NATS server's configuration that init writes.
@@ -178,10 +179,10 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		return usageError{err}
 	}
 	users := []natsUser{
-		{userOperator, queue.OperatorPermissions(space, "_INBOX")},
-		{userProducer, queue.ProducerPermissions(space, inbox(userProducer))},
-		{userBuilder, queue.BuilderPermissions(space, inbox(userBuilder))},
-		{userController, queue.ControllerPermissions(space, inbox(userController))},
+		{userOperator, store.OperatorPermissions(space, "_INBOX")},
+		{userProducer, store.ProducerPermissions(space, inbox(userProducer))},
+		{userBuilder, store.BuilderPermissions(space, inbox(userBuilder))},
+		{userController, store.ControllerPermissions(space, inbox(userController))},
 	}
 	for _, key := range nodes {
 		if _, _, err := messages.ParseNodeKey(key); err != nil {
@@ -199,7 +200,7 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		if err != nil {
 			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, usersFile), err)
 		}
-		users = append(users, natsUser{fleet + "." + node, queue.NodePermissions(space, fleet, node, nodeInbox(fleet, node))})
+		users = append(users, natsUser{fleet + "." + node, store.NodePermissions(space, fleet, node, nodeInbox(fleet, node))})
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)

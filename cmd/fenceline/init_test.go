@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 )
@@ -73,14 +75,14 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	done(t, "init", "--nats", url, "--user", userController, "--password-file", filepath.Join(dir, userController))
 
 	producer := as(t, dir, url, userProducer, inbox(userProducer))
-	if err := producer.Declare(t.Context(), queue.Layout{}); err != nil {
+	if err := producer.Declare(t.Context(), store.Layout{}); err != nil {
 		t.Fatalf("a producer declares what is there: %v", err)
 	}
 	acting := as(t, dir, url, userController, inbox(userController))
 	c, err := controller.New(controller.Config{
 		Queue: acting, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
 		Backend: func(fleet string) fence.Backend {
-			return natskv.New(acting.JetStream(), acting.Space().FenceBucket(), fleet)
+			return natskv.New(acting, fleet)
 		},
 	})
 	if err != nil {
@@ -89,9 +91,9 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	background(t, c.Run)
 	builder := as(t, dir, url, userBuilder, inbox(userBuilder))
 	background(t, func(ctx context.Context) error {
-		return builder.ConsumeBuilds(ctx, queue.Work{
+		return builder.ConsumeBuilds(ctx, builds.Work{
 			Worker: "b1", Slots: 1, Logger: zerolog.Nop(),
-			Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+			Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 				ref := messages.BuildRef{Build: j.Request.Build, Pipeline: j.Request.Pipeline.Name, Order: j.Request.Order}
 				j.Log(messages.BuildLog{Step: messages.StepBuilt})
 				err := j.Event(ctx, &messages.BasePinned{BuildRef: ref, Attempt: j.Attempt, Bases: []messages.PinnedBase{{Source: "x", Image: imageOne}}})
@@ -192,7 +194,7 @@ func awaitFlip(t *testing.T, q *queue.Client) error {
 	flipped := errors.New("flipped")
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	err := queue.Fleets(q).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+	err := store.Fleets(q).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
 		if e.Value.Current.Image == imageTwo && e.Value.Applied.Epoch == e.Value.Epoch {
 			stop(flipped)
 		}
@@ -213,11 +215,11 @@ func TestNodeMayDoNoMore(t *testing.T) {
 			return node.Heartbeat(ctx, &messages.NodeStatus{Fleet: "production", Node: "node-2", Instance: "i", Beat: 1})
 		},
 		"the fence config": func(ctx context.Context) error {
-			_, err := natskv.New(node.JetStream(), node.Space().FenceBucket(), "production").Set(ctx, "evil", "")
+			_, err := natskv.New(node, "production").Set(ctx, "evil", "")
 			return err
 		},
 		"the fleet's record": func(ctx context.Context) error {
-			_, err := queue.Fleets(node).Create(ctx, "production", messages.FleetRecord{Fleet: "production"})
+			_, err := store.Fleets(node).Create(ctx, "production", messages.FleetRecord{Fleet: "production"})
 			return err
 		},
 		"an image of its own": func(ctx context.Context) error {

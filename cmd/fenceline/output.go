@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/pflag"
@@ -57,6 +58,9 @@ type session struct {
 	out    io.Writer
 	format format
 }
+
+// builds is the way to the installation's builds.
+func (s *session) builds() *builds.Queue { return builds.New(s.queue) }
 
 // print writes v as JSON, or has table write it for people.
 func (s *session) print(v any, table func(w io.Writer)) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 const (
@@ -50,16 +51,16 @@ func prepare(t *testing.T, c *queue.Client) {
 		{BuildRef: ref("base-eeeeeeee", 15), State: messages.BuildStateCancelled, Attempt: 1, Worker: "b2", Announced: true},
 	} {
 		r.Received, r.Updated = noon(), noon().Add(time.Minute)
-		create(t, queue.Builds(c), r.Build, r)
+		create(t, store.Builds(c), r.Build, r)
 	}
-	create(t, queue.Fleets(c), "production", messages.FleetRecord{
+	create(t, store.Fleets(c), "production", messages.FleetRecord{
 		Fleet: "production", Epoch: 3, Decision: "d", Highest: 11,
 		Current: messages.FleetImage{Image: imageOne, Build: "base-aaaaaaaa", Order: 11, Rollout: "production-base-aaaaaaaa"},
 		Hold:    &messages.Hold{By: "ann", Reason: "release freeze", At: noon()},
 		Applied: messages.Applied{Epoch: 2, Value: string(imageOne)},
 	})
 	for _, node := range []string{"node-1", "node-2"} {
-		create(t, queue.Members(c), messages.NodeKey("production", node), messages.Member{Fleet: "production", Node: node, Joined: noon()})
+		create(t, store.Members(c), messages.NodeKey("production", node), messages.Member{Fleet: "production", Node: node, Joined: noon()})
 	}
 	beat(t, c, messages.WorkFailed, "pulling: disk full")
 	for _, r := range []messages.RolloutRecord{
@@ -69,9 +70,9 @@ func prepare(t *testing.T, c *queue.Client) {
 			State: messages.RolloutHeld, Why: "the fleet is held", Members: []string{"node-1", "node-2"}, Present: 1},
 	} {
 		r.Fleet, r.Opened, r.Updated = "production", noon(), noon()
-		create(t, queue.Rollouts(c), r.ID, r)
+		create(t, store.Rollouts(c), r.ID, r)
 	}
-	f := natskv.New(c.JetStream(), c.Space().FenceBucket(), "production")
+	f := natskv.New(c, "production")
 	first, err := f.Set(t.Context(), "stackato/stack/alsek", "")
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +141,7 @@ func TestNothingYet(t *testing.T) {
 func TestSeveralFleets(t *testing.T) {
 	c := installation(t)
 	for _, fleet := range []string{"staging", "production"} {
-		create(t, queue.Members(c), messages.NodeKey(fleet, "n"), messages.Member{Fleet: fleet, Node: "n", Joined: noon()})
+		create(t, store.Members(c), messages.NodeKey(fleet, "n"), messages.Member{Fleet: fleet, Node: "n", Joined: noon()})
 	}
 	if s := fenceline(t, "hold"); s.status != exitUsage || !strings.Contains(s.err, "production, staging") {
 		t.Errorf("hold without a fleet: %d, %q", s.status, s.err)
@@ -191,7 +192,7 @@ func TestDecisions(t *testing.T) {
 func TestDecisionThatNobodyFollows(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
-	if _, err := queue.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
+	if _, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
 		r.Previous = messages.FleetImage{Image: imageTwo, Build: "base-bbbbbbbb", Order: 12, Rollout: "production-base-bbbbbbbb"}
 		return nil
 	}); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
@@ -17,6 +18,7 @@ import (
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
@@ -85,7 +87,7 @@ func (f *producerFlags) make(q *queue.Client, p *producer.Pipelines, l net.Liste
 		}
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p, Queue: q, APIToken: token, SecretsDir: f.secretsDir, Logger: part(log, "producer"),
+		Pipelines: p, Queue: builds.New(q), APIToken: token, SecretsDir: f.secretsDir, Logger: part(log, "producer"),
 	})
 	if err != nil {
 		return nil, err
@@ -127,7 +129,7 @@ type builderFlags struct {
 
 func (f *builderFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.slots, "slots", 1, "builds at one time")
-	fs.DurationVar(&f.ackWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
+	fs.DurationVar(&f.ackWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
 	secretsDirFlag(fs, &f.secretsDir)
 	f.addTrust(fs)
@@ -155,7 +157,7 @@ func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Build
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Queue: q, Solver: solver, SecretsDir: f.secretsDir, Name: f.name, Slots: f.slots, AckWait: f.ackWait,
+		Queue: builds.New(q), Solver: solver, SecretsDir: f.secretsDir, Name: f.name, Slots: f.slots, AckWait: f.ackWait,
 		Grace: f.grace, Logger: part(log, "builder"),
 	})
 }
@@ -164,7 +166,7 @@ func (f *builderFlags) make(q *queue.Client, log zerolog.Logger) (*builder.Build
 type controllerFlags struct {
 	name     string
 	leaseTTL time.Duration
-	layout   queue.Layout
+	layout   store.Layout
 }
 
 func (f *controllerFlags) add(fs *pflag.FlagSet) {
@@ -175,7 +177,7 @@ func (f *controllerFlags) make(q *queue.Client, log zerolog.Logger) (*controller
 	return controller.New(controller.Config{
 		Queue: q,
 		Backend: func(fleet string) fence.Backend {
-			return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet)
+			return natskv.New(q, fleet)
 		},
 		Name: f.name, LeaseTTL: f.leaseTTL, Layout: f.layout, Logger: part(log, "controller"),
 	})
@@ -208,7 +210,7 @@ func (f *distributorFlags) make(q *queue.Client, log zerolog.Logger) (*distribut
 		return nil, err
 	}
 	return distributor.New(distributor.Config{
-		Fleet: f.fleet, Node: f.node, Labels: f.labels, Version: versionText(), Queue: q, Engine: engine,
+		Fleet: f.fleet, Node: f.node, Labels: f.labels, Version: versionText(), Queue: store.NewNode(q), Engine: engine,
 		Interval: f.interval, MinFreeBytes: f.minFreeBytes, Logger: part(log, "distributor"),
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (f *natsFlags) connect(ctx context.Context, role, name, inboxPrefix string,
 type wiring struct {
 	user, name, inbox string // of its connection
 	meant             string // the user that init makes for it
-	layout            *queue.Layout
+	layout            *store.Layout
 	make              func(*queue.Client) (role, error)
 }
 
@@ -148,7 +149,7 @@ func (f *natsFlags) reachOnce(ctx context.Context, w wiring, log zerolog.Logger)
 		return nil, err
 	}
 	if err = q.Ready(ctx); err == nil && w.layout != nil {
-		err = q.Declare(ctx, *w.layout)
+		err = store.Declare(ctx, q, *w.layout)
 	}
 	if err != nil {
 		q.Close()
@@ -159,13 +160,14 @@ func (f *natsFlags) reachOnce(ctx context.Context, w wiring, log zerolog.Logger)
 
 // serve runs the role, and beside it the answers about its health.
 func (f *natsFlags) serve(ctx context.Context, q *queue.Client, r role, log zerolog.Logger) error {
+	clock := store.NewClock(q)
 	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error {
 		if err := trimLater(ctx); err != nil {
 			log.Debug().Err(err).Msg("memory is kept")
 		}
 		return nil
 	}, func(ctx context.Context) error {
-		return watchClock(ctx, func(ctx context.Context) (time.Duration, error) { return clockAhead(ctx, q) }, clockEvery, log)
+		return watchClock(ctx, func(ctx context.Context) (time.Duration, error) { return clockAhead(ctx, clock) }, clockEvery, log)
 	}}
 	if f.health != "" {
 		l, err := standalone.Listen(standalone.ServiceHTTP, f.health)
@@ -205,8 +207,8 @@ func (f *layoutFlags) add(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&f.nodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
 }
 
-func (f *layoutFlags) layout() *queue.Layout {
-	return &queue.Layout{Replicas: f.replicas, NodeTTL: f.nodeTTL}
+func (f *layoutFlags) layout() *store.Layout {
+	return &store.Layout{Replicas: f.replicas, NodeTTL: f.nodeTTL}
 }
 
 func newRunProducerCmd() *cobra.Command {

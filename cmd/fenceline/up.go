@@ -11,6 +11,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -140,17 +141,17 @@ func (f *upFlags) start(ctx context.Context, state *standalone.State, space mess
 			return nil, err
 		}
 	}
-	user := func(name string, p queue.Permissions) standalone.User {
+	user := func(name string, p store.Permissions) standalone.User {
 		return standalone.User{Name: name, Publish: p.Publish, Subscribe: p.Subscribe}
 	}
-	node := queue.NodePermissions(space, f.distributor.fleet, f.distributor.node, nodeInbox(f.distributor.fleet, f.distributor.node))
+	node := store.NodePermissions(space, f.distributor.fleet, f.distributor.node, nodeInbox(f.distributor.fleet, f.distributor.node))
 	return standalone.Start(ctx, standalone.Config{
 		State: state, NATS: f.natsListen, Registry: f.registryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
 		Users: []standalone.User{
-			user(userOperator, queue.OperatorPermissions(space, "_INBOX")),
-			user(userProducer, queue.ProducerPermissions(space, inbox(userProducer))),
-			user(userBuilder, queue.BuilderPermissions(space, inbox(userBuilder))),
-			user(userController, queue.ControllerPermissions(space, inbox(userController))),
+			user(userOperator, store.OperatorPermissions(space, "_INBOX")),
+			user(userProducer, store.ProducerPermissions(space, inbox(userProducer))),
+			user(userBuilder, store.BuilderPermissions(space, inbox(userBuilder))),
+			user(userController, store.ControllerPermissions(space, inbox(userController))),
 			user(userNode, node),
 		},
 	})
@@ -202,7 +203,7 @@ func (u *upRun) roles(ctx context.Context, makeProducer func(*queue.Client) (*ht
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Declare(ctx, queue.Layout{}); err != nil {
+	if err := store.Declare(ctx, q, store.Layout{}); err != nil {
 		return nil, u.roomier(err)
 	}
 	p, err := makeProducer(q)
