@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"slices"
-	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -107,73 +104,4 @@ func whoami() string {
 		return u.Username
 	}
 	return "operator"
-}
-
-// operator makes cmd one that runs with a connection: do gets it, and where to print to. Only
-// how it connects and prints can be given as a variable: what it does is on its line.
-func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
-	var a access
-	var f format
-	a.flags(cmd.Flags())
-	f.flag(cmd.Flags())
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := settings.FromEnvironment(cmd.Flags(), append(ConnectionFlags(), "output")...); err != nil {
-			return err
-		}
-		if err := a.resolve(); err != nil {
-			return err
-		}
-		c, err := a.dial(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), format: f}, args)
-	}
-	return cmd
-}
-
-// oneFleet is the fleet that a command is about: the named one, or the only one there is.
-func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
-	if len(args) > 0 {
-		if err := messages.CheckName("fleet", args[0]); err != nil {
-			return "", settings.Usage(err)
-		}
-	}
-	names, err := s.fleetNames(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case len(names) == 0:
-		return "", errors.New("there is no fleet yet: it begins with a node's first heartbeat ('fenceline nodes') and its first rollout")
-	case len(args) > 0 && !slices.Contains(names, args[0]):
-		return "", fmt.Errorf("there is no fleet %q: name one of %s", args[0], strings.Join(names, ", "))
-	case len(args) > 0:
-		return args[0], nil
-	case len(names) > 1:
-		return "", settings.Usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
-	}
-	return names[0], nil
-}
-
-// fleetNames lists the fleets that have a record or a member, sorted.
-func (s *session) fleetNames(ctx context.Context) ([]string, error) {
-	fleets, err := queue.Fleets(s.queue).List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	members, err := queue.Members(s.queue).List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	seen := map[string]bool{}
-	for _, f := range fleets {
-		if f.Value.Fleet != "" {
-			seen[f.Value.Fleet] = true
-		}
-	}
-	for _, m := range members {
-		seen[m.Value.Fleet] = true
-	}
-	return sorted(seen), nil
 }

@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
@@ -41,7 +40,7 @@ func controlled(t *testing.T, c *queue.Client) {
 	t.Helper()
 	r, err := controller.New(controller.Config{
 		Queue: c, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
-		Backend: func(fleet string) fence.Backend { return natskv.New(c.JetStream(), c.Space().FenceBucket(), fleet) },
+		Backend: backends.Open(c),
 	})
 	if err != nil {
 		t.Fatal(err)

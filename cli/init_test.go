@@ -14,8 +14,7 @@ import (
 	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/nats-io/nats-server/v2/server"
@@ -82,9 +81,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	acting := as(t, dir, url, settings.UserController, settings.Inbox(settings.UserController))
 	c, err := controller.New(controller.Config{
 		Queue: acting, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
-		Backend: func(fleet string) fence.Backend {
-			return natskv.New(acting.JetStream(), acting.Space().FenceBucket(), fleet)
-		},
+		Backend: backends.Open(acting),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +213,7 @@ func TestNodeMayDoNoMore(t *testing.T) {
 			return node.Heartbeat(ctx, &messages.NodeStatus{Fleet: "production", Node: "node-2", Instance: "i", Beat: 1})
 		},
 		"the fence config": func(ctx context.Context) error {
-			_, err := natskv.New(node.JetStream(), node.Space().FenceBucket(), "production").Set(ctx, "evil", "")
+			_, err := backends.Open(node)("production").Set(ctx, "evil", "")
 			return err
 		},
 		"the fleet's record": func(ctx context.Context) error {

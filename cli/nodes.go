@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -97,20 +95,33 @@ func newNodesCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "DETAIL")
-			for _, n := range all {
-				engine, free, images := "", "", 0
-				if n.Status != nil {
-					engine = strings.TrimSpace(n.Status.Engine.Name + " " + n.Status.Engine.Version)
-					free, images = size(n.Status.FreeBytes), len(n.Status.Images)
-				}
-				row(w, n.Fleet, n.Node, n.Up, engine, free, images, n.doing())
-			}
-		})
+		return s.print(all, func(w io.Writer) { writeNodes(w, all) })
 	})
 	cmd.AddCommand(newRetireCmd())
 	return cmd
+}
+
+// writeNodes writes the table of nodes, with their labels where there are any.
+func writeNodes(w io.Writer, all []nodeRow) {
+	labelled := slices.ContainsFunc(all, func(n nodeRow) bool { return n.Status != nil && len(n.Status.Labels) > 0 })
+	columns := []string{"FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "DETAIL"}
+	last := len(columns) - 1
+	if labelled {
+		columns = slices.Insert(columns, last, "LABELS")
+	}
+	head(w, columns...)
+	for _, n := range all {
+		engine, free, images, labels := "", "", 0, ""
+		if n.Status != nil {
+			engine = strings.TrimSpace(n.Status.Engine.Name + " " + n.Status.Engine.Version)
+			free, images, labels = size(n.Status.FreeBytes), len(n.Status.Images), settings.Labels(n.Status.Labels).String()
+		}
+		cells := []any{n.Fleet, n.Node, n.Up, engine, free, images, n.doing()}
+		if labelled {
+			cells = slices.Insert(cells, last, any(labels))
+		}
+		row(w, cells...)
+	}
 }
 
 func newRetireCmd() *cobra.Command {
@@ -137,54 +148,4 @@ it will not come back. A node that beats again joins again.`,
 		}
 		return s.decided(map[string]string{"fleet": f, "node": args[0], "state": "retired"}, "%s: %s retired", f, args[0])
 	})
-}
-
-// rollouts lists the rollouts of a fleet, or of all for "", the newest first.
-func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := queue.Rollouts(s.queue).List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := []messages.RolloutRecord{}
-	for _, e := range entries {
-		if fleet == "" || e.Value.Fleet == fleet {
-			out = append(out, e.Value)
-		}
-	}
-	slices.SortFunc(out, func(a, b messages.RolloutRecord) int {
-		if c := cmp.Compare(b.Ready.Order, a.Ready.Order); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return out, nil
-}
-
-func newRolloutsCmd() *cobra.Command {
-	var fleet string
-	cmd := &cobra.Command{
-		Use: "rollouts", Short: "List rollouts, the newest first, and why they wait",
-		Example: "  fenceline rollouts\n  fenceline rollouts --fleet production -o json",
-		Args:    settings.Args(0, 0),
-	}
-	fleetFlag(cmd, &fleet)
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
-		all, err := s.rollouts(ctx, fleet)
-		if err != nil {
-			return err
-		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
-			for _, r := range all {
-				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
-			}
-		})
-	})
-}
-
-func progress(r *messages.RolloutRecord) string {
-	if len(r.Members) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d/%d", r.Present, len(r.Members))
 }

@@ -13,7 +13,6 @@ import (
 	"unicode"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/pflag"
 )
 
@@ -48,14 +47,6 @@ func (f *format) Type() string { return "format" }
 
 func (f *format) flag(fs *pflag.FlagSet) {
 	fs.VarP(f, "output", "o", "output format: table or json")
-}
-
-// session is one operator's command on its way.
-type session struct {
-	access *access
-	queue  *queue.Client
-	out    io.Writer
-	format format
 }
 
 // print writes v as JSON, or has table write it for people.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli/clitest"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
@@ -72,7 +72,7 @@ func prepare(t *testing.T, c *queue.Client) {
 		r.Fleet, r.Opened, r.Updated = "production", noon(), noon()
 		create(t, queue.Rollouts(c), r.ID, r)
 	}
-	f := natskv.New(c.JetStream(), c.Space().FenceBucket(), "production")
+	f := backends.Open(c)("production")
 	first, err := f.Set(t.Context(), "stackato/stack/alsek", "")
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/producer"
@@ -115,10 +114,7 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 
 func makeController(s *settings.Controller, layout queue.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
 	return controller.New(controller.Config{
-		Queue: q,
-		Backend: func(fleet string) fence.Backend {
-			return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet)
-		},
+		Queue: q, Backend: backends.Open(q),
 		Name: s.Name, LeaseTTL: s.LeaseTTL, Layout: layout, Logger: part(log, "controller"),
 	})
 }
