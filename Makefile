@@ -38,7 +38,7 @@ build: bin/fenceline ## the program, as bin/fenceline
 bin/fenceline bin/demo: FORCE
 	@echo "building $@"
 	@command -v go >/dev/null || { echo "Go is not installed: get it from https://go.dev/dl/; go.mod says which version"; exit 1; }
-	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./$(if $(filter bin/demo,$@),demo,cmd/fenceline)
+	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X github.com/fenceline/fenceline/cli.version=$(VERSION)' -o $@ ./$(if $(filter bin/demo,$@),demo,cmd/fenceline)
 
 test: bin/fenceline ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler

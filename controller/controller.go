@@ -32,11 +32,11 @@ const (
 // Config is what a controller needs.
 type Config struct {
 	Queue    *queue.Client
-	Backend  func(fleet string) fence.Backend // the fence config of a fleet
-	Name     string                           // of this controller, for people
-	Interval time.Duration                    // 0 means DefaultInterval
-	LeaseTTL time.Duration                    // 0 means DefaultLeaseTTL
-	Layout   store.Layout                     // with which a bucket that was lost is declared again
+	Backend  fence.Factory // of the fence configs of fleets
+	Name     string        // of this controller, for people
+	Interval time.Duration // 0 means DefaultInterval
+	LeaseTTL time.Duration // 0 means DefaultLeaseTTL
+	Layout   store.Layout  // with which a bucket that was lost is declared again
 	Logger   zerolog.Logger
 }
 
