@@ -42,7 +42,7 @@ bin/demo: package = ./demo
 $(GOTEST): package = ./scripts/gotest
 bin/fenceline bin/demo $(GOTEST): FORCE
 	@command -v go >/dev/null || { echo "Go is not installed: get it from https://go.dev/dl/; go.mod says which version"; exit 1; }
-	@CGO_ENABLED=0 scripts/clocked build "building $@" go build -buildvcs=false -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ $(package)
+	@CGO_ENABLED=0 scripts/clocked build "building $@" go build -buildvcs=false -trimpath -ldflags '-s -w -X github.com/fenceline/fenceline/cli.version=$(VERSION)' -o $@ $(package)
 
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/demo/site"
-	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // How memory is looked at: the highest of observe counts, after a `fenceline up` was left alone
@@ -21,7 +21,7 @@ const (
 	settle       = 20 * time.Second
 	observe      = 10 * time.Second
 	beatInterval = 100 * time.Millisecond
-	hourOfBeats  = uint64(time.Hour / distributor.DefaultInterval)
+	hourOfBeats  = 360 // at a distributor's own interval
 	beatsTimeout = 5 * time.Minute
 )
 
@@ -64,9 +64,9 @@ func idleDistributor(ctx context.Context, o options) (_ Figure, err error) {
 // hourBeaten waits until NATS has stored an hour's heartbeats of the node. Nobody else writes to
 // the bucket, so its revision counts them.
 func hourBeaten(ctx context.Context, c *queue.Client, p *site.Process) error {
-	stored := uint64(0)
+	var stored uint64
 	err := watch(ctx, p, beatsTimeout, func() error {
-		e, err := queue.Nodes(c).Get(ctx, messages.NodeKey(fleet, "bench"))
+		e, err := store.Nodes(c).Get(ctx, messages.NodeKey(fleet, "bench"))
 		if errors.Is(err, queue.ErrNotFound) {
 			return nil
 		}

@@ -8,11 +8,12 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // consume opens rollouts from the events, until ctx ends. All controllers share the work.
 func (c *Controller) consume(ctx context.Context) error {
-	return c.Queue.ConsumeEvents(ctx, queue.Controllers, queue.ControllerEvents, c.handle)
+	return c.Queue.ConsumeEvents(ctx, store.Controllers, store.ControllerEvents, c.handle)
 }
 
 // handle acts on one event. It may come again: whatever it does is done once.
@@ -46,7 +47,7 @@ func (c *Controller) announced(ctx context.Context, m *messages.ImageReady, trac
 			State: messages.RolloutWaiting, Opened: now, Updated: now,
 		}
 		after = to.Fleet
-		revision, err := queue.Rollouts(c.Queue).Create(ctx, r.ID, r)
+		revision, err := store.Rollouts(c.Queue).Create(ctx, r.ID, r)
 		if errors.Is(err, queue.ErrExists) {
 			continue
 		}
@@ -107,7 +108,7 @@ func (c *Controller) pinned(ctx context.Context, m *messages.BasePinned) error {
 // build reads a build's record, which ends before the event about that is published. It is
 // zero where there is none.
 func (c *Controller) build(ctx context.Context, id string) (messages.BuildRecord, error) {
-	e, err := queue.Builds(c.Queue).Get(ctx, id)
+	e, err := store.Builds(c.Queue).Get(ctx, id)
 	if errors.Is(err, queue.ErrNotFound) {
 		return messages.BuildRecord{}, nil
 	}
@@ -116,7 +117,7 @@ func (c *Controller) build(ctx context.Context, id string) (messages.BuildRecord
 
 // clearBases ends the preload of a build's bases, in whichever fleet it is.
 func (c *Controller) clearBases(ctx context.Context, build string) error {
-	fleets, err := queue.Fleets(c.Queue).List(ctx)
+	fleets, err := store.Fleets(c.Queue).List(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func (c *Controller) clearBases(ctx context.Context, build string) error {
 // setBases changes a fleet's record and tells its nodes.
 func (c *Controller) setBases(ctx context.Context, fleet string, change func(*messages.FleetRecord) bool) error {
 	wrote := false
-	e, err := queue.Fleets(c.Queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+	e, err := store.Fleets(c.Queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
 		if wrote = change(r); !wrote {
 			return queue.ErrUnchanged
 		}
@@ -154,5 +155,5 @@ func (c *Controller) setBases(ctx context.Context, fleet string, change func(*me
 		return err
 	}
 	c.views.seeFleet(e)
-	return c.Queue.AnnounceFleet(ctx, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	return store.AnnounceFleet(c.Queue, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -31,11 +32,11 @@ const (
 // Config is what a controller needs.
 type Config struct {
 	Queue    *queue.Client
-	Backend  func(fleet string) fence.Backend // the fence config of a fleet
-	Name     string                           // of this controller, for people
-	Interval time.Duration                    // 0 means DefaultInterval
-	LeaseTTL time.Duration                    // 0 means DefaultLeaseTTL
-	Layout   queue.Layout                     // with which a bucket that was lost is declared again
+	Backend  fence.Factory // of the fence configs of fleets
+	Name     string        // of this controller, for people
+	Interval time.Duration // 0 means DefaultInterval
+	LeaseTTL time.Duration // 0 means DefaultLeaseTTL
+	Layout   store.Layout  // with which a bucket that was lost is declared again
 	Logger   zerolog.Logger
 }
 
@@ -103,11 +104,11 @@ func (c *Controller) redeclare(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		timer.Stop()
-		_, err := queue.Nodes(c.Queue).Get(ctx, messages.NodeKey("none", "none"))
+		_, err := store.Nodes(c.Queue).Get(ctx, messages.NodeKey("none", "none"))
 		if !errors.Is(err, queue.ErrUndeclared) {
 			continue
 		}
-		if err := c.Queue.Declare(ctx, c.Layout); err != nil {
+		if err := store.Declare(ctx, c.Queue, c.Layout); err != nil {
 			c.Logger.Warn().Err(err).Msg("can't declare the streams again")
 		} else {
 			c.Logger.Info().Msg("streams declared again")
@@ -170,7 +171,7 @@ func (c *Controller) dropFromTimeToTime(ctx context.Context) {
 
 // dropRollouts drops the records of old rollouts. Watches don't tell of records that leave no trace.
 func (c *Controller) dropRollouts(ctx context.Context) error {
-	dropped, err := c.Queue.DropRollouts(ctx)
+	dropped, err := dropOld(ctx, c.Queue)
 	for _, id := range dropped {
 		c.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: id, Deleted: true})
 	}
@@ -253,13 +254,13 @@ func (f *fleetActor) enrol(ctx context.Context) error {
 func (f *fleetActor) admit(ctx context.Context, name string) error {
 	key := messages.NodeKey(f.fleet, name)
 	// Its heartbeat may have been ended by a retirement in between.
-	if _, err := queue.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
+	if _, err := store.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
-	if _, err := queue.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
+	if _, err := store.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
 		return err
 	}
 	f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
@@ -273,7 +274,7 @@ func (f *fleetActor) found(ctx context.Context) error {
 		return nil
 	}
 	r := messages.FleetRecord{Fleet: f.fleet, ID: messages.NewID(), Decision: messages.NewID()}
-	revision, err := queue.Fleets(f.Queue).Create(ctx, f.fleet, r)
+	revision, err := store.Fleets(f.Queue).Create(ctx, f.fleet, r)
 	if errors.Is(err, queue.ErrExists) {
 		return f.reread(ctx)
 	}
@@ -314,7 +315,7 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 		}
 	}
 	if out.again {
-		e, err := queue.Fleets(f.Queue).Current(ctx, f.fleet)
+		e, err := store.Fleets(f.Queue).Current(ctx, f.fleet)
 		if err == nil && e.Revision != revision {
 			f.views.seeFleet(e)
 			err = queue.ErrMoved
@@ -324,14 +325,14 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 		}
 	}
 	if out.fleet != nil {
-		written, err := queue.Fleets(f.Queue).Update(ctx, f.fleet, *out.fleet, revision)
+		written, err := store.Fleets(f.Queue).Update(ctx, f.fleet, *out.fleet, revision)
 		if err != nil {
 			return err
 		}
 		f.took(ctx, *out.fleet, written)
 	}
 	if r := out.rollout; r != nil {
-		written, err := queue.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
+		written, err := store.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
 		if errors.Is(err, queue.ErrMoved) {
 			return errors.Join(err, f.unmoved(ctx, r.ID, revisions[r.ID])) // which sees what it is now
 		}
@@ -350,7 +351,7 @@ func (f *fleetActor) write(ctx context.Context, out step, revision uint64, revis
 // than the one at the revision. A person who changes it writes the fleet's record afterwards,
 // so that a change which comes after this look meets the write that follows.
 func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) error {
-	e, err := queue.Rollouts(f.Queue).Current(ctx, id)
+	e, err := store.Rollouts(f.Queue).Current(ctx, id)
 	if err != nil {
 		return fmt.Errorf("reading rollout %s before a decision about it: %w", id, err)
 	}
@@ -364,7 +365,7 @@ func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) er
 // took notes a fleet record that was written, and tells the nodes.
 func (f *fleetActor) took(ctx context.Context, r messages.FleetRecord, revision uint64) {
 	f.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: f.fleet, Value: r, Revision: revision})
-	if err := f.Queue.AnnounceFleet(ctx, messages.FleetChanged{Revision: revision, Record: r}); err != nil {
+	if err := store.AnnounceFleet(f.Queue, messages.FleetChanged{Revision: revision, Record: r}); err != nil {
 		f.log.Debug().Err(err).Msg("nodes will read the record by themselves")
 	}
 }
@@ -379,7 +380,7 @@ func (f *fleetActor) tell(ctx context.Context, e *messages.RolloutChanged) {
 
 // reread reads the fleet's records anew, as somebody else has changed one.
 func (f *fleetActor) reread(ctx context.Context) error {
-	e, err := queue.Fleets(f.Queue).Get(ctx, f.fleet)
+	e, err := store.Fleets(f.Queue).Get(ctx, f.fleet)
 	if err != nil {
 		return err
 	}
@@ -389,7 +390,7 @@ func (f *fleetActor) reread(ctx context.Context) error {
 		if r := f.views.rollout(id); r.State.Final() {
 			continue
 		}
-		e, err := queue.Rollouts(f.Queue).Get(ctx, id)
+		e, err := store.Rollouts(f.Queue).Get(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestAnImageReachesTheFleet(t *testing.T) {
@@ -199,8 +200,8 @@ func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
 			})
 			if interrupted {
 				kill()
-				drop(t, queue.Nodes(i.q), messages.NodeKey("default", "n2"))
-				drop(t, queue.Members(i.q), messages.NodeKey("default", "n2"))
+				drop(t, store.Nodes(i.q), messages.NodeKey("default", "n2"))
+				drop(t, store.Members(i.q), messages.NodeKey("default", "n2"))
 			}
 			if err := controller.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
 				t.Fatal(err)
@@ -308,7 +309,7 @@ func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
 	}
 	i.applied(t, "default", 1)
 	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
-	until(t, queue.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
+	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
 		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Image == image(2) })
 	})
 	_, err := controller.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada")
@@ -404,7 +405,7 @@ func TestTheServerRestartsInTheMiddle(t *testing.T) {
 	i.server.Restart(t)
 	n.set(func(n *simulated) { n.broken = "" })
 	i.applied(t, "default", 1)
-	if _, err := queue.Rollouts(i.q).Get(t.Context(), id); err != nil {
+	if _, err := store.Rollouts(i.q).Get(t.Context(), id); err != nil {
 		t.Error(err)
 	}
 }

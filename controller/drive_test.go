@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // lagging is a fence config whose reads stay at an earlier value, or whose writes are always
@@ -87,7 +88,7 @@ func (i installation) heartbeats(t *testing.T, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	old := true
-	err := queue.Nodes(i.q).Watch(ctx, func(queue.Entry[messages.NodeStatus]) {
+	err := store.Nodes(i.q).Watch(ctx, func(queue.Entry[messages.NodeStatus]) {
 		if old {
 			return
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // blind is a controller that sees what it is shown, as its watches do not run.
@@ -16,7 +17,7 @@ func blind(t *testing.T, q *queue.Client) *Controller {
 	t.Helper()
 	c, err := New(Config{
 		Queue: q, Name: "c1", LeaseTTL: time.Second,
-		Backend: func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) },
+		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +29,7 @@ func TestNoFlipFollowsAnAbortThatTheRolloutsWatchHasNotTold(t *testing.T) {
 	q := queuetest.Start(t).Client(t)
 	c := blind(t, q)
 	r := fleetOf(0, func(p *messages.Policy) { p.Canaries, p.Trial.Disabled = 0, true }).rollouts[0]
-	revision, err := queue.Rollouts(q).Create(t.Context(), r.ID, r)
+	revision, err := store.Rollouts(q).Create(t.Context(), r.ID, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestNoFlipFollowsAnAbortThatTheRolloutsWatchHasNotTold(t *testing.T) {
 	if _, err := Abort(t.Context(), q, r.ID, "ada"); err != nil {
 		t.Fatal(err)
 	}
-	e, err := queue.Fleets(q).Get(t.Context(), "default")
+	e, err := store.Fleets(q).Get(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +55,10 @@ func TestNoFlipFollowsAnAbortThatTheRolloutsWatchHasNotTold(t *testing.T) {
 	if err := f.advance(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if e, err = queue.Fleets(q).Get(t.Context(), "default"); err != nil || !e.Value.Current.IsZero() {
+	if e, err = store.Fleets(q).Get(t.Context(), "default"); err != nil || !e.Value.Current.IsZero() {
 		t.Errorf("the record has %+v, error %v", e.Value.Current, err)
 	}
-	if o, err := queue.Rollouts(q).Get(t.Context(), r.ID); err != nil || o.Value.State != messages.RolloutAborted {
+	if o, err := store.Rollouts(q).Get(t.Context(), r.ID); err != nil || o.Value.State != messages.RolloutAborted {
 		t.Errorf("the rollout is %s: %s, error %v", o.Value.State, o.Value.Why, err)
 	}
 }
@@ -69,11 +70,11 @@ func TestNoFlipFollowsARollbackThatTheFleetsWatchHasNotTold(t *testing.T) {
 	c := blind(t, q)
 	r := fleetOf(0, nil).rollouts[0]
 	r.State, r.FlippedAt = messages.RolloutDone, time.Now().UTC()
-	if _, err := queue.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
+	if _, err := store.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
 		t.Fatal(err)
 	}
 	record := messages.FleetRecord{Fleet: "default", Epoch: 2, Decision: "d1", Current: fleetImage(&r), Previous: testFleetImage(9)}
-	revision, err := queue.Fleets(q).Create(t.Context(), "default", record)
+	revision, err := store.Fleets(q).Create(t.Context(), "default", record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestNoFlipFollowsARollbackThatTheFleetsWatchHasNotTold(t *testing.T) {
 	if _, err := Rollback(t.Context(), q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
-	marked, err := queue.Rollouts(q).Get(t.Context(), r.ID)
+	marked, err := store.Rollouts(q).Get(t.Context(), r.ID)
 	if err != nil || marked.Value.State != messages.RolloutRolledBack {
 		t.Fatalf("the rollout is %s, error %v", marked.Value.State, err)
 	}
@@ -90,7 +91,7 @@ func TestNoFlipFollowsARollbackThatTheFleetsWatchHasNotTold(t *testing.T) {
 	if err := f.advance(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := queue.Rollouts(q).Get(t.Context(), r.ID); err != nil || now.Revision != marked.Revision {
+	if now, err := store.Rollouts(q).Get(t.Context(), r.ID); err != nil || now.Revision != marked.Revision {
 		t.Errorf("it became %s, error %v", now.Value.State, err)
 	}
 	if s, _, _ := c.views.snapshot("default", f.clocks); s.record.Current.Order != 9 {

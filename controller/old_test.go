@@ -7,39 +7,39 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 func TestAnActingControllerForgetsOldRollouts(t *testing.T) {
-	q := queuetest.Start(t).Connect(t)
+	server := queuetest.Start(t)
+	q := server.Client(t)
 	const age = 200 * time.Millisecond
-	if err := q.Declare(t.Context(), queue.Layout{EventAge: age}); err != nil {
-		t.Fatal(err)
-	}
+	server.Limit(t, q.Space().EventsStream(), func(cfg *jetstream.StreamConfig) { cfg.MaxAge = age })
 	s := fleetOf(0, nil)
 	old, newest := s.rollouts[0], s.rollouts[0]
 	old.State, newest.State = messages.RolloutDone, messages.RolloutDone
 	newest.ID, newest.Ready.Build, newest.Ready.Order = "default-b2", "b2", 2
 	for _, r := range []messages.RolloutRecord{old, newest} {
-		if _, err := queue.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
+		if _, err := store.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	last, err := queue.Rollouts(q).Get(t.Context(), newest.ID)
+	last, err := store.Rollouts(q).Get(t.Context(), newest.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	for now := last.Created; now.Sub(last.Created) <= age; <-look.C {
-		if now, err = q.Clock(t.Context()); err != nil {
+		if now, err = store.NewClock(q).Now(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c, err := New(Config{
 		Queue: q, Name: "c1", LeaseTTL: time.Second, Interval: time.Hour,
-		Backend: func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) },
+		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestAnActingControllerForgetsOldRollouts(t *testing.T) {
 			t.Fatalf("it still has %v", revisions)
 		}
 	}
-	list, err := queue.Rollouts(q).List(t.Context())
+	list, err := store.Rollouts(q).List(t.Context())
 	if err != nil || len(list) != 1 || list[0].Key != newest.ID {
 		t.Errorf("left are %v, error %v", list, err)
 	}

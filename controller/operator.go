@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // The decisions of people. They are made on the records, over NATS, and hold at once even
@@ -168,7 +169,7 @@ func Abort(ctx context.Context, q *queue.Client, rollout, by string) (messages.R
 
 // decide changes a fleet's record, tells its nodes, and returns the record.
 func decide(ctx context.Context, q *queue.Client, fleet string, change func(*messages.FleetRecord) error) (messages.FleetRecord, error) {
-	e, err := queue.Fleets(q).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+	e, err := store.Fleets(q).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
 		if r.Fleet == "" {
 			return ErrUnknownFleet
 		}
@@ -185,13 +186,13 @@ func decide(ctx context.Context, q *queue.Client, fleet string, change func(*mes
 		return e.Value, err
 	}
 	// It stands, and a lost hint loses nothing: nodes read the record by themselves.
-	_ = q.AnnounceFleet(ctx, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	_ = store.AnnounceFleet(q, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
 	return e.Value, nil
 }
 
 // unknownFleet names the fleets that there are.
 func unknownFleet(ctx context.Context, q *queue.Client) error {
-	all, err := queue.Fleets(q).List(ctx)
+	all, err := store.Fleets(q).List(ctx)
 	if err != nil {
 		return errors.Join(ErrUnknownFleet, err)
 	}
@@ -211,7 +212,7 @@ func decideRollout(ctx context.Context, q *queue.Client, id string, change func(
 	if err := messages.CheckID("rollout", id); err != nil {
 		return messages.RolloutRecord{}, err
 	}
-	e, err := queue.Rollouts(q).Modify(ctx, id, func(r *messages.RolloutRecord) error {
+	e, err := store.Rollouts(q).Modify(ctx, id, func(r *messages.RolloutRecord) error {
 		if r.ID == "" {
 			return fmt.Errorf("%w: fenceline rollouts lists them", ErrUnknownRollout)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // Promote makes an image of one of the fleet's rollouts current, by its digest, image or
@@ -38,7 +39,7 @@ func aboutCurrent(r *messages.FleetRecord, why, by string) *messages.RolloutChan
 }
 
 func promote(ctx context.Context, q *queue.Client, fleet, digest string) (messages.FleetRecord, error) {
-	e, err := queue.Fleets(q).Get(ctx, fleet)
+	e, err := store.Fleets(q).Get(ctx, fleet)
 	if errors.Is(err, queue.ErrNotFound) {
 		return messages.FleetRecord{}, unknownFleet(ctx, q)
 	}
@@ -75,7 +76,7 @@ func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, ke
 
 // candidate finds the image that a person means, among the rollouts and what is kept.
 func candidate(ctx context.Context, q *queue.Client, r *messages.FleetRecord, digest string) (messages.FleetImage, messages.Policy, error) {
-	all, err := queue.Rollouts(q).List(ctx)
+	all, err := store.Rollouts(q).List(ctx)
 	if err != nil {
 		return messages.FleetImage{}, messages.Policy{}, err
 	}
@@ -151,7 +152,7 @@ func (a *audience) hear(ctx context.Context, q *queue.Client, fleet string) erro
 	defer limit.Stop()
 	old, longest := true, time.Duration(0)
 	seen := map[string]uint64{}
-	err := queue.Nodes(q).Watch(ctx, func(e queue.Entry[messages.NodeStatus]) {
+	err := store.Nodes(q).Watch(ctx, func(e queue.Entry[messages.NodeStatus]) {
 		if e.Deleted || e.Value.Fleet != fleet || !slices.Contains(a.members, e.Value.Node) || seen[e.Key] == e.Revision {
 			return
 		}
@@ -200,7 +201,7 @@ func (a *audience) take(s messages.NodeStatus) {
 
 // membersOf lists a fleet's members, sorted.
 func membersOf(ctx context.Context, q *queue.Client, fleet string) ([]string, error) {
-	all, err := queue.Members(q).List(ctx)
+	all, err := store.Members(q).List(ctx)
 	if err != nil {
 		return nil, err
 	}

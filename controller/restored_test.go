@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // losing is a proxy that ends its connection once, right after the server got what holds text.
@@ -92,7 +93,7 @@ func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := s.CachedInfo().Config
-	e, err := queue.Fleets(i.q).Get(t.Context(), "default")
+	e, err := store.Fleets(i.q).Get(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := queue.Fleets(i.q).Create(t.Context(), "default", e.Value); err != nil {
+	if _, err := store.Fleets(i.q).Create(t.Context(), "default", e.Value); err != nil {
 		t.Fatal(err)
 	}
 	n.end() // it would go on with the record that it knows until it reads again

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. A node
@@ -24,7 +25,7 @@ func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error 
 
 func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 	key := messages.NodeKey(fleet, name)
-	member, err := queue.Members(q).Get(ctx, key)
+	member, err := store.Members(q).Get(ctx, key)
 	was := err == nil
 	if err != nil && !errors.Is(err, queue.ErrNotFound) {
 		return err
@@ -34,7 +35,7 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 		if err := endHeartbeat(ctx, q, key); err != nil {
 			return err
 		}
-		if err := queue.Members(q).Delete(ctx, key, member.Revision); err != nil {
+		if err := store.Members(q).Delete(ctx, key, member.Revision); err != nil {
 			return err
 		}
 	}
@@ -51,7 +52,7 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 
 // unfreeze takes a node out of the rollouts that are not over, and tells whether it was in one.
 func unfreeze(ctx context.Context, q *queue.Client, fleet, name string) (was bool, err error) {
-	all, err := queue.Rollouts(q).List(ctx)
+	all, err := store.Rollouts(q).List(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -73,14 +74,14 @@ func unfreeze(ctx context.Context, q *queue.Client, fleet, name string) (was boo
 // endHeartbeat deletes a node's heartbeat, again when another came in between.
 func endHeartbeat(ctx context.Context, q *queue.Client, key string) error {
 	for {
-		e, err := queue.Nodes(q).Get(ctx, key)
+		e, err := store.Nodes(q).Get(ctx, key)
 		if errors.Is(err, queue.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := queue.Nodes(q).Delete(ctx, key, e.Revision); !errors.Is(err, queue.ErrMoved) {
+		if err := store.Nodes(q).Delete(ctx, key, e.Revision); !errors.Is(err, queue.ErrMoved) {
 			return err
 		}
 	}

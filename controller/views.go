@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -86,10 +87,10 @@ func newViews(q *queue.Client) *views {
 // run watches until ctx ends.
 func (v *views) run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return queue.Fleets(v.queue).Watch(ctx, v.seeFleet, v.read()) })
-	all.Go(func() error { return queue.Rollouts(v.queue).Watch(ctx, v.seeRollout, v.read()) })
-	all.Go(func() error { return queue.Members(v.queue).Watch(ctx, v.seeMember, v.read()) })
-	all.Go(func() error { return queue.Nodes(v.queue).Watch(ctx, v.seeBeat, v.read()) })
+	all.Go(func() error { return store.Fleets(v.queue).Watch(ctx, v.seeFleet, v.read()) })
+	all.Go(func() error { return store.Rollouts(v.queue).Watch(ctx, v.seeRollout, v.read()) })
+	all.Go(func() error { return store.Members(v.queue).Watch(ctx, v.seeMember, v.read()) })
+	all.Go(func() error { return store.Nodes(v.queue).Watch(ctx, v.seeBeat, v.read()) })
 	return all.Wait()
 }
 

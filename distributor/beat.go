@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // engineView is the engine as last seen.
@@ -99,7 +100,7 @@ func (d *Distributor) beat(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	twin := errors.Is(err, queue.ErrTwin) // it is stored all the same
+	twin := errors.Is(err, store.ErrTwin) // it is stored all the same
 	if twin {
 		err = nil
 	}

@@ -38,6 +38,9 @@ type Backend interface {
 	Set(ctx context.Context, value string, expected Revision) (Setting, error)
 }
 
+// Factory returns where the setting of a fleet lives.
+type Factory func(fleet string) Backend
+
 // Change is an earlier state of the setting.
 type Change struct {
 	Setting

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -52,12 +54,12 @@ func known(words []string) error {
 	if words[0] == "COMMAND" {
 		return nil
 	}
-	cmd, _, err := newRootCmd().Find(words)
+	cmd, _, err := newRoot().Find(words)
 	if err != nil {
 		return err
 	}
 	if cmd.HasParent() && !cmd.Parent().HasParent() && cmd.Name() != words[0] {
-		return usagef("no such command")
+		return settings.Usagef("no such command")
 	}
 	return flagsKnown(cmd, words)
 }
@@ -68,9 +70,9 @@ func flagsKnown(cmd *cobra.Command, words []string) error {
 		name, _, _ = strings.Cut(name, "=")
 		switch {
 		case long && name != "help" && cmd.Flags().Lookup(name) == nil:
-			return usagef("no flag %s", w)
+			return settings.Usagef("no flag %s", w)
 		case !long && len(w) == 2 && w[0] == '-' && cmd.Flags().ShorthandLookup(w[1:]) == nil:
-			return usagef("no flag %s", w)
+			return settings.Usagef("no flag %s", w)
 		}
 	}
 	return nil
@@ -81,7 +83,7 @@ func flagsKnown(cmd *cobra.Command, words []string) error {
 func TestExamplesPass(t *testing.T) {
 	for _, name := range []string{"libgraphite2", "admin-hooks", "newrelic"} {
 		var out, errs strings.Builder
-		if status := run(t.Context(), []string{"lint", "../../examples/" + name}, strings.NewReader(""), &out, &errs); status != exitDone {
+		if status := run(t.Context(), []string{"lint", "../../examples/" + name}, strings.NewReader(""), &out, &errs); status != cli.ExitDone {
 			t.Errorf("linting examples/%s ends with %d:\n%s%s", name, status, out.String(), errs.String())
 		}
 	}
@@ -97,8 +99,8 @@ func TestDocumentedSettingsLoad(t *testing.T) {
 			t.Errorf("%s shows no settings", name)
 		}
 		for _, m := range found {
-			role := strings.Replace(m[1], "node", roleDistributor, 1)
-			if _, err := parseSettings(name, []byte(m[2]), "run", role); err != nil {
+			role := strings.Replace(m[1], "node", settings.RoleDistributor, 1)
+			if _, err := settings.Parse(name, []byte(m[2]), role); err != nil {
 				t.Error(err)
 			}
 		}

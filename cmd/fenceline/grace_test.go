@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
@@ -20,8 +22,8 @@ func TestARequestUnderWayGetsTheGrace(t *testing.T) {
 	t.Setenv("FENCELINE_NATS", s.URL())
 	dir := t.TempDir()
 	config, token := filepath.Join(dir, "fenceline.yaml"), filepath.Join(dir, "token")
-	write(t, config, goodPipelines)
-	write(t, token, "the-token-of-the-api\n")
+	clitest.Write(t, config, goodPipelines)
+	clitest.Write(t, token, "the-token-of-the-api\n")
 	for name, test := range map[string]struct {
 		grace    string
 		answered bool
@@ -46,7 +48,7 @@ func TestARequestUnderWayGetsTheGrace(t *testing.T) {
 			if err == nil {
 				answer.Body.Close()
 			}
-			if status := <-ended; status != exitDone {
+			if status := <-ended; status != cli.ExitDone {
 				t.Errorf("it ended with %d: %s", status, log)
 			}
 		})
@@ -90,7 +92,7 @@ func awaitRefusal(t *testing.T, address string) {
 
 func TestAGraceThatCantBeMeant(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "up.yaml")
-	write(t, file, "grace: -30s\n")
+	clitest.Write(t, file, "grace: -30s\n")
 	for name, test := range map[string]struct {
 		args []string
 		says string
@@ -99,7 +101,7 @@ func TestAGraceThatCantBeMeant(t *testing.T) {
 		"no duration":       {[]string{"up", "--grace", "soon"}, "soon"},
 		"in a file":         {[]string{"up", "--settings", file}, file + ":1: grace: it is less than nothing"},
 	} {
-		if got := fenceline(t, test.args...); got.status == exitDone || !strings.Contains(got.err, test.says) {
+		if got := fenceline(t, test.args...); got.status == cli.ExitDone || !strings.Contains(got.err, test.says) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

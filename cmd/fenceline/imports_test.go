@@ -5,34 +5,82 @@ import (
 	"go/build"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
 const module = "github.com/fenceline/fenceline/"
 
-// rules says who may import what: the packages below a folder, or a client that has one place.
-var rules = []struct {
-	pkg    string   // and all below it
-	places []string // folders that may import it; none where empty
-}{
-	{"github.com/nats-io/nats.go", []string{"messages/queue", "fence/natskv", "standalone"}},
-	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}},
-	{"github.com/moby/buildkit/client", []string{"builder/buildkit"}},
-	{"github.com/moby/moby/client", []string{"distributor/docker"}},
-	{module + "producer", []string{"producer", "cmd/fenceline"}},
-	{module + "builder", []string{"builder", "cmd/fenceline"}},
-	{module + "distributor", []string{"distributor", "cmd/fenceline"}},
-	{module + "controller", []string{"controller", "cmd/fenceline"}},
-	{module + "fence", []string{"fence", "controller", "cmd/fenceline"}},
-	{module + "cmd", nil},
-	{module + "e2e", nil},
+// rule says which folders may import a package and all below it. Folders stand for all below them.
+type rule struct {
+	pkg    string
+	places []string // none where nothing may
+	tests  bool     // tests may import it wherever they are
 }
 
-// TestDirectionsOfImport keeps the roles apart, and each client in its place.
+// rules are all there is to say about who imports what: a client library has one place, roles never
+// import each other, and commands stand on everything while nothing stands on them.
+var rules = []rule{
+	{"github.com/nats-io/nats.go", []string{"messages/queue", "fence/natskv", "standalone"}, true},
+	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}, true},
+	{"github.com/moby/buildkit/client", []string{"builder/buildkit"}, false},
+	{"github.com/moby/moby/client", []string{"distributor/docker"}, false},
+	{"github.com/spf13/cobra", []string{"cli", "cmd"}, false},
+	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},
+	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},
+	{module + "builder", []string{"builder", "cli", "cmd"}, false},
+	{module + "distributor", []string{"distributor", "cli", "cmd"}, false},
+	{module + "controller", []string{"controller", "cli", "cmd"}, false},
+	{module + "console", []string{"console", "cmd"}, false},
+	{module + "signer", []string{"signer", "cmd"}, false},
+	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},
+	{module + "fence/backends", []string{"fence/backends", "cli", "cmd"}, true},
+	{module + "fence", []string{"fence", "controller", "cli", "cmd"}, false},
+	{module + "cli", []string{"cli", "cmd"}, false},
+	{module + "cmd", nil, false},
+	{module + "e2e", []string{"e2e"}, true},
+}
+
+// TestDirectionsOfImport holds every package to the rules, and its tests.
 func TestDirectionsOfImport(t *testing.T) {
-	const root = "../.."
 	seen := 0
+	packages(t, func(folder string, p *build.Package) {
+		seen++
+		for _, imported := range p.Imports {
+			if why := forbidden(folder, imported, false); why != "" {
+				t.Errorf("%s imports %s: %s", folder, imported, why)
+			}
+		}
+		for _, imported := range slices.Concat(p.TestImports, p.XTestImports) {
+			if why := forbidden(folder, imported, true); why != "" {
+				t.Errorf("a test in %s imports %s: %s", folder, imported, why)
+			}
+		}
+	})
+	if seen < 20 {
+		t.Errorf("only %d packages were seen", seen)
+	}
+}
+
+// TestTheContractImportsNothing: any program may read messages, so they must not bring a library
+// along.
+func TestTheContractImportsNothing(t *testing.T) {
+	p, err := build.ImportDir("../../messages", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imported := range p.Imports {
+		if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
+			t.Errorf("messages imports %s: only the standard library is allowed", imported)
+		}
+	}
+}
+
+// packages calls do for each package of this module, with its folder.
+func packages(t *testing.T, do func(folder string, p *build.Package)) {
+	t.Helper()
+	const root = "../.."
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
@@ -42,42 +90,31 @@ func TestDirectionsOfImport(t *testing.T) {
 		}
 		p, err := build.ImportDir(path, 0)
 		var none *build.NoGoError
-		if errors.As(err, &none) {
+		if errors.As(err, &none) && len(p.TestGoFiles)+len(p.XTestGoFiles) == 0 {
 			return nil
 		}
-		if err != nil {
+		if err != nil && none == nil {
 			return err
 		}
-		seen++
 		folder, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
+		if err == nil {
+			do(filepath.ToSlash(folder), p)
 		}
-		for _, imported := range p.Imports {
-			if why := forbidden(filepath.ToSlash(folder), imported); why != "" {
-				t.Errorf("%s imports %s: %s", folder, imported, why)
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen < 20 {
-		t.Errorf("only %d packages were seen", seen)
-	}
 }
 
-// forbidden tells why a folder may not import a package, or "".
-func forbidden(folder, imported string) string {
+// forbidden tells why a folder, or its tests, may not import a package, or "".
+func forbidden(folder, imported string, inTest bool) string {
 	for _, r := range rules {
 		if !within(imported, r.pkg) {
 			continue
 		}
-		for _, place := range r.places {
-			if within(folder, place) {
-				return ""
-			}
+		if inTest && r.tests || slices.ContainsFunc(r.places, func(place string) bool { return within(folder, place) }) {
+			return ""
 		}
 		if len(r.places) == 0 {
 			return "nothing may"

@@ -4,22 +4,15 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/fenceline/fenceline/cli"
 	"github.com/rs/zerolog"
-)
-
-// The exit statuses, the same for every command.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
+	"github.com/spf13/cobra"
 )
 
 func main() {
@@ -33,24 +26,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	root := newRootCmd()
-	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	addCompletion(root)
-	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return exitDone
-	}
-	if ended(ctx, err) == nil {
-		err = errors.New("interrupted")
-	}
-	fmt.Fprintf(stderr, "fenceline: %v\n", err)
-	var usage usageError
-	if errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
-		return exitUsage
-	}
-	return exitFailed
+	return cli.Execute(ctx, newRoot(), args, stdin, stdout, stderr)
 }
+
+func newRoot() *cobra.Command { return cli.NewRoot(newUpCmd(), newRunCmd()) }

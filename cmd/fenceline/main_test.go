@@ -2,16 +2,25 @@ package main
 
 import (
 	"bytes"
-	"flag"
+	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/spf13/cobra"
+)
+
+const (
+	repository    = "https://git.example.com/ops/base.git"
+	commit        = "0123456789abcdef0123456789abcdef01234567"
+	goodPipelines = `version: 1
+pipelines:
+  - name: base
+    repository: ` + repository + `
+    image: registry.example.com/exampleco/base
+`
 )
 
 // said is what a command line did.
@@ -28,53 +37,22 @@ func fenceline(t *testing.T, args ...string) said {
 
 func withInput(t *testing.T, in string, args ...string) said {
 	t.Helper()
-	if os.Getenv(stateVar) == "" {
-		t.Setenv(stateVar, t.TempDir()) // where nothing has run
+	if os.Getenv(settings.StateVariable) == "" {
+		t.Setenv(settings.StateVariable, t.TempDir()) // where nothing has run
 	}
 	var out, err bytes.Buffer
 	status := run(t.Context(), args, strings.NewReader(in), &out, &err)
 	return said{out.String(), err.String(), status}
 }
 
-// installation is a NATS server with declared streams, which commands in this test find.
-func installation(t *testing.T) *queue.Client {
-	t.Helper()
-	s := queuetest.Start(t)
-	t.Setenv("FENCELINE_NATS", s.URL())
-	return s.Client(t)
-}
-
 // done fails the test unless a command line ended well, and returns its output.
 func done(t *testing.T, args ...string) string {
 	t.Helper()
 	s := fenceline(t, args...)
-	if s.status != exitDone || s.err != "" {
+	if s.status != cli.ExitDone || s.err != "" {
 		t.Fatalf("fenceline %s: status %d, %s", strings.Join(args, " "), s.status, s.err)
 	}
 	return s.out
-}
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares with a file in testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v: 'go test ./cmd/fenceline -update' writes it", err)
-	}
-	if got != string(want) {
-		t.Errorf("%s has\n%s\nand this is\n%s", path, want, got)
-	}
 }
 
 func TestStatusOfMistakes(t *testing.T) {
@@ -83,29 +61,32 @@ func TestStatusOfMistakes(t *testing.T) {
 		status int
 		says   string
 	}{
-		"unknown command":        {[]string{"rolback"}, exitUsage, "did you mean rollback?"},
-		"unknown subcommand":     {[]string{"nodes", "retier", "x"}, exitUsage, "retire"},
-		"unknown role":           {[]string{"run", "cook"}, exitUsage, "cook"},
-		"unknown flag":           {[]string{"up", "--listn", "x"}, exitUsage, "did you mean --listen?"},
-		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, exitUsage, "unknown flag: --zzzzzzzz\n"},
-		"unknown short flag":     {[]string{"up", "-Z"}, exitUsage, "'Z'"},
-		"help on no command":     {[]string{"help", "rolback"}, exitUsage, "did you mean rollback?"},
-		"an unknown shell":       {[]string{"completion", "tcsh"}, exitUsage, "tcsh"},
-		"completion of more":     {[]string{"completion", "bash", "x"}, exitUsage, "1 arguments given"},
-		"a flag's bad value":     {[]string{"run", "builder", "--slots", "many"}, exitUsage, "many"},
-		"unknown format":         {[]string{"status", "-o", "xml"}, exitUsage, "neither table nor json"},
-		"missing argument":       {[]string{"cancel"}, exitUsage, "cancel BUILD"},
-		"too many arguments":     {[]string{"rollback", "a", "b"}, exitUsage, "rollback [FLEET]"},
-		"missing flag":           {[]string{"run", "builder"}, exitUsage, "--nats is missing (or $FENCELINE_NATS, or nats in the file of --settings)"},
-		"missing flag of notify": {[]string{"notify", "--url", "http://x"}, exitUsage, "--repository is missing"},
-		"init without a target":  {[]string{"init"}, exitUsage, "--dir"},
-		"init of a bad node":     {[]string{"init", "--dir", "x", "--node", "NODE"}, exitUsage, "--node"},
-		"bad prefix":             {[]string{"status", "--nats", "nats://127.0.0.1:1", "--prefix", "a.b"}, exitUsage, "a.b"},
-		"unknown role of doctor": {[]string{"doctor", "cook"}, exitUsage, "cook"},
-		"nothing runs here":      {[]string{"status"}, exitFailed, "Run 'fenceline up' in this folder"},
-		"no NATS":                {[]string{"status", "--nats", "nats://127.0.0.1:1"}, exitFailed, "127.0.0.1:1"},
-		"no pipeline file":       {[]string{"up", "--config", "none.yaml"}, exitFailed, "none.yaml"},
-		"no password file":       {[]string{"status", "--nats", "nats://127.0.0.1:1", "--password-file", "none"}, exitFailed, "none"},
+		"unknown command":        {[]string{"rolback"}, cli.ExitUsage, "did you mean rollback?"},
+		"unknown subcommand":     {[]string{"nodes", "retier", "x"}, cli.ExitUsage, "retire"},
+		"unknown role":           {[]string{"run", "cook"}, cli.ExitUsage, "cook"},
+		"unknown flag":           {[]string{"up", "--listn", "x"}, cli.ExitUsage, "did you mean --listen?"},
+		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, cli.ExitUsage, "unknown flag: --zzzzzzzz\n"},
+		"unknown short flag":     {[]string{"up", "-Z"}, cli.ExitUsage, "'Z'"},
+		"help on no command":     {[]string{"help", "rolback"}, cli.ExitUsage, "did you mean rollback?"},
+		"an unknown shell":       {[]string{"completion", "tcsh"}, cli.ExitUsage, "tcsh"},
+		"completion of more":     {[]string{"completion", "bash", "x"}, cli.ExitUsage, "1 arguments given"},
+		"a flag's bad value":     {[]string{"run", "builder", "--slots", "many"}, cli.ExitUsage, "many"},
+		"unknown format":         {[]string{"status", "-o", "xml"}, cli.ExitUsage, "neither table nor json"},
+		"missing argument":       {[]string{"cancel"}, cli.ExitUsage, "cancel BUILD"},
+		"too many arguments":     {[]string{"rollback", "a", "b"}, cli.ExitUsage, "rollback [FLEET]"},
+		"missing flag":           {[]string{"run", "builder"}, cli.ExitUsage, "--nats is missing (or $FENCELINE_NATS, or nats in the file of --settings)"},
+		"missing flag of notify": {[]string{"notify", "--url", "http://x"}, cli.ExitUsage, "--repository is missing"},
+		"init without a target":  {[]string{"init"}, cli.ExitUsage, "--dir"},
+		"init of a bad node":     {[]string{"init", "--dir", "x", "--node", "NODE"}, cli.ExitUsage, "--node"},
+		"bad prefix":             {[]string{"status", "--nats", "nats://127.0.0.1:1", "--prefix", "a.b"}, cli.ExitUsage, "a.b"},
+		"install of no role":     {[]string{"install"}, cli.ExitUsage, "--role is missing"},
+		"unknown role, mistyped": {[]string{"install", "--role", "bilder"}, cli.ExitUsage, `did you mean "builder"?`},
+		"unknown role, shown":    {[]string{"install", "--role", "x", "--dry-run"}, cli.ExitUsage, "name producer, builder, controller or distributor"},
+		"unknown role of doctor": {[]string{"doctor", "cook"}, cli.ExitUsage, "cook"},
+		"nothing runs here":      {[]string{"status"}, cli.ExitFailed, "Run 'fenceline up' in this folder"},
+		"no NATS":                {[]string{"status", "--nats", "nats://127.0.0.1:1"}, cli.ExitFailed, "127.0.0.1:1"},
+		"no pipeline file":       {[]string{"up", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
+		"no password file":       {[]string{"status", "--nats", "nats://127.0.0.1:1", "--password-file", "none"}, cli.ExitFailed, "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -119,30 +100,10 @@ func TestStatusOfMistakes(t *testing.T) {
 			if !strings.Contains(s.err, test.says) {
 				t.Errorf("it says %q, without %q", s.err, test.says)
 			}
-			if hint := strings.Contains(s.err, "--help'"); hint != (test.status == exitUsage) {
+			if hint := strings.Contains(s.err, "--help'"); hint != (test.status == cli.ExitUsage) {
 				t.Errorf("it says %q", s.err)
 			}
 		})
-	}
-}
-
-func TestVariablesStandForFlags(t *testing.T) {
-	client := installation(t) // $FENCELINE_NATS
-	t.Setenv("FENCELINE_OUTPUT", "json")
-	if out := done(t, "builds"); out != "[]\n" {
-		t.Errorf("with $FENCELINE_OUTPUT=json it prints %q", out)
-	}
-	if out := done(t, "builds", "-o", "table"); strings.HasPrefix(out, "[") {
-		t.Errorf("the flag doesn't go before the variable: %q", out)
-	}
-	t.Setenv("FENCELINE_PIPELINE", "other") // what a command does is on its line alone
-	create(t, queue.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildStateRunning})
-	if out := done(t, "builds"); !strings.Contains(out, "base-aaaaaaaa") {
-		t.Errorf("a variable chose the builds: %q", out)
-	}
-	t.Setenv("FENCELINE_OUTPUT", "xml")
-	if s := fenceline(t, "builds"); s.status != exitUsage || !strings.Contains(s.err, "$FENCELINE_OUTPUT") {
-		t.Errorf("a bad variable: status %d, %q", s.status, s.err)
 	}
 }
 
@@ -167,8 +128,8 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			walk(sub)
 		}
 	}
-	root := newRootCmd()
-	addCompletion(root)
+	root := newRoot()
+	cli.Execute(t.Context(), root, []string{"--version"}, strings.NewReader(""), io.Discard, io.Discard) // adds the command completion
 	walk(root)
 }
 
@@ -196,11 +157,5 @@ func TestHelpAndCompletion(t *testing.T) {
 	}
 	if out := done(t, "--version"); !strings.HasPrefix(out, "fenceline ") {
 		t.Errorf("the version is %q", out)
-	}
-}
-
-func TestHostLabel(t *testing.T) {
-	if l := hostLabel(); l == "" || strings.Trim(l, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		t.Errorf("this machine's label is %q", l)
 	}
 }

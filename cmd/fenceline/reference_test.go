@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/clitest"
+	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -17,26 +20,18 @@ const referenceFile = "../../docs/reference.md"
 
 // TestReferenceIsCurrent compares docs/reference.md with the flags, or writes it with -update.
 func TestReferenceIsCurrent(t *testing.T) {
-	t.Setenv(stateVar, "")
-	want := reference()
-	if *update {
-		if err := os.WriteFile(referenceFile, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if readDoc(t, "docs/reference.md") != want {
-		t.Error("docs/reference.md is not what the flags say: 'make reference' writes it anew")
-	}
+	t.Setenv(settings.StateVariable, "")
+	clitest.Golden(t, referenceFile, reference())
 }
 
 // TestReferenceIsTheSameOnEveryMachine: nothing of this one may be in it.
 func TestReferenceIsTheSameOnEveryMachine(t *testing.T) {
-	t.Setenv(stateVar, "")
+	t.Setenv(settings.StateVariable, "")
 	page := reference()
 	if reference() != page {
 		t.Error("it is not the same twice")
 	}
-	if host, err := os.Hostname(); err == nil && strings.Contains(page, "`"+host+"`") || strings.Contains(page, "`"+hostLabel()+"`") {
+	if host, err := os.Hostname(); err == nil && strings.Contains(page, "`"+host+"`") || strings.Contains(page, "`"+settings.HostLabel()+"`") {
 		t.Error("it has this machine's name")
 	}
 }
@@ -49,7 +44,7 @@ func TestReferenceHasEveryFlag(t *testing.T) {
 		title, text, _ := strings.Cut(part, "\n")
 		parts[title] = text
 	}
-	walkCommands(newRootCmd(), func(c *cobra.Command, name string) {
+	walkCommands(newRoot(), func(c *cobra.Command, name string) {
 		text := parts["Commands of operators"]
 		switch {
 		case isRole(c):
@@ -79,7 +74,7 @@ func isRole(c *cobra.Command) bool { return c.Parent().Name() == "run" }
 func reference() string {
 	b := &strings.Builder{}
 	b.WriteString(referenceHead)
-	root := newRootCmd()
+	root := newRoot()
 	find := func(path ...string) *cobra.Command {
 		c, _, err := root.Find(path)
 		if err != nil {
@@ -90,7 +85,7 @@ func reference() string {
 	common := commonFlags(find)
 	b.WriteString("\n## Every role\n\n`fenceline run ROLE` has these for each role.\n\n")
 	settingsTable(b, find("run", "producer").Flags(), func(name string) bool { return slices.Contains(common, name) })
-	for _, role := range roles() {
+	for _, role := range settings.Roles() {
 		c := find("run", role)
 		fmt.Fprintf(b, "\n## fenceline run %s\n\n%s\n\n", role, c.Short+".")
 		settingsTable(b, c.Flags(), func(name string) bool { return !slices.Contains(common, name) })
@@ -136,10 +131,10 @@ What they do is on their line: of ` + "`doctor` and `notify`" + ` alone each fla
 // commonFlags are those that all roles have, and mean the same.
 func commonFlags(find func(...string) *cobra.Command) []string {
 	var out []string
-	for _, name := range flagsOf(find("run", roles()[0])) {
-		usage := find("run", roles()[0]).Flags().Lookup(name).Usage
+	for _, name := range flagsOf(find("run", settings.Roles()[0])) {
+		usage := find("run", settings.Roles()[0]).Flags().Lookup(name).Usage
 		everywhere := true
-		for _, role := range roles() {
+		for _, role := range settings.Roles() {
 			f := find("run", role).Flags().Lookup(name)
 			everywhere = everywhere && f != nil && f.Usage == usage
 		}
@@ -154,7 +149,7 @@ func settingsTable(b *strings.Builder, fs *pflag.FlagSet, in func(name string) b
 	b.WriteString("| setting | kind | what it is | default |\n| --- | --- | --- | --- |\n")
 	fs.VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" && in(f.Name) {
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", written(f), kindOf(f), cell(meaning(f)), defaultCell(f))
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", written(f), kindOf(f), cell(settings.Meaning(f)), defaultCell(f))
 		}
 	})
 }
@@ -168,13 +163,12 @@ func written(f *pflag.Flag) string {
 }
 
 func operatorTables(b *strings.Builder, root *cobra.Command) {
-	connection := new(access).fields()
 	status, _, _ := root.Find([]string{"status"})
 	b.WriteString("| flag | variable | what it is |\n| --- | --- | --- |\n")
 	shared := []string{"output"}
-	for _, field := range connection {
-		f := status.Flags().Lookup(field.flag)
-		fmt.Fprintf(b, "| %s | `%s` | %s |\n", written(f), variable(f.Name), cell(meaning(f)))
+	for _, field := range cli.ConnectionFlags() {
+		f := status.Flags().Lookup(field)
+		fmt.Fprintf(b, "| %s | `%s` | %s |\n", written(f), settings.Variable(f.Name), cell(settings.Meaning(f)))
 		shared = append(shared, f.Name)
 	}
 	b.WriteString("| `--output`, `-o` | `FENCELINE_OUTPUT` | `table`, or `json` for programs |\n\nBesides these they have, as `fenceline COMMAND --help` shows with an example each:\n\n")
@@ -188,7 +182,7 @@ func operatorTables(b *strings.Builder, root *cobra.Command) {
 			if slices.Contains(shared, flag) {
 				continue
 			}
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, written(of), kindOf(of), cell(meaning(of)), defaultCell(of))
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s |\n", name, written(of), kindOf(of), cell(settings.Meaning(of)), defaultCell(of))
 		}
 	})
 }
@@ -205,7 +199,7 @@ func kindOf(f *pflag.Flag) string {
 		return "yes or no"
 	case "stringSlice":
 		return "list"
-	case labels{}.Type():
+	case settings.Labels{}.Type():
 		return "pairs"
 	case "PREFIX":
 		return "name"
@@ -216,9 +210,9 @@ func kindOf(f *pflag.Flag) string {
 
 // defaultCell is what a flag is where nothing says otherwise.
 func defaultCell(f *pflag.Flag) string {
-	value, words := defaultOf(f)
+	value, words := settings.DefaultOf(f)
 	switch {
-	case needed(f):
+	case settings.Needed(f):
 		return "required"
 	case f.Value.Type() == "bool":
 		return "no"

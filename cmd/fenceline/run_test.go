@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/clitest"
+	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/nats-io/nats-server/v2/server"
@@ -19,8 +22,8 @@ func TestRolesRunApart(t *testing.T) {
 	t.Setenv("FENCELINE_NATS", s.URL())
 	dir := t.TempDir()
 	config := filepath.Join(dir, "fenceline.yaml")
-	write(t, config, goodPipelines)
-	write(t, filepath.Join(dir, "token"), "the-token-of-the-api\n")
+	clitest.Write(t, config, goodPipelines)
+	clitest.Write(t, filepath.Join(dir, "token"), "the-token-of-the-api\n")
 	none := "unix://" + filepath.Join(dir, "none.sock")
 	for _, test := range []struct {
 		name  string
@@ -45,7 +48,7 @@ func TestRolesRunApart(t *testing.T) {
 			if status, answer := get(t, "http://"+health+"/healthz"); status != http.StatusOK {
 				t.Errorf("health is %d, %s", status, answer)
 			}
-			if status := stop(); status != exitDone {
+			if status := stop(); status != cli.ExitDone {
 				t.Errorf("it ended with %d: %s", status, log)
 			}
 			if test.name == "producer" {
@@ -72,8 +75,8 @@ func TestRunRefuses(t *testing.T) {
 	t.Setenv("FENCELINE_NATS", s.URL())
 	dir := t.TempDir()
 	config := filepath.Join(dir, "fenceline.yaml")
-	write(t, config, goodPipelines)
-	write(t, filepath.Join(dir, "empty"), "\n")
+	clitest.Write(t, config, goodPipelines)
+	clitest.Write(t, filepath.Join(dir, "empty"), "\n")
 	taken, err := standalone.Listen(standalone.ServiceHTTP, "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,14 +87,14 @@ func TestRunRefuses(t *testing.T) {
 		status int
 		says   string
 	}{
-		"a port in use":      {[]string{"producer", "--config", config, "--listen", taken.Addr().String()}, exitFailed, "--listen"},
-		"an empty token":     {[]string{"producer", "--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "empty")}, exitFailed, "is empty"},
-		"a bad node name":    {[]string{"distributor", "--node", "Node_1"}, exitUsage, "Node_1"},
-		"a bad fleet name":   {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, exitUsage, "a.b"},
-		"a bad label":        {[]string{"distributor", "--label", "x"}, exitUsage, "NAME=VALUE"},
-		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, exitFailed, "--docker-config"},
-		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, exitFailed, "--health-listen"},
-		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, exitFailed, "none.pem"},
+		"a port in use":      {[]string{"producer", "--config", config, "--listen", taken.Addr().String()}, cli.ExitFailed, "--listen"},
+		"an empty token":     {[]string{"producer", "--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "empty")}, cli.ExitFailed, "is empty"},
+		"a bad node name":    {[]string{"distributor", "--node", "Node_1"}, cli.ExitUsage, "Node_1"},
+		"a bad fleet name":   {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, cli.ExitUsage, "a.b"},
+		"a bad label":        {[]string{"distributor", "--label", "x"}, cli.ExitUsage, "NAME=VALUE"},
+		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
+		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
+		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := fenceline(t, append([]string{"run"}, test.args...)...)
@@ -111,14 +114,14 @@ func TestRolesWaitForNATS(t *testing.T) {
 	if said := log.String(); !strings.Contains(said, s.URL()) || strings.Contains(said, `"running"`) {
 		t.Errorf("without NATS it says %s", said)
 	}
-	again := log.await(`"running"`)
+	again := log.Await(`"running"`)
 	s.Resume(t)
 	select {
 	case <-again:
 	case <-time.After(30 * time.Second):
 		t.Fatalf("it doesn't run with NATS: %s", log)
 	}
-	if status := stop(); status != exitDone {
+	if status := stop(); status != cli.ExitDone {
 		t.Errorf("it ended with %d: %s", status, log)
 	}
 }
@@ -127,7 +130,7 @@ func TestRolesWaitForNATS(t *testing.T) {
 func TestStopWhileNATSIsWaitedFor(t *testing.T) {
 	t.Setenv("FENCELINE_NATS", "nats://127.0.0.1:1")
 	log, stop := start(t, "trying again", "run", "controller", "--name", "c1")
-	if status := stop(); status != exitDone {
+	if status := stop(); status != cli.ExitDone {
 		t.Errorf("it ended with %d: %s", status, log)
 	}
 }
@@ -144,12 +147,41 @@ func TestNATSThatIsNotThere(t *testing.T) {
 		"not letting in": {s.URL(), false, "the server wants a user"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f, log := natsFlags{url: test.url}, new(output)
+			n, log := settings.NATS{URL: test.url}, new(clitest.Output)
 			const patience = 300 * time.Millisecond // one more try
-			_, err := f.reach(t.Context(), wiring{user: userBuilder, name: "b1"}, patience, zerolog.New(log))
+			_, err := reach(t.Context(), &n, wiring{caller: callerOf(settings.RoleBuilder, "b1")}, patience, zerolog.New(log))
 			if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(log.String(), "trying again") != test.waits {
 				t.Errorf("it ends with %v and logs %s", err, log)
 			}
 		})
+	}
+}
+
+// TestARoleRunsFromItsSettings starts a role that is told nothing else, and has doctor look at
+// the machine by the same file.
+func TestARoleRunsFromItsSettings(t *testing.T) {
+	s := queuetest.Start(t)
+	s.Client(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "controller.yaml")
+	clitest.Write(t, file, "nats: "+s.URL()+"\nname: c1\nhealth-listen: 127.0.0.1:0\n")
+	_, stop := start(t, `"running"`, "run", "controller", "--settings", file)
+	if status := stop(); status != cli.ExitDone {
+		t.Errorf("it ended with %d", status)
+	}
+	done(t, "doctor", "controller", "--settings", file)
+	broken := filepath.Join(dir, "builder.yaml")
+	clitest.Write(t, broken, "nats: "+s.URL()+"\nbuildkit: unix:///none.sock\nslots: x\n")
+	if got := fenceline(t, "doctor", "builder", "--settings", broken); got.status != cli.ExitFailed || !strings.Contains(got.err, broken+":3: slots: ") {
+		t.Errorf("a broken file: %+v", got)
+	}
+	clitest.Write(t, broken, "nats: "+s.URL()+"\nbuildkit: unix:///none.sock\ndocker-config: missing\n")
+	if got := fenceline(t, "doctor", "builder", "--settings", broken); got.status != cli.ExitFailed || !strings.Contains(got.out, filepath.Join(dir, "missing")) {
+		t.Errorf("logins that are missing: %+v", got)
+	}
+	up := filepath.Join(dir, "up.yaml")
+	clitest.Write(t, up, "state: there\n")
+	if got := fenceline(t, "doctor", "--settings", up); got.status != cli.ExitFailed || !strings.Contains(got.out, filepath.Join(dir, "there")) {
+		t.Errorf("an up that isn't there: %+v", got)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fenceline/fenceline/cli/clitest"
 )
 
 // commandLine makes this test binary, run again, a fenceline with these arguments.
@@ -33,7 +35,7 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	}))
 	defer producer.Close()
 	secret := filepath.Join(t.TempDir(), "secret")
-	write(t, secret, "a-secret-for-webhooks\n")
+	clitest.Write(t, secret, "a-secret-for-webhooks\n")
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), commandLine+"=notify --url "+producer.URL+" --repository r --secret-file "+secret)
 	in, err := cmd.StdinPipe()

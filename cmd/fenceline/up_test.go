@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,53 +13,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/clitest"
+	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/standalone"
 )
 
-// output is what a command that runs on has printed so far.
-type output struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	until   string
-	reached chan struct{} // closed when until was printed
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(p)
-	if o.until != "" && strings.Contains(o.text.String(), o.until) {
-		o.until = ""
-		close(o.reached)
-	}
-	return len(p), nil
-}
-
-// await returns a channel that is closed once text was printed.
-func (o *output) await(text string) <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.until, o.reached = text, make(chan struct{})
-	if strings.Contains(o.text.String(), text) {
-		o.until = ""
-		close(o.reached)
-	}
-	return o.reached
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // start runs a command that runs on, and returns once it has printed until. Stop ends it
 // as a signal does, and returns its status.
-func start(t *testing.T, until string, args ...string) (log *output, stop func() int) {
+func start(t *testing.T, until string, args ...string) (log *clitest.Output, stop func() int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	log = new(output)
-	reached := log.await(until)
+	log = new(clitest.Output)
+	reached := log.Await(until)
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, args, strings.NewReader(""), io.Discard, log) }()
 	stop = sync.OnceValue(func() int {
@@ -81,9 +46,9 @@ func start(t *testing.T, until string, args ...string) (log *output, stop func()
 // upArgs is an `up` on free ports, over parts that are not there: no buildkitd, no engine.
 func upArgs(t *testing.T, dir string) []string {
 	t.Helper()
-	write(t, filepath.Join(dir, "hook"), "a-secret-for-webhooks-of-base\n")
+	clitest.Write(t, filepath.Join(dir, "hook"), "a-secret-for-webhooks-of-base\n")
 	config := filepath.Join(dir, "fenceline.yaml")
-	write(t, config, strings.ReplaceAll(goodPipelines, "    image:", "    webhook: {secret_file: hook}\n    image:"))
+	clitest.Write(t, config, strings.ReplaceAll(goodPipelines, "    image:", "    webhook: {secret_file: hook}\n    image:"))
 	none := "unix://" + filepath.Join(dir, "none.sock")
 	return []string{
 		"up", "--state", filepath.Join(dir, "state"), "--config", config, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0",
@@ -96,13 +61,13 @@ func upArgs(t *testing.T, dir string) []string {
 func TestUpWithoutItsParts(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
-	t.Setenv(stateVar, state)
+	t.Setenv(settings.StateVariable, state)
 	log, stop := start(t, "fenceline status", upArgs(t, dir)...)
 	c, err := standalone.ReadClient(state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := fenceline(t, upArgs(t, dir)...); s.status != exitFailed || !strings.Contains(s.err, fmt.Sprint(os.Getpid())) {
+	if s := fenceline(t, upArgs(t, dir)...); s.status != cli.ExitFailed || !strings.Contains(s.err, fmt.Sprint(os.Getpid())) {
 		t.Errorf("a second one on the folder: %+v", s)
 	}
 	status, answer := get(t, c.Producer+"/readyz")
@@ -114,33 +79,33 @@ func TestUpWithoutItsParts(t *testing.T) {
 	}
 	in := strings.Repeat("0", 40) + " " + commit + " refs/heads/main\n"
 	s := withInput(t, in, "notify", "--url", c.Producer+"/hooks/generic", "--repository", repository, "--secret-file", filepath.Join(dir, "hook"))
-	if s.status != exitDone || !strings.Contains(s.out, "order 1") {
+	if s.status != cli.ExitDone || !strings.Contains(s.out, "order 1") {
 		t.Errorf("a push: %+v", s)
 	}
-	if s := fenceline(t, "submit", "nobody"); s.status != exitFailed || !strings.Contains(s.err, `no pipeline "nobody"`) {
+	if s := fenceline(t, "submit", "nobody"); s.status != cli.ExitFailed || !strings.Contains(s.err, `no pipeline "nobody"`) {
 		t.Errorf("an unknown pipeline: %+v", s)
 	}
-	if s := fenceline(t, "doctor", "distributor", "--docker-host", "unix:///none.sock"); s.status != exitFailed || !strings.Contains(s.out, "PROBLEM") {
+	if s := fenceline(t, "doctor", "distributor", "--docker-host", "unix:///none.sock"); s.status != cli.ExitFailed || !strings.Contains(s.out, "PROBLEM") {
 		t.Errorf("doctor without an engine: %+v", s)
 	}
-	if s := fenceline(t, "doctor", "builder"); s.status != exitFailed || !strings.Contains(s.out, "none.sock") {
+	if s := fenceline(t, "doctor", "builder"); s.status != cli.ExitFailed || !strings.Contains(s.out, "none.sock") {
 		t.Errorf("doctor without a buildkitd: %+v", s)
 	}
 	done(t, "doctor", "controller")
-	if code := stop(); code != exitDone {
+	if code := stop(); code != cli.ExitDone {
 		t.Errorf("it ended with %d", code)
 	}
-	if s := fenceline(t, "status"); s.status != exitFailed || !strings.Contains(s.err, "start it again") {
+	if s := fenceline(t, "status"); s.status != cli.ExitFailed || !strings.Contains(s.err, "start it again") {
 		t.Errorf("once it has ended: %+v", s)
 	}
 	hidden(t, log.String(), filepath.Join(dir, "hook"), filepath.Join(state, "secrets"))
 
 	_, stop = start(t, "fenceline status", upArgs(t, dir)...)
-	var builds []buildRow
+	var builds []struct{ Commit string }
 	if err := json.Unmarshal([]byte(done(t, "builds", "-o", "json")), &builds); err != nil || len(builds) != 1 || builds[0].Commit != commit {
 		t.Errorf("after a restart there are %+v, %v", builds, err)
 	}
-	if code := stop(); code != exitDone {
+	if code := stop(); code != cli.ExitDone {
 		t.Errorf("it ended with %d", code)
 	}
 }

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/spf13/cobra"
+)
+
+// People's decisions about fleets and rollouts.
+
+func newRollbackCmd() *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use: "rollback [FLEET]", Short: "Go back to the previous image, and hold the fleet",
+		Long: `Makes the fleet's previous image current again, or with --to one of those that it
+keeps, and sets a hold, so that no later image is flipped until 'fenceline release'.
+Nodes have the image already: registry, producer and builders may be down.`,
+		Example: "  fenceline rollback\n  fenceline rollback production --to sha256:4f2d…",
+		Args:    settings.Args(0, 1),
+	}
+	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
+	wait := waitFlag(cmd)
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		fleet, err := s.oneFleet(ctx, args)
+		if err != nil {
+			return err
+		}
+		r, err := controller.Rollback(ctx, s.queue, fleet, to, whoami())
+		if err != nil {
+			return err
+		}
+		return s.applied(ctx, r, *wait, "rolled back, and held until 'fenceline release %s'", fleet)
+	})
+}
+
+func newPromoteCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "promote [FLEET] DIGEST", Short: "Flip to an image that the fleet holds",
+		Long: `Makes an image current that a quorum of the fleet's members report present. A hold
+does not stop it, and stays. Their next heartbeats are waited for, as long as three take.`,
+		Example: "  fenceline promote sha256:4f2d…\n  fenceline promote production sha256:4f2d…",
+		Args:    settings.Args(1, 2),
+	}
+	wait := waitFlag(cmd)
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		fleet, err := s.oneFleet(ctx, args[:len(args)-1])
+		if err != nil {
+			return err
+		}
+		r, err := controller.Promote(ctx, s.queue, fleet, args[len(args)-1], whoami())
+		if err != nil {
+			return err
+		}
+		return s.applied(ctx, r, *wait, "promoted")
+	})
+}
+
+func waitFlag(cmd *cobra.Command) *time.Duration {
+	return cmd.Flags().Duration("wait", 30*time.Second, "how long to wait until the fence config has followed; 0 to not wait")
+}
+
+// errNotApplied tells that a decision stands but the fence config has not followed yet.
+var errNotApplied = errors.New("the fence config has not followed yet")
+
+// applied waits until the fence config has followed the decision in r, and prints it.
+func (s *session) applied(ctx context.Context, r messages.FleetRecord, wait time.Duration, line string, a ...any) error {
+	if wait > 0 {
+		seen, err := s.awaitApplied(ctx, r, wait)
+		if err != nil {
+			return err
+		}
+		r = seen
+	}
+	return s.decided(r, "%s: %s is current (epoch %d): %s", r.Fleet, r.Current.Image, r.Epoch, fmt.Sprintf(line, a...))
+}
+
+func (s *session) awaitApplied(ctx context.Context, want messages.FleetRecord, wait time.Duration) (messages.FleetRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	last, done := want, false
+	err := store.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+		if e.Value.Fleet != want.Fleet {
+			return
+		}
+		if last = e.Value; last.Applied.Epoch >= want.Epoch && last.Applied.Error == "" {
+			done = true
+			cancel()
+		}
+	}, nil)
+	switch {
+	case done:
+		return last, nil
+	case errors.Is(err, context.DeadlineExceeded) && last.Applied.Error != "":
+		return last, fmt.Errorf("fleet %s: decided, but %w: %s", want.Fleet, errNotApplied, last.Applied.Error)
+	case errors.Is(err, context.DeadlineExceeded):
+		return last, fmt.Errorf("fleet %s: decided, but %w within %s: is a controller running? 'fenceline status' shows when it has", want.Fleet, errNotApplied, wait)
+	}
+	return last, err
+}
+
+func newHoldCmd() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: "hold [FLEET]", Short: "Stop flips: later images are preloaded, not flipped",
+		Example: "  fenceline hold --reason 'release freeze'",
+		Args:    settings.Args(0, 1),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet")
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		fleet, err := s.oneFleet(ctx, args)
+		if err != nil {
+			return err
+		}
+		r, err := controller.HoldFleet(ctx, s.queue, fleet, reason, whoami())
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: held (%s)", fleet, reason)
+	})
+}
+
+func newReleaseCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "release [FLEET]", Short: "End a hold: the newest waiting image follows",
+		Example: "  fenceline release",
+		Args:    settings.Args(0, 1),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		fleet, err := s.oneFleet(ctx, args)
+		if err != nil {
+			return err
+		}
+		r, err := controller.Release(ctx, s.queue, fleet, whoami())
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: released", fleet)
+	})
+}
+
+func newApproveCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "approve ROLLOUT", Short: "Give the word that a rollout waits for",
+		Example: "  fenceline approve production-alsek-k3x9q2wd",
+		Args:    settings.Args(1, 1),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		r, err := controller.Approve(ctx, s.queue, args[0], whoami())
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: approved", r.ID)
+	})
+}
+
+func newAbortCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "abort ROLLOUT", Short: "End a rollout before its flip",
+		Example: "  fenceline abort production-alsek-k3x9q2wd",
+		Args:    settings.Args(1, 1),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		r, err := controller.Abort(ctx, s.queue, args[0], whoami())
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: aborted", r.ID)
+	})
+}

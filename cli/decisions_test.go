@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/rs/zerolog"
+)
+
+// refused fails the test unless a command line ended with status 1 and a reason, on stderr
+// alone.
+func refused(t *testing.T, says string, args ...string) {
+	t.Helper()
+	if s := fenceline(t, args...); s.status != ExitFailed || !strings.Contains(s.err, says) || s.out != "" {
+		t.Errorf("fenceline %v: %+v, want status %d and %q", args, s, ExitFailed, says)
+	}
+}
+
+// decoded runs a command line with -o json, and decodes what it prints as a T, all of it.
+func decoded[T any](t *testing.T, args ...string) T {
+	t.Helper()
+	var v T
+	d := json.NewDecoder(strings.NewReader(done(t, append(args, "-o", "json")...)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil || d.More() {
+		t.Fatalf("fenceline %v prints no JSON of a %T: %v", args, v, err)
+	}
+	return v
+}
+
+// controlled runs a controller over the installation, and node-1, which holds both images.
+func controlled(t *testing.T, c *queue.Client) {
+	t.Helper()
+	r, err := controller.New(controller.Config{
+		Queue: c, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
+		Backend: backends.Open(c),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, r.Run)
+	background(t, func(ctx context.Context) error {
+		status := messages.NodeStatus{
+			Fleet: "production", Node: "node-1", Instance: "i2", Interval: messages.Duration(time.Second), Revision: 1,
+			Engine: messages.Engine{Name: "docker"},
+			Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "one"}, {Image: imageTwo, ID: "sha256:bb", Local: "two"}},
+		}
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			status.Beat++
+			if err := store.NewNode(c).Heartbeat(ctx, &status); err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+		}
+	})
+}
+
+// TestPromote flips to an image that the fleet holds and back, with a controller that follows.
+func TestPromote(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	controlled(t, c)
+	out := done(t, "promote", imageTwo.Digest())
+	if want := "production: " + string(imageTwo) + " is current (epoch 4): promoted\n"; out != want {
+		t.Errorf("it prints %q, want %q", out, want)
+	}
+	if out := done(t, "config", "get", "fence", "docker/image"); out != string(imageTwo)+"\n" {
+		t.Errorf("the fence config is %q", out)
+	}
+	refused(t, "it is current already", "promote", imageTwo.Digest())
+	r := decoded[messages.FleetRecord](t, "promote", "production", imageOne.Digest())
+	if r.Current.Image != imageOne || r.Epoch != 5 || r.Applied.Epoch != 5 || r.Hold == nil || r.Previous.Image != imageTwo {
+		t.Errorf("the record is %+v", r)
+	}
+	refused(t, "no such image", "promote", "sha256:00", "-o", "json")
+	r = decoded[messages.FleetRecord](t, "rollback", "--to", "base-bbbbbbbb")
+	if r.Current.Image != imageTwo || r.Applied.Epoch != r.Epoch || r.Hold == nil {
+		t.Errorf("rolled back to %+v", r)
+	}
+}
+
+// TestPromoteNeedsTheImageOnNodes refuses what nobody reports.
+func TestPromoteNeedsTheImageOnNodes(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	for _, node := range []string{"node-1", "node-2"} {
+		done(t, "nodes", "retire", node)
+	}
+	refused(t, "must have it", "promote", string(imageTwo))
+}
+
+// TestApprove gives rollouts that wait for it a person's word, and no others.
+func TestApprove(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	for _, id := range []string{"production-base-yyyyyyyy", "production-base-zzzzzzzz"} {
+		create(t, store.Rollouts(c), id, messages.RolloutRecord{
+			ID: id, Fleet: "production", State: messages.RolloutApproval, Policy: messages.Policy{Approval: true},
+			Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: strings.TrimPrefix(id, "production-"), Pipeline: "base", Order: 20}, Image: imageTwo},
+		})
+	}
+	if out := done(t, "approve", "production-base-yyyyyyyy"); out != "production-base-yyyyyyyy: approved\n" {
+		t.Errorf("it prints %q", out)
+	}
+	if r := decoded[messages.RolloutRecord](t, "approve", "production-base-zzzzzzzz"); r.Approved != whoami() || r.ID != "production-base-zzzzzzzz" {
+		t.Errorf("the record is %+v", r)
+	}
+	refused(t, "approved it", "approve", "production-base-yyyyyyyy")
+	refused(t, "asks for no approval", "approve", "production-base-bbbbbbbb")
+	refused(t, "fenceline rollouts lists them", "approve", "production-base-none", "-o", "json")
+	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz"); r.Aborted != whoami() {
+		t.Errorf("aborted: %+v", r)
+	}
+}
+
+// lettersOf lists dead letters when there are as many as wanted.
+func lettersOf(t *testing.T, want int) []letter {
+	t.Helper()
+	for patience := time.Now().Add(20 * time.Second); ; {
+		found := decoded[[]letter](t, "dead-letters", "list")
+		if len(found) == want {
+			return found
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("the dead letters are %+v, want %d", found, want)
+		}
+	}
+}
+
+// TestDeadLetters has a builder refuse two requests that it can't read, sends one again and
+// drops the other.
+func TestDeadLetters(t *testing.T) {
+	c := installation(t)
+	background(t, func(ctx context.Context) error {
+		return builds.New(c).Consume(ctx, builds.Work{
+			Worker: "b1", Slots: 1, Logger: zerolog.Nop(),
+			Build: func(context.Context, *builds.Job) (messages.Payload, error) { return nil, nil },
+			Tag:   func(context.Context, messages.BuildRecord) error { return nil },
+		})
+	})
+	for _, body := range []string{"one", "two\x1b[2J"} {
+		if _, err := queuetest.JetStream(t, c).Publish(t.Context(), c.Space().RequestSubject("base"), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := lettersOf(t, 2)
+	one, two := found[0], found[1]
+	if string(one.Body) != "one" || one.Name != "fenceline-requests-1" || one.Reason == "" || one.Subject != c.Space().RequestSubject("base") {
+		t.Errorf("a letter is %+v", one)
+	}
+	if out := done(t, "dead-letters", "list"); !strings.Contains(out, one.Name) || !strings.Contains(out, two.Name) {
+		t.Errorf("the list is %q", out)
+	}
+	if l := decoded[letter](t, "dead-letters", "show", one.Name); l.Name != one.Name || string(l.Body) != "one" || l.Deliveries != one.Deliveries {
+		t.Errorf("shown is %+v", l)
+	}
+	out := done(t, "dead-letters", "show", two.Name)
+	if !strings.Contains(out, one.Reason) || !strings.HasSuffix(out, "\ntwo\\x1b[2J\n") {
+		t.Errorf("shown is %q", out)
+	}
+	if out := done(t, "dead-letters", "requeue", one.Name); out != one.Name+": sent again\n" {
+		t.Errorf("requeue prints %q", out)
+	}
+	for _, l := range lettersOf(t, 2) { // it can't be read this time either
+		if l.Name == one.Name {
+			t.Errorf("%s is still there", one.Name)
+		}
+		if got := decoded[map[string]string](t, "dead-letters", "drop", l.Name); got["name"] != l.Name || got["state"] != "dropped" {
+			t.Errorf("drop prints %v", got)
+		}
+	}
+	lettersOf(t, 0)
+	for _, command := range []string{"show", "requeue", "drop"} {
+		refused(t, one.Name, "dead-letters", command, one.Name)
+		refused(t, "the list", "dead-letters", command, "nonsense", "-o", "json")
+	}
+}
+
+// TestDeadLetterThatIsNotWhole says how much is missing, and doesn't send the rest.
+func TestDeadLetterThatIsNotWhole(t *testing.T) {
+	c := installation(t)
+	publish(t, c, &messages.DeadLetter{Stream: c.Space().RequestsStream(), Sequence: 7, Subject: "s", Reason: "too big", Omitted: 123_456, At: noon()})
+	name := lettersOf(t, 1)[0].Name
+	if out := done(t, "dead-letters", "show", name); !strings.Contains(out, "123456 bytes were too many") {
+		t.Errorf("shown is %q", out)
+	}
+	refused(t, "drop the letter", "dead-letters", "requeue", name)
+	lettersOf(t, 1)
+}

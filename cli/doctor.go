@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/spf13/cobra"
+)
+
+// checked is one thing that doctor looked at.
+type checked struct {
+	What    string `json:"what"`
+	OK      bool   `json:"ok"`
+	Found   string `json:"found,omitempty"`
+	Problem string `json:"problem,omitempty"` // with the fix
+}
+
+// errDoctor tells that something would keep a role from working.
+var errDoctor = errors.New("problems found")
+
+// doctor is what `doctor` looks at.
+type doctor struct {
+	access     access
+	monitor    string          // URL of the NATS server's monitoring
+	builder    buildkit.Config // how buildkitd and registries are reached
+	registries settings.Registries
+	engine     docker.Config
+}
+
+func newDoctorCmd() *cobra.Command {
+	var d doctor
+	var f format
+	cmd := &cobra.Command{
+		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
+		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
+where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
+the Docker engine and its disk for a distributor. Without a role it checks everything, as
+'fenceline up' runs it. The file of --settings is the role's own, or that of 'fenceline up':
+all of it is read, and what the checks need is taken.` + settings.VariablesNote("password-file"),
+		Example: "  fenceline doctor\n  fenceline doctor builder --settings /etc/fenceline/builder.yaml\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
+			"  fenceline doctor controller --nats nats://core:4222 --nats-monitor http://core:8222",
+		Args:      settings.Args(0, 1),
+		ValidArgs: settings.Roles(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			role := ""
+			if len(args) > 0 {
+				role = args[0]
+			}
+			if err := d.given(cmd, role); err != nil {
+				return err
+			}
+			return d.run(cmd.Context(), role, &session{out: cmd.OutOrStdout(), format: f})
+		},
+	}
+	d.access.flags(cmd.Flags())
+	f.flag(cmd.Flags())
+	cmd.Flags().StringVar(&d.monitor, "nats-monitor", "", "the NATS server's monitoring, http://HOST:PORT; durability is not checked without it")
+	cmd.Flags().StringVar(&d.engine.Host, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
+	cmd.Flags().StringVar(&d.builder.Address, "buildkit", "", "address of the buildkitd (default: that of 'fenceline up', or "+settings.DefaultBuildkit+")")
+	settings.FolderVar(cmd.Flags(), &d.builder.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	d.registries.Add(cmd.Flags())
+	settings.AddFile(cmd.Flags())
+	settings.Explain(cmd.Flags(), settings.FileFlag, "The role's, or that of up where no role is named.")
+	return cmd
+}
+
+// given takes what the line doesn't say from variables, and from the settings of the role, or
+// of `up` where role is "".
+func (d *doctor) given(cmd *cobra.Command, role string) error {
+	if role != "" {
+		if err := settings.CheckRole(role); err != nil {
+			return err
+		}
+	}
+	if err := settings.FromEnvironment(cmd.Flags()); err != nil {
+		return err
+	}
+	found, err := settings.ReadFile(cmd.Flags(), cmp.Or(role, settings.Everything))
+	if err != nil {
+		return err
+	}
+	found.Apply(cmd.Flags())
+	d.access.state, d.access.InboxPrefix = found.Text("state"), found.Text("inbox-prefix")
+	d.engine.DockerConfig = d.builder.DockerConfig
+	d.builder.RegistryCAFile, d.builder.PlainHTTP = d.registries.CAFile, d.registries.PlainHTTP
+	return nil
+}
+
+// doctorTime bounds each check.
+const doctorTime = 10 * time.Second
+
+func (d *doctor) run(ctx context.Context, role string, s *session) error {
+	known := d.access.resolve() // tells the checks of NATS and buildkitd where to look
+	todo := []func(context.Context) checked{func(ctx context.Context) checked { return d.checkNATS(ctx, known) }}
+	if d.monitor != "" {
+		todo = append(todo, d.checkDurable)
+	}
+	switch role {
+	case settings.UserProducer:
+		todo = append(todo, checkGit)
+	case settings.UserBuilder:
+		todo = append(todo, checkGit, d.checkBuildkit)
+	case settings.UserController:
+	case settings.RoleDistributor:
+		todo = append(todo, d.checkEngine, d.checkDisk)
+	case "":
+		todo = append(todo, checkGit, d.checkBuildkit, d.checkEngine, d.checkDisk)
+	}
+	var found []checked
+	bad := 0
+	for _, check := range todo {
+		ctx, cancel := context.WithTimeout(ctx, doctorTime)
+		c := check(ctx)
+		cancel()
+		if c.OK = c.Problem == ""; !c.OK {
+			bad++
+		}
+		found = append(found, c)
+	}
+	err := s.print(found, func(w io.Writer) {
+		for _, c := range found {
+			state := "ok"
+			if !c.OK {
+				state = "PROBLEM"
+			}
+			row(w, state, c.What, c.Found+c.Problem)
+		}
+	})
+	if err == nil && bad > 0 {
+		err = fmt.Errorf("%w: %d", errDoctor, bad)
+	}
+	return err
+}

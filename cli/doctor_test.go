@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// TestDurability asks real servers' monitoring.
+func TestDurability(t *testing.T) {
+	for name, test := range map[string]struct {
+		always bool
+		says   string
+	}{
+		"synced before the ack": {true, ""},
+		"synced later":          {false, "sync_interval: always"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := queuetest.Start(t, func(o *server.Options) {
+				o.HTTPHost, o.HTTPPort, o.SyncAlways = "127.0.0.1", server.RANDOM_PORT, test.always
+			})
+			c := (&doctor{monitor: "http://" + s.Server().MonitorAddr().String()}).checkDurable(t.Context())
+			if (c.Problem == "") != test.always || !strings.Contains(c.Problem, test.says) {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	withPassword := strings.Replace(other.URL, "//", "//ann:pass-word@", 1)
+	for _, url := range []string{withPassword, "http://ann:pass-word@127.0.0.1:1", ":"} {
+		if c := (&doctor{monitor: url}).checkDurable(t.Context()); c.Problem == "" || c.Found != "" || strings.Contains(c.Problem, "pass-word") {
+			t.Errorf("%s: %+v", url, c)
+		}
+	}
+}
+
+// TestDoctor finds NATS without streams wanting, and says so to programs too.
+func TestDoctor(t *testing.T) {
+	s := queuetest.Start(t)
+	t.Setenv("FENCELINE_NATS", s.URL())
+	for _, declared := range []bool{false, true} {
+		if declared {
+			s.Client(t)
+		}
+		got := fenceline(t, "doctor", "controller", "-o", "json")
+		var found []checked
+		if err := json.Unmarshal([]byte(got.out), &found); err != nil || len(found) != 1 {
+			t.Fatalf("%v: %+v", err, got)
+		}
+		if found[0].OK != declared || (got.status == ExitDone) != declared || (found[0].Problem == "") != declared {
+			t.Errorf("declared %v: %+v", declared, got)
+		}
+	}
+}

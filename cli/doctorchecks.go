@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+
+	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// The checks of doctor.
+
+// problem is c with what is wrong.
+func (c checked) problem(err error) checked {
+	c.Found, c.Problem = "", err.Error()
+	return c
+}
+
+func (d *doctor) checkNATS(ctx context.Context, known error) checked {
+	c := checked{What: "NATS with JetStream", Found: diagnosis.Redact(d.access.URL)}
+	if known != nil {
+		return c.problem(known)
+	}
+	q, err := d.access.dial(ctx)
+	if err != nil {
+		return c.problem(err)
+	}
+	defer q.Close()
+	if err := q.Ready(ctx); err != nil {
+		return c.problem(err)
+	}
+	ahead, err := clockAhead(ctx, store.NewClock(q))
+	if errors.Is(err, queue.ErrForbidden) {
+		c.Found += "; its clock is not for this user to ask"
+		return c
+	}
+	if err != nil {
+		return c.problem(err)
+	}
+	if off := ahead.Abs(); off > maxClockOff {
+		return c.problem(errors.New(clockText("this machine's clock", ahead)))
+	}
+	return c
+}
+
+// checkDurable reads from the server's monitoring whether what it acks is on disk then.
+func (d *doctor) checkDurable(ctx context.Context) checked {
+	c := checked{What: "durability of NATS", Found: "every write is synced before it is acked"}
+	url := strings.TrimSuffix(d.monitor, "/") + "/jsz?config=true"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return c.problem(fmt.Errorf("--nats-monitor: %w", err))
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return c.problem(fmt.Errorf("asking the monitoring of NATS: %w", err))
+	}
+	defer resp.Body.Close()
+	var js struct {
+		Disabled bool `json:"disabled"`
+		Config   *struct {
+			SyncAlways bool `json:"sync_always"`
+		} `json:"config"`
+		Cluster *struct {
+			Size int `json:"cluster_size"`
+		} `json:"meta_cluster"`
+	}
+	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&js)
+	switch {
+	case err != nil || js.Config == nil:
+		return c.problem(fmt.Errorf("%s is no monitoring of a NATS server with JetStream: it answered %s", diagnosis.Redact(url), resp.Status))
+	case js.Disabled:
+		return c.problem(fmt.Errorf("JetStream is switched off: add a jetstream block to the server's configuration"))
+	case !js.Config.SyncAlways && js.Cluster == nil:
+		return c.problem(fmt.Errorf("what it acks can be lost with the machine for up to two minutes: set jetstream { sync_interval: always }"))
+	case !js.Config.SyncAlways:
+		c.Found = fmt.Sprintf("a cluster of %d; give producers and controllers --replicas 3, as writes are synced later", js.Cluster.Size)
+	}
+	return c
+}
+
+func checkGit(ctx context.Context) checked {
+	c := checked{What: "git"}
+	out, err := exec.CommandContext(ctx, "git", "--version").Output()
+	if err != nil {
+		return c.problem(fmt.Errorf("running git: %w: install it", err))
+	}
+	c.Found = strings.TrimSpace(string(out))
+	return c
+}
+
+func (d *doctor) checkBuildkit(ctx context.Context) checked {
+	config := d.builder
+	config.Address = cmp.Or(config.Address, d.access.buildkit, settings.DefaultBuildkit)
+	c := checked{What: "buildkitd", Found: config.Address}
+	solver, err := buildkit.New(config)
+	if err == nil {
+		err = solver.Ready(ctx)
+	}
+	if err != nil {
+		return c.problem(err)
+	}
+	return c
+}
+
+func (d *doctor) checkEngine(ctx context.Context) checked {
+	c := checked{What: "Docker engine"}
+	e, err := docker.New(d.engine)
+	if err != nil {
+		return c.problem(err)
+	}
+	defer func() { _ = e.Close() }() // only asked
+	info, err := e.Info(ctx)
+	if err != nil {
+		return c.problem(err)
+	}
+	c.Found = fmt.Sprintf("%s %s, API %s", info.Name, info.Version, info.API)
+	return c
+}
+
+// wantedFree is the free space that a base image of Stackato's size (1.9 GB, by its admin
+// guide) and its successor need.
+const wantedFree = 5_000_000_000
+
+func (d *doctor) checkDisk(ctx context.Context) checked {
+	c := checked{What: "disk of the Docker engine"}
+	e, err := docker.New(d.engine)
+	if err != nil {
+		return c.problem(err)
+	}
+	defer func() { _ = e.Close() }() // only asked
+	free, err := e.FreeBytes(ctx)
+	switch {
+	case err != nil:
+		return c.problem(err)
+	case free < 0:
+		c.Found = "its free space can't be seen from here"
+	case free < wantedFree:
+		return c.problem(fmt.Errorf("%s are free, and two base images of 2 GB want %s: make room", size(free), size(wantedFree)))
+	default:
+		c.Found = size(free) + " free"
+	}
+	return c
+}

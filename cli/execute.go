@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses, the same for every command.
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	ExitUsage  = 2
+)
+
+// Execute carries out one command line of root, says on stderr what went wrong, and returns its
+// exit status.
+func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	addCompletion(root)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return ExitDone
+	}
+	if Ended(ctx, err) == nil {
+		err = errors.New("interrupted")
+	}
+	err = nameFlags(cmd, err)
+	fmt.Fprintf(stderr, "fenceline: %v\n", err)
+	var usage settings.UsageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
+		return ExitUsage
+	}
+	return ExitFailed
+}
+
+// Ended takes the end that was asked for, by ctx, for no error.
+func Ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/spf13/cobra"
+)
+
+func fleetFlag(cmd *cobra.Command, fleet *string) {
+	cmd.Flags().StringVar(fleet, "fleet", "", "the fleet, where there are several")
+}
+
+// oneFleet is the fleet that a command is about: the named one, or the only one there is.
+func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
+	if len(args) > 0 {
+		if err := messages.CheckName("fleet", args[0]); err != nil {
+			return "", settings.Usage(err)
+		}
+	}
+	names, err := s.fleetNames(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case len(names) == 0:
+		return "", errors.New("there is no fleet yet: it begins with a node's first heartbeat ('fenceline nodes') and its first rollout")
+	case len(args) > 0 && !slices.Contains(names, args[0]):
+		return "", fmt.Errorf("there is no fleet %q: name one of %s", args[0], strings.Join(names, ", "))
+	case len(args) > 0:
+		return args[0], nil
+	case len(names) > 1:
+		return "", settings.Usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
+	}
+	return names[0], nil
+}
+
+// fleetNames lists the fleets that have a record or a member, sorted.
+func (s *session) fleetNames(ctx context.Context) ([]string, error) {
+	fleets, err := store.Fleets(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	members, err := store.Members(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, f := range fleets {
+		if f.Value.Fleet != "" {
+			seen[f.Value.Fleet] = true
+		}
+	}
+	for _, m := range members {
+		seen[m.Value.Fleet] = true
+	}
+	return sorted(seen), nil
+}
+
+// fence is the fence config of a fleet, the only one where *fleet is empty; it sets *fleet.
+func (s *session) fence(ctx context.Context, fleet *string) (fence.Backend, error) {
+	var named []string
+	if *fleet != "" {
+		named = []string{*fleet}
+	}
+	name, err := s.oneFleet(ctx, named)
+	if err != nil {
+		return nil, err
+	}
+	*fleet = name
+	return backends.Open(s.queue)(name), nil
+}

@@ -1,0 +1,129 @@
+package pki
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/standalone"
+)
+
+// natsUser is a user that credentials are written for.
+type natsUser struct {
+	name string
+	may  store.Permissions
+}
+
+// UsersFile is the part of a NATS server's configuration that init writes.
+const UsersFile = "nats-users.conf"
+
+func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
+	space, err := messages.NewSpace(prefix)
+	if err != nil {
+		return settings.Usage(err)
+	}
+	users := []natsUser{
+		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
+		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
+		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
+		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
+	}
+	for _, key := range nodes {
+		if _, _, err := messages.ParseNodeKey(key); err != nil {
+			return settings.Usagef("--node: %w", err)
+		}
+	}
+	known, err := knownNodes(dir)
+	if err != nil {
+		return err
+	}
+	nodes = append(nodes, known...)
+	slices.Sort(nodes)
+	for _, key := range slices.Compact(nodes) {
+		fleet, node, err := messages.ParseNodeKey(key)
+		if err != nil {
+			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
+		}
+		users = append(users, natsUser{fleet + "." + node, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("writing credentials: %w", err)
+	}
+	var conf strings.Builder
+	conf.WriteString("# NATS users of fenceline. Include it in the server's configuration:\n#   include " + UsersFile + "\nauthorization {\n  users = [\n")
+	for _, u := range users {
+		password, err := passwordIn(filepath.Join(dir, u.name))
+		if err != nil {
+			return err
+		}
+		hash, err := standalone.HashPassword(password)
+		if err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(dir, u.name), err)
+		}
+		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
+			u.name, hash, list(u.may.Publish), list(u.may.Subscribe))
+	}
+	conf.WriteString("  ]\n}\n")
+	path := filepath.Join(dir, UsersFile)
+	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
+		return fmt.Errorf("writing credentials: %w", err)
+	}
+	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, len(users))
+	return nil
+}
+
+// nodeUser is a node's line of the file that writeCredentials writes.
+var nodeUser = regexp.MustCompile(`(?m)^ *\{user: "([^".]+\.[^"]+)"`)
+
+// knownNodes lists the nodes that earlier runs wrote into the users' file: a server that reads
+// it again must not lock them out. One whose password file was removed is meant to go.
+func knownNodes(dir string) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, UsersFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("reading the users that there are: %w", err)
+	}
+	var out []string
+	for _, found := range nodeUser.FindAllSubmatch(b, -1) {
+		key := string(found[1])
+		switch _, err := os.Stat(filepath.Join(dir, filepath.Base(key))); {
+		case err == nil:
+			out = append(out, key)
+		case !errors.Is(err, os.ErrNotExist):
+			return nil, fmt.Errorf("looking for the password of %s: %w", key, err)
+		}
+	}
+	return out, nil
+}
+
+func list(subjects []string) string {
+	quoted := make([]string, len(subjects))
+	for i, s := range subjects {
+		quoted[i] = fmt.Sprintf("%q", s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// passwordIn reads the password in a file, or makes one where there is no file.
+func passwordIn(path string) (messages.Secret, error) {
+	found, err := settings.ReadSecret(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return found, err
+	}
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	value := base64.RawURLEncoding.EncodeToString(b[:])
+	if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
+		return messages.Secret{}, fmt.Errorf("writing credentials: %w", err)
+	}
+	return messages.NewSecret(value), nil
+}

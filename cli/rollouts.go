@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/spf13/cobra"
+)
+
+// rollouts lists the rollouts of a fleet, or of all for "", the newest first.
+func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
+	entries, err := store.Rollouts(s.queue).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []messages.RolloutRecord{}
+	for _, e := range entries {
+		if fleet == "" || e.Value.Fleet == fleet {
+			out = append(out, e.Value)
+		}
+	}
+	slices.SortFunc(out, func(a, b messages.RolloutRecord) int {
+		if c := cmp.Compare(b.Ready.Order, a.Ready.Order); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out, nil
+}
+
+func newRolloutsCmd() *cobra.Command {
+	var fleet string
+	cmd := &cobra.Command{
+		Use: "rollouts", Short: "List rollouts, the newest first, and why they wait",
+		Example: "  fenceline rollouts\n  fenceline rollouts --fleet production -o json",
+		Args:    settings.Args(0, 0),
+	}
+	fleetFlag(cmd, &fleet)
+	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		all, err := s.rollouts(ctx, fleet)
+		if err != nil {
+			return err
+		}
+		return s.print(all, func(w io.Writer) {
+			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
+			for _, r := range all {
+				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
+			}
+		})
+	})
+}
+
+func progress(r *messages.RolloutRecord) string {
+	if len(r.Members) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", r.Present, len(r.Members))
+}

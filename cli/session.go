@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/spf13/cobra"
+)
+
+// session is one operator's command on its way.
+type session struct {
+	access *access
+	queue  *queue.Client
+	out    io.Writer
+	format format
+}
+
+// builds is the way to the installation's builds.
+func (s *session) builds() *builds.Queue { return builds.New(s.queue) }
+
+// operator makes cmd one that runs with a connection: do gets it, and where to print to. Only
+// how it connects and prints can be given as a variable: what it does is on its line.
+func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+	var a access
+	var f format
+	a.flags(cmd.Flags())
+	f.flag(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := settings.FromEnvironment(cmd.Flags(), append(ConnectionFlags(), "output")...); err != nil {
+			return err
+		}
+		if err := a.resolve(); err != nil {
+			return err
+		}
+		c, err := a.dial(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), format: f}, args)
+	}
+	return cmd
+}

@@ -1,0 +1,14 @@
+// Package settings has what the commands of fenceline can be told by flags, variables and settings
+// files: every role's settings as a struct of values, whose Add adds its flags. To be read in this
+// order:
+//
+//   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
+//   - names.go: the names of roles, users and this machine
+//   - flagkinds.go: the kinds of flags: paths, names, labels, durations
+//   - notes.go: what is noted beside a flag: that it is needed, its default in words, more about it
+//   - environment.go: the variable of a flag
+//   - file.go: the settings file of a role
+//   - skeleton.go: a settings file to fill in
+//   - secrets.go: the files with passwords and tokens that settings name
+//   - usage.go: the error of what can't be carried out as it is written
+package settings

@@ -1,0 +1,164 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/spf13/pflag"
+)
+
+// The kinds of flags that name something on this machine, as help shows them.
+const (
+	kindFile    = "FILE"
+	kindFolder  = "FOLDER"
+	kindProgram = "PROGRAM" // a path, a name to look for, or an address
+)
+
+// pathFlag is a flag that names a file, a folder or a program. In a settings file a relative
+// one counts from that file's folder.
+type pathFlag struct {
+	to   *string
+	kind string
+}
+
+// String is the path.
+func (p pathFlag) String() string {
+	if p.to == nil {
+		return ""
+	}
+	return *p.to
+}
+
+// Set takes a path as it is.
+func (p pathFlag) Set(s string) error {
+	*p.to = s
+	return nil
+}
+
+// Type names the kind in help.
+func (p pathFlag) Type() string { return p.kind }
+
+// from is a path as it stands in a file of a folder.
+func (p pathFlag) from(folder, path string) string {
+	named := p.kind == kindProgram && (strings.Contains(path, "://") || !strings.Contains(path, "/"))
+	if path == "" || filepath.IsAbs(path) || named {
+		return path
+	}
+	return filepath.Join(folder, path)
+}
+
+func pathVar(fs *pflag.FlagSet, kind string, to *string, name, value, usage string) {
+	*to = value
+	fs.Var(pathFlag{to, kind}, name, usage)
+}
+
+// FileVar is a flag that names a file.
+func FileVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	pathVar(fs, kindFile, to, name, value, usage)
+}
+
+// FolderVar is a flag that names a folder.
+func FolderVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	pathVar(fs, kindFolder, to, name, value, usage)
+}
+
+// checkedFlag is a text of a form.
+type checkedFlag struct {
+	to    *string
+	kind  string
+	check func(string) error
+}
+
+// String is the text.
+func (c checkedFlag) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return *c.to
+}
+
+// Set takes a text of the form.
+func (c checkedFlag) Set(s string) error {
+	if err := c.check(s); err != nil {
+		return err
+	}
+	*c.to = s
+	return nil
+}
+
+// Type names the kind in help.
+func (c checkedFlag) Type() string { return c.kind }
+
+// nameVar is a flag that names a fleet or a node.
+func nameVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
+	*to = value
+	fs.Var(checkedFlag{to, "NAME", func(s string) error { return messages.CheckName(name, s) }}, name, usage)
+}
+
+// prefixVar is the flag of the installation's prefix.
+func prefixVar(fs *pflag.FlagSet, to *string, usage string) {
+	fs.Var(checkedFlag{to, "PREFIX", func(s string) error {
+		_, err := messages.NewSpace(s)
+		return err
+	}}, "prefix", usage)
+}
+
+// spanFlag is a duration that is not negative.
+type spanFlag struct{ to *time.Duration }
+
+// String is the duration.
+func (s spanFlag) String() string {
+	if s.to == nil {
+		return ""
+	}
+	return s.to.String()
+}
+
+// Set takes a duration that is not negative.
+func (s spanFlag) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return err
+	}
+	if d < 0 {
+		return errors.New("it is less than nothing: give 0s or more")
+	}
+	*s.to = d
+	return nil
+}
+
+// Type names the kind in help.
+func (s spanFlag) Type() string { return "duration" }
+
+// Labels is a flag of the form NAME=VALUE, given several times.
+type Labels map[string]string
+
+// String lists the labels.
+func (l Labels) String() string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(l)) {
+		out = append(out, k+"="+l[k])
+	}
+	return strings.Join(out, ",")
+}
+
+// Set adds one or more, comma-separated.
+func (l Labels) Set(s string) error {
+	for _, pair := range strings.Split(s, ",") {
+		k, v, ok := strings.Cut(pair, "=")
+		if !ok || k == "" {
+			return fmt.Errorf("%q is not NAME=VALUE", pair)
+		}
+		l[k] = v
+	}
+	return nil
+}
+
+// Type names the flag's value in help.
+func (Labels) Type() string { return "NAME=VALUE" }

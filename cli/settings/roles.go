@@ -1,0 +1,269 @@
+package settings
+
+import (
+	"time"
+
+	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/spf13/pflag"
+)
+
+// RunProducer is what `fenceline run producer` is told.
+type RunProducer struct {
+	Run
+	Layout
+	Producer
+}
+
+// Add adds its flags.
+func (r *RunProducer) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	r.Layout.Add(fs)
+	r.Producer.Add(fs)
+	FileVar(fs, &r.TokenFile, "token-file", "", "file with the token for calls; without it there are none")
+}
+
+// RunBuilder is what `fenceline run builder` is told.
+type RunBuilder struct {
+	Run
+	Builder
+}
+
+// Add adds its flags.
+func (r *RunBuilder) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	r.Builder.Add(fs)
+	fs.StringVar(&r.Name, "name", HostLabel(), "this builder's name, in records and events")
+	fs.StringVar(&r.Buildkit, "buildkit", DefaultBuildkit, "address of the buildkitd")
+	FolderVar(fs, &r.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	Explain(fs, "docker-config", "As docker login writes it; read at each build. The programs of its credential helpers must be installed.")
+	DefaultsTo(fs, "name", "the host's name")
+}
+
+// RunController is what `fenceline run controller` is told.
+type RunController struct {
+	Run
+	Layout
+	Controller
+}
+
+// Add adds its flags.
+func (r *RunController) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	r.Layout.Add(fs)
+	r.Controller.Add(fs)
+	fs.StringVar(&r.Name, "name", HostLabel()+"-"+messages.NewID(), "this controller's name, different from all others")
+	DefaultsTo(fs, "name", "the host's name and something random")
+}
+
+// RunDistributor is what `fenceline run distributor` is told.
+type RunDistributor struct {
+	Run
+	Distributor
+}
+
+// Add adds its flags.
+func (r *RunDistributor) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	r.Distributor.Add(fs)
+	FolderVar(fs, &r.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins for pulls")
+	Explain(fs, "docker-config", "As docker login writes it; read at each pull. Credential helpers are refused.")
+}
+
+// Up is what `fenceline up` is told: its own, and the settings of all roles.
+type Up struct {
+	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string
+
+	Grace       time.Duration
+	Verbose     bool
+	Producer    Producer
+	Builder     Builder
+	Controller  Controller
+	Distributor Distributor
+}
+
+// Add adds its flags.
+func (u *Up) Add(fs *pflag.FlagSet) {
+	FolderVar(fs, &u.State, "state", StateFolder(), "state folder [$"+StateVariable+"]")
+	fs.StringVar(&u.NATSListen, "nats-listen", "127.0.0.1:8442", "HOST:PORT of the NATS server; port 0 takes a free one")
+	fs.StringVar(&u.RegistryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
+	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
+	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
+	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	graceVar(fs, &u.Grace)
+	fs.BoolVarP(&u.Verbose, "verbose", "v", false, "log more")
+	DefaultsTo(fs, "state", ".fenceline")
+	AddFile(fs)
+	u.Producer.Add(fs)
+	u.Builder.Add(fs)
+	u.Controller.Add(fs)
+	u.Distributor.Add(fs)
+}
+
+// Run is what every role that runs by itself is told.
+type Run struct {
+	NATS
+	HealthListen string
+	Grace        time.Duration // for what is under way when it is told to stop
+	Verbose      bool
+}
+
+// Add adds its flags.
+func (r *Run) Add(fs *pflag.FlagSet) {
+	r.NATS.Add(fs)
+	prefixVar(fs, &r.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	fs.StringVar(&r.InboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
+	fs.StringVar(&r.HealthListen, "health-listen", "", "HOST:PORT that serves /healthz and /readyz")
+	graceVar(fs, &r.Grace)
+	fs.BoolVarP(&r.Verbose, "verbose", "v", false, "log more")
+	Need(fs, "nats")
+	Explain(fs, "password-file", "Whoever the role runs as must be able to read it, and nobody else.")
+	Explain(fs, "cert-file", "In PEM; read at each connection.")
+	Explain(fs, "key-file", "In PEM, without a passphrase; read at each connection.")
+	Explain(fs, "health-listen", "Anyone who reaches it may ask.")
+	AddFile(fs)
+}
+
+// NATS says how NATS is reached.
+type NATS struct {
+	URL, User, PasswordFile, CredentialsFile string
+	CAFile, CertFile, KeyFile                string
+	Prefix                                   string // of subjects, streams and buckets
+	InboxPrefix                              string // of the inboxes that the user may read; "" for that of init's users
+}
+
+// Add adds the flags that every way to NATS has.
+func (n *NATS) Add(fs *pflag.FlagSet) {
+	fs.StringVar(&n.URL, "nats", "", "NATS server, nats://HOST:PORT (several, comma-separated, for a cluster)")
+	fs.StringVar(&n.User, "user", "", "NATS user")
+	FileVar(fs, &n.PasswordFile, "password-file", "", "file with the NATS user's password")
+	FileVar(fs, &n.CredentialsFile, "credentials-file", "", "NATS .creds file, instead of user and password")
+	FileVar(fs, &n.CAFile, "ca-file", "", "certificate authority of the NATS server, in place of the system's")
+	FileVar(fs, &n.CertFile, "cert-file", "", "certificate that the NATS server asks of its clients")
+	FileVar(fs, &n.KeyFile, "key-file", "", "private key of that certificate")
+}
+
+// Layout sizes the streams and buckets that a role declares.
+type Layout struct {
+	Replicas int
+	NodeTTL  time.Duration
+}
+
+// Add adds its flags.
+func (l *Layout) Add(fs *pflag.FlagSet) {
+	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
+	fs.DurationVar(&l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+}
+
+// Producer configures a producer.
+type Producer struct {
+	Config     string // the pipeline file
+	Listen     string
+	TokenFile  string
+	SecretsDir string
+}
+
+// Add adds the flags that `run` and `up` have for it.
+func (p *Producer) Add(fs *pflag.FlagSet) {
+	FileVar(fs, &p.Config, "config", "fenceline.yaml", "the pipeline file")
+	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
+	secretsDirVar(fs, &p.SecretsDir)
+}
+
+// secretsDirVar is the flag of the folder of secrets, which is one where a producer and a builder
+// are told together.
+func secretsDirVar(fs *pflag.FlagSet, dir *string) {
+	if fs.Lookup("secrets-dir") == nil {
+		FolderVar(fs, dir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
+	}
+}
+
+// DefaultBuildkit is where a buildkitd listens that was told nothing else.
+const DefaultBuildkit = "unix:///run/buildkit/buildkitd.sock"
+
+// Builder configures a builder.
+type Builder struct {
+	Name         string
+	Buildkit     string // address of the buildkitd
+	DockerConfig string
+	SecretsDir   string
+	Slots        int
+	AckWait      time.Duration
+	Registries
+}
+
+// Add adds the flags that `run` and `up` have for it.
+func (b *Builder) Add(fs *pflag.FlagSet) {
+	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
+	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
+	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
+	secretsDirVar(fs, &b.SecretsDir)
+	b.Registries.Add(fs)
+}
+
+// Registries says how registries are spoken to.
+type Registries struct {
+	CAFile    string
+	PlainHTTP []string // those without TLS, HOST:PORT
+}
+
+// Add adds its flags.
+func (r *Registries) Add(fs *pflag.FlagSet) {
+	FileVar(fs, &r.CAFile, "registry-ca-file", "", "certificate authorities of registries, beside the system's")
+	fs.StringSliceVar(&r.PlainHTTP, "registry-plain-http", nil, "registry that speaks plain HTTP, HOST:PORT; may be given several times")
+	Explain(fs, "registry-ca-file", "In PEM; read at the start. It is for what the builder asks registries itself, tags and whether a base exists: "+
+		"pulls and pushes are buildkitd's, whose buildkitd.toml says the same (ca).")
+	Explain(fs, "registry-plain-http", "As images' names have it. One on a loopback or private address needs none. "+
+		"It is for what the builder asks registries itself, as above; in buildkitd.toml it is http = true.")
+}
+
+// Controller configures a controller.
+type Controller struct {
+	Name     string
+	LeaseTTL time.Duration
+}
+
+// Add adds the flags that `run` and `up` have for it.
+func (c *Controller) Add(fs *pflag.FlagSet) {
+	fs.DurationVar(&c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+}
+
+// Distributor configures a distributor.
+type Distributor struct {
+	Fleet, Node  string
+	DockerHost   string
+	DockerConfig string
+	Labels       Labels
+	Interval     time.Duration
+	MinFreeBytes int64
+}
+
+// Add adds the flags that `run` and `up` have for it.
+func (d *Distributor) Add(fs *pflag.FlagSet) {
+	d.Labels = Labels{}
+	nameVar(fs, &d.Fleet, "fleet", "default", "the fleet that this node belongs to")
+	nameVar(fs, &d.Node, "node", HostLabel(), "this node's name, a DNS label")
+	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
+	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
+	fs.DurationVar(&d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	fs.Int64Var(&d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
+	DefaultsTo(fs, "node", "the host's name")
+	Explain(fs, "fleet", "A DNS label.")
+	Explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")
+}
+
+// DefaultGrace is how long builds and requests that are under way may go on after a stop.
+const DefaultGrace = 30 * time.Second
+
+// StopMargin is what a process may take to end beyond its grace, for handing back and closing.
+const StopMargin = 15 * time.Second
+
+// graceVar is the flag of how long a process that was told to stop may take for what is under way.
+func graceVar(fs *pflag.FlagSet, grace *time.Duration) {
+	*grace = DefaultGrace
+	fs.Var(spanFlag{grace}, "grace", "how long what is under way may go on after a stop, before it is handed back")
+	Explain(fs, "grace", "A builder hands its builds to others then, and a producer cuts requests off. The process ends at most 15 seconds later: "+
+		"give whoever watches over it more than both together (TimeoutStopSec, of which fenceline install takes care: run it again after a change).")
+}

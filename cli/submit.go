@@ -1,0 +1,238 @@
+package cli
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/spf13/cobra"
+)
+
+// submission is the answer of POST /v1/builds.
+type submission struct {
+	Build     string `json:"build"`
+	Order     uint64 `json:"order"`
+	Pipeline  string `json:"pipeline"`
+	Commit    string `json:"commit,omitempty"`
+	Duplicate bool   `json:"duplicate"`
+}
+
+func newSubmitCmd() *cobra.Command {
+	var commit, dir string
+	var wait bool
+	cmd := &cobra.Command{
+		Use: "submit PIPELINE", Short: "Ask for a build: of the branch's head, a commit, or a folder",
+		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
+		Args:    settings.Args(1, 1),
+	}
+	cmd.Flags().StringVar(&commit, "commit", "", "full commit to build; it is built even when the branch has moved on")
+	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		if commit != "" && dir != "" {
+			return settings.Usagef("--commit and --context are both given: a build has one source")
+		}
+		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
+		if dir != "" {
+			name, err := s.sendContext(ctx, dir)
+			if err != nil {
+				return err
+			}
+			call["context"] = name
+		}
+		b, err := s.submit(ctx, call)
+		if err != nil {
+			return err
+		}
+		if !wait {
+			return s.decided(b, "%s: accepted, order %d", b.Build, b.Order)
+		}
+		return s.awaitBuild(ctx, b.Build)
+	})
+}
+
+// submit asks the producer for a build.
+func (s *session) submit(ctx context.Context, call map[string]string) (*submission, error) {
+	if s.access.producer == "" || s.access.tokenFile == "" {
+		return nil, settings.Usagef("submitting needs the producer and its token: give --producer and --token-file")
+	}
+	token, err := settings.ReadSecret(s.access.tokenFile)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(call)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.access.producer, "/")+"/v1/builds", bytes.NewReader(body))
+	if err != nil {
+		return nil, settings.Usage(fmt.Errorf("--producer: %w", err))
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	a, err := answerOf(req)
+	if err != nil {
+		return nil, fmt.Errorf("submitting: %w", err)
+	}
+	if len(a.Builds) != 1 {
+		return nil, fmt.Errorf("submitting: the producer answered with %d builds", len(a.Builds))
+	}
+	return &a.Builds[0], nil
+}
+
+// answer is the producer's answer to a hook or call.
+type answer struct {
+	Builds  []submission `json:"builds"`
+	Ignored string       `json:"ignored"`
+	Error   string       `json:"error"`
+}
+
+// errUnreached tells that the producer could not be asked.
+var errUnreached = errors.New("the producer can't be reached")
+
+// refusedError is a producer's answer that is no success.
+type refusedError struct {
+	status int // of HTTP
+	reason string
+}
+
+func (e *refusedError) Error() string {
+	return fmt.Sprintf("the producer answered %d %s: %s", e.status, http.StatusText(e.status), e.reason)
+}
+
+// answerOf sends a request to the producer, and takes a refusal for an error.
+func answerOf(req *http.Request) (*answer, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnreached, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return nil, fmt.Errorf("reading the producer's answer: %w", err)
+	}
+	a := new(answer)
+	if json.Unmarshal(body, a) != nil { // a proxy's, or that of a server of another kind
+		a.Error = req.URL.Host + " gave no answer of a producer"
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices || a.Error != "" {
+		return nil, &refusedError{resp.StatusCode, a.Error}
+	}
+	return a, nil
+}
+
+// sendContext stores a folder as a build context, and returns its name.
+func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("--context: %w", err)
+	}
+	if !info.IsDir() {
+		return "", settings.Usagef("--context: %s is not a folder", dir)
+	}
+	name := "context-" + messages.NewID()
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(pack(w, dir)) }()
+	err = s.builds().PutContext(ctx, name, r)
+	r.CloseWithError(errors.New("no longer read"))
+	if err != nil {
+		return "", fmt.Errorf("sending %s: %w", dir, err)
+	}
+	return name, nil
+}
+
+// pack writes a folder as a tar, without the repository's own .git.
+func pack(w io.Writer, dir string) error {
+	t := tar.NewWriter(w)
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil || rel == "." {
+			return err
+		}
+		if rel == ".git" && e.IsDir() {
+			return fs.SkipDir
+		}
+		return packFile(t, path, filepath.ToSlash(rel), e)
+	})
+	if err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+func packFile(t *tar.Writer, path, name string, e fs.DirEntry) error {
+	info, err := e.Info()
+	if err != nil {
+		return err
+	}
+	var target string
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		if target, err = os.Readlink(path); err != nil {
+			return err
+		}
+	case !info.Mode().IsRegular() && !info.IsDir():
+		return fmt.Errorf("%s is neither file, folder nor link: a build context can't have it", path)
+	}
+	h, err := tar.FileInfoHeader(info, target)
+	if err != nil {
+		return err
+	}
+	h.Name, h.Uname, h.Gname, h.Uid, h.Gid = name, "", "", 0, 0
+	if err := t.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(t, f)
+	return err
+}
+
+// errNoImage tells that a build that was waited for ended without an image.
+var errNoImage = errors.New("no image")
+
+// awaitBuild waits for a build's end and prints how it ended.
+func (s *session) awaitBuild(ctx context.Context, build string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var end *messages.BuildRecord
+	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+		if e.Key == build && e.Value.Ended() && e.Value.Announced {
+			end = &e.Value
+			cancel()
+		}
+	}, nil)
+	if end == nil {
+		return err
+	}
+	end.Outcome = nil
+	if err := s.print(end, func(w io.Writer) { writeEnd(w, end) }); err != nil {
+		return err
+	}
+	if end.State != messages.BuildStateSucceeded {
+		return fmt.Errorf("build %s: %s, %w", build, end.State, errNoImage)
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/cli"
+	"golang.org/x/sync/errgroup"
+)
+
+// together runs parts until ctx ends or one fails, and returns when all have ended, or stop
+// after they were told to: the state is such that a process may be killed at any moment.
+func together(ctx context.Context, stop time.Duration, parts ...func(context.Context) error) error {
+	g, running := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		g.Go(func() error { return cli.Ended(running, part(running)) })
+	}
+	all := make(chan error, 1)
+	go func() { all <- g.Wait() }()
+	select {
+	case err := <-all:
+		return err
+	case <-running.Done():
+	}
+	late := time.NewTimer(stop)
+	defer late.Stop()
+	select {
+	case err := <-all:
+		return err
+	case <-late.C:
+	}
+	err := fmt.Errorf("not all parts have ended %s after they were told to: what was under way goes on at the next start", stop)
+	if ctx.Err() == nil {
+		err = errors.Join(context.Cause(running), err) // what ended the others
+	}
+	return err
+}
