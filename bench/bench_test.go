@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/fenceline/fenceline/distributor"
 )
 
 func TestPairsAlternate(t *testing.T) {
@@ -60,11 +58,5 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := choose("speed"); err == nil || !strings.Contains(err.Error(), "intake_ratio") {
 		t.Errorf("an unknown name gives %v", err)
-	}
-}
-
-func TestAnHourOfHeartbeats(t *testing.T) {
-	if want := time.Hour / distributor.DefaultInterval; hourOfBeats != want {
-		t.Errorf("%d, want %d", hourOfBeats, want)
 	}
 }

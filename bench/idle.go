@@ -21,7 +21,7 @@ const (
 	settle       = 20 * time.Second
 	observe      = 10 * time.Second
 	beatInterval = 100 * time.Millisecond
-	hourOfBeats  = 360 // at a distributor's own interval
+	hourOfBeats  = 360 // one every 10 seconds, which is the default of --interval
 	beatsTimeout = 5 * time.Minute
 )
 
