@@ -1,9 +1,3 @@
-// Package hooks is the gate that a built image passes before it is pushed: it checks the
-// admin hooks in the image, as the platform that runs them will.
-//
-// What it checks comes from Stackato's admin guide: hooks are plain bash or sh scripts with
-// one of three names, executable, in one folder of the image, and sudo works in them only
-// for commands that the image's sudoers allows without a password.
 package hooks
 
 import (
