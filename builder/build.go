@@ -32,7 +32,7 @@ type attempt struct {
 	send func(p messages.Payload) // publishes an event on the build's way; build waits for it
 
 	mu     sync.Mutex // held while the solver's news is taken in
-	solved bool       // the solver has returned: what it still says is of no account
+	solved bool       // the solver has returned: what it says after that is ignored
 	report *hooks.Report
 }
 
@@ -54,8 +54,8 @@ var errSolved = errors.New("the build has ended")
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	a := &attempt{task: t, b: b}
-	// An event is for the others even when the solver is quicker than it, and comes before the
-	// build's end.
+	// Events are published beside the solver's work, and waited for, so that all of them come
+	// before the build's end.
 	var sent sync.WaitGroup
 	defer sent.Wait()
 	a.send = func(p messages.Payload) { sent.Go(func() { a.event(ctx, p) }) }
@@ -143,8 +143,8 @@ func (a *attempt) begin(ctx context.Context, token messages.Secret, end context.
 	}()
 }
 
-// news takes in what the solver says, while it may say something: one that hung is left
-// behind with its calls.
+// news calls take with what the solver says, or returns errSolved once the solver has returned: one
+// that hung may still call from what was left behind.
 func (a *attempt) news(take func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

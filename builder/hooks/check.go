@@ -53,10 +53,11 @@ func (r *Report) Warnings() []messages.Finding {
 	return out
 }
 
-// Check checks the hooks in the folder dir (an absolute path) of an image. An image without
-// the folder has no hooks, and nothing is found; something else in its place is. The error is about reading the image, never
-// about what stands in it. image's ReadDir must not follow links, its Stat and ReadFile must
-// follow them within the image; files that are absent give errors that are fs.ErrNotExist.
+// Check checks the hooks in the folder dir (an absolute path) of an image. An image without the
+// folder has no hooks, which is fine; a file or a link that leads nowhere in its place is a finding.
+// The error is about reading the image, never about what stands in it. image's ReadDir must not
+// follow links, its Stat and ReadFile must follow them within the image; files that are absent give
+// errors that are fs.ErrNotExist.
 func Check(image fs.FS, dir string) (*Report, error) {
 	return check(image, strings.TrimPrefix(path.Clean("/"+dir), "/"), path.Clean("/"+dir), &sudoers{image: image})
 }
