@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -109,7 +110,7 @@ func TestANodeThatCanNotJoinStopsNothingElse(t *testing.T) {
 	startNode(t, i.q, "other", "o1")
 	i.fleet(t, "other", "to have a record", func(r messages.FleetRecord) bool { return r.ID != "" })
 	i.heartbeats(t, 5)
-	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)

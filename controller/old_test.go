@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
@@ -17,8 +18,7 @@ func TestAnActingControllerForgetsOldRollouts(t *testing.T) {
 	if err := q.Declare(t.Context(), queue.Layout{EventAge: age}); err != nil {
 		t.Fatal(err)
 	}
-	s := fleetOf(0, nil)
-	old, newest := s.rollouts[0], s.rollouts[0]
+	old, newest := waitingRollout(nil), waitingRollout(nil)
 	old.State, newest.State = messages.RolloutDone, messages.RolloutDone
 	newest.ID, newest.Ready.Build, newest.Ready.Order = "default-b2", "b2", 2
 	for _, r := range []messages.RolloutRecord{old, newest} {
@@ -49,7 +49,7 @@ func TestAnActingControllerForgetsOldRollouts(t *testing.T) {
 	go func() { _ = c.Run(t.Context()) }()
 	late := time.After(20 * time.Second)
 	for seen := false; ; {
-		_, _, revisions := c.views.snapshot("default", &clocks{})
+		_, _, revisions := c.views.snapshot("default", &decide.Clocks{})
 		seen = seen || revisions[newest.ID] > 0
 		if seen && len(revisions) == 1 {
 			break

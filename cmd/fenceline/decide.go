@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
@@ -31,7 +31,7 @@ Nodes have the image already: registry, producer and builders may be down.`,
 		if err != nil {
 			return err
 		}
-		r, err := controller.Rollback(ctx, s.queue, fleet, to, whoami())
+		r, err := people.Rollback(ctx, s.queue, fleet, to, whoami())
 		if err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		if err != nil {
 			return err
 		}
-		r, err := controller.Promote(ctx, s.queue, fleet, args[len(args)-1], whoami())
+		r, err := people.Promote(ctx, s.queue, fleet, args[len(args)-1], whoami())
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func newHoldCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := controller.HoldFleet(ctx, s.queue, fleet, reason, whoami())
+		r, err := people.Hold(ctx, s.queue, fleet, reason, whoami())
 		if err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func newReleaseCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := controller.Release(ctx, s.queue, fleet, whoami())
+		r, err := people.Release(ctx, s.queue, fleet, whoami())
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func newApproveCmd() *cobra.Command {
 		Args:    args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		r, err := controller.Approve(ctx, s.queue, args[0], whoami())
+		r, err := people.Approve(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func newAbortCmd() *cobra.Command {
 		Args:    args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		r, err := controller.Abort(ctx, s.queue, args[0], whoami())
+		r, err := people.Abort(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"encoding/json"
@@ -33,7 +33,7 @@ func size(v any) int {
 }
 
 // cut shortens a text to so many bytes.
-func cut(text string, most int) string {
+func fitText(text string, most int) string {
 	if len(text) <= most && size(text) <= most {
 		return text
 	}
@@ -45,7 +45,7 @@ func cut(text string, most int) string {
 }
 
 // cutHead shortens a text to so many bytes of its end, which tells most of an output.
-func cutHead(text string, most int) string {
+func fitTextEnd(text string, most int) string {
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[len(text)-most:], "")
 	}
@@ -71,9 +71,9 @@ func briefFailed(all map[string]string) map[string]string {
 // changes nothing.
 func briefTrial(t messages.TrialResult, trials int) messages.TrialResult {
 	share := trialsMost / trials / (len(t.Hooks) + 1)
-	t.Reason, t.Hooks = cutHead(t.Reason, share), slices.Clone(t.Hooks)
+	t.Reason, t.Hooks = fitTextEnd(t.Reason, share), slices.Clone(t.Hooks)
 	for i := range t.Hooks {
-		t.Hooks[i].Output = cutHead(t.Hooks[i].Output, share)
+		t.Hooks[i].Output = fitTextEnd(t.Hooks[i].Output, share)
 	}
 	return t
 }

@@ -1,0 +1,133 @@
+package decide
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// The rules about the image that is current: what becomes of its rollout, of those that the
+// fleet left, and of its soak.
+
+// followCurrent brings the rollout records in line with which image is current.
+func followCurrent(s *State) Step {
+	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
+	if r := s.rollout(s.Record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !r.FailedInSoak() {
+		out := s.markFlipped(r)
+		out.Reopens = true
+		return out
+	}
+	for _, r := range s.live() {
+		if r.ID != s.Record.Current.Rollout {
+			if s.wasFlipped(r) {
+				return s.leftCurrent(r)
+			}
+			continue
+		}
+		if out := s.followFlipped(r); out.Rollout != nil {
+			return out
+		}
+	}
+	return Step{}
+}
+
+// follow is the step that says how far the rollout of the current image is, or nothing where
+// that is said. It soaks, and is done, only while the fence config holds the image.
+func (s *State) followFlipped(r *messages.RolloutRecord) Step {
+	broken := s.Record.Applied.Error
+	switch {
+	case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
+		return s.markFlipped(r)
+	case !s.applied():
+		return s.setState(r, messages.RolloutFlipped, broken)
+	case s.Record.Soaking == r.ID:
+		return s.setState(r, messages.RolloutSoaking, cmp.Or(broken, fmt.Sprintf("soaks for %s", r.Policy.Soak)))
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) {
+		r.State = messages.RolloutDone
+		s.noteStale(r)
+	})
+}
+
+// applied tells whether the fence config was last seen to hold the current image.
+func (s *State) applied() bool {
+	a := &s.Record.Applied
+	return a.Epoch == s.Record.Epoch && a.Value == string(s.Record.Current.Image)
+}
+
+// flipped is the step that says of a rollout that its image is current.
+func (s *State) markFlipped(r *messages.RolloutRecord) Step {
+	p := s.progressOf(r, nil)
+	return s.changeRollout(r, func(r *messages.RolloutRecord) {
+		r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.Now
+		r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
+	})
+}
+
+// markLeft says of a rollout that had its image made current for good that the fleet went back
+// from it: whoever took it back may have died before saying so, and other fleets follow what is
+// done.
+func markLeft(s *State) Step {
+	for _, i := range Kept(&s.Record) {
+		r := s.rollout(i.Rollout)
+		if r != nil && (r.State == messages.RolloutDone || r.FailedInSoak()) && r.Ready.Order > s.Record.Current.Order {
+			return s.leftCurrent(r)
+		}
+	}
+	return Step{}
+}
+
+// leftCurrent ends a flipped rollout whose image is not current any more.
+func (s *State) leftCurrent(r *messages.RolloutRecord) Step {
+	if s.Record.Current.Order < r.Ready.Order {
+		why := "the fleet went back to " + string(s.Record.Current.Image)
+		if h := s.Record.Hold; h != nil && h.Epoch == s.Record.Epoch {
+			why = "rolled back by " + h.By + ": " + h.Reason
+		}
+		return s.setState(r, messages.RolloutRolledBack, why)
+	}
+	return s.setState(r, messages.RolloutDone, "")
+}
+
+// noteStale notes the containers that run another image than the current one, and says how
+// many they are.
+func (s *State) noteStale(r *messages.RolloutRecord) {
+	r.Why, r.Stale, r.StaleCount, r.StaleNodes = "", nil, 0, 0
+	var some []string
+	for _, name := range slices.Sorted(maps.Keys(s.Nodes)) {
+		before := r.StaleCount
+		for _, c := range s.Nodes[name].Status.Containers {
+			if !s.Nodes[name].Fresh || s.runsCurrent(s.Nodes[name], c) {
+				continue
+			}
+			r.StaleCount++
+			if len(r.Stale) < listMost {
+				c = messages.ContainerUse{Node: name, Container: fitText(c.Container, containerMost), Image: fitText(c.Image, imageMost)}
+				r.Stale = append(r.Stale, c)
+				some = append(some, c.Container+" on "+name)
+			}
+		}
+		if r.StaleCount > before {
+			r.StaleNodes++
+		}
+	}
+	if r.StaleCount > 0 {
+		r.Why = fmt.Sprintf("%s on %s still ran another image: %s", Count(r.StaleCount, "container", "containers"),
+			Count(r.StaleNodes, "node", "nodes"), joinFirst(some, r.StaleCount))
+	}
+}
+
+// runsCurrent tells whether a container was started from the current image, by whichever
+// of its names.
+func (s *State) runsCurrent(n Node, c messages.ContainerUse) bool {
+	current := s.Record.Current.Image
+	if c.Image == string(current) || c.Image == current.Digest() {
+		return true
+	}
+	return slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool {
+		return p.Image == current && (c.Image == p.Local || c.Image == p.ID)
+	})
+}
