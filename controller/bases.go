@@ -10,7 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// pinned lets nodes fetch the bases of a build that has not ended: so many of them at once
+// preloadBases lets nodes fetch the bases of a build that has not ended: so many of them at once
 // as the first wave and the bound on nodes in flight allow.
 func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) error {
 	if b, err := c.buildRecord(ctx, m.Build); err != nil || b.Ended() {
@@ -53,7 +53,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 	return c.endBases(ctx, m.Build)
 }
 
-// build reads a build's record, which ends before the event about that is published. It is
+// buildRecord reads a build's record, which ends before the event about that is published. It is
 // zero where there is none.
 func (c *Controller) buildRecord(ctx context.Context, id string) (messages.BuildRecord, error) {
 	e, err := queue.Builds(c.Queue).Get(ctx, id)
@@ -63,7 +63,7 @@ func (c *Controller) buildRecord(ctx context.Context, id string) (messages.Build
 	return e.Value, err
 }
 
-// clearBases ends the preload of a build's bases, in whichever fleet it is.
+// endBases ends the preload of a build's bases, in whichever fleet it is.
 func (c *Controller) endBases(ctx context.Context, build string) error {
 	fleets, err := queue.Fleets(c.Queue).List(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Controller) endBases(ctx context.Context, build string) error {
 	return nil
 }
 
-// setBases changes a fleet's record and tells its nodes.
+// changeRecord changes a fleet's record and tells its nodes.
 func (c *Controller) changeRecord(ctx context.Context, fleet string, change func(*messages.FleetRecord) bool) error {
 	wrote := false
 	e, err := queue.Fleets(c.Queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {

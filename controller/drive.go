@@ -31,7 +31,7 @@ func (f *fleetActor) drive(ctx context.Context) error {
 		case errors.As(err, &restless) && look == looksInARow:
 			return f.noteBroken(ctx, restless)
 		case errors.As(err, &restless):
-			if look++; look == looksInARow && !pause(ctx, lag) {
+			if look++; look == looksInARow && !queue.Pause(ctx, lag) {
 				return context.Cause(ctx)
 			}
 		case !errors.Is(err, errRecordMoved):
@@ -43,7 +43,7 @@ func (f *fleetActor) drive(ctx context.Context) error {
 	}
 }
 
-// errDecided tells that the fleet's record changed while the fence config was read.
+// errRecordMoved tells that the fleet's record changed while the fence config was read.
 var errRecordMoved = errors.New("the fleet record changed in between")
 
 // restlessError tells that the fence config held something else than it should, and was
@@ -53,18 +53,6 @@ type restlessError struct{ want, is string }
 
 func (e restlessError) Error() string {
 	return fmt.Sprintf("the fence config was set to %s but reads back as %q: does something else write it, or do reads lag behind?", e.want, e.is)
-}
-
-// pause waits, and tells whether ctx is still alive.
-func pause(ctx context.Context, wait time.Duration) bool {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func (f *fleetActor) driveOnce(ctx context.Context) error {
@@ -104,7 +92,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	return f.write(ctx, out, revision, nil)
 }
 
-// set writes the fence config over what was read. What it holds then is read back and noted
+// setFence writes the fence config over what was read. What it holds then is read back and noted
 // by the next look.
 func (f *fleetActor) setFence(ctx context.Context, value string, over fence.Setting) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
@@ -122,7 +110,7 @@ func (f *fleetActor) readFence(ctx context.Context) (fence.Setting, error) {
 	return f.backend.Get(ctx)
 }
 
-// broken notes that the fence config can't be reached. The next pass tries again.
+// noteBroken notes that the fence config can't be reached. The next pass tries again.
 func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

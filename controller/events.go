@@ -33,7 +33,7 @@ func (c *Controller) handle(ctx context.Context, r queue.Received) error {
 	return queue.Permanent(fmt.Errorf("event %T is not one that controllers read", r.Payload))
 }
 
-// announced opens a rollout in each fleet that the image is for. A fleet waits for the one
+// openRollouts opens a rollout in each fleet that the image is for. A fleet waits for the one
 // before it.
 func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, traceparent string) error {
 	if len(m.Fleets) == 0 {

@@ -57,7 +57,7 @@ func (f *fleetActor) enrol(ctx context.Context) error {
 	return errors.Join(failed, f.makeRecord(ctx))
 }
 
-// admit makes a node a member.
+// makeMember makes a node a member.
 func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	key := messages.NodeKey(f.fleet, name)
 	// Its heartbeat may have been ended by a retirement in between.
@@ -75,7 +75,7 @@ func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	return nil
 }
 
-// found gives the fleet a record where it has none.
+// makeRecord gives the fleet a record where it has none.
 func (f *fleetActor) makeRecord(ctx context.Context) error {
 	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
 		return nil

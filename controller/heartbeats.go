@@ -9,7 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// beat is a node's last heartbeat, and when it came by this controller's clock. It is the
+// heartbeat is a node's last heartbeat, and when it came by this controller's clock. It is the
 // zero time for one that was sent while this controller did not listen, as nobody knows its age.
 type heartbeat struct {
 	status messages.NodeStatus
@@ -30,7 +30,7 @@ func (b heartbeat) isTwo(now time.Time) bool { return b.status.Twin || now.Befor
 // maxInstances bounds how many earlier instances of a node are remembered.
 const maxInstances = 8
 
-// follow takes in what was known of the node. A distributor that was started again has a new
+// inherit takes in what was known of the node. A distributor that was started again has a new
 // instance; one that beats again after another has done lives beside it.
 func (b *heartbeat) inherit(old heartbeat, now time.Time) {
 	b.twin, b.others = old.twin, old.others
@@ -45,7 +45,7 @@ func (b *heartbeat) inherit(old heartbeat, now time.Time) {
 	b.others = b.others[max(0, len(b.others)-maxInstances):]
 }
 
-// tells tells whether a heartbeat says more than the one before did: that the node lives
+// isNews tells whether a heartbeat says more than the one before did: that the node lives
 // again, or anything that decisions hang on.
 func (b heartbeat) isNews(before heartbeat) bool {
 	was, is := &before.status, &b.status

@@ -46,7 +46,7 @@ func (v *views) run(ctx context.Context) error {
 	return all.Wait()
 }
 
-// read returns what a watch calls when it has caught up; the first time counts.
+// caughtUp returns what a watch calls when it has caught up; the first time counts.
 func (v *views) caughtUp() func() {
 	return sync.OnceFunc(func() {
 		v.mu.Lock()
@@ -73,7 +73,7 @@ func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	}
 }
 
-// keep takes a record that is newer than the one it has, or what a watch finds when it begins
+// takeNewer takes a record that is newer than the one it has, or what a watch finds when it begins
 // anew: revisions start over in a bucket that was lost or restored. It tells whether it did.
 func takeNewer[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	old, known := m[e.Key]
@@ -165,7 +165,7 @@ func (v *views) notify(fleet string) {
 	}
 }
 
-// names lists the fleets that anything is known of.
+// fleetNames lists the fleets that anything is known of.
 func (v *views) fleetNames() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()

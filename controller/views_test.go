@@ -10,7 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// heartbeat is one of node n1 with an image.
+// beatOfN1 is one of node n1 with an image.
 func beatOfN1(revision uint64, earlier bool, image uint64) queue.Entry[messages.NodeStatus] {
 	return queue.Entry[messages.NodeStatus]{
 		Key: messages.NodeKey("default", "n1"), Revision: revision, Earlier: earlier,

@@ -65,7 +65,7 @@ func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) er
 	return fmt.Errorf("rollout %s: %w", id, queue.ErrMoved)
 }
 
-// took notes a fleet record that was written, and tells the nodes.
+// wroteFleet notes a fleet record that was written, and tells the nodes.
 func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, revision uint64) {
 	f.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: f.fleet, Value: r, Revision: revision})
 	if err := f.Queue.AnnounceFleet(ctx, messages.FleetChanged{Revision: revision, Record: r}); err != nil {
@@ -73,7 +73,7 @@ func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, rev
 	}
 }
 
-// tell publishes an event. The records say the same: a lost event loses nothing else.
+// publish publishes an event. The records say the same: a lost event loses nothing else.
 func (f *fleetActor) publish(ctx context.Context, e *messages.RolloutChanged) {
 	f.log.Info().Str("rollout", e.Rollout).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
 	if err := f.Queue.Publish(ctx, "", e); err != nil {

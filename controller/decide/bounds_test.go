@@ -99,7 +99,7 @@ func TestTextsAreCut(t *testing.T) {
 	for _, c := range []struct{ name, text, cut, head string }{
 		{"what fits stays", "no space", "no space", "no space"},
 		{"nothing", "", "", ""},
-		{"the bytes of the JSON count", strings.Repeat("\x1b", 10), "\x1b\x1b…", "\x1b\x1b\x1b"},
+		{"the bytes of the JSON count", strings.Repeat("\x1b", 10), "\x1b\x1b…", "…\x1b\x1b"},
 		{"no letter is cut in two", strings.Repeat("ä", 10), "äääääää…", "ääääääää"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// clocks measures, for one fleet, how long nodes make no progress and how long an image
+// Clocks measures, for one fleet, how long nodes make no progress and how long an image
 // soaks: by this controller's monotonic clock, from when this controller saw it first. A
 // successor begins anew, so it may give more time and never less.
 type Clocks struct {
@@ -25,7 +25,7 @@ type pace struct {
 	since   time.Time
 }
 
-// measure sets the times of a state.
+// Measure sets the times of a state.
 func (c *Clocks) Measure(s *State, now time.Time) {
 	c.measureNodes(s, now)
 	id := s.Record.Soaking

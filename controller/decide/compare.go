@@ -6,16 +6,16 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// comparison is what a fence config's value means for the record, and what to do.
+// Comparison is what is to be done about a value of the fence config.
 type Comparison struct {
 	Drive bool              // drive the fence config to the current image
-	Note  *messages.Applied // what the record is to say, or nil where it says so
+	Note  *messages.Applied // what the fleet's record is to say; nil where it says so already
 	Hold  string            // why a hold is to be set, or ""
 }
 
-// compare judges a value of the fence config. A value of an earlier decision of ours, or
-// the one that was there before the first, is driven to the current image. Any other is a
-// person's: it is not fought, until a later decision or a release says to go on.
+// Compare judges a value of the fence config. A value of an earlier decision of ours, or the one
+// that was there before the first, is driven to the current image. Any other value is a person's: it
+// sets a hold and is not fought, until a later decision, or the release of the hold, says to go on.
 func Compare(s *State, value string) Comparison {
 	r := &s.Record
 	want := string(r.Current.Image)
@@ -38,12 +38,12 @@ func Compare(s *State, value string) Comparison {
 	return c
 }
 
-// ours tells whether a value comes from an earlier decision about this fleet. An empty
-// fence config is nobody's decision before the first write, and a person's after it; nor is
-// any value somebody's where the first flip came before the first look. An image above the
-// highest order comes from a later decision, which a restored record has lost: to go back
-// from it is not this controller's to decide.
+// isOurs tells whether a value may be overwritten: whether it comes from an earlier decision about
+// this fleet, or was there before the first. An empty fence config is a person's doing once we have
+// written to it.
 func (s *State) isOurs(value string) bool {
+	// Nothing was written yet: what is there was there before us, where it is empty now, or was
+	// never looked at before the first flip.
 	if a := &s.Record.Applied; a.Epoch == 0 && (value == "" || a.Value == "") {
 		return true
 	}
@@ -56,6 +56,8 @@ func (s *State) isOurs(value string) bool {
 		}
 	}
 	for _, r := range s.Rollouts {
+		// An image above the highest order was flipped by a later decision, which a record that
+		// was restored from a backup has lost: whether to go back from it is a person's decision.
 		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() && r.Ready.Order <= s.Record.Highest {
 			return true
 		}

@@ -9,12 +9,9 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// The rules about the image that is current: what becomes of its rollout, of those that the
-// fleet left, and of its soak.
-
-// followCurrent brings the rollout records in line with which image is current.
+// followCurrent brings the rollouts' records in line with which image is current.
 func followCurrent(s *State) Step {
-	// A person may promote what was rolled back, or ended otherwise: it is flipped again.
+	// Its image is current though it is over, so a person has promoted it: it is flipped again.
 	if r := s.rollout(s.Record.Current.Rollout); r != nil && r.State.Final() && r.State != messages.RolloutDone && !r.FailedInSoak() {
 		out := s.markFlipped(r)
 		out.Reopens = true
@@ -34,8 +31,8 @@ func followCurrent(s *State) Step {
 	return Step{}
 }
 
-// follow is the step that says how far the rollout of the current image is, or nothing where
-// that is said. It soaks, and is done, only while the fence config holds the image.
+// followFlipped is the step that says how far the rollout of the current image is: flipped, soaking
+// or done. Only while the fence config holds its image does it soak, and is it done.
 func (s *State) followFlipped(r *messages.RolloutRecord) Step {
 	broken := s.Record.Applied.Error
 	switch {
@@ -58,7 +55,7 @@ func (s *State) applied() bool {
 	return a.Epoch == s.Record.Epoch && a.Value == string(s.Record.Current.Image)
 }
 
-// flipped is the step that says of a rollout that its image is current.
+// markFlipped is the step that gives a rollout the state RolloutFlipped.
 func (s *State) markFlipped(r *messages.RolloutRecord) Step {
 	p := s.progressOf(r, nil)
 	return s.changeRollout(r, func(r *messages.RolloutRecord) {
@@ -67,9 +64,9 @@ func (s *State) markFlipped(r *messages.RolloutRecord) Step {
 	})
 }
 
-// markLeft says of a rollout that had its image made current for good that the fleet went back
-// from it: whoever took it back may have died before saying so, and other fleets follow what is
-// done.
+// markLeft ends a rollout as rolled back where it still says that it is done, though the fleet went
+// back from its image: whoever took the fleet back may have died before writing it, and the fleets
+// that come after this one begin when its rollout is done.
 func markLeft(s *State) Step {
 	for _, i := range Kept(&s.Record) {
 		r := s.rollout(i.Rollout)
@@ -80,7 +77,8 @@ func markLeft(s *State) Step {
 	return Step{}
 }
 
-// leftCurrent ends a flipped rollout whose image is not current any more.
+// leftCurrent is the step that ends a flipped rollout whose image is not current any more: as rolled
+// back where the fleet went to an older one, else as done.
 func (s *State) leftCurrent(r *messages.RolloutRecord) Step {
 	if s.Record.Current.Order < r.Ready.Order {
 		why := "the fleet went back to " + string(s.Record.Current.Image)

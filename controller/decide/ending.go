@@ -36,7 +36,7 @@ func endPassed(s *State) Step {
 		if s.Record.Rollout != r.ID {
 			return s.setState(r, as, why)
 		}
-		// What the canaries said is kept first: without the preload they say it no more.
+		// What the canaries said is written first: once the preload is gone they say it no more.
 		if p := s.progressOf(r, nil); !sameMap(p.trials, r.Trials) {
 			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Trials = p.trials })
 		}
@@ -45,7 +45,8 @@ func endPassed(s *State) Step {
 	return Step{}
 }
 
-// verdict is how a rollout that is not decided must end by itself, or "".
+// mustEnd is the state in which a rollout that was not flipped must end whatever else there is, and
+// why; "" where it may go on.
 func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, string) {
 	if r.Aborted != "" {
 		return messages.RolloutAborted, "aborted by " + r.Aborted

@@ -1,10 +1,8 @@
 package decide
 
-import (
-	"github.com/fenceline/fenceline/messages"
-)
+import "github.com/fenceline/fenceline/messages"
 
-// changed is the event that tells of a rollout's state.
+// AboutRollout is the event that tells of a rollout's state. Epoch is that of the fleet's record.
 func AboutRollout(r *messages.RolloutRecord, epoch uint64) *messages.RolloutChanged {
 	return &messages.RolloutChanged{
 		Fleet: r.Fleet, Rollout: r.ID, Build: r.Ready.Build, Order: r.Ready.Order, Image: r.Ready.Image,
@@ -12,8 +10,8 @@ func AboutRollout(r *messages.RolloutRecord, epoch uint64) *messages.RolloutChan
 	}
 }
 
-// aboutFleet is the event of a decision about a fleet: about its moving rollout, else the
-// one that made its current image. It is nil where the fleet has seen neither.
+// AboutFleet is the event that tells of a decision about a whole fleet. It names the rollout that
+// moves, else the one of the current image, and is nil where the fleet has neither.
 func AboutFleet(r *messages.FleetRecord, as messages.RolloutState, why, by string) *messages.RolloutChanged {
 	e := &messages.RolloutChanged{
 		Fleet: r.Fleet, Rollout: r.Current.Rollout, Build: r.Current.Build, Order: r.Current.Order, Image: r.Current.Image,

@@ -25,8 +25,8 @@ func (s *State) newest() *messages.RolloutRecord {
 	return out
 }
 
-// open begins the newest rollout: its record gets the frozen members first, then the fleet
-// record its preload.
+// openNewest begins the newest rollout, in two writes: its record gets the frozen members, then the
+// fleet's record gets the preload. Rollouts that may not begin say what they wait for.
 func openNewest(s *State) Step {
 	for _, r := range s.live() {
 		if !s.wasFlipped(r) && !s.eligible(r) {
@@ -58,7 +58,8 @@ func openNewest(s *State) Step {
 	})
 }
 
-// advance moves the open rollout: it flips when everything holds, else admits more nodes.
+// flipOrAdmit moves the rollout that is open: it names canaries where some are missing, flips when
+// everything holds, else admits more nodes, else says how far it is.
 func flipOrAdmit(s *State) Step {
 	r := s.newest()
 	if r == nil || s.Record.Rollout != r.ID || s.Record.Preload == nil || s.Record.Preload.Rollout != r.ID {
@@ -86,8 +87,8 @@ func flipOrAdmit(s *State) Step {
 	return s.recordProgress(r, p, at, why)
 }
 
-// stage is the state that a rollout has by what is seen; RolloutFlipped means that the
-// policy holds and nothing stands in the way.
+// stage is the state that an open rollout is in, and why. RolloutFlipped means that its policy
+// holds and nothing stands in the way of the flip.
 func (s *State) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutState, string) {
 	if !p.quorum() || !p.passed() {
 		return messages.RolloutPreloading, s.waitsFor(r, p)
@@ -103,8 +104,9 @@ func (s *State) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutS
 	return messages.RolloutFlipped, ""
 }
 
-// write is the step that records progress. Counts, and the text that has them, wait for the
-// next report, so that a large fleet does not rewrite the record with each heartbeat.
+// recordProgress is the step that writes how far a rollout is. A new state, failure or trial is
+// written at once. Counts, and the text that has them, wait for the next report, so that a large
+// fleet does not rewrite the record with each heartbeat.
 func (s *State) recordProgress(r *messages.RolloutRecord, p *progress, at messages.RolloutState, why string) Step {
 	now := *r
 	now.State, now.Why = at, why

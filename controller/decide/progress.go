@@ -11,9 +11,9 @@ import (
 
 // progress is how far an open rollout is, counted over its frozen members.
 type progress struct {
-	order    []string // the members as waves admit them: those that are, canaries, then by their hash
-	admitted int      // so many of order
-	tries    int      // so many of order are admitted or canaries
+	order    []string // the members as waves admit them: first those that are admitted, then canaries, then the others by their hash
+	admitted int      // how many of order, from its beginning, are admitted
+	tries    int      // how many of order, from its beginning, are admitted or canaries
 	wave     int      // 0 while canaries try the image, then the wave from 1
 	present  []string
 	failed   map[string]string               // node to reason, of admitted members that are not present
@@ -23,14 +23,20 @@ type progress struct {
 	members  int
 }
 
-// percent is the number of members that p percent are, rounded up.
+// PercentOf is the number of members that p percent are, rounded up.
 func PercentOf(p, members int) int { return (p*members + 99) / 100 }
 
-// progressOf counts. The preload is nil while the rollout is not the moving one.
+// Quorum is how many of so many members must have an image before a flip to it.
+func Quorum(p *messages.Policy, members int) int {
+	return max(PercentOf(p.QuorumPercent, members), p.QuorumFloor, 1)
+}
+
+// progressOf counts how far a rollout is. The preload is the fleet record's, or nil where that is
+// not about this rollout.
 func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload) *progress {
 	p := &progress{
 		failed: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
-		needed: max(PercentOf(r.Policy.QuorumPercent, len(r.Members)), r.Policy.QuorumFloor, 1),
+		needed: Quorum(&r.Policy, len(r.Members)),
 	}
 	if p.trials == nil {
 		p.trials = map[string]messages.TrialResult{}
@@ -64,7 +70,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 	return p
 }
 
-// failure is why an admitted node that lacks the image counts as failed, or "".
+// nodeFailure is why an admitted node that lacks the image counts as failed, or "".
 func nodeFailure(n Node, r *messages.RolloutRecord) string {
 	if w := n.workOn(r.ID); w != nil && w.State == messages.WorkFailed {
 		return cmp.Or(fitText(w.Reason, reasonMost), "failed without a reason")
@@ -78,7 +84,8 @@ func nodeFailure(n Node, r *messages.RolloutRecord) string {
 	return ""
 }
 
-// finished tells whether an admitted member takes up no place any more.
+// finished tells whether an admitted member has done its part, or failed: its place among those in
+// flight is another's.
 func (p *progress) finished(name string, r *messages.RolloutRecord) bool {
 	if p.failed[name] != "" {
 		return true
@@ -106,6 +113,3 @@ func (p *progress) quorum() bool { return len(p.present) >= p.needed }
 
 // reachable tells whether the quorum can be had if no failed member recovers.
 func (p *progress) reachable() bool { return p.members-len(p.failed) >= p.needed }
-
-// missedBeats is how many of a node's own intervals its last heartbeat stays fresh.
-const MissedBeats = 3

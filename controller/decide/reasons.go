@@ -9,7 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// why says what an open rollout waits for.
+// waitsFor says what an open rollout waits for, or "" while its nodes are at work.
 func (s *State) waitsFor(r *messages.RolloutRecord, p *progress) string {
 	if p.needed > p.members {
 		return fmt.Sprintf("%d nodes must have the image, but the rollout has %s: lower quorum_floor or add nodes, then build again",
@@ -52,7 +52,7 @@ func (s *State) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 	return "waits for the trial on " + joinNames(waits)
 }
 
-// twinReason is why a node does not count whose name another has too.
+// TwinReason is why a node does not count whose name another has too.
 const TwinReason = "two distributors have this name"
 
 // twins lists the members whose name two nodes have.
@@ -93,7 +93,7 @@ func (s *State) missing(r *messages.RolloutRecord, p *progress) string {
 	return joinNames(out)
 }
 
-// trialFailure says how a trial failed: the canary, the reason and the hook's output.
+// trialFailure says how a trial failed (the canary, the reason and the hook's output), or "".
 func (p *progress) trialFailure() string {
 	for _, node := range slices.Sorted(maps.Keys(p.trials)) {
 		t := p.trials[node]
@@ -117,10 +117,10 @@ func (p *progress) trialFailure() string {
 	return ""
 }
 
-// names joins at most a few names for people.
+// joinNames joins at most a few names for people.
 func joinNames(all []string) string { return joinFirst(all, len(all)) }
 
-// firstOf joins at most a few names, of so many that there are.
+// joinFirst joins the first few of some names, and counts the others of all that there are.
 func joinFirst(some []string, all int) string {
 	const most = 5
 	if all <= most {
@@ -129,7 +129,7 @@ func joinFirst(some []string, all int) string {
 	return strings.Join(some[:most], ", ") + " and " + Count(all-most, "more", "more")
 }
 
-// count writes a number with its noun.
+// Count writes a number with its noun.
 func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

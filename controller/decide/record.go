@@ -9,14 +9,15 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// fleetImage is a rollout's image as the fleet record names it.
+// ImageOf is a rollout's image as the fleet record names it.
 func ImageOf(r *messages.RolloutRecord) messages.FleetImage {
 	return messages.FleetImage{
 		Image: r.Ready.Image, Build: r.Ready.Build, Order: r.Ready.Order, Rollout: r.ID, HooksDir: r.Ready.HooksDir,
 	}
 }
 
-// forward makes an image current, after what is current now. Keep bounds the older ones.
+// Forward makes an image current. What was current is the previous image then, and of the older ones
+// as many as keep says are kept.
 func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	var rest []messages.FleetImage
 	for _, i := range append([]messages.FleetImage{r.Previous}, r.Keep...) {
@@ -45,9 +46,9 @@ func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Soaking = ""
 }
 
-// back makes an earlier image current and sets a hold, which says that it came with that. What
-// was current is kept, so that it can be promoted again; the previous one is now the one before
-// the new current.
+// Back makes an earlier image current and sets a hold that names the epoch of this. What was current
+// is kept, so that it can be promoted again. The previous image is then the newest of those that are
+// older than the one gone back to.
 func Back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	rest := []messages.FleetImage{}
 	for _, i := range append([]messages.FleetImage{r.Current, r.Previous}, r.Keep...) {
@@ -80,12 +81,12 @@ func newestFirst(in []messages.FleetImage) []messages.FleetImage {
 	return out
 }
 
-// hold returns a new hold.
+// NewHold is a hold that somebody sets now.
 func NewHold(by, reason string, now time.Time) messages.Hold {
 	return messages.Hold{By: by, Reason: reason, At: now.UTC()}
 }
 
-// kept lists the images that a fleet can go back to.
+// Kept lists the images that a fleet can go back to, the previous one first.
 func Kept(r *messages.FleetRecord) []messages.FleetImage {
 	var out []messages.FleetImage
 	if !r.Previous.IsZero() {
@@ -94,7 +95,7 @@ func Kept(r *messages.FleetRecord) []messages.FleetImage {
 	return append(out, r.Keep...)
 }
 
-// stop takes a rollout out of the fleet record.
+// ClearRollout takes a rollout that moves, and its preload, out of the fleet's record.
 func ClearRollout(f *messages.FleetRecord, rollout string) {
 	f.Rollout = ""
 	if f.Preload != nil && f.Preload.Rollout == rollout {
@@ -102,7 +103,7 @@ func ClearRollout(f *messages.FleetRecord, rollout string) {
 	}
 }
 
-// without takes nodes out of a rollout.
+// RemoveNodes takes nodes out of a rollout's record: it counts and waits for them no more.
 func RemoveNodes(r *messages.RolloutRecord, gone func(node string) bool) {
 	r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
 	r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
@@ -111,7 +112,7 @@ func RemoveNodes(r *messages.RolloutRecord, gone func(node string) bool) {
 	maps.DeleteFunc(r.Trials, func(n string, _ messages.TrialResult) bool { return gone(n) })
 }
 
-// clone copies what a change of the record may touch.
+// cloneRecord copies what a change of the record may touch.
 func cloneRecord(r messages.FleetRecord) messages.FleetRecord {
 	r.Keep = slices.Clone(r.Keep)
 	if r.Preload != nil {

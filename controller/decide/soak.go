@@ -26,8 +26,8 @@ func followSoak(s *State) Step {
 	return Step{}
 }
 
-// endSoak lets newer flips follow, but for a failed image that stays current: what is to be
-// done then is a person's to say.
+// endSoak lets newer flips follow. Where the image of r failed in its soak and stays current, it
+// sets a hold too, as a person has to say what is to be done.
 func (s *State) endSoak(r *messages.RolloutRecord) Step {
 	return s.ChangeFleet(func(f *messages.FleetRecord) {
 		f.Soaking = ""
@@ -38,9 +38,9 @@ func (s *State) endSoak(r *messages.RolloutRecord) Step {
 	})
 }
 
-// failSoak takes the fleet back. Where it can't, the rollout ends as failed with its image
-// still current: there is nothing to go back to, or the fence config holds what somebody else
-// has set, which a rollback would drive over.
+// failSoak takes the fleet back to the image before. The rollout ends as failed, its image still
+// current, where there is no image before, or where the fence config holds what somebody else has
+// set: a rollback would overwrite it.
 func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
 	switch a := s.Record.Applied; {
 	case a.Epoch == s.Record.Epoch && !s.applied():
@@ -54,8 +54,8 @@ func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
 	return out
 }
 
-// soakFailure says what is wrong with the image in its soak, or "". A node that is silent
-// says nothing about the image; one that lacks it, or reports a failure, counts against the quorum.
+// soakFailure says what is wrong with the image in its soak, or "". A node that is silent says
+// nothing about the image. One that lacks it, or reports a failure, counts against the quorum.
 func (s *State) soakFailure(r *messages.RolloutRecord) string {
 	p := s.progressOf(r, nil)
 	if why := p.trialFailure(); why != "" {
@@ -70,7 +70,8 @@ func (s *State) soakFailure(r *messages.RolloutRecord) string {
 			bad = append(bad, name+" (the image is gone)")
 		}
 	}
-	// Members that lacked the image when it was flipped were never part of its quorum.
+	// Members that lacked the image when it was flipped are bad too, and no failure: the others make
+	// a quorum without them.
 	if len(bad) > 0 && len(r.Members)-len(bad) < p.needed {
 		return fmt.Sprintf("%d of %s must have it: %s", p.needed, Count(p.members, "member", "members"), joinNames(bad))
 	}

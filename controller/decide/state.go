@@ -7,7 +7,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// state is all that a decision about one fleet is based on. Nothing else counts: two
+// State is all that a decision about one fleet is based on. Nothing else counts: two
 // controllers with the same state decide the same, but for random IDs.
 type State struct {
 	Record   messages.FleetRecord
@@ -16,20 +16,23 @@ type State struct {
 	Members  []string                          // sorted
 	Retired  map[string]bool                   // nodes that an operator took out of the fleet
 	Nodes    map[string]Node
-	Soaked   time.Duration // how long this controller has seen record.Soaking soak
+	Soaked   time.Duration // how long this controller has seen Record.Soaking soak
 	Report   bool          // it is time to write progress that only people look at
 	Now      time.Time     // for people to read; decides nothing
 }
 
-// node is a member as this controller sees it.
+// MissedBeats is how many of a node's own intervals its last heartbeat stays fresh.
+const MissedBeats = 3
+
+// Node is a member as this controller sees it.
 type Node struct {
 	Status messages.NodeStatus // the last heartbeat; zero where there is none
-	Fresh  bool                // received within three of the node's own intervals, from the only node of this name
+	Fresh  bool                // received within MissedBeats of the node's own intervals, from the only node of this name
 	Twin   bool                // two nodes have this name
 	Quiet  time.Duration       // since its admission to the moving rollout or its last progress, by this controller's clock
 }
 
-// has tells whether a fresh heartbeat lists exactly this image.
+// Has tells whether a fresh heartbeat lists exactly this image.
 func (n Node) Has(i messages.Image) bool {
 	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
 }
@@ -41,7 +44,7 @@ func (n Node) lacks(i messages.Image) bool {
 	return n.Fresh && n.Status.Engine.Error == "" && n.Status.Revision > 0 && !n.Has(i)
 }
 
-// work is what the node does about a rollout, or nil.
+// workOn is what the node does about a rollout, or nil.
 func (n Node) workOn(rollout string) *messages.NodeWork {
 	if n.Fresh && n.Status.Work != nil && n.Status.Work.Rollout == rollout {
 		return n.Status.Work
@@ -49,20 +52,23 @@ func (n Node) workOn(rollout string) *messages.NodeWork {
 	return nil
 }
 
-// step is one write, and what is told of it. A step without a write means that nothing is
-// to be decided now.
+// Step is one write, of the fleet's record or of a rollout's, and the event that tells of it. A
+// step without a write means that nothing is to be done now.
 type Step struct {
 	Fleet   *messages.FleetRecord
 	Rollout *messages.RolloutRecord
 	Event   *messages.RolloutChanged
-	// rests is the rollout whose record a write of the fleet's rests on, or "". The two are
-	// seen by different watches: where that record has moved, the write must not be made.
+	// RestsOn is the rollout by whose record Fleet was decided, or "". The two records are seen by
+	// different watches, of which one may be behind. Before Fleet is written, that rollout's record
+	// must be read, and the step dropped where it isn't at the revision that was seen.
 	RestsOn string
-	// again tells that a rollout's write takes back how it ended, by the fleet's record: where
-	// that has moved, the write must not be made.
+	// Reopens tells that Rollout was over and is so no more, as the fleet's record names its image.
+	// Before Rollout is written, the fleet's record must be read, and the step dropped where it isn't
+	// at the revision that was seen.
 	Reopens bool
 }
 
+// rollout is one of the fleet's rollouts, or nil.
 func (s *State) rollout(id string) *messages.RolloutRecord {
 	i := slices.IndexFunc(s.Rollouts, func(r messages.RolloutRecord) bool { return r.ID == id })
 	if i < 0 {
@@ -71,7 +77,7 @@ func (s *State) rollout(id string) *messages.RolloutRecord {
 	return &s.Rollouts[i]
 }
 
-// changeFleet is the step that changes the fleet record.
+// ChangeFleet is the step that changes the fleet record.
 func (s *State) ChangeFleet(change func(*messages.FleetRecord)) Step {
 	r := cloneRecord(s.Record)
 	change(&r)
@@ -92,7 +98,7 @@ func (s *State) changeRollout(old *messages.RolloutRecord, change func(*messages
 	return out
 }
 
-// say is the step that gives a rollout a state with the reason, or nothing where it has them.
+// setState is the step that gives a rollout a state with the reason, or nothing where it has them.
 func (s *State) setState(r *messages.RolloutRecord, at messages.RolloutState, why string) Step {
 	if r.State == at && r.Why == why {
 		return Step{}
@@ -125,7 +131,7 @@ func (s *State) live() []*messages.RolloutRecord {
 	return out
 }
 
-// decided tells whether the rollout's image has been made current, now or earlier.
+// wasFlipped tells whether a rollout that is not over has had its image made current.
 func (s *State) wasFlipped(r *messages.RolloutRecord) bool {
 	return r.ID == s.Record.Current.Rollout || r.State == messages.RolloutFlipped || r.State == messages.RolloutSoaking
 }

@@ -15,14 +15,13 @@ func chooseCanaries(rollout string, members []string, n int) []string {
 	return sorted[:min(n, len(sorted))]
 }
 
-// unheard tells whether a rollout that wants canaries has none: no member lives.
+// unheard tells whether a rollout that wants canaries has none, as no member is heard.
 func unheard(r *messages.RolloutRecord) bool { return r.Policy.Canaries > 0 && len(r.Canaries) == 0 }
 
-// moreCanaries names the members that should try the image besides the canaries: until there
-// are as many as asked for, in place of canaries that were retired, and of those that fell
-// silent before they tried it. Only members that live are named, so a controller that has just
-// begun names them as it hears them. A canary that lives and fails has no substitute: what it
-// says counts.
+// moreCanaries names members that should try the image too, until as many canaries as the policy
+// asks for can do so: canaries that were retired, or fell silent before they tried it, are replaced.
+// A canary that lives and fails is not: what it says counts. Only members that are heard are named,
+// so a controller that has just begun names them as it hears them.
 func (s *State) moreCanaries(r *messages.RolloutRecord) []string {
 	able := 0
 	for _, c := range r.Canaries {
@@ -40,7 +39,8 @@ func (s *State) moreCanaries(r *messages.RolloutRecord) []string {
 	return chooseCanaries(r.ID, others, r.Policy.Canaries-able)
 }
 
-// admission is the order in which members are admitted, and how many of them are now.
+// admissionOrder is the order in which members are admitted, and how many of them, from its
+// beginning, the preload admits already.
 func admissionOrder(r *messages.RolloutRecord, preload *messages.Preload) (order []string, admitted int) {
 	type place struct {
 		node string
@@ -70,8 +70,8 @@ func admits(p *messages.Preload, node string) bool {
 	return slices.Contains(p.Canaries, node) || p.Threshold > 0 && messages.WaveHash(p.Rollout, node) <= p.Threshold
 }
 
-// wave is the wave that members are admitted for now: the first whose members have not all
-// been admitted and finished. Past the canaries it needs their trials.
+// wave is the wave that members are admitted for now: the first of which some have not finished. It
+// is 0, that of the canaries, until they have passed their trials.
 func (s *State) wave(r *messages.RolloutRecord, p *progress) int {
 	if p.tries > p.admitted || !p.passed() || unheard(r) {
 		return 0
@@ -92,7 +92,7 @@ func (s *State) wave(r *messages.RolloutRecord, p *progress) int {
 	return len(r.Policy.Waves)
 }
 
-// target is how many members are admitted when the wave is.
+// target is how many members are admitted once the wave is admitted in full.
 func (p *progress) target(r *messages.RolloutRecord) int {
 	if p.wave == 0 {
 		return p.tries
@@ -124,8 +124,8 @@ func (p *progress) admit(r *messages.RolloutRecord) int {
 	return k
 }
 
-// preload is what the fleet record says when the first k of order are admitted. Threshold is
-// what it was, and only rises.
+// preloadOf is the preload that admits the first k of order. Threshold is that of the preload
+// before, and only rises.
 func preloadOf(r *messages.RolloutRecord, order []string, k int, threshold uint64) *messages.Preload {
 	p := &messages.Preload{
 		FleetImage: ImageOf(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial, Threshold: threshold,

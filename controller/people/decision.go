@@ -12,7 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// decide changes a fleet's record, tells its nodes, and returns the record.
+// changeFleet changes a fleet's record, tells its nodes, and returns the record.
 func changeFleet(ctx context.Context, q *queue.Client, fleet string, change func(*messages.FleetRecord) error) (messages.FleetRecord, error) {
 	e, err := queue.Fleets(q).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
 		if r.Fleet == "" {
@@ -52,7 +52,7 @@ func unknownFleet(ctx context.Context, q *queue.Client) error {
 	return fmt.Errorf("%w: there are %s", ErrUnknownFleet, strings.Join(known, ", "))
 }
 
-// decideRollout changes a rollout's record.
+// changeRollout changes a rollout's record.
 func changeRollout(ctx context.Context, q *queue.Client, id string, change func(*messages.RolloutRecord) error) (messages.RolloutRecord, error) {
 	if err := messages.CheckID("rollout", id); err != nil {
 		return messages.RolloutRecord{}, err
@@ -70,7 +70,7 @@ func changeRollout(ctx context.Context, q *queue.Client, id string, change func(
 	return e.Value, err
 }
 
-// mark ends a rollout's record after a person's decision. One that is lost is none to mark.
+// endRollout ends a rollout's record after a person's decision. One that is lost is none to mark.
 func endRollout(ctx context.Context, q *queue.Client, id string, as messages.RolloutState, why string) error {
 	if id == "" {
 		return nil
@@ -85,7 +85,7 @@ func endRollout(ctx context.Context, q *queue.Client, id string, as messages.Rol
 	return err
 }
 
-// tell publishes the event of a decision that stands already.
+// publish publishes the event of a decision that stands already.
 func publish(ctx context.Context, q *queue.Client, e *messages.RolloutChanged) error {
 	if e == nil {
 		return nil
@@ -96,7 +96,7 @@ func publish(ctx context.Context, q *queue.Client, e *messages.RolloutChanged) e
 	return nil
 }
 
-// membersOf lists a fleet's members, sorted.
+// MembersOf lists a fleet's members, sorted.
 func MembersOf(ctx context.Context, q *queue.Client, fleet string) ([]string, error) {
 	all, err := queue.Members(q).List(ctx)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// HoldFleet stops flips of a fleet until it is released. ErrNothingToDo where it is held.
+// Hold stops flips of a fleet until it is released. ErrNothingToDo where it is held.
 func Hold(ctx context.Context, q *queue.Client, fleet, reason, by string) (messages.FleetRecord, error) {
 	r, err := changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
 		if r.Hold != nil {

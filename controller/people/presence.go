@@ -15,10 +15,10 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// listen bounds the wait for heartbeats where no node says what its interval is.
+// listenMost bounds the wait for heartbeats where no node says what its interval is.
 const listenMost = 15 * time.Second
 
-// present waits until a quorum of the members says in new heartbeats that it has the
+// awaitPresence waits until a quorum of the members says in new heartbeats that it has the
 // image. It returns ErrNotPresent when all have been heard or three intervals are over.
 func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image messages.Image, policy messages.Policy) error {
 	members, err := MembersOf(ctx, q, fleet)

@@ -62,7 +62,7 @@ func imageToGoBackTo(r *messages.FleetRecord, to string) (messages.FleetImage, e
 	return messages.FleetImage{}, fmt.Errorf("%w: %s is not kept by the fleet%s", ErrNoImage, to, listKept(all))
 }
 
-// named tells whether a person means this image: by name@digest, digest, or build.
+// means tells whether a person means this image: by name@digest, digest, or build.
 func means(i messages.FleetImage, to string) bool {
 	return !i.IsZero() && (string(i.Image) == to || i.Image.Digest() == to || i.Build == to)
 }

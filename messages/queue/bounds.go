@@ -3,7 +3,6 @@ package queue
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -20,22 +19,12 @@ const (
 )
 
 // brief cuts the text of an error to what a record can hold.
-func brief(text string) string { return cut(text, reasonMost) }
-
-func cut(text string, most int) string {
-	if len(text) > most {
-		text = text[:most] + "…"
-	}
-	return strings.ToValidUTF8(text, "\ufffd")
-}
+func brief(text string) string { return messages.Shorten(text, reasonMost) }
 
 // briefFailure cuts all texts of a failure. Of the output it keeps the end, which tells most.
 func briefFailure(f messages.Failure) messages.Failure {
-	f.Reason, f.Place, f.Fix = brief(f.Reason), cut(f.Place, findingMost), brief(f.Fix)
-	if over := len(f.Detail) - reasonMost; over > 0 {
-		f.Detail = "…" + f.Detail[over:]
-	}
-	f.Detail = strings.ToValidUTF8(f.Detail, "\ufffd")
+	f.Reason, f.Place, f.Fix = brief(f.Reason), messages.Shorten(f.Place, findingMost), brief(f.Fix)
+	f.Detail = messages.ShortenHead(f.Detail, reasonMost)
 	f.Findings = briefFindings(f.Findings)
 	return f
 }
@@ -49,13 +38,13 @@ func briefFindings(all []messages.Finding) []messages.Finding {
 		listed = all[:findingsMost-1]
 	}
 	for _, f := range listed {
-		f.File, f.Problem, f.Fix = cut(f.File, findingMost), cut(f.Problem, findingMost), cut(f.Fix, findingMost)
+		f.File, f.Problem, f.Fix = messages.Shorten(f.File, findingMost), messages.Shorten(f.Problem, findingMost), messages.Shorten(f.Fix, findingMost)
 		out = append(out, f)
 	}
 	if left := len(all) - len(listed); left > 0 {
 		last := all[len(all)-1]
 		out = append(out, messages.Finding{
-			File: cut(last.File, findingMost), Problem: fmt.Sprintf("%d more findings are not listed", left),
+			File: messages.Shorten(last.File, findingMost), Problem: fmt.Sprintf("%d more findings are not listed", left),
 			Fix: "mend those that are, and build again", Warning: last.Warning,
 		})
 	}

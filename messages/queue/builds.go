@@ -152,7 +152,7 @@ func (w *worker) await(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if !pause(ctx, wait) {
+		if !Pause(ctx, wait) {
 			return context.Cause(ctx)
 		}
 	}

@@ -316,8 +316,8 @@ func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	e.Msg("NATS reported an error")
 }
 
-// pause waits, and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits, and reports whether ctx is still alive.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -144,7 +144,7 @@ func (d *delivery) insist(f func() error) error {
 		if !errors.Is(err, ErrUnavailable) {
 			return err
 		}
-		if !pause(d.ctx, wait) {
+		if !Pause(d.ctx, wait) {
 			return ErrLeaseLost
 		}
 	}

@@ -89,7 +89,7 @@ func (c *Client) takeLease(ctx context.Context, key string, last leaseRecord, tt
 				c.log.Warn().Err(err).Str("lease", key).Msg("can't take the lease, trying again all the time")
 			}
 		}
-		if !pause(ctx, ttl/10) {
+		if !Pause(ctx, ttl/10) {
 			return nil, context.Cause(ctx)
 		}
 	}
