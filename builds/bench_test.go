@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/fenceline/fenceline/builds"
-
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -22,7 +20,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			i := int(n.Add(1))
-			if _, err := builds.New(c).Request(b.Context(), request(fmt.Sprintf("p%d", i%16), i), ""); err != nil {
+			if _, err := queueOf(c).Request(b.Context(), request(fmt.Sprintf("p%d", i%16), i), ""); err != nil {
 				b.Error(err)
 			}
 		}

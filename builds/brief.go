@@ -3,7 +3,6 @@ package builds
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -26,10 +25,7 @@ func brief(text string) string { return messages.Shorten(text, reasonMost) }
 // briefFailure cuts all texts of a failure. Of the output it keeps the end, which tells most.
 func briefFailure(f messages.Failure) messages.Failure {
 	f.Reason, f.Place, f.Fix = brief(f.Reason), messages.Shorten(f.Place, findingMost), brief(f.Fix)
-	if over := len(f.Detail) - reasonMost; over > 0 {
-		f.Detail = "…" + f.Detail[over:]
-	}
-	f.Detail = strings.ToValidUTF8(f.Detail, "\ufffd")
+	f.Detail = messages.ShortenHead(f.Detail, reasonMost)
 	f.Findings = briefFindings(f.Findings)
 	return f
 }

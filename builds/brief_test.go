@@ -98,7 +98,7 @@ func TestARequestWhoseRecordIsTooLargeIsADeadLetter(t *testing.T) {
 	next := submit(t, c, request("other", 1))
 	ended(t, c, next.Build)
 	eventually(t, "the request is a dead letter", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 1 && strings.Contains(letters[0].Reason, q.Build) && strings.Contains(letters[0].Reason, "max_payload")
 	})
 	settled(t, c)

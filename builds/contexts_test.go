@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
@@ -16,8 +15,8 @@ import (
 func TestContextsComeBackWhole(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	content := bytes.Repeat([]byte("fenceline"), 100_000)
-	must(t, builds.New(c).PutContext(within(t), "ctx-1", bytes.NewReader(content)))
-	r, err := builds.New(c).GetContext(within(t), "ctx-1")
+	must(t, queueOf(c).PutContext(within(t), "ctx-1", bytes.NewReader(content)))
+	r, err := queueOf(c).GetContext(within(t), "ctx-1")
 	must(t, err)
 	got, err := io.ReadAll(r)
 	must(t, err)
@@ -25,10 +24,10 @@ func TestContextsComeBackWhole(t *testing.T) {
 	if !bytes.Equal(got, content) {
 		t.Errorf("%d bytes came back of %d", len(got), len(content))
 	}
-	if _, err := builds.New(c).GetContext(within(t), "ctx-2"); !errors.Is(err, queue.ErrNotFound) {
+	if _, err := queueOf(c).GetContext(within(t), "ctx-2"); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("reading one that is not there: %v", err)
 	}
-	if err := builds.New(c).PutContext(within(t), "../x", bytes.NewReader(nil)); err == nil {
+	if err := queueOf(c).PutContext(within(t), "../x", bytes.NewReader(nil)); err == nil {
 		t.Error("a bad name is taken")
 	}
 }
@@ -36,12 +35,12 @@ func TestContextsComeBackWhole(t *testing.T) {
 func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	fleetRecord(t, c, "f")
-	must(t, builds.New(c).PutContext(within(t), "ctx-1", strings.NewReader("a tar")))
+	must(t, queueOf(c).PutContext(within(t), "ctx-1", strings.NewReader("a tar")))
 	for range 5 {
 		_, err := store.Fleets(c).List(within(t))
 		must(t, err)
 		must(t, c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{}, nil))
-		r, err := builds.New(c).GetContext(within(t), "ctx-1")
+		r, err := queueOf(c).GetContext(within(t), "ctx-1")
 		must(t, err)
 		_, err = io.ReadAll(r)
 		must(t, err)

@@ -18,7 +18,7 @@ func dead(t *testing.T, c *queue.Client, n int) []messages.DeadLetter {
 	t.Helper()
 	var out []messages.DeadLetter
 	eventually(t, "the dead letters are there", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		out = letters
 		return err == nil && len(letters) == n
 	})
@@ -48,7 +48,7 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 		})
 	}()
 	for _, l := range dead(t, c, 2) {
-		must(t, builds.New(c).RequeueDeadLetter(within(t), builds.LetterName(l)))
+		must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(l)))
 		t.Logf("%s was given again", <-seen)
 	}
 	dead(t, c, 0)
@@ -70,7 +70,7 @@ func TestALetterTakesThePlaceOfNoEventButItsOwn(t *testing.T) {
 		Stream: c.Space().EventsStream(), Sequence: 7, Subject: c.Space().Subject(kept), Reason: "no", Headers: m.Headers, Body: m.Body,
 	}
 	must(t, c.Publish(within(t), "", l))
-	if err := builds.New(c).RequeueDeadLetter(within(t), builds.LetterName(*l)); err == nil || !strings.Contains(err.Error(), "drop the letter") {
+	if err := queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(*l)); err == nil || !strings.Contains(err.Error(), "drop the letter") {
 		t.Errorf("requeueing it: %v", err)
 	}
 	if got := endings(t, c); got["image.ready base-x"] != 1 || len(got) != 1 {
@@ -93,10 +93,10 @@ func TestWhateverAStreamTookCanBeKeptAsADeadLetter(t *testing.T) {
 	}
 	for i, want := range []string{"too big", "subject"} {
 		name := builds.LetterName(letters[i])
-		if err := builds.New(c).RequeueDeadLetter(within(t), name); err == nil || !strings.Contains(err.Error(), want) {
+		if err := queueOf(c).RequeueDeadLetter(within(t), name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("requeueing %s: %v", name, err)
 		}
-		must(t, builds.New(c).DropDeadLetter(within(t), name))
+		must(t, queueOf(c).DropDeadLetter(within(t), name))
 	}
 	dead(t, c, 0)
 }

@@ -197,13 +197,13 @@ func TestARequestWithALostAnswerIsStoredOnce(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			r := request("base", 2)
-			if _, err := builds.New(far).Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
+			if _, err := queueOf(far).Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {
 				t.Fatalf("with the answer held up: %v", err)
 			}
 			p.Release()
 			stored := func(n int) func() bool {
 				return func() bool {
-					queued, err := builds.New(c).Queued(t.Context())
+					queued, err := queueOf(c).Queued(t.Context())
 					return err == nil && len(queued) == n
 				}
 			}

@@ -26,6 +26,7 @@ var (
 	shortly     = buildstest.Shortly
 	consume     = buildstest.Consume
 	submit      = buildstest.Submit
+	queueOf     = buildstest.Of
 	ended       = buildstest.Ended
 	fleetRecord = queuetest.FleetRecord
 	newer       = queuetest.Newer

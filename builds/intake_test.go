@@ -26,9 +26,9 @@ func crowd(t *testing.T, clients []*queue.Client, from, pushes int) map[string]b
 		for n := range pushes {
 			all.Go(func() {
 				r := request(fmt.Sprintf("p%d", n%4), from+n)
-				a, err := builds.New(clients[(n+try)%len(clients)]).Request(within(t), r, "")
+				a, err := queueOf(clients[(n+try)%len(clients)]).Request(within(t), r, "")
 				for errors.Is(err, queue.ErrUnavailable) && t.Context().Err() == nil { // as senders do
-					a, err = builds.New(clients[(n+try)%len(clients)]).Request(within(t), r, "")
+					a, err = queueOf(clients[(n+try)%len(clients)]).Request(within(t), r, "")
 				}
 				if errors.Is(err, queue.ErrFull) {
 					return
@@ -169,7 +169,7 @@ func TestACrowdOutlivesAServerRestart(t *testing.T) {
 	over := make(chan map[string]builds.Accepted)
 	go func() { over <- crowd(t, []*queue.Client{c}, 1, 1000) }()
 	eventually(t, "the crowd is being stored", func() bool {
-		queued, err := builds.New(c).Queued(t.Context())
+		queued, err := queueOf(c).Queued(t.Context())
 		return err == nil && len(queued) > 50
 	})
 	s.Stop()

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -24,13 +23,13 @@ func TestLogsAreFollowedAcrossARestart(t *testing.T) {
 		ended <- c.Read(ctx, c.Space().LogsStream(), queue.ReadOptions{Follow: true, Filters: []string{c.Space().Filter(messages.TypeBuildLog, "base", "base-x")[:len(c.Space().Filter(messages.TypeBuildLog, "base", "base-x"))-2]}},
 			func(r queue.Received) error { lines <- r.Payload.(*messages.BuildLog).Text; return nil })
 	}()
-	must(t, builds.New(c).Log(&messages.BuildLog{BuildRef: ref, Text: "one"}))
+	must(t, queueOf(c).Log(&messages.BuildLog{BuildRef: ref, Text: "one"}))
 	if got := <-lines; got != "one" {
 		t.Errorf("followed %q", got)
 	}
 	s.Restart(t)
 	eventually(t, "the client is back", func() bool { return c.Ready(t.Context()) == nil })
-	must(t, builds.New(c).Log(&messages.BuildLog{BuildRef: ref, Text: strings.Repeat("x", 100<<10) + "two"}))
+	must(t, queueOf(c).Log(&messages.BuildLog{BuildRef: ref, Text: strings.Repeat("x", 100<<10) + "two"}))
 	if got := <-lines; !strings.HasSuffix(got, "two") || len(got) > 70<<10 {
 		t.Errorf("followed %d bytes", len(got))
 	}
@@ -48,7 +47,7 @@ func TestALogTellsHowManyMessagesABrokenConnectionTook(t *testing.T) {
 	ref := messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
 	p.Hold()
 	for range 3 {
-		must(t, builds.New(far).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"}))
+		must(t, queueOf(far).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"}))
 	}
 	s.Stop()
 	p.Release()
@@ -66,7 +65,7 @@ func TestALogTellsHowManyMessagesABrokenConnectionTook(t *testing.T) {
 		})
 	}()
 	eventually(t, "the log says what is missing", func() bool {
-		must(t, builds.New(far).Log(&messages.BuildLog{BuildRef: ref, Text: "more"}))
+		must(t, queueOf(far).Log(&messages.BuildLog{BuildRef: ref, Text: "more"}))
 		return len(told) > 0
 	})
 	if got := <-told; got != "[3 log messages were lost]\nmore" {
@@ -84,7 +83,7 @@ func TestAServerThatHangsHoldsNoBuildUp(t *testing.T) {
 	var refused, waited time.Duration
 	for range 2200 { // 2048 may wait
 		began := time.Now()
-		if err := builds.New(far).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"}); errors.Is(err, queue.ErrFull) {
+		if err := queueOf(far).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"}); errors.Is(err, queue.ErrFull) {
 			refused++
 			waited += time.Since(began)
 		} else {
@@ -104,7 +103,7 @@ func TestWithoutAServerALogIsDroppedAtOnce(t *testing.T) {
 	eventually(t, "the connection is known to be gone", func() bool { return c.Ready(t.Context()) != nil })
 	began := time.Now()
 	for range 100 {
-		_ = builds.New(c).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"})
+		_ = queueOf(c).Log(&messages.BuildLog{BuildRef: ref, Text: "lost"})
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("100 dropped log messages took %s", took)

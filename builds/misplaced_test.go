@@ -45,7 +45,7 @@ func TestWhatACredentialMayNotTellIsNotBelievedOnASubjectThatItHas(t *testing.T)
 		return ready(j.Request), nil
 	}))
 	eventually(t, "all three are dead letters", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 3
 	})
 }

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/fenceline/fenceline/builds"
-
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -59,9 +57,9 @@ func TestANewerRequestWaitsForANewerBuilder(t *testing.T) {
 	ended(t, c, old.Build)
 	ended(t, c, third.Build)
 	settled(t, c)
-	_, err := builds.New(c).Sweep(within(t))
+	_, err := queueOf(c).Sweep(within(t))
 	must(t, err)
-	queued, err := builds.New(c).Queued(within(t))
+	queued, err := queueOf(c).Queued(within(t))
 	must(t, err)
 	if len(queued) != 1 || queued[0].Build != r.Build || queued[0].Order != place || queued[0].Newer != "dev.fenceline.build.requested.v2" {
 		t.Errorf("queued are %+v", queued)
@@ -71,16 +69,16 @@ func TestANewerRequestWaitsForANewerBuilder(t *testing.T) {
 	if len(waiting) != 1 || waiting[0] != (store.NewerWork{Type: "dev.fenceline.build.requested.v2", Waiting: 1, Role: "builder"}) {
 		t.Errorf("waiting are %+v", waiting)
 	}
-	letters, err := builds.New(c).DeadLetters(within(t))
+	letters, err := queueOf(c).DeadLetters(within(t))
 	must(t, err)
 	if len(letters) != 0 {
 		t.Errorf("dead letters: %+v", letters)
 	}
-	must(t, builds.New(c).Cancel(within(t), r.Build, "ann"))
+	must(t, queueOf(c).Cancel(within(t), r.Build, "ann"))
 	if got := ended(t, c, r.Build); got.State != messages.BuildStateCancelled || got.Request != place || messages.TypeOf(*got.Asked) != waiting[0].Type {
 		t.Errorf("cancelled, its record is %+v", got)
 	}
-	if _, err := builds.New(c).Retry(within(t), r.Build, "ann"); !errors.Is(err, messages.ErrNewer) || !strings.Contains(err.Error(), "a fenceline of that version") {
+	if _, err := queueOf(c).Retry(within(t), r.Build, "ann"); !errors.Is(err, messages.ErrNewer) || !strings.Contains(err.Error(), "a fenceline of that version") {
 		t.Errorf("retrying it: %v", err)
 	}
 }
@@ -110,7 +108,7 @@ func TestASweepOfWhatANewerBuilderLeft(t *testing.T) {
 	})
 	must(t, err)
 
-	report, err := builds.New(c).Sweep(within(t))
+	report, err := queueOf(c).Sweep(within(t))
 	must(t, err)
 	if report.Announced != 1 || report.Requeued != 0 {
 		t.Errorf("the sweep did %+v", report)

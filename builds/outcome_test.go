@@ -106,7 +106,7 @@ func TestARequestWhoseOutcomeIsMissingIsKept(t *testing.T) {
 	submit(t, c, q)
 	consume(t, c, work(succeed))
 	eventually(t, "the request is a dead letter", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 1 && strings.Contains(letters[0].Reason, q.Build)
 	})
 }

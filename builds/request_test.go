@@ -52,7 +52,7 @@ func TestAPushIsBuiltAgainOnceItsBuildWasSuperseded(t *testing.T) {
 	for i := range again {
 		all.Go(func() {
 			var err error
-			if again[i], err = builds.New(clients[i%len(clients)]).Request(within(t), request("base", 1), ""); err != nil {
+			if again[i], err = queueOf(clients[i%len(clients)]).Request(within(t), request("base", 1), ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -92,7 +92,7 @@ func TestManyProducersAcceptEachPushOnce(t *testing.T) {
 	fresh := 0
 	for i := range 12 {
 		wg.Go(func() {
-			a, err := builds.New(clients[i%len(clients)]).Request(within(t), request("base", 7), "")
+			a, err := queueOf(clients[i%len(clients)]).Request(within(t), request("base", 7), "")
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -114,7 +114,7 @@ func TestAFullStreamRefusesAndLosesNothing(t *testing.T) {
 	s.Limit(t, "fenceline-requests", func(cfg *jetstream.StreamConfig) { cfg.MaxBytes = 4 << 10 })
 	accepted := 0
 	for n := 1; ; n++ {
-		_, err := builds.New(c).Request(within(t), request("base", n), "")
+		_, err := queueOf(c).Request(within(t), request("base", n), "")
 		if errors.Is(err, queue.ErrFull) {
 			break
 		}
@@ -124,7 +124,7 @@ func TestAFullStreamRefusesAndLosesNothing(t *testing.T) {
 			t.Fatal("a stream of 4 KiB takes 100 requests")
 		}
 	}
-	queued, err := builds.New(c).Queued(within(t))
+	queued, err := queueOf(c).Queued(within(t))
 	must(t, err)
 	if len(queued) != accepted || queued[0].Commit != commit(1) {
 		t.Errorf("%d of %d accepted requests are there", len(queued), accepted)
@@ -136,7 +136,7 @@ func TestWithoutTheServerARequestIsUnavailable(t *testing.T) {
 	c := s.Client(t)
 	submit(t, c, request("base", 1))
 	s.Stop()
-	if _, err := builds.New(c).Request(within(t), request("base", 2), ""); !errors.Is(err, queue.ErrUnavailable) {
+	if _, err := queueOf(c).Request(within(t), request("base", 2), ""); !errors.Is(err, queue.ErrUnavailable) {
 		t.Errorf("without a server: %v", err)
 	}
 	s.Resume(t)
@@ -150,10 +150,10 @@ func TestAnInvalidRequestIsRefused(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	r := request("base", 1)
 	r.Cause = "whim"
-	if _, err := builds.New(c).Request(within(t), r, ""); err == nil {
+	if _, err := queueOf(c).Request(within(t), r, ""); err == nil {
 		t.Error("accepted")
 	}
-	if _, err := builds.New(c).Request(within(t), &messages.BuildRequested{}, ""); err == nil {
+	if _, err := queueOf(c).Request(within(t), &messages.BuildRequested{}, ""); err == nil {
 		t.Error("accepted")
 	}
 }

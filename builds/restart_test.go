@@ -86,7 +86,7 @@ func TestACancelIsHeardAfterARestart(t *testing.T) {
 	<-started
 	s.Restart(t)
 	back(t, c)
-	must(t, builds.New(c).Cancel(within(t), a.Build, "ann"))
+	must(t, queueOf(c).Cancel(within(t), a.Build, "ann"))
 	if err := <-cause; !errors.Is(err, builds.ErrCancelled) {
 		t.Errorf("the build ended with %v", err)
 	}

@@ -55,7 +55,7 @@ func TestASweepAnnouncesWhatACrashLeft(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	build := crashed(t, c)
 	for want := 1; want >= 0; want-- { // the second finds nothing to do
-		report, err := builds.New(c).Sweep(within(t))
+		report, err := queueOf(c).Sweep(within(t))
 		must(t, err)
 		if report.Announced != want || report.Requeued != 0 {
 			t.Errorf("the sweep did %+v", report)
@@ -79,7 +79,7 @@ func TestASweepLeavesQueuedAndRunningBuildsAlone(t *testing.T) {
 	a := submit(t, c, request("base", 1))
 	<-started
 	b := submit(t, c, request("base", 2))
-	if report, err := builds.New(c).Sweep(within(t)); err != nil || report != (builds.SweepReport{}) {
+	if report, err := queueOf(c).Sweep(within(t)); err != nil || report != (builds.SweepReport{}) {
 		t.Errorf("the sweep did %+v, %v", report, err)
 	}
 	close(finish)
@@ -100,7 +100,7 @@ func TestASweepAsksAgainForABuildWithoutARequest(t *testing.T) {
 	})
 	must(t, err)
 	for want := 1; want >= 0; want-- {
-		report, err := builds.New(c).Sweep(within(t))
+		report, err := queueOf(c).Sweep(within(t))
 		must(t, err)
 		if report.Requeued != want {
 			t.Errorf("the sweep did %+v", report)
@@ -133,13 +133,13 @@ func TestClearingKeepsEachPipelinesLastRequest(t *testing.T) {
 	ended(t, c, last.Build)
 	ended(t, c, other.Build)
 	settled(t, c)
-	if report, err := builds.New(c).Sweep(within(t)); err != nil || report.Cleared != 4 {
+	if report, err := queueOf(c).Sweep(within(t)); err != nil || report.Cleared != 4 {
 		t.Errorf("the sweep did %+v, %v", report, err)
 	}
 	if again := submit(t, c, request("base", 5)); !again.Duplicate || again.Build != last.Build {
 		t.Errorf("the last push again is %+v", again)
 	}
-	if b, err := builds.New(c).Retry(within(t), first, "ann"); err != nil || b.Order != 1 {
+	if b, err := queueOf(c).Retry(within(t), first, "ann"); err != nil || b.Order != 1 {
 		t.Errorf("retrying a build whose request was cleared: %+v, %v", b, err)
 	}
 }
@@ -171,7 +171,7 @@ func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 	left := func(want ...int) {
 		t.Helper()
 		eventually(t, fmt.Sprint("the records that are left are those of ", want), func() bool {
-			_, err := builds.New(c).Sweep(within(t))
+			_, err := queueOf(c).Sweep(within(t))
 			must(t, err)
 			list, err := store.Builds(c).List(within(t))
 			must(t, err)
@@ -198,7 +198,7 @@ func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 	if again := submit(t, c, request("base", 8)); !again.Duplicate || again.Build != made[8] {
 		t.Errorf("the last push again is %+v", again)
 	}
-	if _, err := builds.New(c).Retry(within(t), made[6], "ann"); !errors.Is(err, queue.ErrNotFound) {
+	if _, err := queueOf(c).Retry(within(t), made[6], "ann"); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("retrying a build that is forgotten: %v", err)
 	}
 }
@@ -232,7 +232,7 @@ func TestEventsAreHandledUntilTheyAreDone(t *testing.T) {
 		t.Errorf("done are %s and %s", a, b)
 	}
 	eventually(t, "there are two dead letters", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 2
 	})
 }

@@ -75,13 +75,13 @@ func TestUsedUpAttemptsFailAndLeaveADeadLetter(t *testing.T) {
 	if r.State != messages.BuildStateFailed || r.Failure == nil || r.Failure.Class != messages.FailureInfrastructure {
 		t.Fatalf("record is %+v", r)
 	}
-	letters, err := builds.New(c).DeadLetters(within(t))
+	letters, err := queueOf(c).DeadLetters(within(t))
 	must(t, err)
 	if len(letters) != 1 || letters[0].Reason != "buildkitd is gone" {
 		t.Fatalf("dead letters are %+v", letters)
 	}
 	broken.Store(false)
-	must(t, builds.New(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0])))
+	must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0])))
 	eventually(t, "the requeued request succeeds", func() bool {
 		list, err := store.Builds(c).List(t.Context())
 		must(t, err)
@@ -92,7 +92,7 @@ func TestUsedUpAttemptsFailAndLeaveADeadLetter(t *testing.T) {
 		}
 		return false
 	})
-	if letters, err = builds.New(c).DeadLetters(within(t)); err != nil || len(letters) != 0 {
+	if letters, err = queueOf(c).DeadLetters(within(t)); err != nil || len(letters) != 0 {
 		t.Errorf("dead letters are %+v, %v", letters, err)
 	}
 }
@@ -105,13 +105,13 @@ func TestWhatCannotBeReadBecomesADeadLetter(t *testing.T) {
 	a := submit(t, c, request("base", 1))
 	ended(t, c, a.Build)
 	eventually(t, "there is a dead letter", func() bool {
-		letters, err := builds.New(c).DeadLetters(t.Context())
+		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 1 && string(letters[0].Body) == "{"
 	})
-	letters, err := builds.New(c).DeadLetters(within(t))
+	letters, err := queueOf(c).DeadLetters(within(t))
 	must(t, err)
-	must(t, builds.New(c).DropDeadLetter(within(t), builds.LetterName(letters[0])))
-	if err := builds.New(c).DropDeadLetter(within(t), builds.LetterName(letters[0])); !errors.Is(err, queue.ErrNotFound) {
+	must(t, queueOf(c).DropDeadLetter(within(t), builds.LetterName(letters[0])))
+	if err := queueOf(c).DropDeadLetter(within(t), builds.LetterName(letters[0])); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("dropping it again: %v", err)
 	}
 }
@@ -128,7 +128,7 @@ func TestCancellingARunningBuildStopsIt(t *testing.T) {
 	}))
 	a := submit(t, c, request("base", 1))
 	<-started
-	must(t, builds.New(c).Cancel(within(t), a.Build, "ann"))
+	must(t, queueOf(c).Cancel(within(t), a.Build, "ann"))
 	if err := <-cause; !errors.Is(err, builds.ErrCancelled) {
 		t.Errorf("the build ended because of %v", err)
 	}
@@ -138,7 +138,7 @@ func TestCancellingARunningBuildStopsIt(t *testing.T) {
 	if got := endings(t, c); got["build.cancelled "+a.Build] != 1 || len(got) != 1 {
 		t.Errorf("events are %v", got)
 	}
-	if err := builds.New(c).Cancel(within(t), a.Build, "ann"); err == nil {
+	if err := queueOf(c).Cancel(within(t), a.Build, "ann"); err == nil {
 		t.Error("cancelling it again is no error")
 	}
 }
@@ -146,12 +146,12 @@ func TestCancellingARunningBuildStopsIt(t *testing.T) {
 func TestACancelledQueuedBuildIsNeverBuilt(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	a := submit(t, c, request("base", 1))
-	queued, err := builds.New(c).Queued(within(t))
+	queued, err := queueOf(c).Queued(within(t))
 	must(t, err)
 	if len(queued) != 1 || queued[0].Build != a.Build {
 		t.Fatalf("queued are %+v", queued)
 	}
-	must(t, builds.New(c).Cancel(within(t), a.Build, "ann"))
+	must(t, queueOf(c).Cancel(within(t), a.Build, "ann"))
 	b := submit(t, c, request("base", 2))
 	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 		if j.Request.Build == a.Build {
@@ -163,7 +163,7 @@ func TestACancelledQueuedBuildIsNeverBuilt(t *testing.T) {
 	if got := endings(t, c); got["build.cancelled "+a.Build] != 1 || got["image.ready "+b.Build] != 1 || len(got) != 2 {
 		t.Errorf("events are %v", got)
 	}
-	if err := builds.New(c).Cancel(within(t), "base-nobody", "ann"); !errors.Is(err, queue.ErrNotFound) {
+	if err := queueOf(c).Cancel(within(t), "base-nobody", "ann"); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("cancelling an unknown build: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestARetryKeepsTheOrder(t *testing.T) {
 	a := submit(t, c, request("base", 1))
 	ended(t, c, a.Build)
 	for range 2 { // an ended retry may be retried
-		b, err := builds.New(c).Retry(within(t), a.Build, "ann")
+		b, err := queueOf(c).Retry(within(t), a.Build, "ann")
 		must(t, err)
 		if b.Order != a.Order || b.Duplicate || b.Build == a.Build {
 			t.Errorf("the retry is %+v of %+v", b, a)

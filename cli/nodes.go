@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
@@ -143,7 +143,7 @@ it will not come back. A node that beats again joins again.`,
 		if err != nil {
 			return err
 		}
-		if err := controller.RetireNode(ctx, s.queue, f, args[0]); err != nil {
+		if err := people.RetireNode(ctx, s.queue, f, args[0]); err != nil {
 			return err
 		}
 		return s.decided(map[string]string{"fleet": f, "node": args[0], "state": "retired"}, "%s: %s retired", f, args[0])

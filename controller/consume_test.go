@@ -32,7 +32,7 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 		}
 		var both sync.WaitGroup
 		both.Go(func() {
-			if err := c.pinned(t.Context(), &messages.BasePinned{
+			if err := c.preloadBases(t.Context(), &messages.BasePinned{
 				BuildRef: ref, Bases: []messages.PinnedBase{{Source: "base", Image: testImage(order)}},
 				Fleets: []messages.FleetTarget{{Fleet: "default", Policy: policy}},
 			}); err != nil {
@@ -43,7 +43,7 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 			b.State = messages.BuildStateFailed
 			_, err := store.Builds(q).Update(t.Context(), ref.Build, b, revision)
 			if err == nil {
-				err = c.clearBases(t.Context(), ref.Build)
+				err = c.endBases(t.Context(), ref.Build)
 			}
 			if err != nil {
 				t.Error(err)

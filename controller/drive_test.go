@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 )
 
@@ -103,14 +105,14 @@ func (i installation) heartbeats(t *testing.T, n int) {
 
 func TestANodeThatCanNotJoinStopsNothingElse(t *testing.T) {
 	i, _ := installed(t, 2)
-	if err := i.q.JetStream().DeleteKeyValue(t.Context(), i.q.Space().MembersBucket()); err != nil {
+	if err := queuetest.JetStream(t, i.q).DeleteKeyValue(t.Context(), i.q.Space().MembersBucket()); err != nil {
 		t.Fatal(err)
 	}
 	startNode(t, i.q, "default", "n2")
 	startNode(t, i.q, "other", "o1")
 	i.fleet(t, "other", "to have a record", func(r messages.FleetRecord) bool { return r.ID != "" })
 	i.heartbeats(t, 5)
-	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)

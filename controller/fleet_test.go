@@ -26,7 +26,7 @@ const (
 
 // simulated is a node that does what the fleet record asks, without an engine.
 type simulated struct {
-	q      *queue.Client
+	q      *store.Node
 	mu     sync.Mutex
 	status messages.NodeStatus
 	record messages.FleetRecord
@@ -43,10 +43,10 @@ func startNode(t *testing.T, q *queue.Client, fleet, name string) *simulated {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &simulated{
-		q: q, stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
+		q: store.NewNode(q), stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
 		status: messages.NodeStatus{Fleet: fleet, Node: name, Instance: messages.NewID(), Interval: messages.Duration(beat)},
 	}
-	n.ended.Go(func() { _ = q.WatchFleet(ctx, fleet, n.see) })
+	n.ended.Go(func() { _ = n.q.WatchFleet(ctx, fleet, n.see) })
 	n.ended.Go(func() { n.beats(ctx) })
 	t.Cleanup(n.end)
 	return n

@@ -8,9 +8,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 )
 
@@ -75,7 +76,7 @@ func TestARollbackWhoseAnswerIsLostGoesBackOnce(t *testing.T) {
 	i, _ := installed(t, 3)
 	url, lost := losing(t, strings.TrimPrefix(i.server.URL(), "nats://"), "PUB $KV.fenceline-fleets.default ")
 	q := i.server.Connect(t, func(o *queue.Options) { o.URL = url })
-	r, err := controller.Rollback(t.Context(), q, "default", "", "ada")
+	r, err := people.Rollback(t.Context(), q, "default", "", "ada")
 	if err != nil || !lost.Load() || r.Current.Order != 2 {
 		t.Errorf("answer lost: %v, error %v, the record says order %d", lost.Load(), err, r.Current.Order)
 	}
@@ -87,7 +88,7 @@ func TestARollbackWhoseAnswerIsLostGoesBackOnce(t *testing.T) {
 
 func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 	i, n := installed(t, 3)
-	js := i.q.JetStream()
+	js := queuetest.JetStream(t, i.q)
 	s, err := js.Stream(t.Context(), "KV_fenceline-fleets")
 	if err != nil {
 		t.Fatal(err)

@@ -146,7 +146,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if err != nil {
 		d.engineFailed(err)
-		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, clip(err.Error())
+		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, brief(err.Error())
 	} else {
 		d.engineAnswers(s.Engine)
 	}
@@ -267,7 +267,7 @@ func (d *Distributor) followEngine(ctx context.Context) {
 			signal(d.changed)
 		}
 		signal(d.wake)
-		if !pause(ctx, min(backoff(n), d.cfg.Interval)) {
+		if !queue.Pause(ctx, min(backoff(n), d.cfg.Interval)) {
 			return
 		}
 	}

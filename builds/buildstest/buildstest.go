@@ -4,6 +4,7 @@ package buildstest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func Consume(t testing.TB, c *queue.Client, w builds.Work) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = builds.New(c).Consume(ctx, w)
+		_ = Of(c).Consume(ctx, w)
 	}()
 	stop = func() { cancel(); <-done }
 	t.Cleanup(stop)
@@ -85,7 +86,16 @@ func Ended(t testing.TB, c *queue.Client, build string) messages.BuildRecord {
 // Submit stores a request.
 func Submit(t testing.TB, c *queue.Client, r *messages.BuildRequested) builds.Accepted {
 	t.Helper()
-	a, err := builds.New(c).Request(queuetest.Within(t), r, "")
+	a, err := Of(c).Request(queuetest.Within(t), r, "")
 	queuetest.Must(t, err)
 	return a
 }
+
+// Of is a client's way to builds, the same each time: requests that wait together go together.
+func Of(c *queue.Client) *builds.Queue {
+	q, _ := queues.LoadOrStore(c, builds.New(c))
+	return q.(*builds.Queue)
+}
+
+// queues has what Of gave.
+var queues sync.Map

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -132,7 +133,10 @@ func classify(err error) error {
 		}
 		return err
 	}
+	var broken *net.OpError
 	switch {
+	case errors.As(err, &broken): // the connection broke while something was sent on it
+		return join(ErrUnavailable, err)
 	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return join(ErrMoved, err)
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):

@@ -1,7 +1,12 @@
 package queue_test
 
 import (
+	"errors"
+	"slices"
+	"strings"
+
 	"github.com/fenceline/fenceline/builds/buildstest"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
@@ -19,3 +24,13 @@ var (
 	ready       = buildstest.Ready
 	request     = buildstest.Request
 )
+
+// says tells whether an error's text has some words, or names a field: "field NAME".
+func says(err error, what string) bool {
+	var named *queue.FieldError
+	field, ok := strings.CutPrefix(what, "field ")
+	if ok && errors.As(err, &named) {
+		return slices.Contains(named.Fields, field)
+	}
+	return strings.Contains(err.Error(), what)
+}

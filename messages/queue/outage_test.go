@@ -19,9 +19,9 @@ func TestAUserThatIsRefused(t *testing.T) {
 		change func(*queue.Options)
 		say    []string
 	}{
-		"no user":                   {func(*queue.Options) {}, []string{"wants a user", "--user", "--password-file", "--credentials-file"}},
-		"an unknown user":           {func(o *queue.Options) { o.User, o.Password = "nobody", messages.NewSecret("secret") }, []string{`the user "nobody"`, "--password-file"}},
-		"a wrong password":          {func(o *queue.Options) { o.User, o.Password = "n1", messages.NewSecret("hunter2") }, []string{`the user "n1"`, "--password-file"}},
+		"no user":                   {func(*queue.Options) {}, []string{"wants a user", "field User", "field Password", "field CredentialsFile"}},
+		"an unknown user":           {func(o *queue.Options) { o.User, o.Password = "nobody", messages.NewSecret("secret") }, []string{`the user "nobody"`, "field Password"}},
+		"a wrong password":          {func(o *queue.Options) { o.User, o.Password = "n1", messages.NewSecret("hunter2") }, []string{`the user "n1"`, "field Password"}},
 		"another's, for its inbox":  {func(o *queue.Options) { credentials("n1")(o); o.InboxPrefix = "_INBOX_n2" }, []string{`the user "n1" may not read its answers`, "_INBOX_n2"}},
 		"a node's, for the usual's": {func(o *queue.Options) { credentials("n1")(o); o.InboxPrefix = "" }, []string{`the user "n1" may not read its answers`, "_INBOX.>"}},
 	} {
@@ -33,7 +33,7 @@ func TestAUserThatIsRefused(t *testing.T) {
 				t.Fatalf("the error is %v", err)
 			}
 			for _, say := range append(test.say, s.URL()) {
-				if !strings.Contains(err.Error(), say) {
+				if !says(err, say) {
 					t.Errorf("it does not say %q: %v", say, err)
 				}
 			}

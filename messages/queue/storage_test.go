@@ -3,7 +3,6 @@ package queue_test
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages/queue"
@@ -50,7 +49,7 @@ func TestNATSThatCanNotHoldTheStreams(t *testing.T) {
 		},
 		"copies on a server that is alone": {
 			func(*server.Options) {}, declare(store.Layout{Replicas: 3}), nil, false,
-			[]string{"in no cluster", "--replicas"},
+			[]string{"in no cluster", "field Replicas"},
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -61,7 +60,7 @@ func TestNATSThatCanNotHoldTheStreams(t *testing.T) {
 				t.Fatalf("the error is %v", err)
 			}
 			for _, say := range test.say {
-				if !strings.Contains(err.Error(), say) {
+				if !says(err, say) {
 					t.Errorf("it does not say %q: %v", say, err)
 				}
 			}

@@ -183,7 +183,13 @@ var connected sync.Map
 // Limit makes a stream, which must be declared, smaller or its messages shorter-lived.
 func (s *Server) Limit(t testing.TB, stream string, change func(*jetstream.StreamConfig)) {
 	t.Helper()
-	js := JetStream(t, s.Connect(t))
+	Limit(t, s.Connect(t), stream, change)
+}
+
+// Limit is the method of that name, by a client that may change streams.
+func Limit(t testing.TB, c *queue.Client, stream string, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	js := JetStream(t, c)
 	is, err := js.Stream(Within(t), stream)
 	Must(t, err)
 	cfg := is.CachedInfo().Config

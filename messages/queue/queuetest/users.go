@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Guarded is a server with a user for each role and two nodes.
+// Guarded is a server with a user for each role, two nodes, and "admin", who may do anything.
 func Guarded(t testing.TB) (s *Server, as func(user string) *queue.Client) {
 	t.Helper()
 	var space messages.Space
@@ -22,6 +22,7 @@ func Guarded(t testing.TB) (s *Server, as func(user string) *queue.Client) {
 		"n2":         store.NodePermissions(space, "staging", "n2", "_INBOX_n2"),
 	}
 	s = Start(t, func(o *server.Options) {
+		o.Users = append(o.Users, &server.User{Username: "admin", Password: "secret"})
 		for name, p := range users {
 			o.Users = append(o.Users, &server.User{Username: name, Password: "secret", Permissions: &server.Permissions{
 				Publish:   &server.SubjectPermission{Allow: p.Publish},

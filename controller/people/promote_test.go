@@ -1,13 +1,19 @@
-package controller
+package people
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 )
+
+func testFleetImage(order uint64) messages.FleetImage {
+	return messages.FleetImage{Image: messages.Image(fmt.Sprintf("r.example.com/app@sha256:%064x", order)), Order: order, Build: fmt.Sprint("b", order)}
+}
 
 func TestWhatComesBetweenAPromoteAndItsDecision(t *testing.T) {
 	for _, c := range []struct {
@@ -18,9 +24,11 @@ func TestWhatComesBetweenAPromoteAndItsDecision(t *testing.T) {
 	}{
 		{"nothing", func(*messages.FleetRecord) {}, nil, ""},
 		{"a hold", func(r *messages.FleetRecord) { r.Hold = &messages.Hold{By: "bob"} }, nil, ""},
-		{"a rollback", func(r *messages.FleetRecord) { back(r, testFleetImage(1), hold("bob", "broken", time.Time{})) }, ErrTooLate, string(testImage(1))},
-		{"a flip", func(r *messages.FleetRecord) { forward(r, testFleetImage(4), 2) }, ErrTooLate, "promote again"},
-		{"the same promote", func(r *messages.FleetRecord) { forward(r, testFleetImage(3), 2) }, ErrNothingToDo, "current already"},
+		{"a rollback", func(r *messages.FleetRecord) {
+			decide.Back(r, testFleetImage(1), decide.NewHold("bob", "broken", time.Time{}))
+		}, ErrTooLate, string(testFleetImage(1).Image)},
+		{"a flip", func(r *messages.FleetRecord) { decide.Forward(r, testFleetImage(4), 2) }, ErrTooLate, "promote again"},
+		{"the same promote", func(r *messages.FleetRecord) { decide.Forward(r, testFleetImage(3), 2) }, ErrNothingToDo, "current already"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := messages.FleetRecord{Epoch: 2, Current: testFleetImage(2), Previous: testFleetImage(1)}

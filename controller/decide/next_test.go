@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"fmt"
@@ -22,18 +22,18 @@ func testFleetImage(order uint64) messages.FleetImage {
 }
 
 // fleetOf is a fleet whose nodes live, with one rollout that waits.
-func fleetOf(members int, change func(*messages.Policy)) *state {
+func fleetOf(members int, change func(*messages.Policy)) *State {
 	p := messages.DefaultPolicy()
 	if change != nil {
 		change(&p)
 	}
-	s := &state{record: messages.FleetRecord{Fleet: "default"}, nodes: map[string]node{}, now: time.Unix(1, 0), report: true}
+	s := &State{Record: messages.FleetRecord{Fleet: "default"}, Nodes: map[string]Node{}, Now: time.Unix(1, 0), Report: true}
 	for n := range members {
 		name := fmt.Sprintf("n%d", n)
-		s.members = append(s.members, name)
-		s.nodes[name] = node{fresh: true, status: messages.NodeStatus{Node: name, Revision: 1}}
+		s.Members = append(s.Members, name)
+		s.Nodes[name] = Node{Fresh: true, Status: messages.NodeStatus{Node: name, Revision: 1}}
 	}
-	s.rollouts = []messages.RolloutRecord{{
+	s.Rollouts = []messages.RolloutRecord{{
 		ID: "default-b1", Fleet: "default", State: messages.RolloutWaiting, Policy: p,
 		Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: "b1", Pipeline: "app", Order: 1}, Image: testImage(1)},
 	}}
@@ -41,16 +41,16 @@ func fleetOf(members int, change func(*messages.Policy)) *state {
 }
 
 // settle takes all steps that come next.
-func (s *state) settle(t *testing.T) {
+func (s *State) settle(t *testing.T) {
 	t.Helper()
 	for range 100 {
-		out := next(s)
+		out := Next(s)
 		switch {
-		case out.fleet != nil:
-			s.record = *out.fleet
+		case out.Fleet != nil:
+			s.Record = *out.Fleet
 			s.forget()
-		case out.rollout != nil:
-			*s.rollout(out.rollout.ID) = *out.rollout
+		case out.Rollout != nil:
+			*s.rollout(out.Rollout.ID) = *out.Rollout
 		default:
 			return
 		}
@@ -59,35 +59,35 @@ func (s *state) settle(t *testing.T) {
 }
 
 // forget lets nodes end their work on what the record preloads no more.
-func (s *state) forget() {
-	for name, n := range s.nodes {
-		if w := n.status.Work; w != nil && (s.record.Preload == nil || s.record.Preload.Rollout != w.Rollout) {
-			n.status.Work = nil
-			s.nodes[name] = n
+func (s *State) forget() {
+	for name, n := range s.Nodes {
+		if w := n.Status.Work; w != nil && (s.Record.Preload == nil || s.Record.Preload.Rollout != w.Rollout) {
+			n.Status.Work = nil
+			s.Nodes[name] = n
 		}
 	}
 }
 
 // fetch lets the admitted nodes fetch, and the canaries try, the image.
-func (s *state) fetch(names ...string) {
+func (s *State) fetch(names ...string) {
 	for _, name := range names {
-		p, n := s.record.Preload, s.nodes[name]
+		p, n := s.Record.Preload, s.Nodes[name]
 		if p == nil || !admits(p, name) {
 			continue
 		}
-		n.status.Images = []messages.PresentImage{{Image: p.Image}}
-		n.status.Work = &messages.NodeWork{Rollout: p.Rollout, State: messages.WorkDone}
+		n.Status.Images = []messages.PresentImage{{Image: p.Image}}
+		n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, State: messages.WorkDone}
 		if slices.Contains(p.Canaries, name) {
-			n.status.Work.Trial = &messages.TrialResult{Passed: true}
+			n.Status.Work.Trial = &messages.TrialResult{Passed: true}
 		}
-		s.nodes[name] = n
+		s.Nodes[name] = n
 	}
 }
 
-func (s *state) admitted() []string {
+func (s *State) admitted() []string {
 	var out []string
-	for _, m := range s.members {
-		if s.record.Preload != nil && admits(s.record.Preload, m) {
+	for _, m := range s.Members {
+		if s.Record.Preload != nil && admits(s.Record.Preload, m) {
 			out = append(out, m)
 		}
 	}
@@ -101,11 +101,11 @@ func TestWavesAdmitExactCounts(t *testing.T) {
 		if got := s.admitted(); len(got) != want {
 			t.Fatalf("%d nodes are admitted, not %d", len(got), want)
 		}
-		s.fetch(s.members...)
+		s.fetch(s.Members...)
 	}
 	s.settle(t)
-	if s.record.Current.Order != 1 {
-		t.Fatalf("not flipped: %+v", s.rollouts[0])
+	if s.Record.Current.Order != 1 {
+		t.Fatalf("not flipped: %+v", s.Rollouts[0])
 	}
 }
 
@@ -113,12 +113,12 @@ func TestNoMoreThanMaxInFlight(t *testing.T) {
 	s := fleetOf(9, func(p *messages.Policy) { p.Canaries, p.MaxInFlight = 3, 2 })
 	for range 20 {
 		s.settle(t)
-		if s.record.Current.Order == 1 {
+		if s.Record.Current.Order == 1 {
 			return
 		}
 		var busy []string
 		for _, m := range s.admitted() {
-			if !s.nodes[m].has(testImage(1)) {
+			if !s.Nodes[m].Has(testImage(1)) {
 				busy = append(busy, m)
 			}
 		}
@@ -139,20 +139,20 @@ func TestASilentCanaryIsReplacedAndALivingOneIsNot(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := fleetOf(4, func(p *messages.Policy) { p.QuorumPercent = 75 })
 			s.settle(t)
-			canary := s.rollouts[0].Canaries[0]
-			n := s.nodes[canary]
-			n.fresh, n.quiet = c.fresh, time.Hour
-			s.nodes[canary] = n
+			canary := s.Rollouts[0].Canaries[0]
+			n := s.Nodes[canary]
+			n.Fresh, n.Quiet = c.fresh, time.Hour
+			s.Nodes[canary] = n
 			s.settle(t)
-			if got := s.rollouts[0].Canaries; len(got) != c.want {
-				t.Fatalf("the canaries are %v; why: %s", got, s.rollouts[0].Why)
+			if got := s.Rollouts[0].Canaries; len(got) != c.want {
+				t.Fatalf("the canaries are %v; why: %s", got, s.Rollouts[0].Why)
 			}
 			for range 3 {
-				s.fetch(slices.DeleteFunc(slices.Clone(s.members), func(m string) bool { return m == canary })...)
+				s.fetch(slices.DeleteFunc(slices.Clone(s.Members), func(m string) bool { return m == canary })...)
 				s.settle(t)
 			}
-			if flipped := s.record.Current.Order == 1; flipped == c.fresh {
-				t.Fatalf("flipped: %v; why: %s", flipped, s.rollouts[0].Why)
+			if flipped := s.Record.Current.Order == 1; flipped == c.fresh {
+				t.Fatalf("flipped: %v; why: %s", flipped, s.Rollouts[0].Why)
 			}
 		})
 	}
@@ -162,11 +162,11 @@ func TestAFailedTrialIsNotForgottenWithThePreload(t *testing.T) {
 	s := fleetOf(1, nil)
 	s.settle(t)
 	s.fetch("n0")
-	s.nodes["n0"].status.Work.Trial.Passed = false
+	s.Nodes["n0"].Status.Work.Trial.Passed = false
 	s.settle(t)
-	r := s.rollouts[0]
-	if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "n0") || s.record.Preload != nil {
-		t.Fatalf("the rollout is %s: %s; the preload %+v", r.State, r.Why, s.record.Preload)
+	r := s.Rollouts[0]
+	if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "n0") || s.Record.Preload != nil {
+		t.Fatalf("the rollout is %s: %s; the preload %+v", r.State, r.Why, s.Record.Preload)
 	}
 }
 
@@ -174,25 +174,25 @@ func TestWhyARolloutWaits(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		policy func(*messages.Policy)
-		change func(*state)
+		change func(*State)
 		state  messages.RolloutState
 		says   []string
 	}{
-		{"no members", nil, func(s *state) { s.members = nil }, messages.RolloutWaiting, []string{"no members", "start a distributor"}},
-		{"more nodes asked for than there are", func(p *messages.Policy) { p.QuorumFloor = 3 }, func(s *state) {},
+		{"no members", nil, func(s *State) { s.Members = nil }, messages.RolloutWaiting, []string{"no members", "start a distributor"}},
+		{"more nodes asked for than there are", func(p *messages.Policy) { p.QuorumFloor = 3 }, func(s *State) {},
 			messages.RolloutPreloading, []string{"3 nodes", "2 members", "quorum_floor"}},
-		{"a node that failed", nil, func(s *state) {
-			n := s.nodes["n1"]
-			n.status.Work = &messages.NodeWork{Rollout: "default-b1", State: messages.WorkFailed, Reason: "no space"}
-			s.nodes["n1"] = n
+		{"a node that failed", nil, func(s *State) {
+			n := s.Nodes["n1"]
+			n.Status.Work = &messages.NodeWork{Rollout: "default-b1", State: messages.WorkFailed, Reason: "no space"}
+			s.Nodes["n1"] = n
 		}, messages.RolloutPreloading, []string{"2 of 2", "n1 (no space)"}},
-		{"a hold", nil, func(s *state) { h := hold("ada", "lunch", time.Time{}); s.record.Hold = &h }, messages.RolloutHeld, []string{"ada", "lunch", "fenceline release default"}},
-		{"approval", func(p *messages.Policy) { p.Approval = true }, func(s *state) {}, messages.RolloutApproval, []string{"fenceline approve default-b1"}},
+		{"a hold", nil, func(s *State) { h := NewHold("ada", "lunch", time.Time{}); s.Record.Hold = &h }, messages.RolloutHeld, []string{"ada", "lunch", "fenceline release default"}},
+		{"approval", func(p *messages.Policy) { p.Approval = true }, func(s *State) {}, messages.RolloutApproval, []string{"fenceline approve default-b1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := fleetOf(2, c.policy)
 			if c.name == "a node that failed" {
-				s.rollouts[0].Policy.Canaries = 0
+				s.Rollouts[0].Policy.Canaries = 0
 			}
 			c.change(s)
 			for range 3 {
@@ -203,8 +203,8 @@ func TestWhyARolloutWaits(t *testing.T) {
 				}
 			}
 			s.settle(t)
-			r := s.rollouts[0]
-			if r.State != c.state || s.record.Current.Order != 0 {
+			r := s.Rollouts[0]
+			if r.State != c.state || s.Record.Current.Order != 0 {
 				t.Fatalf("the rollout is %s: %s", r.State, r.Why)
 			}
 			for _, part := range c.says {
@@ -219,30 +219,30 @@ func TestWhyARolloutWaits(t *testing.T) {
 func TestArrivingNodesAreReportedFromTimeToTime(t *testing.T) {
 	s := fleetOf(50, func(p *messages.Policy) { p.Canaries = 0 })
 	s.settle(t)
-	s.report = false
-	r := &s.rollouts[0]
-	for i, name := range s.members[:49] {
+	s.Report = false
+	r := &s.Rollouts[0]
+	for i, name := range s.Members[:49] {
 		s.fetch(name)
-		if out := next(s); out.fleet != nil || out.rollout != nil || out.event != nil {
+		if out := Next(s); out.Fleet != nil || out.Rollout != nil || out.Event != nil {
 			t.Fatalf("node %d of 50 is written at once: %+v", i+1, out)
 		}
 	}
-	s.report = true
+	s.Report = true
 	s.settle(t)
-	if r.Present != 49 || !strings.Contains(r.Why, "49 have: missing "+s.members[49]) {
+	if r.Present != 49 || !strings.Contains(r.Why, "49 have: missing "+s.Members[49]) {
 		t.Fatalf("%d are present: %s", r.Present, r.Why)
 	}
-	s.report = false
-	n := s.nodes[s.members[49]]
-	n.status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: "no space"}
-	s.nodes[s.members[49]] = n
+	s.Report = false
+	n := s.Nodes[s.Members[49]]
+	n.Status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: "no space"}
+	s.Nodes[s.Members[49]] = n
 	s.settle(t)
 	if !strings.Contains(r.Why, "no space") {
 		t.Fatalf("a failure is not written at once: %s", r.Why)
 	}
-	s.fetch(s.members[49])
+	s.fetch(s.Members[49])
 	s.settle(t)
-	if s.record.Current.Order != 1 {
+	if s.Record.Current.Order != 1 {
 		t.Fatalf("not flipped: %s", r.Why)
 	}
 }
@@ -251,11 +251,11 @@ func TestStaleHeartbeatsMakeNoQuorum(t *testing.T) {
 	s := fleetOf(1, nil)
 	s.settle(t)
 	s.fetch("n0")
-	n := s.nodes["n0"]
-	n.fresh = false
-	s.nodes["n0"] = n
+	n := s.Nodes["n0"]
+	n.Fresh = false
+	s.Nodes["n0"] = n
 	s.settle(t)
-	if s.record.Current.Order != 0 {
+	if s.Record.Current.Order != 0 {
 		t.Fatal("flipped on a heartbeat that is not fresh")
 	}
 }
@@ -269,10 +269,10 @@ func TestWhatTheRecordKeeps(t *testing.T) {
 		return r
 	}
 	forwardTo := func(order uint64) func(*messages.FleetRecord) {
-		return func(r *messages.FleetRecord) { forward(r, testFleetImage(order), 2) }
+		return func(r *messages.FleetRecord) { Forward(r, testFleetImage(order), 2) }
 	}
 	backTo := func(order uint64) func(*messages.FleetRecord) {
-		return func(r *messages.FleetRecord) { back(r, testFleetImage(order), messages.Hold{By: "ada"}) }
+		return func(r *messages.FleetRecord) { Back(r, testFleetImage(order), messages.Hold{By: "ada"}) }
 	}
 	for _, c := range []struct {
 		name string
@@ -304,46 +304,46 @@ func TestWhatTheRecordKeeps(t *testing.T) {
 }
 
 func TestWhatCountsAsAFailureInASoak(t *testing.T) {
-	gone := func(n *node) { n.status.Images = nil }
+	gone := func(n *Node) { n.Status.Images = nil }
 	for _, c := range []struct {
 		name   string
-		change func(*node)
+		change func(*Node)
 		fails  bool
 	}{
 		{"the image is gone", gone, true},
-		{"its heartbeats stop", func(n *node) { n.fresh = false }, false},
-		{"its engine does not answer", func(n *node) { gone(n); n.status.Engine.Error = "connection refused" }, false},
-		{"its distributor starts again and has not read the record", func(n *node) { gone(n); n.status.Revision = 0 }, false},
+		{"its heartbeats stop", func(n *Node) { n.Fresh = false }, false},
+		{"its engine does not answer", func(n *Node) { gone(n); n.Status.Engine.Error = "connection refused" }, false},
+		{"its distributor starts again and has not read the record", func(n *Node) { gone(n); n.Status.Revision = 0 }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
 			for range 3 {
 				s.settle(t)
-				s.fetch(s.members...)
+				s.fetch(s.Members...)
 			}
 			s.apply()
-			s.record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
+			s.Record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
 			s.settle(t)
-			if s.rollouts[0].State != messages.RolloutSoaking {
-				t.Fatalf("the rollout is %s: %s", s.rollouts[0].State, s.rollouts[0].Why)
+			if s.Rollouts[0].State != messages.RolloutSoaking {
+				t.Fatalf("the rollout is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
 			}
-			n := s.nodes["n1"]
+			n := s.Nodes["n1"]
 			c.change(&n)
-			s.nodes["n1"] = n
+			s.Nodes["n1"] = n
 			s.settle(t)
-			if failed := s.record.Soaking == ""; failed != c.fails {
-				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.rollouts[0].State, s.rollouts[0].Why)
+			if failed := s.Record.Soaking == ""; failed != c.fails {
+				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.Rollouts[0].State, s.Rollouts[0].Why)
 			}
 			if c.fails {
-				if s.record.Current.Image != testImage(9) || s.record.Hold == nil || s.rollouts[0].State != messages.RolloutRolledBack {
-					t.Fatalf("the record is %+v, the rollout %s", s.record, s.rollouts[0].State)
+				if s.Record.Current.Image != testImage(9) || s.Record.Hold == nil || s.Rollouts[0].State != messages.RolloutRolledBack {
+					t.Fatalf("the record is %+v, the rollout %s", s.Record, s.Rollouts[0].State)
 				}
 				return
 			}
-			s.soaked = time.Hour
+			s.Soaked = time.Hour
 			s.settle(t)
-			if s.record.Soaking != "" || s.rollouts[0].State != messages.RolloutDone {
-				t.Fatalf("after its time the rollout is %s", s.rollouts[0].State)
+			if s.Record.Soaking != "" || s.Rollouts[0].State != messages.RolloutDone {
+				t.Fatalf("after its time the rollout is %s", s.Rollouts[0].State)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"slices"
@@ -9,10 +9,10 @@ import (
 )
 
 // hear lets some nodes be heard, and no other.
-func (s *state) hear(names ...string) {
-	for name, n := range s.nodes {
-		n.fresh = slices.Contains(names, name)
-		s.nodes[name] = n
+func (s *State) hear(names ...string) {
+	for name, n := range s.Nodes {
+		n.Fresh = slices.Contains(names, name)
+		s.Nodes[name] = n
 	}
 }
 
@@ -23,7 +23,7 @@ func TestOnlyNodesThatAreHeardBecomeCanaries(t *testing.T) {
 	}{{"with a trial", false}, {"without one", true}} {
 		t.Run(c.name, func(t *testing.T) {
 			s := fleetOf(5, func(p *messages.Policy) { p.Canaries, p.QuorumPercent, p.Trial.Disabled = 2, 40, c.noTrial })
-			r := &s.rollouts[0]
+			r := &s.Rollouts[0]
 			s.hear()
 			s.settle(t)
 			if len(r.Canaries) > 0 || len(s.admitted()) > 0 || !strings.Contains(r.Why, "no member is heard") {
@@ -45,9 +45,20 @@ func TestOnlyNodesThatAreHeardBecomeCanaries(t *testing.T) {
 				s.settle(t)
 				s.fetch("n4")
 			}
-			if !slices.Equal(r.Canaries, []string{"n3", "n4"}) || s.record.Current.Order != 1 {
+			if !slices.Equal(r.Canaries, []string{"n3", "n4"}) || s.Record.Current.Order != 1 {
 				t.Fatalf("the canaries are %v, the rollout is %s: %s", r.Canaries, r.State, r.Why)
 			}
 		})
+	}
+}
+
+// A node that does not count because another has its name says so, also after its deadline.
+func TestTwoWithOneNameArePastTheirDeadline(t *testing.T) {
+	r := &messages.RolloutRecord{Policy: messages.DefaultPolicy()}
+	if got := nodeFailure(Node{Quiet: r.Policy.NodeDeadline.Std(), Twin: true}, r); got != TwinReason {
+		t.Errorf("it failed for: %s", got)
+	}
+	if got := nodeFailure(Node{Quiet: r.Policy.NodeDeadline.Std()}, r); !strings.Contains(got, "no progress") {
+		t.Errorf("one that is alone failed for: %s", got)
 	}
 }

@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"slices"
@@ -9,16 +9,16 @@ import (
 )
 
 // check looks at a controller's write of the fleet record. It counts by itself.
-func (w *world) check(t *rapid.T, s *state, to *messages.FleetRecord) {
+func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 	from := w.record
 	if to.Preload != nil {
 		r := w.rollouts[to.Preload.Rollout]
 		busy, was := 0, 0
 		for _, m := range r.Members {
-			n := s.nodes[m]
+			n := s.Nodes[m]
 			_, tried := r.Trials[m]
-			idle := n.has(r.Ready.Image) || n.quiet >= r.Policy.NodeDeadline.Std() || tried
-			if w := n.work(r.ID); w != nil && w.State == messages.WorkFailed {
+			idle := n.Has(r.Ready.Image) || n.Quiet >= r.Policy.NodeDeadline.Std() || tried
+			if w := n.workOn(r.ID); w != nil && w.State == messages.WorkFailed {
 				idle = true
 			}
 			if !idle && admits(to.Preload, m) {
@@ -39,7 +39,7 @@ func (w *world) check(t *rapid.T, s *state, to *messages.FleetRecord) {
 	r := w.rollouts[to.Current.Rollout]
 	present := 0
 	for _, m := range r.Members {
-		if n := s.nodes[m]; n.fresh && slices.ContainsFunc(n.status.Images, func(p messages.PresentImage) bool { return p.Image == to.Current.Image }) {
+		if n := s.Nodes[m]; n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == to.Current.Image }) {
 			present++
 		}
 	}
@@ -67,12 +67,12 @@ func (w *world) check(t *rapid.T, s *state, to *messages.FleetRecord) {
 }
 
 // checkTrials looks at a flip: as many canaries as asked for passed, and none failed.
-func (w *world) checkTrials(t *rapid.T, s *state, r *messages.RolloutRecord) {
+func (w *world) checkTrials(t *rapid.T, s *State, r *messages.RolloutRecord) {
 	passed := 0
 	for _, m := range r.Members {
 		trial, tried := r.Trials[m]
-		if n := s.nodes[m]; n.work(r.ID) != nil && n.work(r.ID).Trial != nil {
-			trial, tried = *n.work(r.ID).Trial, true
+		if n := s.Nodes[m]; n.workOn(r.ID) != nil && n.workOn(r.ID).Trial != nil {
+			trial, tried = *n.workOn(r.ID).Trial, true
 		}
 		switch {
 		case tried && !trial.Passed:
@@ -87,7 +87,7 @@ func (w *world) checkTrials(t *rapid.T, s *state, r *messages.RolloutRecord) {
 }
 
 // checkRecord looks at how a controller's write changes the fields that decisions hang on.
-func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
+func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 	from := w.record
 	back := to.Current != from.Current && to.Current.Order < from.Current.Order
 	stays := new(w.rollouts[from.Current.Rollout]).FailedInSoak() && to.Soaking == "" && from.Soaking != ""
@@ -113,7 +113,7 @@ func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 	}
 	lack := 0
 	for _, m := range r.Members {
-		if n := s.nodes[m]; n.fresh && !n.has(r.Ready.Image) || n.work(r.ID) != nil && n.work(r.ID).State == messages.WorkFailed {
+		if n := s.Nodes[m]; n.Fresh && !n.Has(r.Ready.Image) || n.workOn(r.ID) != nil && n.workOn(r.ID).State == messages.WorkFailed {
 			lack++
 		}
 	}
@@ -121,26 +121,26 @@ func (w *world) checkRecord(t *rapid.T, s *state, to *messages.FleetRecord) {
 	switch {
 	case back && !failed:
 		t.Fatalf("rolled back with %d of %d members lacking the image", lack, len(r.Members))
-	case !back && to.Soaking == "" && (failed && !from.Previous.IsZero() || s.soaked < r.Policy.Soak.Std()) && !r.State.Final():
-		t.Fatalf("the soak ended after %s, %d of %d members lack the image", s.soaked, lack, len(r.Members))
+	case !back && to.Soaking == "" && (failed && !from.Previous.IsZero() || s.Soaked < r.Policy.Soak.Std()) && !r.State.Final():
+		t.Fatalf("the soak ended after %s, %d of %d members lack the image", s.Soaked, lack, len(r.Members))
 	}
 }
 
 // checkRollout looks at a controller's write of a rollout's record.
-func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
+func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 	from := w.rollouts[to.ID]
 	// Whoever took the fleet back from what was done may have died before saying so.
-	left := (from.State == messages.RolloutDone || from.FailedInSoak()) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.record.Current.Order
-	again := from.State.Final() && to.State == messages.RolloutFlipped && s.record.Current.Rollout == to.ID
+	left := (from.State == messages.RolloutDone || from.FailedInSoak()) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.Record.Current.Order
+	again := from.State.Final() && to.State == messages.RolloutFlipped && s.Record.Current.Rollout == to.ID
 	switch {
 	case from.State.Final() && !left && !again:
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)
-	case to.State.Final() && s.record.Rollout == to.ID && s.record.Current.Rollout != to.ID && !s.decided(&from):
+	case to.State.Final() && s.Record.Rollout == to.ID && s.Record.Current.Rollout != to.ID && !s.wasFlipped(&from):
 		t.Fatalf("%s ended as %s while the record moves it", to.ID, to.State)
-	case to.State == messages.RolloutDone && s.record.Current.Rollout == to.ID && s.record.Applied.Value != string(s.record.Current.Image):
-		t.Fatalf("%s is done, and the fence config holds %q", to.ID, s.record.Applied.Value)
-	case len(from.Members) == 0 && len(to.Members) > 0 && !slices.Equal(to.Members, s.members):
-		t.Fatalf("%s counts %v, the members are %v", to.ID, to.Members, s.members)
+	case to.State == messages.RolloutDone && s.Record.Current.Rollout == to.ID && s.Record.Applied.Value != string(s.Record.Current.Image):
+		t.Fatalf("%s is done, and the fence config holds %q", to.ID, s.Record.Applied.Value)
+	case len(from.Members) == 0 && len(to.Members) > 0 && !slices.Equal(to.Members, s.Members):
+		t.Fatalf("%s counts %v, the members are %v", to.ID, to.Members, s.Members)
 	case len(from.Members) > 0 && slices.ContainsFunc(to.Members, func(m string) bool { return !slices.Contains(from.Members, m) }):
 		t.Fatalf("%s counted %v, and counts %v", to.ID, from.Members, to.Members)
 	}
@@ -156,7 +156,7 @@ func (w *world) checkRollout(t *rapid.T, s *state, to *messages.RolloutRecord) {
 // always checks what must be true of the records at any moment.
 func (w *world) always(t *rapid.T) {
 	r := w.record
-	images := kept(&r)
+	images := Kept(&r)
 	if !r.Current.IsZero() {
 		images = append(images, r.Current)
 	}
@@ -187,8 +187,8 @@ func (w *world) recover(t *rapid.T) {
 	w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
 	for range 60 {
 		for _, name := range w.members {
-			if n := w.nodes[name]; n.status.Work != nil && n.status.Work.State == messages.WorkFailed {
-				n.status.Work = nil
+			if n := w.nodes[name]; n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed {
+				n.Status.Work = nil
 				w.nodes[name] = n
 			}
 			w.works(t, name, true)

@@ -1,31 +1,24 @@
-package controller
+package decide
 
 import (
 	"cmp"
-	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
 )
 
-// count writes a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// fleetImage is a rollout's image as the fleet record names it.
-func fleetImage(r *messages.RolloutRecord) messages.FleetImage {
+// ImageOf is a rollout's image as the fleet record names it.
+func ImageOf(r *messages.RolloutRecord) messages.FleetImage {
 	return messages.FleetImage{
 		Image: r.Ready.Image, Build: r.Ready.Build, Order: r.Ready.Order, Rollout: r.ID, HooksDir: r.Ready.HooksDir,
 	}
 }
 
-// forward makes an image current, after what is current now. Keep bounds the older ones.
-func forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
+// Forward makes an image current. What was current is the previous image then, and of the older ones
+// as many as keep says are kept.
+func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	var rest []messages.FleetImage
 	for _, i := range append([]messages.FleetImage{r.Previous}, r.Keep...) {
 		if !i.IsZero() && i.Image != to.Image && i.Image != r.Current.Image {
@@ -53,10 +46,10 @@ func forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Soaking = ""
 }
 
-// back makes an earlier image current and sets a hold, which says that it came with that. What
-// was current is kept, so that it can be promoted again; the previous one is now the one before
-// the new current.
-func back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
+// Back makes an earlier image current and sets a hold that names the epoch of this. What was current
+// is kept, so that it can be promoted again. The previous image is then the newest of those that are
+// older than the one gone back to.
+func Back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	rest := []messages.FleetImage{}
 	for _, i := range append([]messages.FleetImage{r.Current, r.Previous}, r.Keep...) {
 		if !i.IsZero() && i.Image != to.Image {
@@ -88,16 +81,51 @@ func newestFirst(in []messages.FleetImage) []messages.FleetImage {
 	return out
 }
 
-// hold returns a new hold.
-func hold(by, reason string, now time.Time) messages.Hold {
+// NewHold is a hold that somebody sets now.
+func NewHold(by, reason string, now time.Time) messages.Hold {
 	return messages.Hold{By: by, Reason: reason, At: now.UTC()}
 }
 
-// kept lists the images that a fleet can go back to.
-func kept(r *messages.FleetRecord) []messages.FleetImage {
+// Kept lists the images that a fleet can go back to, the previous one first.
+func Kept(r *messages.FleetRecord) []messages.FleetImage {
 	var out []messages.FleetImage
 	if !r.Previous.IsZero() {
 		out = append(out, r.Previous)
 	}
 	return append(out, r.Keep...)
+}
+
+// ClearRollout takes a rollout that moves, and its preload, out of the fleet's record.
+func ClearRollout(f *messages.FleetRecord, rollout string) {
+	f.Rollout = ""
+	if f.Preload != nil && f.Preload.Rollout == rollout {
+		f.Preload = nil
+	}
+}
+
+// RemoveNodes takes nodes out of a rollout's record: it counts and waits for them no more.
+func RemoveNodes(r *messages.RolloutRecord, gone func(node string) bool) {
+	r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
+	r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
+	r.Failed, r.Trials = maps.Clone(r.Failed), maps.Clone(r.Trials)
+	maps.DeleteFunc(r.Failed, func(n, _ string) bool { return gone(n) })
+	maps.DeleteFunc(r.Trials, func(n string, _ messages.TrialResult) bool { return gone(n) })
+}
+
+// cloneRecord copies what a change of the record may touch.
+func cloneRecord(r messages.FleetRecord) messages.FleetRecord {
+	r.Keep = slices.Clone(r.Keep)
+	if r.Preload != nil {
+		p := *r.Preload
+		r.Preload = &p
+	}
+	if r.Hold != nil {
+		h := *r.Hold
+		r.Hold = &h
+	}
+	if r.Bases != nil {
+		b := *r.Bases
+		r.Bases = &b
+	}
+	return r
 }

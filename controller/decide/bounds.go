@@ -1,17 +1,16 @@
-package controller
+package decide
 
 import (
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
 
 // What a rollout's record holds, so that it always fits a message: NATS takes 1 MiB unless
-// told otherwise. All bytes are those of the JSON.
+// told otherwise. Bytes are counted in the JSON.
 const (
 	// frozenMost bounds a record with its frozen members: 10,000 of the longest names fit.
 	frozenMost = 720_000
@@ -32,27 +31,18 @@ func size(v any) int {
 	return len(out)
 }
 
-// cut shortens a text to so many bytes.
-func cut(text string, most int) string {
-	if len(text) <= most && size(text) <= most {
-		return text
-	}
-	text = strings.ToValidUTF8(text[:min(len(text), most)], "") // no JSON is shorter than its text
-	for text != "" && size(text+"…") > most {
-		text = strings.ToValidUTF8(text[:len(text)*7/8], "")
-	}
-	return text + "…"
-}
+// fitText shortens a text until it takes at most so many bytes in a record.
+func fitText(text string, most int) string { return fit(text, most, messages.Shorten) }
 
-// cutHead shortens a text to so many bytes of its end, which tells most of an output.
-func cutHead(text string, most int) string {
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[len(text)-most:], "")
+// fitTextEnd is fitText for an output, whose end tells most.
+func fitTextEnd(text string, most int) string { return fit(text, most, messages.ShortenHead) }
+
+func fit(text string, most int, shorten func(string, int) string) string {
+	out := text
+	for keep := min(len(text), most); keep > 0 && size(out) > most; keep = keep * 7 / 8 {
+		out = shorten(text, keep)
 	}
-	for text != "" && size(text) > most {
-		text = strings.ToValidUTF8(text[len(text)/8+1:], "")
-	}
-	return text
+	return out
 }
 
 // briefFailed is the failures that a record names, the first by the nodes' names.
@@ -67,13 +57,13 @@ func briefFailed(all map[string]string) map[string]string {
 	return out
 }
 
-// briefTrial cuts a trial's texts to its share of what all trials may say. Done again it
+// briefTrial shortens a trial's texts to its share of what all trials may say. Done again it
 // changes nothing.
 func briefTrial(t messages.TrialResult, trials int) messages.TrialResult {
 	share := trialsMost / trials / (len(t.Hooks) + 1)
-	t.Reason, t.Hooks = cutHead(t.Reason, share), slices.Clone(t.Hooks)
+	t.Reason, t.Hooks = fitTextEnd(t.Reason, share), slices.Clone(t.Hooks)
 	for i := range t.Hooks {
-		t.Hooks[i].Output = cutHead(t.Hooks[i].Output, share)
+		t.Hooks[i].Output = fitTextEnd(t.Hooks[i].Output, share)
 	}
 	return t
 }

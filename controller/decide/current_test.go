@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"strings"
@@ -9,22 +9,22 @@ import (
 )
 
 // doneFleet is a fleet whose rollouts of orders 1 and 2 are done, the second's image current.
-func doneFleet() *state {
+func doneFleet() *State {
 	s := fleetOf(1, nil)
-	s.rollouts = append(s.rollouts, s.rollouts[0])
-	for i := range s.rollouts {
-		r, of := &s.rollouts[i], testFleetImage(uint64(i)+1)
+	s.Rollouts = append(s.Rollouts, s.Rollouts[0])
+	for i := range s.Rollouts {
+		r, of := &s.Rollouts[i], testFleetImage(uint64(i)+1)
 		r.ID, r.Ready.Build, r.Ready.Order, r.Ready.Image, r.State = of.Rollout, of.Build, of.Order, of.Image, messages.RolloutDone
-		r.FlippedAt = s.now
-		forward(&s.record, of, 2)
+		r.FlippedAt = s.Now
+		Forward(&s.Record, of, 2)
 	}
 	s.apply()
 	return s
 }
 
 // apply drives the fence config to the current image.
-func (s *state) apply() {
-	s.record.Applied = messages.Applied{Epoch: s.record.Epoch, Value: string(s.record.Current.Image)}
+func (s *State) apply() {
+	s.Record.Applied = messages.Applied{Epoch: s.Record.Epoch, Value: string(s.Record.Current.Image)}
 }
 
 func TestWhatARolloutThatTheFleetLeftSays(t *testing.T) {
@@ -34,20 +34,20 @@ func TestWhatARolloutThatTheFleetLeftSays(t *testing.T) {
 		says string
 	}{
 		{"a rollback that was not marked", func(r *messages.FleetRecord) {
-			back(r, testFleetImage(1), hold("ada", "it is broken", time.Unix(1, 0)))
+			Back(r, testFleetImage(1), NewHold("ada", "it is broken", time.Unix(1, 0)))
 		}, "ada: it is broken"},
-		{"an older image was promoted", func(r *messages.FleetRecord) { forward(r, testFleetImage(1), 2) }, "went back to " + string(testImage(1))},
+		{"an older image was promoted", func(r *messages.FleetRecord) { Forward(r, testFleetImage(1), 2) }, "went back to " + string(testImage(1))},
 		{"an older image was promoted, and a hold has another reason", func(r *messages.FleetRecord) {
-			h := hold("bob", "release freeze", time.Unix(1, 0))
+			h := NewHold("bob", "release freeze", time.Unix(1, 0))
 			r.Hold = &h
-			forward(r, testFleetImage(1), 2)
+			Forward(r, testFleetImage(1), 2)
 		}, "went back to " + string(testImage(1))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := doneFleet()
-			c.do(&s.record)
+			c.do(&s.Record)
 			s.settle(t)
-			if r := s.rollouts[1]; r.State != messages.RolloutRolledBack || !strings.Contains(r.Why, c.says) {
+			if r := s.Rollouts[1]; r.State != messages.RolloutRolledBack || !strings.Contains(r.Why, c.says) {
 				t.Errorf("the rollout that was left is %s: %s", r.State, r.Why)
 			}
 		})
@@ -60,16 +60,16 @@ func TestAPromotedImagesRolloutIsDone(t *testing.T) {
 	} {
 		t.Run("after it was "+string(was), func(t *testing.T) {
 			s := doneFleet()
-			back(&s.record, testFleetImage(1), hold("ada", "it is broken", s.now))
-			s.rollouts[1].State, s.rollouts[1].Why, s.rollouts[1].FlippedAt = was, "that is why", time.Time{}
-			forward(&s.record, testFleetImage(2), 2)
+			Back(&s.Record, testFleetImage(1), NewHold("ada", "it is broken", s.Now))
+			s.Rollouts[1].State, s.Rollouts[1].Why, s.Rollouts[1].FlippedAt = was, "that is why", time.Time{}
+			Forward(&s.Record, testFleetImage(2), 2)
 			s.settle(t)
-			if r := s.rollouts[1]; r.State != messages.RolloutFlipped || r.Why != "" {
+			if r := s.Rollouts[1]; r.State != messages.RolloutFlipped || r.Why != "" {
 				t.Fatalf("before the fence config follows it is %s: %s", r.State, r.Why)
 			}
 			s.apply()
 			s.settle(t)
-			if r := s.rollouts[1]; r.State != messages.RolloutDone {
+			if r := s.Rollouts[1]; r.State != messages.RolloutDone {
 				t.Errorf("the rollout of the current image is %s: %s", r.State, r.Why)
 			}
 		})
@@ -78,11 +78,11 @@ func TestAPromotedImagesRolloutIsDone(t *testing.T) {
 
 func TestAPromotedRolloutMovesNoMore(t *testing.T) {
 	s := doneFleet()
-	s.rollouts[1].State, s.record.Rollout = messages.RolloutApproval, testFleetImage(2).Rollout
-	s.record.Preload = &messages.Preload{FleetImage: testFleetImage(2)}
-	forward(&s.record, testFleetImage(2), 2)
-	if s.record.Rollout != "" || s.record.Preload != nil {
-		t.Errorf("the record moves %q and preloads %+v", s.record.Rollout, s.record.Preload)
+	s.Rollouts[1].State, s.Record.Rollout = messages.RolloutApproval, testFleetImage(2).Rollout
+	s.Record.Preload = &messages.Preload{FleetImage: testFleetImage(2)}
+	Forward(&s.Record, testFleetImage(2), 2)
+	if s.Record.Rollout != "" || s.Record.Preload != nil {
+		t.Errorf("the record moves %q and preloads %+v", s.Record.Rollout, s.Record.Preload)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 		then messages.RolloutState
 	}{{"to be done", 0, messages.RolloutDone}, {"to soak", time.Hour, messages.RolloutSoaking}} {
 		t.Run(c.name, func(t *testing.T) {
-			s, clock := fleetOf(1, func(p *messages.Policy) { p.Soak = messages.Duration(c.soak) }), &clocks{}
+			s, clock := fleetOf(1, func(p *messages.Policy) { p.Soak = messages.Duration(c.soak) }), &Clocks{}
 			for range 2 {
 				s.settle(t)
 				s.fetch("n0")
@@ -101,13 +101,13 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 			s.settle(t)
 			look := func(elapsed time.Duration) {
 				t.Helper()
-				s.soaked = 0
-				clock.measure(s, s.now.Add(elapsed))
+				s.Soaked = 0
+				clock.Measure(s, s.Now.Add(elapsed))
 				s.settle(t)
 			}
-			r := &s.rollouts[0]
-			somebodys := messages.Applied{Epoch: s.record.Epoch, Value: "else", Error: "set by somebody else"}
-			s.record.Applied = somebodys
+			r := &s.Rollouts[0]
+			somebodys := messages.Applied{Epoch: s.Record.Epoch, Value: "else", Error: "set by somebody else"}
+			s.Record.Applied = somebodys
 			look(0)
 			if r.State != messages.RolloutFlipped || r.Why != somebodys.Error {
 				t.Fatalf("while the fence config holds another value it is %s: %s", r.State, r.Why)
@@ -121,9 +121,9 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 				return
 			}
 			look(2 * time.Minute) // soaks from now on
-			s.record.Applied = somebodys
+			s.Record.Applied = somebodys
 			look(2 * c.soak)
-			if r.State != messages.RolloutFlipped || s.record.Soaking != r.ID {
+			if r.State != messages.RolloutFlipped || s.Record.Soaking != r.ID {
 				t.Fatalf("it soaked with another value in the fence config: %s: %s", r.State, r.Why)
 			}
 			s.apply()
@@ -142,15 +142,15 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 }
 
 // soaking is a fleet of two nodes whose image of order 2 soaks, after that of order 1.
-func soaking(t *testing.T) *state {
+func soaking(t *testing.T) *State {
 	t.Helper()
 	s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
-	r, of := &s.rollouts[0], testFleetImage(2)
+	r, of := &s.Rollouts[0], testFleetImage(2)
 	r.ID, r.Ready.Build, r.Ready.Order, r.Ready.Image = of.Rollout, of.Build, of.Order, of.Image
-	forward(&s.record, testFleetImage(1), 2)
+	Forward(&s.Record, testFleetImage(1), 2)
 	for range 3 {
 		s.settle(t)
-		s.fetch(s.members...)
+		s.fetch(s.Members...)
 	}
 	s.apply()
 	s.settle(t)
@@ -168,38 +168,38 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 		says   string
 	}{
 		{"somebody else has set the fence config", func(r *messages.FleetRecord) {
-			h := hold("ada", "I try something", time.Time{})
+			h := NewHold("ada", "I try something", time.Time{})
 			r.Applied.Value, r.Applied.Error, r.Hold = "somebody/else", "set by somebody else", &h
 		}, "ada", `set to "somebody/else" by somebody else`},
 		{"there is no image to go back to", func(r *messages.FleetRecord) { r.Previous = messages.FleetImage{} }, "fenceline", "no earlier image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := soaking(t)
-			c.change(&s.record)
-			for _, name := range s.members {
-				n := s.nodes[name]
-				n.status.Images = nil
-				s.nodes[name] = n
+			c.change(&s.Record)
+			for _, name := range s.Members {
+				n := s.Nodes[name]
+				n.Status.Images = nil
+				s.Nodes[name] = n
 			}
-			epoch := s.record.Epoch
+			epoch := s.Record.Epoch
 			s.settle(t)
-			r := &s.rollouts[0]
+			r := &s.Rollouts[0]
 			if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "the image is gone") || !strings.Contains(r.Why, c.says) {
 				t.Errorf("the rollout is %s: %s", r.State, r.Why)
 			}
-			if h := s.record.Hold; h == nil || h.By != c.holds || s.record.Epoch != epoch || s.record.Soaking != "" {
-				t.Errorf("the record is %+v with hold %+v", s.record, h)
+			if h := s.Record.Hold; h == nil || h.By != c.holds || s.Record.Epoch != epoch || s.Record.Soaking != "" {
+				t.Errorf("the record is %+v with hold %+v", s.Record, h)
 			}
-			s.record.Hold = nil
+			s.Record.Hold = nil
 			s.apply()
 			s.settle(t)
-			if r.State != messages.RolloutFailed || s.record.Hold != nil {
-				t.Errorf("released, the rollout is %s, the hold %+v", r.State, s.record.Hold)
+			if r.State != messages.RolloutFailed || s.Record.Hold != nil {
+				t.Errorf("released, the rollout is %s, the hold %+v", r.State, s.Record.Hold)
 			}
-			s.record.Previous = testFleetImage(1)
-			back(&s.record, testFleetImage(1), hold("ada", "back", time.Time{}))
+			s.Record.Previous = testFleetImage(1)
+			Back(&s.Record, testFleetImage(1), NewHold("ada", "back", time.Time{}))
 			s.settle(t)
-			forward(&s.record, testFleetImage(2), 2)
+			Forward(&s.Record, testFleetImage(2), 2)
 			s.settle(t)
 			if r.State != messages.RolloutFlipped {
 				t.Errorf("promoted again, the rollout is %s", r.State)

@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"time"
@@ -6,10 +6,10 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// clocks measures, for one fleet, how long nodes make no progress and how long an image
+// Clocks measures, for one fleet, how long nodes make no progress and how long an image
 // soaks: by this controller's monotonic clock, from when this controller saw it first. A
 // successor begins anew, so it may give more time and never less.
-type clocks struct {
+type Clocks struct {
 	rollout string // the moving rollout that nodes are measured for
 	nodes   map[string]pace
 	soaking string
@@ -25,10 +25,10 @@ type pace struct {
 	since   time.Time
 }
 
-// measure sets the times of a state.
-func (c *clocks) measure(s *state, now time.Time) {
+// Measure sets the times of a state.
+func (c *Clocks) Measure(s *State, now time.Time) {
 	c.measureNodes(s, now)
-	id := s.record.Soaking
+	id := s.Record.Soaking
 	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
 		id = "" // an image soaks while the fence config holds it, in one go
 	}
@@ -36,12 +36,12 @@ func (c *clocks) measure(s *state, now time.Time) {
 		c.soaking, c.soak = id, now
 	}
 	if id != "" {
-		s.soaked = now.Sub(c.soak)
+		s.Soaked = now.Sub(c.soak)
 	}
 }
 
-func (c *clocks) measureNodes(s *state, now time.Time) {
-	p := s.record.Preload
+func (c *Clocks) measureNodes(s *State, now time.Time) {
+	p := s.Record.Preload
 	if p == nil {
 		c.rollout, c.nodes = "", nil
 		return
@@ -58,18 +58,18 @@ func (c *clocks) measureNodes(s *state, now time.Time) {
 			delete(c.nodes, name)
 			continue
 		}
-		n := s.nodes[name]
-		at := pace{present: n.has(p.Image)}
-		if w := n.work(p.Rollout); w != nil {
+		n := s.Nodes[name]
+		at := pace{present: n.Has(p.Image)}
+		if w := n.workOn(p.Rollout); w != nil {
 			at.bytes, at.state, at.tried = w.Bytes, w.State, w.Trial != nil
 		}
 		was, known := c.nodes[name]
 		at.since = was.since
-		if !known || at != was && n.fresh {
+		if !known || at != was && n.Fresh {
 			at.since = now
 		}
 		c.nodes[name] = at
-		n.quiet = now.Sub(at.since)
-		s.nodes[name] = n
+		n.Quiet = now.Sub(at.since)
+		s.Nodes[name] = n
 	}
 }

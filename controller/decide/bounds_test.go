@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"fmt"
@@ -12,19 +12,19 @@ import (
 const payload = 1<<20 - 4096
 
 // settleFitting takes all steps that come next, each of which must fit a message.
-func (s *state) settleFitting(t *testing.T) {
+func (s *State) settleFitting(t *testing.T) {
 	t.Helper()
 	for range 1000 {
-		out := next(s)
+		out := Next(s)
 		switch {
-		case out.fleet != nil:
-			s.record = *out.fleet
-		case out.rollout != nil:
-			if n := size(out.rollout); n > payload {
-				t.Fatalf("the record has %d bytes: %s, %d failed, %d trials, %d containers", n, out.rollout.State,
-					len(out.rollout.Failed), len(out.rollout.Trials), len(out.rollout.Stale))
+		case out.Fleet != nil:
+			s.Record = *out.Fleet
+		case out.Rollout != nil:
+			if n := size(out.Rollout); n > payload {
+				t.Fatalf("the record has %d bytes: %s, %d failed, %d trials, %d containers", n, out.Rollout.State,
+					len(out.Rollout.Failed), len(out.Rollout.Trials), len(out.Rollout.Stale))
 			}
-			*s.rollout(out.rollout.ID) = *out.rollout
+			*s.rollout(out.Rollout.ID) = *out.Rollout
 		default:
 			return
 		}
@@ -33,7 +33,7 @@ func (s *state) settleFitting(t *testing.T) {
 }
 
 // crowd is a fleet of so many nodes with the longest names, each with containers.
-func crowd(members int, change func(*messages.Policy)) *state {
+func crowd(members int, change func(*messages.Policy)) *State {
 	s := fleetOf(0, change)
 	for n := range members {
 		name := fmt.Sprintf("n%062d", n)
@@ -41,8 +41,8 @@ func crowd(members int, change func(*messages.Policy)) *state {
 		for c := range 5 {
 			st.Containers = append(st.Containers, messages.ContainerUse{Container: fmt.Sprint("app-", c, strings.Repeat("x", 300)), Image: string(testImage(9))})
 		}
-		s.members = append(s.members, name)
-		s.nodes[name] = node{fresh: true, status: st}
+		s.Members = append(s.Members, name)
+		s.Nodes[name] = Node{Fresh: true, Status: st}
 	}
 	return s
 }
@@ -51,27 +51,27 @@ func TestTheRecordOfAHugeFleetFitsAMessage(t *testing.T) {
 	const members, canaries = 10_000, 100
 	s := crowd(members, func(p *messages.Policy) { p.Canaries, p.QuorumPercent = canaries, 2 })
 	s.settleFitting(t)
-	r, long := &s.rollouts[0], strings.Repeat("<\x1b\"", 1000)
+	r, long := &s.Rollouts[0], strings.Repeat("<\x1b\"", 1000)
 	var others []string
-	for _, name := range s.members {
-		n := s.nodes[name]
-		n.status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: long}
-		if admits(s.record.Preload, name) {
+	for _, name := range s.Members {
+		n := s.Nodes[name]
+		n.Status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: long}
+		if admits(s.Record.Preload, name) {
 			hooks := []messages.HookRun{{Hook: "pre-staging", Output: long}, {Hook: "pre-running", Output: long}}
-			n.status.Work.Trial = &messages.TrialResult{Passed: true, Reason: long, Hooks: hooks}
+			n.Status.Work.Trial = &messages.TrialResult{Passed: true, Reason: long, Hooks: hooks}
 		} else {
 			others = append(others, name)
 		}
-		s.nodes[name] = n
+		s.Nodes[name] = n
 	}
 	s.settleFitting(t)
 	if r.FailedCount != members || len(r.Failed) != listMost || len(r.Trials) != canaries {
 		t.Fatalf("the rollout is %s: %s; %d failed, %d are named, %d trials", r.State, r.Why, r.FailedCount, len(r.Failed), len(r.Trials))
 	}
 	for _, name := range others[:members/50] { // a quorum
-		n := s.nodes[name]
-		n.status.Images = []messages.PresentImage{{Image: testImage(1)}}
-		s.nodes[name] = n
+		n := s.Nodes[name]
+		n.Status.Images = []messages.PresentImage{{Image: testImage(1)}}
+		s.Nodes[name] = n
 	}
 	s.settleFitting(t)
 	s.apply()
@@ -89,7 +89,7 @@ func TestTheRecordOfAHugeFleetFitsAMessage(t *testing.T) {
 func TestMembersThatFitNoRecordAreNotFrozen(t *testing.T) {
 	s := crowd(20_000, nil)
 	s.settleFitting(t)
-	r := s.rollouts[0]
+	r := s.Rollouts[0]
 	if r.State != messages.RolloutWaiting || len(r.Members) > 0 || !strings.Contains(r.Why, "20000 members") || !strings.Contains(r.Why, "several fleets") {
 		t.Errorf("the rollout is %s with %d members: %s", r.State, len(r.Members), r.Why)
 	}
@@ -99,15 +99,15 @@ func TestTextsAreCut(t *testing.T) {
 	for _, c := range []struct{ name, text, cut, head string }{
 		{"what fits stays", "no space", "no space", "no space"},
 		{"nothing", "", "", ""},
-		{"the bytes of the JSON count", strings.Repeat("\x1b", 10), "\x1b\x1b…", "\x1b\x1b\x1b"},
+		{"the bytes of the JSON count", strings.Repeat("\x1b", 10), "\x1b\x1b…", "…\x1b\x1b"},
 		{"no letter is cut in two", strings.Repeat("ä", 10), "äääääää…", "ääääääää"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const most = 20
-			if got := cut(c.text, most); size(got) > most || got != c.cut {
+			if got := fitText(c.text, most); size(got) > most || got != c.cut {
 				t.Errorf("%q, %d bytes", got, size(got))
 			}
-			if got := cutHead(c.text, most); size(got) > most || got != c.head {
+			if got := fitTextEnd(c.text, most); size(got) > most || got != c.head {
 				t.Errorf("the end is %q, %d bytes", got, size(got))
 			}
 		})

@@ -1,4 +1,4 @@
-package controller
+package decide
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type world struct {
 	earlier   map[string]messages.RolloutRecord // each rollout as it was before its last change
 	members   []string
 	retired   map[string]bool
-	nodes     map[string]node
+	nodes     map[string]Node
 	soaked    time.Duration
 	order     uint64
 	seen      []snapshot // what controllers have read and not acted on yet
@@ -30,7 +30,7 @@ type world struct {
 
 // snapshot is a controller's view and the revisions that its writes will expect.
 type snapshot struct {
-	state     state
+	state     State
 	revision  int
 	revisions map[string]int
 }
@@ -38,7 +38,7 @@ type snapshot struct {
 func newWorld(members int) *world {
 	w := &world{
 		record: messages.FleetRecord{Fleet: "default"}, rollouts: map[string]messages.RolloutRecord{},
-		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]node{},
+		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]Node{},
 	}
 	for range members {
 		w.join()
@@ -49,16 +49,16 @@ func newWorld(members int) *world {
 func (w *world) join() {
 	name := fmt.Sprintf("n%d", len(w.nodes))
 	w.members = append(w.members, name)
-	w.nodes[name] = node{fresh: true, status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1}}
+	w.nodes[name] = Node{Fresh: true, Status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1}}
 }
 
 func (w *world) view() snapshot {
-	s := state{
-		record: clone(w.record), members: slices.Sorted(slices.Values(w.members)), retired: maps.Clone(w.retired),
-		nodes: maps.Clone(w.nodes), soaked: w.soaked, report: true, now: time.Unix(1, 0),
+	s := State{
+		Record: cloneRecord(w.record), Members: slices.Sorted(slices.Values(w.members)), Retired: maps.Clone(w.retired),
+		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Report: true, Now: time.Unix(1, 0),
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.rollouts)) {
-		s.rollouts = append(s.rollouts, w.rollouts[id])
+		s.Rollouts = append(s.Rollouts, w.rollouts[id])
 	}
 	return snapshot{s, w.revision, maps.Clone(w.revisions)}
 }
@@ -70,8 +70,8 @@ func (w *world) late(t *rapid.T) snapshot {
 
 func (w *world) behind(lags func(rollout string) bool) snapshot {
 	v := w.view()
-	for i := range v.state.rollouts {
-		r := &v.state.rollouts[i]
+	for i := range v.state.Rollouts {
+		r := &v.state.Rollouts[i]
 		if before, changed := w.earlier[r.ID]; changed && lags(r.ID) {
 			v.revisions[r.ID]--
 			*r = before
@@ -83,21 +83,21 @@ func (w *world) behind(lags func(rollout string) bool) snapshot {
 // apply does one step of a controller by compare-and-set, and checks what must always be
 // true of it. It tells whether something was written.
 func (w *world) apply(t *rapid.T, v snapshot) bool {
-	out := next(&v.state)
+	out := Next(&v.state)
 	switch {
-	case out.fleet != nil && out.rollout != nil:
+	case out.Fleet != nil && out.Rollout != nil:
 		t.Fatalf("a step wrote two records")
-	case out.fleet != nil:
-		if v.revision != w.revision || out.rests != "" && v.revisions[out.rests] != w.revisions[out.rests] {
+	case out.Fleet != nil:
+		if v.revision != w.revision || out.RestsOn != "" && v.revisions[out.RestsOn] != w.revisions[out.RestsOn] {
 			return true // moved: the controller looks again
 		}
-		w.check(t, &v.state, out.fleet)
-		w.put(*out.fleet)
+		w.check(t, &v.state, out.Fleet)
+		w.put(*out.Fleet)
 		return true
-	case out.rollout != nil:
-		if v.revisions[out.rollout.ID] == w.revisions[out.rollout.ID] {
-			w.checkRollout(t, &v.state, out.rollout)
-			w.putRollout(*out.rollout)
+	case out.Rollout != nil:
+		if v.revisions[out.Rollout.ID] == w.revisions[out.Rollout.ID] {
+			w.checkRollout(t, &v.state, out.Rollout)
+			w.putRollout(*out.Rollout)
 		}
 		return true
 	}
@@ -159,23 +159,23 @@ func (w *world) build(t *rapid.T) {
 // works lets a node do what the record asks of it.
 func (w *world) works(t *rapid.T, name string, trialPasses bool) {
 	n := w.nodes[name]
-	n.fresh, n.quiet = true, 0
+	n.Fresh, n.Quiet = true, 0
 	p := w.record.Preload
 	if p != nil && admits(p, name) {
-		n.status.Images = append(slices.Clone(n.status.Images), messages.PresentImage{Image: p.Image})
-		n.status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
+		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: p.Image})
+		n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
 		if slices.Contains(p.Canaries, name) && !p.Trial.Disabled {
-			n.status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
+			n.Status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
 		}
 	}
-	if c := w.record.Current.Image; c != "" && !n.has(c) {
-		n.status.Images = append(slices.Clone(n.status.Images), messages.PresentImage{Image: c})
+	if c := w.record.Current.Image; c != "" && !n.Has(c) {
+		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: c})
 	}
 	w.nodes[name] = n
 }
 
 func (w *world) change(t *rapid.T, what func(*messages.FleetRecord)) {
-	r := clone(w.record)
+	r := cloneRecord(w.record)
 	what(&r)
 	w.put(r)
 }
@@ -183,7 +183,7 @@ func (w *world) change(t *rapid.T, what func(*messages.FleetRecord)) {
 // highest is the highest order that the record names, of images that were current.
 func highest(r *messages.FleetRecord) uint64 {
 	var most uint64
-	for _, i := range kept(r) {
+	for _, i := range Kept(r) {
 		most = max(most, i.Order)
 	}
 	return most
@@ -195,7 +195,7 @@ func (w *world) abort(t *rapid.T, r messages.RolloutRecord) {
 	w.putRollout(r)
 	w.change(t, func(f *messages.FleetRecord) {
 		if f.Rollout == r.ID {
-			stop(f, r.ID)
+			ClearRollout(f, r.ID)
 		}
 	})
 }
@@ -245,7 +245,7 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			}
 			for _, name := range w.members {
 				if n := w.nodes[name]; rapid.Bool().Draw(t, "silent") {
-					n.fresh, n.quiet = false, time.Hour
+					n.Fresh, n.Quiet = false, time.Hour
 					w.nodes[name] = n
 				}
 			}
@@ -261,20 +261,20 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"node loses its images": func(t *rapid.T) {
 			n := w.nodes[pick(t)]
-			n.status.Images = nil
-			w.nodes[n.status.Node] = n
+			n.Status.Images = nil
+			w.nodes[n.Status.Node] = n
 		},
 		"node fails": func(t *rapid.T) {
 			n := w.nodes[pick(t)]
-			if p := w.record.Preload; p != nil && admits(p, n.status.Node) {
-				n.status.Work = &messages.NodeWork{Rollout: p.Rollout, State: messages.WorkFailed, Reason: "no space"}
+			if p := w.record.Preload; p != nil && admits(p, n.Status.Node) {
+				n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, State: messages.WorkFailed, Reason: "no space"}
 			}
-			w.nodes[n.status.Node] = n
+			w.nodes[n.Status.Node] = n
 		},
 		"node falls silent": func(t *rapid.T) {
 			n := w.nodes[pick(t)]
-			n.fresh, n.quiet = false, time.Hour
-			w.nodes[n.status.Node] = n
+			n.Fresh, n.Quiet = false, time.Hour
+			w.nodes[n.Status.Node] = n
 		},
 		"node joins": func(t *rapid.T) {
 			if len(w.nodes) > 8 {
@@ -289,16 +289,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			n := pick(t)
 			w.members = slices.DeleteFunc(w.members, func(m string) bool { return m == n })
 			w.retired[n] = true
-			w.nodes[n] = node{quiet: time.Hour, status: messages.NodeStatus{Fleet: "default", Node: n}}
+			w.nodes[n] = Node{Quiet: time.Hour, Status: messages.NodeStatus{Fleet: "default", Node: n}}
 		},
 		"hold": func(t *rapid.T) {
-			w.change(t, func(r *messages.FleetRecord) { h := hold("a person", "", time.Time{}); r.Hold = &h })
+			w.change(t, func(r *messages.FleetRecord) { h := NewHold("a person", "", time.Time{}); r.Hold = &h })
 		},
 		"somebody sets the fence config": func(t *rapid.T) {
 			w.change(t, func(r *messages.FleetRecord) {
 				r.Applied = messages.Applied{Epoch: r.Epoch, Value: "else", Error: "set by somebody else"}
 				if r.Hold == nil {
-					h := hold("fenceline", r.Applied.Error, time.Time{})
+					h := NewHold("fenceline", r.Applied.Error, time.Time{})
 					r.Hold = &h
 				}
 			})
@@ -306,16 +306,16 @@ func (w *world) actions() map[string]func(*rapid.T) {
 		},
 		"release": func(t *rapid.T) { w.change(t, func(r *messages.FleetRecord) { r.Hold = nil }) },
 		"rollback": func(t *rapid.T) {
-			if to := kept(&w.record); len(to) > 0 {
+			if to := Kept(&w.record); len(to) > 0 {
 				w.change(t, func(r *messages.FleetRecord) {
-					back(r, rapid.SampledFrom(to).Draw(t, "to"), hold("a person", "rollback", time.Time{}))
+					Back(r, rapid.SampledFrom(to).Draw(t, "to"), NewHold("a person", "rollback", time.Time{}))
 				})
 			}
 		},
 		"promote": func(t *rapid.T) {
-			if to := kept(&w.record); len(to) > 0 {
+			if to := Kept(&w.record); len(to) > 0 {
 				w.change(t, func(r *messages.FleetRecord) {
-					forward(r, rapid.SampledFrom(to).Draw(t, "to"), len(r.Keep))
+					Forward(r, rapid.SampledFrom(to).Draw(t, "to"), len(r.Keep))
 				})
 				if w.record.Highest < highest(&w.record) {
 					t.Fatalf("the highest order fell: %+v", w.record)

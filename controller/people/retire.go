@@ -1,4 +1,4 @@
-package controller
+package people
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -43,7 +44,7 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 	if err != nil || was || waited {
 		return err
 	}
-	known, err := membersOf(ctx, q, fleet)
+	known, err := MembersOf(ctx, q, fleet)
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,8 @@ func unfreeze(ctx context.Context, q *queue.Client, fleet, name string) (was boo
 			continue
 		}
 		was = true
-		if _, err := decideRollout(ctx, q, e.Key, func(r *messages.RolloutRecord) error {
-			without(r, func(n string) bool { return n == name })
+		if _, err := changeRollout(ctx, q, e.Key, func(r *messages.RolloutRecord) error {
+			decide.RemoveNodes(r, func(n string) bool { return n == name })
 			return nil
 		}); err != nil {
 			return was, err
