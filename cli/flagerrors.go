@@ -3,8 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
+	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/fenceline/fenceline/suggest"
@@ -26,16 +30,40 @@ func flagError(cmd *cobra.Command, err error) error {
 	return settings.Usage(err)
 }
 
-// NameFlags adds to an error of a service that can't listen which flag moves it.
-func NameFlags(err error) error {
+// nameFlags has an error name flags where a library, which knows none, names fields of its
+// configuration.
+func nameFlags(err error) error {
 	var at *standalone.ListenError
-	if !errors.As(err, &at) {
+	if errors.As(err, &at) {
+		flag := map[standalone.Service]string{
+			standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen",
+			standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
+		}[at.Service]
+		return fmt.Errorf("%w: stop it, or choose another with --%s", err, flag)
+	}
+	var engine *docker.FieldError
+	var solver *buildkit.FieldError
+	if !errors.As(err, &engine) && !errors.As(err, &solver) {
 		return err
 	}
-	flag := map[standalone.Service]string{
-		standalone.ServiceHTTP: "listen", standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
-	}[at.Service]
-	return fmt.Errorf("%w: stop it, or choose another with --%s", err, flag)
+	return fieldError{err}
+}
+
+// fieldError is an error whose text has fields, and is shown with the flags in their place.
+type fieldError struct{ error }
+
+func (e fieldError) Unwrap() error { return e.error }
+
+// fieldName finds the fields of configurations that flags set, as words of a text.
+var fieldName = regexp.MustCompile(`(^|[ (])(CAFile|CertFile|KeyFile|CredentialsFile|User|Password|InboxPrefix|Replicas|DockerConfig|RegistryCAFile|PlainHTTP)\b`)
+
+func (e fieldError) Error() string {
+	flags := strings.NewReplacer(
+		"RegistryCAFile", "--registry-ca-file", "CAFile", "--ca-file", "CertFile", "--cert-file", "KeyFile", "--key-file",
+		"CredentialsFile", "--credentials-file", "User", "--user", "Password", "--password-file", "InboxPrefix", "--inbox-prefix",
+		"Replicas", "--replicas", "DockerConfig", "--docker-config", "PlainHTTP", "--registry-plain-http",
+	)
+	return fieldName.ReplaceAllStringFunc(e.error.Error(), flags.Replace)
 }
 
 // Roomier says of an error for want of room in a state folder what would be enough: JetStream wants

@@ -49,7 +49,7 @@ func (b *beatView) meets(other bool) (news bool) {
 func (b *beatView) twin() bool { return b.other >= twinBeats }
 
 // errTwin is what is wrong with a node whose name another has too.
-var errTwin = errors.New("another distributor sends heartbeats under this name: give each machine its own --node, and a user of its own; until then this node does not count")
+var errTwin = errors.New("another distributor sends heartbeats under this name: give each machine a node name and a user of its own; until then this node does not count")
 
 // beatAgain is how often a heartbeat is repeated soon after some could not be stored. A
 // controller counts only those that come while it listens, and it may not do so yet.

@@ -45,7 +45,7 @@ func (d *Distributor) freeBytes(ctx context.Context) (int64, error) {
 		return -1, fmt.Errorf("reading the free space of the engine's disk: %w", err)
 	}
 	if free >= 0 && free < d.cfg.MinFreeBytes {
-		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d must stay free: remove images or files, or lower --min-free-bytes",
+		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d must stay free: remove images or files, or lower min-free-bytes",
 			ErrNoSpace, free, d.cfg.MinFreeBytes)
 	}
 	return free, nil

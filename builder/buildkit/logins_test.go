@@ -23,7 +23,7 @@ func keep(t *testing.T, file, text string, mode os.FileMode) string {
 func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 	const secret = "s3cret-value"
 	for name, c := range map[string]struct{ dir, says string }{
-		"no folder":               {filepath.Join(t.TempDir(), "none"), "--docker-config"},
+		"no folder":               {filepath.Join(t.TempDir(), "none"), "DockerConfig: "},
 		"not JSON":                {keep(t, "config.json", `auths: {r.example: `+secret+`}`, 0o600), "docker login"},
 		"a store that is missing": {keep(t, "config.json", `{"auths": {"r.example": {}}, "credsStore": "none-such"}`, 0o600), "docker-credential-none-such is not installed"},
 		"a helper that is":        {keep(t, "config.json", `{"credHelpers": {"r.example": "none-such"}}`, 0o600), "docker-credential-none-such is not installed"},

@@ -53,7 +53,7 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 		defer q.Close()
 		r, err := w.make(q)
 		if err != nil {
-			return cli.NameFlags(err)
+			return err
 		}
 		return serve(cmd.Context(), f, q, r, log)
 	}
@@ -108,9 +108,9 @@ func reachOnce(ctx context.Context, n *settings.NATS, w wiring, log zerolog.Logg
 func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log zerolog.Logger) error {
 	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error { return cli.WatchClock(ctx, q, log) }}
 	if f.HealthListen != "" {
-		l, err := standalone.Listen(standalone.ServiceHTTP, f.HealthListen)
+		l, err := standalone.Listen(standalone.ServiceHealth, f.HealthListen)
 		if err != nil {
-			return fmt.Errorf("--health-listen: %w", err)
+			return err
 		}
 		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
 	}

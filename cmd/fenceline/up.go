@@ -54,12 +54,12 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	}
 	stack, err := startServers(ctx, s, state, space, log)
 	if err != nil {
-		return cli.NameFlags(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, stack.Stop()) }()
 	listener, err := standalone.Listen(standalone.ServiceHTTP, s.Producer.Listen)
 	if err != nil {
-		return cli.NameFlags(err)
+		return err
 	}
 	defer listener.Close()
 	u := &upRun{settings: s, state: state, stack: stack, space: space, log: log}
