@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/demo/site"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 )
@@ -64,7 +65,7 @@ func (b *broker) connect(ctx context.Context, prefix string) (*queue.Client, err
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Declare(ctx, queue.Layout{}); err != nil {
+	if err := store.Declare(ctx, c, store.Layout{}); err != nil {
 		c.Close()
 		return nil, err
 	}

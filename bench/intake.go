@@ -151,7 +151,7 @@ func hookLoad(ctx context.Context, address string) func(n int) (load, error) {
 func plainLoad(c *queue.Client, body []byte) load {
 	return func(ctx context.Context, n int) error {
 		return atOnce(ctx, n, func(ctx context.Context, i int) error {
-			_, err := c.JetStream().Publish(ctx, c.Space().RequestSubject(fmt.Sprintf("pipeline-%d", i%intakePipelines)), body)
+			_, err := c.Store(ctx, c.Space().RequestSubject(fmt.Sprintf("pipeline-%d", i%intakePipelines)), messages.Message{Body: body})
 			return err
 		})
 	}
@@ -184,7 +184,7 @@ func storedRequest(ctx context.Context, b *broker) ([]byte, error) {
 	}
 	defer c.Close()
 	var stored bytes.Buffer
-	err = c.ReadRequests(ctx, queue.ReadOptions{}, func(r queue.Received) error {
+	err = c.Read(ctx, c.Space().RequestsStream(), queue.ReadOptions{}, func(r queue.Received) error {
 		m, err := messages.Encode(r.Envelope, r.Payload)
 		if err != nil {
 			return err

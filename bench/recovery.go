@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/demo/site"
-	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // The recoveries. Each is taken a few times, with the defaults of the roles, and the slowest
@@ -63,7 +63,7 @@ func recoveryBuilder(ctx context.Context, o options) (_ Figure, err error) {
 	if err != nil {
 		return Figure{}, err
 	}
-	return recoveryFigure(o, "recovery_builder_s", took, queue.DefaultAckWait+2*time.Second), nil
+	return recoveryFigure(o, "recovery_builder_s", took, builds.DefaultAckWait+2*time.Second), nil
 }
 
 func (a *apart) killBuilder(ctx context.Context, repo *site.Repository, seed string) (time.Duration, error) {

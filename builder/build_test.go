@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -49,8 +50,8 @@ func (s *solver) Ready(ctx context.Context) error {
 // source is a Queue that has build contexts.
 type source struct{ contexts map[string][]byte }
 
-func (s *source) ConsumeBuilds(context.Context, queue.Work) error { return nil }
-func (s *source) Ready(context.Context) error                     { return nil }
+func (s *source) Consume(context.Context, builds.Work) error { return nil }
+func (s *source) Ready(context.Context) error                { return nil }
 func (s *source) GetContext(_ context.Context, name string) (io.ReadCloser, error) {
 	b, ok := s.contexts[name]
 	if !ok {

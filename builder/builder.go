@@ -19,6 +19,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -26,15 +27,15 @@ import (
 
 // Queue is where builds come from.
 type Queue interface {
-	// ConsumeBuilds does builds until ctx ends.
-	ConsumeBuilds(ctx context.Context, w queue.Work) error
+	// Consume does builds until ctx ends.
+	Consume(ctx context.Context, w builds.Work) error
 	// GetContext opens an uploaded build context, a tar.
 	GetContext(ctx context.Context, name string) (io.ReadCloser, error)
 	// Ready tells whether the queue can be used now.
 	Ready(ctx context.Context) error
 }
 
-var _ Queue = (*queue.Client)(nil)
+var _ Queue = (*builds.Queue)(nil)
 
 // Config is what a Builder needs.
 type Config struct {
@@ -43,7 +44,7 @@ type Config struct {
 	SecretsDir string        // has the secrets that pipelines name, a file each; "" for none
 	Name       string        // of this builder, in records and events
 	Slots      int           // builds at one time; 0 means 1
-	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means queue.DefaultAckWait
+	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means builds.DefaultAckWait
 	Grace      time.Duration // how long builds may go on after a stop
 	Logger     zerolog.Logger
 }
@@ -72,9 +73,9 @@ func New(c Config) (*Builder, error) {
 // Run does builds until ctx ends.
 func (b *Builder) Run(ctx context.Context) error {
 	b.sweep()
-	return b.config.Queue.ConsumeBuilds(ctx, queue.Work{
+	return b.config.Queue.Consume(ctx, builds.Work{
 		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
-		Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, out: j})
 		},
 		Tag: b.tag, Ready: b.config.Solver.Ready,

@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -37,11 +38,11 @@ const stateQueued = "queued"
 
 // allBuilds lists builds, the newest first.
 func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
-	records, err := queue.Builds(s.queue).List(ctx)
+	records, err := store.Builds(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	queued, err := s.queue.Queued(ctx)
+	queued, err := s.builds().Queued(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func newCancelCmd() *cobra.Command {
 		Args:    settings.Args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		if err := s.queue.CancelBuild(ctx, args[0], whoami()); err != nil {
+		if err := s.builds().Cancel(ctx, args[0], whoami()); err != nil {
 			return s.unfound(ctx, args[0], err)
 		}
 		return s.decided(map[string]string{"build": args[0], "state": string(messages.BuildStateCancelled)}, "%s: cancelled", args[0])
@@ -177,7 +178,7 @@ its image does not overtake one that came later.`,
 		Args:    settings.Args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		a, err := s.queue.RetryBuild(ctx, args[0], whoami())
+		a, err := s.builds().Retry(ctx, args[0], whoami())
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/rs/zerolog"
 )
 
@@ -28,9 +29,9 @@ const (
 
 // clockAhead is how far this machine's clock is ahead of the server's at least; less than zero
 // where it is behind.
-func clockAhead(ctx context.Context, q *queue.Client) (time.Duration, error) {
+func clockAhead(ctx context.Context, clock *store.Clock) (time.Duration, error) {
 	before := time.Now()
-	there, err := q.Clock(ctx)
+	there, err := clock.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -70,7 +71,8 @@ func nodeClock(e queue.Entry[messages.NodeStatus]) string {
 
 // WatchClock warns on log when this machine's clock is off, until ctx ends.
 func WatchClock(ctx context.Context, q *queue.Client, log zerolog.Logger) error {
-	return watchClock(ctx, func(ctx context.Context) (time.Duration, error) { return clockAhead(ctx, q) }, clockEvery, log)
+	clock := store.NewClock(q)
+	return watchClock(ctx, func(ctx context.Context) (time.Duration, error) { return clockAhead(ctx, clock) }, clockEvery, log)
 }
 
 // watchClock looks every so often. Read tells how far this machine's clock is ahead.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
 )
 
@@ -33,7 +33,7 @@ func newDeadLettersCmd() *cobra.Command {
 			if _, err := s.findLetter(ctx, args[0]); err != nil {
 				return err
 			}
-			if err := s.queue.RequeueDeadLetter(ctx, args[0]); err != nil {
+			if err := s.builds().RequeueDeadLetter(ctx, args[0]); err != nil {
 				return err
 			}
 			return s.decided(map[string]string{"name": args[0], "state": "requeued"}, "%s: sent again", args[0])
@@ -42,7 +42,7 @@ func newDeadLettersCmd() *cobra.Command {
 			if _, err := s.findLetter(ctx, args[0]); err != nil {
 				return err
 			}
-			if err := s.queue.DropDeadLetter(ctx, args[0]); err != nil {
+			if err := s.builds().DropDeadLetter(ctx, args[0]); err != nil {
 				return err
 			}
 			return s.decided(map[string]string{"name": args[0], "state": "dropped"}, "%s: dropped", args[0])
@@ -56,10 +56,10 @@ type letter struct {
 }
 
 func (s *session) letters(ctx context.Context) ([]letter, error) {
-	found, err := s.queue.DeadLetters(ctx)
+	found, err := s.builds().DeadLetters(ctx)
 	out := []letter{}
 	for _, l := range found {
-		out = append(out, letter{queue.LetterName(l), l})
+		out = append(out, letter{builds.LetterName(l), l})
 	}
 	return out, err
 }

@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -32,7 +33,7 @@ Nodes have the image already: registry, producer and builders may be down.`,
 		if err != nil {
 			return err
 		}
-		r, err := controller.Rollback(ctx, s.queue, fleet, to, whoami())
+		r, err := people.Rollback(ctx, s.queue, fleet, to, whoami())
 		if err != nil {
 			return err
 		}
@@ -54,7 +55,7 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		if err != nil {
 			return err
 		}
-		r, err := controller.Promote(ctx, s.queue, fleet, args[len(args)-1], whoami())
+		r, err := people.Promote(ctx, s.queue, fleet, args[len(args)-1], whoami())
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (s *session) awaitApplied(ctx context.Context, want messages.FleetRecord, w
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	last, done := want, false
-	err := queue.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+	err := store.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
 		if e.Value.Fleet != want.Fleet {
 			return
 		}
@@ -118,7 +119,7 @@ func newHoldCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := controller.HoldFleet(ctx, s.queue, fleet, reason, whoami())
+		r, err := people.Hold(ctx, s.queue, fleet, reason, whoami())
 		if err != nil {
 			return err
 		}
@@ -137,7 +138,7 @@ func newReleaseCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		r, err := controller.Release(ctx, s.queue, fleet, whoami())
+		r, err := people.Release(ctx, s.queue, fleet, whoami())
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func newApproveCmd() *cobra.Command {
 		Args:    settings.Args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		r, err := controller.Approve(ctx, s.queue, args[0], whoami())
+		r, err := people.Approve(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func newAbortCmd() *cobra.Command {
 		Args:    settings.Args(1, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		r, err := controller.Abort(ctx, s.queue, args[0], whoami())
+		r, err := people.Abort(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return err
 		}

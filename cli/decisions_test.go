@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/rs/zerolog"
 )
 
@@ -56,7 +59,7 @@ func controlled(t *testing.T, c *queue.Client) {
 		defer tick.Stop()
 		for {
 			status.Beat++
-			if err := c.Heartbeat(ctx, &status); err != nil {
+			if err := store.NewNode(c).Heartbeat(ctx, &status); err != nil {
 				return err
 			}
 			select {
@@ -107,7 +110,7 @@ func TestApprove(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
 	for _, id := range []string{"production-base-yyyyyyyy", "production-base-zzzzzzzz"} {
-		create(t, queue.Rollouts(c), id, messages.RolloutRecord{
+		create(t, store.Rollouts(c), id, messages.RolloutRecord{
 			ID: id, Fleet: "production", State: messages.RolloutApproval, Policy: messages.Policy{Approval: true},
 			Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: strings.TrimPrefix(id, "production-"), Pipeline: "base", Order: 20}, Image: imageTwo},
 		})
@@ -145,14 +148,14 @@ func lettersOf(t *testing.T, want int) []letter {
 func TestDeadLetters(t *testing.T) {
 	c := installation(t)
 	background(t, func(ctx context.Context) error {
-		return c.ConsumeBuilds(ctx, queue.Work{
+		return builds.New(c).Consume(ctx, builds.Work{
 			Worker: "b1", Slots: 1, Logger: zerolog.Nop(),
-			Build: func(context.Context, *queue.Job) (messages.Payload, error) { return nil, nil },
+			Build: func(context.Context, *builds.Job) (messages.Payload, error) { return nil, nil },
 			Tag:   func(context.Context, messages.BuildRecord) error { return nil },
 		})
 	})
 	for _, body := range []string{"one", "two\x1b[2J"} {
-		if _, err := c.JetStream().Publish(t.Context(), c.Space().RequestSubject("base"), []byte(body)); err != nil {
+		if _, err := queuetest.JetStream(t, c).Publish(t.Context(), c.Space().RequestSubject("base"), []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // checked is one thing that doctor looked at.
@@ -20,6 +21,7 @@ type checked struct {
 	OK      bool   `json:"ok"`
 	Found   string `json:"found,omitempty"`
 	Problem string `json:"problem,omitempty"` // with the fix
+	err     error  // the problem
 }
 
 // errDoctor tells that something would keep a role from working.
@@ -32,6 +34,7 @@ type doctor struct {
 	builder    buildkit.Config // how buildkitd and registries are reached
 	registries settings.Registries
 	engine     docker.Config
+	flags      *pflag.FlagSet // the command's
 }
 
 func newDoctorCmd() *cobra.Command {
@@ -59,7 +62,8 @@ all of it is read, and what the checks need is taken.` + settings.VariablesNote(
 			return d.run(cmd.Context(), role, &session{out: cmd.OutOrStdout(), format: f})
 		},
 	}
-	d.access.flags(cmd.Flags())
+	d.flags = cmd.Flags()
+	d.access.flags(d.flags)
 	f.flag(cmd.Flags())
 	cmd.Flags().StringVar(&d.monitor, "nats-monitor", "", "the NATS server's monitoring, http://HOST:PORT; durability is not checked without it")
 	cmd.Flags().StringVar(&d.engine.Host, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
@@ -119,7 +123,8 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		ctx, cancel := context.WithTimeout(ctx, doctorTime)
 		c := check(ctx)
 		cancel()
-		if c.OK = c.Problem == ""; !c.OK {
+		if c.OK = c.err == nil; !c.OK {
+			c.Problem = nameFlags(d.flags, c.err).Error()
 			bad++
 		}
 		found = append(found, c)

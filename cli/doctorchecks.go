@@ -15,18 +15,20 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // The checks of doctor.
 
 // problem is c with what is wrong.
 func (c checked) problem(err error) checked {
-	c.Found, c.Problem = "", nameFlags(err).Error()
+	c.Found, c.Problem, c.err = "", err.Error(), err
 	return c
 }
 
 func (d *doctor) checkNATS(ctx context.Context, known error) checked {
-	c := checked{What: "NATS with JetStream", Found: queue.Redact(d.access.URL)}
+	c := checked{What: "NATS with JetStream", Found: diagnosis.Redact(d.access.URL)}
 	if known != nil {
 		return c.problem(known)
 	}
@@ -38,7 +40,7 @@ func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 	if err := q.Ready(ctx); err != nil {
 		return c.problem(err)
 	}
-	ahead, err := clockAhead(ctx, q)
+	ahead, err := clockAhead(ctx, store.NewClock(q))
 	if errors.Is(err, queue.ErrForbidden) {
 		c.Found += "; its clock is not for this user to ask"
 		return c
@@ -77,7 +79,7 @@ func (d *doctor) checkDurable(ctx context.Context) checked {
 	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&js)
 	switch {
 	case err != nil || js.Config == nil:
-		return c.problem(fmt.Errorf("%s is no monitoring of a NATS server with JetStream: it answered %s", queue.Redact(url), resp.Status))
+		return c.problem(fmt.Errorf("%s is no monitoring of a NATS server with JetStream: it answered %s", diagnosis.Redact(url), resp.Status))
 	case js.Disabled:
 		return c.problem(fmt.Errorf("JetStream is switched off: add a jetstream block to the server's configuration"))
 	case !js.Config.SyncAlways && js.Cluster == nil:

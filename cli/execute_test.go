@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // said is what a command line did.
@@ -62,7 +63,7 @@ func TestVariablesStandForFlags(t *testing.T) {
 		t.Errorf("the flag doesn't go before the variable: %q", out)
 	}
 	t.Setenv("FENCELINE_PIPELINE", "other") // what a command does is on its line alone
-	create(t, queue.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildStateRunning})
+	create(t, store.Builds(client), "base-aaaaaaaa", messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-aaaaaaaa", Pipeline: "base", Order: 1}, State: messages.BuildStateRunning})
 	if out := done(t, "builds"); !strings.Contains(out, "base-aaaaaaaa") {
 		t.Errorf("a variable chose the builds: %q", out)
 	}

@@ -3,13 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/spf13/cobra"
@@ -30,40 +30,52 @@ func flagError(cmd *cobra.Command, err error) error {
 	return settings.Usage(err)
 }
 
-// nameFlags has an error name flags where a library, which knows none, names fields of its
-// configuration.
-func nameFlags(err error) error {
-	var at *standalone.ListenError
-	if errors.As(err, &at) {
-		flag := map[standalone.Service]string{
-			standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen",
-			standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
-		}[at.Service]
-		return fmt.Errorf("%w: stop it, or choose another with --%s", err, flag)
-	}
-	var engine *docker.FieldError
-	var solver *buildkit.FieldError
-	if !errors.As(err, &engine) && !errors.As(err, &solver) {
-		return err
-	}
-	return fieldError{err}
+// fieldFlags are the flags that set the fields which errors of libraries name.
+var fieldFlags = map[string]string{
+	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
+	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
+	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas",
+	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
-// fieldError is an error whose text has fields, and is shown with the flags in their place.
-type fieldError struct{ error }
+// listenFlags are the flags that say where a service listens.
+var listenFlags = map[standalone.Service]string{
+	standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen",
+	standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
+}
 
-func (e fieldError) Unwrap() error { return e.error }
+// nameFlags adds to an error of a library, which knows no flags, those of known that mend it.
+func nameFlags(known *pflag.FlagSet, err error) error {
+	var at *standalone.ListenError
+	if errors.As(err, &at) {
+		return fmt.Errorf("%w: stop it, or choose another with --%s", err, listenFlags[at.Service])
+	}
+	var flags []string
+	for _, field := range fieldsOf(err) {
+		if name := fieldFlags[field]; known.Lookup(name) != nil {
+			flags = append(flags, "--"+name)
+		}
+	}
+	if len(flags) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, strings.Join(flags, ", "))
+}
 
-// fieldName finds the fields of configurations that flags set, as words of a text.
-var fieldName = regexp.MustCompile(`(^|[ (])(CAFile|CertFile|KeyFile|CredentialsFile|User|Password|InboxPrefix|Replicas|DockerConfig|RegistryCAFile|PlainHTTP)\b`)
-
-func (e fieldError) Error() string {
-	flags := strings.NewReplacer(
-		"RegistryCAFile", "--registry-ca-file", "CAFile", "--ca-file", "CertFile", "--cert-file", "KeyFile", "--key-file",
-		"CredentialsFile", "--credentials-file", "User", "--user", "Password", "--password-file", "InboxPrefix", "--inbox-prefix",
-		"Replicas", "--replicas", "DockerConfig", "--docker-config", "PlainHTTP", "--registry-plain-http",
-	)
-	return fieldName.ReplaceAllStringFunc(e.error.Error(), flags.Replace)
+// fieldsOf are the fields of a library's configuration that an error is about.
+func fieldsOf(err error) []string {
+	var connection *queue.FieldError
+	var solver *buildkit.FieldError
+	var engine *docker.FieldError
+	switch {
+	case errors.As(err, &connection):
+		return connection.Fields
+	case errors.As(err, &solver):
+		return []string{solver.Field}
+	case errors.As(err, &engine):
+		return []string{engine.Field}
+	}
+	return nil
 }
 
 // Roomier says of an error for want of room in a state folder what would be enough: JetStream wants

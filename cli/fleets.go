@@ -11,7 +11,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -44,11 +44,11 @@ func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
 
 // fleetNames lists the fleets that have a record or a member, sorted.
 func (s *session) fleetNames(ctx context.Context) ([]string, error) {
-	fleets, err := queue.Fleets(s.queue).List(ctx)
+	fleets, err := store.Fleets(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	members, err := queue.Members(s.queue).List(ctx)
+	members, err := store.Members(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -88,9 +89,9 @@ func declare(ctx context.Context, cmd *cobra.Command, n *settings.NATS, l *setti
 		return err
 	}
 	defer q.Close()
-	if err := q.Declare(ctx, queue.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}); err != nil {
+	if err := store.Declare(ctx, q, store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), queue.Redact(n.URL))
+	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), diagnosis.Redact(n.URL))
 	return nil
 }

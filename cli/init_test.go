@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
@@ -17,6 +18,7 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 )
@@ -75,7 +77,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	done(t, "init", "--nats", url, "--user", settings.UserController, "--password-file", filepath.Join(dir, settings.UserController))
 
 	producer := as(t, dir, url, settings.UserProducer, settings.Inbox(settings.UserProducer))
-	if err := producer.Declare(t.Context(), queue.Layout{}); err != nil {
+	if err := store.Declare(t.Context(), producer, store.Layout{}); err != nil {
 		t.Fatalf("a producer declares what is there: %v", err)
 	}
 	acting := as(t, dir, url, settings.UserController, settings.Inbox(settings.UserController))
@@ -89,9 +91,9 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	background(t, c.Run)
 	builder := as(t, dir, url, settings.UserBuilder, settings.Inbox(settings.UserBuilder))
 	background(t, func(ctx context.Context) error {
-		return builder.ConsumeBuilds(ctx, queue.Work{
+		return builds.New(builder).Consume(ctx, builds.Work{
 			Worker: "b1", Slots: 1, Logger: zerolog.Nop(),
-			Build: func(ctx context.Context, j *queue.Job) (messages.Payload, error) {
+			Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 				ref := messages.BuildRef{Build: j.Request.Build, Pipeline: j.Request.Pipeline.Name, Order: j.Request.Order}
 				j.Log(messages.BuildLog{Step: messages.StepBuilt})
 				err := j.Event(ctx, &messages.BasePinned{BuildRef: ref, Attempt: j.Attempt, Bases: []messages.PinnedBase{{Source: "x", Image: imageOne}}})
@@ -109,7 +111,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	policy := messages.DefaultPolicy()
 	policy.Trial.Disabled = true
 	p.Fleets = []messages.FleetTarget{{Fleet: "production", Policy: policy}}
-	accepted, err := producer.Request(t.Context(), &messages.BuildRequested{
+	accepted, err := builds.New(producer).Request(t.Context(), &messages.BuildRequested{
 		Build: "base-ffffffff", Pipeline: p, Commit: commit, Cause: messages.CausePerson, Received: noon(),
 	}, "")
 	if err != nil {
@@ -140,13 +142,13 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 			t.Errorf("doctor of NATS as %s: %v, %+v", user, err, s)
 		}
 	}
-	if _, err := producer.Sweep(t.Context()); err != nil {
+	if _, err := builds.New(producer).Sweep(t.Context()); err != nil {
 		t.Errorf("sweeping: %v", err)
 	}
-	if err := operator.PutContext(t.Context(), "context-aaaaaaaa", strings.NewReader("tar")); err != nil {
+	if err := builds.New(operator).PutContext(t.Context(), "context-aaaaaaaa", strings.NewReader("tar")); err != nil {
 		t.Errorf("an operator's context: %v", err)
 	}
-	if r, err := builder.GetContext(t.Context(), "context-aaaaaaaa"); err != nil {
+	if r, err := builds.New(builder).GetContext(t.Context(), "context-aaaaaaaa"); err != nil {
 		t.Errorf("a builder reads it: %v", err)
 	} else {
 		r.Close()
@@ -180,10 +182,10 @@ func holdAll(ctx context.Context, q *queue.Client) error {
 		if p := f.Record.Preload; p != nil {
 			status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkPresent}
 		}
-		_ = q.Heartbeat(ctx, &status) // a lost one shows as a flip that doesn't come
+		_ = store.NewNode(q).Heartbeat(ctx, &status) // a lost one shows as a flip that doesn't come
 	}
 	beat(messages.FleetChanged{})
-	return q.WatchFleet(ctx, "production", beat)
+	return store.WatchFleet(ctx, q, "production", beat)
 }
 
 func awaitFlip(t *testing.T, q *queue.Client) error {
@@ -192,7 +194,7 @@ func awaitFlip(t *testing.T, q *queue.Client) error {
 	flipped := errors.New("flipped")
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	err := queue.Fleets(q).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+	err := store.Fleets(q).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
 		if e.Value.Current.Image == imageTwo && e.Value.Applied.Epoch == e.Value.Epoch {
 			stop(flipped)
 		}
@@ -210,14 +212,14 @@ func TestNodeMayDoNoMore(t *testing.T) {
 	node := as(t, dir, url, "production.node-1", settings.NodeInbox("production", "node-1"))
 	for what, do := range map[string]func(context.Context) error{
 		"another node's heartbeat": func(ctx context.Context) error {
-			return node.Heartbeat(ctx, &messages.NodeStatus{Fleet: "production", Node: "node-2", Instance: "i", Beat: 1})
+			return store.NewNode(node).Heartbeat(ctx, &messages.NodeStatus{Fleet: "production", Node: "node-2", Instance: "i", Beat: 1})
 		},
 		"the fence config": func(ctx context.Context) error {
 			_, err := backends.Open(node)("production").Set(ctx, "evil", "")
 			return err
 		},
 		"the fleet's record": func(ctx context.Context) error {
-			_, err := queue.Fleets(node).Create(ctx, "production", messages.FleetRecord{Fleet: "production"})
+			_, err := store.Fleets(node).Create(ctx, "production", messages.FleetRecord{Fleet: "production"})
 			return err
 		},
 		"an image of its own": func(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -36,7 +37,7 @@ func newLogsCmd() *cobra.Command {
 // showFailure ends the log of a build that failed with why, and what to do. A queued build
 // has no record yet.
 func (s *session) showFailure(ctx context.Context, build string) error {
-	e, err := queue.Builds(s.queue).Get(ctx, build)
+	e, err := store.Builds(s.queue).Get(ctx, build)
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
 		return nil
@@ -59,7 +60,7 @@ func (s *session) showLogs(ctx context.Context, build string, follow bool) error
 		return err
 	}
 	read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBuildLog, p.pipeline, build)}}
-	if err := s.queue.ReadLogs(ctx, read, p.show); err != nil {
+	if err := s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show); err != nil {
 		return err
 	}
 	if !follow || p.ended {
@@ -67,18 +68,18 @@ func (s *session) showLogs(ctx context.Context, build string, follow bool) error
 	}
 	go s.untilEnded(ctx, build, cancel)
 	read.FromSequence, read.Follow = p.last+1, true
-	err = s.queue.ReadLogs(ctx, read, p.show)
+	err = s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show)
 	if errors.Is(context.Cause(ctx), errEnded) {
 		read.Follow = false
 		read.FromSequence = p.last + 1
-		return s.queue.ReadLogs(context.WithoutCancel(ctx), read, p.show) // what came with the end
+		return s.queue.Read(context.WithoutCancel(ctx), s.queue.Space().LogsStream(), read, p.show) // what came with the end
 	}
 	return err
 }
 
 // untilEnded ends ctx once the build's outcome is announced.
 func (s *session) untilEnded(ctx context.Context, build string, cancel context.CancelCauseFunc) {
-	err := queue.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
 		if e.Key == build && e.Value.Ended() && e.Value.Announced {
 			cancel(errEnded)
 		}

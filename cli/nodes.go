@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -24,11 +24,11 @@ type nodeRow struct {
 
 // nodes lists members and nodes about to be members, by fleet and name.
 func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
-	members, err := queue.Members(s.queue).List(ctx)
+	members, err := store.Members(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	beats, err := queue.Nodes(s.queue).List(ctx)
+	beats, err := store.Nodes(s.queue).List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ it will not come back. A node that beats again joins again.`,
 		if err != nil {
 			return err
 		}
-		if err := controller.RetireNode(ctx, s.queue, f, args[0]); err != nil {
+		if err := people.RetireNode(ctx, s.queue, f, args[0]); err != nil {
 			return err
 		}
 		return s.decided(map[string]string{"fleet": f, "node": args[0], "state": "retired"}, "%s: %s retired", f, args[0])

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -35,7 +36,7 @@ pipelines:
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := producer.New(producer.Config{Pipelines: pipelines, Queue: queuetest.Start(t).Client(t), Logger: zerolog.Nop()})
+	p, err := producer.New(producer.Config{Pipelines: pipelines, Queue: builds.New(queuetest.Start(t).Client(t)), Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

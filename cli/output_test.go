@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 const (
@@ -51,16 +52,16 @@ func prepare(t *testing.T, c *queue.Client) {
 		{BuildRef: ref("base-eeeeeeee", 15), State: messages.BuildStateCancelled, Attempt: 1, Worker: "b2", Announced: true},
 	} {
 		r.Received, r.Updated = noon(), noon().Add(time.Minute)
-		create(t, queue.Builds(c), r.Build, r)
+		create(t, store.Builds(c), r.Build, r)
 	}
-	create(t, queue.Fleets(c), "production", messages.FleetRecord{
+	create(t, store.Fleets(c), "production", messages.FleetRecord{
 		Fleet: "production", Epoch: 3, Decision: "d", Highest: 11,
 		Current: messages.FleetImage{Image: imageOne, Build: "base-aaaaaaaa", Order: 11, Rollout: "production-base-aaaaaaaa"},
 		Hold:    &messages.Hold{By: "ann", Reason: "release freeze", At: noon()},
 		Applied: messages.Applied{Epoch: 2, Value: string(imageOne)},
 	})
 	for _, node := range []string{"node-1", "node-2"} {
-		create(t, queue.Members(c), messages.NodeKey("production", node), messages.Member{Fleet: "production", Node: node, Joined: noon()})
+		create(t, store.Members(c), messages.NodeKey("production", node), messages.Member{Fleet: "production", Node: node, Joined: noon()})
 	}
 	beat(t, c, messages.WorkFailed, "pulling: disk full")
 	for _, r := range []messages.RolloutRecord{
@@ -70,7 +71,7 @@ func prepare(t *testing.T, c *queue.Client) {
 			State: messages.RolloutHeld, Why: "the fleet is held", Members: []string{"node-1", "node-2"}, Present: 1},
 	} {
 		r.Fleet, r.Opened, r.Updated = "production", noon(), noon()
-		create(t, queue.Rollouts(c), r.ID, r)
+		create(t, store.Rollouts(c), r.ID, r)
 	}
 	f := backends.Open(c)("production")
 	first, err := f.Set(t.Context(), "stackato/stack/alsek", "")
@@ -85,7 +86,7 @@ func prepare(t *testing.T, c *queue.Client) {
 // beat sends node-1's heartbeat.
 func beat(t *testing.T, c *queue.Client, state messages.WorkState, reason string) {
 	t.Helper()
-	err := c.Heartbeat(t.Context(), &messages.NodeStatus{
+	err := store.NewNode(c).Heartbeat(t.Context(), &messages.NodeStatus{
 		Fleet: "production", Node: "node-1", Instance: "i1", Beat: 1, Interval: messages.Duration(10 * time.Second), Version: "v1",
 		Engine: messages.Engine{Name: "docker", Version: "20.10.24", API: "1.41"}, FreeBytes: 5_400_000_000, Revision: 1,
 		Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "fenceline.local/production:1111111111111111"}},
@@ -141,7 +142,7 @@ func TestNothingYet(t *testing.T) {
 func TestSeveralFleets(t *testing.T) {
 	c := installation(t)
 	for _, fleet := range []string{"staging", "production"} {
-		create(t, queue.Members(c), messages.NodeKey(fleet, "n"), messages.Member{Fleet: fleet, Node: "n", Joined: noon()})
+		create(t, store.Members(c), messages.NodeKey(fleet, "n"), messages.Member{Fleet: fleet, Node: "n", Joined: noon()})
 	}
 	if s := fenceline(t, "hold"); s.status != ExitUsage || !strings.Contains(s.err, "production, staging") {
 		t.Errorf("hold without a fleet: %d, %q", s.status, s.err)
@@ -192,7 +193,7 @@ func TestDecisions(t *testing.T) {
 func TestDecisionThatNobodyFollows(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
-	if _, err := queue.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
+	if _, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
 		r.Previous = messages.FleetImage{Image: imageTwo, Build: "base-bbbbbbbb", Order: 12, Rollout: "production-base-bbbbbbbb"}
 		return nil
 	}); err != nil {

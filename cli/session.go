@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
@@ -16,6 +17,9 @@ type session struct {
 	out    io.Writer
 	format format
 }
+
+// builds is the way to the installation's builds.
+func (s *session) builds() *builds.Queue { return builds.New(s.queue) }
 
 // operator makes cmd one that runs with a connection: do gets it, and where to print to. Only
 // how it connects and prints can be given as a variable: what it does is on its line.

@@ -10,16 +10,17 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
 // overview is what `status` shows.
 type overview struct {
-	Fleets      []fleetStatus `json:"fleets"`
-	Builds      []buildRow    `json:"builds"` // queued and running, and the last of each pipeline
-	Failed      []buildRow    `json:"failed"` // the last of each pipeline that has made no image since
-	DeadLetters int           `json:"dead_letters"`
-	Newer       []queue.Newer `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Fleets      []fleetStatus     `json:"fleets"`
+	Builds      []buildRow        `json:"builds"` // queued and running, and the last of each pipeline
+	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
+	DeadLetters int               `json:"dead_letters"`
+	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
 }
 
 // fleetStatus is a fleet in short.
@@ -75,18 +76,18 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		seen[b.Pipeline] = seen[b.Pipeline] || !active
 	}
 	o.Failed = failedBuilds(builds)
-	letters, err := s.queue.DeadLetters(ctx)
+	letters, err := s.builds().DeadLetters(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.DeadLetters = len(letters)
-	o.Newer, err = s.queue.Newer(ctx)
+	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }
 
 func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, error) {
 	f := &fleetStatus{Fleet: name}
-	record, err := queue.Fleets(s.queue).Get(ctx, name)
+	record, err := store.Fleets(s.queue).Get(ctx, name)
 	switch {
 	case err == nil:
 		f.Record = &record.Value

@@ -18,6 +18,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 )
 
@@ -148,7 +149,7 @@ func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
 	name := "context-" + messages.NewID()
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(pack(w, dir)) }()
-	err = s.queue.PutContext(ctx, name, r)
+	err = s.builds().PutContext(ctx, name, r)
 	r.CloseWithError(errors.New("no longer read"))
 	if err != nil {
 		return "", fmt.Errorf("sending %s: %w", dir, err)
@@ -217,7 +218,7 @@ func (s *session) awaitBuild(ctx context.Context, build string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var end *messages.BuildRecord
-	err := queue.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
 		if e.Key == build && e.Value.Ended() && e.Value.Announced {
 			end = &e.Value
 			cancel()

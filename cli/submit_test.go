@@ -13,7 +13,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestPack(t *testing.T) {
@@ -145,7 +145,7 @@ func TestLogs(t *testing.T) {
 	ended := make(chan said)
 	go func() { ended <- fenceline(t, "logs", "-f", ref.Build) }()
 	want += "base-dddddddd: failed\n  late\n  then run: fenceline retry base-dddddddd\n"
-	if _, err := queue.Builds(c).Modify(t.Context(), ref.Build, func(r *messages.BuildRecord) error {
+	if _, err := store.Builds(c).Modify(t.Context(), ref.Build, func(r *messages.BuildRecord) error {
 		r.State, r.Announced = messages.BuildStateFailed, true
 		r.Failure = &messages.Failure{Class: messages.FailureTimeout, Reason: "late"}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -12,7 +13,7 @@ import (
 func TestUnknownNames(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
-	if _, err := c.Request(t.Context(), &messages.BuildRequested{
+	if _, err := builds.New(c).Request(t.Context(), &messages.BuildRequested{
 		Build: "base-ffffffff", Pipeline: pipeline(), Ref: "refs/heads/main", Commit: commit, Cause: messages.CausePush, Received: noon(),
 	}, ""); err != nil {
 		t.Fatal(err)

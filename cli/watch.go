@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -67,20 +68,21 @@ type watcher struct {
 
 func (w *watcher) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	space := w.s.queue.Space()
 	nodes, fleets := w.source(), w.source()
 	requests, events, logs := w.source(), w.source(), w.source() // all, before the first is read
 	for _, of := range []struct {
-		read func(context.Context, queue.ReadOptions, func(queue.Received) error) error
-		up   func()
+		stream string
+		up     func()
 	}{
-		{w.s.queue.ReadRequests, requests}, {w.s.queue.ReadEvents, events}, {w.s.queue.ReadLogs, logs},
+		{space.RequestsStream(), requests}, {space.EventsStream(), events}, {space.LogsStream(), logs},
 	} {
 		g.Go(func() error {
-			return of.read(ctx, queue.ReadOptions{New: true, Follow: true, CaughtUp: of.up}, w.message)
+			return w.s.queue.Read(ctx, of.stream, queue.ReadOptions{New: true, Follow: true, CaughtUp: of.up}, w.message)
 		})
 	}
-	follow(ctx, g, queue.Nodes(w.s.queue), nodes, w.node)
-	follow(ctx, g, queue.Fleets(w.s.queue), fleets, w.fleet)
+	follow(ctx, g, store.Nodes(w.s.queue), nodes, w.node)
+	follow(ctx, g, store.Fleets(w.s.queue), fleets, w.fleet)
 	return g.Wait()
 }
 

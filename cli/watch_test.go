@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // watching runs watch -o json, and returns its lines once nothing more is missed.
@@ -79,7 +81,7 @@ func TestWatch(t *testing.T) {
 	c := installation(t)
 	prepare(t, c) // before: none of it is told
 	next := watching(t, c)
-	accepted, err := c.Request(t.Context(), &messages.BuildRequested{
+	accepted, err := builds.New(c).Request(t.Context(), &messages.BuildRequested{
 		Build: "base-ffffffff", Pipeline: pipeline(), Ref: "refs/heads/main", Commit: commit, Cause: messages.CausePush, Received: noon(),
 	}, "")
 	if err != nil {
@@ -115,7 +117,7 @@ func TestWatch(t *testing.T) {
 		Fleet: "production", Node: "node-1", Rollout: "production-base-ffffffff", Image: imageTwo, TrialResult: messages.TrialResult{Passed: true},
 	})
 	publish(t, c, &messages.RolloutChanged{Fleet: "production", Rollout: "production-base-ffffffff", State: messages.RolloutFlipped, Image: imageTwo})
-	if _, err := queue.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
+	if _, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
 		r.Epoch, r.Applied.Epoch, r.Current.Image = 4, 4, imageTwo
 		return nil
 	}); err != nil {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // Two controllers share the events of a build that pins its bases and fails at once.
@@ -18,7 +18,7 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := messages.Member{Fleet: "default", Node: "n1"}
-	if _, err := queue.Members(q).Create(t.Context(), messages.NodeKey(m.Fleet, m.Node), m); err != nil {
+	if _, err := store.Members(q).Create(t.Context(), messages.NodeKey(m.Fleet, m.Node), m); err != nil {
 		t.Fatal(err)
 	}
 	policy := messages.DefaultPolicy()
@@ -26,13 +26,13 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 	for order := range uint64(30) {
 		ref := messages.BuildRef{Build: messages.NewID(), Pipeline: "app", Order: order + 1}
 		b := messages.BuildRecord{BuildRef: ref, State: messages.BuildStateRunning}
-		revision, err := queue.Builds(q).Create(t.Context(), ref.Build, b)
+		revision, err := store.Builds(q).Create(t.Context(), ref.Build, b)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var both sync.WaitGroup
 		both.Go(func() {
-			if err := c.pinned(t.Context(), &messages.BasePinned{
+			if err := c.preloadBases(t.Context(), &messages.BasePinned{
 				BuildRef: ref, Bases: []messages.PinnedBase{{Source: "base", Image: testImage(order)}},
 				Fleets: []messages.FleetTarget{{Fleet: "default", Policy: policy}},
 			}); err != nil {
@@ -41,16 +41,16 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 		})
 		both.Go(func() {
 			b.State = messages.BuildStateFailed
-			_, err := queue.Builds(q).Update(t.Context(), ref.Build, b, revision)
+			_, err := store.Builds(q).Update(t.Context(), ref.Build, b, revision)
 			if err == nil {
-				err = c.clearBases(t.Context(), ref.Build)
+				err = c.endBases(t.Context(), ref.Build)
 			}
 			if err != nil {
 				t.Error(err)
 			}
 		})
 		both.Wait()
-		f, err := queue.Fleets(q).Get(t.Context(), "default")
+		f, err := store.Fleets(q).Get(t.Context(), "default")
 		if err == nil && (f.Value.Bases != nil || f.Value.ID == "") {
 			t.Fatalf("after build %d failed the record is %+v", order+1, f.Value)
 		}

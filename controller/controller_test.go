@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestAnImageReachesTheFleet(t *testing.T) {
@@ -71,7 +73,7 @@ func TestAFailedTrialEndsTheRollout(t *testing.T) {
 
 func TestRollbackHoldsAndReleaseLetsTheNewestFollow(t *testing.T) {
 	i, _ := installed(t, 2)
-	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)
@@ -83,7 +85,7 @@ func TestRollbackHoldsAndReleaseLetsTheNewestFollow(t *testing.T) {
 	i.state(t, fourth, messages.RolloutHeld)
 	i.state(t, third, messages.RolloutSuperseded)
 	i.applied(t, "default", 1)
-	if _, err := controller.Release(t.Context(), i.q, "default", "ada"); err != nil {
+	if _, err := people.Release(t.Context(), i.q, "default", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 4)
@@ -99,7 +101,7 @@ func TestRollbackWithoutAControllerReachesTheFenceConfigLater(t *testing.T) {
 		i.applied(t, "default", order+1)
 	}
 	kill()
-	r, err := controller.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
+	r, err := people.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
 	if err != nil || r.Current.Order != 1 || r.Applied.Epoch == r.Epoch {
 		t.Fatalf("the record is %+v, error %v", r, err)
 	}
@@ -170,7 +172,7 @@ func TestProductionFollowsStaging(t *testing.T) {
 	i.rollout(t, messages.RolloutID("production", build(1)), "to wait for staging", func(r messages.RolloutRecord) bool {
 		return r.State == messages.RolloutWaiting && strings.Contains(r.Why, "staging")
 	})
-	if _, err := controller.Approve(t.Context(), i.q, first, "ada"); err != nil {
+	if _, err := people.Approve(t.Context(), i.q, first, "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "staging", 1)
@@ -199,10 +201,10 @@ func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
 			})
 			if interrupted {
 				kill()
-				drop(t, queue.Nodes(i.q), messages.NodeKey("default", "n2"))
-				drop(t, queue.Members(i.q), messages.NodeKey("default", "n2"))
+				drop(t, store.Nodes(i.q), messages.NodeKey("default", "n2"))
+				drop(t, store.Members(i.q), messages.NodeKey("default", "n2"))
 			}
-			if err := controller.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+			if err := people.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
 				t.Fatal(err)
 			}
 			if interrupted {
@@ -281,7 +283,7 @@ func TestAPersonsValueIsReportedAndNotFought(t *testing.T) {
 	if s, err := b.Get(t.Context()); err != nil || s.Value != "somebody/else" {
 		t.Errorf("the fence config was fought over: %+v, %v", s, err)
 	}
-	if _, err := controller.Release(t.Context(), i.q, "default", "ada"); err != nil {
+	if _, err := people.Release(t.Context(), i.q, "default", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 2)
@@ -303,20 +305,20 @@ func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
 
 func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
 	i, n := installed(t, 2)
-	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)
 	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
-	until(t, queue.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
+	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
 		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Image == image(2) })
 	})
-	_, err := controller.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada")
-	if !errors.Is(err, controller.ErrNotPresent) || !strings.Contains(err.Error(), "n1") {
+	_, err := people.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada")
+	if !errors.Is(err, people.ErrNotPresent) || !strings.Contains(err.Error(), "n1") {
 		t.Fatalf("promoting what no node has gave %v", err)
 	}
 	n.set(func(n *simulated) { n.lost = nil })
-	if _, err := controller.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada"); err != nil {
+	if _, err := people.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada"); err != nil {
 		t.Fatal(err)
 	}
 	if r := i.applied(t, "default", 2); r.Hold == nil {
@@ -335,44 +337,44 @@ func TestPeoplesMistakes(t *testing.T) {
 		says string
 	}{
 		{"rolling back an unknown fleet names the known ones", func() error {
-			_, err := controller.Rollback(t.Context(), i.q, "prod", "", "ada")
+			_, err := people.Rollback(t.Context(), i.q, "prod", "", "ada")
 			return err
-		}, controller.ErrUnknownFleet, "default"},
+		}, people.ErrUnknownFleet, "default"},
 		{"rolling back where there is no previous image", func() error {
-			_, err := controller.Rollback(t.Context(), i.q, "default", "", "ada")
+			_, err := people.Rollback(t.Context(), i.q, "default", "", "ada")
 			return err
-		}, controller.ErrNoImage, "no previous image"},
+		}, people.ErrNoImage, "no previous image"},
 		{"rolling back to a digest that is not kept", func() error {
-			_, err := controller.Rollback(t.Context(), i.q, "default", image(7).Digest(), "ada")
+			_, err := people.Rollback(t.Context(), i.q, "default", image(7).Digest(), "ada")
 			return err
-		}, controller.ErrNoImage, "keeps none"},
+		}, people.ErrNoImage, "keeps none"},
 		{"rolling back to what is current", func() error {
-			_, err := controller.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
+			_, err := people.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada")
 			return err
-		}, controller.ErrNothingToDo, "current"},
+		}, people.ErrNothingToDo, "current"},
 		{"promoting an image that was never rolled out", func() error {
-			_, err := controller.Promote(t.Context(), i.q, "default", image(7).Digest(), "ada")
+			_, err := people.Promote(t.Context(), i.q, "default", image(7).Digest(), "ada")
 			return err
-		}, controller.ErrNoImage, "no rollout"},
+		}, people.ErrNoImage, "no rollout"},
 		{"releasing a fleet without a hold", func() error {
-			_, err := controller.Release(t.Context(), i.q, "default", "ada")
+			_, err := people.Release(t.Context(), i.q, "default", "ada")
 			return err
-		}, controller.ErrNothingToDo, "no hold"},
+		}, people.ErrNothingToDo, "no hold"},
 		{"approving a rollout that is over", func() error {
-			_, err := controller.Approve(t.Context(), i.q, id, "ada")
+			_, err := people.Approve(t.Context(), i.q, id, "ada")
 			return err
-		}, controller.ErrTooLate, "done"},
+		}, people.ErrTooLate, "done"},
 		{"aborting a rollout that is over", func() error {
-			_, err := controller.Abort(t.Context(), i.q, id, "ada")
+			_, err := people.Abort(t.Context(), i.q, id, "ada")
 			return err
-		}, controller.ErrTooLate, "done"},
+		}, people.ErrTooLate, "done"},
 		{"aborting an unknown rollout", func() error {
-			_, err := controller.Abort(t.Context(), i.q, "none", "ada")
+			_, err := people.Abort(t.Context(), i.q, "none", "ada")
 			return err
-		}, controller.ErrUnknownRollout, "fenceline rollouts"},
+		}, people.ErrUnknownRollout, "fenceline rollouts"},
 		{"retiring an unknown node names the members", func() error {
-			return controller.RetireNode(t.Context(), i.q, "default", "n9")
-		}, controller.ErrUnknownNode, "n1"},
+			return people.RetireNode(t.Context(), i.q, "default", "n9")
+		}, people.ErrUnknownNode, "n1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.do(); !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
@@ -389,7 +391,7 @@ func TestAbortEndsAnOpenRollout(t *testing.T) {
 	i.members(t, 1)
 	id := i.announce(t, 1, target("default", nil))
 	i.rollout(t, id, "to say what is missing", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "n1 (no space)") })
-	if _, err := controller.Abort(t.Context(), i.q, id, "ada"); err != nil {
+	if _, err := people.Abort(t.Context(), i.q, id, "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.state(t, id, messages.RolloutAborted)
@@ -404,7 +406,7 @@ func TestTheServerRestartsInTheMiddle(t *testing.T) {
 	i.server.Restart(t)
 	n.set(func(n *simulated) { n.broken = "" })
 	i.applied(t, "default", 1)
-	if _, err := queue.Rollouts(i.q).Get(t.Context(), id); err != nil {
+	if _, err := store.Rollouts(i.q).Get(t.Context(), id); err != nil {
 		t.Error(err)
 	}
 }

@@ -8,9 +8,12 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // lagging is a fence config whose reads stay at an earlier value, or whose writes are always
@@ -87,7 +90,7 @@ func (i installation) heartbeats(t *testing.T, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	old := true
-	err := queue.Nodes(i.q).Watch(ctx, func(queue.Entry[messages.NodeStatus]) {
+	err := store.Nodes(i.q).Watch(ctx, func(queue.Entry[messages.NodeStatus]) {
 		if old {
 			return
 		}
@@ -102,14 +105,14 @@ func (i installation) heartbeats(t *testing.T, n int) {
 
 func TestANodeThatCanNotJoinStopsNothingElse(t *testing.T) {
 	i, _ := installed(t, 2)
-	if err := i.q.JetStream().DeleteKeyValue(t.Context(), i.q.Space().MembersBucket()); err != nil {
+	if err := queuetest.JetStream(t, i.q).DeleteKeyValue(t.Context(), i.q.Space().MembersBucket()); err != nil {
 		t.Fatal(err)
 	}
 	startNode(t, i.q, "default", "n2")
 	startNode(t, i.q, "other", "o1")
 	i.fleet(t, "other", "to have a record", func(r messages.FleetRecord) bool { return r.ID != "" })
 	i.heartbeats(t, 5)
-	if _, err := controller.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)

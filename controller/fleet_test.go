@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/rs/zerolog"
 )
 
@@ -25,7 +26,7 @@ const (
 
 // simulated is a node that does what the fleet record asks, without an engine.
 type simulated struct {
-	q      *queue.Client
+	q      *store.Node
 	mu     sync.Mutex
 	status messages.NodeStatus
 	record messages.FleetRecord
@@ -42,10 +43,10 @@ func startNode(t *testing.T, q *queue.Client, fleet, name string) *simulated {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &simulated{
-		q: q, stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
+		q: store.NewNode(q), stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
 		status: messages.NodeStatus{Fleet: fleet, Node: name, Instance: messages.NewID(), Interval: messages.Duration(beat)},
 	}
-	n.ended.Go(func() { _ = q.WatchFleet(ctx, fleet, n.see) })
+	n.ended.Go(func() { _ = n.q.WatchFleet(ctx, fleet, n.see) })
 	n.ended.Go(func() { n.beats(ctx) })
 	t.Cleanup(n.end)
 	return n
@@ -160,7 +161,7 @@ func installed(t *testing.T, images uint64) (installation, *simulated) {
 }
 
 func (i installation) backend(fleet string) fence.Backend {
-	return natskv.New(i.q.JetStream(), i.q.Space().FenceBucket(), fleet)
+	return natskv.New(i.q, fleet)
 }
 
 // controller runs one until the test or the returned function ends it; abrupt ends cut its
@@ -170,7 +171,7 @@ func (i installation) controller(t *testing.T, name string, change ...func(*cont
 	q := i.server.Connect(t)
 	cfg := controller.Config{
 		Queue: q, Name: name, Interval: 50 * time.Millisecond, LeaseTTL: leaseTTL, Logger: zerolog.New(zerolog.NewTestWriter(t)),
-		Backend: func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) },
+		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -245,12 +246,12 @@ func until[T any](t *testing.T, r *queue.Records[T], key, what string, ok func(T
 
 func (i installation) fleet(t *testing.T, fleet, what string, ok func(messages.FleetRecord) bool) messages.FleetRecord {
 	t.Helper()
-	return until(t, queue.Fleets(i.q), fleet, "fleet "+fleet+" "+what, ok)
+	return until(t, store.Fleets(i.q), fleet, "fleet "+fleet+" "+what, ok)
 }
 
 func (i installation) rollout(t *testing.T, id, what string, ok func(messages.RolloutRecord) bool) messages.RolloutRecord {
 	t.Helper()
-	return until(t, queue.Rollouts(i.q), id, "rollout "+id+" "+what, ok)
+	return until(t, store.Rollouts(i.q), id, "rollout "+id+" "+what, ok)
 }
 
 func (i installation) state(t *testing.T, id string, state messages.RolloutState) messages.RolloutRecord {
@@ -296,7 +297,7 @@ func (i installation) members(t *testing.T, n int) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	known := map[string]bool{}
-	_ = queue.Members(i.q).Watch(ctx, func(e queue.Entry[messages.Member]) {
+	_ = store.Members(i.q).Watch(ctx, func(e queue.Entry[messages.Member]) {
 		if known[e.Key] = !e.Deleted; len(known) >= n {
 			cancel()
 		}

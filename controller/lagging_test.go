@@ -4,11 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // blind is a controller that sees what it is shown, as its watches do not run.
@@ -16,7 +19,7 @@ func blind(t *testing.T, q *queue.Client) *Controller {
 	t.Helper()
 	c, err := New(Config{
 		Queue: q, Name: "c1", LeaseTTL: time.Second,
-		Backend: func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) },
+		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -27,37 +30,37 @@ func blind(t *testing.T, q *queue.Client) *Controller {
 func TestNoFlipFollowsAnAbortThatTheRolloutsWatchHasNotTold(t *testing.T) {
 	q := queuetest.Start(t).Client(t)
 	c := blind(t, q)
-	r := fleetOf(0, func(p *messages.Policy) { p.Canaries, p.Trial.Disabled = 0, true }).rollouts[0]
-	revision, err := queue.Rollouts(q).Create(t.Context(), r.ID, r)
+	r := waitingRollout(func(p *messages.Policy) { p.Canaries, p.Trial.Disabled = 0, true })
+	revision, err := store.Rollouts(q).Create(t.Context(), r.ID, r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: r.ID, Value: r, Revision: revision})
 	c.views.seeMember(queue.Entry[messages.Member]{Key: messages.NodeKey("default", "n1")})
-	c.views.seeBeat(heartbeat(1, false, 2))
-	f := &fleetActor{Controller: c, fleet: "default", clocks: &clocks{}, log: c.Logger}
-	if err := f.found(t.Context()); err != nil {
+	c.views.seeBeat(beatOfN1(1, false, 2))
+	f := &fleetActor{Controller: c, fleet: "default", clocks: &decide.Clocks{}, log: c.Logger}
+	if err := f.makeRecord(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.advance(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Abort(t.Context(), q, r.ID, "ada"); err != nil {
+	if _, err := people.Abort(t.Context(), q, r.ID, "ada"); err != nil {
 		t.Fatal(err)
 	}
-	e, err := queue.Fleets(q).Get(t.Context(), "default")
+	e, err := store.Fleets(q).Get(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.views.seeFleet(e)
-	c.views.seeBeat(heartbeat(2, false, 1)) // now a quorum has it
+	c.views.seeBeat(beatOfN1(2, false, 1)) // now a quorum has it
 	if err := f.advance(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if e, err = queue.Fleets(q).Get(t.Context(), "default"); err != nil || !e.Value.Current.IsZero() {
+	if e, err = store.Fleets(q).Get(t.Context(), "default"); err != nil || !e.Value.Current.IsZero() {
 		t.Errorf("the record has %+v, error %v", e.Value.Current, err)
 	}
-	if o, err := queue.Rollouts(q).Get(t.Context(), r.ID); err != nil || o.Value.State != messages.RolloutAborted {
+	if o, err := store.Rollouts(q).Get(t.Context(), r.ID); err != nil || o.Value.State != messages.RolloutAborted {
 		t.Errorf("the rollout is %s: %s, error %v", o.Value.State, o.Value.Why, err)
 	}
 }
@@ -67,33 +70,36 @@ func TestNoFlipFollowsAnAbortThatTheRolloutsWatchHasNotTold(t *testing.T) {
 func TestNoFlipFollowsARollbackThatTheFleetsWatchHasNotTold(t *testing.T) {
 	q := queuetest.Start(t).Client(t)
 	c := blind(t, q)
-	r := fleetOf(0, nil).rollouts[0]
+	r := waitingRollout(nil)
 	r.State, r.FlippedAt = messages.RolloutDone, time.Now().UTC()
-	if _, err := queue.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
+	if _, err := store.Rollouts(q).Create(t.Context(), r.ID, r); err != nil {
 		t.Fatal(err)
 	}
-	record := messages.FleetRecord{Fleet: "default", Epoch: 2, Decision: "d1", Current: fleetImage(&r), Previous: testFleetImage(9)}
-	revision, err := queue.Fleets(q).Create(t.Context(), "default", record)
+	record := messages.FleetRecord{
+		Fleet: "default", Epoch: 2, Decision: "d1", Current: decide.ImageOf(&r),
+		Previous: messages.FleetImage{Image: testImage(9), Order: 9, Build: "b9", Rollout: "default-b9"},
+	}
+	revision, err := store.Fleets(q).Create(t.Context(), "default", record)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: "default", Value: record, Revision: revision})
-	if _, err := Rollback(t.Context(), q, "default", "", "ada"); err != nil {
+	if _, err := people.Rollback(t.Context(), q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}
-	marked, err := queue.Rollouts(q).Get(t.Context(), r.ID)
+	marked, err := store.Rollouts(q).Get(t.Context(), r.ID)
 	if err != nil || marked.Value.State != messages.RolloutRolledBack {
 		t.Fatalf("the rollout is %s, error %v", marked.Value.State, err)
 	}
 	c.views.seeRollout(marked)
-	f := &fleetActor{Controller: c, fleet: "default", clocks: &clocks{}, log: c.Logger}
+	f := &fleetActor{Controller: c, fleet: "default", clocks: &decide.Clocks{}, log: c.Logger}
 	if err := f.advance(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := queue.Rollouts(q).Get(t.Context(), r.ID); err != nil || now.Revision != marked.Revision {
+	if now, err := store.Rollouts(q).Get(t.Context(), r.ID); err != nil || now.Revision != marked.Revision {
 		t.Errorf("it became %s, error %v", now.Value.State, err)
 	}
-	if s, _, _ := c.views.snapshot("default", f.clocks); s.record.Current.Order != 9 {
-		t.Errorf("the controller still sees %+v", s.record.Current)
+	if s, _, _ := c.views.snapshot("default", f.clocks); s.Record.Current.Order != 9 {
+		t.Errorf("the controller still sees %+v", s.Record.Current)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/fenceline/fenceline/controller"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // losing is a proxy that ends its connection once, right after the server got what holds text.
@@ -74,7 +76,7 @@ func TestARollbackWhoseAnswerIsLostGoesBackOnce(t *testing.T) {
 	i, _ := installed(t, 3)
 	url, lost := losing(t, strings.TrimPrefix(i.server.URL(), "nats://"), "PUB $KV.fenceline-fleets.default ")
 	q := i.server.Connect(t, func(o *queue.Options) { o.URL = url })
-	r, err := controller.Rollback(t.Context(), q, "default", "", "ada")
+	r, err := people.Rollback(t.Context(), q, "default", "", "ada")
 	if err != nil || !lost.Load() || r.Current.Order != 2 {
 		t.Errorf("answer lost: %v, error %v, the record says order %d", lost.Load(), err, r.Current.Order)
 	}
@@ -86,13 +88,13 @@ func TestARollbackWhoseAnswerIsLostGoesBackOnce(t *testing.T) {
 
 func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 	i, n := installed(t, 3)
-	js := i.q.JetStream()
+	js := queuetest.JetStream(t, i.q)
 	s, err := js.Stream(t.Context(), "KV_fenceline-fleets")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := s.CachedInfo().Config
-	e, err := queue.Fleets(i.q).Get(t.Context(), "default")
+	e, err := store.Fleets(i.q).Get(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := queue.Fleets(i.q).Create(t.Context(), "default", e.Value); err != nil {
+	if _, err := store.Fleets(i.q).Create(t.Context(), "default", e.Value); err != nil {
 		t.Fatal(err)
 	}
 	n.end() // it would go on with the record that it knows until it reads again

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // twins starts two nodes under one name, one of which has fetched what the other could not.
@@ -40,7 +40,7 @@ func (i installation) nodesBeat(t *testing.T, changes int) {
 	t.Helper()
 	last, late := "", time.After(patience)
 	for changes > 0 {
-		e, err := queue.Nodes(i.q).Get(t.Context(), messages.NodeKey("default", "n1"))
+		e, err := store.Nodes(i.q).Get(t.Context(), messages.NodeKey("default", "n1"))
 		if err == nil && e.Value.Instance != last {
 			last = e.Value.Instance
 			changes--

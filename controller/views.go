@@ -3,62 +3,16 @@ package controller
 import (
 	"context"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"golang.org/x/sync/errgroup"
 )
-
-// missedBeats is how many of a node's own intervals its last heartbeat stays fresh.
-const missedBeats = 3
-
-// beat is a node's last heartbeat, and when it came by this controller's clock. It is the
-// zero time for one that was sent while this controller did not listen, as nobody knows its age.
-type beat struct {
-	status messages.NodeStatus
-	at     time.Time
-	twin   time.Time // until then the node counts as two with one name
-	others []string  // the instances that beat under this name before, the newest last
-}
-
-// fresh tells whether the node lives, and is one: of two nodes with one name nobody knows which
-// of them said what.
-func (b beat) fresh(now time.Time) bool {
-	return !b.at.IsZero() && now.Sub(b.at) <= missedBeats*b.status.Interval.Std() && !b.isTwo(now)
-}
-
-// isTwo tells whether two nodes have this name: the node says so, or this controller has seen it.
-func (b beat) isTwo(now time.Time) bool { return b.status.Twin || now.Before(b.twin) }
-
-// maxInstances bounds how many earlier instances of a node are remembered.
-const maxInstances = 8
-
-// follow takes in what was known of the node. A distributor that was started again has a new
-// instance; one that beats again after another has done lives beside it.
-func (b *beat) follow(old beat, now time.Time) {
-	b.twin, b.others = old.twin, old.others
-	if b.status.Instance == old.status.Instance {
-		return
-	}
-	if slices.Contains(old.others, b.status.Instance) {
-		b.twin = now.Add(missedBeats * max(b.status.Interval.Std(), old.status.Interval.Std()))
-	}
-	b.others = slices.DeleteFunc(slices.Clone(old.others), func(i string) bool { return i == b.status.Instance })
-	b.others = append(b.others, old.status.Instance)
-	b.others = b.others[max(0, len(b.others)-maxInstances):]
-}
-
-// tells tells whether a heartbeat says more than the one before did: that the node lives
-// again, or anything that decisions hang on.
-func (b beat) tells(before beat) bool {
-	was, is := &before.status, &b.status
-	return before.fresh(b.at) != b.fresh(b.at) || !slices.Equal(was.Images, is.Images) || !reflect.DeepEqual(was.Work, is.Work) ||
-		was.Engine.Error != is.Engine.Error || (was.Revision == 0) != (is.Revision == 0)
-}
 
 // views is what a controller has seen of the records and heartbeats, kept up by watches.
 type views struct {
@@ -67,18 +21,18 @@ type views struct {
 	mu       sync.Mutex
 	fleets   map[string]queue.Entry[messages.FleetRecord]
 	rollouts map[string]queue.Entry[messages.RolloutRecord]
-	members  map[string]bool // by node key
-	retired  map[string]bool // by node key
-	beats    map[string]beat // by node key
-	unread   int             // buckets that have not been read yet
-	ready    chan struct{}   // closed when all have
+	members  map[string]bool      // by node key
+	retired  map[string]bool      // by node key
+	beats    map[string]heartbeat // by node key
+	unread   int                  // buckets that have not been read yet
+	ready    chan struct{}        // closed when all have
 	waiting  map[chan struct{}]string
 }
 
 func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
-		members: map[string]bool{}, retired: map[string]bool{}, beats: map[string]beat{},
+		members: map[string]bool{}, retired: map[string]bool{}, beats: map[string]heartbeat{},
 		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
 }
@@ -86,15 +40,15 @@ func newViews(q *queue.Client) *views {
 // run watches until ctx ends.
 func (v *views) run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error { return queue.Fleets(v.queue).Watch(ctx, v.seeFleet, v.read()) })
-	all.Go(func() error { return queue.Rollouts(v.queue).Watch(ctx, v.seeRollout, v.read()) })
-	all.Go(func() error { return queue.Members(v.queue).Watch(ctx, v.seeMember, v.read()) })
-	all.Go(func() error { return queue.Nodes(v.queue).Watch(ctx, v.seeBeat, v.read()) })
+	all.Go(func() error { return store.Fleets(v.queue).Watch(ctx, v.seeFleet, v.caughtUp()) })
+	all.Go(func() error { return store.Rollouts(v.queue).Watch(ctx, v.seeRollout, v.caughtUp()) })
+	all.Go(func() error { return store.Members(v.queue).Watch(ctx, v.seeMember, v.caughtUp()) })
+	all.Go(func() error { return store.Nodes(v.queue).Watch(ctx, v.seeBeat, v.caughtUp()) })
 	return all.Wait()
 }
 
-// read returns what a watch calls when it has caught up; the first time counts.
-func (v *views) read() func() {
+// caughtUp returns what a watch calls when it has caught up; the first time counts.
+func (v *views) caughtUp() func() {
 	return sync.OnceFunc(func() {
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -107,7 +61,7 @@ func (v *views) read() func() {
 func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if keep(v.fleets, e) {
+	if takeNewer(v.fleets, e) {
 		v.notify(e.Key)
 	}
 }
@@ -115,14 +69,14 @@ func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if keep(v.rollouts, e) {
+	if takeNewer(v.rollouts, e) {
 		v.notify("") // other fleets may wait for it
 	}
 }
 
-// keep takes a record that is newer than the one it has, or what a watch finds when it begins
+// takeNewer takes a record that is newer than the one it has, or what a watch finds when it begins
 // anew: revisions start over in a bucket that was lost or restored. It tells whether it did.
-func keep[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
+func takeNewer[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	old, known := m[e.Key]
 	switch {
 	case e.Deleted:
@@ -173,15 +127,15 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		return // given again after an interruption: it is no newer for that
 	}
 	now := time.Now()
-	b := beat{status: e.Value}
+	b := heartbeat{status: e.Value}
 	if known {
-		b.follow(old, now)
+		b.inherit(old, now)
 	}
 	if !e.Earlier {
 		b.at = now
 	}
 	v.beats[e.Key] = b
-	if !known || b.tells(old) {
+	if !known || b.isNews(old) {
 		v.notify(fleet)
 	}
 }
@@ -212,8 +166,8 @@ func (v *views) notify(fleet string) {
 	}
 }
 
-// names lists the fleets that anything is known of.
-func (v *views) names() []string {
+// fleetNames lists the fleets that anything is known of.
+func (v *views) fleetNames() []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	found := map[string]bool{}
@@ -244,40 +198,40 @@ func (v *views) strangers(fleet string) []string {
 }
 
 // snapshot is the state of a fleet as it is seen now, and the revisions that writes expect.
-func (v *views) snapshot(fleet string, clocks *clocks) (s state, revision uint64, revisions map[string]uint64) {
+func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, revision uint64, revisions map[string]uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := time.Now()
 	e := v.fleets[fleet]
 	revisions = map[string]uint64{}
-	s = state{
-		record: e.Value, before: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]node{}, now: now.UTC(),
+	s = decide.State{
+		Record: e.Value, Before: map[string]messages.RolloutRecord{}, Retired: map[string]bool{}, Nodes: map[string]decide.Node{}, Now: now.UTC(),
 	}
 	for id, r := range v.rollouts {
 		if r.Value.Fleet == fleet {
-			s.rollouts = append(s.rollouts, r.Value)
+			s.Rollouts = append(s.Rollouts, r.Value)
 			revisions[id] = r.Revision
 		} else {
-			s.before[id] = r.Value
+			s.Before[id] = r.Value
 		}
 	}
 	for key := range v.members {
 		if f, node, _ := messages.ParseNodeKey(key); f == fleet {
-			s.members = append(s.members, node)
+			s.Members = append(s.Members, node)
 		}
 	}
-	slices.Sort(s.members)
+	slices.Sort(s.Members)
 	for key := range v.retired {
 		if f, node, _ := messages.ParseNodeKey(key); f == fleet {
-			s.retired[node] = true
+			s.Retired[node] = true
 		}
 	}
 	for key, b := range v.beats {
 		if f, name, _ := messages.ParseNodeKey(key); f == fleet {
-			s.nodes[name] = node{status: b.status, fresh: b.fresh(now), twin: b.isTwo(now)}
+			s.Nodes[name] = decide.Node{Status: b.status, Fresh: b.fresh(now), Twin: b.isTwo(now)}
 		}
 	}
-	clocks.measure(&s, now)
+	clocks.Measure(&s, now)
 	return s, e.Revision, revisions
 }
 

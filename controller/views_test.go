@@ -1,17 +1,17 @@
 package controller
 
 import (
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// heartbeat is one of node n1 with an image.
-func heartbeat(revision uint64, earlier bool, image uint64) queue.Entry[messages.NodeStatus] {
+// beatOfN1 is one of node n1 with an image.
+func beatOfN1(revision uint64, earlier bool, image uint64) queue.Entry[messages.NodeStatus] {
 	return queue.Entry[messages.NodeStatus]{
 		Key: messages.NodeKey("default", "n1"), Revision: revision, Earlier: earlier,
 		Value: messages.NodeStatus{
@@ -57,24 +57,24 @@ func TestTwoNodesWithOneName(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := newViews(nil)
 				for n, i := range test.instances {
-					v.seeBeat(of(i, heartbeat(uint64(n+1), false, 1)))
+					v.seeBeat(of(i, beatOfN1(uint64(n+1), false, 1)))
 				}
-				look := func() node {
-					s, _, _ := v.snapshot("default", &clocks{})
-					return s.nodes["n1"]
+				look := func() decide.Node {
+					s, _, _ := v.snapshot("default", &decide.Clocks{})
+					return s.Nodes["n1"]
 				}
-				if n := look(); n.twin != test.twin || n.fresh != test.fresh || n.has(testImage(1)) != test.fresh {
-					t.Errorf("twin %v, fresh %v", n.twin, n.fresh)
+				if n := look(); n.Twin != test.twin || n.Fresh != test.fresh || n.Has(testImage(1)) != test.fresh {
+					t.Errorf("twin %v, fresh %v", n.Twin, n.Fresh)
 				}
 				last := test.instances[len(test.instances)-1]
-				<-time.After(missedBeats*time.Hour - time.Minute) // in which only one is heard
-				v.seeBeat(of(last, heartbeat(100, false, 1)))
-				if n := look(); n.fresh != test.fresh {
-					t.Errorf("before the other has been silent for long enough: fresh %v", n.fresh)
+				<-time.After(decide.MissedBeats*time.Hour - time.Minute) // in which only one is heard
+				v.seeBeat(of(last, beatOfN1(100, false, 1)))
+				if n := look(); n.Fresh != test.fresh {
+					t.Errorf("before the other has been silent for long enough: fresh %v", n.Fresh)
 				}
 				<-time.After(2 * time.Minute)
-				if n := look(); n.twin || !n.fresh || !n.has(testImage(1)) {
-					t.Errorf("once the other is gone: twin %v, fresh %v", n.twin, n.fresh)
+				if n := look(); n.Twin || !n.Fresh || !n.Has(testImage(1)) {
+					t.Errorf("once the other is gone: twin %v, fresh %v", n.Twin, n.Fresh)
 				}
 			})
 		})
@@ -85,11 +85,11 @@ func TestTwoNodesWithOneName(t *testing.T) {
 // enough to know.
 func TestANodeThatSaysItIsTwo(t *testing.T) {
 	v := newViews(nil)
-	e := heartbeat(1, false, 1)
+	e := beatOfN1(1, false, 1)
 	e.Value.Twin = true
 	v.seeBeat(e)
-	if s, _, _ := v.snapshot("default", &clocks{}); s.nodes["n1"].fresh || !s.nodes["n1"].twin {
-		t.Errorf("it is %+v", s.nodes["n1"])
+	if s, _, _ := v.snapshot("default", &decide.Clocks{}); s.Nodes["n1"].Fresh || !s.Nodes["n1"].Twin {
+		t.Errorf("it is %+v", s.Nodes["n1"])
 	}
 }
 
@@ -103,15 +103,15 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 		fresh bool
 		wakes bool
 	}{
-		{"one from before this controller has no known age", heartbeat(1, true, 1), false, true},
-		{"one that comes now is fresh", heartbeat(2, false, 1), true, true},
-		{"one that says the same wakes nobody", heartbeat(3, false, 1), true, false},
-		{"one that names another image does", heartbeat(4, false, 2), true, true},
-		{"given again after an interruption it is no older", heartbeat(4, true, 2), true, false},
-		{"one that was sent in an interruption has no known age", heartbeat(5, true, 2), false, true},
-		{"until the next", heartbeat(6, false, 2), true, true},
-		{"one of a new bucket may have the revision of the one before", numbered(6, heartbeat(7, false, 3)), true, true},
-		{"a distributor that starts again counts anew", restarted(heartbeat(7, false, 2)), true, true},
+		{"one from before this controller has no known age", beatOfN1(1, true, 1), false, true},
+		{"one that comes now is fresh", beatOfN1(2, false, 1), true, true},
+		{"one that says the same wakes nobody", beatOfN1(3, false, 1), true, false},
+		{"one that names another image does", beatOfN1(4, false, 2), true, true},
+		{"given again after an interruption it is no older", beatOfN1(4, true, 2), true, false},
+		{"one that was sent in an interruption has no known age", beatOfN1(5, true, 2), false, true},
+		{"until the next", beatOfN1(6, false, 2), true, true},
+		{"one of a new bucket may have the revision of the one before", numbered(6, beatOfN1(7, false, 3)), true, true},
+		{"a distributor that starts again counts anew", restarted(beatOfN1(7, false, 2)), true, true},
 	} {
 		v.seeBeat(c.beat)
 		woken := false
@@ -120,20 +120,9 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 			woken = true
 		default:
 		}
-		s, _, _ := v.snapshot("default", &clocks{})
-		if got := s.nodes["n1"]; got.fresh != c.fresh || woken != c.wakes || got.status.Beat != c.beat.Value.Beat || got.status.Instance != c.beat.Value.Instance {
-			t.Errorf("%s: fresh %v, wakes %v", c.name, got.fresh, woken)
+		s, _, _ := v.snapshot("default", &decide.Clocks{})
+		if got := s.Nodes["n1"]; got.Fresh != c.fresh || woken != c.wakes || got.Status.Beat != c.beat.Value.Beat || got.Status.Instance != c.beat.Value.Instance {
+			t.Errorf("%s: fresh %v, wakes %v", c.name, got.Fresh, woken)
 		}
-	}
-}
-
-// A node that does not count because another has its name says so, also after its deadline.
-func TestTwoWithOneNameArePastTheirDeadline(t *testing.T) {
-	r := &messages.RolloutRecord{Policy: messages.DefaultPolicy()}
-	if got := failure(node{quiet: r.Policy.NodeDeadline.Std(), twin: true}, r); got != twinReason {
-		t.Errorf("it failed for: %s", got)
-	}
-	if got := failure(node{quiet: r.Policy.NodeDeadline.Std()}, r); !strings.Contains(got, "no progress") {
-		t.Errorf("one that is alone failed for: %s", got)
 	}
 }

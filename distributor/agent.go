@@ -158,15 +158,3 @@ func signal(c chan struct{}) {
 	default:
 	}
 }
-
-// pause waits, and tells whether ctx is still alive.
-func pause(ctx context.Context, wait time.Duration) bool {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

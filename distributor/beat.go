@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // engineView is the engine as last seen.
@@ -99,7 +100,7 @@ func (d *Distributor) beat(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	twin := errors.Is(err, queue.ErrTwin) // it is stored all the same
+	twin := errors.Is(err, store.ErrTwin) // it is stored all the same
 	if twin {
 		err = nil
 	}
@@ -145,7 +146,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if err != nil {
 		d.engineFailed(err)
-		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, clip(err.Error())
+		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, brief(err.Error())
 	} else {
 		d.engineAnswers(s.Engine)
 	}
@@ -266,7 +267,7 @@ func (d *Distributor) followEngine(ctx context.Context) {
 			signal(d.changed)
 		}
 		signal(d.wake)
-		if !pause(ctx, min(backoff(n), d.cfg.Interval)) {
+		if !queue.Pause(ctx, min(backoff(n), d.cfg.Interval)) {
 			return
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/enginetest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 const (
@@ -72,7 +73,7 @@ func (q *fakeQueue) Heartbeat(ctx context.Context, s *messages.NodeStatus) error
 	q.beats, q.times = append(q.beats, *s), append(q.times, time.Now())
 	if q.twins > 0 {
 		q.twins--
-		return queue.ErrTwin
+		return store.ErrTwin
 	}
 	return nil
 }
@@ -94,7 +95,7 @@ func (q *fakeQueue) Publish(_ context.Context, _ string, p messages.Payload) err
 	return nil
 }
 
-var _ distributor.Queue = (*queue.Client)(nil)
+var _ distributor.Queue = (*store.Node)(nil)
 
 // world is an agent with its engine and queue, in a bubble of time.
 type world struct {

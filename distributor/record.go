@@ -18,7 +18,7 @@ func (d *Distributor) followRecord(ctx context.Context) {
 			return
 		}
 		d.log.Warn().Err(err).Msg("watching the fleet's record ended; watching it again")
-		if !pause(ctx, backoff(n)) {
+		if !queue.Pause(ctx, backoff(n)) {
 			return
 		}
 	}
@@ -58,7 +58,7 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 			n = 1
 			d.read(c)
 		}
-		if !pause(ctx, wait) {
+		if !queue.Pause(ctx, wait) {
 			return
 		}
 	}

@@ -3,9 +3,9 @@ package distributor
 import (
 	"context"
 	"reflect"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // startWork makes the node's work about the record's preload, if the node is admitted.
@@ -45,12 +45,13 @@ func (d *Distributor) report(w want, state messages.WorkState, reason string, tr
 // heartbeat that exceeds what NATS takes would make the node fall silent.
 const maxReason = 2 << 10
 
-// clip is the text, or its beginning and end where it is too long.
-func clip(text string) string {
+// brief is the text, or its beginning and end where it is too long: an error begins with what was
+// being done and ends with the cause.
+func brief(text string) string {
 	if len(text) <= maxReason {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxReason/2]+" … "+text[len(text)-maxReason/2:], "")
+	return messages.Shorten(text, maxReason/2) + " " + messages.ShortenHead(text, maxReason/2)
 }
 
 // fetched notes the bytes fetched for the preload; the next heartbeat tells.
@@ -76,7 +77,7 @@ func (d *Distributor) bytesOf(w want) int64 {
 // fail reports that a step failed, and has it tried again later. An event and a log line
 // are sent when the failure is a new one, not for each retry.
 func (d *Distributor) fail(w want, key, step string, err error) {
-	reason := clip(err.Error())
+	reason := brief(err.Error())
 	d.report(w, messages.WorkFailed, reason, nil)
 	if !d.retries.failed(key, step+": "+reason) {
 		return
@@ -133,7 +134,7 @@ func (d *Distributor) send(ctx context.Context, p messages.Payload) {
 			d.log.Error().Err(verr).Msg("dropped an event that nobody could read")
 			return
 		}
-		if !pause(ctx, backoff(n)) {
+		if !queue.Pause(ctx, backoff(n)) {
 			return
 		}
 	}

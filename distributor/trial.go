@@ -61,7 +61,7 @@ func (d *Distributor) try(ctx context.Context, w want, r *messages.FleetRecord) 
 
 // judged keeps and tells a verdict.
 func (d *Distributor) judged(w want, result messages.TrialResult) {
-	result.Reason = clip(result.Reason)
+	result.Reason = brief(result.Reason)
 	delete(d.retries, trialKey(w.Rollout))
 	d.verdict = verdict{rollout: w.Rollout, image: w.Image, result: &result}
 	d.log.Info().Stringer("image", w.Image).Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")

@@ -73,7 +73,7 @@ func TestNATSGoneAtStart(t *testing.T) {
 func TestStreamOfOthers(t *testing.T) {
 	s := fresh(t)
 	server := queuetest.Start(t)
-	js := server.Connect(t).JetStream()
+	js := queuetest.JetStream(t, server.Connect(t))
 	have := jetstream.StreamConfig{
 		Name: "fenceline-requests", Subjects: []string{"fenceline.build.requested.>"}, MaxMsgs: 3, Retention: jetstream.WorkQueuePolicy,
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // keepPushing pushes again and again until stop is called, and tells both producers of each
@@ -133,7 +134,7 @@ func (u *upgrade) endings(t *testing.T) map[string]int {
 // eachEvent reads the events on some subjects.
 func (u *upgrade) eachEvent(t *testing.T, filter string, each func(subject string, body []byte)) {
 	t.Helper()
-	stream, err := u.server.Connect(t).JetStream().Stream(t.Context(), "fenceline-events")
+	stream, err := queuetest.JetStream(t, u.server.Connect(t)).Stream(t.Context(), "fenceline-events")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package git
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -154,13 +155,7 @@ func (r Remote) hide(text string) string {
 // explain makes an error of what git wrote. git's exit status is 128 for everything, so
 // its words (in the C locale) have to tell.
 func (r Remote) explain(text string, err error) error {
-	said := strings.Join(strings.Fields(text), " ")
-	if said == "" {
-		said = err.Error()
-	}
-	if len(said) > 400 {
-		said = said[:400] + "…"
-	}
+	said := messages.Shorten(cmp.Or(strings.Join(strings.Fields(text), " "), err.Error()), 400)
 	has := func(any ...string) bool {
 		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
 	}

@@ -60,7 +60,7 @@ func (e *Envelope) validate() error {
 	}
 	for _, v := range []string{e.ID, e.Source, e.Subject} {
 		if !utf8.ValidString(v) {
-			return fmt.Errorf("envelope: %q is not UTF-8", clip(v))
+			return fmt.Errorf("envelope: %.100q is not UTF-8", v)
 		}
 	}
 	if !writable(e.Time) {
@@ -249,7 +249,7 @@ func percentDecode(s string) (string, error) {
 		i += 2
 	}
 	if !utf8.ValidString(b.String()) {
-		return "", fmt.Errorf("%q is not UTF-8 when decoded", clip(s))
+		return "", fmt.Errorf("%.100q is not UTF-8 when decoded", s)
 	}
 	return b.String(), nil
 }

@@ -222,11 +222,3 @@ func (i Image) Digest() string { _, d, _ := strings.Cut(string(i), "@"); return 
 
 // String returns name@sha256:….
 func (i Image) String() string { return string(i) }
-
-// clip shortens outside input for an error message.
-func clip(s string) string {
-	if len(s) > 100 {
-		return s[:100] + "…"
-	}
-	return s
-}

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
 )
 
@@ -74,7 +74,7 @@ func load(t testing.TB, content string) *Pipelines {
 
 // memoryQueue is a Queue in memory. Its fields replace what it does.
 type memoryQueue struct {
-	request func(*messages.BuildRequested) (queue.Accepted, error)
+	request func(*messages.BuildRequested) (builds.Accepted, error)
 	ready   error
 
 	mu     sync.Mutex
@@ -82,9 +82,9 @@ type memoryQueue struct {
 	traces []string
 }
 
-func (q *memoryQueue) Request(_ context.Context, r *messages.BuildRequested, trace string) (queue.Accepted, error) {
+func (q *memoryQueue) Request(_ context.Context, r *messages.BuildRequested, trace string) (builds.Accepted, error) {
 	if err := r.Validate(); err != nil {
-		return queue.Accepted{}, err
+		return builds.Accepted{}, err
 	}
 	if q.request != nil {
 		if a, err := q.request(r); err != nil || a.Build != "" {
@@ -95,11 +95,11 @@ func (q *memoryQueue) Request(_ context.Context, r *messages.BuildRequested, tra
 	defer q.mu.Unlock()
 	q.stored = append(q.stored, r)
 	q.traces = append(q.traces, trace)
-	return queue.Accepted{Build: r.Build, Order: uint64(len(q.stored))}, nil
+	return builds.Accepted{Build: r.Build, Order: uint64(len(q.stored))}, nil
 }
 
-func (q *memoryQueue) Sweep(context.Context) (queue.SweepReport, error) {
-	return queue.SweepReport{}, nil
+func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
+	return builds.SweepReport{}, nil
 }
 func (q *memoryQueue) Ready(context.Context) error { return q.ready }
 

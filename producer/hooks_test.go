@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
@@ -249,11 +250,11 @@ func TestFailureToStoreIsNever2xx(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// One of the two pipelines can be stored, the other can't.
-			q := &memoryQueue{request: func(r *messages.BuildRequested) (queue.Accepted, error) {
+			q := &memoryQueue{request: func(r *messages.BuildRequested) (builds.Accepted, error) {
 				if r.Pipeline.Name == "base-staging" {
-					return queue.Accepted{}, c.err
+					return builds.Accepted{}, c.err
 				}
-				return queue.Accepted{}, nil
+				return builds.Accepted{}, nil
 			}}
 			status, a, h := serve(newProducer(t, q, zerolog.Nop()), s.hook(testSecret, s.payload(baseURL, mainRef, testCommit)))
 			if status != 503 || h.Get("Retry-After") == "" || !strings.Contains(a.Error, c.say) || a.Builds != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
@@ -19,14 +19,14 @@ import (
 // Queue is where build requests are kept.
 type Queue interface {
 	// Request stores a build request; when it returns nil, the request is durable.
-	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (queue.Accepted, error)
+	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
-	Sweep(ctx context.Context) (queue.SweepReport, error)
+	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
 	Ready(ctx context.Context) error
 }
 
-var _ Queue = (*queue.Client)(nil)
+var _ Queue = (*builds.Queue)(nil)
 
 // DefaultSweepInterval is the time between sweeps where none is configured.
 const DefaultSweepInterval = 30 * time.Second

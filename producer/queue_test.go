@@ -12,9 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 )
 
@@ -24,7 +26,7 @@ func commit(i int) string { return fmt.Sprintf("%040x", i+1) }
 func stored(t *testing.T, c *queue.Client) map[string]messages.BuildRequested {
 	t.Helper()
 	out := map[string]messages.BuildRequested{}
-	err := c.ReadRequests(t.Context(), queue.ReadOptions{}, func(r queue.Received) error {
+	err := c.Read(t.Context(), c.Space().RequestsStream(), queue.ReadOptions{}, func(r queue.Received) error {
 		b := r.Payload.(*messages.BuildRequested)
 		out[b.Build] = *b
 		return nil
@@ -37,7 +39,7 @@ func stored(t *testing.T, c *queue.Client) map[string]messages.BuildRequested {
 
 func TestWhatIsAcceptedIsStoredOnce(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
-	p := newProducer(t, c, zerolog.Nop())
+	p := newProducer(t, builds.New(c), zerolog.Nop())
 	s := senders()[0]
 	body := s.payload(baseURL, mainRef, testCommit)
 	status, first, _ := serve(p, s.hook(testSecret, body))
@@ -65,7 +67,7 @@ func TestWhatIsAcceptedIsStoredOnce(t *testing.T) {
 func TestNothingAcceptedIsLostWhenNATSGoes(t *testing.T) {
 	server := queuetest.Start(t)
 	c := server.Client(t)
-	p := newProducer(t, c, zerolog.Nop())
+	p := newProducer(t, builds.New(c), zerolog.Nop())
 	p.storeTimeout = 500 * time.Millisecond
 	s := senders()[3]
 	var next atomic.Int64
@@ -116,11 +118,10 @@ func TestNothingAcceptedIsLostWhenNATSGoes(t *testing.T) {
 }
 
 func TestAFullQueueIsNotAccepted(t *testing.T) {
-	c := queuetest.Start(t).Connect(t)
-	if err := c.Declare(t.Context(), queue.Layout{RequestBytes: 16 << 10}); err != nil {
-		t.Fatal(err)
-	}
-	p := newProducer(t, c, zerolog.Nop())
+	server := queuetest.Start(t)
+	c := server.Client(t)
+	server.Limit(t, c.Space().RequestsStream(), func(cfg *jetstream.StreamConfig) { cfg.MaxBytes = 16 << 10 })
+	p := newProducer(t, builds.New(c), zerolog.Nop())
 	s := senders()[0]
 	accepted := map[string]bool{}
 	for i := range 100 {
@@ -167,15 +168,15 @@ type sweeper struct {
 	sweeps atomic.Int64
 }
 
-func (s *sweeper) Sweep(ctx context.Context) (queue.SweepReport, error) {
+func (s *sweeper) Sweep(ctx context.Context) (builds.SweepReport, error) {
 	switch s.sweeps.Add(1) {
 	case 1:
-		return queue.SweepReport{}, queue.ErrUnavailable
+		return builds.SweepReport{}, queue.ErrUnavailable
 	case 2:
 		<-ctx.Done()
-		return queue.SweepReport{}, ctx.Err()
+		return builds.SweepReport{}, ctx.Err()
 	}
-	return queue.SweepReport{}, nil
+	return builds.SweepReport{}, nil
 }
 
 func TestRunSweepsUntilItsContextEnds(t *testing.T) {
@@ -203,7 +204,7 @@ func BenchmarkHooks(b *testing.B) {
 			i, i, i, []string{"hook", "other"}[i%2])
 	}
 	c := queuetest.Start(b).Client(b)
-	p, err := New(Config{Pipelines: load(b, file.String()), Queue: c, Logger: zerolog.Nop()})
+	p, err := New(Config{Pipelines: load(b, file.String()), Queue: builds.New(c), Logger: zerolog.Nop()})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/fenceline/fenceline/messages"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -255,9 +256,4 @@ func Join(field, name string) string {
 }
 
 // Clip shortens outside input for an error.
-func Clip(s string) string {
-	if len(s) > 100 {
-		return strings.ToValidUTF8(s[:100], "") + "…"
-	}
-	return s
-}
+func Clip(s string) string { return messages.Shorten(s, 100) }

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/builder/buildkit/buildkittest"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -30,7 +31,7 @@ func TestFromRequestToAnnouncement(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = solver.Close() }()
-	b, err := builder.New(builder.Config{Queue: q, Solver: solver, Name: "b1", Logger: zerolog.Nop()})
+	b, err := builder.New(builder.Config{Queue: builds.New(q), Solver: solver, Name: "b1", Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestFromRequestToAnnouncement(t *testing.T) {
 				HooksDir: messages.DefaultHooksDir, Timeout: messages.Duration(time.Minute), Attempts: 2,
 			},
 		}
-		if _, err := q.Request(t.Context(), r, ""); err != nil {
+		if _, err := builds.New(q).Request(t.Context(), r, ""); err != nil {
 			t.Fatal(err)
 		}
 		return outcome(t, q, r.Build)
@@ -91,7 +92,7 @@ func outcome(t *testing.T, q *queue.Client, build string) messages.Payload {
 	defer cancel()
 	var end messages.Payload
 	found := errors.New("found")
-	err := q.ReadEvents(ctx, queue.ReadOptions{Follow: true}, func(r queue.Received) error {
+	err := q.Read(ctx, q.Space().EventsStream(), queue.ReadOptions{Follow: true}, func(r queue.Received) error {
 		switch p := r.Payload.(type) {
 		case *messages.ImageReady:
 			if p.Build == build {

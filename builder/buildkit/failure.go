@@ -187,7 +187,7 @@ func (r *run) locate(err error, f *messages.Failure) {
 		}
 		f.Place = fmt.Sprintf("%s:%d", s.Info.Filename, s.Ranges[0].GetStart().GetLine())
 		_, excerpt, _ := strings.Cut(b.String(), "\n")
-		f.Detail = shorten(r.progress.hide(strings.TrimRight(excerpt, "\n")), maxExcerpt)
+		f.Detail = messages.Shorten(r.progress.hide(strings.TrimRight(excerpt, "\n")), maxExcerpt)
 		return
 	}
 }
@@ -199,7 +199,7 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 	}
 	f.Reason = fmt.Sprintf("a RUN step ended with exit status %d", exit.ExitCode)
 	if e := failedOp(err).GetExec().GetMeta(); e != nil && len(e.Args) > 0 {
-		command := shorten(strings.Join(strings.Fields(r.progress.hide(e.Args[len(e.Args)-1])), " "), 200)
+		command := messages.Shorten(strings.Join(strings.Fields(r.progress.hide(e.Args[len(e.Args)-1])), " "), 200)
 		f.Reason = fmt.Sprintf("RUN %s: exit status %d", command, exit.ExitCode)
 	}
 	f.Fix = "correct the command: its last output is shown"

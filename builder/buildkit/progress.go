@@ -109,7 +109,7 @@ func (p *progress) step(d digest.Digest) *step {
 // see notes a vertex, and tells when it begins.
 func (p *progress) see(v *client.Vertex) {
 	s := p.step(v.Digest)
-	s.name = shorten(p.hide(v.Name), maxName)
+	s.name = messages.Shorten(p.hide(v.Name), maxName) // hidden first: of a secret cut in two the rest would show
 	if v.Started != nil && !s.started && v.Completed == nil {
 		s.started = true
 		p.emit(messages.BuildLog{Vertex: s.name})
@@ -159,7 +159,7 @@ func (p *progress) lines(s *step, stream int, text string) {
 		return
 	}
 	for line := range strings.SplitSeq(whole, "\n") {
-		s.lastLine = append(s.lastLine, shorten(line, maxLine))
+		s.lastLine = append(s.lastLine, messages.Shorten(line, maxLine))
 	}
 	if over := len(s.lastLine) - maxTail; over > 0 {
 		s.lastLine = slices.Clone(s.lastLine[over:])
@@ -252,16 +252,4 @@ func (h *hider) border(line string) int {
 		}
 	}
 	return end
-}
-
-// shorten cuts a text to a number of bytes, at the border of a character. Secrets must be out
-// of it already: the beginning of one is not known for what it is.
-func shorten(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	for most > 0 && !utf8.RuneStart(text[most]) {
-		most--
-	}
-	return text[:most] + "…"
 }

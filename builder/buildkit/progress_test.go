@@ -114,7 +114,7 @@ func TestBorderLeavesSecretsWhole(t *testing.T) {
 
 func TestShortenCutsBetweenCharacters(t *testing.T) {
 	for text, want := range map[string]string{"abc": "abc", "abcd": "abc…", "abäc": "ab…", "äbc": "äb…"} {
-		if got := shorten(text, 3); got != want {
+		if got := messages.Shorten(text, 3); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}

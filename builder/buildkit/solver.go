@@ -39,9 +39,10 @@ type FieldError struct {
 	Err   error
 }
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+// Error is Err's text.
+func (e *FieldError) Error() string { return e.Err.Error() }
 
-// Unwrap returns why it can't be used.
+// Unwrap returns Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
 // Solver builds with one buildkitd, over one connection that is made when it is needed and

@@ -35,7 +35,7 @@ func newTrust(caFile string, plain []string) (trust, error) {
 	}
 	authorities, err := authorities(caFile)
 	if err != nil {
-		return trust{}, &FieldError{"RegistryCAFile", fmt.Errorf("%s: %w", caFile, err)}
+		return trust{}, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", caFile, err)}
 	}
 	own := remote.DefaultTransport.(*http.Transport).Clone()
 	own.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}

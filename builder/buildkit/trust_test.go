@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -115,14 +116,14 @@ func TestTrustThatCantBeMeant(t *testing.T) {
 		plain string
 		says  []string
 	}{
-		"no such file":           {ca: "/nowhere/ca.pem", says: []string{"RegistryCAFile: ", "/nowhere/ca.pem", "no such file"}},
-		"a folder":               {ca: t.TempDir(), says: []string{"RegistryCAFile: ", "is a directory"}},
-		"no certificate":         {ca: filepath.Join(keep(t, "ca.pem", "hunter2", 0o600), "ca.pem"), says: []string{"RegistryCAFile: ", "no certificate", "in PEM"}},
-		"a URL":                  {plain: "http://registry:5000", says: []string{"PlainHTTP: ", "without http://"}},
+		"no such file":           {ca: "/nowhere/ca.pem", says: []string{"CA file", "/nowhere/ca.pem", "no such file"}},
+		"a folder":               {ca: t.TempDir(), says: []string{"CA file", "is a directory"}},
+		"no certificate":         {ca: filepath.Join(keep(t, "ca.pem", "hunter2", 0o600), "ca.pem"), says: []string{"CA file", "no certificate", "in PEM"}},
+		"a URL":                  {plain: "http://registry:5000", says: []string{"plain HTTP", "without http://"}},
 		"a path":                 {plain: "registry:5000/out", says: []string{"without a path"}},
 		"a name without a port":  {plain: "registry", says: []string{`"registry"`, "with its port"}},
 		"a port that is a word":  {plain: "registry:http", says: []string{"registry:http", "HOST:PORT"}},
-		"nothing":                {plain: "", says: []string{"PlainHTTP: ", `""`}},
+		"nothing":                {plain: "", says: []string{"plain HTTP", `""`}},
 		"a user in front of it ": {plain: "ann@registry:5000", says: []string{"HOST:PORT"}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -131,7 +132,8 @@ func TestTrustThatCantBeMeant(t *testing.T) {
 				c.PlainHTTP = []string{test.plain}
 			}
 			_, err := New(c)
-			if err == nil || strings.Contains(err.Error(), "hunter2") {
+			var field *FieldError
+			if !errors.As(err, &field) || (field.Field == "RegistryCAFile") != (test.ca != "") || strings.Contains(err.Error(), "hunter2") {
 				t.Fatalf("error %v", err)
 			}
 			for _, say := range test.says {

@@ -255,13 +255,10 @@ func nearest(name string) string {
 
 // clip makes a name from an image fit for a line of text.
 func clip(s string) string {
-	if len(s) > 80 {
-		s = s[:80] + "…"
-	}
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == '\uFFFD' {
 			return '?'
 		}
 		return r
-	}, s)
+	}, messages.Shorten(s, 80))
 }

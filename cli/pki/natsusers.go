@@ -14,14 +14,14 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 )
 
 // natsUser is a user that credentials are written for.
 type natsUser struct {
 	name string
-	may  queue.Permissions
+	may  store.Permissions
 }
 
 // UsersFile is the part of a NATS server's configuration that init writes.
@@ -33,10 +33,10 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		return settings.Usage(err)
 	}
 	users := []natsUser{
-		{settings.UserOperator, queue.OperatorPermissions(space, "_INBOX")},
-		{settings.UserProducer, queue.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
-		{settings.UserBuilder, queue.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
-		{settings.UserController, queue.ControllerPermissions(space, settings.Inbox(settings.UserController))},
+		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
+		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
+		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
+		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
 	}
 	for _, key := range nodes {
 		if _, _, err := messages.ParseNodeKey(key); err != nil {
@@ -54,7 +54,7 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 		if err != nil {
 			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
 		}
-		users = append(users, natsUser{fleet + "." + node, queue.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+		users = append(users, natsUser{fleet + "." + node, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)

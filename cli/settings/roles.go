@@ -3,10 +3,10 @@ package settings
 import (
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/pflag"
 )
 
@@ -197,7 +197,7 @@ type Builder struct {
 // Add adds the flags that `run` and `up` have for it.
 func (b *Builder) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
-	fs.DurationVar(&b.AckWait, "ack-wait", queue.DefaultAckWait, "how long a build stays with a builder that went silent")
+	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
 	secretsDirVar(fs, &b.SecretsDir)
 	b.Registries.Add(fs)

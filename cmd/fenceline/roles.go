@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/builder/buildkit"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller"
@@ -18,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -68,7 +70,7 @@ func makeProducer(s *settings.Producer, grace time.Duration, p *producer.Pipelin
 		}
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p, Queue: q, APIToken: token, SecretsDir: s.SecretsDir, Logger: part(log, "producer"),
+		Pipelines: p, Queue: builds.New(q), APIToken: token, SecretsDir: s.SecretsDir, Logger: part(log, "producer"),
 	})
 	if err != nil {
 		return nil, err
@@ -107,12 +109,12 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Queue: q, Solver: solver, SecretsDir: s.SecretsDir, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
+		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
 		Grace: grace, Logger: part(log, "builder"),
 	})
 }
 
-func makeController(s *settings.Controller, layout queue.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+func makeController(s *settings.Controller, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
 	return controller.New(controller.Config{
 		Queue: q, Backend: backends.Open(q),
 		Name: s.Name, LeaseTTL: s.LeaseTTL, Layout: layout, Logger: part(log, "controller"),
@@ -125,7 +127,7 @@ func makeDistributor(s *settings.Distributor, q *queue.Client, log zerolog.Logge
 		return nil, err
 	}
 	return distributor.New(distributor.Config{
-		Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: q, Engine: engine,
+		Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Logger: part(log, "distributor"),
 	})
 }

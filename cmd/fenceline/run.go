@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ func newRunCmd() *cobra.Command {
 type wiring struct {
 	caller cli.Caller
 	meant  string        // the user that init makes for it
-	layout *queue.Layout // that it declares, if it does
+	layout *store.Layout // that it declares, if it does
 	make   func(*queue.Client) (role, error)
 }
 
@@ -95,7 +96,7 @@ func reachOnce(ctx context.Context, n *settings.NATS, w wiring, log zerolog.Logg
 		return nil, err
 	}
 	if err = q.Ready(ctx); err == nil && w.layout != nil {
-		err = q.Declare(ctx, *w.layout)
+		err = store.Declare(ctx, q, *w.layout)
 	}
 	if err != nil {
 		q.Close()
@@ -120,8 +121,8 @@ func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log ze
 	return err
 }
 
-func layout(l *settings.Layout) *queue.Layout {
-	return &queue.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}
+func layout(l *settings.Layout) *store.Layout {
+	return &store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}
 }
 
 func newRunProducerCmd() *cobra.Command {

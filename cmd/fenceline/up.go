@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -89,17 +90,17 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 			return nil, err
 		}
 	}
-	user := func(name string, p queue.Permissions) standalone.User {
+	user := func(name string, p store.Permissions) standalone.User {
 		return standalone.User{Name: name, Publish: p.Publish, Subscribe: p.Subscribe}
 	}
-	node := queue.NodePermissions(space, s.Distributor.Fleet, s.Distributor.Node, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node))
+	node := store.NodePermissions(space, s.Distributor.Fleet, s.Distributor.Node, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node))
 	return standalone.Start(ctx, standalone.Config{
 		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
 		Users: []standalone.User{
-			user(settings.UserOperator, queue.OperatorPermissions(space, "_INBOX")),
-			user(settings.UserProducer, queue.ProducerPermissions(space, settings.Inbox(settings.UserProducer))),
-			user(settings.UserBuilder, queue.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))),
-			user(settings.UserController, queue.ControllerPermissions(space, settings.Inbox(settings.UserController))),
+			user(settings.UserOperator, store.OperatorPermissions(space, "_INBOX")),
+			user(settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))),
+			user(settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))),
+			user(settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))),
 			user(settings.UserNode, node),
 		},
 	})
@@ -139,7 +140,7 @@ func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRo
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Declare(ctx, queue.Layout{}); err != nil {
+	if err := store.Declare(ctx, q, store.Layout{}); err != nil {
 		return nil, cli.Roomier(err, u.state.Path())
 	}
 	p, err := producer(q)
@@ -151,7 +152,7 @@ func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRo
 		user, inbox string
 		make        func(*queue.Client) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, queue.Layout{}, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, store.Layout{}, q, u.log) }},
 		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, q, u.log) }},
 		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
 	} {

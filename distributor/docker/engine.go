@@ -44,9 +44,10 @@ type FieldError struct {
 	Err   error
 }
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Err.Error() }
+// Error is Err's text.
+func (e *FieldError) Error() string { return e.Err.Error() }
 
-// Unwrap returns why it can't be used.
+// Unwrap returns Err.
 func (e *FieldError) Unwrap() error { return e.Err }
 
 // New makes a client for an engine, which need not be up yet: the API version is agreed on at

@@ -54,7 +54,7 @@ func TestALoginIsFoundByItsRegistry(t *testing.T) {
 
 func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ dir, says string }{
-		"no folder":           {filepath.Join(t.TempDir(), "none"), "DockerConfig: "},
+		"no folder":           {filepath.Join(t.TempDir(), "none"), "config.json"},
 		"not JSON":            {keep(t, `auths: {r.example: `+secret+`}`), "docker login"},
 		"cut off":             {keep(t, `{"auths": {"r.example": {"auth": "AUTH"`), "docker login"},
 		"not base64":          {keep(t, `{"auths": {"r.example": {"auth": "ann:`+secret+`"}}}`), "docker login"},

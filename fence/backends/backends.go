@@ -11,5 +11,5 @@ import (
 // Open returns how the fence config of each fleet is reached: in the installation's own bucket.
 // It asks nothing yet.
 func Open(q *queue.Client) fence.Factory {
-	return func(fleet string) fence.Backend { return natskv.New(q.JetStream(), q.Space().FenceBucket(), fleet) }
+	return func(fleet string) fence.Backend { return natskv.New(q, fleet) }
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // answerTime bounds one call where the caller's context has no deadline of its own.
@@ -19,26 +19,18 @@ const answerTime = 5 * time.Second
 
 // Config is the setting of one fleet, under the key FLEET.docker/image.
 type Config struct {
-	js     jetstream.JetStream
-	bucket string
+	values *queue.Records[string]
 	fleet  string
 	key    string
 }
 
 var _ fence.Historian = (*Config)(nil)
 
-// New returns the setting of a fleet in a bucket, which must be declared already
+// New returns the setting of a fleet in the installation's bucket, which must be declared already
 // (messages.Space.FenceBucket). Its history is as long as the bucket's.
-func New(js jetstream.JetStream, bucket, fleet string) *Config {
-	return &Config{js: js, bucket: bucket, fleet: fleet, key: fleet + "." + fence.Key}
-}
-
-// open finds the bucket.
-func (c *Config) open(ctx context.Context) (jetstream.KeyValue, error) {
-	if err := messages.CheckName("fleet", c.fleet); err != nil {
-		return nil, err
-	}
-	return c.js.KeyValue(ctx, c.bucket)
+func New(c *queue.Client, fleet string) *Config {
+	key := fleet + "." + fence.Key
+	return &Config{values: queue.NewTexts(c, c.Space().FenceBucket(), key), fleet: fleet, key: key}
 }
 
 // Get reads the setting.
@@ -51,24 +43,23 @@ func (c *Config) Get(ctx context.Context) (fence.Setting, error) {
 }
 
 func (c *Config) get(ctx context.Context) (fence.Setting, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	kv, err := c.open(ctx)
-	if err != nil {
+	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return fence.Setting{}, err
 	}
-	e, err := kv.Get(ctx, c.key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	e, err := c.values.Get(ctx, c.key)
+	if errors.Is(err, queue.ErrNotFound) {
 		return fence.Setting{}, nil
 	}
 	if err != nil {
 		return fence.Setting{}, err
 	}
-	return setting(e), nil
+	return setting(e.Value, e.Revision), nil
 }
 
-func setting(e jetstream.KeyValueEntry) fence.Setting {
-	return fence.Setting{Value: string(e.Value()), Revision: fence.Revision(strconv.FormatUint(e.Revision(), 10))}
+func setting(value string, revision uint64) fence.Setting {
+	return fence.Setting{Value: value, Revision: fence.Revision(strconv.FormatUint(revision, 10))}
 }
 
 // Set writes value by compare-and-set. Where the answer was lost it reads back, and takes
@@ -78,67 +69,46 @@ func (c *Config) Set(ctx context.Context, value string, expected fence.Revision)
 		return fence.Setting{}, c.failed("setting", errors.New("the value is empty: give an image"))
 	}
 	revision, err := c.set(ctx, value, expected)
-	if err == nil {
-		return fence.Setting{Value: value, Revision: fence.Revision(strconv.FormatUint(revision, 10))}, nil
+	if errors.Is(err, queue.ErrExists) || errors.Is(err, queue.ErrMoved) {
+		err = fmt.Errorf("%w (%w)", fence.ErrConflict, err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		if s, readErr := c.get(ctx); readErr == nil && s.Value == value && s.Revision != expected {
-			return s, nil
-		}
+	if err != nil {
+		return fence.Setting{}, c.failed("setting", err)
 	}
-	return fence.Setting{}, c.failed("setting", err)
+	return setting(value, revision), nil
 }
 
 func (c *Config) set(ctx context.Context, value string, expected fence.Revision) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	kv, err := c.open(ctx)
-	if err != nil {
+	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return 0, err
 	}
-	var revision uint64
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	if expected == "" {
-		revision, err = kv.Create(ctx, c.key, []byte(value))
-	} else {
-		last, parseErr := strconv.ParseUint(string(expected), 10, 64)
-		if parseErr != nil {
-			return 0, fmt.Errorf("revision %q is not one of this backend: %w", expected, parseErr)
-		}
-		revision, err = kv.Update(ctx, c.key, []byte(value), last)
+		return c.values.Create(ctx, c.key, value)
 	}
-	if errors.Is(err, jetstream.ErrKeyExists) || errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
-		return 0, fmt.Errorf("%w (%w)", fence.ErrConflict, err)
+	last, err := strconv.ParseUint(string(expected), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("revision %q is not one of this backend: %w", expected, err)
 	}
-	return revision, err
+	return c.values.Update(ctx, c.key, value, last)
 }
 
 // History lists the values that the bucket still has, oldest first.
 func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	kv, err := c.open(ctx)
-	if err != nil {
-		return nil, c.failed("reading the history of", err)
-	}
-	entries, err := kv.History(ctx, c.key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return nil, nil
-	}
+	entries, err := c.values.History(ctx, c.key)
 	if err != nil {
 		return nil, c.failed("reading the history of", err)
 	}
 	var out []fence.Change
 	for _, e := range entries {
-		if e.Operation() == jetstream.KeyValuePut {
-			out = append(out, fence.Change{Setting: setting(e), At: e.Created()})
-		}
+		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created})
 	}
 	return out, nil
 }
 
 func (c *Config) failed(doing string, err error) error {
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		err = fmt.Errorf("bucket %s does not exist: start a producer or a controller, or run fenceline init (%w)", c.bucket, err)
-	}
 	return fmt.Errorf("%s fence %s of fleet %s: %w", doing, fence.Key, c.fleet, err)
 }

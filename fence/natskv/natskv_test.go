@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 		s := queuetest.Start(t)
 		c := s.Client(t)
 		return fencetest.Store{
-			Open: func() fence.Backend { return natskv.New(c.JetStream(), c.Space().FenceBucket(), "default") },
+			Open: func() fence.Backend { return natskv.New(c, "default") },
 			Interrupt: func() {
 				s.Restart(t)
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -35,8 +35,8 @@ func TestConformance(t *testing.T) {
 
 func TestFleetsHaveSettingsOfTheirOwn(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
-	staging := natskv.New(c.JetStream(), c.Space().FenceBucket(), "staging")
-	production := natskv.New(c.JetStream(), c.Space().FenceBucket(), "production")
+	staging := natskv.New(c, "staging")
+	production := natskv.New(c, "production")
 	if _, err := staging.Set(t.Context(), "a@sha256:1", ""); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestFleetsHaveSettingsOfTheirOwn(t *testing.T) {
 
 func TestHistoryKeepsTheLast64(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
-	b := natskv.New(c.JetStream(), c.Space().FenceBucket(), "default")
+	b := natskv.New(c, "default")
 	var at fence.Revision
 	for n := range 70 {
 		s, err := b.Set(t.Context(), fmt.Sprint(n), at)
@@ -64,22 +64,21 @@ func TestHistoryKeepsTheLast64(t *testing.T) {
 
 func TestErrorsSayWhatIsWrong(t *testing.T) {
 	c := queuetest.Start(t).Connect(t)
-	bucket := c.Space().FenceBucket()
 	for _, tc := range []struct {
 		name string
 		err  func() error
 		says string
 	}{
 		{"a bucket that was not declared", func() error {
-			_, err := natskv.New(c.JetStream(), bucket, "default").Get(t.Context())
+			_, err := natskv.New(c, "default").Get(t.Context())
 			return err
 		}, "fenceline init"},
 		{"a fleet name that is none", func() error {
-			_, err := natskv.New(c.JetStream(), bucket, "a.b").Get(t.Context())
+			_, err := natskv.New(c, "a.b").Get(t.Context())
 			return err
 		}, "lower-case letters"},
 		{"an empty value", func() error {
-			_, err := natskv.New(c.JetStream(), bucket, "default").Set(t.Context(), "", "")
+			_, err := natskv.New(c, "default").Set(t.Context(), "", "")
 			return err
 		}, "give an image"},
 	} {

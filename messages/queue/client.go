@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -25,8 +26,6 @@ const (
 	pingInterval = 10 * time.Second
 	// closeTime bounds Close.
 	closeTime = 2 * time.Second
-	// logsPending bounds the log messages that wait for their acknowledgement.
-	logsPending = 2048
 )
 
 // InProcess is a NATS server in this process, such as *server.Server.
@@ -57,25 +56,30 @@ type Options struct {
 type Client struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
-	logs      jetstream.JetStream // its own, as it bounds what is pending
+	lossy     lossy
 	space     messages.Space
 	source    string
 	inbox     string
 	log       zerolog.Logger
 	denied    denials
-	intake    intake
-	beats     beats
-	dropped   atomic.Int64 // log messages that were dropped since the last one that was sent
-	stalled   atomic.Bool  // the last log message found no room
-	noInfo    atomic.Bool  // the credential may not ask whether JetStream is up
-	options   Options      // as what and how it connects, to say what is wrong
-	link      link
+	noInfo    atomic.Bool   // the credential may not ask whether JetStream is up
+	way       diagnosis.Way // as what and how it connects, to say what is wrong
+	outages   outages
 	listening atomic.Int64 // how often it was asked to look whether answers can come, since that began
-	noEvents  atomic.Bool  // the credential may not ask for the events stream
 	mu        sync.Mutex
 	upAgain   chan struct{} // closed at the next reconnect
 	closed    chan struct{} // closed when the connection is closed for good
 	closeNow  sync.Once
+}
+
+func (o Options) way() diagnosis.Way {
+	server := "the server in this process"
+	if o.InProcess == nil {
+		server = diagnosis.Redact(o.URL)
+	}
+	return diagnosis.Way{
+		Server: server, User: o.User, CredentialsFile: o.CredentialsFile, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
+	}
 }
 
 // Connect reaches NATS once, and says what is wrong where it can't: ErrUnavailable where
@@ -87,24 +91,23 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.URL == "" && o.InProcess == nil {
 		return nil, errors.New("connecting to NATS: no address: give a URL such as nats://127.0.0.1:4222")
 	}
-	if err := checkFiles(o); err != nil {
-		return nil, fmt.Errorf("connecting to NATS at %s: %w", o.where(), err)
-	}
 	c := &Client{
 		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
-		options: o, upAgain: make(chan struct{}), closed: make(chan struct{}),
+		way: o.way(), upAgain: make(chan struct{}), closed: make(chan struct{}),
+	}
+	if err := c.way.Check(time.Now()); err != nil {
+		return nil, fmt.Errorf("connecting to NATS at %s: %w", c.way.Server, err)
 	}
 	if c.inbox == "" {
 		c.inbox = nats.InboxPrefix[:len(nats.InboxPrefix)-1]
 	}
 	nc, err := dial(ctx, o.URL, c.dialOptions(ctx, o))
 	if err != nil {
-		return nil, connectError(o, err)
+		return nil, connectError(c.way, err)
 	}
 	c.nc = nc
 	if c.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(answerTime)); err == nil {
-		c.logs, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(logsPending),
-			jetstream.WithPublishAsyncErrHandler(c.unlogged), jetstream.WithPublishAsyncTimeout(answerTime))
+		err = c.lossy.open(nc)
 	}
 	if err != nil {
 		nc.Close()
@@ -113,7 +116,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	c.listening.Store(1)
 	if err := c.hears(ctx); err != nil {
 		nc.Close()
-		return nil, connectError(o, err)
+		return nil, connectError(c.way, err)
 	}
 	if c.listening.Swap(0) > 1 {
 		go c.hearsStill() //nolint:gosec // it outlives the connecting
@@ -143,7 +146,7 @@ func (c *Client) dialOptions(ctx context.Context, o Options) []nats.Option {
 		nats.ErrorHandler(c.asyncError),
 		nats.DisconnectErrHandler(c.disconnected),
 		nats.ReconnectHandler(c.reconnected),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.link.failed(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.outages.failed(err) }),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 	}
 	if o.InProcess != nil {
@@ -195,7 +198,7 @@ func (c *Client) Close() {
 		defer late.Stop()
 		if c.nc.IsConnected() {
 			select {
-			case <-c.logs.PublishAsyncComplete():
+			case <-c.lossy.js.PublishAsyncComplete():
 			case <-late.C:
 			}
 		}
@@ -238,8 +241,14 @@ func (c *Client) Ready(ctx context.Context) error {
 // Space is the installation's part of the account.
 func (c *Client) Space() messages.Space { return c.space }
 
-// JetStream is the connection's JetStream, for the embedded fence config.
-func (c *Client) JetStream() jetstream.JetStream { return c.js }
+// Logger is where the client logs.
+func (c *Client) Logger() *zerolog.Logger { return &c.log }
+
+// Connected tells whether the server is reached.
+func (c *Client) Connected() bool { return c.nc.IsConnected() }
+
+// MaxPayload is the size, in bytes, that the server takes of a message at the most.
+func (c *Client) MaxPayload() int64 { return c.nc.MaxPayload() }
 
 // ask sends a request and waits for the answer, or for the news that it is not allowed.
 func (c *Client) ask(ctx context.Context, subject string, body []byte) (*nats.Msg, error) {
@@ -273,10 +282,7 @@ func (c *Client) failure(ctx context.Context, err error) error {
 }
 
 // Reconnected returns a channel that is closed when the connection is there again the next time.
-func (c *Client) Reconnected() <-chan struct{} { return c.again() }
-
-// again returns a channel that is closed at the next reconnect.
-func (c *Client) again() <-chan struct{} {
+func (c *Client) Reconnected() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.upAgain
@@ -286,8 +292,8 @@ func (c *Client) disconnected(nc *nats.Conn, err error) {
 	if err != nil {
 		c.log.Warn().Err(err).Msg("connection to NATS lost, trying again all the time")
 	}
-	c.link.failed(nil)
-	go c.followOutage(nc, c.again())
+	c.outages.failed(nil)
+	go c.followOutage(nc, c.Reconnected())
 }
 
 func (c *Client) reconnected(nc *nats.Conn) {
@@ -301,7 +307,7 @@ func (c *Client) reconnected(nc *nats.Conn) {
 
 func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	switch {
-	case isAuth(err): // said by followOutage, not for each try
+	case diagnosis.IsRefusal(err): // said by followOutage, not for each try
 		return
 	case errors.Is(err, nats.ErrPermissionViolation) && c.ownInbox(err):
 		go c.hearsStill()
@@ -316,8 +322,8 @@ func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	e.Msg("NATS reported an error")
 }
 
-// pause waits, and reports whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
+// Pause waits, and reports whether ctx is still alive.
+func Pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -8,10 +8,13 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 )
 
 const (
+	// fetchTime is how long one fetch waits for a message.
+	fetchTime = 30 * time.Second
+	// unableDelay is how long a message is kept from one who can't handle it, for others to take it.
+	unableDelay = time.Second
 	// eventsAckWait is how long an event stays with a consumer that went silent.
 	eventsAckWait = 30 * time.Second
 	// ackPending is how many messages may be out or waiting for another try at one time.
@@ -22,64 +25,176 @@ const (
 	eventsBackoff = 250 * time.Millisecond
 )
 
-// ConsumeEvents gives the events of some types, in all versions that this program reads, to
-// handle, each until it returns nil, to one of those who consume under the same name; events of
-// different types at one time. A permanent error (see Permanent)
-// makes the event a dead letter, any other is tried again after a growing delay; so does what
-// can't be decoded. An event may come twice. It returns ctx's cause, or ErrForbidden.
-func (c *Client) ConsumeEvents(ctx context.Context, name string, types []messages.Type, handle func(context.Context, Received) error) error {
-	all, ctx := errgroup.WithContext(ctx)
-	for _, t := range types {
-		for _, v := range t.Versions() {
-			all.Go(func() error {
-				return c.consume(ctx, c.space.EventsStream(), c.consuming(name, v, eventsAckWait), nil, func(d *delivery) {
-					if err := d.event(ctx, handle); err != nil && !errors.Is(err, ErrLeaseLost) {
-						c.log.Error().Err(err).Str("subject", d.message.subject).Msg("event not settled")
-					}
-				})
-			})
-		}
-	}
-	return all.Wait()
+// Shared is a durable consumer of those who share a name, for the messages of one type. Each type
+// has a consumer of its own: of two versions of this program that run side by side the one would
+// else set back which messages the other one's consumer is for, and what came meanwhile would be
+// lost.
+type Shared struct {
+	Stream  string
+	Name    string
+	Type    messages.Type
+	AckWait time.Duration // how long a message stays with one who went silent
 }
 
-// consuming is the durable consumer of those who share a name, for messages of one type. Each
-// type has its own: of two versions of this program that run side by side the one would else set
-// back which messages the other one's consumer is for, and what came meanwhile would be lost.
-func (c *Client) consuming(name string, t messages.Type, ackWait time.Duration) jetstream.ConsumerConfig {
+func (s Shared) durable() string { return Durable(s.Name, s.Type) }
+
+// Durable is the name on the server of a Shared.
+func Durable(name string, t messages.Type) string { return name + "-" + t.Label() }
+
+func (c *Client) config(s Shared) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
-		Durable: durable(name, t), FilterSubject: c.space.Filter(t), AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: ackWait, MaxDeliver: -1, MaxAckPending: ackPending,
+		Durable: s.durable(), FilterSubject: c.space.Filter(s.Type), AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: s.AckWait, MaxDeliver: -1, MaxAckPending: ackPending,
 	}
 }
 
-func durable(name string, t messages.Type) string { return name + "-" + t.Label() }
+// Consume fetches messages of a durable consumer one at a time, each when the one before is
+// handled and the slot lets, until ctx ends. It makes the consumer anew where it was deleted. The
+// AckWait that counts is the consumer's own, read for each message: others who share it may change it.
+func (c *Client) Consume(ctx context.Context, from Shared, s *Slot, handle func(*Delivery)) error {
+	return c.retry(ctx, "consuming "+from.Stream, func() error {
+		consumer, err := c.share(ctx, from)
+		if err != nil {
+			return err
+		}
+		for {
+			if err := s.await(ctx); err != nil {
+				return err
+			}
+			m, err := c.fetch(ctx, consumer)
+			if err == nil && m != nil {
+				err = c.consumeOne(ctx, from.Stream, consumer, m, s, handle)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+}
 
-func (d *delivery) event(ctx context.Context, handle func(context.Context, Received) error) error {
-	r, err := d.c.received(d.message)
+// consumeOne handles a fetched message, or leaves it to its redelivery.
+func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstream.Consumer, m jetstream.Msg, s *Slot, handle func(*Delivery)) error {
+	free := s.enter()
+	if free {
+		defer s.leave()
+	}
+	info, err := consumer.Info(ctx)
 	if err != nil {
-		return d.bury(err.Error())
+		return classify(err)
 	}
-	bounded, cancel := context.WithCancelCause(d.ctx)
-	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	defer stop()
-	err = handle(bounded, r)
+	d, err := c.take(ctx, stream, m, info.Config.AckWait)
+	if err != nil {
+		c.log.Warn().Err(err).Msg("message left to its redelivery")
+		return nil
+	}
+	defer d.release()
 	switch {
-	case err == nil:
-		return d.done()
-	case ctx.Err() != nil:
-		return d.back(0)
-	case IsPermanent(err):
-		return d.bury(err.Error())
+	case !free: // others may have a free slot
+		_ = d.Return(0) // where that is lost it comes again later
+	case s != nil && s.able(ctx) != nil: // it could when the fetch began, which may be long ago
+		_ = d.Return(unableDelay)
+	default:
+		handle(d)
 	}
-	d.c.log.Warn().Err(err).Str("subject", r.Subject).Int("deliveries", d.deliveries).Msg("event will be given again")
-	return d.back(backoff(eventsBackoff, d.deliveries))
+	return nil
 }
 
-// backoff is the delay before the try after the given one, counted from 1: doubling, bounded,
+// share makes a durable consumer or brings it up to date; but its AckWait is not made shorter
+// while anybody waits for messages or has one: who has one counts on the longer.
+func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error) {
+	stream, cfg := s.Stream, c.config(s)
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	defer done()
+	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return c.consumer(ctx, stream, cfg)
+	case err != nil:
+		return nil, c.failure(guarded, err)
+	}
+	info := consumer.CachedInfo()
+	if have := info.Config.AckWait; have > cfg.AckWait && (info.NumWaiting > 0 || info.NumAckPending > 0) {
+		c.log.Warn().Str("consumer", cfg.Durable).Stringer("ack_wait", have).Stringer("asked_for", cfg.AckWait).
+			Msg("others use a longer AckWait: it stays until one starts while nothing is in progress")
+		cfg.AckWait = have
+	}
+	return c.consumer(ctx, stream, cfg)
+}
+
+// fetch waits for one message. It returns nil where none came in time.
+func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstream.Msg, error) {
+	again := c.Reconnected()
+	bounded, cancel := context.WithTimeoutCause(ctx, fetchTime, errGap)
+	defer cancel()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	batch, err := consumer.Fetch(1, jetstream.FetchContext(bounded), jetstream.FetchHeartbeat(sessionBeat))
+	if err != nil {
+		return nil, classify(err)
+	}
+	select {
+	case m, ok := <-batch.Messages():
+		if ok {
+			return m, nil
+		}
+	case <-again: // the server has forgotten the fetch
+		return nil, errGap
+	}
+	switch err := batch.Error(); {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err == nil, errors.Is(err, context.DeadlineExceeded):
+		return nil, nil
+	default:
+		return nil, classify(err)
+	}
+}
+
+// AckFloor is the sequence up to which all messages of a Shared are acknowledged: none of them comes
+// again. 0 where nobody has ever taken any.
+func (c *Client) AckFloor(ctx context.Context, s Shared) (uint64, error) {
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	defer done()
+	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, c.failure(ctx, err)
+	}
+	return consumer.CachedInfo().AckFloor.Stream, nil
+}
+
+// Unsettled counts the messages of a Shared that are not acknowledged, those that nobody was ever
+// there to take included.
+func (c *Client) Unsettled(ctx context.Context, s Shared) (uint64, error) {
+	if _, err := c.Last(ctx, s.Stream, c.space.Filter(s.Type)); errors.Is(err, ErrNotFound) {
+		return 0, nil
+	} else if err != nil {
+		return 0, err
+	}
+	ctx, done := c.denied.guard(ctx, "$JS.API.>")
+	defer done()
+	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	if err == nil {
+		info := consumer.CachedInfo()
+		return info.NumPending + uint64(max(info.NumAckPending, 0)), nil
+	}
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, c.failure(ctx, err)
+	}
+	subjects, err := c.Subjects(ctx, s.Stream, c.space.Filter(s.Type))
+	var unsettled uint64
+	for _, n := range subjects {
+		unsettled += n
+	}
+	return unsettled, err
+}
+
+// Backoff is the delay before the try after the given one, counted from 1: doubling, bounded,
 // and spread by half so that many don't come at once.
-func backoff(first time.Duration, try int) time.Duration {
+func Backoff(first time.Duration, try int) time.Duration {
 	d := backoffMost
 	if shift := try - 1; shift < 16 {
 		d = min(first<<max(shift, 0), backoffMost)

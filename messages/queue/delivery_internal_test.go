@@ -38,12 +38,12 @@ func plain(t *testing.T, add ...func(*server.Options)) *Client {
 
 func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 	for name, test := range map[string]struct {
-		settle func(*delivery) error
+		settle func(*Delivery) error
 		want   int32
 		heard  bool
 	}{
-		"hand-back, without an answer": {func(d *delivery) error { return d.back(time.Second) }, 1, false},
-		"verdict, answered late":       {func(d *delivery) error { return d.done() }, 2, true},
+		"hand-back, without an answer": {func(d *Delivery) error { return d.Return(time.Second) }, 1, false},
+		"verdict, answered late":       {func(d *Delivery) error { return d.Done() }, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,7 +57,7 @@ func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &delivery{c: c, reply: "ack", deadline: time.Now().Add(time.Minute)}
+			d := &Delivery{c: c, reply: "ack", deadline: time.Now().Add(time.Minute)}
 			d.ctx, d.end = context.WithCancelCause(t.Context())
 			err = test.settle(d)
 			if heard := err == nil; heard != test.heard || !heard && !errors.Is(err, ErrUnavailable) {
@@ -66,7 +66,7 @@ func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 			if got := sent.Load(); got != test.want {
 				t.Errorf("it was sent %d times, not %d", got, test.want)
 			}
-			if d.alive() {
+			if d.Alive() {
 				t.Error("the delivery is still held")
 			}
 		})
@@ -77,7 +77,7 @@ func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 // somebody who is free has it at once, and not only after the AckWait.
 func TestABusySlotHandsBack(t *testing.T) {
 	c := plain(t, func(o *server.Options) { o.JetStream, o.StoreDir = true, t.TempDir() })
-	if err := c.Declare(t.Context(), Layout{}); err != nil {
+	if err := c.Declare(t.Context(), []Stream{{Name: c.space.EventsStream(), Subjects: c.space.EventSubjects()}}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
@@ -85,13 +85,13 @@ func TestABusySlotHandsBack(t *testing.T) {
 	defer running.Wait()
 	defer end()
 	took := make(chan string, 9)
-	take := func(name string, handle func(*delivery)) {
+	take := func(name string, handle func(*Delivery)) {
 		always := func(context.Context) error { return nil }
-		s := newSlot(always, always)
+		s := NewSlot(always, always)
 		for _, of := range []messages.Type{messages.TypeNodeFailed, messages.TypeTrialFinished} {
 			running.Go(func() {
-				_ = c.consume(ctx, c.space.EventsStream(), c.consuming("test", of, time.Minute), s, func(d *delivery) {
-					took <- fmt.Sprintf("%s: %s", name, messages.TypeOf(d.message.message).Label())
+				_ = c.Consume(ctx, Shared{c.space.EventsStream(), "test", of, time.Minute}, s, func(d *Delivery) {
+					took <- fmt.Sprintf("%s: %s", name, messages.TypeOf(d.Message).Label())
 					handle(d)
 				})
 			})
@@ -114,11 +114,11 @@ func TestABusySlotHandsBack(t *testing.T) {
 			t.Fatalf("there was no %s", want)
 		}
 	}
-	take("busy", func(*delivery) { <-ctx.Done() })
+	take("busy", func(*Delivery) { <-ctx.Done() })
 	publish(&messages.NodeFailed{Fleet: "f", Node: "n"})
 	expect("busy: node-failed-v1")
 	publish(&messages.TrialFinished{Fleet: "f", Node: "n", Rollout: "r"})
-	take("free", func(d *delivery) { _ = d.done() })
+	take("free", func(d *Delivery) { _ = d.Done() })
 	expect("free: trial-finished-v1")
 	if len(took) > 0 {
 		t.Errorf("%s, too", <-took)

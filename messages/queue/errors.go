@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"regexp"
+	"strconv"
 	"strings"
 
+	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -35,15 +39,27 @@ var (
 	ErrDiffers = errors.New("exists with other settings")
 	// ErrUnchanged is returned by the function given to Modify to stop without a write.
 	ErrUnchanged = errors.New("nothing to change")
-	// ErrLeaseLost is the cause with which a build's or a lease's context ends when somebody
+	// ErrLeaseLost is the cause with which a delivery's or a lease's context ends when somebody
 	// else may hold it by now. Nothing may be sent for it any more.
 	ErrLeaseLost = errors.New("the lease is lost")
-	// ErrCancelled is the cause with which a build's context ends when a person cancelled it.
-	ErrCancelled = errors.New("cancelled by a person")
-	// ErrShutdown is the cause with which a build's context ends when the worker stops and
-	// the build's grace is used up. The build is handed back.
-	ErrShutdown = errors.New("the worker is stopping")
 )
+
+// FieldError is an error that setting some fields of Options or Stream otherwise can mend.
+type FieldError = diagnosis.FieldError
+
+// The fields that errors name beside those of package diagnosis.
+const (
+	FieldInboxPrefix = "InboxPrefix"
+	FieldReplicas    = "Replicas"
+)
+
+// fieldError names the fields that err is about, if any.
+func fieldError(err error, fields ...string) error {
+	if len(fields) == 0 {
+		return err
+	}
+	return &FieldError{Fields: fields, Err: err}
+}
 
 // DiffersError tells how an existing stream differs from what is needed.
 type DiffersError struct {
@@ -117,7 +133,10 @@ func classify(err error) error {
 		}
 		return err
 	}
+	var broken *net.OpError
 	switch {
+	case errors.As(err, &broken): // the connection broke while something was sent on it
+		return join(ErrUnavailable, err)
 	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return join(ErrMoved, err)
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
@@ -185,3 +204,21 @@ func (e *classed) Error() string {
 }
 
 func (e *classed) Unwrap() []error { return []error{e.class, e.cause} }
+
+// wrongSequence is how the server names the last sequence of a subject where another was expected.
+var wrongSequence = regexp.MustCompile(`wrong last sequence: (\d+)`)
+
+// LastSequence is the sequence of the last message on a subject, as an ErrMoved tells it: 0 where
+// there is none. It is not known where the server doesn't know it yet.
+func LastSequence(err error) (sequence uint64, known bool) {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return 0, false
+	}
+	m := wrongSequence.FindStringSubmatch(api.Description)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(m[1], 10, 64)
+	return n, err == nil
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestAnOutageIsCalledOne(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAnOutageIsCalledOne(t *testing.T) {
 		err := c.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "not connected")
 	})
-	_, err := queue.Builds(c).Get(within(t), "base-1")
+	_, err := store.Builds(c).Get(within(t), "base-1")
 	if !errors.Is(err, queue.ErrUnavailable) || !strings.Contains(err.Error(), "not connected") || strings.Contains(err.Error(), "buffer") {
 		t.Errorf("the error is %v", err)
 	}

@@ -2,12 +2,8 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // expiry tells which entries of a bucket have expired: the server drops them without a word.
@@ -60,19 +56,9 @@ func (x *expiry) end() {
 
 // expiry begins to measure the bucket's entries.
 func (r *Records[T]) expiry(ctx context.Context) (*expiry, error) {
-	answer, err := r.c.ask(ctx, "$JS.API.STREAM.INFO."+r.stream(), nil)
+	info, err := r.c.Info(ctx, r.stream())
 	if err != nil {
 		return nil, err
 	}
-	var info struct {
-		Error  *jetstream.APIError    `json:"error"`
-		Config jetstream.StreamConfig `json:"config"`
-	}
-	if err := json.Unmarshal(answer.Data, &info); err != nil {
-		return nil, fmt.Errorf("reading the answer of stream %s: %w", r.stream(), err)
-	}
-	if info.Error != nil {
-		return nil, classify(info.Error)
-	}
-	return &expiry{age: info.Config.MaxAge, timers: map[string]*time.Timer{}}, nil
+	return &expiry{age: info.MaxAge, timers: map[string]*time.Timer{}}, nil
 }

@@ -17,8 +17,9 @@ type leaseRecord struct {
 	Beat   uint64 `json:"beat"`
 }
 
+// leases are in the bucket of the records that their holders decide on.
 func (c *Client) leases() *Records[leaseRecord] {
-	return &Records[leaseRecord]{c, c.space.FleetsBucket(), "lease.*"}
+	return NewRecords[leaseRecord](c, c.space.FleetsBucket(), "lease.*")
 }
 
 // Lease waits for the named lease and runs run while it is held, again after it was lost.
@@ -89,7 +90,7 @@ func (c *Client) takeLease(ctx context.Context, key string, last leaseRecord, tt
 				c.log.Warn().Err(err).Str("lease", key).Msg("can't take the lease, trying again all the time")
 			}
 		}
-		if !pause(ctx, ttl/10) {
+		if !Pause(ctx, ttl/10) {
 			return nil, context.Cause(ctx)
 		}
 	}

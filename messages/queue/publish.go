@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -30,13 +29,13 @@ func (c *Client) Envelope(subject, traceparent string) messages.Envelope {
 // stored once. Errors are ErrFull, ErrUnavailable, ErrForbidden, or p's own.
 func (c *Client) Publish(ctx context.Context, traceparent string, p messages.Payload) error {
 	subject := c.space.Subject(p)
-	e := c.Envelope(about(p, subject), traceparent)
+	e := c.Envelope(messages.About(p), traceparent)
 	m, err := messages.Encode(e, p)
 	if err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
-		_, err = c.store(ctx, subject, m, header{jetstream.MsgIDHeader, e.ID})
+		_, err = c.Store(ctx, subject, m, MessageID(e.ID))
 		if err == nil || !errors.Is(err, ErrUnavailable) || try == publishTries || ctx.Err() != nil {
 			break
 		}
@@ -51,7 +50,7 @@ func (c *Client) Publish(ctx context.Context, traceparent string, p messages.Pay
 // the subject has one already, m itself sent earlier included.
 func (c *Client) PublishOnce(ctx context.Context, subject string, m messages.Message) (stored bool, err error) {
 	for try := 1; ; try++ {
-		_, err = c.store(ctx, subject, m, expect(0))
+		_, err = c.Store(ctx, subject, m, Expect(0))
 		switch {
 		case err == nil:
 			return true, nil
@@ -63,37 +62,31 @@ func (c *Client) PublishOnce(ctx context.Context, subject string, m messages.Mes
 	}
 }
 
-// about is the CloudEvents subject of a message: the build, rollout, node or fleet that it is
-// about, which is the last token of where it is published.
-func about(p messages.Payload, subject string) string {
-	if r, ok := p.(*messages.BuildRequested); ok {
-		return r.Build
-	}
-	return subject[strings.LastIndexByte(subject, '.')+1:]
+// Header is a header of JetStream's beside those of the message.
+type Header struct{ name, value string }
+
+// Expect lets a message pass only if the last one on its subject has this sequence; 0 means that
+// there is none. Else it is refused with ErrMoved.
+func Expect(sequence uint64) Header {
+	return Header{jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10)}
 }
 
-// header is a header of JetStream's beside those of the message.
-type header struct{ name, value string }
-
-// expect lets a publish pass only if the last message on its subject has this sequence; 0
-// means that there is none.
-func expect(sequence uint64) header {
-	return header{jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10)}
+// ExpectOn makes Expect look at another subject, which may have wildcards, in place of the
+// message's own. nats-server before 2.11 passes it over.
+func ExpectOn(subject string) Header {
+	return Header{jetstream.ExpectedLastSubjSeqSubjHeader, subject}
 }
 
-// expectRequest lets a build request pass only if the last one of its pipeline, of whichever
-// version, has this sequence: producers of different versions may run side by side.
-// nats-server before 2.11 looks at the last one of the same version alone.
-func (c *Client) expectRequest(pipeline string, sequence uint64) []header {
-	return []header{expect(sequence), {jetstream.ExpectedLastSubjSeqSubjHeader, c.space.AnyRequest(pipeline)}}
-}
+// MessageID has a message with the same ID, that is stored already, answered with its sequence,
+// as long as the stream knows its IDs.
+func MessageID(id string) Header { return Header{jetstream.MsgIDHeader, id} }
 
-// store publishes m and returns the sequence under which it is stored.
-func (c *Client) store(ctx context.Context, subject string, m messages.Message, extra ...header) (uint64, error) {
+// Store publishes m once and returns the sequence under which it is stored.
+func (c *Client) Store(ctx context.Context, subject string, m messages.Message, extra ...Header) (uint64, error) {
 	return c.storeMsg(ctx, natsMessage(subject, m, extra))
 }
 
-func natsMessage(subject string, m messages.Message, extra []header) *nats.Msg {
+func natsMessage(subject string, m messages.Message, extra []Header) *nats.Msg {
 	h := nats.Header(maps.Clone(m.Headers))
 	if h == nil {
 		h = nats.Header{}
@@ -129,54 +122,4 @@ func (c *Client) storeMsg(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, errors.New("stored by itself, not with its batch: the server doesn't know batches")
 	}
 	return ack.Sequence, nil
-}
-
-// stored is a message as a stream keeps it.
-type stored struct {
-	subject  string
-	sequence uint64
-	time     time.Time
-	message  messages.Message
-}
-
-// last reads the last message on a subject from the stream's leader, which is never stale.
-// ErrNotFound tells that there is none.
-func (c *Client) last(ctx context.Context, stream, subject string) (stored, error) {
-	return c.read(ctx, stream, map[string]any{"last_by_subj": subject})
-}
-
-func (c *Client) read(ctx context.Context, stream string, request map[string]any) (stored, error) {
-	body, err := json.Marshal(request)
-	if err != nil {
-		return stored{}, err
-	}
-	answer, err := c.ask(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
-	if err != nil {
-		return stored{}, err
-	}
-	var a struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message *struct {
-			Subject  string    `json:"subject"`
-			Sequence uint64    `json:"seq"`
-			Headers  []byte    `json:"hdrs"`
-			Data     []byte    `json:"data"`
-			Time     time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return stored{}, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
-	}
-	if a.Error != nil {
-		return stored{}, classify(a.Error)
-	}
-	if a.Message == nil {
-		return stored{}, fmt.Errorf("%w: empty answer of stream %s", ErrUnavailable, stream)
-	}
-	m := a.Message
-	h, err := nats.DecodeHeadersMsg(m.Headers)
-	if len(m.Headers) > 0 && err != nil {
-		return stored{}, fmt.Errorf("reading the headers of message %d of stream %s: %w", m.Sequence, stream, err)
-	}
-	return stored{m.Subject, m.Sequence, m.Time, messages.Message{Headers: messages.Headers(h), Body: m.Data}}, nil
 }

@@ -34,35 +34,30 @@ type Records[T any] struct {
 	c      *Client
 	bucket string
 	keys   string // wildcard for the keys that are records of this type
+	encode func(T) ([]byte, error)
+	decode func([]byte, *T) error
 }
 
-// Builds has a record for each claimed build, by its ID.
-func Builds(c *Client) *Records[messages.BuildRecord] {
-	return &Records[messages.BuildRecord]{c, c.space.BuildsBucket(), "*"}
+// NewRecords has the records of a bucket whose keys match a wildcard, as JSON.
+func NewRecords[T any](c *Client, bucket, keys string) *Records[T] {
+	return &Records[T]{c, bucket, keys,
+		func(v T) ([]byte, error) { return json.Marshal(v) },
+		func(body []byte, v *T) error { return json.Unmarshal(body, v) },
+	}
 }
 
-// Rollouts has a record for each rollout, by its ID.
-func Rollouts(c *Client) *Records[messages.RolloutRecord] {
-	return &Records[messages.RolloutRecord]{c, c.space.RolloutsBucket(), "*"}
+// NewTexts has the values of a bucket whose keys match a wildcard, as they are.
+func NewTexts(c *Client, bucket, keys string) *Records[string] {
+	return &Records[string]{c, bucket, keys,
+		func(v string) ([]byte, error) { return []byte(v), nil },
+		func(body []byte, v *string) error { *v = string(body); return nil },
+	}
 }
 
-// Fleets has a record for each fleet, by its name.
-func Fleets(c *Client) *Records[messages.FleetRecord] {
-	return &Records[messages.FleetRecord]{c, c.space.FleetsBucket(), "*"}
-}
+func (r *Records[T]) stream() string { return bucketStream(r.bucket) }
 
-// Members has an entry for each member, by its messages.NodeKey.
-func Members(c *Client) *Records[messages.Member] {
-	return &Records[messages.Member]{c, c.space.MembersBucket(), "*.*"}
-}
-
-// Nodes has the last heartbeat of each node that lives, by its messages.NodeKey.
-func Nodes(c *Client) *Records[messages.NodeStatus] {
-	return &Records[messages.NodeStatus]{c, c.space.NodesBucket(), "*.*"}
-}
-
-func (r *Records[T]) stream() string            { return "KV_" + r.bucket }
-func (r *Records[T]) subject(key string) string { return "$KV." + r.bucket + "." + key }
+// Subject is where the record of a key is published.
+func (r *Records[T]) Subject(key string) string { return "$KV." + r.bucket + "." + key }
 
 func (r *Records[T]) failed(doing, key string, err error) error {
 	return fmt.Errorf("%s record %s of %s: %w", doing, key, r.bucket, err)
@@ -70,7 +65,7 @@ func (r *Records[T]) failed(doing, key string, err error) error {
 
 // Get reads a record. On a cluster it may be a moment old. ErrNotFound where there is none.
 func (r *Records[T]) Get(ctx context.Context, key string) (Entry[T], error) {
-	m, err := r.c.direct(ctx, r.stream(), r.subject(key))
+	m, err := r.c.direct(ctx, r.stream(), r.Subject(key))
 	if err == nil {
 		e, err := r.entry(key, m)
 		if err == nil && !e.Deleted {
@@ -91,7 +86,7 @@ func orNotFound(err error) error {
 // Current reads a record from the leader, so that it is not stale. The entry of a deleted
 // record has its revision.
 func (r *Records[T]) Current(ctx context.Context, key string) (Entry[T], error) {
-	m, err := r.c.last(ctx, r.stream(), r.subject(key))
+	m, err := r.c.Last(ctx, r.stream(), r.Subject(key))
 	if err != nil {
 		return Entry[T]{}, err
 	}
@@ -103,13 +98,13 @@ func (r *Records[T]) Current(ctx context.Context, key string) (Entry[T], error) 
 }
 
 // entry decodes a message of the bucket's stream.
-func (r *Records[T]) entry(key string, m stored) (Entry[T], error) {
-	e := Entry[T]{Key: key, Revision: m.sequence, Created: m.time}
-	if nats.Header(m.message.Headers).Get(kvOperation) != "" {
+func (r *Records[T]) entry(key string, m Stored) (Entry[T], error) {
+	e := Entry[T]{Key: key, Revision: m.Sequence, Created: m.Time}
+	if nats.Header(m.Message.Headers).Get(kvOperation) != "" {
 		e.Deleted = true
 		return e, nil
 	}
-	if err := json.Unmarshal(m.message.Body, &e.Value); err != nil {
+	if err := r.decode(m.Message.Body, &e.Value); err != nil {
 		return e, fmt.Errorf("%w: %w", messages.ErrMalformed, err)
 	}
 	return e, nil
@@ -148,7 +143,7 @@ func (r *Records[T]) Update(ctx context.Context, key string, v T, revision uint6
 // Delete removes a record that is still at the given revision. ErrMoved where it isn't.
 func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) error {
 	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
-	_, err := r.c.store(ctx, r.subject(key), m, expect(revision))
+	_, err := r.c.Store(ctx, r.Subject(key), m, Expect(revision))
 	if errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
 		if e, readErr := r.Current(ctx, key); e.Deleted && errors.Is(readErr, ErrNotFound) {
 			err = nil
@@ -164,13 +159,13 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 // moved, it reads back what came next after the revision: records carry random IDs, so an own
 // write is recognised, by a bucket with history even when others have written since.
 func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) (uint64, error) {
-	body, err := json.Marshal(v)
+	body, err := r.encode(v)
 	if err != nil {
 		return 0, err
 	}
-	subject := r.subject(key)
+	subject := r.Subject(key)
 	for try := 1; ; try++ {
-		written, err := r.c.store(ctx, subject, messages.Message{Body: body}, expect(revision))
+		written, err := r.c.Store(ctx, subject, messages.Message{Body: body}, Expect(revision))
 		lost := errors.Is(err, ErrUnavailable)
 		if !lost && (try == 1 || !errors.Is(err, ErrMoved)) {
 			return written, err
@@ -178,10 +173,10 @@ func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) 
 		if ctx.Err() != nil || !r.c.nc.IsConnected() {
 			return 0, err
 		}
-		m, readErr := r.c.read(ctx, r.stream(), map[string]any{"seq": revision + 1, "next_by_subj": subject})
+		m, readErr := r.c.readOne(ctx, r.stream(), map[string]any{"seq": revision + 1, "next_by_subj": subject})
 		switch {
-		case readErr == nil && bytes.Equal(m.message.Body, body):
-			return m.sequence, nil
+		case readErr == nil && bytes.Equal(m.Message.Body, body):
+			return m.Sequence, nil
 		case readErr == nil:
 			return 0, ErrMoved
 		case !lost || try == publishTries:
@@ -226,27 +221,36 @@ func (r *Records[T]) Modify(ctx context.Context, key string, change func(*T) err
 	}
 }
 
+// Forget removes a record that is still at the given revision, and leaves no trace of it. One that
+// was changed since stays.
+func (r *Records[T]) Forget(ctx context.Context, key string, revision uint64) error {
+	if _, err := r.c.Purge(ctx, r.stream(), r.Subject(key), revision+1); err != nil {
+		return r.failed("dropping", key, err)
+	}
+	return nil
+}
+
 // direct reads the last message on a subject from whichever server has it.
-func (c *Client) direct(ctx context.Context, stream, subject string) (stored, error) {
+func (c *Client) direct(ctx context.Context, stream, subject string) (Stored, error) {
 	answer, err := c.ask(ctx, "$JS.API.DIRECT.GET."+stream+"."+subject, nil)
 	if err != nil {
-		return stored{}, err
+		return Stored{}, err
 	}
 	switch status := answer.Header.Get("Status"); status {
 	case "":
 	case "404":
-		return stored{}, ErrNotFound
+		return Stored{}, ErrNotFound
 	default:
-		return stored{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
+		return Stored{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
 	}
 	sequence, err := strconv.ParseUint(answer.Header.Get("Nats-Sequence"), 10, 64)
 	if err != nil {
-		return stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Sequence: %w", stream, err)
+		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Sequence: %w", stream, err)
 	}
 	at, err := time.Parse(time.RFC3339Nano, answer.Header.Get("Nats-Time-Stamp"))
 	if err != nil {
-		return stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Time-Stamp: %w", stream, err)
+		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Time-Stamp: %w", stream, err)
 	}
-	return stored{answer.Header.Get("Nats-Subject"), sequence, at,
+	return Stored{answer.Header.Get("Nats-Subject"), sequence, at,
 		messages.Message{Headers: messages.Headers(answer.Header), Body: answer.Data}}, nil
 }

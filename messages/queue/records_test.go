@@ -5,16 +5,16 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestRecordsChangeByRevision(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
-	fleets, ctx := queue.Fleets(c), within(t)
+	fleets, ctx := store.Fleets(c), within(t)
 	if _, err := fleets.Get(ctx, "f"); !errors.Is(err, queue.ErrNotFound) {
 		t.Errorf("reading what is not there: %v", err)
 	}
@@ -52,7 +52,7 @@ func TestModifyLosesNoChange(t *testing.T) {
 	for _, c := range []*queue.Client{first, s.Connect(t), s.Connect(t)} {
 		wg.Go(func() {
 			for range 10 {
-				if _, err := queue.Fleets(c).Modify(within(t), "f", func(r *messages.FleetRecord) error {
+				if _, err := store.Fleets(c).Modify(within(t), "f", func(r *messages.FleetRecord) error {
 					r.Fleet = "f"
 					r.Epoch++
 					r.Decision = messages.NewID()
@@ -64,7 +64,7 @@ func TestModifyLosesNoChange(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	e, err := queue.Fleets(first).Modify(within(t), "f", func(*messages.FleetRecord) error { return queue.ErrUnchanged })
+	e, err := store.Fleets(first).Modify(within(t), "f", func(*messages.FleetRecord) error { return queue.ErrUnchanged })
 	if err != nil || e.Value.Epoch != 30 {
 		t.Errorf("after 30 changes it is %+v, %v", e, err)
 	}
@@ -103,7 +103,7 @@ func (w *watcher) sees(key string, epoch uint64) bool {
 func TestAWatchSurvivesARestart(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
-	fleets := queue.Fleets(c)
+	fleets := store.Fleets(c)
 	_, err := fleets.Create(within(t), "a", messages.FleetRecord{Fleet: "a", Epoch: 1})
 	must(t, err)
 	revision, err := fleets.Create(within(t), "b", messages.FleetRecord{Fleet: "b", Epoch: 1})
@@ -123,35 +123,4 @@ func TestAWatchSurvivesARestart(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the watch ended with %v", err)
 	}
-}
-
-func TestAnExpiredHeartbeatIsSeenToGo(t *testing.T) {
-	c := queuetest.Start(t).Connect(t)
-	must(t, c.Declare(within(t), queue.Layout{NodeTTL: time.Second}))
-	must(t, c.Heartbeat(within(t), &messages.NodeStatus{Fleet: "f", Node: "n1", Beat: 1}))
-	came, went := make(chan struct{}, 9), make(chan struct{}, 9)
-	go func() {
-		_ = queue.Nodes(c).Watch(t.Context(), func(e queue.Entry[messages.NodeStatus]) {
-			if e.Deleted {
-				went <- struct{}{}
-			} else {
-				came <- struct{}{}
-			}
-		}, nil)
-	}()
-	<-came
-	select {
-	case <-went:
-	case <-time.After(testTime):
-		t.Error("nothing was heard of its end")
-	}
-}
-
-func TestTheNodesBucketComesBackAfterARestart(t *testing.T) {
-	s := queuetest.Start(t)
-	c := s.Client(t)
-	s.Restart(t)
-	eventually(t, "the client is back", func() bool { return c.Ready(t.Context()) == nil })
-	must(t, c.Declare(within(t), queue.Layout{}))
-	must(t, c.Heartbeat(within(t), &messages.NodeStatus{Fleet: "f", Node: "n1", Beat: 1}))
 }

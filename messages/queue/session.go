@@ -38,8 +38,7 @@ var errNoneLeft = errors.New("no message is left")
 type session struct {
 	stream  string
 	filters []string
-	from    uint64    // first sequence, or 0
-	since   time.Time // or from this time on
+	from    uint64 // first sequence, or 0
 	newOnly bool
 	perKey  bool // the last message of each subject first
 }
@@ -56,8 +55,6 @@ func (s session) config() jetstream.ConsumerConfig {
 		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.from
 	case s.newOnly:
 		cfg.DeliverPolicy = jetstream.DeliverNewPolicy
-	case !s.since.IsZero():
-		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.since
 	}
 	return cfg
 }
@@ -65,8 +62,8 @@ func (s session) config() jetstream.ConsumerConfig {
 // run gives every message to each, in order, and calls caughtUp once when all that was there
 // at the start has been given. It returns each's error, or what ended the session: ctx, a
 // reconnect, a deleted consumer, a silent server.
-func (c *Client) run(ctx context.Context, s session, each func(stored) error, caughtUp func() error) error {
-	again := c.again()
+func (c *Client) run(ctx context.Context, s session, each func(Stored) error, caughtUp func() error) error {
+	again := c.Reconnected()
 	consumer, err := c.consumer(ctx, s.stream, s.config())
 	if err != nil {
 		return err
@@ -120,7 +117,7 @@ func (c *Client) run(ctx context.Context, s session, each func(stored) error, ca
 		if meta.Sequence.Consumer != next {
 			return errGap
 		}
-		if err := each(stored{m.Subject(), meta.Sequence.Stream, meta.Timestamp,
+		if err := each(Stored{m.Subject(), meta.Sequence.Stream, meta.Timestamp,
 			messages.Message{Headers: messages.Headers(m.Headers()), Body: m.Data()}}); err != nil {
 			return err
 		}
@@ -204,7 +201,7 @@ func (c *Client) retry(ctx context.Context, what string, f func() error) error {
 	wait := retryFirst
 	for {
 		began := time.Now()
-		again := c.again()
+		again := c.Reconnected()
 		err := f()
 		switch {
 		case err == nil:

@@ -15,19 +15,23 @@ type userError struct{ error }
 func (e userError) Unwrap() error { return e.error }
 
 func (r *Records[T]) session() session {
-	return session{stream: r.stream(), filters: []string{r.subject(r.keys)}, perKey: true}
+	return session{stream: r.stream(), filters: []string{r.Subject(r.keys)}, perKey: true}
 }
 
 func (r *Records[T]) key(subject string) string {
-	return strings.TrimPrefix(subject, r.subject(""))
+	return strings.TrimPrefix(subject, r.Subject(""))
 }
 
 // List reads every record. One that can't be decoded is passed over, and logged.
 func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
+	return r.list(ctx, r.session(), "*")
+}
+
+func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[T], error) {
 	for try := 1; ; try++ {
 		var out []Entry[T]
-		err := r.c.run(ctx, r.session(), func(m stored) error {
-			e, err := r.entry(r.key(m.subject), m)
+		err := r.c.run(ctx, s, func(m Stored) error {
+			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
 				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
 			} else if !e.Deleted {
@@ -39,9 +43,30 @@ func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
 		case errors.Is(err, errCaughtUp):
 			return out, nil
 		case !errors.Is(err, errGap) || try == publishTries || ctx.Err() != nil:
-			return nil, r.failed("listing", "*", err)
+			return nil, r.failed("listing", what, err)
 		}
 	}
+}
+
+// History lists the values that the bucket still has of a record, oldest first, without deletions.
+func (r *Records[T]) History(ctx context.Context, key string) ([]Entry[T], error) {
+	s := r.session()
+	s.filters, s.perKey = []string{r.Subject(key)}, false
+	return r.list(ctx, s, key)
+}
+
+// Changes calls fn for every change from now on, and begin first, and again after each interruption,
+// in which changes may have been missed. It goes on until ctx ends, and returns its cause.
+func (r *Records[T]) Changes(ctx context.Context, begin func() error, fn func(Entry[T])) error {
+	s := session{stream: r.stream(), filters: []string{r.Subject(r.keys)}, newOnly: true}
+	return r.c.retry(ctx, "watching "+r.bucket, func() error {
+		return r.c.run(ctx, s, func(m Stored) error {
+			if e, err := r.entry(r.key(m.Subject), m); err == nil {
+				fn(e)
+			}
+			return nil
+		}, begin)
+	})
 }
 
 // Watch calls fn for every record and then for every change, deletions and expiries
@@ -58,8 +83,8 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 		}
 		defer x.end()
 		w := &watching[T]{known: known, seen: map[string]bool{}, starting: true, expiry: x, fn: fn}
-		return r.c.run(ctx, r.session(), func(m stored) error {
-			e, err := r.entry(r.key(m.subject), m)
+		return r.c.run(ctx, r.session(), func(m Stored) error {
+			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
 				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
 				return nil

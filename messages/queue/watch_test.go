@@ -8,12 +8,13 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 func TestAWatchTellsWhatWasThereEarlier(t *testing.T) {
 	s := queuetest.Start(t)
 	c := s.Client(t)
-	fleets := queue.Fleets(c)
+	fleets := store.Fleets(c)
 	revision, err := fleets.Create(t.Context(), "f", messages.FleetRecord{Fleet: "f", Epoch: 1})
 	must(t, err)
 	seen := make(chan queue.Entry[messages.FleetRecord], 10)
@@ -44,7 +45,7 @@ func TestAWatchTellsWhatWasThereEarlier(t *testing.T) {
 // TestAListHasRecordsThatChangeMeanwhile lists while one record after another is changed as fast
 // as it goes: none is missing.
 func TestAListHasRecordsThatChangeMeanwhile(t *testing.T) {
-	rollouts := queue.Rollouts(queuetest.Start(t).Client(t))
+	rollouts := store.Rollouts(queuetest.Start(t).Client(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	keys := []string{"a", "b", "c"}
 	revisions := make([]uint64, len(keys))

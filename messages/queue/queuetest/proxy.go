@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // Proxy stands between a client and the server, to hold their traffic up or cut it off: as a
@@ -111,4 +113,9 @@ func (p *Proxy) pass() bool {
 		p.flow.Wait()
 	}
 	return !p.cut
+}
+
+// Through has a client connect by the proxy.
+func Through(p *Proxy) func(*queue.Options) {
+	return func(o *queue.Options) { o.URL = p.URL() }
 }

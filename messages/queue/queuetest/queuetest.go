@@ -2,13 +2,19 @@
 package queuetest
 
 import (
+	"bytes"
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // startTime bounds how long a server may take to come up.
@@ -86,7 +92,7 @@ func (s *Server) Client(t testing.TB, change ...func(*queue.Options)) *queue.Cli
 	c := s.Connect(t, change...)
 	ctx, cancel := context.WithTimeout(t.Context(), startTime)
 	defer cancel()
-	if err := c.Declare(ctx, queue.Layout{}); err != nil {
+	if err := store.Declare(ctx, c, store.Layout{}); err != nil {
 		t.Fatalf("declaring streams on the test's NATS server: %v", err)
 	}
 	return c
@@ -105,6 +111,118 @@ func (s *Server) Connect(t testing.TB, change ...func(*queue.Options)) *queue.Cl
 	if err != nil {
 		t.Fatalf("connecting to the test's NATS server: %v", err)
 	}
-	t.Cleanup(c.Close)
+	connected.Store(c, o)
+	t.Cleanup(func() {
+		c.Close()
+		connected.Delete(c)
+	})
 	return c
+}
+
+// TestTime bounds what a test waits for.
+const TestTime = 30 * time.Second
+
+// Within is a context that ends when a test has waited too long.
+func Within(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), TestTime)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Must ends the test on an error.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Eventually waits until done is true, asking again and again.
+func Eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(TestTime)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not within %s: %s", TestTime, what)
+		}
+	}
+}
+
+// JetStream is the server's JetStream with the rights of a client that Connect made, for what
+// that client has no method for.
+func JetStream(t testing.TB, c *queue.Client) jetstream.JetStream {
+	t.Helper()
+	known, ok := connected.Load(c)
+	if !ok {
+		t.Fatal("the client was not connected by this package")
+	}
+	o := known.(queue.Options)
+	opts := []nats.Option{nats.MaxReconnects(-1)}
+	if o.User != "" {
+		opts = append(opts, nats.UserInfo(o.User, o.Password.Reveal()))
+	}
+	if o.InboxPrefix != "" {
+		opts = append(opts, nats.CustomInboxPrefix(o.InboxPrefix))
+	}
+	nc, err := nats.Connect(o.URL, opts...)
+	Must(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	Must(t, err)
+	return js
+}
+
+// connected has the options of each client.
+var connected sync.Map
+
+// Limit makes a stream, which must be declared, smaller or its messages shorter-lived.
+func (s *Server) Limit(t testing.TB, stream string, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	Limit(t, s.Connect(t), stream, change)
+}
+
+// Limit is the method of that name, by a client that may change streams.
+func Limit(t testing.TB, c *queue.Client, stream string, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	js := JetStream(t, c)
+	is, err := js.Stream(Within(t), stream)
+	Must(t, err)
+	cfg := is.CachedInfo().Config
+	change(&cfg)
+	if cfg.MaxAge > 0 {
+		cfg.Duplicates = min(cfg.Duplicates, cfg.MaxAge)
+	}
+	_, err = js.UpdateStream(Within(t), cfg)
+	Must(t, err)
+}
+
+// FleetRecord makes a fleet's record, and returns its revision.
+func FleetRecord(t testing.TB, c *queue.Client, fleet string) uint64 {
+	t.Helper()
+	revision, err := store.Fleets(c).Create(Within(t), fleet, messages.FleetRecord{Fleet: fleet, Decision: messages.NewID()})
+	Must(t, err)
+	return revision
+}
+
+// Newer is a message of the next version of a payload's type, which has one more field.
+func Newer(t testing.TB, c *queue.Client, p messages.Payload) messages.Message {
+	t.Helper()
+	m, err := messages.Encode(c.Envelope("x", ""), p)
+	Must(t, err)
+	m.Headers["ce-type"] = []string{string(p.MessageType().After(1))}
+	m.Body = bytes.Replace(m.Body, []byte("{"), []byte(`{"channel":"stable",`), 1)
+	return m
+}
+
+// Back waits until clients have reached a server that was away.
+func Back(t testing.TB, clients ...*queue.Client) {
+	t.Helper()
+	for _, c := range clients {
+		Eventually(t, "the client is back", func() bool { return c.Ready(t.Context()) == nil })
+	}
 }

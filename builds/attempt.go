@@ -1,0 +1,288 @@
+package builds
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// attempt is a claimed request on its way to an outcome.
+type attempt struct {
+	w        *worker
+	d        *queue.Delivery
+	request  *messages.BuildRequested
+	envelope messages.Envelope
+	claim    string // random; the record carries it while the attempt is the build's
+	record   messages.BuildRecord
+	revision uint64
+}
+
+// handle brings one request as far as it can: to its outcome, back to the stream, or, where
+// the lease is lost, nowhere. It alone sends verdicts.
+func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
+	log := w.Logger.With().Uint64("request", d.Sequence).Int("delivery", d.Deliveries).Logger()
+	e, r, err := w.read(d)
+	if err != nil {
+		log.Error().Err(err).Msg("request can't be read: kept as a dead letter")
+		if err := d.Bury(err.Error()); err != nil {
+			log.Error().Err(err).Msg("request not settled")
+		}
+		return
+	}
+	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
+	log = log.With().Str("build", r.Build).Logger()
+	switch err := a.run(ctx); {
+	case err == nil:
+	case errors.Is(err, queue.ErrLeaseLost):
+		log.Warn().Msg("lease lost: left to another worker")
+	default:
+		log.Error().Err(err).Msg("request not settled: left to its redelivery")
+	}
+}
+
+// read decodes a request, and refuses one that stands on another's subject.
+func (w *worker) read(d *queue.Delivery) (messages.Envelope, *messages.BuildRequested, error) {
+	m, err := w.q.c.Decode(d.Stored)
+	if err != nil {
+		return messages.Envelope{}, nil, err
+	}
+	r, ok := m.Payload.(*messages.BuildRequested)
+	if !ok || m.Newer != "" {
+		return m.Envelope, nil, fmt.Errorf("%w: it is no build request of a version that this worker reads", messages.ErrMalformed)
+	}
+	return m.Envelope, r, nil
+}
+
+func (a *attempt) run(ctx context.Context) error {
+	building, end := context.WithCancelCause(a.d.Context())
+	defer end(nil)
+	if err := a.d.Insist(a.take); errors.Is(err, queue.ErrTooLarge) {
+		return a.d.Bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
+	} else if err != nil {
+		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
+	}
+	switch {
+	case a.record.Ended():
+		return a.announce()
+	case a.tries() > a.request.Pipeline.Attempts:
+		return a.exhausted(fmt.Errorf("the workers that tried it ended without a word; the last was %s", a.record.Worker))
+	}
+	a.w.enter(a.request.Build, runningBuild{a.claim, a.revision, end})
+	defer a.w.leave(a.request.Build, a.claim)
+	// What changed between the claim and now was not watched.
+	if err := a.d.Insist(func() error { return a.w.lookAt(a.d.Context(), a.request.Build) }); err != nil {
+		return fmt.Errorf("checking the claim of build %s: %w", a.request.Build, err)
+	}
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
+	defer stop()
+	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Last: a.tries() >= a.request.Pipeline.Attempts, d: a.d, q: a.w.q}
+	a.started(building, job)
+	result, err := a.w.Build(building, job)
+	a.w.leave(a.request.Build, a.claim)
+	return a.ended(building, result, err)
+}
+
+// tries is how many claims count against the attempts allowed, this one included.
+func (a *attempt) tries() int { return a.record.Attempt - a.record.Returned }
+
+// take claims the build in its record, or finds it ended. A redelivery may always take
+// over from the worker that has it.
+func (a *attempt) take() error {
+	if a.d.Deliveries == 1 {
+		err := a.create()
+		if !errors.Is(err, queue.ErrExists) {
+			return err
+		}
+	}
+	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+	if errors.Is(err, queue.ErrNotFound) {
+		return a.create()
+	}
+	if err != nil {
+		return err
+	}
+	a.record, a.revision = e.Value, e.Revision
+	if a.record.Ended() || a.record.Claim == a.claim {
+		return nil
+	}
+	// Still ours after the record was read: then nobody who got the request later has
+	// claimed before.
+	if err := a.d.Beat(); err != nil {
+		return err
+	}
+	return a.write(func(r *messages.BuildRecord) error {
+		r.Attempt++
+		*r = a.fill(*r)
+		return nil
+	})
+}
+
+func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
+	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
+	r.Worker, r.Claim, r.Request = a.w.Worker, a.claim, a.d.Sequence
+	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	asked := a.d.Message
+	r.Asked = &asked
+	return r
+}
+
+func (a *attempt) create() error {
+	r := a.fill(messages.BuildRecord{Attempt: 1})
+	r.Updated = time.Now().UTC()
+	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
+	if err == nil {
+		a.record, a.revision = r, revision
+	}
+	return err
+}
+
+// write changes the record by revision, as long as the lease holds. Where it was moved the
+// change is made again to what it is now; but an end that somebody else wrote becomes the
+// attempt's own, and a claim of somebody else is the end of ours.
+func (a *attempt) write(change func(*messages.BuildRecord) error) error {
+	for {
+		next := a.record
+		if err := change(&next); err != nil {
+			return err
+		}
+		next.Updated = time.Now().UTC()
+		if err := a.d.Insist(func() error { return a.put(next) }); !errors.Is(err, queue.ErrMoved) {
+			return err
+		}
+	}
+}
+
+// put writes next. queue.ErrMoved tells that it was not written, and that the attempt's record is
+// now what was found instead.
+func (a *attempt) put(next messages.BuildRecord) error {
+	revision, err := a.w.q.records.Update(a.d.Context(), a.request.Build, next, a.revision)
+	if err == nil {
+		a.record, a.revision = next, revision
+		return nil
+	}
+	if !errors.Is(err, queue.ErrMoved) {
+		return err
+	}
+	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+	if err != nil {
+		return err
+	}
+	over := e.Value.Ended()
+	if !over && e.Value.Claim != a.claim {
+		return queue.ErrLeaseLost
+	}
+	a.record, a.revision = e.Value, e.Revision
+	if over || equal(e.Value, next) { // an own write whose answer was lost
+		return nil
+	}
+	return queue.ErrMoved
+}
+
+// equal tells whether two records are written alike.
+func equal(a, b messages.BuildRecord) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// started tells of the claim. That it can't is no reason not to build.
+func (a *attempt) started(ctx context.Context, j *Job) {
+	err := j.Event(ctx, &messages.BuildStarted{
+		BuildRef: a.request.BuildRef(), Attempt: j.Attempt, Worker: a.w.Worker, Commit: a.request.Commit,
+	})
+	if err != nil {
+		a.w.Logger.Warn().Err(err).Str("build", a.request.Build).Msg("start not announced")
+	}
+	j.Log(messages.BuildLog{Step: messages.StepClaimed, Text: fmt.Sprintf("claimed by %s, attempt %d", a.w.Worker, j.Attempt)})
+}
+
+// ended turns what Build returned into an outcome or another try.
+func (a *attempt) ended(ctx context.Context, result messages.Payload, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, queue.ErrLeaseLost):
+		return queue.ErrLeaseLost
+	case errors.Is(cause, ErrCancelled):
+		return a.cancelled()
+	case err == nil:
+		if err = a.outcome(result); err == nil {
+			return nil
+		}
+		if errors.Is(err, queue.ErrLeaseLost) || a.record.Ended() {
+			return err
+		}
+	case errors.Is(cause, ErrShutdown):
+		return a.handBack()
+	}
+	if queue.IsPermanent(err) || a.tries() >= a.request.Pipeline.Attempts {
+		return a.exhausted(err)
+	}
+	return a.tryAgain(err)
+}
+
+// cancelled finishes the announcement of a build that a person ended.
+func (a *attempt) cancelled() error {
+	err := a.d.Insist(func() error {
+		e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+		a.record, a.revision = e.Value, e.Revision
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.announce()
+}
+
+// handBack gives the build to another worker because this one stops.
+func (a *attempt) handBack() error {
+	err := a.write(func(r *messages.BuildRecord) error {
+		r.Returned++
+		r.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.record.Ended() {
+		return a.announce()
+	}
+	return a.d.Return(0)
+}
+
+// tryAgain keeps the error and gives the build back for another attempt.
+func (a *attempt) tryAgain(cause error) error {
+	err := a.write(func(r *messages.BuildRecord) error {
+		r.LastError = brief(cause.Error())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if a.record.Ended() {
+		return a.announce()
+	}
+	delay := queue.Backoff(a.w.RetryDelay, a.tries())
+	a.w.Logger.Warn().Err(cause).Str("build", a.request.Build).Int("attempt", a.record.Attempt).Dur("again_in", delay).Msg("attempt failed")
+	return a.d.Return(delay)
+}
+
+// exhausted ends a build that infrastructure kept failing, and keeps its request among the
+// dead letters for a person to send again.
+func (a *attempt) exhausted(cause error) error {
+	if err := a.d.KeepLetter(cause.Error()); err != nil {
+		return err
+	}
+	return a.outcome(&messages.BuildFailed{
+		Attempt: min(a.record.Attempt, a.request.Pipeline.Attempts+a.record.Returned), Commit: a.request.Commit,
+		Failure: messages.Failure{
+			Class: messages.FailureInfrastructure, Reason: brief(cause.Error()),
+			Fix: "mend the cause, then run: fenceline retry " + a.request.Build,
+		},
+	})
+}

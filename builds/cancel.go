@@ -1,0 +1,43 @@
+package builds
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Cancel ends a build that is queued or runs, and announces that. The worker that has
+// it stops. A build that is over already is an error that says how it ended.
+func (q *Queue) Cancel(ctx context.Context, build, by string) error {
+	if err := messages.CheckID("build", build); err != nil {
+		return err
+	}
+	e, err := q.records.Modify(ctx, build, func(r *messages.BuildRecord) error {
+		if r.Ended() {
+			return fmt.Errorf("build %s is over already: %s", build, r.State)
+		}
+		if r.Build == "" {
+			queued, err := q.queuedBuild(ctx, build)
+			if err != nil {
+				return err
+			}
+			*r = queued
+		}
+		p := &messages.BuildCancelled{By: by}
+		if err := settle(r, r.BuildRef, p); err != nil {
+			return err
+		}
+		m, err := messages.Encode(q.c.Envelope(build, ""), p)
+		r.Outcome, r.Updated = &m, time.Now().UTC()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cancelling build %s: %w", build, err)
+	}
+	if err := q.finish(ctx, e); err != nil {
+		return fmt.Errorf("build %s is cancelled, but not announced yet: %w", build, err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package builds
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// LetterName names a dead letter: its stream and its sequence there, STREAM-SEQ.
+func LetterName(l messages.DeadLetter) string {
+	return l.Stream + "-" + strconv.FormatUint(l.Sequence, 10)
+}
+
+// letterSubject is the filter for the letter of a name, whichever version kept it.
+func (q *Queue) letterSubject(name string) (string, error) {
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return "", fmt.Errorf("dead letter %q: a name is STREAM-SEQUENCE, as the list shows it", name)
+	}
+	sequence, err := strconv.ParseUint(name[i+1:], 10, 64)
+	if err != nil || messages.CheckID("stream", name[:i]) != nil {
+		return "", fmt.Errorf("dead letter %q: a name is STREAM-SEQUENCE, as the list shows it", name)
+	}
+	return q.c.Space().AnyVersion(messages.TypeDeadLetter, name[:i], strconv.FormatUint(sequence, 10)), nil
+}
+
+// DeadLetters lists the messages that nobody could handle, oldest first.
+func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
+	var out []messages.DeadLetter
+	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}}
+	err := q.c.Read(ctx, q.c.Space().EventsStream(), o, func(r queue.Received) error {
+		if l, ok := r.Payload.(*messages.DeadLetter); ok {
+			out = append(out, *l)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return out, nil
+}
+
+// RequeueDeadLetter sends a dead letter's message again and drops the letter. A build request
+// is retried under a new ID, as its build has ended; an event takes the place of the one it
+// repeats where a build has only one of its kind.
+func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
+	subject, err := q.letterSubject(name)
+	if err != nil {
+		return err
+	}
+	s, err := q.c.Last(ctx, q.c.Space().EventsStream(), subject)
+	if err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
+	if err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	if err := q.sendAgain(ctx, l); err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	return q.DropDeadLetter(ctx, name)
+}
+
+func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
+	if err := l.Whole(); err != nil {
+		return err
+	}
+	m := asSent(messages.Message{Headers: l.Headers, Body: l.Body})
+	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
+	_, request := p.(*messages.BuildRequested)
+	_, newer := messages.NewerRequest(m)
+	if request || newer {
+		_, err := q.retryRequest(ctx, m, l.Sequence, "dead letters")
+		return err
+	}
+	switch p.(type) {
+	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
+		return q.replace(ctx, queue.Stored{Subject: l.Subject, Message: m})
+	}
+	_, err := q.c.Store(ctx, l.Subject, m)
+	return err
+}
+
+// asSent is a message that was stored without what the stream was told about it: that it is the
+// only one, and which ID it has.
+func asSent(m messages.Message) messages.Message {
+	h := maps.Clone(m.Headers)
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	return messages.Message{Headers: h, Body: m.Body}
+}
+
+// replace has an event take the place of the one it repeats. It may be repeated after a crash
+// in between, as the letter is still there. If the event's own publisher comes in between, what
+// is stored is the same.
+func (q *Queue) replace(ctx context.Context, m queue.Stored) error {
+	if _, err := q.c.Decode(m); err != nil {
+		return fmt.Errorf("%w: drop the letter", err)
+	}
+	if _, err := q.c.Purge(ctx, q.c.Space().EventsStream(), m.Subject, 0); err != nil {
+		return err
+	}
+	_, err := q.c.PublishOnce(ctx, m.Subject, m.Message)
+	return err
+}
+
+// DropDeadLetter removes a dead letter for good. queue.ErrNotFound where there is none of that name.
+func (q *Queue) DropDeadLetter(ctx context.Context, name string) error {
+	subject, err := q.letterSubject(name)
+	if err != nil {
+		return err
+	}
+	purged, err := q.c.Purge(ctx, q.c.Space().EventsStream(), subject, 0)
+	if err == nil && purged == 0 {
+		err = queue.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("dropping dead letter %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package builds_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+// dead waits until there are n dead letters.
+func dead(t *testing.T, c *queue.Client, n int) []messages.DeadLetter {
+	t.Helper()
+	var out []messages.DeadLetter
+	eventually(t, "the dead letters are there", func() bool {
+		letters, err := queueOf(c).DeadLetters(t.Context())
+		out = letters
+		return err == nil && len(letters) == n
+	})
+	return out
+}
+
+func TestARequeuedEventIsGivenAgain(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	once := ready(request("base", 1))
+	once.BuildRef = messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	m, err := messages.Encode(c.Envelope("base-x", ""), once)
+	must(t, err)
+	_, err = c.PublishOnce(within(t), c.Space().Subject(once), m)
+	must(t, err)
+	must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: "n1"}))
+	seen := make(chan messages.Type, 9)
+	times := map[messages.Type]int{}
+	go func() {
+		types := []messages.Type{messages.TypeImageReady, messages.TypeNodeFailed}
+		_ = c.ConsumeEvents(t.Context(), "controllers", types, func(_ context.Context, r queue.Received) error {
+			kind := r.Payload.MessageType()
+			if times[kind]++; times[kind] == 1 {
+				return queue.Permanent(errors.New("never"))
+			}
+			seen <- kind
+			return nil
+		})
+	}()
+	for _, l := range dead(t, c, 2) {
+		must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(l)))
+		t.Logf("%s was given again", <-seen)
+	}
+	dead(t, c, 0)
+	if got := endings(t, c); got["image.ready base-x"] != 1 || len(got) != 1 {
+		t.Errorf("events are %v", got)
+	}
+}
+
+func TestALetterTakesThePlaceOfNoEventButItsOwn(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	kept := ready(request("base", 1))
+	kept.BuildRef = messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	must(t, c.Publish(within(t), "", kept))
+	other := ready(request("base", 2))
+	other.BuildRef = messages.BuildRef{Build: "base-y", Pipeline: "base", Order: 2}
+	m, err := messages.Encode(c.Envelope("base-y", ""), other)
+	must(t, err)
+	l := &messages.DeadLetter{
+		Stream: c.Space().EventsStream(), Sequence: 7, Subject: c.Space().Subject(kept), Reason: "no", Headers: m.Headers, Body: m.Body,
+	}
+	must(t, c.Publish(within(t), "", l))
+	if err := queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(*l)); err == nil || !strings.Contains(err.Error(), "drop the letter") {
+		t.Errorf("requeueing it: %v", err)
+	}
+	if got := endings(t, c); got["image.ready base-x"] != 1 || len(got) != 1 {
+		t.Errorf("events are %v", got)
+	}
+}
+
+func TestWhateverAStreamTookCanBeKeptAsADeadLetter(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	consume(t, c, work(succeed))
+	subject := c.Space().RequestSubject("base")
+	huge := bytes.Repeat([]byte("x"), 900<<10) // with its headers and in base 64 it is more than a message may be
+	_, err := queuetest.JetStream(t, c).Publish(within(t), subject, huge)
+	must(t, err)
+	_, err = queuetest.JetStream(t, c).Publish(within(t), subject+".é", []byte("{"))
+	must(t, err)
+	letters := dead(t, c, 2)
+	if l := letters[0]; l.Omitted != len(huge) || l.Body != nil || l.Subject != subject || l.Reason == "" {
+		t.Errorf("the letter of a huge message is %+v", l)
+	}
+	for i, want := range []string{"too big", "subject"} {
+		name := builds.LetterName(letters[i])
+		if err := queueOf(c).RequeueDeadLetter(within(t), name); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("requeueing %s: %v", name, err)
+		}
+		must(t, queueOf(c).DropDeadLetter(within(t), name))
+	}
+	dead(t, c, 0)
+}
+
+func TestALongReasonIsCut(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	reason := strings.Repeat("é", 1<<20)
+	consume(t, c, work(func(context.Context, *builds.Job) (messages.Payload, error) { return nil, errors.New(reason) }))
+	r := ended(t, c, submit(t, c, request("base", 1)).Build)
+	letters := dead(t, c, 1)
+	for what, got := range map[string]string{
+		"last error": r.LastError, "failure": r.Failure.Reason, "letter": letters[0].Reason,
+	} {
+		if !strings.HasPrefix(got, "éé") || len(got) > 10<<10 {
+			t.Errorf("the %s has %d bytes", what, len(got))
+		}
+	}
+}

@@ -1,0 +1,28 @@
+// Package builds is a build's life over the queue: from the request that is stored once, over the
+// attempts of workers that hold it under a lease, to the one outcome that is announced, and to the
+// day when its record goes.
+//
+// Three rules hold throughout. One write decides: a request, an outcome and a record are each settled
+// by a single publish with an expected sequence, so that no crash lies between "seen" and "stored".
+// A write whose answer was lost is read back and recognised by its random ID. Whoever is past its
+// lease sends nothing at all, since a late acknowledgement counts against the worker that took over.
+//
+// Files, in reading order:
+//
+//	queue.go        Queue, the way to an installation's builds
+//	request.go      Request: a push becomes one stored request
+//	intake.go       requests that wait together are stored together
+//	work.go         Work, Job, and the worker's loop
+//	running.go      ends attempts that a person cancelled or another worker took over
+//	attempt.go      one attempt: the claim, the build, what follows
+//	outcome.go      how a build ended is written, labelled and announced
+//	brief.go        bounds on what an outcome holds
+//	logs.go         progress of builds
+//	contexts.go     build contexts sent from a developer's machine
+//	cancel.go       a person ends a build
+//	retry.go        a person asks for a build again
+//	queued.go       what waits for a worker
+//	deadletters.go  messages that nobody could handle
+//	sweep.go        finishes what a crash left behind
+//	retention.go    which records go, and when
+package builds

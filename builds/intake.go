@@ -1,0 +1,181 @@
+package builds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+const (
+	// batchFrom is how many requests are stored as a batch at least. A batch is synced once,
+	// and costs as much as some 15 writes of their own, as nats-server 2.15 stages it on disk.
+	batchFrom = 20
+	// requestTime bounds what one request may take of a round.
+	requestTime = 10 * time.Second
+)
+
+// intake collects the requests that come while others are being stored: all that wait are
+// the next round, and a large round is stored together. It remembers, for each pipeline,
+// the last request that this client knows of, so that accepting one normally takes a single
+// write.
+type intake struct {
+	mu        sync.Mutex
+	waiting   []*waiting
+	busy      bool                    // a round is under way
+	pipelines map[string]*lastRequest // the round's
+	batches   *bool                   // the round's: whether the stream takes batches, nil where that isn't known
+}
+
+// waiting is a request and the one who waits for its answer.
+type waiting struct {
+	ctx     context.Context //nolint:containedctx // of the one who waits
+	request *messages.BuildRequested
+	message messages.Message
+	answer  chan answer // takes one
+}
+
+type answer struct {
+	accepted Accepted
+	err      error
+}
+
+// lastRequest is what is known of a pipeline's last request.
+type lastRequest struct {
+	known    bool
+	sequence uint64                   // 0: the pipeline has none
+	request  *messages.BuildRequested // nil where it could not be decoded
+}
+
+// join lets w wait for the next round, and tells whether there is nobody to begin it.
+func (i *intake) join(w *waiting) (begin bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.waiting = append(i.waiting, w)
+	begin, i.busy = !i.busy, true
+	return begin
+}
+
+// next returns those who wait, or nil and an end to the rounds.
+func (i *intake) next() []*waiting {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	round := i.waiting
+	i.waiting, i.busy = nil, round != nil
+	return round
+}
+
+func (i *intake) of(pipeline string) *lastRequest {
+	if i.pipelines == nil {
+		i.pipelines = map[string]*lastRequest{}
+	}
+	l := i.pipelines[pipeline]
+	if l == nil {
+		l = &lastRequest{}
+		i.pipelines[pipeline] = l
+	}
+	return l
+}
+
+// takeIn holds rounds until nobody waits.
+func (q *Queue) takeIn() {
+	for round := q.intake.next(); round != nil; round = q.intake.next() {
+		var pipelines sync.WaitGroup
+		for l, line := range q.intake.split(q.together(round)) {
+			pipelines.Go(func() {
+				for _, w := range line {
+					ctx, cancel := context.WithTimeout(w.ctx, requestTime) // others wait for the round
+					a, err := q.request(ctx, w.request, w.message, l)
+					cancel()
+					w.answer <- answer{a, err}
+				}
+			})
+		}
+		pipelines.Wait()
+	}
+}
+
+// split sorts a round by pipeline.
+func (i *intake) split(round []*waiting) map[*lastRequest][]*waiting {
+	lines := map[*lastRequest][]*waiting{}
+	for _, w := range round {
+		l := i.of(w.request.Pipeline.Name)
+		lines[l] = append(lines[l], w)
+	}
+	return lines
+}
+
+// together stores those of a round that need no second look as one batch, and returns the
+// others, which is everybody where there are too few or the batch fails: all of it is
+// stored or none.
+func (q *Queue) together(round []*waiting) []*waiting {
+	if len(round) < batchFrom {
+		return round
+	}
+	batch, others := q.intake.pick(round)
+	if len(batch) < batchFrom || !q.takesBatches(batch[0].ctx) {
+		return round
+	}
+	last, err := q.storeBatch(batch)
+	if err != nil {
+		q.c.Logger().Debug().Err(err).Int("requests", len(batch)).Msg("not stored together, now one by one")
+		for _, w := range batch { // it may be stored, and only the answer lost
+			q.intake.of(w.request.Pipeline.Name).known = false
+		}
+		q.intake.batches = nil
+		return round
+	}
+	for n, w := range batch {
+		a := q.intake.of(w.request.Pipeline.Name).accept(w.request, last-uint64(len(batch)-1-n))
+		w.answer <- answer{accepted: a}
+	}
+	return others
+}
+
+// pick takes the requests that can be in a batch: those of pipelines whose last request is
+// known and asked for something else. The others of a pipeline stay behind its first that
+// can't, so that none is overtaken.
+func (i *intake) pick(round []*waiting) (batch, others []*waiting) {
+	for l, line := range i.split(round) {
+		last := l.request
+		for n, w := range line {
+			if !l.known || last != nil && last.SamePush(w.request) || w.ctx.Err() != nil || len(batch) == queue.BatchMost {
+				others = append(others, line[n:]...)
+				break
+			}
+			batch, last = append(batch, w), w.request
+		}
+	}
+	return batch, others
+}
+
+// takesBatches tells whether the stream takes batches.
+func (q *Queue) takesBatches(ctx context.Context) bool {
+	if q.intake.batches == nil {
+		takes, err := q.c.TakesBatches(ctx, q.c.Space().RequestsStream())
+		if err != nil {
+			return false
+		}
+		q.intake.batches = &takes
+	}
+	return *q.intake.batches
+}
+
+// storeBatch stores requests that are sorted by pipeline, and returns the last one's
+// sequence; the others' are those before it. The first of each pipeline passes only after
+// the last one that is known, and all others with it.
+func (q *Queue) storeBatch(batch []*waiting) (uint64, error) {
+	out := make([]queue.Outgoing, 0, len(batch))
+	for n, w := range batch {
+		pipeline := w.request.Pipeline.Name
+		extra := []queue.Header{queue.MessageID(w.request.Build)}
+		if n == 0 || pipeline != batch[n-1].request.Pipeline.Name {
+			extra = append(extra, q.afterLast(pipeline, q.intake.of(pipeline).sequence)...)
+		}
+		out = append(out, queue.Outgoing{Subject: q.c.Space().RequestSubject(pipeline), Message: w.message, Headers: extra})
+	}
+	// Those who wait no longer don't take the others' answer with them.
+	return q.c.StoreBatch(context.WithoutCancel(batch[len(batch)-1].ctx), out)
+}

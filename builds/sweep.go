@@ -1,0 +1,153 @@
+package builds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// SweepReport tells what a sweep did.
+type SweepReport struct {
+	Announced int    // ended builds whose announcement it finished
+	Requeued  int    // running builds that had no request behind them any more
+	Cleared   uint64 // requests that it removed, all of them settled
+	Dropped   int    // records that it removed, of builds that ended longer ago than events are kept
+}
+
+// Sweep finishes what a crash can leave behind: the announcement of ended builds whose
+// request will not come again, and running builds whose request is gone, which are asked for
+// again. It then clears settled requests, keeping each pipeline's last, which decides on
+// duplicates, and drops the records of builds that nothing asks for any more. It may run
+// anywhere, at any time, at once.
+func (q *Queue) Sweep(ctx context.Context) (SweepReport, error) {
+	var report SweepReport
+	floors, err := q.floors(ctx)
+	if err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	records, err := q.records.List(ctx)
+	if err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	var failed error
+	for _, e := range records {
+		if err := q.sweepBuild(ctx, e, floors, &report); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if report.Cleared, err = q.clear(ctx, floors); err == nil {
+		report.Dropped, err = q.drop(ctx, records, floors)
+	}
+	if err = errors.Join(failed, err); err != nil {
+		return report, fmt.Errorf("sweeping: %w", err)
+	}
+	return report, nil
+}
+
+// floors has for each version of a request that is known the sequence up to which all of that
+// version are acknowledged: none of them comes again. 0 where no builder has ever taken any.
+type floors map[messages.Type]uint64
+
+func (q *Queue) floors(ctx context.Context) (floors, error) {
+	f := floors{}
+	for _, t := range messages.TypeBuildRequested.Versions() {
+		floor, err := q.c.AckFloor(ctx, requests(q.c, t, 0))
+		if err != nil {
+			return nil, err
+		}
+		f[t] = floor
+	}
+	return f, nil
+}
+
+// settled tells whether the request of a build does not come again. That of a newer version may.
+func (f floors) settled(r *messages.BuildRecord) bool {
+	if r.Asked != nil {
+		floor, known := f[messages.TypeOf(*r.Asked)]
+		return known && r.Request <= floor
+	}
+	for _, floor := range f { // it was not kept, so that its version isn't known
+		if r.Request > floor {
+			return false
+		}
+	}
+	return true
+}
+
+func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildRecord], f floors, report *SweepReport) error {
+	r := e.Value
+	behind := !f.settled(&r) // a message that may come again
+	switch {
+	case r.Ended() && !r.Announced && (!behind || r.State != messages.BuildStateSucceeded):
+		// The label of a succeeded one is a builder's work, as long as one gets the request.
+		if err := q.finish(ctx, e); err != nil {
+			return err
+		}
+		report.Announced++
+	case !r.Ended() && !behind && r.Asked != nil:
+		if err := q.requeue(ctx, e); err != nil {
+			return fmt.Errorf("asking for build %s again: %w", r.Build, err)
+		}
+		report.Requeued++
+	}
+	return nil
+}
+
+// requeue puts the request of a running build back into the stream and notes its new place,
+// so that the next sweep does not do it again. It stays of its version, for all who can read that.
+// A worker that still has the build is taken over from, as after any redelivery.
+func (q *Queue) requeue(ctx context.Context, e queue.Entry[messages.BuildRecord]) error {
+	m, request, err := messages.WithOrder(asSent(*e.Value.Asked), e.Value.Order)
+	if err != nil {
+		return err
+	}
+	sequence, err := q.c.Store(ctx, q.c.Space().SubjectAs(messages.TypeOf(m), request), m,
+		queue.MessageID(fmt.Sprintf("requeue-%s-%d", e.Key, e.Revision)))
+	if err != nil {
+		return err
+	}
+	next := e.Value
+	next.Request, next.Asked, next.Updated = sequence, &m, time.Now().UTC()
+	if _, err := q.records.Update(ctx, e.Key, next, e.Revision); err != nil && !errors.Is(err, queue.ErrMoved) {
+		return err
+	}
+	return nil
+}
+
+// clear removes the settled requests of each pipeline but its last. Requests of versions that
+// this binary does not know are left alone.
+func (q *Queue) clear(ctx context.Context, f floors) (uint64, error) {
+	stream := q.c.Space().RequestsStream()
+	subjects, err := q.c.Subjects(ctx, stream, q.c.Space().RequestSubjects()[0])
+	if err != nil {
+		return 0, err
+	}
+	pipelines := map[string]uint64{} // to the number of their requests
+	pipeline := func(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
+	for subject, count := range subjects {
+		pipelines[pipeline(subject)] += count
+	}
+	var cleared uint64
+	for subject := range subjects {
+		of := pipeline(subject)
+		floor := f[q.c.Space().TypeAt(subject)]
+		if floor == 0 || pipelines[of] < 2 {
+			continue
+		}
+		last, err := q.c.Last(ctx, stream, q.c.Space().AnyRequest(of))
+		if err != nil {
+			return cleared, err
+		}
+		n, err := q.c.Purge(ctx, stream, subject, min(floor+1, last.Sequence))
+		if err != nil {
+			return cleared, err
+		}
+		cleared += n
+	}
+	return cleared, nil
+}

@@ -1,0 +1,88 @@
+package controller
+
+import (
+	"context"
+	"time"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"golang.org/x/sync/errgroup"
+)
+
+// act advances every fleet while the lease is held.
+func (c *Controller) act(ctx context.Context) error {
+	c.Logger.Info().Str("controller", c.Name).Msg("acting")
+	changed, done := c.views.subscribe("")
+	defer done()
+	fleets, ctx := errgroup.WithContext(ctx)
+	fleets.Go(func() error { c.dropFromTimeToTime(ctx); return nil })
+	started := map[string]bool{}
+	for {
+		for _, name := range c.views.fleetNames() {
+			if !started[name] {
+				started[name] = true
+				fleets.Go(func() error { c.actOn(ctx, name); return nil })
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			_ = fleets.Wait() // they only end with ctx
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// dropFromTimeToTime drops the records of old rollouts until ctx ends.
+func (c *Controller) dropFromTimeToTime(ctx context.Context) {
+	every := time.NewTicker(dropEvery)
+	defer every.Stop()
+	for {
+		if err := c.dropRollouts(ctx); err != nil && ctx.Err() == nil {
+			c.Logger.Warn().Err(err).Dur("again_in", dropEvery).Msg("can't drop old rollouts")
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dropRollouts drops the records of old rollouts. Watches don't tell of records that leave no trace.
+func (c *Controller) dropRollouts(ctx context.Context) error {
+	dropped, err := dropOld(ctx, c.Queue)
+	for _, id := range dropped {
+		c.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: id, Deleted: true})
+	}
+	if len(dropped) > 0 {
+		c.Logger.Info().Int("rollouts", len(dropped)).Msg("old rollouts dropped")
+	}
+	return err
+}
+
+// actOn advances one fleet until ctx ends.
+func (c *Controller) actOn(ctx context.Context, fleet string) {
+	f := &fleetActor{
+		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &decide.Clocks{},
+		log: c.Logger.With().Str("fleet", fleet).Logger(),
+	}
+	changed, done := c.views.subscribe(fleet)
+	defer done()
+	tick := time.NewTicker(c.Interval)
+	defer tick.Stop()
+	for due := true; ; {
+		if err := f.pass(ctx, due); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Msg("can't advance the fleet, will try again")
+		}
+		select {
+		case <-changed:
+			due = false
+		case <-tick.C:
+			due = true
+		case <-ctx.Done():
+			return
+		}
+	}
+}

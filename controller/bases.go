@@ -1,0 +1,108 @@
+package controller
+
+import (
+	"context"
+	"errors"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/controller/people"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// preloadBases lets nodes fetch the bases of a build that has not ended: so many of them at once
+// as the first wave and the bound on nodes in flight allow.
+func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) error {
+	if b, err := c.buildRecord(ctx, m.Build); err != nil || b.Ended() {
+		return err
+	}
+	var images []messages.Image
+	for _, base := range m.Bases {
+		if base.Image != "" {
+			images = append(images, base.Image)
+		}
+	}
+	for _, to := range m.Fleets {
+		if !to.Policy.PreloadBases || len(images) == 0 {
+			continue
+		}
+		nodes, err := people.MembersOf(ctx, c.Queue, to.Fleet)
+		if err != nil {
+			return err
+		}
+		if len(nodes) == 0 {
+			continue
+		}
+		k := max(decide.PercentOf(to.Policy.Waves[0], len(nodes)), 1)
+		if limit := to.Policy.MaxInFlight; limit > 0 {
+			k = min(k, limit)
+		}
+		bases := messages.BasePreload{Build: m.Build, Images: images, Threshold: messages.WaveThreshold(m.Build, nodes, k)}
+		if err := c.changeRecord(ctx, to.Fleet, func(r *messages.FleetRecord) bool {
+			r.Bases = &bases
+			return true
+		}); err != nil {
+			return err
+		}
+	}
+	// Where it failed in between, another controller may have had nothing to clear yet.
+	b, err := c.buildRecord(ctx, m.Build)
+	if err != nil || !b.Ended() || b.State == messages.BuildStateSucceeded {
+		return err
+	}
+	return c.endBases(ctx, m.Build)
+}
+
+// buildRecord reads a build's record, which ends before the event about that is published. It is
+// zero where there is none.
+func (c *Controller) buildRecord(ctx context.Context, id string) (messages.BuildRecord, error) {
+	e, err := store.Builds(c.Queue).Get(ctx, id)
+	if errors.Is(err, queue.ErrNotFound) {
+		return messages.BuildRecord{}, nil
+	}
+	return e.Value, err
+}
+
+// endBases ends the preload of a build's bases, in whichever fleet it is.
+func (c *Controller) endBases(ctx context.Context, build string) error {
+	fleets, err := store.Fleets(c.Queue).List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range fleets {
+		if e.Value.Bases == nil || e.Value.Bases.Build != build {
+			continue
+		}
+		if err := c.changeRecord(ctx, e.Key, func(r *messages.FleetRecord) bool {
+			was := r.Bases != nil && r.Bases.Build == build
+			if was {
+				r.Bases = nil
+			}
+			return was
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeRecord changes a fleet's record and tells its nodes.
+func (c *Controller) changeRecord(ctx context.Context, fleet string, change func(*messages.FleetRecord) bool) error {
+	wrote := false
+	e, err := store.Fleets(c.Queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+		if wrote = change(r); !wrote {
+			return queue.ErrUnchanged
+		}
+		if r.Fleet == "" {
+			r.Fleet, r.ID = fleet, messages.NewID()
+		}
+		r.Decision = messages.NewID()
+		return nil
+	})
+	if err != nil || !wrote {
+		return err
+	}
+	c.views.seeFleet(e)
+	return store.AnnounceFleet(c.Queue, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+}

@@ -1,0 +1,75 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Clocks measures, for one fleet, how long nodes make no progress and how long an image
+// soaks: by this controller's monotonic clock, from when this controller saw it first. A
+// successor begins anew, so it may give more time and never less.
+type Clocks struct {
+	rollout string // the moving rollout that nodes are measured for
+	nodes   map[string]pace
+	soaking string
+	soak    time.Time
+}
+
+// pace is a node's progress, and since when it has been there.
+type pace struct {
+	bytes   int64
+	state   messages.WorkState
+	present bool
+	tried   bool
+	since   time.Time
+}
+
+// Measure sets the times of a state.
+func (c *Clocks) Measure(s *State, now time.Time) {
+	c.measureNodes(s, now)
+	id := s.Record.Soaking
+	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
+		id = "" // an image soaks while the fence config holds it, in one go
+	}
+	if id != c.soaking {
+		c.soaking, c.soak = id, now
+	}
+	if id != "" {
+		s.Soaked = now.Sub(c.soak)
+	}
+}
+
+func (c *Clocks) measureNodes(s *State, now time.Time) {
+	p := s.Record.Preload
+	if p == nil {
+		c.rollout, c.nodes = "", nil
+		return
+	}
+	if p.Rollout != c.rollout {
+		c.rollout, c.nodes = p.Rollout, map[string]pace{}
+	}
+	r := s.rollout(p.Rollout)
+	if r == nil {
+		return
+	}
+	for _, name := range r.Members {
+		if !admits(p, name) {
+			delete(c.nodes, name)
+			continue
+		}
+		n := s.Nodes[name]
+		at := pace{present: n.Has(p.Image)}
+		if w := n.workOn(p.Rollout); w != nil {
+			at.bytes, at.state, at.tried = w.Bytes, w.State, w.Trial != nil
+		}
+		was, known := c.nodes[name]
+		at.since = was.since
+		if !known || at != was && n.Fresh {
+			at.since = now
+		}
+		c.nodes[name] = at
+		n.Quiet = now.Sub(at.since)
+		s.Nodes[name] = n
+	}
+}

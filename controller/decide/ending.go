@@ -1,0 +1,95 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// dropRetired takes retired nodes out of frozen lists: nothing waits for them any more.
+func dropRetired(s *State) Step {
+	gone := func(n string) bool { return s.Retired[n] }
+	for _, r := range s.live() {
+		if !slices.ContainsFunc(r.Members, gone) {
+			continue
+		}
+		return s.changeRollout(r, func(r *messages.RolloutRecord) { RemoveNodes(r, gone) })
+	}
+	return Step{}
+}
+
+// endPassed ends the rollouts that can't become current any more.
+func endPassed(s *State) Step {
+	newest := s.newest()
+	for _, r := range s.live() {
+		if s.wasFlipped(r) {
+			continue
+		}
+		as, why := s.mustEnd(r)
+		if as == "" && newest != nil && newest != r && older(r, newest) {
+			as, why = messages.RolloutSuperseded, fmt.Sprintf("build %s (order %d) is newer", newest.Ready.Build, newest.Ready.Order)
+		}
+		if as == "" {
+			continue
+		}
+		if s.Record.Rollout != r.ID {
+			return s.setState(r, as, why)
+		}
+		// What the canaries said is written first: once the preload is gone they say it no more.
+		if p := s.progressOf(r, nil); !sameMap(p.trials, r.Trials) {
+			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Trials = p.trials })
+		}
+		return s.ChangeFleet(func(f *messages.FleetRecord) { ClearRollout(f, r.ID) })
+	}
+	return Step{}
+}
+
+// mustEnd is the state in which a rollout that was not flipped must end whatever else there is, and
+// why; "" where it may go on.
+func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, string) {
+	if r.Aborted != "" {
+		return messages.RolloutAborted, "aborted by " + r.Aborted
+	}
+	if r.Ready.Order <= s.Record.Highest {
+		return messages.RolloutSuperseded, fmt.Sprintf("order %d was flipped already, this is order %d", s.Record.Highest, r.Ready.Order)
+	}
+	if why := s.progressOf(r, nil).trialFailure(); why != "" {
+		return messages.RolloutFailed, why
+	}
+	if r.After == "" {
+		return "", ""
+	}
+	switch b := s.Before[messages.RolloutID(r.After, r.Ready.Build)]; b.State {
+	case messages.RolloutFailed, messages.RolloutAborted, messages.RolloutRolledBack:
+		return messages.RolloutFailed, fmt.Sprintf("its rollout in fleet %s ended as %s: %s", r.After, b.State, b.Why)
+	case messages.RolloutSuperseded:
+		return messages.RolloutSuperseded, fmt.Sprintf("its rollout in fleet %s was superseded", r.After)
+	}
+	return "", ""
+}
+
+// clearEnded takes a rollout that is over, or whose record is lost, out of the fleet record.
+func clearEnded(s *State) Step {
+	id := s.Record.Rollout
+	if id == "" {
+		return Step{}
+	}
+	if r := s.rollout(id); r != nil && !r.State.Final() {
+		return Step{}
+	}
+	return s.ChangeFleet(func(f *messages.FleetRecord) { ClearRollout(f, id) })
+}
+
+// clearBases ends the preload of a build's bases when its image has made its way. Until then
+// nodes keep them: the image shares their layers.
+func clearBases(s *State) Step {
+	if s.Record.Bases == nil {
+		return Step{}
+	}
+	r := s.rollout(messages.RolloutID(s.Record.Fleet, s.Record.Bases.Build))
+	if r == nil || !r.State.Final() && !s.wasFlipped(r) {
+		return Step{}
+	}
+	return s.ChangeFleet(func(f *messages.FleetRecord) { f.Bases = nil })
+}

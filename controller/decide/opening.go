@@ -1,0 +1,126 @@
+package decide
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// eligible tells whether a rollout may begin: the fleet before it is done.
+func (s *State) eligible(r *messages.RolloutRecord) bool {
+	return r.After == "" || s.Before[messages.RolloutID(r.After, r.Ready.Build)].State == messages.RolloutDone
+}
+
+// newest is the rollout that may come next: of those that can still become current and
+// wait for no other fleet, the newest.
+func (s *State) newest() *messages.RolloutRecord {
+	var out *messages.RolloutRecord
+	for _, r := range s.live() {
+		if as, _ := s.mustEnd(r); as == "" && !s.wasFlipped(r) && s.eligible(r) {
+			out = r
+		}
+	}
+	return out
+}
+
+// openNewest begins the newest rollout, in two writes: its record gets the frozen members, then the
+// fleet's record gets the preload. Rollouts that may not begin say what they wait for.
+func openNewest(s *State) Step {
+	for _, r := range s.live() {
+		if !s.wasFlipped(r) && !s.eligible(r) {
+			if out := s.setState(r, messages.RolloutWaiting, "waits for its rollout in fleet "+r.After); out.Rollout != nil {
+				return out
+			}
+		}
+	}
+	r := s.newest()
+	if r == nil || s.Record.Rollout == r.ID && s.Record.Preload != nil && len(r.Members) > 0 {
+		return Step{}
+	}
+	if len(r.Members) == 0 {
+		if len(s.Members) == 0 {
+			return s.setState(r, messages.RolloutWaiting, "the fleet has no members: start a distributor on a node")
+		}
+		if why := tooMany(r, s.Members); why != "" {
+			return s.setState(r, messages.RolloutWaiting, why)
+		}
+		return s.changeRollout(r, func(r *messages.RolloutRecord) {
+			r.Members = slices.Clone(s.Members)
+			r.Canaries = s.moreCanaries(r)
+			r.State, r.Why = messages.RolloutPreloading, ""
+		})
+	}
+	p := s.progressOf(r, nil)
+	return s.ChangeFleet(func(f *messages.FleetRecord) {
+		f.Rollout, f.Preload = r.ID, preloadOf(r, p.order, p.admit(r), 0)
+	})
+}
+
+// flipOrAdmit moves the rollout that is open: it names canaries where some are missing, flips when
+// everything holds, else admits more nodes, else says how far it is.
+func flipOrAdmit(s *State) Step {
+	r := s.newest()
+	if r == nil || s.Record.Rollout != r.ID || s.Record.Preload == nil || s.Record.Preload.Rollout != r.ID {
+		return Step{}
+	}
+	if more := s.moreCanaries(r); len(more) > 0 {
+		return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Canaries = append(slices.Clone(r.Canaries), more...) })
+	}
+	p := s.progressOf(r, s.Record.Preload)
+	at, why := s.stage(r, p)
+	if at == messages.RolloutFlipped {
+		out := s.ChangeFleet(func(f *messages.FleetRecord) {
+			Forward(f, ImageOf(r), r.Policy.Keep)
+			if r.Policy.Soak > 0 {
+				f.Soaking = r.ID
+			}
+		})
+		out.RestsOn = r.ID
+		return out
+	}
+	to := preloadOf(r, p.order, p.admit(r), s.Record.Preload.Threshold)
+	if to.Threshold != s.Record.Preload.Threshold || !slices.Equal(to.Canaries, s.Record.Preload.Canaries) {
+		return s.ChangeFleet(func(f *messages.FleetRecord) { f.Preload = to })
+	}
+	return s.recordProgress(r, p, at, why)
+}
+
+// stage is the state that an open rollout is in, and why. RolloutFlipped means that its policy
+// holds and nothing stands in the way of the flip.
+func (s *State) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutState, string) {
+	if !p.quorum() || !p.passed() {
+		return messages.RolloutPreloading, s.waitsFor(r, p)
+	}
+	switch {
+	case r.Policy.Approval && r.Approved == "":
+		return messages.RolloutApproval, "waits for approval: fenceline approve " + r.ID
+	case s.Record.Hold != nil:
+		return messages.RolloutHeld, fmt.Sprintf("held by %s (%s): fenceline release %s", s.Record.Hold.By, s.Record.Hold.Reason, r.Fleet)
+	case s.Record.Soaking != "":
+		return messages.RolloutWaiting, "waits for the soak of " + s.Record.Soaking
+	}
+	return messages.RolloutFlipped, ""
+}
+
+// recordProgress is the step that writes how far a rollout is. A new state, failure or trial is
+// written at once. Counts, and the text that has them, wait for the next report, so that a large
+// fleet does not rewrite the record with each heartbeat.
+func (s *State) recordProgress(r *messages.RolloutRecord, p *progress, at messages.RolloutState, why string) Step {
+	now := *r
+	now.State, now.Why = at, why
+	now.Wave, now.Admitted, now.Present = p.wave, p.admitted, len(p.present)
+	now.Failed, now.FailedCount, now.Trials = briefFailed(p.failed), len(p.failed), p.trials
+	same := now.State == r.State && sameMap(now.Failed, r.Failed) && sameMap(now.Trials, r.Trials)
+	counts := now.Why == r.Why && now.Wave == r.Wave && now.Admitted == r.Admitted && now.Present == r.Present && now.FailedCount == r.FailedCount
+	if same && (counts || !s.Report) {
+		return Step{}
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) { *r = now })
+}
+
+// sameMap compares; an empty map is like none.
+func sameMap[V any](a, b map[string]V) bool {
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+}

@@ -1,0 +1,137 @@
+package decide
+
+import (
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// State is all that a decision about one fleet is based on. Nothing else counts: two
+// controllers with the same state decide the same, but for random IDs.
+type State struct {
+	Record   messages.FleetRecord
+	Rollouts []messages.RolloutRecord          // of this fleet
+	Before   map[string]messages.RolloutRecord // by ID: those of other fleets that this fleet's rollouts wait for
+	Members  []string                          // sorted
+	Retired  map[string]bool                   // nodes that an operator took out of the fleet
+	Nodes    map[string]Node
+	Soaked   time.Duration // how long this controller has seen Record.Soaking soak
+	Report   bool          // it is time to write progress that only people look at
+	Now      time.Time     // for people to read; decides nothing
+}
+
+// MissedBeats is how many of a node's own intervals its last heartbeat stays fresh.
+const MissedBeats = 3
+
+// Node is a member as this controller sees it.
+type Node struct {
+	Status messages.NodeStatus // the last heartbeat; zero where there is none
+	Fresh  bool                // received within MissedBeats of the node's own intervals, from the only node of this name
+	Twin   bool                // two nodes have this name
+	Quiet  time.Duration       // since its admission to the moving rollout or its last progress, by this controller's clock
+}
+
+// Has tells whether a fresh heartbeat lists exactly this image.
+func (n Node) Has(i messages.Image) bool {
+	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
+}
+
+// lacks tells whether a fresh heartbeat says that exactly this image is not there. A node
+// whose engine does not answer, or that has not read the fleet's record yet, names no images
+// and says nothing.
+func (n Node) lacks(i messages.Image) bool {
+	return n.Fresh && n.Status.Engine.Error == "" && n.Status.Revision > 0 && !n.Has(i)
+}
+
+// workOn is what the node does about a rollout, or nil.
+func (n Node) workOn(rollout string) *messages.NodeWork {
+	if n.Fresh && n.Status.Work != nil && n.Status.Work.Rollout == rollout {
+		return n.Status.Work
+	}
+	return nil
+}
+
+// Step is one write, of the fleet's record or of a rollout's, and the event that tells of it. A
+// step without a write means that nothing is to be done now.
+type Step struct {
+	Fleet   *messages.FleetRecord
+	Rollout *messages.RolloutRecord
+	Event   *messages.RolloutChanged
+	// RestsOn is the rollout by whose record Fleet was decided, or "". The two records are seen by
+	// different watches, of which one may be behind. Before Fleet is written, that rollout's record
+	// must be read, and the step dropped where it isn't at the revision that was seen.
+	RestsOn string
+	// Reopens tells that Rollout was over and is so no more, as the fleet's record names its image.
+	// Before Rollout is written, the fleet's record must be read, and the step dropped where it isn't
+	// at the revision that was seen.
+	Reopens bool
+}
+
+// rollout is one of the fleet's rollouts, or nil.
+func (s *State) rollout(id string) *messages.RolloutRecord {
+	i := slices.IndexFunc(s.Rollouts, func(r messages.RolloutRecord) bool { return r.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &s.Rollouts[i]
+}
+
+// ChangeFleet is the step that changes the fleet record.
+func (s *State) ChangeFleet(change func(*messages.FleetRecord)) Step {
+	r := cloneRecord(s.Record)
+	change(&r)
+	r.Decision = messages.NewID()
+	return Step{Fleet: &r}
+}
+
+// changeRollout is the step that changes a rollout's record. The event tells of a new
+// state, and of a new reason.
+func (s *State) changeRollout(old *messages.RolloutRecord, change func(*messages.RolloutRecord)) Step {
+	r := *old
+	change(&r)
+	r.Updated = s.Now
+	out := Step{Rollout: &r}
+	if r.State != old.State || r.Why != old.Why {
+		out.Event = AboutRollout(&r, s.Record.Epoch)
+	}
+	return out
+}
+
+// setState is the step that gives a rollout a state with the reason, or nothing where it has them.
+func (s *State) setState(r *messages.RolloutRecord, at messages.RolloutState, why string) Step {
+	if r.State == at && r.Why == why {
+		return Step{}
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) { r.State, r.Why = at, why })
+}
+
+// older tells whether a comes before b: by order, and by ID where a retry has the same.
+func older(a, b *messages.RolloutRecord) bool {
+	if a.Ready.Order != b.Ready.Order {
+		return a.Ready.Order < b.Ready.Order
+	}
+	return a.ID < b.ID
+}
+
+// live lists the rollouts that are not over, oldest first.
+func (s *State) live() []*messages.RolloutRecord {
+	var out []*messages.RolloutRecord
+	for i := range s.Rollouts {
+		if r := &s.Rollouts[i]; !r.State.Final() {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *messages.RolloutRecord) int {
+		if older(a, b) {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// wasFlipped tells whether a rollout that is not over has had its image made current.
+func (s *State) wasFlipped(r *messages.RolloutRecord) bool {
+	return r.ID == s.Record.Current.Rollout || r.State == messages.RolloutFlipped || r.State == messages.RolloutSoaking
+}

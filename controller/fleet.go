@@ -1,0 +1,116 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/rs/zerolog"
+)
+
+// fleetActor advances one fleet.
+type fleetActor struct {
+	*Controller
+	fleet   string
+	backend fence.Backend
+	clocks  *decide.Clocks
+	failed  uint64 // the epoch that the fence config could not be driven to, as last tried
+	log     zerolog.Logger
+}
+
+// pass does all that is to be done now. Due tells that it is time to compare the fence
+// config, and to write what only people look at. What fails keeps nothing else from being
+// done: a rollback has to reach the fence config whatever else is wrong.
+func (f *fleetActor) pass(ctx context.Context, due bool) error {
+	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
+	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
+	behind := s.Record.Applied.Epoch != s.Record.Epoch && f.failed != s.Record.Epoch
+	if revision == 0 || !due && !behind {
+		return failed
+	}
+	if err := f.drive(ctx); err != nil {
+		f.failed = s.Record.Epoch // the timer tries again; a newer decision is driven at once
+		return errors.Join(failed, err)
+	}
+	return errors.Join(failed, f.advance(ctx, due))
+}
+
+// enrol makes the nodes that beat for the first time members, and the fleet a record. It
+// takes no longer than the lease: what is left over is for the next pass.
+func (f *fleetActor) enrol(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL)
+	defer cancel()
+	var failed error
+	for _, name := range f.views.strangers(f.fleet) {
+		if bounded.Err() != nil {
+			break
+		}
+		if err := f.makeMember(bounded, name); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("making node %s a member: %w", name, err))
+		}
+	}
+	return errors.Join(failed, f.makeRecord(ctx))
+}
+
+// makeMember makes a node a member.
+func (f *fleetActor) makeMember(ctx context.Context, name string) error {
+	key := messages.NodeKey(f.fleet, name)
+	// Its heartbeat may have been ended by a retirement in between.
+	if _, err := store.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
+	if _, err := store.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
+		return err
+	}
+	f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
+	f.log.Info().Str("node", name).Msg("new member")
+	return nil
+}
+
+// makeRecord gives the fleet a record where it has none.
+func (f *fleetActor) makeRecord(ctx context.Context) error {
+	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
+		return nil
+	}
+	r := messages.FleetRecord{Fleet: f.fleet, ID: messages.NewID(), Decision: messages.NewID()}
+	revision, err := store.Fleets(f.Queue).Create(ctx, f.fleet, r)
+	if errors.Is(err, queue.ErrExists) {
+		return f.reread(ctx)
+	}
+	if err == nil {
+		f.wroteFleet(ctx, r, revision)
+	}
+	return err
+}
+
+// advance takes steps until none is left.
+func (f *fleetActor) advance(ctx context.Context, due bool) error {
+	for range writesInARow {
+		s, revision, revisions := f.views.snapshot(f.fleet, f.clocks)
+		if revision == 0 {
+			return nil
+		}
+		s.Report = due
+		out := decide.Next(&s)
+		if out.Fleet == nil && out.Rollout == nil {
+			return nil
+		}
+		err := f.write(ctx, out, revision, revisions)
+		if errors.Is(err, queue.ErrMoved) {
+			err = f.reread(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return errors.New("too many decisions in a row")
+}

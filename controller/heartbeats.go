@@ -1,0 +1,54 @@
+package controller
+
+import (
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// heartbeat is a node's last heartbeat, and when it came by this controller's clock. It is the
+// zero time for one that was sent while this controller did not listen, as nobody knows its age.
+type heartbeat struct {
+	status messages.NodeStatus
+	at     time.Time
+	twin   time.Time // until then the node counts as two with one name
+	others []string  // the instances that beat under this name before, the newest last
+}
+
+// fresh tells whether the node lives, and is one: of two nodes with one name nobody knows which
+// of them said what.
+func (b heartbeat) fresh(now time.Time) bool {
+	return !b.at.IsZero() && now.Sub(b.at) <= decide.MissedBeats*b.status.Interval.Std() && !b.isTwo(now)
+}
+
+// isTwo tells whether two nodes have this name: the node says so, or this controller has seen it.
+func (b heartbeat) isTwo(now time.Time) bool { return b.status.Twin || now.Before(b.twin) }
+
+// maxInstances bounds how many earlier instances of a node are remembered.
+const maxInstances = 8
+
+// inherit takes in what was known of the node. A distributor that was started again has a new
+// instance; one that beats again after another has done lives beside it.
+func (b *heartbeat) inherit(old heartbeat, now time.Time) {
+	b.twin, b.others = old.twin, old.others
+	if b.status.Instance == old.status.Instance {
+		return
+	}
+	if slices.Contains(old.others, b.status.Instance) {
+		b.twin = now.Add(decide.MissedBeats * max(b.status.Interval.Std(), old.status.Interval.Std()))
+	}
+	b.others = slices.DeleteFunc(slices.Clone(old.others), func(i string) bool { return i == b.status.Instance })
+	b.others = append(b.others, old.status.Instance)
+	b.others = b.others[max(0, len(b.others)-maxInstances):]
+}
+
+// isNews tells whether a heartbeat says more than the one before did: that the node lives
+// again, or anything that decisions hang on.
+func (b heartbeat) isNews(before heartbeat) bool {
+	was, is := &before.status, &b.status
+	return before.fresh(b.at) != b.fresh(b.at) || !slices.Equal(was.Images, is.Images) || !reflect.DeepEqual(was.Work, is.Work) ||
+		was.Engine.Error != is.Engine.Error || (was.Revision == 0) != (is.Revision == 0)
+}

@@ -1,0 +1,114 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// changeFleet changes a fleet's record, tells its nodes, and returns the record.
+func changeFleet(ctx context.Context, q *queue.Client, fleet string, change func(*messages.FleetRecord) error) (messages.FleetRecord, error) {
+	e, err := store.Fleets(q).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+		if r.Fleet == "" {
+			return ErrUnknownFleet
+		}
+		if err := change(r); err != nil {
+			return err
+		}
+		r.Decision = messages.NewID()
+		return nil
+	})
+	if errors.Is(err, ErrUnknownFleet) {
+		return e.Value, unknownFleet(ctx, q)
+	}
+	if err != nil {
+		return e.Value, err
+	}
+	// It stands, and a lost hint loses nothing: nodes read the record by themselves.
+	_ = store.AnnounceFleet(q, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	return e.Value, nil
+}
+
+// unknownFleet names the fleets that there are.
+func unknownFleet(ctx context.Context, q *queue.Client) error {
+	all, err := store.Fleets(q).List(ctx)
+	if err != nil {
+		return errors.Join(ErrUnknownFleet, err)
+	}
+	var known []string
+	for _, e := range all {
+		known = append(known, e.Key)
+	}
+	if len(known) == 0 {
+		return fmt.Errorf("%w: there are none yet; a fleet begins with its first node or image", ErrUnknownFleet)
+	}
+	slices.Sort(known)
+	return fmt.Errorf("%w: there are %s", ErrUnknownFleet, strings.Join(known, ", "))
+}
+
+// changeRollout changes a rollout's record.
+func changeRollout(ctx context.Context, q *queue.Client, id string, change func(*messages.RolloutRecord) error) (messages.RolloutRecord, error) {
+	if err := messages.CheckID("rollout", id); err != nil {
+		return messages.RolloutRecord{}, err
+	}
+	e, err := store.Rollouts(q).Modify(ctx, id, func(r *messages.RolloutRecord) error {
+		if r.ID == "" {
+			return fmt.Errorf("%w: fenceline rollouts lists them", ErrUnknownRollout)
+		}
+		if err := change(r); err != nil {
+			return err
+		}
+		r.Updated = time.Now().UTC()
+		return nil
+	})
+	return e.Value, err
+}
+
+// endRollout ends a rollout's record after a person's decision. One that is lost is none to mark.
+func endRollout(ctx context.Context, q *queue.Client, id string, as messages.RolloutState, why string) error {
+	if id == "" {
+		return nil
+	}
+	_, err := changeRollout(ctx, q, id, func(r *messages.RolloutRecord) error {
+		r.State, r.Why = as, why
+		return nil
+	})
+	if errors.Is(err, ErrUnknownRollout) {
+		return nil
+	}
+	return err
+}
+
+// publish publishes the event of a decision that stands already.
+func publish(ctx context.Context, q *queue.Client, e *messages.RolloutChanged) error {
+	if e == nil {
+		return nil
+	}
+	if err := q.Publish(ctx, "", e); err != nil {
+		return fmt.Errorf("it is decided, but the event about it was not stored: %w", err)
+	}
+	return nil
+}
+
+// MembersOf lists a fleet's members, sorted.
+func MembersOf(ctx context.Context, q *queue.Client, fleet string) ([]string, error) {
+	all, err := store.Members(q).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range all {
+		if e.Value.Fleet == fleet {
+			out = append(out, e.Value.Node)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}

@@ -1,0 +1,21 @@
+package people
+
+import "errors"
+
+// Errors of people's decisions. Each is wrapped with what was asked for and what to do.
+var (
+	// ErrUnknownFleet tells that no fleet of that name has a record.
+	ErrUnknownFleet = errors.New("unknown fleet")
+	// ErrUnknownRollout tells that there is no rollout of that ID.
+	ErrUnknownRollout = errors.New("unknown rollout")
+	// ErrUnknownNode tells that no member of the fleet has that name.
+	ErrUnknownNode = errors.New("unknown node")
+	// ErrNoImage tells that the fleet has no such image to go to.
+	ErrNoImage = errors.New("no such image")
+	// ErrNotPresent tells that too few members report the image.
+	ErrNotPresent = errors.New("the image is not present on enough nodes")
+	// ErrTooLate tells that the rollout has passed the point where this could be decided.
+	ErrTooLate = errors.New("too late")
+	// ErrNothingToDo tells that what was asked for is so already.
+	ErrNothingToDo = errors.New("nothing to do")
+)

@@ -1,0 +1,89 @@
+package people
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. A node
+// whose distributor still runs joins again with its next heartbeat. It can be repeated when
+// it was interrupted.
+func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error {
+	if err := retire(ctx, q, fleet, name); err != nil {
+		return fmt.Errorf("retiring node %s of fleet %s: %w", name, fleet, err)
+	}
+	return nil
+}
+
+func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
+	key := messages.NodeKey(fleet, name)
+	member, err := store.Members(q).Get(ctx, key)
+	was := err == nil
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return err
+	}
+	if was {
+		// The heartbeat goes first: from it alone a controller would make a member again.
+		if err := endHeartbeat(ctx, q, key); err != nil {
+			return err
+		}
+		if err := store.Members(q).Delete(ctx, key, member.Revision); err != nil {
+			return err
+		}
+	}
+	waited, err := unfreeze(ctx, q, fleet, name)
+	if err != nil || was || waited {
+		return err
+	}
+	known, err := MembersOf(ctx, q, fleet)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the fleet's members are %s", ErrUnknownNode, cmp.Or(strings.Join(known, ", "), "none"))
+}
+
+// unfreeze takes a node out of the rollouts that are not over, and tells whether it was in one.
+func unfreeze(ctx context.Context, q *queue.Client, fleet, name string) (was bool, err error) {
+	all, err := store.Rollouts(q).List(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range all {
+		if e.Value.Fleet != fleet || e.Value.State.Final() || !slices.Contains(e.Value.Members, name) {
+			continue
+		}
+		was = true
+		if _, err := changeRollout(ctx, q, e.Key, func(r *messages.RolloutRecord) error {
+			decide.RemoveNodes(r, func(n string) bool { return n == name })
+			return nil
+		}); err != nil {
+			return was, err
+		}
+	}
+	return was, nil
+}
+
+// endHeartbeat deletes a node's heartbeat, again when another came in between.
+func endHeartbeat(ctx context.Context, q *queue.Client, key string) error {
+	for {
+		e, err := store.Nodes(q).Get(ctx, key)
+		if errors.Is(err, queue.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := store.Nodes(q).Delete(ctx, key, e.Revision); !errors.Is(err, queue.ErrMoved) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// Rollback makes the previous image current, or with to, a digest or image that the fleet
+// keeps, that one, and sets a hold. It returns the fleet's record as decided; the fence
+// config has followed once Applied.Epoch has reached its Epoch.
+func Rollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messages.FleetRecord, error) {
+	var left messages.FleetImage
+	r, err := changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
+		target, err := imageToGoBackTo(r, to)
+		if err != nil {
+			return err
+		}
+		left = r.Current
+		decide.Back(r, target, decide.NewHold(by, "rolled back from "+left.Image.Digest(), time.Now()))
+		return nil
+	})
+	if err != nil {
+		return r, fmt.Errorf("rolling back fleet %s: %w", fleet, err)
+	}
+	why := fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image)
+	if err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why); err != nil {
+		return r, fmt.Errorf("fleet %s is rolled back to %s, but rollout %s could not be marked: %w", fleet, r.Current.Image, left.Rollout, err)
+	}
+	if left.Rollout == "" { // promoted or set before fenceline had a rollout: there is none to tell of
+		return r, nil
+	}
+	return r, publish(ctx, q, &messages.RolloutChanged{
+		Fleet: fleet, Rollout: left.Rollout, Build: left.Build, Order: left.Order, Image: left.Image,
+		State: messages.RolloutRolledBack, Why: why, Epoch: r.Epoch, By: by,
+	})
+}
+
+// imageToGoBackTo is the image that a person means by to, of those that the fleet keeps; "" means
+// the previous one.
+func imageToGoBackTo(r *messages.FleetRecord, to string) (messages.FleetImage, error) {
+	all := decide.Kept(r)
+	if to == "" {
+		if r.Previous.IsZero() {
+			return messages.FleetImage{}, fmt.Errorf("%w: the fleet has no previous image%s", ErrNoImage, listKept(all))
+		}
+		return r.Previous, nil
+	}
+	if means(r.Current, to) {
+		return messages.FleetImage{}, fmt.Errorf("%w: %s is current already", ErrNothingToDo, r.Current.Image)
+	}
+	for _, i := range all {
+		if means(i, to) {
+			return i, nil
+		}
+	}
+	return messages.FleetImage{}, fmt.Errorf("%w: %s is not kept by the fleet%s", ErrNoImage, to, listKept(all))
+}
+
+// means tells whether a person means this image: by name@digest, digest, or build.
+func means(i messages.FleetImage, to string) bool {
+	return !i.IsZero() && (string(i.Image) == to || i.Image.Digest() == to || i.Build == to)
+}
+
+func listKept(all []messages.FleetImage) string {
+	if len(all) == 0 {
+		return ", and keeps none"
+	}
+	var out []string
+	for _, i := range all {
+		out = append(out, i.Image.Digest())
+	}
+	return "; it keeps " + strings.Join(out, ", ")
+}

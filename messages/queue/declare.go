@@ -1,0 +1,109 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Stream is a stream, or the stream below a bucket or an object store, as it has to be.
+type Stream struct {
+	Name       string
+	Subjects   []string
+	Memory     bool          // it is kept in memory, and gone with the server
+	DropOldest bool          // when it is full, or messages are too old, the oldest go; else new ones are refused
+	PerSubject int64         // messages kept of each subject, the last ones; 0: all
+	MaxBytes   int64         // that it takes; 0: whatever there is room for
+	MaxAge     time.Duration // then messages go; 0: never
+	AgeAsked   bool          // somebody asked for that age: a stream with another is refused
+	Duplicates time.Duration // how long it knows the IDs of what it stored
+	Replicas   int           // copies in a cluster; 0: one where it is made, and whatever it has where it exists
+	Batches    bool          // it takes atomic batches
+	Rollups    bool          // a message may take the place of others by a header
+	NoDeletes  bool          // messages go by limits and purges alone
+
+	// First gives the sequence of its first message where it is made; nil means 1.
+	First func(ctx context.Context) (uint64, error)
+}
+
+// Bucket is the stream of a KV bucket that keeps so many values of each key, as nats.go would make
+// it, but without rollups: whoever may write one key could remove all others by a header.
+func Bucket(name string, history int64) Stream {
+	return Stream{Name: bucketStream(name), Subjects: []string{"$KV." + name + ".>"}, PerSubject: history, NoDeletes: true}
+}
+
+func bucketStream(name string) string { return "KV_" + name }
+
+// ObjectStore is the stream of an object store, as nats.go would make it. It needs rollups: by them
+// an object's description takes the place of the one before.
+func ObjectStore(name string) Stream {
+	return Stream{Name: "OBJ_" + name, Subjects: []string{"$O." + name + ".C.>", "$O." + name + ".M.>"}, Rollups: true}
+}
+
+func (s Stream) config() jetstream.StreamConfig {
+	cfg := jetstream.StreamConfig{
+		Name: s.Name, Subjects: s.Subjects, Duplicates: s.Duplicates,
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxConsumers: -1, MaxMsgs: -1, MaxMsgsPerSubject: orDefault(s.PerSubject, -1),
+		MaxBytes: orDefault(s.MaxBytes, -1), MaxAge: s.MaxAge, Replicas: orDefault(s.Replicas, 1),
+		AllowDirect: true, AllowAtomicPublish: s.Batches, AllowRollup: s.Rollups, DenyDelete: s.NoDeletes,
+	}
+	if s.Memory {
+		cfg.Storage = jetstream.MemoryStorage
+	}
+	if s.DropOldest {
+		cfg.Discard = jetstream.DiscardOld
+	}
+	return cfg
+}
+
+// orDefault returns v, or def where v is zero.
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// Declare makes the streams that don't exist yet. What exists is left alone, and refused with a
+// *DiffersError where its settings would lose messages or where something else is asked for.
+func (c *Client) Declare(ctx context.Context, all []Stream) error {
+	for _, want := range all {
+		if err := c.declare(ctx, want); err != nil {
+			return fmt.Errorf("declaring stream %s: %w", want.Name, undeclarable(want, all, err))
+		}
+	}
+	return nil
+}
+
+func (c *Client) declare(ctx context.Context, want Stream) error {
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	defer done()
+	for range 3 { // two clients may declare at once
+		s, err := c.js.Stream(ctx, want.Name)
+		if err == nil {
+			return compare(s.CachedInfo().Config, want)
+		}
+		if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return c.failure(ctx, err)
+		}
+		cfg := want.config()
+		if want.First != nil {
+			if cfg.FirstSeq, err = want.First(ctx); err != nil {
+				return err
+			}
+		}
+		_, err = c.js.CreateStream(ctx, cfg)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return c.failure(ctx, err)
+		}
+	}
+	return fmt.Errorf("%w: it comes and goes", ErrUnavailable)
+}

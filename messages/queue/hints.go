@@ -1,0 +1,56 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/nats-io/nats.go"
+)
+
+// hintsPending bounds the hints that wait for a slow reader. What comes when it is full is lost,
+// as any hint may be: whoever acts on hints reads the state from time to time too.
+const hintsPending = 256
+
+// Hint sends p to whoever listens now. Nobody stores it.
+func (c *Client) Hint(p messages.Payload) error {
+	subject := c.space.Subject(p)
+	m, err := messages.Encode(c.Envelope(messages.About(p), ""), p)
+	if err != nil {
+		return err
+	}
+	if err := c.nc.PublishMsg(natsMessage(subject, m, nil)); err != nil {
+		return fmt.Errorf("announcing to %s: %w", subject, classify(err))
+	}
+	return nil
+}
+
+// HearHints gives hint every hint that comes on a subject, until ctx ends, and returns its cause.
+// It calls begin first when it hears, and again after each interruption, in which hints may have
+// been missed. It tries again where either returns an error.
+func (c *Client) HearHints(ctx context.Context, subject string, begin func() error, hint func(subject string, m messages.Message) error) error {
+	return c.retry(ctx, "listening to "+subject, func() error {
+		again := c.Reconnected()
+		hints := make(chan *nats.Msg, hintsPending)
+		sub, err := c.nc.ChanSubscribe(subject, hints)
+		if err != nil {
+			return classify(err)
+		}
+		defer func() { _ = sub.Unsubscribe() }()
+		if err := begin(); err != nil {
+			return err
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-again:
+				return errGap
+			case m := <-hints:
+				if err := hint(m.Subject, messages.Message{Headers: messages.Headers(m.Header), Body: m.Data}); err != nil {
+					return err
+				}
+			}
+		}
+	})
+}

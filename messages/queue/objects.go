@@ -1,0 +1,58 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// PutObject stores what r has under a name in an object store. It is gone when the store's age
+// has passed.
+func (c *Client) PutObject(ctx context.Context, store, name string, r io.Reader) error {
+	ctx, done := c.denied.guard(ctx, "$O."+store+".*")
+	defer done()
+	s, err := c.objects(ctx, store)
+	if err == nil {
+		if _, err = s.Put(ctx, jetstream.ObjectMeta{Name: name}, r); err != nil {
+			err = c.failure(ctx, err)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("storing %s in %s: %w", name, store, objectError(err))
+	}
+	return nil
+}
+
+// GetObject opens a stored object. The last read fails where its content is not what was stored.
+// ErrNotFound where there is none of that name, or no longer.
+func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadCloser, error) {
+	s, err := c.objects(ctx, store)
+	if err == nil {
+		var r io.ReadCloser
+		if r, err = s.Get(ctx, name); err == nil {
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("reading %s of %s: %w", name, store, objectError(err))
+}
+
+// objects opens a store, or says why it can't be.
+func (c *Client) objects(ctx context.Context, store string) (jetstream.ObjectStore, error) {
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	defer done()
+	s, err := c.js.ObjectStore(ctx, store)
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	return s, nil
+}
+
+func objectError(err error) error {
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return join(ErrUndeclared, err)
+	}
+	return classify(err)
+}

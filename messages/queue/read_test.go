@@ -1,0 +1,73 @@
+package queue_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats.go"
+)
+
+func TestAReaderEndsThoughWhatItWaitedForWasRemoved(t *testing.T) {
+	t.Parallel()
+	c := queuetest.Start(t).Client(t)
+	js := queuetest.JetStream(t, c)
+	p := &messages.NodeFailed{Fleet: "f", Node: "n1"}
+	m, err := messages.Encode(c.Envelope("n1", ""), p)
+	must(t, err)
+	for range 1500 { // more than a reader asks for at one time
+		_, err := js.PublishMsgAsync(&nats.Msg{Subject: c.Space().Subject(p), Header: nats.Header(m.Headers), Data: m.Body})
+		must(t, err)
+	}
+	<-js.PublishAsyncComplete()
+	s, err := js.Stream(within(t), c.Space().EventsStream())
+	must(t, err)
+	read := 0
+	must(t, c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{}, func(queue.Received) error {
+		if read++; read > 1 {
+			return nil
+		}
+		return s.Purge(t.Context())
+	}))
+	if read == 0 || read >= 1500 {
+		t.Errorf("%d were read, so that this shows nothing", read)
+	}
+}
+
+func TestPublishOnceStoresOnce(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	p := ready(request("base", 1))
+	p.BuildRef = messages.BuildRef{Build: "base-x", Pipeline: "base", Order: 1}
+	for i := range 3 {
+		m, err := messages.Encode(c.Envelope("base-x", ""), p)
+		must(t, err)
+		stored, err := c.PublishOnce(within(t), c.Space().Subject(p), m)
+		if err != nil || stored != (i == 0) {
+			t.Errorf("time %d: stored %v, %v", i+1, stored, err)
+		}
+	}
+}
+
+func TestAReaderEndsWhereItsFunctionDoes(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	for n := range 5 {
+		must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: fmt.Sprintf("n%d", n)}))
+	}
+	enough := errors.New("enough")
+	n := 0
+	err := c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{FromSequence: 2, Follow: true}, func(r queue.Received) error {
+		if n++; r.Sequence != uint64(n+1) {
+			t.Errorf("message %d came as number %d", r.Sequence, n)
+		}
+		if n == 3 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || n != 3 {
+		t.Errorf("after %d: %v", n, err)
+	}
+}

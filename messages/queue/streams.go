@@ -1,0 +1,81 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamInfo is what the server says of a stream.
+type StreamInfo struct {
+	Now    time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
+	MaxAge time.Duration // of its messages; 0: they stay
+}
+
+// Info asks for a stream. ErrUndeclared where there is none, ErrForbidden for whoever may not ask.
+func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
+	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, nil)
+	if err != nil {
+		return StreamInfo{}, err
+	}
+	var info struct {
+		Now    time.Time `json:"ts"`
+		Config struct {
+			MaxAge time.Duration `json:"max_age"`
+		} `json:"config"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	switch err := json.Unmarshal(m.Data, &info); {
+	case err != nil:
+		return StreamInfo{}, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+	case info.Error != nil && info.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
+		return StreamInfo{}, fmt.Errorf("stream %s: %w (%s)", stream, ErrUndeclared, info.Error.Description)
+	case info.Error != nil:
+		return StreamInfo{}, fmt.Errorf("asking for stream %s: %w", stream, classify(info.Error))
+	}
+	return StreamInfo{info.Now, info.Config.MaxAge}, nil
+}
+
+// Subjects counts the messages on each subject of a stream that a filter matches.
+func (c *Client) Subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
+	s, err := c.js.Stream(ctx, stream)
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	if err != nil {
+		return nil, c.failure(ctx, err)
+	}
+	return info.State.Subjects, nil
+}
+
+// Purge removes the messages on a subject below a sequence, or all of them where that is 0, and
+// returns how many they were.
+func (c *Client) Purge(ctx context.Context, stream, subject string, below uint64) (uint64, error) {
+	request := map[string]any{"filter": subject}
+	if below > 0 {
+		request["seq"] = below
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.ask(ctx, "$JS.API.STREAM.PURGE."+stream, body)
+	if err != nil {
+		return 0, err
+	}
+	var a struct {
+		Error  *jetstream.APIError `json:"error"`
+		Purged uint64              `json:"purged"`
+	}
+	if err := json.Unmarshal(answer.Data, &a); err != nil {
+		return 0, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+	}
+	if a.Error != nil {
+		return 0, classify(a.Error)
+	}
+	return a.Purged, nil
+}

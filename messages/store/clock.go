@@ -1,0 +1,40 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// Clock is the NATS server's clock, by which everything stored is stamped.
+type Clock struct {
+	c        *queue.Client
+	noEvents atomic.Bool // the credential may not ask for the events stream
+}
+
+// NewClock reads the clock by a client.
+func NewClock(c *queue.Client) *Clock { return &Clock{c: c} }
+
+// Now reads the clock. It is off by at most the time that the call takes. ErrUndeclared where no
+// streams are declared, ErrForbidden for a node, which may ask for no stream.
+func (k *Clock) Now(ctx context.Context) (time.Time, error) {
+	stream := k.c.Space().EventsStream()
+	if k.noEvents.Load() { // a builder's stream is another
+		stream = queue.Bucket(k.c.Space().BuildsBucket(), 1).Name
+	}
+	info, err := k.c.Info(ctx, stream)
+	if errors.Is(err, queue.ErrForbidden) && k.noEvents.CompareAndSwap(false, true) {
+		return k.Now(ctx)
+	}
+	if err == nil && info.Now.IsZero() {
+		err = errors.New("it does not tell its time: nats-server 2.10 and later do")
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("reading the clock of NATS: %w", err)
+	}
+	return info.Now, nil
+}

@@ -1,0 +1,13 @@
+// Package store is what an installation keeps in NATS: which streams and buckets there are, what
+// is in each, who may write it, and the typed way to it.
+//
+// Files, in reading order:
+//
+//	layout.go       the streams and buckets, and their declaration
+//	records.go      the records of builds, rollouts, fleets, members and nodes
+//	fleets.go       a fleet's record as nodes follow it, and its announcement
+//	heartbeats.go   what a node stores of itself
+//	newer.go        what waits for a newer version of this program
+//	clock.go        the time of NATS
+//	permissions.go  which subjects each role's user may use
+package store

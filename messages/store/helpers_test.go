@@ -1,0 +1,25 @@
+package store_test
+
+import (
+	"github.com/fenceline/fenceline/builds/buildstest"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+)
+
+var (
+	guarded     = queuetest.Guarded
+	credentials = queuetest.Credentials
+	within      = queuetest.Within
+	must        = queuetest.Must
+	eventually  = queuetest.Eventually
+	through     = queuetest.Through
+	back        = queuetest.Back
+	fleetRecord = queuetest.FleetRecord
+	newer       = queuetest.Newer
+	request     = buildstest.Request
+	ready       = buildstest.Ready
+	commit      = buildstest.Commit
+	work        = buildstest.Work
+	consume     = buildstest.Consume
+	submit      = buildstest.Submit
+	ended       = buildstest.Ended
+)

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// Permissions are the subjects that a NATS user may publish and subscribe to. They are in
+// the form of nats-server's allow lists.
+type Permissions struct{ Publish, Subscribe []string }
+
+// NodePermissions are a node's, and no more than a node needs: to read its fleet's record
+// and hear of its changes, to store its own heartbeat, to report its own failures and
+// trials, to get answers in its own inbox. Inbox is the client's Options.InboxPrefix and must
+// be the node's own.
+func NodePermissions(s messages.Space, fleet, node, inbox string) Permissions {
+	record := "$KV." + s.FleetsBucket() + "." + fleet
+	return Permissions{
+		Publish: []string{
+			"$JS.API.DIRECT.GET.KV_" + s.FleetsBucket() + "." + record,
+			"$KV." + s.NodesBucket() + "." + messages.NodeKey(fleet, node),
+			s.AnyVersion(messages.TypeNodeFailed, fleet, node),
+			s.AnyVersion(messages.TypeTrialFinished, fleet, node),
+		},
+		Subscribe: []string{s.AnyVersion(messages.TypeFleetChanged, fleet), inbox + ".>"},
+	}
+}
+
+// ProducerPermissions are a producer's: to declare the layout, to accept requests, to store
+// contexts, to sweep, and to read everything for the console.
+func ProducerPermissions(s messages.Space, inbox string) Permissions {
+	p := reader(s, inbox)
+	p.add(declarer(s))
+	p.add(contexts(s))
+	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
+	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream(), "$JS.API.STREAM.PURGE.KV_" + s.BuildsBucket()})
+	return p
+}
+
+// BuilderPermissions are a builder's: to take requests, to write build records, events of
+// builds and logs, and to read contexts.
+func BuilderPermissions(s messages.Space, inbox string) Permissions {
+	p := Permissions{Subscribe: []string{inbox + ".>"}}
+	p.add([]string{"$JS.API.INFO"})
+	p.add(read("KV_" + s.BuildsBucket()))
+	p.add(read("OBJ_" + s.ContextsStore()))
+	for _, t := range append(messages.TypeBuildRequested.Versions(), nextVersions(messages.TypeBuildRequested)...) {
+		shared := s.RequestsStream() + "." + queue.Durable(Builders, t) // not to be deleted: others count on it
+		p.add([]string{
+			"$JS.API.CONSUMER.CREATE." + shared + ".>",
+			"$JS.API.CONSUMER.INFO." + shared,
+			"$JS.API.CONSUMER.MSG.NEXT." + shared,
+			"$JS.ACK." + shared + ".>",
+		})
+	}
+	p.add([]string{"$KV." + s.BuildsBucket() + ".>"})
+	p.add(events(s, messages.TypeBuildStarted, messages.TypeBasePinned, messages.TypeBuildFailed, messages.TypeBuildSuperseded,
+		messages.TypeBuildCancelled, messages.TypeImageReady, messages.TypeBuildLog, messages.TypeDeadLetter))
+	return p
+}
+
+// ControllerPermissions are a controller's: to declare the layout, to consume events, to
+// write rollouts, fleets, members and the fence config, to drop old rollouts, and to tell nodes.
+func ControllerPermissions(s messages.Space, inbox string) Permissions {
+	p := reader(s, inbox)
+	p.add(declarer(s))
+	for _, bucket := range []string{s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.FenceBucket()} {
+		p.add([]string{"$KV." + bucket + ".>"})
+	}
+	p.add([]string{"$JS.ACK." + s.EventsStream() + ".>", "$JS.API.STREAM.PURGE.KV_" + s.RolloutsBucket()})
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeDeadLetter, messages.TypeFleetChanged))
+	return p
+}
+
+// OperatorPermissions are a person's: everything of the installation but to acknowledge what
+// a builder has taken. The heartbeats are for retiring a node, which deletes its last.
+func OperatorPermissions(s messages.Space, inbox string) Permissions {
+	p := ControllerPermissions(s, inbox)
+	more := ProducerPermissions(s, inbox)
+	p.add(more.Publish)
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.EventsStream(), "$KV." + s.NodesBucket() + ".>"})
+	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
+	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
+	return p
+}
+
+func (p *Permissions) add(publish []string) { p.Publish = append(p.Publish, publish...) }
+
+// events are the subjects of types in all their versions: an upgrade needs no new credentials,
+// as the credential says what its holder may tell, not by which program.
+func events(s messages.Space, types ...messages.Type) []string {
+	var out []string
+	for _, t := range types {
+		out = append(out, s.AnyVersion(t))
+	}
+	return out
+}
+
+// read is what reading a stream or the stream of a bucket takes.
+func read(stream string) []string {
+	return []string{
+		"$JS.API.STREAM.INFO." + stream,
+		"$JS.API.STREAM.MSG.GET." + stream,
+		"$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + ".>",
+		"$JS.API.CONSUMER.CREATE." + stream + ".>",
+		"$JS.API.CONSUMER.DELETE." + stream + ".>",
+		"$JS.API.CONSUMER.INFO." + stream + ".>",
+		"$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
+		"$JS.FC." + stream + ".>",
+	}
+}
+
+// all lists the installation's streams, those below its buckets included.
+func all(s messages.Space) []string {
+	out := []string{s.RequestsStream(), s.EventsStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
+	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket()} {
+		out = append(out, "KV_"+b)
+	}
+	return out
+}
+
+func reader(s messages.Space, inbox string) Permissions {
+	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
+	for _, stream := range all(s) {
+		p.add(read(stream))
+	}
+	return p
+}
+
+func declarer(s messages.Space) []string {
+	var out []string
+	for _, stream := range all(s) {
+		out = append(out, "$JS.API.STREAM.CREATE."+stream)
+	}
+	return out
+}
+
+func contexts(s messages.Space) []string {
+	name := s.ContextsStore()
+	return []string{
+		"$O." + name + ".C.>", "$O." + name + ".M.>",
+		"$JS.API.STREAM.PURGE.OBJ_" + name,
+	}
+}

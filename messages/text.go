@@ -1,0 +1,40 @@
+package messages
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// mark stands where a text was cut.
+const mark = "…"
+
+// Shorten is the text, or its first bytes, at most so many, and a mark where it is longer. The mark's
+// 3 bytes come on top. It cuts between characters, and returns valid UTF-8: what isn't becomes U+FFFD.
+// Shortened again to the same length, a text stays as it is.
+func Shorten(text string, most int) string {
+	text, most = strings.ToValidUTF8(text, "\uFFFD"), max(most, 0)
+	if len(text) <= most {
+		return text
+	}
+	for !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most] + mark
+}
+
+// ShortenHead is Shorten for a text whose end tells most, such as a program's output: it keeps the
+// last bytes, and the mark stands before them.
+func ShortenHead(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	from := len(text) - max(most, 0)
+	if from <= 0 {
+		return text
+	}
+	for from < len(text) && !utf8.RuneStart(text[from]) {
+		from++
+	}
+	return mark + text[from:]
+}
+
+// clip shortens outside input for an error message.
+func clip(s string) string { return Shorten(s, 100) }
