@@ -27,34 +27,11 @@ type natsUser struct {
 // UsersFile is the part of a NATS server's configuration that init writes.
 const UsersFile = "nats-users.conf"
 
-func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
-	space, err := messages.NewSpace(prefix)
-	if err != nil {
-		return settings.Usage(err)
-	}
-	users := []natsUser{
-		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
-		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
-		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
-		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
-	}
-	for _, key := range nodes {
-		if _, _, err := messages.ParseNodeKey(key); err != nil {
-			return settings.Usagef("--node: %w", err)
-		}
-	}
-	known, err := knownNodes(dir)
+// writeNATSUsers writes the users' file, and a password file for each user.
+func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
+	users, err := natsUsers(dir, prefix, nodes)
 	if err != nil {
 		return err
-	}
-	nodes = append(nodes, known...)
-	slices.Sort(nodes)
-	for _, key := range slices.Compact(nodes) {
-		fleet, node, err := messages.ParseNodeKey(key)
-		if err != nil {
-			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
-		}
-		users = append(users, natsUser{fleet + "." + node, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
@@ -82,7 +59,41 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 	return nil
 }
 
-// nodeUser is a node's line of the file that writeCredentials writes.
+// natsUsers are the users of an installation: people, the roles, the given nodes (FLEET.NODE), and
+// those of earlier runs.
+func natsUsers(dir, prefix string, nodes []string) ([]natsUser, error) {
+	space, err := messages.NewSpace(prefix)
+	if err != nil {
+		return nil, settings.Usage(err)
+	}
+	for _, key := range nodes {
+		if _, _, err := messages.ParseNodeKey(key); err != nil {
+			return nil, settings.Usagef("--node: %w", err)
+		}
+	}
+	known, err := knownNodes(dir)
+	if err != nil {
+		return nil, err
+	}
+	users := []natsUser{
+		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
+		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
+		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
+		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
+	}
+	nodes = slices.Concat(nodes, known)
+	slices.Sort(nodes)
+	for _, key := range slices.Compact(nodes) {
+		fleet, node, err := messages.ParseNodeKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
+		}
+		users = append(users, natsUser{key, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+	}
+	return users, nil
+}
+
+// nodeUser is a node's line of the file that writeNATSUsers writes.
 var nodeUser = regexp.MustCompile(`(?m)^ *\{user: "([^".]+\.[^"]+)"`)
 
 // knownNodes lists the nodes that earlier runs wrote into the users' file: a server that reads

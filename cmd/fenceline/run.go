@@ -116,7 +116,7 @@ func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log ze
 		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
 	}
 	log.Info().Msg("running")
-	err := together(ctx, f.Grace+settings.StopMargin, parts...)
+	err := runTogether(ctx, f.Grace+settings.StopMargin, parts...)
 	log.Info().Msg("stopped")
 	return err
 }
@@ -142,7 +142,7 @@ func newRunProducerCmd() *cobra.Command {
 				return nil, err
 			}
 			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return makeProducer(&s.Producer, s.Grace, pipelines, listener, q, log)
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, log}).make(q)
 		}}, err
 	})
 }

@@ -65,9 +65,7 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	defer listener.Close()
 	u := &upRun{settings: s, state: state, stack: stack, space: space, log: log}
 	defer u.close()
-	roles, err := u.roles(ctx, func(q *queue.Client) (*httpRole, error) {
-		return makeProducer(&s.Producer, s.Grace, pipelines, listener, q, log)
-	})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, log})
 	if err != nil {
 		return err
 	}
@@ -128,7 +126,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 }
 
 // roles makes every role, each over a connection with its own rights.
-func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRole, error)) ([]role, error) {
+func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, error) {
 	s := u.settings
 	if _, err := u.state.Secret(secretToken); err != nil {
 		return nil, err
@@ -143,7 +141,7 @@ func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRo
 	if err := store.Declare(ctx, q, store.Layout{}); err != nil {
 		return nil, cli.Roomier(err, u.state.Path())
 	}
-	p, err := producer(q)
+	p, err := producer.make(q)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +193,7 @@ func (u *upRun) run(ctx context.Context, roles []role) error {
 	for _, r := range roles {
 		parts = append(parts, r.Run)
 	}
-	err := together(ctx, u.settings.Grace+settings.StopMargin, parts...)
+	err := runTogether(ctx, u.settings.Grace+settings.StopMargin, parts...)
 	u.log.Info().Msg("stopped")
 	return err
 }
