@@ -107,11 +107,11 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		todo = append(todo, d.checkDurable)
 	}
 	switch role {
-	case settings.UserProducer:
+	case settings.RoleProducer:
 		todo = append(todo, checkGit)
-	case settings.UserBuilder:
+	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
-	case settings.UserController:
+	case settings.RoleController:
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk)
 	case "":
