@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# Runs go test and says how far it is.
+GOTEST := .fenceline/bin/gotest
 GO_FILES := $(shell git ls-files -- '*.go' 2>/dev/null)
 
 .PHONY: help demo up down images compose-up compose-down setup build test check reference format lint vet unit fuzz soak bench clean
@@ -35,16 +37,18 @@ setup: ## a Docker engine, buildkitd and a base image, each made once, under .fe
 
 build: bin/fenceline ## the program, as bin/fenceline
 
-bin/fenceline bin/demo: FORCE
-	@echo "building $@"
+bin/fenceline: package = ./cmd/fenceline
+bin/demo: package = ./demo
+$(GOTEST): package = ./scripts/gotest
+bin/fenceline bin/demo $(GOTEST): FORCE
 	@command -v go >/dev/null || { echo "Go is not installed: get it from https://go.dev/dl/; go.mod says which version"; exit 1; }
-	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '-s -w -X github.com/fenceline/fenceline/cli.version=$(VERSION)' -o $@ ./$(if $(filter bin/demo,$@),demo,cmd/fenceline)
+	@CGO_ENABLED=0 scripts/clocked build "building $@" go build -buildvcs=false -trimpath -ldflags '-s -w -X github.com/fenceline/fenceline/cli.version=$(VERSION)' -o $@ $(package)
 
-test: bin/fenceline ## everything: sets up what it needs, then all tests, with the race detector
+test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
-		go test -race -timeout 40m $$(go list ./... | grep -v /e2e/compose$$) && \
-		scripts/images && exec go test -race -timeout 40m ./e2e/compose'
+		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
+		scripts/images && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
@@ -56,17 +60,17 @@ format:
 
 lint:
 	@scripts/programs lint
-	@.fenceline/bin/golangci-lint run
+	@scripts/clocked check "running golangci-lint (minutes, the first time)" .fenceline/bin/golangci-lint run
 	@if command -v shellcheck >/dev/null; then \
 		shellcheck -x -P scripts $$(git ls-files scripts .ci examples | xargs grep -lE '^#!/(usr/bin/env bash|bin/(ba)?sh)'); \
 	else echo "shellcheck is not installed: the scripts are not checked"; fi
 
 vet:
-	@go vet ./...
+	@scripts/clocked check "running go vet" go vet ./...
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
-unit:
-	@go test $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
+unit: $(GOTEST)
+	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30
 	@FENCELINE_SOAK_MINUTES=$(or $(MINUTES),30) FENCELINE_SOAK_SEED=$(SEED) scripts/with-setup sh -c \

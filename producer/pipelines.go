@@ -33,15 +33,6 @@ func (p *Pipelines) All() []messages.Pipeline {
 	return out
 }
 
-// Lookup returns the pipeline with a name.
-func (p *Pipelines) Lookup(name string) (messages.Pipeline, bool) {
-	d, ok := p.byName[name]
-	if !ok {
-		return messages.Pipeline{}, false
-	}
-	return d.pipeline, true
-}
-
 // Warnings are what the file's author should look at, although it can be used.
 func (p *Pipelines) Warnings() []yamlfile.Problem { return slices.Clone(p.warnings) }
 

@@ -65,8 +65,8 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 	if got := p.All(); len(got) != 1 || !reflect.DeepEqual(got[0], want) {
 		t.Errorf("LoadPipelines: %+v\nwant %+v", got, want)
 	}
-	if got, ok := p.Lookup("libgraphite2"); !ok || got.Name != "libgraphite2" || len(p.Warnings()) > 0 {
-		t.Errorf("Lookup: %+v %v, warnings %v", got, ok, p.Warnings())
+	if d := p.byName["libgraphite2"]; d == nil || d.pipeline.Name != "libgraphite2" || len(p.Warnings()) > 0 {
+		t.Errorf("by its name: %+v, warnings %v", d, p.Warnings())
 	}
 }
 

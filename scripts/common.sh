@@ -10,7 +10,7 @@ socket=/var/run/docker.sock
 # Exported, so that docker and what the scripts run talk to the same engine as the scripts.
 export DOCKER_HOST=${DOCKER_HOST:-unix://$socket}
 
-say() { printf '%s\n' "setup: $*"; }
+say() { printf '%s\n' "${speaker:-setup}: $*"; }
 
 # fail says what went wrong and, on the lines after it, what to do.
 fail() {
@@ -33,30 +33,47 @@ installed_compose() {
   [[ $(printf '%s\n' $need "$found" | sort -V | head -n 1) == "$need" ]]
 }
 
-# step NAME TEXT COMMAND... runs a command that takes a while: its output goes to
-# log/NAME.log, a line every 10 seconds shows that it lives, and the end of the output is
-# shown when it fails.
-step() {
-  local name=$1 text=$2 start=$SECONDS status=0
-  shift 2
-  mkdir -p "$log"
+# clocked TEXT COMMAND... runs a command that takes a while, and says every 10 seconds that it
+# still runs.
+clocked() {
+  local text=$1 start=$SECONDS status=0
+  shift
   say "$text …"
   # In the background only the clock: what runs there is deaf to Ctrl-C. It takes its sleep
   # along when it ends, which would hold the output open for whoever reads it to the end.
   (
     trap 'kill $(jobs -p) 2>/dev/null; exit' TERM
-    while sleep 10 & wait $! && kill -0 $$ 2>/dev/null; do say "  … $((SECONDS - start)) s"; done
+    while sleep 10 & wait $! && kill -0 $$ 2>/dev/null; do say "  … $text: $((SECONDS - start)) s"; done
   ) &
   local clock=$!
-  "$@" >"$log/$name.log" 2>&1 </dev/null || status=$?
+  "$@" || status=$?
   kill "$clock" 2>/dev/null || true
   wait "$clock" 2>/dev/null || true
   if ((status != 0)); then
-    tail -n 20 "$log/$name.log" | sed 's/^/       | /' >&2
-    say "$text: failed with status $status after $((SECONDS - start)) s; all of it is in $log/$name.log" >&2
+    say "$text: failed with status $status after $((SECONDS - start)) s" >&2
     return "$status"
   fi
   say "  done in $((SECONDS - start)) s"
+}
+
+# step NAME TEXT COMMAND... is clocked for a command whose output nobody needs to see: it goes
+# to log/NAME.log, and its end is shown when the command fails.
+step() {
+  local file=$log/$1.log text=$2 status=0
+  shift 2
+  mkdir -p "$log"
+  clocked "$text" logged "$file" "$@" || status=$?
+  if ((status != 0)); then
+    tail -n 20 "$file" | sed 's/^/       | /' >&2
+    say "  all that it said is in $file" >&2
+  fi
+  return "$status"
+}
+
+logged() {
+  local file=$1
+  shift
+  "$@" >"$file" 2>&1 </dev/null
 }
 
 # apt_install PACKAGE... installs packages of a Debian or Ubuntu system.

@@ -1,7 +1,9 @@
 package yamlfile
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -42,4 +44,17 @@ func (e *InvalidError) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Err is an *InvalidError with the problems in the order of the file, or nil where there are none.
+func (r *Reader) Err() error {
+	if len(r.Problems) == 0 {
+		return nil
+	}
+	found := slices.Clone(r.Problems)
+	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	if len(found) >= MaxProblems {
+		found = append(found, Problem{File: r.File, Text: "the rest of the file was not read: mend these first"})
+	}
+	return &InvalidError{Problems: found}
 }

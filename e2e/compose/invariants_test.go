@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/e2e/invariants"
 )
 
 // ledger is what the producer said to hooks.
@@ -44,12 +45,24 @@ func (s *shape) check(t *testing.T) {
 	await(t, "the end of all builds, and everything that there is to read", func(ctx context.Context) error {
 		return s.settled(ctx)
 	})
-	for _, broken := range s.broken(t.Context()) {
-		t.Error(broken)
+	broken, err := s.brokenBuilds(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	flips, err := s.flips(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range slices.Concat(broken, flips.Broken) {
+		t.Error(b)
+	}
+	for _, n := range flips.NotSeen {
+		t.Errorf("not seen: %s", n)
+	}
+	t.Logf("%d flips so far, %d of them not fully seen", len(flips.Images), len(flips.NotSeen))
 }
 
-// settled tells whether every build that was accepted has ended.
+// settled tells whether every build that was accepted has ended, and heartbeats were read to the last flip.
 func (s *shape) settled(ctx context.Context) error {
 	if err := s.records.update(ctx); err != nil {
 		return err
@@ -58,6 +71,11 @@ func (s *shape) settled(ctx context.Context) error {
 	for id := range s.ledger.all() {
 		if len(ended[id]) == 0 {
 			return fmt.Errorf("build %s has not ended", id)
+		}
+	}
+	for _, f := range s.records.fleetHistory() {
+		if until := s.records.heartbeats.seen.Until(); !until.After(f.Stored) {
+			return fmt.Errorf("no heartbeat was read since %s, and the fleet's record was written at %s", until, f.Stored)
 		}
 	}
 	return nil
@@ -77,18 +95,6 @@ func (s *shape) ended() (ready map[string]int, ended map[string][]string) {
 		}
 	}
 	return ready, ended
-}
-
-func (s *shape) broken(ctx context.Context) []string {
-	out, err := s.brokenBuilds(ctx)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	more, err := s.brokenFlips(ctx)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	return append(out, more...)
 }
 
 // brokenBuilds sees to 1 to 3.
@@ -126,93 +132,12 @@ func (s *shape) brokenBuilds(ctx context.Context) (out []string, err error) {
 	return out, nil
 }
 
-// brokenFlips sees to 4 and 5, and that each image is flipped to once.
-func (s *shape) brokenFlips(ctx context.Context) (out []string, err error) {
-	s.records.mu.Lock()
-	defer s.records.mu.Unlock()
-	var before fleetRecord
-	var images []string
-	listened := 0
-	for _, revision := range slices.Sorted(maps.Keys(s.records.fleets)) {
-		now := s.records.fleets[revision]
-		if now.Epoch != before.Epoch && now.Current.Image != before.Current.Image {
-			images = append(images, now.Current.Image)
-			if now.Current.Order <= before.Current.Order {
-				out = append(out, fmt.Sprintf("5: a flip from order %d to %d", before.Current.Order, now.Current.Order))
-			}
-			if before.Hold != nil && now.Hold != nil {
-				out = append(out, fmt.Sprintf("5: a flip to %s under a hold", now.Current.Image))
-			}
-			if s.records.puts[now.Decision] != nil {
-				listened++
-			}
-			why, err := s.lacking(ctx, now)
-			if err != nil {
-				return nil, err
-			}
-			if why != "" {
-				out = append(out, "4: "+why)
-			}
-		}
-		if now.Epoch < before.Epoch {
-			out = append(out, fmt.Sprintf("5: the epoch went from %d to %d", before.Epoch, now.Epoch))
-		}
-		before = now
-	}
-	if 2*listened < len(images) {
-		out = append(out, fmt.Sprintf("4: only %d of %d flips were listened to", listened, len(images)))
-	}
-	if twice := duplicates(images); len(twice) > 0 {
-		out = append(out, fmt.Sprintf("5: flipped to more than once: %v", twice))
-	}
-	var values []string
-	for _, revision := range slices.Sorted(maps.Keys(s.records.fence)) {
-		values = append(values, s.records.fence[revision])
-	}
-	// The fence config follows the decisions; one that was overtaken may be left out.
-	at := 0
-	for _, v := range slices.Compact(values) {
-		next := slices.Index(images[at:], v)
-		if next < 0 {
-			out = append(out, fmt.Sprintf("5: the fence config had %s, out of the order of the decisions %v", v, images))
-			break
-		}
-		at += next + 1
-	}
-	return out, nil
-}
-
-func duplicates(all []string) (out []string) {
-	seen := map[string]bool{}
-	for _, s := range all {
-		if seen[s] {
-			out = append(out, s)
-		}
-		seen[s] = true
-	}
-	return out
-}
-
-// lacking says what a flip lacked: a quorum of the rollout's members whose last three
-// heartbeats had the image. Of one that was written while nobody could listen it says nothing.
-func (s *shape) lacking(ctx context.Context, flip fleetRecord) (string, error) {
-	r, err := s.records.rollout(ctx, flip.Current.Rollout)
-	if err != nil {
-		return "", err
-	}
-	had, listened := s.records.puts[flip.Decision]
-	if !listened {
-		return "", nil
-	}
-	have := 0
-	for _, member := range r.Members {
-		if had[flip.Current.Image][member] {
-			have++
-		}
-	}
-	need := max(r.Policy.Floor, (len(r.Members)*r.Policy.Quorum+99)/100)
-	if len(r.Members) == 0 || have < need {
-		return fmt.Sprintf("flipped to %s when %v of %v had it, and %d had to", flip.Current.Image, had[flip.Current.Image], r.Members, need), nil
-	}
-	return "", nil
+// flips sees to 4 and 5, and that each image is flipped to once.
+func (s *shape) flips(ctx context.Context) (invariants.Verdict, error) {
+	v, err := invariants.Flips(s.records.fleetHistory(), &s.records.heartbeats.seen, func(id string) (invariants.Rollout, error) {
+		r, err := s.records.rollout(ctx, id)
+		return invariants.Rollout{Members: r.Members, Quorum: r.Policy.Quorum, Floor: r.Policy.Floor}, err
+	})
+	v.Followed(s.records.fenceHistory())
+	return v, err
 }

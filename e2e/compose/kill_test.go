@@ -132,7 +132,7 @@ func pulling(s *shape, t *testing.T) (string, container) {
 	nodes := s.of(t, "node")
 	awaitClosely(t, "a node that pulls", func(context.Context) error {
 		for _, c := range nodes {
-			work := s.records.heard(strings.TrimPrefix(string(c), s.project+"-")).Work
+			work := s.records.heartbeats.does(strings.TrimPrefix(string(c), s.project+"-"))
 			if strings.HasSuffix(work.Rollout, id) && work.State == "pulling" {
 				found = c
 				return nil
@@ -146,10 +146,8 @@ func pulling(s *shape, t *testing.T) (string, container) {
 // lacks tells whether a node has not said that it has a build's image.
 func lacks(s *shape, t *testing.T, id string, c container) error {
 	b := s.readBuild(t, id)
-	for _, i := range s.records.heard(strings.TrimPrefix(string(c), s.project+"-")).Images {
-		if i.Image == b.Image {
-			return errors.New("the node has the image")
-		}
+	if slices.Contains(s.records.heartbeats.seen.Last(strings.TrimPrefix(string(c), s.project+"-")).Images, b.Image) {
+		return errors.New("the node has the image")
 	}
 	return nil
 }

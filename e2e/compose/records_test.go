@@ -6,45 +6,32 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fenceline/fenceline/e2e/invariants"
 )
 
 // records are what the installation has written down, as NATS has it. They are read with a
 // user of their own, message by message, and decoded by nothing that the workers use.
 type records struct {
-	servers []*nats.Conn // one to each, as none may be deaf while another is gone
-	js      jetstream.JetStream
+	nats *nats.Conn
+	js   jetstream.JetStream
+
+	heartbeats heartbeats
 
 	mu     sync.Mutex
-	last   map[string]heartbeat   // of each node
-	puts   map[string]holders     // who had what when the fleet's record was written, by the write's own name
 	events map[uint64]event       // of the events stream, by sequence
 	fleets map[uint64]fleetRecord // of the fleet's record, by revision
 	fence  map[uint64]string      // values of the fence config, by revision
-}
-
-// heartbeat is what counts of a node's.
-type heartbeat struct {
-	Node   string
-	Images []struct{ Image string }
-	Work   struct{ Rollout, Image, State string }
-}
-
-// holders are, of each image, the nodes that had it in one of their last three heartbeats.
-type holders map[string]map[string]bool
-
-// listener hears, from one server, heartbeats and writes in the order in which they were made.
-type listener struct {
-	records *records
-	beats   map[string][]heartbeat // the last three of each node
-	wrote   map[string]bool        // decisions that were heard of: the first write of one counts
 }
 
 // event is what counts of one about a build.
@@ -52,14 +39,13 @@ type event struct{ kind, build string }
 
 // fleetRecord is what counts of it.
 type fleetRecord struct {
-	Decision string // names the write
-	Epoch    uint64
-	Current  struct {
+	stored  time.Time
+	Epoch   uint64
+	Current struct {
 		Image, Build, Rollout string
 		Order                 uint64
 	}
-	Highest uint64
-	Hold    *struct{ By string }
+	Hold *struct{ By string }
 }
 
 // rolloutRecord is what counts of a rollout's.
@@ -93,123 +79,81 @@ func (s *shape) addReader() error {
 	return os.WriteFile(path, []byte(with), 0o644)
 }
 
-// readRecords begins to listen to heartbeats, of which NATS keeps only the last.
+// readRecords begins to watch heartbeats, of which NATS keeps only the last.
 func readRecords(s *shape) (*records, error) {
-	r := &records{
-		last: map[string]heartbeat{}, puts: map[string]holders{},
-		events: map[uint64]event{}, fleets: map[uint64]fleetRecord{}, fence: map[uint64]string{},
-	}
-	options := []nats.Option{
+	r := &records{events: map[uint64]event{}, fleets: map[uint64]fleetRecord{}, fence: map[uint64]string{}}
+	var err error
+	r.nats, err = nats.Connect(s.nats(),
 		nats.UserInfo("reader", readerPassword), nats.RootCAs(filepath.Join(s.State, "tls", "ca.pem")),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond), nats.PingInterval(2 * time.Second),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
-	}
-	for _, url := range s.servers {
-		nc, err := nats.Connect(url, append(options, nats.IgnoreDiscoveredServers())...)
-		if err != nil {
-			return nil, fmt.Errorf("listening to heartbeats: %w", err)
-		}
-		r.servers = append(r.servers, nc)
-		l := &listener{r, map[string][]heartbeat{}, map[string]bool{}}
-		if _, err := nc.Subscribe("$KV.>", l.hear); err != nil { // one, as two have no order
-			return nil, fmt.Errorf("listening to heartbeats: %w", err)
-		}
-	}
-	nc, err := nats.Connect(s.nats(), options...)
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	r.servers = append(r.servers, nc)
-	if r.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
+	if r.js, err = jetstream.New(r.nats, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
+	r.heartbeats.begin(r.js)
 	return r, nil
 }
 
 func (r *records) close() {
-	for _, nc := range r.servers {
-		nc.Close()
-	}
-}
-
-// hear takes down a heartbeat, or who had what when the fleet's record was written.
-func (l *listener) hear(m *nats.Msg) {
-	if strings.HasPrefix(m.Subject, "$KV.fenceline-nodes.") {
-		var h heartbeat
-		if json.Unmarshal(m.Data, &h) != nil || h.Node == "" {
-			return
-		}
-		three := append(l.beats[h.Node], h)
-		l.beats[h.Node] = three[max(0, len(three)-3):]
-		l.records.mu.Lock()
-		defer l.records.mu.Unlock()
-		l.records.last[h.Node] = h
-	}
-	if m.Subject == "$KV.fenceline-fleets."+fleet {
-		var f fleetRecord
-		if json.Unmarshal(m.Data, &f) == nil && !l.wrote[f.Decision] {
-			l.wrote[f.Decision] = true
-			l.note(f)
-		}
-	}
-}
-
-// note takes down who had what.
-func (l *listener) note(f fleetRecord) {
-	l.records.mu.Lock()
-	defer l.records.mu.Unlock()
-	had := l.records.puts[f.Decision]
-	if had == nil {
-		had = holders{}
-		l.records.puts[f.Decision] = had
-	}
-	for node, three := range l.beats {
-		for _, h := range three {
-			for _, i := range h.Images {
-				if had[i.Image] == nil {
-					had[i.Image] = map[string]bool{}
-				}
-				had[i.Image][node] = true
-			}
-		}
-	}
-}
-
-// heard is a node's last heartbeat.
-func (r *records) heard(node string) heartbeat {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.last[node]
+	r.heartbeats.end()
+	r.nats.Close()
 }
 
 // update reads what was stored since: KV buckets keep only so many values of a key.
 func (r *records) update(ctx context.Context) error {
 	return errors.Join(
-		r.each(ctx, "fenceline-events", func(m jetstream.Msg, seq uint64) error {
+		r.each(ctx, "fenceline-events", func(m jetstream.Msg, seq uint64, _ time.Time) error {
 			tokens := strings.Split(m.Subject(), ".") // fenceline.image.ready.v1.PIPELINE.BUILD
 			if len(tokens) > 4 {
 				r.events[seq] = event{tokens[1] + "." + tokens[2], tokens[len(tokens)-1]}
 			}
 			return nil
 		}),
-		r.each(ctx, "KV_fenceline-fleets", func(m jetstream.Msg, seq uint64) error {
+		r.each(ctx, "KV_fenceline-fleets", func(m jetstream.Msg, seq uint64, at time.Time) error {
 			if m.Subject() != "$KV.fenceline-fleets."+fleet {
 				return nil
 			}
 			var f fleetRecord
 			err := json.Unmarshal(m.Data(), &f)
+			f.stored = at
 			r.fleets[seq] = f
 			return err
 		}),
-		r.each(ctx, "KV_fenceline-fence", func(m jetstream.Msg, seq uint64) error {
+		r.each(ctx, "KV_fenceline-fence", func(m jetstream.Msg, seq uint64, _ time.Time) error {
 			r.fence[seq] = string(m.Data())
 			return nil
 		}),
 	)
 }
 
-// each calls do with every message that a stream has now.
-func (r *records) each(ctx context.Context, stream string, do func(m jetstream.Msg, sequence uint64) error) error {
+// fleetHistory lists the fleet's record as it was at each revision.
+func (r *records) fleetHistory() (out []invariants.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, revision := range slices.Sorted(maps.Keys(r.fleets)) {
+		f := r.fleets[revision]
+		out = append(out, invariants.Record{
+			Stored: f.stored, Epoch: f.Epoch, Image: f.Current.Image, Order: f.Current.Order, Rollout: f.Current.Rollout, Held: f.Hold != nil,
+		})
+	}
+	return out
+}
+
+// fenceHistory lists the values of the fence config.
+func (r *records) fenceHistory() (out []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, revision := range slices.Sorted(maps.Keys(r.fence)) {
+		out = append(out, r.fence[revision])
+	}
+	return out
+}
+
+// each calls do with every message that a stream has now, and when it was stored.
+func (r *records) each(ctx context.Context, stream string, do func(m jetstream.Msg, sequence uint64, at time.Time) error) error {
 	s, err := r.js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", stream, err)
@@ -236,7 +180,7 @@ func (r *records) each(ctx context.Context, stream string, do func(m jetstream.M
 			}
 			if err == nil {
 				r.mu.Lock()
-				err = do(m, meta.Sequence.Stream)
+				err = do(m, meta.Sequence.Stream, meta.Timestamp)
 				r.mu.Unlock()
 			}
 			if err != nil {

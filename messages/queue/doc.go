@@ -1,10 +1,38 @@
-// Package queue carries package messages over NATS JetStream: it declares the streams and
-// buckets, accepts build requests, publishes and reads events, keeps records that change
-// by revision only, and runs the loop in which builders claim, hold and end builds.
+// Package queue is the transport over NATS JetStream: it connects, declares streams, publishes,
+// delivers messages under a lease and keeps records that change by revision. It knows messages, but
+// not what they are for: package store says what an installation keeps, package builds what happens
+// to a build. Nothing of nats.go passes through its interface.
 //
-// Three rules hold throughout. One write decides: a request, an outcome and a record are
-// each settled by a single publish with an expected sequence, so that no crash lies between
-// "seen" and "stored". A write whose answer was lost is read back and recognised by its
-// random ID. Whoever is past its lease sends nothing at all, since a late acknowledgement
-// counts against the worker that took over.
+// Three rules hold throughout. One write decides: it passes only at an expected sequence, so that
+// no crash lies between "seen" and "stored". A write whose answer was lost is read back and
+// recognised by its random ID. Whoever is past its lease sends nothing at all, since a late
+// acknowledgement counts against the worker that took over.
+//
+// Files, in reading order:
+//
+//	client.go          Connect, Client: a connection that comes back by itself
+//	outage.go          why a connection does not work, as it is logged and told
+//	denied.go          brings the server's refusals to the operations that they refuse
+//	errors.go          the classes of errors that callers act on
+//	declare.go         Stream, Declare: streams that have to be there
+//	streamsettings.go  which settings of an existing stream can't stay
+//	storage.go         too little room for streams
+//	streams.go         what a stream says of itself; purging
+//	publish.go         Publish, PublishOnce, Store: a message is stored when they return
+//	batch.go           StoreBatch: all of some messages or none
+//	lossy.go           PublishLossy: messages that may be lost, for logs
+//	hints.go           Hint, HearHints: messages that nobody stores
+//	read.go            Read, Last: messages as a stream keeps them
+//	session.go         one pass over a stream, from its start to the first trouble
+//	records.go         Records: a bucket whose entries change by revision
+//	watch.go           lists, histories and changes of records
+//	expiry.go          tells entries that the server dropped without a word
+//	objects.go         an object store
+//	consume.go         Shared, Consume: one message at a time, for one of those who share a name
+//	slot.go            one message at a time over several consumers
+//	delivery.go        Delivery: a message while this client may act on it
+//	events.go          ConsumeEvents: a handler's errors become acknowledgements
+//	lease.go           Lease: of several clients one acts
+//
+// Package diagnosis, below, says why a connection fails and what mends it.
 package queue

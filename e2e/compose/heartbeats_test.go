@@ -1,0 +1,111 @@
+package compose
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fenceline/fenceline/e2e/invariants"
+)
+
+// heartbeats are read for as long as the shape runs, since NATS keeps only the last of each node.
+// They are read from the bucket's stream by its sequence, so that each one that was missed is known.
+type heartbeats struct {
+	seen invariants.Heartbeats
+	stop context.CancelFunc
+	wait sync.WaitGroup
+
+	mu   sync.Mutex
+	work map[string]nodeWork // of each node, in its last one
+}
+
+// heartbeat is what counts of a node's.
+type heartbeat struct {
+	Node, Instance string
+	Beat           uint64
+	Images         []struct{ Image string }
+	Work           nodeWork
+}
+
+// nodeWork is what a node does.
+type nodeWork struct{ Rollout, Image, State string }
+
+// begin begins to read, and goes on whatever happens to NATS until end is called.
+func (h *heartbeats) begin(js jetstream.JetStream) {
+	ctx, stop := context.WithCancel(context.Background())
+	h.stop, h.work = stop, map[string]nodeWork{}
+	h.wait.Go(func() {
+		for ctx.Err() == nil {
+			_ = h.read(ctx, js) // NATS, a server of it or the bucket is gone: what is missed meanwhile shows in the sequence
+			pause(ctx, 50*time.Millisecond)
+		}
+	})
+}
+
+func (h *heartbeats) end() {
+	h.stop()
+	h.wait.Wait()
+}
+
+// read reads on until something fails.
+func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream) error {
+	s, err := js.Stream(ctx, "KV_fenceline-nodes")
+	if err != nil {
+		return fmt.Errorf("looking for the heartbeats: %w", err)
+	}
+	bucket := s.CachedInfo().Created
+	c, err := s.CreateConsumer(ctx, jetstream.ConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: h.seen.Next(bucket),
+		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: 10 * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("reading heartbeats: %w", err)
+	}
+	messages, err := c.Messages(jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(time.Second))
+	if err != nil {
+		return fmt.Errorf("reading heartbeats: %w", err)
+	}
+	defer messages.Stop()
+	for next := uint64(1); ; next++ {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fmt.Errorf("reading heartbeats: %w", err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("reading a heartbeat: %w", err)
+		}
+		if meta.Sequence.Consumer != next {
+			return fmt.Errorf("message %d of the consumer came in place of %d", meta.Sequence.Consumer, next)
+		}
+		h.hear(bucket, meta, m.Data())
+	}
+}
+
+// hear takes down a message of the bucket.
+func (h *heartbeats) hear(bucket time.Time, meta *jetstream.MsgMetadata, data []byte) {
+	var b heartbeat
+	if json.Unmarshal(data, &b) != nil || b.Node == "" {
+		h.seen.Saw(bucket, meta.Sequence.Stream, meta.Timestamp, nil)
+		return
+	}
+	beat := invariants.Heartbeat{Node: b.Node, Instance: b.Instance, Beat: b.Beat, Stored: meta.Timestamp}
+	for _, i := range b.Images {
+		beat.Images = append(beat.Images, i.Image)
+	}
+	h.seen.Saw(bucket, meta.Sequence.Stream, meta.Timestamp, &beat)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.work[b.Node] = b.Work
+}
+
+// does is what a node does, as its last heartbeat says.
+func (h *heartbeats) does(node string) nodeWork {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.work[node]
+}

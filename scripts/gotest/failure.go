@@ -1,0 +1,63 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	frame    = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME|ATTR) `)
+	verdict  = regexp.MustCompile(`^ *--- (PASS|FAIL|SKIP): `)
+	logged   = regexp.MustCompile(`^    +[^ ]+\.go:\d+: `)
+	goOnWith = "        " // what goes on with a logged line
+	closings = regexp.MustCompile(`(?m)^(ok  |FAIL|\?   )\t.*\n`)
+)
+
+// closing is go test's last line about a package.
+func (t *packageTests) closing() string {
+	return strings.Join(closings.FindAllString(t.test("").output.String(), -1), "")
+}
+
+// failure is all that a package has to say that failed, test by test, however they took turns.
+// Of tests that passed it leaves out what they logged, as go test without -v does; what they
+// printed is kept, as it may be another's: a data race is printed where it was found.
+func (t *packageTests) failure() string {
+	var b strings.Builder
+	for _, o := range t.tests {
+		if o.name != "" {
+			b.WriteString(o.failure())
+		}
+	}
+	for _, o := range t.tests {
+		if o.name == "" {
+			b.WriteString(o.failure())
+		}
+	}
+	return b.String()
+}
+
+// failure is a test's output, its verdict first.
+func (o *testOutput) failure() string {
+	passed := o.result == "pass" || o.result == "skip"
+	var lines []string
+	first := ""
+	inLog := false
+	for line := range strings.Lines(o.output.String()) {
+		inLog = logged.MatchString(line) || inLog && strings.HasPrefix(line, goOnWith)
+		switch {
+		case frame.MatchString(line), passed && inLog:
+		case verdict.MatchString(line) && first == "":
+			first = line
+		default:
+			lines = append(lines, line)
+		}
+	}
+	if passed {
+		first = ""
+	}
+	if o.name != "" && o.result == "" {
+		first = "--- UNFINISHED: " + o.name + "\n"
+	}
+	return strings.Join(slices.Concat([]string{first}, lines), "")
+}
