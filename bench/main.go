@@ -5,6 +5,11 @@
 //	go run ./bench [-only NAME] [-fenceline bin/fenceline] [-o bench/results.json]
 //
 // It prints a line of JSON for each figure and keeps all of them in the file.
+//
+// main.go lists the figures. memory.go takes those of memory, buildtimes.go those of builds and flips,
+// webhookrate.go that of webhooks and recovery.go those of recoveries. What they run on: rig.go is a
+// `fenceline up` with what surrounds it, rolesapart.go its roles and servers (servers.go) as processes of
+// their own, natsserver.go a NATS server alone. webhook.go sends webhooks, webhooklines.go many of them.
 package main
 
 import (

@@ -32,7 +32,7 @@ type attempt struct {
 	send func(p messages.Payload) // publishes an event on the build's way; build waits for it
 
 	mu     sync.Mutex // held while the solver's news is taken in
-	solved bool       // the solver has returned: what it still says is of no account
+	solved bool       // the solver has returned: what it says after that is ignored
 	report *hooks.Report
 }
 
@@ -45,30 +45,17 @@ type head struct {
 // errTimeout is the cause with which a build's context ends at its pipeline's timeout.
 var errTimeout = errors.New("the pipeline's timeout has passed")
 
-// aliveTimeout is how long the solver may take to say that it was not it that hung.
-const aliveTimeout = 2 * time.Second
-
 // eventTimeout bounds the publishing of an event on a build's way.
 const eventTimeout = 10 * time.Second
 
 // errSolved is told to a solver that comes with news after it has returned.
 var errSolved = errors.New("the build has ended")
 
-// supersededError ends a build whose commit is no longer its branch's head.
-type supersededError struct{ head string }
-
-func (e *supersededError) Error() string { return "superseded by " + e.head }
-
-// rejectedError ends a build whose image did not pass the gate.
-type rejectedError struct{ report *hooks.Report }
-
-func (e *rejectedError) Error() string { return "the hook gate refused the image" }
-
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	a := &attempt{task: t, b: b}
-	// An event is for the others even when the solver is quicker than it, and comes before the
-	// build's end.
+	// Events are published beside the solver's work, and waited for, so that all of them come
+	// before the build's end.
 	var sent sync.WaitGroup
 	defer sent.Wait()
 	a.send = func(p messages.Payload) { sent.Go(func() { a.event(ctx, p) }) }
@@ -156,8 +143,8 @@ func (a *attempt) begin(ctx context.Context, token messages.Secret, end context.
 	}()
 }
 
-// news takes in what the solver says, while it may say something: one that hung is left
-// behind with its calls.
+// news calls take with what the solver says, or returns errSolved once the solver has returned: one
+// that hung may still call from what was left behind.
 func (a *attempt) news(take func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -266,110 +253,6 @@ func (a *attempt) checked(report *hooks.Report) error {
 
 func (a *attempt) step(s messages.Step, text string) {
 	a.out.Log(messages.BuildLog{Step: s, Text: text})
-}
-
-// ready is the announcement of a built image.
-func (a *attempt) ready(s Solved) *messages.ImageReady {
-	r := a.request
-	ready := &messages.ImageReady{
-		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(r), Commit: r.Commit, Ref: r.Ref, HooksDir: r.Pipeline.HooksDir,
-		Bases: s.Bases, Bytes: s.Bytes, Fleets: r.Pipeline.Fleets, Received: r.Received,
-	}
-	if a.report != nil {
-		ready.Hooks, ready.Warnings = a.report.Hooks, a.report.Warnings()
-	}
-	return ready
-}
-
-// outcome says how a build ends that came to err, or returns what another attempt may mend.
-func (a *attempt) outcome(ctx context.Context, err error) (messages.Payload, error) {
-	var superseded *supersededError
-	var rejected *rejectedError
-	var failed *FailedError
-	switch {
-	case errors.As(err, &superseded):
-		return &messages.BuildSuperseded{BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head}, nil
-	case errors.As(err, &rejected):
-		return a.failed(rejection(rejected.report)), nil
-	case errors.Is(err, errTimeout):
-		failed = a.timedOut(ctx)
-	case !errors.As(err, &failed):
-		failed = &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "look at the builder's log"}}
-	}
-	if failed.Class == messages.FailureInfrastructure {
-		a.out.Log(messages.BuildLog{Text: failed.Error(), Error: true})
-		return nil, failed
-	}
-	return a.failed(failed.Failure), nil
-}
-
-// timedOut tells a build that took too long from a solver, a repository or a registry that hung.
-func (a *attempt) timedOut(ctx context.Context) *FailedError {
-	limit := a.request.Pipeline.Timeout
-	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
-	defer cancel()
-	f := messages.Failure{Class: messages.FailureInfrastructure}
-	if err := a.alive(ctx); err != nil {
-		f.Reason, f.Fix = fmt.Sprintf("the build ran into its timeout of %v, and its solver hangs: %v", limit, err), "restart buildkitd"
-		return &FailedError{f}
-	}
-	switch {
-	case a.wanted(ctx) != nil: // the look-up ended with the timeout
-		f.Reason = fmt.Sprintf("the repository %s did not answer within the build's timeout of %v", a.request.Pipeline.Repository, limit)
-		f.Fix = "check that builders can reach the repository"
-	case a.report != nil && !a.report.Rejected():
-		f.Reason = fmt.Sprintf("pushing to %s did not end within the build's timeout of %v", a.request.Pipeline.Image, limit)
-		f.Fix = "see that the registry is up and takes what is pushed, or raise the pipeline's timeout"
-	default:
-		f.Class, f.Reason = messages.FailureTimeout, fmt.Sprintf("the build was not done within its timeout of %v", limit)
-		f.Fix = "make the Dockerfile's steps quicker, or raise the pipeline's timeout"
-	}
-	return &FailedError{f}
-}
-
-// alive asks the solver whether it can be used, and takes no answer for a no.
-func (a *attempt) alive(ctx context.Context) error {
-	answer := make(chan error, 1)
-	go func() { answer <- a.b.config.Solver.Ready(ctx) }()
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("no sign of life in %v", aliveTimeout)
-	}
-}
-
-// failed is the end of a build without an image.
-func (a *attempt) failed(f messages.Failure) *messages.BuildFailed {
-	text := (&FailedError{f}).Error()
-	if f.Detail != "" {
-		text += "\n" + f.Detail
-	}
-	a.out.Log(messages.BuildLog{Text: text, Error: true})
-	return &messages.BuildFailed{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Commit: a.request.Commit, Failure: f}
-}
-
-// rejection is the failure of an image that the gate refused. Its place and cause are those
-// of the first finding that is no warning.
-func rejection(r *hooks.Report) messages.Failure {
-	f := messages.Failure{Class: messages.FailureHooks, Findings: r.Findings}
-	count := 0
-	for _, finding := range r.Findings {
-		if finding.Warning {
-			continue
-		}
-		if count++; count > 1 {
-			continue
-		}
-		f.Reason, f.Fix, f.Place = "the hook "+finding.Problem, finding.Fix, finding.File
-		if finding.Line > 0 {
-			f.Place = fmt.Sprintf("%s:%d", finding.File, finding.Line)
-		}
-	}
-	if count > 1 {
-		f.Reason += fmt.Sprintf(" (and %d more)", count-1)
-	}
-	return f
 }
 
 // secrets reads the files that a pipeline names.

@@ -17,7 +17,7 @@ for name in $(echo "$STACKATO_HOOK_ENV" | tr , ' '); do env | grep "^$name="; do
 
 // prove looks at the image from outside: the fence config names it, a container from it
 // has what the Dockerfile installs and what the hook exports.
-func (s *scene) prove(ctx context.Context, image, released string) error {
+func (s *stage) prove(ctx context.Context, image, released string) error {
 	s.begin("the proof, from outside: fenceline config get fence docker/image; docker run")
 	value, err := s.fence(ctx)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *scene) prove(ctx context.Context, image, released string) error {
 }
 
 // brokenPush pushes a hook that would stop every app, and sees it refused.
-func (s *scene) brokenPush(ctx context.Context, current string) error {
+func (s *stage) brokenPush(ctx context.Context, current string) error {
 	s.begin("a third push: its pre-running hook lacks the closing fi")
 	commit, err := s.push(ctx, "with a broken hook", func(hook string) string {
 		return hook + "\nif [ -z \"$NEW_RELIC_LICENSE_KEY\" ]; then\n  export NEW_RELIC_LICENSE_KEY=none\n"
@@ -75,7 +75,7 @@ func (s *scene) brokenPush(ctx context.Context, current string) error {
 }
 
 // rollback makes the first image current again, with a hold, and releases it.
-func (s *scene) rollback(ctx context.Context, first string) error {
+func (s *stage) rollback(ctx context.Context, first string) error {
 	s.begin("fenceline rollback: the image before is current again, and held; then fenceline release")
 	if _, err := s.fenceline.Run(ctx, "rollback"); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (s *scene) rollback(ctx context.Context, first string) error {
 	return nil
 }
 
-func (s *scene) awaitFence(ctx context.Context, want string) (string, error) {
+func (s *stage) awaitFence(ctx context.Context, want string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not within 30 seconds"))
 	defer cancel()
 	var value string
@@ -132,7 +132,7 @@ type status struct {
 }
 
 // held tells whether the fleet has a hold. One that nothing is known of yet has none.
-func (s *scene) held(ctx context.Context) (bool, error) {
+func (s *stage) held(ctx context.Context) (bool, error) {
 	var st status
 	if err := s.fenceline.JSON(ctx, &st, "status"); err != nil {
 		return false, err
@@ -154,7 +154,7 @@ type node struct {
 
 // finish sees that the fleet still has the image and every node holds it, ends everything, and
 // prints the table.
-func (s *scene) finish(ctx context.Context, image string) error {
+func (s *stage) finish(ctx context.Context, image string) error {
 	value, err := s.fence(ctx)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (s *scene) finish(ctx context.Context, image string) error {
 }
 
 // present waits until every node reports the image, and counts them.
-func (s *scene) present(ctx context.Context, image string) (int, error) {
+func (s *stage) present(ctx context.Context, image string) (int, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not within 30 seconds"))
 	defer cancel()
 	var nodes []node

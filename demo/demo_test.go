@@ -12,8 +12,8 @@ import (
 	"github.com/fenceline/fenceline/demo/site"
 )
 
-// watched is a scene that reads the given lines of a watch.
-func watched(t *testing.T, lines ...site.Line) *scene {
+// watched is a stage that reads the given lines of a watch.
+func watched(t *testing.T, lines ...site.Line) *stage {
 	t.Helper()
 	up, err := site.Start(site.Program{Path: "cat"})
 	if err != nil {
@@ -24,7 +24,7 @@ func watched(t *testing.T, lines ...site.Line) *scene {
 	for _, l := range lines {
 		in <- l
 	}
-	s := &scene{screen: newScreen(io.Discard), lines: in, up: up, watchErr: func() error { return errors.New("its connection is gone") }}
+	s := &stage{screen: newScreen(io.Discard), lines: in, up: up, watchErr: func() error { return errors.New("its connection is gone") }}
 	s.began = time.Now()
 	return s
 }

@@ -1,6 +1,9 @@
 // The demo shows a git push become the fleet's image, on real parts, as an outside user
 // would: it starts `fenceline up` and drives it by its commands and by git alone. With -stay it
 // starts the same and leaves the pushing to you.
+//
+// main.go is its course, stage.go starts and ends what it runs on, pushes.go pushes and follows what
+// becomes of it, checks.go proves it from outside, and screen.go shows it. Package site has the parts.
 package main
 
 import (
@@ -34,7 +37,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding the checkout: %w", err)
 	}
-	s, err := newScene(dir, newScreen(os.Stdout))
+	s, err := newStage(dir, newScreen(os.Stdout))
 	if err != nil {
 		return err
 	}

@@ -1,5 +1,3 @@
-// Package git asks remote repositories where their branches are. It runs the git program,
-// so that every transport, proxy and certificate setting that git knows works here too.
 package git
 
 import (

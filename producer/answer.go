@@ -2,8 +2,10 @@ package producer
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // acceptedBuild is a stored build request, in an answer.
@@ -21,6 +23,19 @@ type answer struct {
 	Ignored string          `json:"ignored,omitempty"` // why nothing is built
 	Error   string          `json:"error,omitempty"`
 }
+
+// refusal is an answer other than 2xx.
+type refusal struct {
+	status int
+	reason string
+	retry  time.Duration // when to send again; 0 for never the same
+}
+
+func refuse(status int, format string, args ...any) *refusal {
+	return &refusal{status: status, reason: fmt.Sprintf(format, args...)}
+}
+
+func (r *refusal) after(d time.Duration) *refusal { r.retry = d; return r }
 
 func (r *refusal) write(w http.ResponseWriter) {
 	if r.retry > 0 {

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -104,16 +103,3 @@ func unread(w http.ResponseWriter, err error, maxBytes int64, got int) *refusal 
 func tooLarge(maxBytes int64) *refusal {
 	return refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes, which none that is meant for here has: look at what sends it", maxBytes)
 }
-
-// refusal is an answer other than 2xx.
-type refusal struct {
-	status int
-	reason string
-	retry  time.Duration // when to send again; 0 for never the same
-}
-
-func refuse(status int, format string, args ...any) *refusal {
-	return &refusal{status: status, reason: fmt.Sprintf(format, args...)}
-}
-
-func (r *refusal) after(d time.Duration) *refusal { r.retry = d; return r }

@@ -156,7 +156,7 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	defer log.Close()
 	cmd := exec.Command(b.c.Program, b.arguments()...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Dir = b.c.Dir // ours may be removed, and git, which buildkitd runs, needs one
+	cmd.Dir = b.c.Dir // git, which buildkitd runs, needs a folder that is there; this process's own may be removed
 	if err := os.MkdirAll(b.temporary(), 0o700); err != nil {
 		return fmt.Errorf("making a folder for buildkitd: %w", err)
 	}

@@ -34,6 +34,7 @@ type ListenError struct {
 	Err     error
 }
 
+// Error says who can't listen, where, and why.
 func (e *ListenError) Error() string {
 	if errors.Is(e.Err, syscall.EADDRINUSE) {
 		return fmt.Sprintf("%s can't listen on %s: another process uses the port", e.Service, e.Address)
@@ -41,4 +42,5 @@ func (e *ListenError) Error() string {
 	return fmt.Sprintf("%s can't listen on %s: %v", e.Service, e.Address, e.Err)
 }
 
+// Unwrap returns what the system said.
 func (e *ListenError) Unwrap() error { return e.Err }

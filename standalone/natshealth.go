@@ -28,7 +28,8 @@ func watchHealth(s *server.Server, dir string, fatal chan<- error) (stop func())
 				return
 			case <-tick.C:
 			}
-			// Once may be a stream that is being made: its folder is there first.
+			// A stream that is being made shows as an error for a moment: its folder is there before
+			// it is. So only an error that is seen twice counts.
 			now := s.Healthz(nil).Error
 			if now != "" && now == last {
 				fail(fatal, storeError(dir, errors.New(now)))

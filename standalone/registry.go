@@ -28,7 +28,7 @@ type RegistryConfig struct {
 }
 
 // Registry is a running registry. Everybody who reaches it may pull; a push needs the
-// password, as who overwrites a base tag would have his image in the fleet.
+// password: whoever overwrites the tag of a base has his files in the fleet's next image.
 type Registry struct {
 	app     *handlers.App
 	server  *http.Server
@@ -85,7 +85,7 @@ func newRegistryApp(ctx context.Context, c RegistryConfig) (app *handlers.App, e
 	}}
 	config.Catalog.MaxEntries = 1000
 	config.HTTP.Secret = string(deriveKey(c.Password, "upload state"))
-	config.HTTP.RelativeURLs = true // however a client calls this machine
+	config.HTTP.RelativeURLs = true // clients have names of their own for this machine
 	return handlers.NewApp(ctx, config), nil
 }
 

@@ -138,15 +138,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 		return r.explainAdded(&f) // the pipeline's own was read while planning
 	case strings.HasPrefix(op.GetSource().GetIdentifier(), gitScheme) || gitTrouble(f.Reason):
 		return r.explainGit(&f)
-	case contains(f.Reason, "unable to find user", "unable to find group"):
-		f.Fix = "correct USER, or make the user in an earlier step"
-		return failed(f)
-	case contains(f.Reason, "digest mismatch", "invalid response status 40", "invalid response status 41"):
-		f.Fix = "correct the address or the checksum of what ADD fetches"
-		return failed(f)
-	case strings.Contains(f.Reason, "is not allowed") && contains(f.Reason, "security.insecure", "network.host", "device"):
-		f.Reason = "the Dockerfile asks for a right that builds don't get: " + f.Reason
-		f.Fix = "take --security, --network=host or --device out of the Dockerfile"
+	case explainStep(&f):
 		return failed(f)
 	}
 	if planning {
@@ -164,6 +156,22 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	}
 	f.Class, f.Fix = messages.FailureInfrastructure, "look at the log of buildkitd if this goes on"
 	return failed(f)
+}
+
+// explainStep is about a step whose failure BuildKit's words tell, and says whether it is one.
+func explainStep(f *messages.Failure) bool {
+	switch {
+	case contains(f.Reason, "unable to find user", "unable to find group"):
+		f.Fix = "correct USER, or make the user in an earlier step"
+	case contains(f.Reason, "digest mismatch", "invalid response status 40", "invalid response status 41"):
+		f.Fix = "correct the address or the checksum of what ADD fetches"
+	case strings.Contains(f.Reason, "is not allowed") && contains(f.Reason, "security.insecure", "network.host", "device"):
+		f.Reason = "the Dockerfile asks for a right that builds don't get: " + f.Reason
+		f.Fix = "take --security, --network=host or --device out of the Dockerfile"
+	default:
+		return false
+	}
+	return true
 }
 
 // failedOp is the operation that failed, if one did.

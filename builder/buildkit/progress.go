@@ -25,8 +25,8 @@ const (
 	maxLine    = 2000     // of a line that is kept for an error, in bytes
 )
 
-// progress turns BuildKit's status into log messages, with secrets hidden. Output is passed
-// on by whole lines, and what has no end of line so that no secret lies across a border.
+// progress turns BuildKit's status into log messages, with secrets hidden. Output is passed on by
+// whole lines; a line that doesn't end, in pieces that cut no secret in two.
 type progress struct {
 	*hider
 

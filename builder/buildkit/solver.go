@@ -1,5 +1,3 @@
-// Package buildkit solves builds with BuildKit: it pins every image source of a Dockerfile,
-// builds, shows the result to the gate, and pushes it by digest.
 package buildkit
 
 import (

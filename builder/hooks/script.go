@@ -139,7 +139,8 @@ func (h *hook) anyShell() bool {
 	return false
 }
 
-// has tells whether the image has a file. A folder on this machine does not show it.
+// has tells whether the image has a file. Of a folder on this machine, which doesn't show what else
+// the image will have, it says yes.
 func (h *hook) has(file string) bool {
 	if h.sudoers == nil {
 		return true

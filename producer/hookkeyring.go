@@ -38,9 +38,9 @@ func newKeyring(p *Pipelines, forge string) *keyring {
 
 // verify returns the pipelines whose secret signed body; none when nobody's did.
 //
-// Secrets of pipelines whose repository seems to be named in the body are tried first. That
-// decides nothing, and a wrongly signed request costs all of them, whatever it
-// names: so it takes as long for a repository that is configured as for one that isn't.
+// Secrets of pipelines whose repository seems to be named in the body are tried first, to save
+// time. A wrongly signed request is tried with all of them, whatever it names, so that the time
+// its answer takes doesn't tell which repositories are configured.
 func (k *keyring) verify(body []byte, p proof) []*declared {
 	if len(k.credentials) == 1 {
 		if c := k.credentials[0]; p(body, c.secret) {

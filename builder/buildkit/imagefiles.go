@@ -96,8 +96,8 @@ type file struct {
 func (f *file) Stat() (fs.FileInfo, error) { return f.info, nil }
 func (f *file) Close() error               { return nil }
 
-// failure says why a file could not be read: with fs.ErrNotExist when it isn't there, or is
-// a link whose end isn't.
+// failure says why a file could not be read: with fs.ErrNotExist when it isn't there, or is a
+// link that leads nowhere.
 func (i *imageFS) failure(op, name string, err error) error {
 	if i.ctx.Err() == nil {
 		switch missing, isFile, looked := i.missing(name, err); {
@@ -113,7 +113,7 @@ func (i *imageFS) failure(op, name string, err error) error {
 }
 
 // missing walks to name and tells whether some part of the way is not there, or else whether
-// name is something other than a folder. Behind a link the text of err has to tell.
+// name is something other than a folder. Where the way leads through a link, the text of err has to tell.
 func (i *imageFS) missing(name string, err error) (missing, isFile bool, looked error) {
 	dir := "/"
 	parts := strings.Split(name, "/")

@@ -37,7 +37,7 @@ func (b *Buildkitd) clearSteps() error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, config := range bundles { // one by one: what is mounted after all is in the way
+	for _, config := range bundles { // Remove, which fails on what is still mounted, and never what is below it
 		bundle := filepath.Dir(config)
 		for _, path := range []string{filepath.Join(bundle, "rootfs"), config, bundle} {
 			os.Remove(path)

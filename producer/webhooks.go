@@ -1,28 +1,13 @@
 package producer
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
-)
-
-const (
-	// storeTimeout leaves time to answer within the ten seconds that GitHub and GitLab wait.
-	storeTimeout = 8 * time.Second
-	retrySoon    = 5 * time.Second
-	retryLater   = 60 * time.Second
 )
 
 // hooks takes the webhooks of one forge.
@@ -123,47 +108,4 @@ func (e *event) match(pipelines []*declared) []*declared {
 		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(string(places[0])))
 	}
 	return matching
-}
-
-// store stores all requests, and accepts only when each is known to be stored. When one is
-// not, the sender is asked to send again: those that are stored are duplicates then.
-func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) ([]acceptedBuild, *refusal) {
-	// A sender that hangs up does not undo what it asked for.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.storeTimeout)
-	defer cancel()
-	trace := traceparent(r.Header.Get("traceparent"))
-	builds := make([]acceptedBuild, len(requests))
-	failures := make([]error, len(requests))
-	one := func(i int) {
-		q := requests[i]
-		a, err := p.queue.Request(ctx, q, trace)
-		builds[i] = acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Commit: q.Commit, Duplicate: a.Duplicate}
-		failures[i] = err
-	}
-	var wg sync.WaitGroup
-	for i := range requests[1:] {
-		wg.Go(func() { one(i + 1) })
-	}
-	one(0)
-	wg.Wait()
-	if err := errors.Join(failures...); err != nil {
-		p.log.Error().Err(err).Msg("storing build requests")
-		if errors.Is(err, queue.ErrFull) {
-			return nil, refuse(http.StatusServiceUnavailable, "the queue of build requests is full: nothing is lost if this is sent again once builders have caught up, or the stream's limit is raised").after(retryLater)
-		}
-		return nil, refuse(http.StatusServiceUnavailable, "the build request could not be stored, the queue (NATS) does not take it now: send it again").after(retrySoon)
-	}
-	return builds, nil
-}
-
-var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// traceparent returns a sender's W3C trace context, or begins a trace where it has none.
-func traceparent(given string) string {
-	if traceparentForm.MatchString(given) {
-		return given
-	}
-	var id [24]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
-	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
 }

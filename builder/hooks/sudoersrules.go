@@ -24,8 +24,7 @@ func (s *sudoers) spec(line string) {
 	}
 	list := split(users, ',')
 	for {
-		// The next host list, if any, stands between the last colon before the next = that
-		// belongs to no command: its commands begin with an absolute path, so a bare "HOST =" shows.
+		// Another HOSTS = COMMANDS may follow a colon, as a command may follow that of a tag.
 		mine, nextHosts, rest, more := nextSpec(commands)
 		s.commands(list, split(hosts, ','), mine)
 		if !more {
@@ -53,7 +52,8 @@ func splitHead(head string) (users, hosts string, ok bool) {
 	return head[:i], head[i+1:], true
 }
 
-// nextSpec cuts " : HOSTS = COMMANDS" off a list of commands.
+// nextSpec cuts " : HOSTS = COMMANDS" off a list of commands. Hosts are told from a command, which
+// may have a = too, by its slash.
 func nextSpec(commands string) (mine, hosts, rest string, more bool) {
 	for i := range len(commands) {
 		if commands[i] != ':' || i > 0 && commands[i-1] == '\\' {

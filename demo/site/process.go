@@ -1,6 +1,3 @@
-// Package site is what surrounds a fenceline in a demonstration or a black-box test: git
-// repositories that tell it of pushes, base images, child programs, and the command line as
-// its only handle. Nothing here imports fenceline's roles.
 package site
 
 import (

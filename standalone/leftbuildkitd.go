@@ -27,7 +27,7 @@ func endLeftover(ctx context.Context, pidFile, root string) error {
 	if err != nil || pid <= 1 {
 		return nil // cut off by a crash: it is written anew
 	}
-	// The descriptor is taken first: it stays with the process that is then looked at.
+	// Opened before the process is looked at: it names this one even when the number is given to another.
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil

@@ -16,7 +16,7 @@ import (
 const buildDeadline = 10 * time.Minute
 
 // play shows the whole flow.
-func (s *scene) play(ctx context.Context) error {
+func (s *stage) play(ctx context.Context) error {
 	watching, cancel := context.WithCancel(ctx)
 	s.stopWatch = cancel
 	var err error
@@ -49,7 +49,7 @@ func (s *scene) play(ctx context.Context) error {
 }
 
 // unhold ends a hold that an earlier run left because it was ended before its own release.
-func (s *scene) unhold(ctx context.Context) error {
+func (s *stage) unhold(ctx context.Context) error {
 	held, err := s.held(ctx)
 	if err != nil || !held {
 		return err
@@ -59,7 +59,7 @@ func (s *scene) unhold(ctx context.Context) error {
 	return err
 }
 
-func (s *scene) firstPush(ctx context.Context, run string) (image string, err error) {
+func (s *stage) firstPush(ctx context.Context, run string) (image string, err error) {
 	s.begin("git push: examples/" + s.example + " becomes the fleet's image")
 	if err := s.repo.Folder(ctx, filepath.Join(s.root, "examples", s.example)); err != nil {
 		return "", err
@@ -71,7 +71,7 @@ func (s *scene) firstPush(ctx context.Context, run string) (image string, err er
 // changedBytes is far more than a changed hook's layer has, and far less than any other.
 const changedBytes = 20e3
 
-func (s *scene) secondPush(ctx context.Context, run, first string) (string, error) {
+func (s *stage) secondPush(ctx context.Context, run, first string) (string, error) {
 	s.begin("a second push: one hook changed, so only its layer moves")
 	image, fetched, err := s.pushed(ctx, "second push", run+".2", func(hook string) string { return release(hook, run+".2") })
 	if err != nil {
@@ -107,7 +107,7 @@ var steps = []string{
 
 // pushed changes the pre-running hook, pushes, and follows the build through every step to its
 // flip. It returns the image, and the bytes that the node fetched of it.
-func (s *scene) pushed(ctx context.Context, scene, message string, edit func(string) string) (image string, fetched int64, err error) {
+func (s *stage) pushed(ctx context.Context, scene, message string, edit func(string) string) (image string, fetched int64, err error) {
 	commit, err := s.push(ctx, message, edit)
 	if err != nil {
 		return "", 0, err
@@ -124,7 +124,7 @@ func (s *scene) pushed(ctx context.Context, scene, message string, edit func(str
 	return lines["flipped"].Image, lines["present"].Bytes, nil
 }
 
-func (s *scene) push(ctx context.Context, message string, edit func(string) string) (commit string, err error) {
+func (s *stage) push(ctx context.Context, message string, edit func(string) string) (commit string, err error) {
 	if err := s.repo.Edit("hooks/pre-running", edit); err != nil {
 		return "", err
 	}
@@ -148,7 +148,7 @@ func (s *scene) push(ctx context.Context, message string, edit func(string) stri
 
 // follow shows the steps of the build of a commit until one of the given name, and returns
 // them all by their names. Any other end of the build or its rollout is an error.
-func (s *scene) follow(ctx context.Context, scene, commit, until string) (map[string]site.Line, error) {
+func (s *stage) follow(ctx context.Context, scene, commit, until string) (map[string]site.Line, error) {
 	deadline := time.NewTimer(buildDeadline)
 	defer deadline.Stop()
 	lines := map[string]site.Line{}
@@ -212,7 +212,7 @@ func refusal(f *site.Failure) string {
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
-func (s *scene) show(l site.Line) {
+func (s *stage) show(l site.Line) {
 	text := strings.TrimSpace(l.Text)
 	switch {
 	case l.Failure != nil:
@@ -234,7 +234,7 @@ func (s *scene) show(l site.Line) {
 	s.note(rest)
 }
 
-func (s *scene) fence(ctx context.Context) (string, error) {
+func (s *stage) fence(ctx context.Context) (string, error) {
 	out, err := s.fenceline.Run(ctx, "config", "get", "fence", "docker/image")
 	return strings.TrimSpace(out), err
 }

@@ -1,9 +1,3 @@
-// Package hooks is the gate that a built image passes before it is pushed: it checks the
-// admin hooks in the image, as the platform that runs them will.
-//
-// What it checks comes from Stackato's admin guide: hooks are plain bash or sh scripts with
-// one of three names, executable, in one folder of the image, and sudo works in them only
-// for commands that the image's sudoers allows without a password.
 package hooks
 
 import (
@@ -59,10 +53,11 @@ func (r *Report) Warnings() []messages.Finding {
 	return out
 }
 
-// Check checks the hooks in the folder dir (an absolute path) of an image. An image without
-// the folder has no hooks, and nothing is found; something else in its place is. The error is about reading the image, never
-// about what stands in it. image's ReadDir must not follow links, its Stat and ReadFile must
-// follow them within the image; files that are absent give errors that are fs.ErrNotExist.
+// Check checks the hooks in the folder dir (an absolute path) of an image. An image without the
+// folder has no hooks, which is fine; a file or a link that leads nowhere in its place is a finding.
+// The error is about reading the image, never about what stands in it. image's ReadDir must not
+// follow links, its Stat and ReadFile must follow them within the image; files that are absent give
+// errors that are fs.ErrNotExist.
 func Check(image fs.FS, dir string) (*Report, error) {
 	return check(image, strings.TrimPrefix(path.Clean("/"+dir), "/"), path.Clean("/"+dir), &sudoers{image: image})
 }

@@ -22,8 +22,8 @@ const (
 	gitAddress      = "127.0.0.1:8450"
 )
 
-// scene is everything the demo started.
-type scene struct {
+// stage is everything the demo started.
+type stage struct {
 	*screen
 	root    string // the checkout
 	dir     string // .fenceline/demo: the repository, the pipeline file, the hook's secret
@@ -41,10 +41,10 @@ type scene struct {
 	stopWatch context.CancelFunc
 }
 
-func newScene(root string, out *screen) (*scene, error) {
+func newStage(root string, out *screen) (*stage, error) {
 	// Never what FENCELINE_STATE names: that is an operator's installation.
 	state := filepath.Join(root, ".fenceline")
-	s := &scene{
+	s := &stage{
 		screen:    out,
 		root:      root,
 		dir:       filepath.Join(state, "demo"),
@@ -85,7 +85,7 @@ func unused(state string) error {
 }
 
 // start starts fenceline and what surrounds it.
-func (s *scene) start(ctx context.Context) error {
+func (s *stage) start(ctx context.Context) error {
 	s.begin("fenceline up: producer, builder, controller and distributor, with NATS, a registry and buildkitd")
 	addresses, err := s.prepare(ctx)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *scene) start(ctx context.Context) error {
 }
 
 // prepare chooses addresses and writes the pipeline file for them.
-func (s *scene) prepare(ctx context.Context) (map[string]string, error) {
+func (s *stage) prepare(ctx context.Context) (map[string]string, error) {
 	addresses := map[string]string{}
 	for name, wanted := range map[string]string{
 		"http": httpAddress, "registry": registryAddress, "nats": natsAddress, "git": gitAddress,
@@ -145,10 +145,10 @@ func (s *scene) prepare(ctx context.Context) (map[string]string, error) {
 // of the old name would be missed.
 const nodeName = "node-1"
 
-func (s *scene) secret() string { return filepath.Join(s.dir, "hook.secret") }
-func (s *scene) config() string { return filepath.Join(s.dir, "fenceline.yaml") }
+func (s *stage) secret() string { return filepath.Join(s.dir, "hook.secret") }
+func (s *stage) config() string { return filepath.Join(s.dir, "fenceline.yaml") }
 
-func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err error) {
+func (s *stage) startUp(ctx context.Context, addresses map[string]string) (err error) {
 	s.log, err = os.Create(filepath.Join(s.fenceline.State, "log", "up.log"))
 	if err != nil {
 		return fmt.Errorf("making the log: %w", err)
@@ -176,14 +176,14 @@ func (s *scene) startUp(ctx context.Context, addresses map[string]string) (err e
 
 // explain says what to do about an error, with the end of fenceline's log, which most likely
 // says why.
-func (s *scene) explain(err error) error {
+func (s *stage) explain(err error) error {
 	if s.up != nil {
 		err = fmt.Errorf("%w\nthe last lines of %s:\n%s", err, s.log.Name(), s.up.Tail(15))
 	}
 	return fmt.Errorf("%w\nMend what it names and run make demo again; if it fails the same way, make clean starts from nothing", err)
 }
 
-func (s *scene) pushBase(ctx context.Context) error {
+func (s *stage) pushBase(ctx context.Context) error {
 	layer, err := site.FileLayer(filepath.Join(s.fenceline.State, "base", "layer.tar.gz"))
 	if err != nil {
 		return err
@@ -205,7 +205,7 @@ func (s *scene) pushBase(ctx context.Context) error {
 	return nil
 }
 
-func (s *scene) openRepository(ctx context.Context) (err error) {
+func (s *stage) openRepository(ctx context.Context) (err error) {
 	s.repo, err = s.git.Repository(ctx, s.example)
 	if err != nil {
 		return err
@@ -219,7 +219,7 @@ func (s *scene) openRepository(ctx context.Context) (err error) {
 }
 
 // end ends everything that was started, in order, if it is not ended yet.
-func (s *scene) end() error {
+func (s *stage) end() error {
 	s.stopWatch()
 	if s.lines != nil {
 		for range s.lines { // until the watch has ended
@@ -240,7 +240,7 @@ func (s *scene) end() error {
 }
 
 // stay says what to try, and waits for Ctrl-C.
-func (s *scene) stay(ctx context.Context) error {
+func (s *stage) stay(ctx context.Context) error {
 	fmt.Fprintf(s.out, `
 Fenceline is up. In another terminal, to talk to it:
 

@@ -50,8 +50,8 @@ func plain(v any) any {
 	return v
 }
 
-// zerologLevel is an entry's level. That something asked for isn't there, as each push asks
-// before it sends, is an error to the registry and none to its operator.
+// zerologLevel is an entry's level. The registry logs an error for everything that it is asked for and
+// doesn't have, as every push asks before it sends: of no use to its operator.
 func zerologLevel(e *logrus.Entry) zerolog.Level {
 	if status, ok := e.Data["http.response.status"].(int); ok && status < http.StatusInternalServerError {
 		return zerolog.DebugLevel

@@ -1,0 +1,16 @@
+// Package builder is the worker that turns build requests into checked, pinned images.
+//
+// For each request it makes sure that the commit is still wanted, has a Solver pin the base
+// images, build and push by digest, and puts the gate of package hooks between build and
+// push. What it answers is settled and announced by the queue; a build that infrastructure
+// failed is tried again there, by another worker perhaps.
+//
+// An image gets one tag, a label for people: the first 12 digits of its commit, or the
+// build's ID where the source was uploaded. There is no "latest": nothing should be started
+// by a name that moves.
+//
+// builder.go takes builds from the queue, a slot each, and tags what they made. build.go does one
+// attempt, with a Solver, which solver.go declares; outcome.go says how the attempt ends.
+// context.go unpacks a build context that was uploaded, into a folder that contextfolders.go locks,
+// and removes if its builder was killed.
+package builder
