@@ -203,17 +203,6 @@ func decodeEnvelope(h Headers) (Envelope, Type, error) {
 	return e, Type(typ), nil
 }
 
-// validTraceparent tells whether s is version 00 of W3C Trace Context. IDs of zeros alone
-// mean none.
-func validTraceparent(s string) bool {
-	if len(s) != 55 || s[:3] != "00-" || s[35] != '-' || s[52] != '-' {
-		return false
-	}
-	trace, span, flags := s[3:35], s[36:52], s[53:]
-	return hexadecimal(trace, 32) && hexadecimal(span, 16) && hexadecimal(flags, 2) &&
-		strings.Trim(trace, "0") != "" && strings.Trim(span, "0") != ""
-}
-
 // percentEncode encodes an attribute's value for a header, by the rule of the CloudEvents HTTP
 // binding (section 3.1.3.2), which the NATS binding refers to: space, quote, percent
 // and everything outside printable ASCII become %XX of their UTF-8 bytes.

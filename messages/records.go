@@ -102,6 +102,9 @@ type RolloutRecord struct {
 	Opened    time.Time              `json:"opened"`
 	FlippedAt time.Time              `json:"flipped_at,omitzero"`
 	Updated   time.Time              `json:"updated"`
+	// Traceparent is that of the image-ready event that opened it: what the rollout publishes, and its
+	// nodes do, carries it on.
+	Traceparent string `json:"traceparent,omitempty"`
 	// FailedCount and StaleCount are how many there are, as Failed and Stale name only so
 	// many as fit a record; StaleNodes is how many nodes ran those containers.
 	FailedCount int `json:"failed_count,omitempty"`
@@ -133,6 +136,8 @@ type Preload struct {
 	// Threshold admits the members whose WaveHash is at or below it. It only rises while
 	// the preload is the same. Written as a string, as it exceeds what JSON readers hold.
 	Threshold uint64 `json:"threshold,string"`
+	// Traceparent is the rollout's: what nodes publish about the preload carries it on.
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // BasePreload lets nodes fetch a build's base images while the build still runs.
