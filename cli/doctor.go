@@ -52,10 +52,7 @@ all of it is read, and what the checks need is taken.` + settings.VariablesNote(
 		Args:      settings.Args(0, 1),
 		ValidArgs: settings.Roles(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			role := ""
-			if len(args) > 0 {
-				role = args[0]
-			}
+			role := cmp.Or(args...)
 			if err := d.given(cmd, role); err != nil {
 				return err
 			}

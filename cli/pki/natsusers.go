@@ -18,10 +18,21 @@ import (
 	"github.com/fenceline/fenceline/standalone"
 )
 
-// natsUser is a user that credentials are written for.
-type natsUser struct {
-	name string
-	may  store.Permissions
+// User is a user of NATS.
+type User struct {
+	Name string
+	May  store.Permissions
+}
+
+// Users are the users that every installation has: people, and those roles of which one user is
+// enough.
+func Users(space messages.Space) []User {
+	return []User{
+		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
+		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
+		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
+		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
+	}
 }
 
 // UsersFile is the part of a NATS server's configuration that init writes.
@@ -29,7 +40,7 @@ const UsersFile = "nats-users.conf"
 
 // writeNATSUsers writes the users' file, and a password file for each user.
 func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
-	users, err := natsUsers(dir, prefix, nodes)
+	users, err := usersWith(dir, prefix, nodes)
 	if err != nil {
 		return err
 	}
@@ -39,16 +50,16 @@ func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
 	var conf strings.Builder
 	conf.WriteString("# NATS users of fenceline. Include it in the server's configuration:\n#   include " + UsersFile + "\nauthorization {\n  users = [\n")
 	for _, u := range users {
-		password, err := passwordIn(filepath.Join(dir, u.name))
+		password, err := passwordIn(filepath.Join(dir, u.Name))
 		if err != nil {
 			return err
 		}
 		hash, err := standalone.HashPassword(password)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, u.name), err)
+			return fmt.Errorf("%s: %w", filepath.Join(dir, u.Name), err)
 		}
 		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
-			u.name, hash, list(u.may.Publish), list(u.may.Subscribe))
+			u.Name, hash, list(u.May.Publish), list(u.May.Subscribe))
 	}
 	conf.WriteString("  ]\n}\n")
 	path := filepath.Join(dir, UsersFile)
@@ -59,9 +70,9 @@ func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
 	return nil
 }
 
-// natsUsers are the users of an installation: people, the roles, the given nodes (FLEET.NODE), and
-// those of earlier runs.
-func natsUsers(dir, prefix string, nodes []string) ([]natsUser, error) {
+// usersWith are the users of an installation with the given nodes, FLEET.NODE, and those of
+// earlier runs.
+func usersWith(dir, prefix string, nodes []string) ([]User, error) {
 	space, err := messages.NewSpace(prefix)
 	if err != nil {
 		return nil, settings.Usage(err)
@@ -75,12 +86,7 @@ func natsUsers(dir, prefix string, nodes []string) ([]natsUser, error) {
 	if err != nil {
 		return nil, err
 	}
-	users := []natsUser{
-		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
-		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
-		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
-		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
-	}
+	users := Users(space)
 	nodes = slices.Concat(nodes, known)
 	slices.Sort(nodes)
 	for _, key := range slices.Compact(nodes) {
@@ -88,7 +94,7 @@ func natsUsers(dir, prefix string, nodes []string) ([]natsUser, error) {
 		if err != nil {
 			return nil, fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
 		}
-		users = append(users, natsUser{key, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+		users = append(users, User{key, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
 	return users, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -88,19 +89,14 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 			return nil, err
 		}
 	}
-	user := func(name string, p store.Permissions) standalone.User {
-		return standalone.User{Name: name, Publish: p.Publish, Subscribe: p.Subscribe}
+	d := &s.Distributor
+	node := pki.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
+	var users []standalone.User
+	for _, u := range append(pki.Users(space), node) {
+		users = append(users, standalone.User{Name: u.Name, Publish: u.May.Publish, Subscribe: u.May.Subscribe})
 	}
-	node := store.NodePermissions(space, s.Distributor.Fleet, s.Distributor.Node, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node))
 	return standalone.Start(ctx, standalone.Config{
-		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
-		Users: []standalone.User{
-			user(settings.UserOperator, store.OperatorPermissions(space, "_INBOX")),
-			user(settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))),
-			user(settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))),
-			user(settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))),
-			user(settings.UserNode, node),
-		},
+		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log, Users: users,
 	})
 }
 
