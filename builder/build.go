@@ -279,7 +279,7 @@ func (b *Builder) secret(name string) (messages.Secret, error) {
 		return s, &FailedError{messages.Failure{
 			Class:  messages.FailureInfrastructure,
 			Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
-			Fix:    "put a file of that name into its folder of secrets (--secrets-dir)",
+			Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
 		}}
 	}
 	return s, nil

@@ -63,7 +63,7 @@ func unpack(r io.Reader, dir string, left int64, most int) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF):
-			return contextFailure("the uploaded context is no tar, or not all of one", "upload it with 'fenceline submit --context'")
+			return contextFailure("the uploaded context is no tar, or not all of one", "upload it with 'fenceline submit'")
 		case err != nil:
 			return fmt.Errorf("unpacking a context: %w", err)
 		case files >= most || h.Size < 0 || h.Size > left:
@@ -73,7 +73,7 @@ func unpack(r io.Reader, dir string, left int64, most int) error {
 		left -= h.Size
 		files += missingFolders(root, h.Name)
 		if err := unpackOne(root, h, t); badEntry(err) {
-			return contextFailure(fmt.Sprintf("the uploaded context has a bad entry: %v", err), "upload it with 'fenceline submit --context'")
+			return contextFailure(fmt.Sprintf("the uploaded context has a bad entry: %v", err), "upload it with 'fenceline submit'")
 		} else if err != nil {
 			return fmt.Errorf("unpacking %q of a context: %w", h.Name, err)
 		}

@@ -29,7 +29,7 @@ Nodes have the image already: registry, producer and builders may be down.`,
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
 	wait := waitFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet, err := s.oneFleet(ctx, args)
+		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 	}
 	wait := waitFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet, err := s.oneFleet(ctx, args[:len(args)-1])
+		fleet, err := s.oneFleet(ctx, args[:len(args)-1]...)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func newHoldCmd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet, err := s.oneFleet(ctx, args)
+		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func newReleaseCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet, err := s.oneFleet(ctx, args)
+		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // checked is one thing that doctor looked at.
@@ -20,6 +21,7 @@ type checked struct {
 	OK      bool   `json:"ok"`
 	Found   string `json:"found,omitempty"`
 	Problem string `json:"problem,omitempty"` // with the fix
+	err     error  // the problem
 }
 
 // errDoctor tells that something would keep a role from working.
@@ -32,6 +34,7 @@ type doctor struct {
 	builder    buildkit.Config // how buildkitd and registries are reached
 	registries settings.Registries
 	engine     docker.Config
+	flags      *pflag.FlagSet // the command's
 }
 
 func newDoctorCmd() *cobra.Command {
@@ -49,17 +52,15 @@ all of it is read, and what the checks need is taken.` + settings.VariablesNote(
 		Args:      settings.Args(0, 1),
 		ValidArgs: settings.Roles(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			role := ""
-			if len(args) > 0 {
-				role = args[0]
-			}
+			role := cmp.Or(args...)
 			if err := d.given(cmd, role); err != nil {
 				return err
 			}
 			return d.run(cmd.Context(), role, &session{out: cmd.OutOrStdout(), format: f})
 		},
 	}
-	d.access.flags(cmd.Flags())
+	d.flags = cmd.Flags()
+	d.access.flags(d.flags)
 	f.flag(cmd.Flags())
 	cmd.Flags().StringVar(&d.monitor, "nats-monitor", "", "the NATS server's monitoring, http://HOST:PORT; durability is not checked without it")
 	cmd.Flags().StringVar(&d.engine.Host, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
@@ -103,11 +104,11 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		todo = append(todo, d.checkDurable)
 	}
 	switch role {
-	case settings.UserProducer:
+	case settings.RoleProducer:
 		todo = append(todo, checkGit)
-	case settings.UserBuilder:
+	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
-	case settings.UserController:
+	case settings.RoleController:
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk)
 	case "":
@@ -119,7 +120,8 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		ctx, cancel := context.WithTimeout(ctx, doctorTime)
 		c := check(ctx)
 		cancel()
-		if c.OK = c.Problem == ""; !c.OK {
+		if c.OK = c.err == nil; !c.OK {
+			c.Problem = nameFlags(d.flags, c.err).Error()
 			bad++
 		}
 		found = append(found, c)

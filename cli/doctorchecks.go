@@ -23,7 +23,7 @@ import (
 
 // problem is c with what is wrong.
 func (c checked) problem(err error) checked {
-	c.Found, c.Problem = "", err.Error()
+	c.Found, c.Problem, c.err = "", err.Error(), err
 	return c
 }
 

@@ -32,8 +32,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if Ended(ctx, err) == nil {
 		err = errors.New("interrupted")
 	}
-	err = nameFlags(cmd, err)
-	fmt.Fprintf(stderr, "fenceline: %v\n", err)
+	fmt.Fprintf(stderr, "fenceline: %v\n", nameFlags(cmd.Flags(), err))
 	var usage settings.UsageError
 	if errors.As(err, &usage) {
 		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())

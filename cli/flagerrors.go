@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/standalone"
@@ -28,22 +30,29 @@ func flagError(cmd *cobra.Command, err error) error {
 	return settings.Usage(err)
 }
 
-// fieldFlags are the flags that set the fields which errors of a connection name.
+// fieldFlags are the flags that set the fields which errors of libraries name.
 var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas",
+	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
-// nameFlags adds to an error that names fields which of cmd's flags set them.
-func nameFlags(cmd *cobra.Command, err error) error {
-	var named *queue.FieldError
-	if !errors.As(err, &named) {
-		return err
+// listenFlags are the flags that say where a service listens.
+var listenFlags = map[standalone.Service]string{
+	standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen",
+	standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
+}
+
+// nameFlags adds to an error of a library, which knows no flags, those of known that mend it.
+func nameFlags(known *pflag.FlagSet, err error) error {
+	var at *standalone.ListenError
+	if errors.As(err, &at) {
+		return fmt.Errorf("%w: stop it, or choose another with --%s", err, listenFlags[at.Service])
 	}
 	var flags []string
-	for _, field := range named.Fields {
-		if name := fieldFlags[field]; cmd.Flags().Lookup(name) != nil {
+	for _, field := range fieldsOf(err) {
+		if name := fieldFlags[field]; known.Lookup(name) != nil {
 			flags = append(flags, "--"+name)
 		}
 	}
@@ -53,16 +62,20 @@ func nameFlags(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w (%s)", err, strings.Join(flags, ", "))
 }
 
-// NameFlags adds to an error of a service that can't listen which flag moves it.
-func NameFlags(err error) error {
-	var at *standalone.ListenError
-	if !errors.As(err, &at) {
-		return err
+// fieldsOf are the fields of a library's configuration that an error is about.
+func fieldsOf(err error) []string {
+	var connection *queue.FieldError
+	var solver *buildkit.FieldError
+	var engine *docker.FieldError
+	switch {
+	case errors.As(err, &connection):
+		return connection.Fields
+	case errors.As(err, &solver):
+		return []string{solver.Field}
+	case errors.As(err, &engine):
+		return []string{engine.Field}
 	}
-	flag := map[standalone.Service]string{
-		standalone.ServiceHTTP: "listen", standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
-	}[at.Service]
-	return fmt.Errorf("%w: stop it, or choose another with --%s", err, flag)
+	return nil
 }
 
 // Roomier says of an error for want of room in a state folder what would be enough: JetStream wants

@@ -15,14 +15,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// fleetFlag is the flag of commands that are about one fleet, or about all.
 func fleetFlag(cmd *cobra.Command, fleet *string) {
 	cmd.Flags().StringVar(fleet, "fleet", "", "the fleet, where there are several")
 }
 
 // oneFleet is the fleet that a command is about: the named one, or the only one there is.
-func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
-	if len(args) > 0 {
-		if err := messages.CheckName("fleet", args[0]); err != nil {
+func (s *session) oneFleet(ctx context.Context, name ...string) (string, error) {
+	if len(name) > 0 {
+		if err := messages.CheckName("fleet", name[0]); err != nil {
 			return "", settings.Usage(err)
 		}
 	}
@@ -32,14 +33,22 @@ func (s *session) oneFleet(ctx context.Context, args []string) (string, error) {
 		return "", err
 	case len(names) == 0:
 		return "", errors.New("there is no fleet yet: it begins with a node's first heartbeat ('fenceline nodes') and its first rollout")
-	case len(args) > 0 && !slices.Contains(names, args[0]):
-		return "", fmt.Errorf("there is no fleet %q: name one of %s", args[0], strings.Join(names, ", "))
-	case len(args) > 0:
-		return args[0], nil
+	case len(name) > 0 && !slices.Contains(names, name[0]):
+		return "", fmt.Errorf("there is no fleet %q: name one of %s", name[0], strings.Join(names, ", "))
+	case len(name) > 0:
+		return name[0], nil
 	case len(names) > 1:
 		return "", settings.Usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
 	}
 	return names[0], nil
+}
+
+// flaggedFleet is oneFleet for a flag, which is "" where it is not given.
+func (s *session) flaggedFleet(ctx context.Context, flag string) (string, error) {
+	if flag == "" {
+		return s.oneFleet(ctx)
+	}
+	return s.oneFleet(ctx, flag)
 }
 
 // fleetNames lists the fleets that have a record or a member, sorted.
@@ -66,11 +75,7 @@ func (s *session) fleetNames(ctx context.Context) ([]string, error) {
 
 // fence is the fence config of a fleet, the only one where *fleet is empty; it sets *fleet.
 func (s *session) fence(ctx context.Context, fleet *string) (fence.Backend, error) {
-	var named []string
-	if *fleet != "" {
-		named = []string{*fleet}
-	}
-	name, err := s.oneFleet(ctx, named)
+	name, err := s.flaggedFleet(ctx, *fleet)
 	if err != nil {
 		return nil, err
 	}

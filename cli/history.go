@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,10 +20,7 @@ func newHistoryCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		var fleet string
-		if len(args) > 0 {
-			fleet = args[0]
-		}
+		fleet := cmp.Or(args...)
 		b, err := s.fence(ctx, &fleet)
 		if err != nil {
 			return err

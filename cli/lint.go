@@ -36,12 +36,8 @@ error.`,
 		Example: "  fenceline lint examples/libgraphite2",
 		Args:    settings.Args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir := "."
-			if len(args) > 0 {
-				dir = args[0]
-			}
 			s := &session{out: cmd.OutOrStdout(), format: f}
-			return s.lint(dir)
+			return s.lint(append(args, ".")[0])
 		},
 	}
 	f.flag(cmd.Flags())

@@ -135,11 +135,7 @@ it will not come back. A node that beats again joins again.`,
 	}
 	fleetFlag(cmd, &fleet)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		var named []string
-		if fleet != "" {
-			named = []string{fleet}
-		}
-		f, err := s.oneFleet(ctx, named)
+		f, err := s.flaggedFleet(ctx, fleet)
 		if err != nil {
 			return err
 		}

@@ -19,8 +19,9 @@ import (
 
 const repository = "https://git.example.com/ops/base.git"
 
-// intake is a real producer over a real queue, whose pipeline has the given webhook secret.
-func intake(t *testing.T, secret string) (url string) {
+// hookOf starts a real producer over a real queue, whose pipeline has the given webhook secret, and
+// returns the URL of its hook.
+func hookOf(t *testing.T, secret string) (url string) {
 	t.Helper()
 	dir := t.TempDir()
 	clitest.Write(t, filepath.Join(dir, "hook"), secret+"\n")
@@ -67,7 +68,7 @@ func TestNotify(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url := intake(t, test.configured)
+			url := hookOf(t, test.configured)
 			secret := filepath.Join(t.TempDir(), "secret")
 			clitest.Write(t, secret, test.given+"\n")
 			s := withInput(t, test.in, "notify", "--url", url, "--repository", repository, "--secret-file", secret)

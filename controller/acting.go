@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// act advances every fleet while the lease is held.
+// act advances every fleet while the lease is held: it starts an actor for each when it is seen first.
 func (c *Controller) act(ctx context.Context) error {
 	c.Logger.Info().Str("controller", c.Name).Msg("acting")
 	changed, done := c.views.subscribe("")
@@ -50,7 +50,8 @@ func (c *Controller) dropFromTimeToTime(ctx context.Context) {
 	}
 }
 
-// dropRollouts drops the records of old rollouts. Watches don't tell of records that leave no trace.
+// dropRollouts drops the records of old rollouts, and takes them out of the views: a record that is
+// dropped without a trace is nothing that a watch tells of.
 func (c *Controller) dropRollouts(ctx context.Context) error {
 	dropped, err := dropOld(ctx, c.Queue)
 	for _, id := range dropped {
@@ -62,7 +63,7 @@ func (c *Controller) dropRollouts(ctx context.Context) error {
 	return err
 }
 
-// actOn advances one fleet until ctx ends.
+// actOn advances one fleet until ctx ends: at once when something about it changed, and by a timer.
 func (c *Controller) actOn(ctx context.Context, fleet string) {
 	f := &fleetActor{
 		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &decide.Clocks{},

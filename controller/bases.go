@@ -11,8 +11,8 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// preloadBases lets nodes fetch the bases of a build that has not ended: so many of them at once
-// as the first wave and the bound on nodes in flight allow.
+// preloadBases lets nodes fetch the bases of a build that has not ended: as many nodes as the
+// policy's first wave and its bound on nodes in flight allow.
 func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) error {
 	if b, err := c.buildRecord(ctx, m.Build); err != nil || b.Ended() {
 		return err
@@ -46,7 +46,8 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 			return err
 		}
 	}
-	// Where it failed in between, another controller may have had nothing to clear yet.
+	// The build may have failed since the look above. The controller that was told of it had nothing
+	// to clear then, as the bases were not written yet: clear them here.
 	b, err := c.buildRecord(ctx, m.Build)
 	if err != nil || !b.Ended() || b.State == messages.BuildStateSucceeded {
 		return err
@@ -54,8 +55,8 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 	return c.endBases(ctx, m.Build)
 }
 
-// buildRecord reads a build's record, which ends before the event about that is published. It is
-// zero where there is none.
+// buildRecord reads a build's record, or the zero record where there is none. A build that has
+// ended says so in its record before the event about it is published.
 func (c *Controller) buildRecord(ctx context.Context, id string) (messages.BuildRecord, error) {
 	e, err := store.Builds(c.Queue).Get(ctx, id)
 	if errors.Is(err, queue.ErrNotFound) {
@@ -64,7 +65,7 @@ func (c *Controller) buildRecord(ctx context.Context, id string) (messages.Build
 	return e.Value, err
 }
 
-// endBases ends the preload of a build's bases, in whichever fleet it is.
+// endBases ends the preload of a build's bases, in all fleets.
 func (c *Controller) endBases(ctx context.Context, build string) error {
 	fleets, err := store.Fleets(c.Queue).List(ctx)
 	if err != nil {
@@ -87,7 +88,7 @@ func (c *Controller) endBases(ctx context.Context, build string) error {
 	return nil
 }
 
-// changeRecord changes a fleet's record and tells its nodes.
+// changeRecord changes a fleet's record, and tells its nodes where change says that it did.
 func (c *Controller) changeRecord(ctx context.Context, fleet string, change func(*messages.FleetRecord) bool) error {
 	wrote := false
 	e, err := store.Fleets(c.Queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {

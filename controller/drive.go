@@ -13,14 +13,15 @@ import (
 )
 
 const (
-	// looksInARow bounds how often one pass looks at a fence config that does not come to rest.
+	// looksInARow is how often one pass looks at a fence config that does not hold what was written.
 	looksInARow = 3
-	// lag is how long the last of these looks waits for a reader that is behind the writer.
+	// lag is the pause before the last of these looks, for a store whose reads lag behind its writes.
 	lag = 200 * time.Millisecond
 )
 
-// drive compares the fence config with the record, and makes it match. Each call to the
-// fence config is shorter than the lease, so that a successor's writes come after it.
+// drive compares the fence config with the fleet's record until the two match, or somebody has to be
+// told that they don't. Each call to the fence config is given less time than the lease lasts, so
+// that a successor writes after it.
 func (f *fleetActor) drive(ctx context.Context) error {
 	var restless restlessError
 	for look := 1; ; {
@@ -46,22 +47,24 @@ func (f *fleetActor) drive(ctx context.Context) error {
 // errRecordMoved tells that the fleet's record changed while the fence config was read.
 var errRecordMoved = errors.New("the fleet record changed in between")
 
-// restlessError tells that the fence config held something else than it should, and was
-// written or somebody else was quicker: it has to be read back. It is an error of the fence
-// config where that is so again and again.
+// restlessError tells that the fence config held something else than it should, and was written, by
+// us or by somebody who was quicker: it has to be read back. Returned for each of the looks in a
+// row, it is what is wrong with the fence config.
 type restlessError struct{ want, is string }
 
 func (e restlessError) Error() string {
 	return fmt.Sprintf("the fence config was set to %s but reads back as %q: does something else write it, or do reads lag behind?", e.want, e.is)
 }
 
+// driveOnce reads the fence config, and does what decide.Compare says about its value. A
+// restlessError tells that it was written, errRecordMoved that the fleet was decided about in between.
 func (f *fleetActor) driveOnce(ctx context.Context) error {
 	now, err := f.readFence(ctx)
 	if err != nil {
 		return f.noteBroken(ctx, fmt.Errorf("the fence config can't be read: %w", err))
 	}
-	// The record is read after the fence config: a decision that comes later finds the fence
-	// config as it is written here, and drives it on.
+	// The record is read after the fence config. Whoever decides later than this read looks at the
+	// fence config later than the write below, and drives it on.
 	before, _, _ := f.views.snapshot(f.fleet, f.clocks)
 	if err := f.reread(ctx); err != nil {
 		return err
@@ -77,23 +80,19 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	if c.Note == nil {
 		return nil
 	}
-	var event *messages.RolloutChanged
 	out := s.ChangeFleet(func(r *messages.FleetRecord) {
 		r.Applied = *c.Note
 		if c.Hold != "" && r.Hold == nil {
-			h := decide.NewHold("fenceline", c.Hold, s.Now)
-			r.Hold = &h
+			r.Hold = new(decide.NewHold("fenceline", c.Hold, s.Now))
 		}
 	})
 	if c.Hold != "" {
-		event = decide.AboutFleet(out.Fleet, messages.RolloutHeld, c.Hold, "")
+		out.Event = decide.AboutFleet(out.Fleet, messages.RolloutHeld, c.Hold, "")
 	}
-	out.Event = event
 	return f.write(ctx, out, revision, nil)
 }
 
-// setFence writes the fence config over what was read. What it holds then is read back and noted
-// by the next look.
+// setFence writes the fence config over what was read. The next look reads it back.
 func (f *fleetActor) setFence(ctx context.Context, value string, over fence.Setting) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
@@ -110,7 +109,8 @@ func (f *fleetActor) readFence(ctx context.Context) (fence.Setting, error) {
 	return f.backend.Get(ctx)
 }
 
-// noteBroken notes that the fence config can't be reached. The next pass tries again.
+// noteBroken writes into the fleet's record what is wrong with the fence config, and returns it. The
+// next pass tries again.
 func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

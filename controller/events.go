@@ -17,7 +17,7 @@ func (c *Controller) consume(ctx context.Context) error {
 	return c.Queue.ConsumeEvents(ctx, store.Controllers, store.ControllerEvents, c.handle)
 }
 
-// handle acts on one event. It may come again: whatever it does is done once.
+// handle acts on one event. An event may come again, so whatever it asks for is done once.
 func (c *Controller) handle(ctx context.Context, r queue.Received) error {
 	switch m := r.Payload.(type) {
 	case *messages.ImageReady:
@@ -35,7 +35,7 @@ func (c *Controller) handle(ctx context.Context, r queue.Received) error {
 }
 
 // openRollouts opens a rollout in each fleet that the image is for. A fleet waits for the one
-// before it.
+// before it. A rollout carries on the trace of the build that made its image.
 func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, traceparent string) error {
 	if len(m.Fleets) == 0 {
 		return c.endBases(ctx, m.Build)
@@ -45,7 +45,7 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 		now := time.Now().UTC()
 		r := messages.RolloutRecord{
 			ID: messages.RolloutID(to.Fleet, m.Build), Fleet: to.Fleet, After: after, Ready: *m, Policy: to.Policy,
-			State: messages.RolloutWaiting, Opened: now, Updated: now,
+			State: messages.RolloutWaiting, Opened: now, Updated: now, Traceparent: traceparent,
 		}
 		after = to.Fleet
 		revision, err := store.Rollouts(c.Queue).Create(ctx, r.ID, r)

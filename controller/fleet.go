@@ -14,19 +14,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// fleetActor advances one fleet.
+// fleetActor advances one fleet while its controller holds the lease.
 type fleetActor struct {
 	*Controller
 	fleet   string
 	backend fence.Backend
 	clocks  *decide.Clocks
-	failed  uint64 // the epoch that the fence config could not be driven to, as last tried
+	failed  uint64 // the epoch to which the fence config could not be driven when it was last tried; 0 for none
 	log     zerolog.Logger
 }
 
-// pass does all that is to be done now. Due tells that it is time to compare the fence
-// config, and to write what only people look at. What fails keeps nothing else from being
-// done: a rollback has to reach the fence config whatever else is wrong.
+// pass does all that is to be done now. Due tells that the timer has run out: the fence config is
+// compared then, and progress that only people look at is written. What fails keeps nothing else
+// from being done, as a rollback has to reach the fence config whatever else is wrong.
 func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
@@ -41,8 +41,8 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	return errors.Join(failed, f.advance(ctx, due))
 }
 
-// enrol makes the nodes that beat for the first time members, and the fleet a record. It
-// takes no longer than the lease: what is left over is for the next pass.
+// enrol makes nodes that beat for the first time members, and a record for a fleet that has none. It
+// stops when it has taken as long as the lease lasts: the next pass goes on.
 func (f *fleetActor) enrol(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL)
 	defer cancel()
@@ -61,7 +61,8 @@ func (f *fleetActor) enrol(ctx context.Context) error {
 // makeMember makes a node a member.
 func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	key := messages.NodeKey(f.fleet, name)
-	// Its heartbeat may have been ended by a retirement in between.
+	// A retirement deletes the heartbeat first, then the member. A node whose heartbeat is gone by
+	// now was retired since it was seen, and must not come back by this.
 	if _, err := store.Nodes(f.Queue).Get(ctx, key); errors.Is(err, queue.ErrNotFound) {
 		return nil
 	} else if err != nil {
@@ -92,7 +93,7 @@ func (f *fleetActor) makeRecord(ctx context.Context) error {
 	return err
 }
 
-// advance takes steps until none is left.
+// advance writes what is decided, one step after the other, until nothing is to be done.
 func (f *fleetActor) advance(ctx context.Context, due bool) error {
 	for range writesInARow {
 		s, revision, revisions := f.views.snapshot(f.fleet, f.clocks)

@@ -9,17 +9,16 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// heartbeat is a node's last heartbeat, and when it came by this controller's clock. It is the
-// zero time for one that was sent while this controller did not listen, as nobody knows its age.
+// heartbeat is a node's last heartbeat.
 type heartbeat struct {
 	status messages.NodeStatus
-	at     time.Time
+	at     time.Time // when it came, by this controller's clock; zero for one sent while this controller did not listen, whose age nobody knows
 	twin   time.Time // until then the node counts as two with one name
 	others []string  // the instances that beat under this name before, the newest last
 }
 
-// fresh tells whether the node lives, and is one: of two nodes with one name nobody knows which
-// of them said what.
+// fresh tells whether the heartbeat counts: it is recent, and of the only node with this name. Of two
+// nodes with one name nobody knows which said what.
 func (b heartbeat) fresh(now time.Time) bool {
 	return !b.at.IsZero() && now.Sub(b.at) <= decide.MissedBeats*b.status.Interval.Std() && !b.isTwo(now)
 }
@@ -30,8 +29,9 @@ func (b heartbeat) isTwo(now time.Time) bool { return b.status.Twin || now.Befor
 // maxInstances bounds how many earlier instances of a node are remembered.
 const maxInstances = 8
 
-// inherit takes in what was known of the node. A distributor that was started again has a new
-// instance; one that beats again after another has done lives beside it.
+// inherit takes over what the node's heartbeats before said of its instances. A distributor that was
+// started again has a new instance. An instance that beats again after another one did lives beside
+// that: the name has two nodes.
 func (b *heartbeat) inherit(old heartbeat, now time.Time) {
 	b.twin, b.others = old.twin, old.others
 	if b.status.Instance == old.status.Instance {
@@ -45,8 +45,8 @@ func (b *heartbeat) inherit(old heartbeat, now time.Time) {
 	b.others = b.others[max(0, len(b.others)-maxInstances):]
 }
 
-// isNews tells whether a heartbeat says more than the one before did: that the node lives
-// again, or anything that decisions hang on.
+// isNews tells whether the heartbeat differs from the one before in anything that decisions rest on,
+// such as that the node lives again.
 func (b heartbeat) isNews(before heartbeat) bool {
 	was, is := &before.status, &b.status
 	return before.fresh(b.at) != b.fresh(b.at) || !slices.Equal(was.Images, is.Images) || !reflect.DeepEqual(was.Work, is.Work) ||

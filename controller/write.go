@@ -11,21 +11,17 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// write does one step.
+// write writes one step and tells of it. The revisions are those that it was decided on: of the
+// fleet's record, and of its rollouts'. ErrMoved where a record is at another by now.
 func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64, revisions map[string]uint64) error {
 	if out.RestsOn != "" {
-		if err := f.unmoved(ctx, out.RestsOn, revisions[out.RestsOn]); err != nil {
+		if err := f.rolloutUnmoved(ctx, out.RestsOn, revisions[out.RestsOn]); err != nil {
 			return err
 		}
 	}
 	if out.Reopens {
-		e, err := store.Fleets(f.Queue).Current(ctx, f.fleet)
-		if err == nil && e.Revision != revision {
-			f.views.seeFleet(e)
-			err = queue.ErrMoved
-		}
-		if err != nil {
-			return fmt.Errorf("reading the record of fleet %s before rollout %s is flipped again: %w", f.fleet, out.Rollout.ID, err)
+		if err := f.fleetUnmoved(ctx, revision); err != nil {
+			return fmt.Errorf("rollout %s is to be flipped again: %w", out.Rollout.ID, err)
 		}
 	}
 	if out.Fleet != nil {
@@ -38,7 +34,7 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 	if r := out.Rollout; r != nil {
 		written, err := store.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
 		if errors.Is(err, queue.ErrMoved) {
-			return errors.Join(err, f.unmoved(ctx, r.ID, revisions[r.ID])) // which sees what it is now
+			return errors.Join(err, f.rolloutUnmoved(ctx, r.ID, revisions[r.ID])) // takes the record as it is now into the views
 		}
 		if err != nil {
 			return err
@@ -51,10 +47,24 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 	return nil
 }
 
-// unmoved reads a rollout's record from where it is not stale. ErrMoved where it is another
-// than the one at the revision. A person who changes it writes the fleet's record afterwards,
-// so that a change which comes after this look meets the write that follows.
-func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) error {
+// fleetUnmoved reads the fleet's record from the leader of its bucket, whose answer is not stale.
+// ErrMoved where it is at another revision than the one that was seen.
+func (f *fleetActor) fleetUnmoved(ctx context.Context, revision uint64) error {
+	e, err := store.Fleets(f.Queue).Current(ctx, f.fleet)
+	if err != nil {
+		return fmt.Errorf("reading the record of fleet %s before a decision by it: %w", f.fleet, err)
+	}
+	if e.Revision == revision {
+		return nil
+	}
+	f.views.seeFleet(e)
+	return fmt.Errorf("fleet %s: %w", f.fleet, queue.ErrMoved)
+}
+
+// rolloutUnmoved is fleetUnmoved for a rollout's record, before the fleet's record is written because
+// of it. A person who aborts the rollout after this look writes the fleet's record too, so the write
+// that follows the look fails.
+func (f *fleetActor) rolloutUnmoved(ctx context.Context, id string, revision uint64) error {
 	e, err := store.Rollouts(f.Queue).Current(ctx, id)
 	if err != nil {
 		return fmt.Errorf("reading rollout %s before a decision about it: %w", id, err)
@@ -66,7 +76,7 @@ func (f *fleetActor) unmoved(ctx context.Context, id string, revision uint64) er
 	return fmt.Errorf("rollout %s: %w", id, queue.ErrMoved)
 }
 
-// wroteFleet notes a fleet record that was written, and tells the nodes.
+// wroteFleet takes a fleet's record that was written into the views, and announces it to the nodes.
 func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, revision uint64) {
 	f.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: f.fleet, Value: r, Revision: revision})
 	if err := store.AnnounceFleet(f.Queue, messages.FleetChanged{Revision: revision, Record: r}); err != nil {
@@ -74,15 +84,17 @@ func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, rev
 	}
 }
 
-// publish publishes an event. The records say the same: a lost event loses nothing else.
+// publish sends an event on the trace of its rollout. An event that is lost loses nothing else, as
+// the records say the same.
 func (f *fleetActor) publish(ctx context.Context, e *messages.RolloutChanged) {
 	f.log.Info().Str("rollout", e.Rollout).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
-	if err := f.Queue.Publish(ctx, "", e); err != nil {
+	if err := f.Queue.Publish(ctx, f.views.rollout(e.Rollout).Traceparent, e); err != nil {
 		f.log.Warn().Err(err).Str("rollout", e.Rollout).Msg("event not published")
 	}
 }
 
-// reread reads the fleet's records anew, as somebody else has changed one.
+// reread reads the record of the fleet, and of its rollouts that are not over, into the views:
+// somebody else has changed one, and the watches may be behind.
 func (f *fleetActor) reread(ctx context.Context) error {
 	e, err := store.Fleets(f.Queue).Get(ctx, f.fleet)
 	if err != nil {

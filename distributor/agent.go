@@ -63,11 +63,11 @@ type Distributor struct {
 
 	wake    chan struct{} // look again whether something is to be done
 	changed chan struct{} // send a heartbeat now
-	outbox  chan messages.Payload
+	outbox  chan event
 
 	mu     sync.Mutex
 	record *messages.FleetChanged // as last read; nil until then
-	older  uint64                 // a lower revision that was read, believed the second time
+	older  uint64                 // a lower revision that was read once; it is believed when it is read again
 	unread error                  // why the record could not be read; nil for a fleet that has none yet
 	work   *messages.NodeWork
 	job    *job
@@ -77,8 +77,8 @@ type Distributor struct {
 	// The work loop's own.
 	retries retries
 	verdict verdict
-	short   map[messages.Image]short
-	swept   bool // leftovers of trials are removed
+	short   map[messages.Image]shortage // of images whose pull ran out of space
+	swept   bool                        // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -108,10 +108,10 @@ func New(c Config) (*Distributor, error) {
 		log:      c.Logger.With().Str("fleet", c.Fleet).Str("node", c.Node).Logger(),
 		wake:     make(chan struct{}, 1),
 		changed:  make(chan struct{}, 1),
-		outbox:   make(chan messages.Payload, 64),
+		outbox:   make(chan event, 64),
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
 		retries:  retries{},
-		short:    map[messages.Image]short{},
+		short:    map[messages.Image]shortage{},
 	}, nil
 }
 
@@ -143,7 +143,7 @@ func (d *Distributor) Ready(ctx context.Context) error {
 		engine = fmt.Errorf("engine: %w", err)
 	}
 	switch {
-	case beat != nil: // what keeps it keeps the record too
+	case beat != nil: // one reason is enough: what keeps heartbeats from NATS keeps the record too
 		beat = fmt.Errorf("heartbeat of node %s: %w", d.cfg.Node, beat)
 	case record != nil:
 		beat = fmt.Errorf("record of fleet %s: %w", d.cfg.Fleet, record)

@@ -1,6 +1,7 @@
 package distributor_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -165,6 +166,23 @@ func TestATrialTheRecordNoLongerWantsIsGivenUp(t *testing.T) {
 		w.announce(messages.FleetRecord{Preload: canary("2")})
 		w.works(messages.WorkDone, "")
 		w.has("2")
+	})
+}
+
+func TestWhatANodeTellsOfAPreloadCarriesItsTrace(t *testing.T) {
+	run(t, func(w *world) { w.engine.Gone[img("1")] = true }, func(w *world) {
+		p := canary("1")
+		p.Traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+		w.announce(messages.FleetRecord{Preload: p})
+		w.works(messages.WorkFailed, "registry")
+		w.engine.Do(func(f *enginetest.Fake) { f.Gone = nil })
+		after(time.Minute)
+		w.works(messages.WorkDone, "")
+		w.queue.mu.Lock()
+		defer w.queue.mu.Unlock()
+		if got := w.queue.traces; !slices.Equal(got, []string{p.Traceparent, p.Traceparent}) {
+			t.Errorf("a failure and a trial were told with %q", got)
+		}
 	})
 }
 

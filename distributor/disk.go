@@ -11,19 +11,19 @@ import (
 const (
 	// roomInterval is how often the free space is looked at during a pull.
 	roomInterval = 2 * time.Second
-	// shortTime is how long a pull that ran out of space is not tried again with no more of it:
-	// it would fetch the same bytes in vain.
+	// shortTime is how long a pull that ran out of space is not tried again while no more space is
+	// free: it would fetch the same bytes in vain.
 	shortTime = 15 * time.Minute
 )
 
-// short is how a pull ran out of space.
-type short struct {
+// shortage is how a pull ran out of space.
+type shortage struct {
 	free int64 // bytes that were free before it
 	at   time.Time
 }
 
-// room tells how many bytes are free for a pull, -1 where nobody knows. The error says why
-// it isn't begun.
+// room tells how many bytes are free for a pull, -1 where that can't be known. An error says why the
+// pull must not begin.
 func (d *Distributor) room(ctx context.Context, image messages.Image) (int64, error) {
 	free, err := d.freeBytes(ctx)
 	if err != nil {
@@ -36,7 +36,8 @@ func (d *Distributor) room(ctx context.Context, image messages.Image) (int64, er
 	return free, nil
 }
 
-// freeBytes refuses a disk that is nearly full: a pull would take apps down with it.
+// freeBytes asks the engine for its free space. ErrNoSpace where less is free than pulls must leave
+// alone, as a full disk takes the node's apps down.
 func (d *Distributor) freeBytes(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -45,7 +46,7 @@ func (d *Distributor) freeBytes(ctx context.Context) (int64, error) {
 		return -1, fmt.Errorf("reading the free space of the engine's disk: %w", err)
 	}
 	if free >= 0 && free < d.cfg.MinFreeBytes {
-		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d must stay free: remove images or files, or lower --min-free-bytes",
+		return free, fmt.Errorf("%w: %d bytes are free where the engine keeps images, and %d must stay free: remove images or files, or lower min-free-bytes",
 			ErrNoSpace, free, d.cfg.MinFreeBytes)
 	}
 	return free, nil

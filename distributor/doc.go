@@ -5,4 +5,25 @@
 //
 // State is read, events are hints: whatever woke the agent, it reads the record and the
 // engine and takes the next step from what is there.
+//
+// The files, in reading order:
+//
+//	agent.go        what an agent is and works with, and its loops side by side: Config, New, Run
+//	engine.go       Engine: what a container engine must be able to do; package docker serves it
+//	errors.go       what an engine's error can be about
+//	record.go       the fleet's record is followed: as announced, and as read by a timer
+//	wants.go        which images the record wants on this node, the most urgent first
+//	work.go         one step after the other towards what is wanted
+//	job.go          a pull or a trial under way, given up when the record no longer wants it
+//	pull.go         an image is pulled, tagged and checked
+//	disk.go         whether there is room for a pull
+//	localtag.go     the names that keep a fleet's images from a prune
+//	trial.go        a canary tries an image
+//	cleanup.go      images that the fleet no longer wants are removed
+//	retry.go        what failed, and when it is tried again
+//	report.go       how far the node is with the preload, and what failed
+//	events.go       events wait until the queue takes them
+//	beat.go         heartbeats are sent, and another agent of this name is noticed
+//	status.go       what a heartbeat says: asked of the engine each time
+//	enginewatch.go  the engine answers, fails, or changes by itself
 package distributor

@@ -66,8 +66,8 @@ func (i Image) keeps(image messages.Image, local string) bool {
 	return i.Has(image) && slices.Contains(i.Tags, local)
 }
 
-// canonical spells out Docker Hub's short names: engines report debian@sha256:… for what
-// was pulled as docker.io/library/debian@sha256:….
+// canonical is a name with Docker Hub's host and folder spelled out: engines report debian@sha256:…
+// for what was pulled as docker.io/library/debian@sha256:….
 func canonical(name string) string {
 	host, rest, ok := strings.Cut(name, "/")
 	switch {
@@ -102,7 +102,7 @@ type Trial struct {
 	Timeout  time.Duration // for all hooks together
 }
 
-// hookOrder is the order in which fence reaches the admin hooks.
+// hookOrder is the order in which fence runs the admin hooks.
 var hookOrder = []string{"pre-staging", "post-staging", "pre-running"}
 
 // Ordered returns the trial's hooks in the order in which fence would run them.
@@ -118,27 +118,3 @@ func (t Trial) Ordered() []string {
 
 // TrialEnv is the variable, with its value, by which a hook can tell a trial from the real thing.
 const TrialEnv = "FENCELINE_TRIAL=1"
-
-// localHost is the host part of local tags. No registry answers to it, and nobody else
-// tags with it: what carries it was tagged by an agent.
-const localHost = "fenceline.local"
-
-// LocalTag is the name under which a fleet's nodes keep an image, so that a prune can't take it.
-// It has the fleet's ID, so that installations that share an engine leave each other's alone.
-func LocalTag(r *messages.FleetRecord, image messages.Image) string {
-	return localName(r) + ":" + shortDigest(image.Digest())
-}
-
-// localName is what the local tags of a fleet begin with.
-func localName(r *messages.FleetRecord) string {
-	if r.ID == "" {
-		return localHost + "/" + r.Fleet
-	}
-	return localHost + "/" + r.ID + "/" + r.Fleet
-}
-
-// shortDigest is the first 16 hexadecimal digits of a digest.
-func shortDigest(digest string) string {
-	hex := strings.TrimPrefix(digest, "sha256:")
-	return hex[:min(16, len(hex))]
-}

@@ -37,6 +37,7 @@ type fakeQueue struct {
 	beats   []messages.NodeStatus
 	times   []time.Time
 	events  []messages.Payload
+	traces  []string // of the events
 }
 
 func (q *fakeQueue) ReadFleet(context.Context, string) (messages.FleetChanged, error) {
@@ -85,13 +86,13 @@ func (q *fakeQueue) sent() []time.Time {
 	return slices.Clone(q.times)
 }
 
-func (q *fakeQueue) Publish(_ context.Context, _ string, p messages.Payload) error {
+func (q *fakeQueue) Publish(_ context.Context, traceparent string, p messages.Payload) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.gone {
 		return errGone
 	}
-	q.events = append(q.events, p)
+	q.events, q.traces = append(q.events, p), append(q.traces, traceparent)
 	return nil
 }
 

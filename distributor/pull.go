@@ -15,7 +15,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 	wanted := func(r *messages.FleetRecord) bool {
 		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
 	}
-	d.as(ctx, wanted, func(ctx context.Context) {
+	d.runJob(ctx, wanted, func(ctx context.Context) {
 		free, err := d.room(ctx, w.Image)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
@@ -28,14 +28,14 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		case err != nil:
 			d.fail(w, string(w.Image), stepOf(err), err)
 		default:
-			d.keep(ctx, w, r)
+			d.tagAndCheck(ctx, w, r)
 		}
 	})
 }
 
-// pull is given up when nothing moves for a long time, or when it would take the space that
-// pulls leave alone; there is no other limit, as nobody can know how long an image may take.
-// free is what was free before it.
+// pull pulls an image; free is what was free before it. It is given up when nothing moves for
+// stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
+// nobody can know how long an image may take.
 func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	d.log.Info().Stringer("image", w.Image).Msg("pulling")
 	start := time.Now()
@@ -43,10 +43,10 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	defer cancel(nil)
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
-	before, looked := d.bytesOf(w), start
+	before, looked := d.fetchedBytes(w), start
 	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
 		watchdog.Reset(stallTimeout)
-		d.fetched(w, before+fetched)
+		d.noteFetched(w, before+fetched)
 		if time.Since(looked) < roomInterval {
 			return
 		}
@@ -55,7 +55,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 			cancel(err)
 		}
 	})
-	d.fetched(w, before+n)
+	d.noteFetched(w, before+n)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)
@@ -67,13 +67,13 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 		err = fmt.Errorf("pulling %s was given up: %w", w.Image, cause)
 	}
 	if errors.Is(err, ErrNoSpace) {
-		d.short[w.Image] = short{free, time.Now()}
+		d.short[w.Image] = shortage{free, time.Now()}
 	}
 	return err
 }
 
-// keep tags an image that is there, and checks with the engine that it has exactly it.
-func (d *Distributor) keep(ctx context.Context, w want, r *messages.FleetRecord) {
+// tagAndCheck tags an image that is there, and checks with the engine that it has exactly it.
+func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.FleetRecord) {
 	call, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	local := LocalTag(r, w.Image)
@@ -96,9 +96,9 @@ func (d *Distributor) keep(ctx context.Context, w want, r *messages.FleetRecord)
 	signal(d.changed)
 }
 
-// damaged reports an image that the engine knows of and can't read. A pull would not mend it, as the
-// engine takes its layers for present.
-func (d *Distributor) damaged(w want, r *messages.FleetRecord, err error) {
+// reportDamaged reports an image that the engine knows of and can't read. A pull would not mend it, as
+// the engine takes its layers for present.
+func (d *Distributor) reportDamaged(w want, r *messages.FleetRecord, err error) {
 	d.fail(w, string(w.Image), "verify", fmt.Errorf(
 		"the engine can't read what it has of the image: %w; remove it (docker image rm %s %s), and it is fetched again",
 		err, LocalTag(r, w.Image), w.Image))

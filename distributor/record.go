@@ -3,7 +3,6 @@ package distributor
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -13,7 +12,7 @@ import (
 // followRecord takes what is announced.
 func (d *Distributor) followRecord(ctx context.Context) {
 	for n := 1; ctx.Err() == nil; n++ {
-		err := d.cfg.Queue.WatchFleet(ctx, d.cfg.Fleet, d.heard)
+		err := d.cfg.Queue.WatchFleet(ctx, d.cfg.Fleet, d.takeAnnounced)
 		if ctx.Err() != nil {
 			return
 		}
@@ -34,7 +33,7 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 	for n := 1; ; {
 		wait := jitter(3 * d.cfg.Interval)
 		c, err := d.readRecord(ctx)
-		d.notRead(err)
+		d.noteUnread(err)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -56,7 +55,7 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 				d.log.Info().Uint64("revision", c.Revision).Msg("read the fleet's record")
 			}
 			n = 1
-			d.read(c)
+			d.takeRead(c)
 		}
 		if !queue.Pause(ctx, wait) {
 			return
@@ -64,8 +63,8 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 	}
 }
 
-// notRead notes why the record could not be read.
-func (d *Distributor) notRead(err error) {
+// noteUnread notes why the record could not be read.
+func (d *Distributor) noteUnread(err error) {
 	if errors.Is(err, queue.ErrNotFound) {
 		err = nil
 	}
@@ -80,8 +79,8 @@ func (d *Distributor) readRecord(ctx context.Context) (messages.FleetChanged, er
 	return d.cfg.Queue.ReadFleet(ctx, d.cfg.Fleet)
 }
 
-// heard takes a record that was announced: only a higher revision is news.
-func (d *Distributor) heard(c messages.FleetChanged) {
+// takeAnnounced takes a record that was announced, where its revision is higher than the known one's.
+func (d *Distributor) takeAnnounced(c messages.FleetChanged) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c.Record.Fleet == d.cfg.Fleet && (d.record == nil || c.Revision > d.record.Revision) {
@@ -89,9 +88,9 @@ func (d *Distributor) heard(c messages.FleetChanged) {
 	}
 }
 
-// read takes a record that was read. A lower revision can be a stale replica's answer; read
-// again, it is the truth: the bucket was made anew.
-func (d *Distributor) read(c messages.FleetChanged) {
+// takeRead takes a record that was read. A lower revision than the known one's can be the answer of a
+// replica that is behind. Read a second time in a row, it is believed: the bucket was made anew.
+func (d *Distributor) takeRead(c messages.FleetChanged) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.record == nil || c.Revision > d.record.Revision {
@@ -126,56 +125,4 @@ func (d *Distributor) known() *messages.FleetChanged {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.record
-}
-
-// want is an image that this node should have, and why.
-type want struct {
-	messages.FleetImage
-	preload bool // it is what the current rollout brings
-	base    bool // it may help later; best effort
-}
-
-// wants lists what this node should have, the most urgent first: what apps are started
-// from, what the fleet waits for, what a rollback needs, what a build may need.
-func (d *Distributor) wants(r *messages.FleetRecord) []want {
-	var out []want
-	add := func(w want) {
-		at := slices.IndexFunc(out, func(o want) bool { return o.Image == w.Image })
-		switch {
-		case w.IsZero():
-		case at >= 0 && w.preload: // another rollout of the same image: what is reported is about it
-			out[at] = w
-		case at >= 0:
-		default:
-			out = append(out, w)
-		}
-	}
-	add(want{FleetImage: r.Current})
-	if d.admitted(r.Preload) {
-		add(want{FleetImage: r.Preload.FleetImage, preload: true})
-	}
-	add(want{FleetImage: r.Previous})
-	for _, k := range r.Keep {
-		add(want{FleetImage: k})
-	}
-	if b := r.Bases; b != nil && within(b.Build, d.cfg.Node, b.Threshold) {
-		for _, i := range b.Images {
-			add(want{FleetImage: messages.FleetImage{Image: i, Build: b.Build}, base: true})
-		}
-	}
-	return out
-}
-
-// admitted tells whether this node is to fetch the preload now.
-func (d *Distributor) admitted(p *messages.Preload) bool {
-	return p != nil && !p.IsZero() && (d.canary(p) || within(p.Rollout, d.cfg.Node, p.Threshold))
-}
-
-func (d *Distributor) canary(p *messages.Preload) bool {
-	return slices.Contains(p.Canaries, d.cfg.Node)
-}
-
-// within tells whether a wave's threshold admits the node; 0 admits none.
-func within(key, node string, threshold uint64) bool {
-	return threshold > 0 && messages.WaveHash(key, node) <= threshold
 }

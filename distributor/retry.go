@@ -23,7 +23,7 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/4 + rand.N(max(d/2, 1))
 }
 
-// retries remembers what failed and when to try it again.
+// retries remembers what failed, by a key, and when to try it again.
 type retries map[string]*retry
 
 type retry struct {
@@ -32,7 +32,7 @@ type retry struct {
 	told     string // the failure that was reported last
 }
 
-// wait is how long to leave the thing alone; 0 if it may be tried.
+// wait is how long to leave it alone; 0 where it may be tried.
 func (r retries) wait(key string) time.Duration {
 	if e, ok := r[key]; ok {
 		return max(0, time.Until(e.after))
@@ -40,8 +40,8 @@ func (r retries) wait(key string) time.Duration {
 	return 0
 }
 
-// failed notes a failure, and tells whether it differs from the one before by more than
-// numbers, such as ports and bytes.
+// failed notes a failure, and tells whether it is another than the one before. Two that differ in
+// numbers alone, such as ports and bytes, are the same.
 func (r retries) failed(key, what string) bool {
 	e, ok := r[key]
 	if !ok {
@@ -61,8 +61,8 @@ func (r retries) failed(key, what string) bool {
 	return news
 }
 
-// keep forgets all but the named.
-func (r retries) keep(wanted func(key string) bool) {
+// forgetBut forgets all but the named.
+func (r retries) forgetBut(wanted func(key string) bool) {
 	for k := range r {
 		if !wanted(k) {
 			delete(r, k)

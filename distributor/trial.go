@@ -3,6 +3,7 @@ package distributor
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -14,6 +15,7 @@ type verdict struct {
 	result  *messages.TrialResult
 }
 
+// trialKey is the key of a rollout's trial in retries.
 func trialKey(rollout string) string { return "trial " + rollout }
 
 // verdictOn is the outcome of this rollout's trial, or nil when it did not end here.
@@ -24,6 +26,7 @@ func (d *Distributor) verdictOn(w want) *messages.TrialResult {
 	return nil
 }
 
+// reportVerdict makes a verdict the state of the node's work.
 func (d *Distributor) reportVerdict(w want, v *messages.TrialResult) {
 	if v.Passed {
 		d.report(w, messages.WorkDone, "", v)
@@ -32,14 +35,14 @@ func (d *Distributor) reportVerdict(w want, v *messages.TrialResult) {
 	d.report(w, messages.WorkFailed, v.Reason, v)
 }
 
-// try runs the trial of a preload. What the image does wrong is a verdict, and final for
+// runTrial runs the trial of a preload. What the image does wrong is a verdict, and final for
 // this rollout; what keeps the engine from running the trial is a failure, and tried again.
-func (d *Distributor) try(ctx context.Context, w want, r *messages.FleetRecord) {
+func (d *Distributor) runTrial(ctx context.Context, w want, r *messages.FleetRecord) {
 	p := r.Preload
 	wanted := func(r *messages.FleetRecord) bool {
 		return r.Preload != nil && r.Preload.Rollout == p.Rollout && r.Preload.Image == p.Image && d.canary(r.Preload)
 	}
-	d.as(ctx, wanted, func(ctx context.Context) {
+	d.runJob(ctx, wanted, func(ctx context.Context) {
 		d.report(w, messages.WorkTrial, "", nil)
 		d.log.Info().Stringer("image", w.Image).Strs("hooks", p.Hooks).Msg("trying")
 		result, err := d.cfg.Engine.Trial(ctx, Trial{
@@ -54,19 +57,44 @@ func (d *Distributor) try(ctx context.Context, w want, r *messages.FleetRecord) 
 		case err != nil:
 			d.fail(w, trialKey(w.Rollout), "trial", err)
 		default:
-			d.judged(w, result)
+			d.keepVerdict(w, result)
 		}
 	})
 }
 
-// judged keeps and tells a verdict.
-func (d *Distributor) judged(w want, result messages.TrialResult) {
+// keepVerdict remembers a verdict, and tells it.
+func (d *Distributor) keepVerdict(w want, result messages.TrialResult) {
 	result.Reason = brief(result.Reason)
 	delete(d.retries, trialKey(w.Rollout))
 	d.verdict = verdict{rollout: w.Rollout, image: w.Image, result: &result}
 	d.log.Info().Stringer("image", w.Image).Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")
 	d.reportVerdict(w, &result)
-	d.tell(&messages.TrialFinished{
+	d.post(event{&messages.TrialFinished{
 		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, TrialResult: result,
-	})
+	}, w.traceparent})
+}
+
+// removeTrials removes the containers of trials that a killed predecessor left, or that the engine
+// could not remove after a trial of ours.
+func (d *Distributor) removeTrials(ctx context.Context, r *messages.FleetRecord) {
+	if d.swept {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	n, err := d.cfg.Engine.RemoveTrials(ctx, d.owner(r))
+	if err != nil {
+		d.log.Warn().Err(err).Msg("can't remove containers of earlier trials yet")
+		return
+	}
+	d.swept = true
+	if n > 0 {
+		d.log.Info().Int("containers", n).Msg("removed containers that an earlier trial left")
+	}
+}
+
+// owner names this agent on its engine. It has the fleet's ID as local tags have, so that
+// installations that share an engine leave each other's trials alone.
+func (d *Distributor) owner(r *messages.FleetRecord) string {
+	return strings.TrimPrefix(r.ID+"."+messages.NodeKey(d.cfg.Fleet, d.cfg.Node), ".")
 }

@@ -28,7 +28,7 @@ func TestANodeWhoseNameAnotherHas(t *testing.T) {
 		}
 		meet(4)
 		after(3 * distributor.DefaultInterval)
-		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "--node") || !w.last().Twin {
+		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "a node name and a user of its own") || !w.last().Twin {
 			t.Errorf("met in each heartbeat: twin %v, ready %v", w.last().Twin, err)
 		}
 		meet(0)

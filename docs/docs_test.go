@@ -3,7 +3,6 @@ package docs
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -69,48 +68,5 @@ func TestLinksLead(t *testing.T) {
 				t.Errorf("%s links to %s, which is not there", f, m[1])
 			}
 		}
-	}
-}
-
-// TestCommandsExist asks the program for help with each command that the documents show, and
-// looks for its flags there.
-func TestCommandsExist(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "fenceline")
-	if out, err := exec.Command("go", "build", "-o", program, "../cmd/fenceline").CombinedOutput(); err != nil {
-		t.Fatalf("building fenceline: %v\n%s", err, out)
-	}
-	command := regexp.MustCompile("(?m)(?:^    (?:bin/)?|`)fenceline ([a-z][^`#\n]*)")
-	flag := regexp.MustCompile(` --?[a-z][a-z-]*`)
-	seen, help := map[string]bool{}, map[string][]byte{}
-	for _, f := range documents(t) {
-		text := strings.ReplaceAll(document(t, f), "\\\n", " ")
-		for _, m := range command.FindAllStringSubmatch(text, -1) {
-			shown := strings.TrimSpace(m[1])
-			if seen[shown] {
-				continue
-			}
-			seen[shown] = true
-			words := regexp.MustCompile(`^[a-z-]+( (producer|builder|controller|distributor|get|set|list|show|requeue|drop|retire))?`).FindString(shown)
-			if strings.HasPrefix(words, "doctor") {
-				words = "doctor" // the role is an argument
-			}
-			out, known := help[words]
-			if !known {
-				out, _ = exec.Command(program, append(strings.Fields(words), "--help")...).CombinedOutput()
-				help[words] = out
-			}
-			if !strings.Contains(string(out), "  fenceline "+words) {
-				t.Errorf("%s shows \"fenceline %s\", which is no command", f, shown)
-				continue
-			}
-			for _, name := range flag.FindAllString(shown[len(words):], -1) {
-				if !regexp.MustCompile(`(?m)^ +(-., )?` + strings.TrimSpace(name) + `\b`).Match(out) {
-					t.Errorf("%s shows \"fenceline %s\", but there is no flag%s", f, shown, name)
-				}
-			}
-		}
-	}
-	if len(seen) < 40 {
-		t.Errorf("only %d commands were found in the documents", len(seen))
 	}
 }

@@ -130,7 +130,7 @@ func TestEngine(t *testing.T) {
 		current, flags := s.fence(t), s.flags
 		s.again(t, append(slices.Clone(flags), "--min-free-bytes", strconv.Itoa(math.MaxInt64))...)
 		third := s.ended(t, s.build(t, "engine", exporting("three")))
-		s.problem(t, "bytes are free where the engine keeps images", "remove images or files, or lower --min-free-bytes")
+		s.problem(t, "bytes are free where the engine keeps images", "remove images or files, or lower min-free-bytes")
 		s.waits(t, fleet, third, "missing "+fleet)
 		if got := s.fence(t); got != current {
 			t.Errorf("without room for it the fence config moved to %s", got)

@@ -26,7 +26,7 @@ var nextRelease = []edit{
 			"	\"dev.fenceline.image.ready.v1\": func() Payload { return new(ImageReady) },\n" +
 			"	\"dev.fenceline.fleet.changed.v1\": func() Payload { return new(FleetChanged) },\n",
 	},
-	{"messages/build.go", "type BuildRequested struct {\n", "type BuildRequested struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
+	{"messages/request.go", "type BuildRequested struct {\n", "type BuildRequested struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
 	{"messages/build.go", "type ImageReady struct {\n", "type ImageReady struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
 	{"messages/queue/request.go", "	m, err := messages.Encode(", "	r.Channel = \"stable\"\n	m, err := messages.Encode("},
 	{"messages/queue/outcome.go", "	case *messages.ImageReady:\n", "	case *messages.ImageReady:\n		p.Channel = \"stable\"\n"},

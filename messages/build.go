@@ -3,7 +3,6 @@ package messages
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -22,82 +21,6 @@ func (r *BuildRef) Validate() error {
 		return err
 	}
 	return CheckName("pipeline", r.Pipeline)
-}
-
-// Cause says why a build was asked for.
-type Cause string
-
-// The causes.
-const (
-	CausePush   Cause = "push"   // a forge or a post-receive hook told of a push
-	CausePerson Cause = "person" // somebody asked for this commit: it is not superseded by a newer one
-	CauseRetry  Cause = "retry"  // somebody asked for an earlier build again
-)
-
-// BuildRequested asks for the build of one pipeline at one commit. Its order is the
-// sequence number the requests stream gives it, unless it is a retry, which carries the
-// order of the first.
-type BuildRequested struct {
-	Build       string    `json:"build"`
-	Order       uint64    `json:"order,omitempty"` // only set by a retry; else see Accepted
-	Pipeline    Pipeline  `json:"pipeline"`
-	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a commit that a person named
-	Commit      string    `json:"commit,omitempty"`  // full object name; "" when Context is set
-	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
-	Cause       Cause     `json:"cause"`
-	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
-	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
-}
-
-// MessageType is TypeBuildRequested.
-func (*BuildRequested) MessageType() Type  { return TypeBuildRequested }
-func (m *BuildRequested) tokens() []string { return []string{m.Pipeline.Name} }
-
-// Validate names the first field that can't be acted on.
-func (m *BuildRequested) Validate() error {
-	if err := CheckID("build", m.Build); err != nil {
-		return err
-	}
-	if err := m.Pipeline.Validate(); err != nil {
-		return fmt.Errorf("pipeline: %w", err)
-	}
-	switch m.Cause {
-	case CausePush, CausePerson, CauseRetry:
-	default:
-		return fmt.Errorf("cause: %q is not one of push, person, retry", clip(string(m.Cause)))
-	}
-	if m.Context != "" {
-		if m.Commit != "" {
-			return errors.New("commit and context are both set: a build has one source")
-		}
-		return CheckID("context", m.Context)
-	}
-	if m.Ref != "" {
-		branch, ok := strings.CutPrefix(m.Ref, "refs/heads/")
-		if !ok || CheckBranch(branch) != nil {
-			return fmt.Errorf("ref: %q is not the full name of a branch such as %q", clip(m.Ref), "refs/heads/main")
-		}
-	}
-	return CheckCommit(m.Commit)
-}
-
-// Accepted sets the order from the sequence number under which the request is stored,
-// unless it carries one already.
-func (m *BuildRequested) Accepted(sequence uint64) {
-	if m.Order == 0 {
-		m.Order = sequence
-	}
-}
-
-// BuildRef returns which build this asks for.
-func (m *BuildRequested) BuildRef() BuildRef {
-	return BuildRef{Build: m.Build, Pipeline: m.Pipeline.Name, Order: m.Order}
-}
-
-// SamePush tells whether both ask for the same thing for the same reason, so that the
-// later is a duplicate when nothing came between.
-func (m *BuildRequested) SamePush(o *BuildRequested) bool {
-	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context && m.Commit != ""
 }
 
 // BuildStarted tells that a worker has claimed a build.
@@ -229,37 +152,6 @@ type BuildCancelled struct {
 // MessageType is TypeBuildCancelled.
 func (*BuildCancelled) MessageType() Type { return TypeBuildCancelled }
 
-// Step names a step of the flow, for people who watch it.
-type Step string
-
-// The steps of a build and a rollout, in order.
-const (
-	StepReceived     Step = "received"
-	StepQueued       Step = "queued"
-	StepClaimed      Step = "claimed"
-	StepPinned       Step = "base pinned"
-	StepBuilt        Step = "built"
-	StepHooksChecked Step = "hooks checked"
-	StepPushed       Step = "pushed"
-	StepAnnounced    Step = "announced"
-	StepPresent      Step = "present"
-	StepTrialPassed  Step = "trial passed"
-	StepFlipped      Step = "flipped"
-)
-
-// BuildLog is a piece of a build's progress: a step reached, or output.
-type BuildLog struct {
-	BuildRef
-	Attempt int    `json:"attempt"`
-	Step    Step   `json:"step,omitempty"`   // set when a step was reached
-	Vertex  string `json:"vertex,omitempty"` // the BuildKit vertex, as people know it: [2/3] RUN …
-	Text    string `json:"text,omitempty"`   // output or a remark; may hold several lines
-	Error   bool   `json:"error,omitempty"`  // the vertex or the step failed
-}
-
-// MessageType is TypeBuildLog.
-func (*BuildLog) MessageType() Type { return TypeBuildLog }
-
 // ImageReady tells that an image is built, checked and in the registry, and carries what
 // its rollouts need. A build has at most one, ever.
 type ImageReady struct {
@@ -304,3 +196,48 @@ func (m *ImageReady) Validate() error {
 	}
 	return checkFleets(m.Fleets)
 }
+
+// BuildState is how far a build is.
+type BuildState string
+
+// The states of a build. All but BuildStateRunning are final.
+const (
+	BuildStateRunning    BuildState = "running"
+	BuildStateSucceeded  BuildState = "succeeded"
+	BuildStateFailed     BuildState = "failed"
+	BuildStateSuperseded BuildState = "superseded"
+	BuildStateCancelled  BuildState = "cancelled"
+)
+
+// BuildRecord is the state of a build, in the builds bucket under its ID. It is written
+// first by the worker that claims the request, and changed only by revision.
+type BuildRecord struct {
+	BuildRef
+	State     BuildState `json:"state"`
+	Attempt   int        `json:"attempt"`          // the number of claims so far
+	Worker    string     `json:"worker,omitempty"` // who claimed it last
+	Claim     string     `json:"claim,omitempty"`  // random, to recognise an own write whose answer was lost
+	Request   uint64     `json:"request"`          // sequence of the request in its stream
+	Commit    string     `json:"commit,omitempty"`
+	Ref       string     `json:"ref,omitempty"`
+	Image     Image      `json:"image,omitempty"`
+	Tag       string     `json:"tag,omitempty"`
+	Failure   *Failure   `json:"failure,omitempty"`
+	LastError string     `json:"last_error,omitempty"` // of the last attempt that infrastructure failed
+	Received  time.Time  `json:"received"`
+	Updated   time.Time  `json:"updated"`
+	// Outcome is the exact message that ends the build, kept before it is published, so
+	// that whoever finds the record can finish the announcement.
+	Outcome *Message `json:"outcome,omitempty"`
+	// Announced is set once Outcome is known to be stored in the events stream.
+	Announced bool `json:"announced,omitempty"`
+	// Asked is the request as it was accepted, so that it can be asked for again when its
+	// stream has been cleared.
+	Asked *Message `json:"asked,omitempty"`
+	// Returned counts the claims that ended because the worker was stopped. They are not
+	// failures, and don't count against the attempts allowed.
+	Returned int `json:"returned,omitempty"`
+}
+
+// Ended tells whether the build is over.
+func (r *BuildRecord) Ended() bool { return r.State != BuildStateRunning && r.State != "" }

@@ -10,5 +10,28 @@
 // Messages are self-contained: a build request carries the resolved pipeline and an
 // image-ready event the rollout policies. Secrets travel as names, never as values.
 //
-// The package imports the standard library only.
+// The package imports the standard library only. Its files, in reading order:
+//
+//	message.go     what every message has: Envelope, Payload, Encode and Decode
+//	types.go       the types, their versions, and the one list of what is read
+//	subjects.go    subjects, streams, buckets and keys of an installation: Space
+//	pipeline.go    a resolved pipeline and the fleets it feeds
+//	policy.go      how an image passes through a fleet
+//	request.go     a build is asked for, also in a newer version than this program's
+//	build.go       what happens to a build: its events, failure and record; the image that is ready
+//	buildlog.go    a build's progress, and the steps that people watch
+//	rollout.go     an image's passage through one fleet: its states, record and event
+//	fleet.go       a fleet's record, the only point of decision, and its announcement
+//	waves.go       which nodes a wave admits
+//	node.go        members and heartbeats; what a node does, fails at and finds out
+//	deadletter.go  a message that nobody could handle
+//	names.go       names, IDs, commits and secrets' names, and what they may be
+//	image.go       images by name and digest
+//	repository.go  repositories, branches and paths that a builder may use
+//	trace.go       traceparents
+//	percent.go     attributes as headers carry them
+//	text.go        texts that others wrote, shortened
+//	duration.go    durations as people write them
+//	secret.go      a value that prints as nothing
+//	secretfile.go  secrets in files
 package messages

@@ -2,107 +2,9 @@ package messages
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
+	"slices"
 	"time"
 )
-
-// NodeFailed tells that a node could not do its part of a rollout.
-type NodeFailed struct {
-	Fleet   string `json:"fleet"`
-	Node    string `json:"node"`
-	Rollout string `json:"rollout,omitempty"`
-	Image   Image  `json:"image,omitempty"`
-	Step    string `json:"step"` // what it was doing: "pull", "disk", "verify", "engine"
-	Reason  string `json:"reason"`
-}
-
-// MessageType is TypeNodeFailed.
-func (*NodeFailed) MessageType() Type  { return TypeNodeFailed }
-func (m *NodeFailed) tokens() []string { return []string{m.Fleet, m.Node} }
-
-// Validate names the first field that can't be acted on.
-func (m *NodeFailed) Validate() error {
-	if err := checkNode(m.Fleet, m.Node); err != nil {
-		return err
-	}
-	return m.Image.check()
-}
-
-func checkNode(fleet, node string) error {
-	if err := CheckName("fleet", fleet); err != nil {
-		return err
-	}
-	return CheckName("node", node)
-}
-
-// TrialFinished is a canary's verdict on an image.
-type TrialFinished struct {
-	Fleet   string `json:"fleet"`
-	Node    string `json:"node"`
-	Rollout string `json:"rollout"`
-	Image   Image  `json:"image"`
-	TrialResult
-}
-
-// TrialResult is how a trial ended.
-type TrialResult struct {
-	Passed bool      `json:"passed"`
-	Hooks  []HookRun `json:"hooks,omitempty"`  // those that ran, in order; the last may have failed
-	Reason string    `json:"reason,omitempty"` // why it did not pass
-}
-
-// HookRun is one admin hook's run in a trial.
-type HookRun struct {
-	Hook   string `json:"hook"`
-	Exit   int    `json:"exit"`             // exit status; -1 when it did not end
-	Output string `json:"output,omitempty"` // the last lines
-}
-
-// MessageType is TypeTrialFinished.
-func (*TrialFinished) MessageType() Type  { return TypeTrialFinished }
-func (m *TrialFinished) tokens() []string { return []string{m.Fleet, m.Node} }
-
-// Validate names the first field that can't be acted on.
-func (m *TrialFinished) Validate() error {
-	if err := checkNode(m.Fleet, m.Node); err != nil {
-		return err
-	}
-	if err := m.Image.check(); err != nil {
-		return err
-	}
-	return CheckID("rollout", m.Rollout)
-}
-
-// RolloutChanged tells of a rollout's new state, or of a decision about its fleet.
-type RolloutChanged struct {
-	Fleet   string       `json:"fleet"`
-	Rollout string       `json:"rollout"`
-	Build   string       `json:"build,omitempty"`
-	Order   uint64       `json:"order,omitempty"`
-	Image   Image        `json:"image,omitempty"`
-	State   RolloutState `json:"state"`
-	Why     string       `json:"why,omitempty"`
-	Epoch   uint64       `json:"epoch,omitempty"` // of the fleet record, when it was changed
-	By      string       `json:"by,omitempty"`    // the person, for a person's decision
-	Present int          `json:"present,omitempty"`
-	Members int          `json:"members,omitempty"`
-}
-
-// MessageType is TypeRolloutChanged.
-func (*RolloutChanged) MessageType() Type  { return TypeRolloutChanged }
-func (m *RolloutChanged) tokens() []string { return []string{m.Fleet, m.Rollout} }
-
-// Validate names the first field that can't be acted on.
-func (m *RolloutChanged) Validate() error {
-	if err := CheckName("fleet", m.Fleet); err != nil {
-		return err
-	}
-	if err := m.Image.check(); err != nil {
-		return err
-	}
-	return CheckID("rollout", m.Rollout)
-}
 
 // FleetChanged announces a fleet's record over core NATS. It is a hint: whoever misses it
 // reads the record.
@@ -123,46 +25,105 @@ func (m *FleetChanged) Validate() error {
 	return m.Record.Validate()
 }
 
-// DeadLetter keeps a message that nobody could handle, with the reason, so that a person
-// can look at it and send it again.
-type DeadLetter struct {
-	Stream     string    `json:"stream"`
-	Sequence   uint64    `json:"sequence"` // of the message in its stream; with it, the letter's name
-	Subject    string    `json:"subject"`  // where the message was published, and would be again
-	Reason     string    `json:"reason"`
-	Headers    Headers   `json:"headers,omitempty"`
-	Body       []byte    `json:"body,omitempty"`
-	Omitted    int       `json:"omitted,omitempty"` // bytes of a body that, with the headers, was too big to be kept
-	Deliveries int       `json:"deliveries,omitempty"`
-	At         time.Time `json:"at"`
+// FleetRecord is the only point of decision about a fleet, in the fleets bucket under its
+// name. Every change is a compare-and-set of the whole record.
+type FleetRecord struct {
+	Fleet    string       `json:"fleet"`
+	ID       string       `json:"id,omitempty"` // random, made with the record: tells fleets of one name apart
+	Epoch    uint64       `json:"epoch"`        // rises with every change of Current
+	Decision string       `json:"decision"`     // random, to recognise an own write whose answer was lost
+	Current  FleetImage   `json:"current,omitzero"`
+	Previous FleetImage   `json:"previous,omitzero"`
+	Keep     []FleetImage `json:"keep,omitempty"` // older ones that nodes keep, newest first
+	Preload  *Preload     `json:"preload,omitempty"`
+	Bases    *BasePreload `json:"bases,omitempty"`
+	Highest  uint64       `json:"highest"` // highest order ever flipped to
+	Hold     *Hold        `json:"hold,omitempty"`
+	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
+	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
+	Applied  Applied      `json:"applied"`
 }
 
-// MessageType is TypeDeadLetter.
-func (*DeadLetter) MessageType() Type { return TypeDeadLetter }
-func (m *DeadLetter) tokens() []string {
-	return []string{m.Stream, fmt.Sprint(m.Sequence)}
-}
-
-// Validate names the first field that can't be acted on. It takes any subject, as whatever a
-// stream stored may have to be kept.
-func (m *DeadLetter) Validate() error {
-	if m.Stream == "" || m.Sequence == 0 || m.Subject == "" {
-		return errors.New("stream, sequence and subject must all be set")
+// Validate names the first field that a node can't act on.
+func (r *FleetRecord) Validate() error {
+	if err := CheckName("fleet", r.Fleet); err != nil {
+		return err
 	}
-	return CheckID("stream", m.Stream)
-}
-
-// Whole tells whether the message can be sent again as it was.
-func (m *DeadLetter) Whole() error {
-	if m.Omitted > 0 {
-		return fmt.Errorf("its message of %d bytes was too big to be kept: drop the letter, and have the message sent again by its source", m.Omitted)
-	}
-	if !subjectForm.MatchString(m.Subject) {
-		return fmt.Errorf("subject: %q is not one that fenceline sends to: drop the letter", clip(m.Subject))
+	for _, i := range r.Wanted() {
+		if err := i.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// subjectForm is printable tokens joined by dots, without NATS' wildcards: sending a dead
-// letter again must reach one subject. $ starts the server's own subjects.
-var subjectForm = regexp.MustCompile(`^[!-#%-)+\-/-=?-~][!-)+\-/-=?-~]*(\.[!-)+\-/-=?-~]+)*$`)
+// Wanted lists every image that nodes must not clean up, current first.
+func (r *FleetRecord) Wanted() []Image {
+	var out []Image
+	add := func(i Image) {
+		if i != "" && !slices.Contains(out, i) {
+			out = append(out, i)
+		}
+	}
+	add(r.Current.Image)
+	add(r.Previous.Image)
+	for _, k := range r.Keep {
+		add(k.Image)
+	}
+	if r.Preload != nil {
+		add(r.Preload.Image)
+	}
+	if r.Bases != nil {
+		for _, i := range r.Bases.Images {
+			add(i)
+		}
+	}
+	return out
+}
+
+// FleetImage is an image in a fleet's record.
+type FleetImage struct {
+	Image    Image  `json:"image"`
+	Build    string `json:"build,omitempty"`
+	Order    uint64 `json:"order,omitempty"`
+	Rollout  string `json:"rollout,omitempty"`
+	HooksDir string `json:"hooks_dir,omitempty"`
+}
+
+// IsZero tells whether there is none.
+func (i FleetImage) IsZero() bool { return i.Image == "" }
+
+// Preload says what nodes of a fleet fetch now, and which of them.
+type Preload struct {
+	FleetImage
+	Hooks    []string `json:"hooks,omitempty"`
+	Canaries []string `json:"canaries,omitempty"` // fetch first and run the trial
+	Trial    Trial    `json:"trial"`
+	// Threshold admits the members whose WaveHash is at or below it. It only rises while
+	// the preload is the same. Written as a string, as it exceeds what JSON readers hold.
+	Threshold uint64 `json:"threshold,string"`
+	// Traceparent is the rollout's: what nodes publish about the preload carries it on.
+	Traceparent string `json:"traceparent,omitempty"`
+}
+
+// BasePreload lets nodes fetch a build's base images while the build still runs.
+type BasePreload struct {
+	Build     string  `json:"build"`
+	Images    []Image `json:"images"`
+	Threshold uint64  `json:"threshold,string"` // as Preload.Threshold, hashed with the build ID
+}
+
+// Hold stops flips of a fleet.
+type Hold struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	Epoch  uint64    `json:"epoch,omitempty"` // of the rollback that set it; 0 for any other hold
+}
+
+// Applied says what the fence config was last seen to hold.
+type Applied struct {
+	Epoch uint64 `json:"epoch"`           // whose image the backend was driven to and read back
+	Value string `json:"value,omitempty"` // as read back
+	Error string `json:"error,omitempty"` // why it could not be written or read
+}

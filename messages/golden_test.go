@@ -127,7 +127,21 @@ var unfilled = map[string]bool{
 	"dev.fenceline.image.ready.v1.Fleets.Policy.Trial.Disabled":              true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Disabled":           true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Network":            true,
+	"dev.fenceline.fleet.changed.v1.Record.Preload.Traceparent":              true, // see TestAPreloadsTraceIsInItsWireForm
 	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
+}
+
+// The golden has a preload as a fleet's first controllers wrote it, without a trace.
+func TestAPreloadsTraceIsInItsWireForm(t *testing.T) {
+	r := sampleFleetRecord()
+	r.Preload.Traceparent = sampleEnvelope().Traceparent
+	m, err := Encode(sampleEnvelope(), &FleetChanged{Revision: 9, Record: r})
+	if err != nil || !bytes.Contains(m.Body, []byte(`"traceparent":"`+r.Preload.Traceparent+`"`)) {
+		t.Fatalf("it is %s, error %v", m.Body, err)
+	}
+	if _, got, err := DecodeAs[*FleetChanged](m); err != nil || got.Record.Preload.Traceparent != r.Preload.Traceparent {
+		t.Errorf("read, it is %+v, error %v", got, err)
+	}
 }
 
 func checkFilled(t *testing.T, at string, v reflect.Value) {

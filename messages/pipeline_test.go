@@ -1,10 +1,8 @@
 package messages
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestPipelineValidateNamesTheField(t *testing.T) {
@@ -45,63 +43,5 @@ func TestPipelineValidateNamesTheField(t *testing.T) {
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), field) {
 			t.Errorf("%s: got %v", field, err)
 		}
-	}
-}
-
-func TestDefaultPolicyIsValid(t *testing.T) {
-	p := DefaultPolicy()
-	if err := p.Validate(); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestBuildRequestedValidate(t *testing.T) {
-	for name, change := range map[string]func(*BuildRequested){
-		"two sources":      func(m *BuildRequested) { m.Context = "c-1" },
-		"no source":        func(m *BuildRequested) { m.Commit = "" },
-		"a short commit":   func(m *BuildRequested) { m.Commit = "abc" },
-		"a tag":            func(m *BuildRequested) { m.Ref = "refs/tags/v1" },
-		"an unknown cause": func(m *BuildRequested) { m.Cause = "whim" },
-		"a bad build ID":   func(m *BuildRequested) { m.Build = "a.b" },
-		"a bad context":    func(m *BuildRequested) { m.Commit, m.Context = "", "../x" },
-		"a bad pipeline":   func(m *BuildRequested) { m.Pipeline.Attempts = 0 },
-	} {
-		m := samples()[0].(*BuildRequested)
-		change(m)
-		if m.Validate() == nil {
-			t.Errorf("%s is taken", name)
-		}
-	}
-}
-
-func TestAcceptedKeepsTheOrderOfARetry(t *testing.T) {
-	fresh, retry := BuildRequested{}, BuildRequested{Order: 3}
-	fresh.Accepted(9)
-	retry.Accepted(9)
-	if fresh.Order != 9 || retry.Order != 3 {
-		t.Errorf("orders are %d and %d, want 9 and 3", fresh.Order, retry.Order)
-	}
-}
-
-func TestDuration(t *testing.T) {
-	for _, good := range []string{"0s", "90s", "1h30m", "1.5h"} {
-		d, err := ParseDuration(good)
-		if err != nil {
-			t.Errorf("%q is refused: %v", good, err)
-		}
-		b, _ := json.Marshal(d)
-		var back Duration
-		if err := json.Unmarshal(b, &back); err != nil || back != d {
-			t.Errorf("%s comes back as %s, %v", b, back, err)
-		}
-	}
-	for _, bad := range []string{`""`, `"10"`, `10`, `"-1s"`, `null`, `{}`, `"1y"`} {
-		var d Duration
-		if err := json.Unmarshal([]byte(bad), &d); err == nil {
-			t.Errorf("%s is taken as %s", bad, d)
-		}
-	}
-	if Duration(time.Second).Std() != time.Second {
-		t.Error("Std changes the duration")
 	}
 }

@@ -172,3 +172,26 @@ func forEachString(v reflect.Value, fn func(reflect.Value)) {
 		}
 	}
 }
+
+func TestSubjectsTellTheirType(t *testing.T) {
+	s, err := NewSpace("site-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for subject, want := range map[string]Type{
+		s.RequestSubject("base"):                         TypeBuildRequested,
+		s.BuildSubject(TypeImageReady, "base", "base-1"): TypeImageReady,
+		"site-a.build.requested.v12.base":                "dev.fenceline.build.requested.v12",
+		"site-b.build.requested.v1.base":                 "",
+		"site-a.build.requested":                         "",
+		"site-a.build.requested.one.base":                "",
+		"":                                               "",
+	} {
+		if got := s.TypeAt(subject); got != want {
+			t.Errorf("%q has type %q, want %q", subject, got, want)
+		}
+	}
+	if got := s.AnyRequest("base"); got != "site-a.build.requested.*.base" {
+		t.Errorf("any request is %s", got)
+	}
+}

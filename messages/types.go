@@ -1,12 +1,16 @@
 package messages
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// Type names a kind of message and its version, as a CloudEvents type.
+type Type string
 
 // The types of messages. The last element is the version; everything between typePrefix
 // and it names the kind.
@@ -28,10 +32,9 @@ const (
 
 const typePrefix = "dev.fenceline."
 
-// registry has a constructor for each type that this program reads: what it writes, and the
-// older versions of that, which come from programs of before an upgrade. A version may be read
-// into the struct of a newer one, where the newer one only added to it. It is the one list of
-// what travels.
+// registry is the one list of what travels: it has a constructor for each type that this program
+// reads, which are the types that it writes and their older versions, of programs from before an
+// upgrade. An older version may be read into the struct of a newer one that only added fields.
 var registry = map[Type]func() Payload{
 	TypeBuildRequested:  func() Payload { return new(BuildRequested) },
 	TypeBuildStarted:    func() Payload { return new(BuildStarted) },
@@ -48,25 +51,23 @@ var registry = map[Type]func() Payload{
 	TypeDeadLetter:      func() Payload { return new(DeadLetter) },
 }
 
+// newPayload is an empty payload of a type. ErrNewer or ErrUnknown where this program has none.
 func newPayload(t Type) (Payload, error) {
 	if make, ok := registry[t]; ok {
 		return make(), nil
 	}
 	kind, version := t.split()
 	for known := range registry {
-		if k, v := known.split(); kind != "" && k == kind && newer(version, v) {
+		if k, v := known.split(); kind != "" && k == kind && compareVersions(version, v) > 0 {
 			return nil, fmt.Errorf("%w: %q, where this binary knows %q", ErrNewer, clip(string(t)), known)
 		}
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknown, clip(string(t)))
 }
 
-// newer compares versions of split's form as the numbers they are.
-func newer(a, b string) bool {
-	if len(a) != len(b) {
-		return len(a) > len(b)
-	}
-	return a > b
+// compareVersions compares versions of split's form, or types of one kind, as the numbers they are.
+func compareVersions(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
 // Versions lists the versions of t's kind that this program reads, the oldest first.
@@ -77,18 +78,17 @@ func (t Type) Versions() []Type {
 			out = append(out, known)
 		}
 	}
-	slices.SortFunc(out, func(a, b Type) int {
-		_, x := a.split()
-		_, y := b.split()
-		switch {
-		case newer(y, x):
-			return -1
-		case newer(x, y):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(out, func(a, b Type) int { return compareVersions(string(a), string(b)) })
 	return out
+}
+
+// TypeOf is the type that a message says it has; "" for none.
+func TypeOf(m Message) Type {
+	t, err := percentDecode(m.Headers.get(headerType))
+	if err != nil {
+		return ""
+	}
+	return Type(t)
 }
 
 // After is the type of t's kind that is n versions newer.
@@ -100,9 +100,6 @@ func (t Type) After(n int) Type {
 	}
 	return Type(fmt.Sprintf("%s%s.v%d", typePrefix, kind, have+n))
 }
-
-// Known tells whether this program reads messages of the type.
-func (t Type) Known() bool { return registry[t] != nil }
 
 // Label is the type as a part of names: "build-requested-v1".
 func (t Type) Label() string {

@@ -79,7 +79,7 @@ func TestCallsWithoutACommitBuildTheHeadOfTheBranch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, a, _ := serve(bare, callRequest(testToken, `{"pipeline":"base"}`)); status != 422 || !strings.Contains(a.Error, "--secrets-dir") {
+	if status, a, _ := serve(bare, callRequest(testToken, `{"pipeline":"base"}`)); status != 422 || !strings.Contains(a.Error, "(secrets-dir)") {
 		t.Errorf("without a folder of secrets: status %d, %+v", status, a)
 	}
 	if err := os.WriteFile(filepath.Join(p.secretsDir, "reader"), []byte("repo-token\n"), 0o600); err != nil {

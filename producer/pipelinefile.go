@@ -135,7 +135,7 @@ func checkSecretName(s string) error {
 		return err
 	}
 	if messages.CheckSecretName(s) != nil {
-		return errors.New("is not the name of a secret: give the name of a file in the folder of secrets (--secrets-dir): letters, digits, _ . and -, at most 63")
+		return errors.New("is not the name of a secret: give the name of a file in the folder of secrets (secrets-dir): letters, digits, _ . and -, at most 63")
 	}
 	return nil
 }

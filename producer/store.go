@@ -2,11 +2,8 @@ package producer
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 
@@ -27,7 +24,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	// A sender that hangs up does not undo what it asked for.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.storeTimeout)
 	defer cancel()
-	trace := traceparent(r.Header.Get("traceparent"))
+	trace := messages.TraceOf(r.Header.Get("traceparent"))
 	builds := make([]acceptedBuild, len(requests))
 	failures := make([]error, len(requests))
 	one := func(i int) {
@@ -50,16 +47,4 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 		return nil, refuse(http.StatusServiceUnavailable, "the build request could not be stored, the queue (NATS) does not take it now: send it again").after(retrySoon)
 	}
 	return builds, nil
-}
-
-var traceparentForm = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
-
-// traceparent returns a sender's W3C trace context, or begins a trace where it has none.
-func traceparent(given string) string {
-	if traceparentForm.MatchString(given) {
-		return given
-	}
-	var id [24]byte
-	_, _ = rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
-	return "00-" + hex.EncodeToString(id[:16]) + "-" + hex.EncodeToString(id[16:]) + "-01"
 }

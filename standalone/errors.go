@@ -22,6 +22,7 @@ type Service string
 // The services that listen.
 const (
 	ServiceHTTP     Service = "HTTP"
+	ServiceHealth   Service = "health"
 	ServiceRegistry Service = "registry"
 	ServiceNATS     Service = "NATS"
 )

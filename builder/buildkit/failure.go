@@ -85,7 +85,7 @@ func pushFix(text, image string) string {
 	case contains(said, "connection refused", "connection reset", "i/o timeout", "no route to host", "network is unreachable"):
 		return unreached
 	case contains(status, "401", "403") || contains(said, "unauthorized", "denied", "authorization failed"):
-		return "give the builders a login that may push there, in the config.json of their --docker-config"
+		return "give the builders a login that may push there, in the config.json that their docker-config names"
 	case status == "405" || contains(said, "read-only", "read only", "readonly"):
 		return "the registry takes no pushes now: end its read-only mode, or name another in the pipeline's image"
 	case status == "413" || contains(said, "entity too large", "size_invalid"):

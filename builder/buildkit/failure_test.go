@@ -88,7 +88,7 @@ func TestInfrastructureFailures(t *testing.T) {
 	t.Run("registry refuses", func(t *testing.T) {
 		b.registry.Refuse(writes(http.StatusForbidden))
 		defer b.registry.Refuse(nil)
-		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login", "--docker-config")
+		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login", "docker-config")
 	})
 	t.Run("registry full", func(t *testing.T) {
 		b.registry.Refuse(writes(http.StatusInsufficientStorage))

@@ -29,7 +29,7 @@ func (l logins) read() (*configfile.ConfigFile, error) {
 	name := filepath.Join(l.dir, config.ConfigFileName)
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the registries' logins: %w; --docker-config names the folder of a config.json", err)
+		return nil, fmt.Errorf("reading the registries' logins: %w; they are to be in a folder's config.json", err)
 	}
 	defer f.Close()
 	read := configfile.New(name)

@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +24,7 @@ func keep(t *testing.T, file, text string, mode os.FileMode) string {
 func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 	const secret = "s3cret-value"
 	for name, c := range map[string]struct{ dir, says string }{
-		"no folder":               {filepath.Join(t.TempDir(), "none"), "--docker-config"},
+		"no folder":               {filepath.Join(t.TempDir(), "none"), "config.json"},
 		"not JSON":                {keep(t, "config.json", `auths: {r.example: `+secret+`}`, 0o600), "docker login"},
 		"a store that is missing": {keep(t, "config.json", `{"auths": {"r.example": {}}, "credsStore": "none-such"}`, 0o600), "docker-credential-none-such is not installed"},
 		"a helper that is":        {keep(t, "config.json", `{"credHelpers": {"r.example": "none-such"}}`, 0o600), "docker-credential-none-such is not installed"},
@@ -31,6 +32,10 @@ func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 		_, err := New(Config{Address: "unix:///none", DockerConfig: c.dir})
 		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), filepath.Join(c.dir, "config.json")) {
 			t.Errorf("%s: error %v does not name the file and %s", name, err, c.says)
+		}
+		var field *FieldError
+		if !errors.As(err, &field) || field.Field != "DockerConfig" {
+			t.Errorf("%s: error %v is of no field", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: the error tells the secret: %v", name, err)

@@ -27,7 +27,7 @@ func newTrust(caFile string, plain []string) (trust, error) {
 	t := trust{transport: remote.DefaultTransport, plain: plain}
 	for _, host := range plain {
 		if err := checkRegistryHost(host); err != nil {
-			return trust{}, fmt.Errorf("a registry that speaks plain HTTP, %q (--registry-plain-http): %w", host, err)
+			return trust{}, &FieldError{"PlainHTTP", fmt.Errorf("a registry that speaks plain HTTP, %q: %w", host, err)}
 		}
 	}
 	if caFile == "" {
@@ -35,7 +35,7 @@ func newTrust(caFile string, plain []string) (trust, error) {
 	}
 	authorities, err := authorities(caFile)
 	if err != nil {
-		return trust{}, fmt.Errorf("the registries' CA file %s (--registry-ca-file): %w", caFile, err)
+		return trust{}, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", caFile, err)}
 	}
 	own := remote.DefaultTransport.(*http.Transport).Clone()
 	own.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
@@ -86,16 +86,16 @@ func (t trust) reference(image string) (name.Reference, error) {
 	return ref, err
 }
 
-// mended says of an error of a registry which flag mends it, where one does.
+// mended says of an error of a registry which setting mends it, where one does.
 func (t trust) mended(err error, registry string) error {
 	var unknown x509.UnknownAuthorityError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%w: give the builders its authority with --registry-ca-file", err)
+		return fmt.Errorf("%w: give the builders its authority with registry-ca-file", err)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%w: tell the builders with --registry-plain-http %s that it has no TLS", err, registry)
+		return fmt.Errorf("%w: tell the builders with registry-plain-http %s that it has no TLS", err, registry)
 	}
 	return err
 }

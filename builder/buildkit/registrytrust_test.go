@@ -3,6 +3,7 @@ package buildkit
 import (
 	"context"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -69,12 +70,12 @@ func TestARegistryIsSpokenToAsTheBuilderIsTold(t *testing.T) {
 		says       string // where it fails
 	}{
 		"its own authority, which is named":     {secure: true, ca: true},
-		"its own authority, which is not":       {secure: true, says: "--registry-ca-file"},
+		"its own authority, which is not":       {secure: true, says: "registry-ca-file"},
 		"no TLS, which is named":                {plain: []string{"other.example", "example.com:5000"}},
-		"no TLS, which is not":                  {says: "--registry-plain-http example.com:5000"},
-		"no TLS, another one is named":          {plain: []string{"example.com:5001"}, says: "--registry-plain-http example.com:5000"},
+		"no TLS, which is not":                  {says: "registry-plain-http example.com:5000"},
+		"no TLS, another one is named":          {plain: []string{"example.com:5001"}, says: "registry-plain-http example.com:5000"},
 		"named as plain, and with TLS by now":   {secure: true, ca: true, plain: []string{"example.com:5000"}},
-		"no TLS, and an authority all the same": {ca: true, says: "--registry-plain-http example.com:5000"},
+		"no TLS, and an authority all the same": {ca: true, says: "registry-plain-http example.com:5000"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s, image, client := registryServer(t, test.secure)
@@ -115,14 +116,14 @@ func TestTrustThatCantBeMeant(t *testing.T) {
 		plain string
 		says  []string
 	}{
-		"no such file":           {ca: "/nowhere/ca.pem", says: []string{"--registry-ca-file", "/nowhere/ca.pem", "no such file"}},
-		"a folder":               {ca: t.TempDir(), says: []string{"--registry-ca-file", "is a directory"}},
-		"no certificate":         {ca: filepath.Join(keep(t, "ca.pem", "hunter2", 0o600), "ca.pem"), says: []string{"--registry-ca-file", "no certificate", "in PEM"}},
-		"a URL":                  {plain: "http://registry:5000", says: []string{"--registry-plain-http", "without http://"}},
+		"no such file":           {ca: "/nowhere/ca.pem", says: []string{"CA file", "/nowhere/ca.pem", "no such file"}},
+		"a folder":               {ca: t.TempDir(), says: []string{"CA file", "is a directory"}},
+		"no certificate":         {ca: filepath.Join(keep(t, "ca.pem", "hunter2", 0o600), "ca.pem"), says: []string{"CA file", "no certificate", "in PEM"}},
+		"a URL":                  {plain: "http://registry:5000", says: []string{"plain HTTP", "without http://"}},
 		"a path":                 {plain: "registry:5000/out", says: []string{"without a path"}},
 		"a name without a port":  {plain: "registry", says: []string{`"registry"`, "with its port"}},
 		"a port that is a word":  {plain: "registry:http", says: []string{"registry:http", "HOST:PORT"}},
-		"nothing":                {plain: "", says: []string{"--registry-plain-http", `""`}},
+		"nothing":                {plain: "", says: []string{"plain HTTP", `""`}},
 		"a user in front of it ": {plain: "ann@registry:5000", says: []string{"HOST:PORT"}},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -131,7 +132,8 @@ func TestTrustThatCantBeMeant(t *testing.T) {
 				c.PlainHTTP = []string{test.plain}
 			}
 			_, err := New(c)
-			if err == nil || strings.Contains(err.Error(), "hunter2") {
+			var field *FieldError
+			if !errors.As(err, &field) || (field.Field == "RegistryCAFile") != (test.ca != "") || strings.Contains(err.Error(), "hunter2") {
 				t.Fatalf("error %v", err)
 			}
 			for _, say := range test.says {

@@ -30,6 +30,19 @@ type Config struct {
 	Watch          time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
 }
 
+// FieldError tells which field of Config can't be used as it is, so that a caller can say which of
+// its settings to change.
+type FieldError struct {
+	Field string // its name in Config
+	Err   error
+}
+
+// Error is Err's text.
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // Solver builds with one buildkitd, over one connection that is made when it is needed and
 // again when it is lost. It serves any number of builds at a time.
 type Solver struct {
@@ -41,7 +54,8 @@ type Solver struct {
 
 var _ builder.Solver = (*Solver)(nil)
 
-// New returns a Solver. It doesn't connect yet: Ready tells whether buildkitd is there.
+// New returns a Solver. It doesn't connect yet: Ready tells whether buildkitd is there. What is
+// wrong with a file or a registry's name is a *FieldError.
 func New(c Config) (*Solver, error) {
 	if c.Address == "" {
 		return nil, errors.New("using buildkitd: no address is given: name one such as unix:///run/buildkit/buildkitd.sock")
@@ -65,7 +79,7 @@ func New(c Config) (*Solver, error) {
 	s := &Solver{config: c, client: bk, logins: logins{dir: c.DockerConfig}}
 	s.registry = newRegistry(s.logins, trusted)
 	if _, err := s.logins.read(); err != nil {
-		return nil, errors.Join(err, bk.Close())
+		return nil, errors.Join(&FieldError{"DockerConfig", err}, bk.Close())
 	}
 	return s, nil
 }

@@ -26,7 +26,7 @@ func (w *Files) Write(out io.Writer) error {
 			return err
 		}
 	}
-	if err := writeCredentials(out, w.Dir, w.Prefix, w.Nodes); err != nil {
+	if err := writeNATSUsers(out, w.Dir, w.Prefix, w.Nodes); err != nil {
 		return err
 	}
 	if err := writeCertificates(out, filepath.Join(w.Dir, "tls"), servers); err != nil {

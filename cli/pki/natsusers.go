@@ -18,43 +18,31 @@ import (
 	"github.com/fenceline/fenceline/standalone"
 )
 
-// natsUser is a user that credentials are written for.
-type natsUser struct {
-	name string
-	may  store.Permissions
+// User is a user of NATS.
+type User struct {
+	Name string
+	May  store.Permissions
 }
 
-// UsersFile is the part of a NATS server's configuration that init writes.
-const UsersFile = "nats-users.conf"
-
-func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
-	space, err := messages.NewSpace(prefix)
-	if err != nil {
-		return settings.Usage(err)
-	}
-	users := []natsUser{
+// Users are the users that every installation has: people, and those roles of which one user is
+// enough.
+func Users(space messages.Space) []User {
+	return []User{
 		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
 		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
 		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
 		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
 	}
-	for _, key := range nodes {
-		if _, _, err := messages.ParseNodeKey(key); err != nil {
-			return settings.Usagef("--node: %w", err)
-		}
-	}
-	known, err := knownNodes(dir)
+}
+
+// UsersFile is the part of a NATS server's configuration that init writes.
+const UsersFile = "nats-users.conf"
+
+// writeNATSUsers writes the users' file, and a password file for each user.
+func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
+	users, err := usersWith(dir, prefix, nodes)
 	if err != nil {
 		return err
-	}
-	nodes = append(nodes, known...)
-	slices.Sort(nodes)
-	for _, key := range slices.Compact(nodes) {
-		fleet, node, err := messages.ParseNodeKey(key)
-		if err != nil {
-			return fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
-		}
-		users = append(users, natsUser{fleet + "." + node, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
@@ -62,16 +50,16 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 	var conf strings.Builder
 	conf.WriteString("# NATS users of fenceline. Include it in the server's configuration:\n#   include " + UsersFile + "\nauthorization {\n  users = [\n")
 	for _, u := range users {
-		password, err := passwordIn(filepath.Join(dir, u.name))
+		password, err := passwordIn(filepath.Join(dir, u.Name))
 		if err != nil {
 			return err
 		}
 		hash, err := standalone.HashPassword(password)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, u.name), err)
+			return fmt.Errorf("%s: %w", filepath.Join(dir, u.Name), err)
 		}
 		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
-			u.name, hash, list(u.may.Publish), list(u.may.Subscribe))
+			u.Name, hash, list(u.May.Publish), list(u.May.Subscribe))
 	}
 	conf.WriteString("  ]\n}\n")
 	path := filepath.Join(dir, UsersFile)
@@ -82,7 +70,36 @@ func writeCredentials(out io.Writer, dir, prefix string, nodes []string) error {
 	return nil
 }
 
-// nodeUser is a node's line of the file that writeCredentials writes.
+// usersWith are the users of an installation with the given nodes, FLEET.NODE, and those of
+// earlier runs.
+func usersWith(dir, prefix string, nodes []string) ([]User, error) {
+	space, err := messages.NewSpace(prefix)
+	if err != nil {
+		return nil, settings.Usage(err)
+	}
+	for _, key := range nodes {
+		if _, _, err := messages.ParseNodeKey(key); err != nil {
+			return nil, settings.Usagef("--node: %w", err)
+		}
+	}
+	known, err := knownNodes(dir)
+	if err != nil {
+		return nil, err
+	}
+	users := Users(space)
+	nodes = slices.Concat(nodes, known)
+	slices.Sort(nodes)
+	for _, key := range slices.Compact(nodes) {
+		fleet, node, err := messages.ParseNodeKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
+		}
+		users = append(users, User{key, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+	}
+	return users, nil
+}
+
+// nodeUser is a node's line of the file that writeNATSUsers writes.
 var nodeUser = regexp.MustCompile(`(?m)^ *\{user: "([^".]+\.[^"]+)"`)
 
 // knownNodes lists the nodes that earlier runs wrote into the users' file: a server that reads

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -32,34 +33,55 @@ func flagsOf(cmd *cobra.Command) []string {
 	return out
 }
 
-var inDocument = regexp.MustCompile("(?m)(?:^    |`)(?:bin/)?fenceline ([a-z][^#`\n]*)")
+// documents are the files of all documents, by their path in the repository.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "examples/*/README.md"} {
+		found, err := filepath.Glob("../../" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d documents, %v", pattern, len(found), err)
+		}
+		for _, path := range found {
+			out = append(out, strings.TrimPrefix(filepath.ToSlash(path), "../../"))
+		}
+	}
+	return out
+}
 
-// TestDocumentedCommandsExist looks up every command line that a document or an example shows.
+// shownCommand finds command lines in indented lines and in code among text.
+var shownCommand = regexp.MustCompile("(?m)(?:^    (?:.*[ (])?|`)(?:bin/)?fenceline ([a-z][^#`'\n]*)")
+
+// TestDocumentedCommandsExist looks up every command line that a document shows: its command and
+// its flags.
 func TestDocumentedCommandsExist(t *testing.T) {
-	for _, name := range []string{
-		"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/concepts.md", "docs/configuration.md", "docs/deployment.md",
-		"docs/operations.md", "docs/performance.md", "docs/reference.md",
-		"examples/libgraphite2/README.md", "examples/admin-hooks/README.md", "examples/newrelic/README.md",
-	} {
-		for _, m := range inDocument.FindAllStringSubmatch(readDoc(t, name), -1) {
+	seen := map[string]bool{}
+	for _, name := range documents(t) {
+		text := strings.ReplaceAll(readDoc(t, name), "\\\n", " ")
+		for _, m := range shownCommand.FindAllStringSubmatch(text, -1) {
+			seen[m[1]] = true
 			if err := known(strings.Fields(m[1])); err != nil {
 				t.Errorf("%s shows 'fenceline %s': %v", name, strings.TrimSpace(m[1]), err)
 			}
 		}
 	}
+	if len(seen) < 60 {
+		t.Errorf("only %d command lines were found in the documents", len(seen))
+	}
 }
 
-// known tells whether a command line names a command and flags that there are.
+// known tells whether a command line names a command and flags that there are. A word in capitals
+// stands for others.
 func known(words []string) error {
-	if words[0] == "COMMAND" {
-		return nil
-	}
-	cmd, _, err := newRoot().Find(words)
+	cmd, rest, err := wholeRoot().Find(words)
 	if err != nil {
 		return err
 	}
 	if cmd.HasParent() && !cmd.Parent().HasParent() && cmd.Name() != words[0] {
 		return settings.Usagef("no such command")
+	}
+	if cmd.HasSubCommands() && len(rest) > 0 && rest[0] != strings.ToUpper(rest[0]) && !strings.HasPrefix(rest[0], "-") {
+		return settings.Usagef("%s has no %s", cmd.CommandPath(), rest[0])
 	}
 	return flagsKnown(cmd, words)
 }

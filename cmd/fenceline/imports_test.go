@@ -32,6 +32,7 @@ var rules = []rule{
 	{module + "builder", []string{"builder", "cli", "cmd"}, false},
 	{module + "distributor", []string{"distributor", "cli", "cmd"}, false},
 	{module + "controller", []string{"controller", "cli", "cmd"}, false},
+	{module + "builds", []string{"builds", "producer", "builder", "cli", "cmd", "bench"}, true},
 	{module + "console", []string{"console", "cmd"}, false},
 	{module + "signer", []string{"signer", "cmd"}, false},
 	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},

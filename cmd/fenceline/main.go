@@ -1,5 +1,13 @@
 // Command fenceline keeps the base image of a container fleet current. `fenceline up` runs
-// everything on this machine; `fenceline run` runs one role of it.
+// everything on this machine; `fenceline run` runs one role of it. What these are told is in package
+// settings, and all other commands are in package cli. To be read in this order:
+//
+//   - main.go: the start, the signals, the exit status
+//   - roles.go: how each role is made of its settings
+//   - run.go: `fenceline run ROLE`
+//   - up.go: `fenceline up`
+//   - health.go: whether roles are ready
+//   - shutdown.go: how parts that run together end
 package main
 
 import (

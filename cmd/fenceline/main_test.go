@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -128,9 +129,14 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 			walk(sub)
 		}
 	}
+	walk(wholeRoot())
+}
+
+// wholeRoot has also those commands that are added when a line is carried out: help and completion.
+func wholeRoot() *cobra.Command {
 	root := newRoot()
-	cli.Execute(t.Context(), root, []string{"--version"}, strings.NewReader(""), io.Discard, io.Discard) // adds the command completion
-	walk(root)
+	cli.Execute(context.Background(), root, []string{"--version"}, strings.NewReader(""), io.Discard, io.Discard)
+	return root
 }
 
 // exampleLines are the command lines of fenceline in a command's examples.

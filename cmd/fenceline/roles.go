@@ -41,12 +41,13 @@ var (
 	_ role = (*distributor.Distributor)(nil)
 )
 
-// httpRole is a producer with its HTTP server.
-type httpRole struct {
-	*producer.Producer
-	listener net.Listener
-	server   *http.Server
-	grace    time.Duration
+// httpProducer is what a producer with its HTTP server is made of.
+type httpProducer struct {
+	settings  *settings.Producer
+	grace     time.Duration
+	pipelines *producer.Pipelines
+	listener  net.Listener
+	log       zerolog.Logger
 }
 
 // loadPipelines reads the pipeline file, and logs what it warns of.
@@ -61,21 +62,29 @@ func loadPipelines(file string, log zerolog.Logger) (*producer.Pipelines, error)
 	return p, nil
 }
 
-func makeProducer(s *settings.Producer, grace time.Duration, p *producer.Pipelines, l net.Listener, q *queue.Client, log zerolog.Logger) (*httpRole, error) {
+func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	var token messages.Secret
-	if s.TokenFile != "" {
+	if file := p.settings.TokenFile; file != "" {
 		var err error
-		if token, err = settings.ReadSecret(s.TokenFile); err != nil {
+		if token, err = settings.ReadSecret(file); err != nil {
 			return nil, err
 		}
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p, Queue: builds.New(q), APIToken: token, SecretsDir: s.SecretsDir, Logger: part(log, "producer"),
+		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &httpRole{made, l, producer.NewServer(made.Handler(), log), grace}, nil
+	return &httpRole{made, p.listener, producer.NewServer(made.Handler(), p.log), p.grace}, nil
+}
+
+// httpRole is a producer with its HTTP server.
+type httpRole struct {
+	*producer.Producer
+	listener net.Listener
+	server   *http.Server
+	grace    time.Duration
 }
 
 // Run serves until ctx ends and requests under way are answered, or its grace is over. Who sends

@@ -54,7 +54,7 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 		defer q.Close()
 		r, err := w.make(q)
 		if err != nil {
-			return cli.NameFlags(err)
+			return err
 		}
 		return serve(cmd.Context(), f, q, r, log)
 	}
@@ -109,14 +109,14 @@ func reachOnce(ctx context.Context, n *settings.NATS, w wiring, log zerolog.Logg
 func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log zerolog.Logger) error {
 	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error { return cli.WatchClock(ctx, q, log) }}
 	if f.HealthListen != "" {
-		l, err := standalone.Listen(standalone.ServiceHTTP, f.HealthListen)
+		l, err := standalone.Listen(standalone.ServiceHealth, f.HealthListen)
 		if err != nil {
-			return fmt.Errorf("--health-listen: %w", err)
+			return err
 		}
 		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
 	}
 	log.Info().Msg("running")
-	err := together(ctx, f.Grace+settings.StopMargin, parts...)
+	err := runTogether(ctx, f.Grace+settings.StopMargin, parts...)
 	log.Info().Msg("stopped")
 	return err
 }
@@ -142,7 +142,7 @@ func newRunProducerCmd() *cobra.Command {
 				return nil, err
 			}
 			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return makeProducer(&s.Producer, s.Grace, pipelines, listener, q, log)
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, log}).make(q)
 		}}, err
 	})
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// together runs parts until ctx ends or one fails, and returns when all have ended, or stop
+// runTogether runs parts until ctx ends or one fails, and returns when all have ended, or stop
 // after they were told to: the state is such that a process may be killed at any moment.
-func together(ctx context.Context, stop time.Duration, parts ...func(context.Context) error) error {
+func runTogether(ctx context.Context, stop time.Duration, parts ...func(context.Context) error) error {
 	g, running := errgroup.WithContext(ctx)
 	for _, part := range parts {
 		g.Go(func() error { return cli.Ended(running, part(running)) })

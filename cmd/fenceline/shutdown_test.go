@@ -22,8 +22,8 @@ func slow(d time.Duration) func(context.Context) error {
 	}
 }
 
-// TestTogether ends all parts with the first that fails, and waits for none too long.
-func TestTogether(t *testing.T) {
+// TestRunTogether ends all parts with the first that fails, and waits for none too long.
+func TestRunTogether(t *testing.T) {
 	broken := errors.New("broken")
 	fails := func(context.Context) error { return broken }
 	for name, test := range map[string]struct {
@@ -47,7 +47,7 @@ func TestTogether(t *testing.T) {
 					cancel()
 				}
 				began := time.Now()
-				err := together(ctx, time.Minute, test.parts...)
+				err := runTogether(ctx, time.Minute, test.parts...)
 				if took := time.Since(began); took != test.takes {
 					t.Errorf("it takes %s, want %s", took, test.takes)
 				}

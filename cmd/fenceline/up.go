@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -55,19 +56,17 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	}
 	stack, err := startServers(ctx, s, state, space, log)
 	if err != nil {
-		return cli.NameFlags(err)
+		return err
 	}
 	defer func() { err = errors.Join(err, stack.Stop()) }()
 	listener, err := standalone.Listen(standalone.ServiceHTTP, s.Producer.Listen)
 	if err != nil {
-		return cli.NameFlags(err)
+		return err
 	}
 	defer listener.Close()
 	u := &upRun{settings: s, state: state, stack: stack, space: space, log: log}
 	defer u.close()
-	roles, err := u.roles(ctx, func(q *queue.Client) (*httpRole, error) {
-		return makeProducer(&s.Producer, s.Grace, pipelines, listener, q, log)
-	})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, log})
 	if err != nil {
 		return err
 	}
@@ -90,19 +89,14 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 			return nil, err
 		}
 	}
-	user := func(name string, p store.Permissions) standalone.User {
-		return standalone.User{Name: name, Publish: p.Publish, Subscribe: p.Subscribe}
+	d := &s.Distributor
+	node := pki.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
+	var users []standalone.User
+	for _, u := range append(pki.Users(space), node) {
+		users = append(users, standalone.User{Name: u.Name, Publish: u.May.Publish, Subscribe: u.May.Subscribe})
 	}
-	node := store.NodePermissions(space, s.Distributor.Fleet, s.Distributor.Node, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node))
 	return standalone.Start(ctx, standalone.Config{
-		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
-		Users: []standalone.User{
-			user(settings.UserOperator, store.OperatorPermissions(space, "_INBOX")),
-			user(settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))),
-			user(settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))),
-			user(settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))),
-			user(settings.UserNode, node),
-		},
+		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log, Users: users,
 	})
 }
 
@@ -128,7 +122,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 }
 
 // roles makes every role, each over a connection with its own rights.
-func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRole, error)) ([]role, error) {
+func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, error) {
 	s := u.settings
 	if _, err := u.state.Secret(secretToken); err != nil {
 		return nil, err
@@ -143,7 +137,7 @@ func (u *upRun) roles(ctx context.Context, producer func(*queue.Client) (*httpRo
 	if err := store.Declare(ctx, q, store.Layout{}); err != nil {
 		return nil, cli.Roomier(err, u.state.Path())
 	}
-	p, err := producer(q)
+	p, err := producer.make(q)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +189,7 @@ func (u *upRun) run(ctx context.Context, roles []role) error {
 	for _, r := range roles {
 		parts = append(parts, r.Run)
 	}
-	err := together(ctx, u.settings.Grace+settings.StopMargin, parts...)
+	err := runTogether(ctx, u.settings.Grace+settings.StopMargin, parts...)
 	u.log.Info().Msg("stopped")
 	return err
 }

@@ -100,7 +100,7 @@ func TestTextsAreCut(t *testing.T) {
 		{"what fits stays", "no space", "no space", "no space"},
 		{"nothing", "", "", ""},
 		{"the bytes of the JSON count", strings.Repeat("\x1b", 10), "\x1b\x1b…", "…\x1b\x1b"},
-		{"no letter is cut in two", strings.Repeat("ä", 10), "äääääää…", "ääääääää"},
+		{"no letter is cut in two", strings.Repeat("ä", 10), "äääääää…", "…äääääää"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const most = 20

@@ -32,8 +32,7 @@ func (s *State) endSoak(r *messages.RolloutRecord) Step {
 	return s.ChangeFleet(func(f *messages.FleetRecord) {
 		f.Soaking = ""
 		if r != nil && r.State == messages.RolloutFailed && r.ID == f.Current.Rollout && f.Hold == nil {
-			h := NewHold("fenceline", r.Why, s.Now)
-			f.Hold = &h
+			f.Hold = new(NewHold("fenceline", r.Why, s.Now))
 		}
 	})
 }

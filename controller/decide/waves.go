@@ -128,7 +128,7 @@ func (p *progress) admit(r *messages.RolloutRecord) int {
 // before, and only rises.
 func preloadOf(r *messages.RolloutRecord, order []string, k int, threshold uint64) *messages.Preload {
 	p := &messages.Preload{
-		FleetImage: ImageOf(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial, Threshold: threshold,
+		FleetImage: ImageOf(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial, Threshold: threshold, Traceparent: r.Traceparent,
 	}
 	for _, name := range order[:k] {
 		if slices.Contains(r.Canaries, name) {

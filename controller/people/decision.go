@@ -71,27 +71,29 @@ func changeRollout(ctx context.Context, q *queue.Client, id string, change func(
 	return e.Value, err
 }
 
-// endRollout ends a rollout's record after a person's decision. One that is lost is none to mark.
-func endRollout(ctx context.Context, q *queue.Client, id string, as messages.RolloutState, why string) error {
+// endRollout gives a rollout its last state after a decision about its fleet. A rollout whose record
+// is gone needs none.
+func endRollout(ctx context.Context, q *queue.Client, id string, as messages.RolloutState, why string) (messages.RolloutRecord, error) {
 	if id == "" {
-		return nil
+		return messages.RolloutRecord{}, nil
 	}
-	_, err := changeRollout(ctx, q, id, func(r *messages.RolloutRecord) error {
+	r, err := changeRollout(ctx, q, id, func(r *messages.RolloutRecord) error {
 		r.State, r.Why = as, why
 		return nil
 	})
 	if errors.Is(err, ErrUnknownRollout) {
-		return nil
+		err = nil
 	}
-	return err
+	return r, err
 }
 
-// publish publishes the event of a decision that stands already.
-func publish(ctx context.Context, q *queue.Client, e *messages.RolloutChanged) error {
+// publish sends the event of a decision that stands already, on the trace of the rollout where it is
+// about one.
+func publish(ctx context.Context, q *queue.Client, traceparent string, e *messages.RolloutChanged) error {
 	if e == nil {
 		return nil
 	}
-	if err := q.Publish(ctx, "", e); err != nil {
+	if err := q.Publish(ctx, traceparent, e); err != nil {
 		return fmt.Errorf("it is decided, but the event about it was not stored: %w", err)
 	}
 	return nil

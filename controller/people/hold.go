@@ -16,14 +16,13 @@ func Hold(ctx context.Context, q *queue.Client, fleet, reason, by string) (messa
 		if r.Hold != nil {
 			return fmt.Errorf("%w: it is held by %s: %s", ErrNothingToDo, r.Hold.By, r.Hold.Reason)
 		}
-		h := decide.NewHold(by, reason, time.Now())
-		r.Hold = &h
+		r.Hold = new(decide.NewHold(by, reason, time.Now()))
 		return nil
 	})
 	if err != nil {
 		return r, fmt.Errorf("holding fleet %s: %w", fleet, err)
 	}
-	return r, publish(ctx, q, decide.AboutFleet(&r, messages.RolloutHeld, "held: "+reason, by))
+	return r, publish(ctx, q, "", decide.AboutFleet(&r, messages.RolloutHeld, "held: "+reason, by))
 }
 
 // Release ends a fleet's hold: the newest image that waits follows. ErrNothingToDo where
@@ -39,5 +38,5 @@ func Release(ctx context.Context, q *queue.Client, fleet, by string) (messages.F
 	if err != nil {
 		return r, fmt.Errorf("releasing fleet %s: %w", fleet, err)
 	}
-	return r, publish(ctx, q, decide.AboutFleet(&r, messages.RolloutWaiting, "released", by))
+	return r, publish(ctx, q, "", decide.AboutFleet(&r, messages.RolloutWaiting, "released", by))
 }

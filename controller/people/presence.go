@@ -16,7 +16,7 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// listenMost bounds the wait for heartbeats where no node says what its interval is.
+// listenMost bounds the wait for heartbeats where no node has said what its interval is.
 const listenMost = 15 * time.Second
 
 // awaitPresence waits until a quorum of the members says in new heartbeats that it has the
@@ -26,7 +26,7 @@ func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image mes
 	if err != nil {
 		return err
 	}
-	needed := max(decide.PercentOf(policy.QuorumPercent, len(members)), policy.QuorumFloor, 1)
+	needed := decide.Quorum(&policy, len(members))
 	a := audience{image: image, members: members, lacks: map[string]string{}, needed: needed}
 	for _, m := range members {
 		a.lacks[m] = "no heartbeat"
@@ -53,7 +53,7 @@ type audience struct {
 	heard   int
 }
 
-// done tells whether nothing more can change the answer.
+// done tells whether the quorum is there, or every member was heard.
 func (a *audience) done() bool {
 	return len(a.members)-len(a.lacks) >= a.needed || a.heard == len(a.members)
 }

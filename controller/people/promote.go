@@ -22,9 +22,11 @@ func Promote(ctx context.Context, q *queue.Client, fleet, digest, by string) (me
 	if err != nil {
 		return r, fmt.Errorf("promoting %s in fleet %s: %w", digest, fleet, err)
 	}
-	return r, publish(ctx, q, aboutCurrent(&r, "promoted", by))
+	return r, publish(ctx, q, "", aboutCurrent(&r, "promoted", by))
 }
 
+// aboutCurrent is the event that tells of the image that was made current, or nil where no rollout
+// brought it.
 func aboutCurrent(r *messages.FleetRecord, why, by string) *messages.RolloutChanged {
 	c := r.Current
 	if c.Rollout == "" {
@@ -36,6 +38,7 @@ func aboutCurrent(r *messages.FleetRecord, why, by string) *messages.RolloutChan
 	}
 }
 
+// makeCurrent promotes, without telling of it.
 func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest string) (messages.FleetRecord, error) {
 	e, err := store.Fleets(q).Get(ctx, fleet)
 	if errors.Is(err, queue.ErrNotFound) {
@@ -59,8 +62,8 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest string) (me
 	})
 }
 
-// promoteAt makes an image current in a record that still has the epoch which the person saw.
-// ErrTooLate where it has another: a rollback that came meanwhile is not to be undone by this.
+// promoteAt makes an image current in a record that has the epoch which it had when the person asked.
+// ErrTooLate where it has another, so that a rollback that came meanwhile is not undone.
 func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, keep int) error {
 	if r.Current.Image == to.Image {
 		return fmt.Errorf("%w: it is current already", ErrNothingToDo)

@@ -24,6 +24,7 @@ func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error 
 	return nil
 }
 
+// retire deletes the node's heartbeat and its membership, and takes it out of rollouts.
 func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 	key := messages.NodeKey(fleet, name)
 	member, err := store.Members(q).Get(ctx, key)

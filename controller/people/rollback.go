@@ -29,13 +29,14 @@ func Rollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messa
 		return r, fmt.Errorf("rolling back fleet %s: %w", fleet, err)
 	}
 	why := fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image)
-	if err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why); err != nil {
+	ended, err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why)
+	if err != nil {
 		return r, fmt.Errorf("fleet %s is rolled back to %s, but rollout %s could not be marked: %w", fleet, r.Current.Image, left.Rollout, err)
 	}
 	if left.Rollout == "" { // promoted or set before fenceline had a rollout: there is none to tell of
 		return r, nil
 	}
-	return r, publish(ctx, q, &messages.RolloutChanged{
+	return r, publish(ctx, q, ended.Traceparent, &messages.RolloutChanged{
 		Fleet: fleet, Rollout: left.Rollout, Build: left.Build, Order: left.Order, Image: left.Image,
 		State: messages.RolloutRolledBack, Why: why, Epoch: r.Epoch, By: by,
 	})
@@ -67,6 +68,7 @@ func means(i messages.FleetImage, to string) bool {
 	return !i.IsZero() && (string(i.Image) == to || i.Image.Digest() == to || i.Build == to)
 }
 
+// listKept ends an error with what the fleet keeps.
 func listKept(all []messages.FleetImage) string {
 	if len(all) == 0 {
 		return ", and keeps none"

@@ -28,7 +28,7 @@ func Approve(ctx context.Context, q *queue.Client, rollout, by string) (messages
 	}
 	e := decide.AboutRollout(&r, 0)
 	e.Why, e.By = "approved", by
-	return r, publish(ctx, q, e)
+	return r, publish(ctx, q, r.Traceparent, e)
 }
 
 // Abort ends a rollout that has not been flipped. ErrTooLate where it has: roll back then.
@@ -59,5 +59,5 @@ func Abort(ctx context.Context, q *queue.Client, rollout, by string) (messages.R
 	}
 	e := decide.AboutRollout(&r, 0)
 	e.State, e.Why, e.By = messages.RolloutAborted, "aborted", by
-	return r, publish(ctx, q, e)
+	return r, publish(ctx, q, r.Traceparent, e)
 }

@@ -37,8 +37,21 @@ type Engine struct {
 
 var _ distributor.Engine = (*Engine)(nil)
 
+// FieldError tells which field of Config can't be used as it is, so that a caller can say which of
+// its settings to change.
+type FieldError struct {
+	Field string // its name in Config
+	Err   error
+}
+
+// Error is Err's text.
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // New makes a client for an engine, which need not be up yet: the API version is agreed on at
-// the first call. Logins that can't be read are refused now.
+// the first call. Logins that can't be read are refused now, by a *FieldError.
 func New(c Config) (*Engine, error) {
 	options := []client.Opt{client.FromEnv}
 	if c.Host != "" {
@@ -50,7 +63,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{api: api, logins: logins{c.DockerConfig}}
 	if _, err := e.logins.read(); err != nil {
-		return nil, errors.Join(err, api.Close())
+		return nil, errors.Join(&FieldError{"DockerConfig", err}, api.Close())
 	}
 	return e, nil
 }

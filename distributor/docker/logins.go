@@ -33,7 +33,7 @@ func (l logins) read() (*configfile.ConfigFile, error) {
 	}
 	f, err := os.Open(l.file())
 	if err != nil {
-		return nil, fmt.Errorf("reading the registries' logins: %w; --docker-config names the folder of a config.json", err)
+		return nil, fmt.Errorf("reading the registries' logins: %w; they are to be in a folder's config.json", err)
 	}
 	defer f.Close()
 	read := configfile.New(l.file())
@@ -56,7 +56,7 @@ type login struct {
 // of finds the login for an image's registry.
 func (l logins) of(image messages.Image) (login, error) {
 	if l.dir == "" {
-		return login{fix: "give the distributor a login that may read it: --docker-config names the folder of a config.json"}, nil
+		return login{fix: "give the distributor a login that may read it: its docker-config names the folder of a config.json"}, nil
 	}
 	ref, err := name.NewDigest(string(image))
 	if err != nil {

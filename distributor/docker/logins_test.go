@@ -2,6 +2,7 @@ package docker
 
 import (
 	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func TestALoginIsFoundByItsRegistry(t *testing.T) {
 
 func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ dir, says string }{
-		"no folder":           {filepath.Join(t.TempDir(), "none"), "--docker-config"},
+		"no folder":           {filepath.Join(t.TempDir(), "none"), "config.json"},
 		"not JSON":            {keep(t, `auths: {r.example: `+secret+`}`), "docker login"},
 		"cut off":             {keep(t, `{"auths": {"r.example": {"auth": "AUTH"`), "docker login"},
 		"not base64":          {keep(t, `{"auths": {"r.example": {"auth": "ann:`+secret+`"}}}`), "docker login"},
@@ -63,6 +64,10 @@ func TestLoginsThatCantBeReadAreRefused(t *testing.T) {
 		_, err := New(Config{DockerConfig: c.dir})
 		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), filepath.Join(c.dir, "config.json")) {
 			t.Errorf("%s: error %v does not name the file and %s", name, err, c.says)
+		}
+		var field *FieldError
+		if !errors.As(err, &field) || field.Field != "DockerConfig" {
+			t.Errorf("%s: error %v is of no field", name, err)
 		}
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: the error tells the secret: %v", name, err)

@@ -52,7 +52,7 @@ func TestAPrivateRegistryNeedsALogin(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	refused(engine(t), "--docker-config")
+	refused(engine(t), "docker-config names the folder")
 	login("other.example", password)
 	e, err := docker.New(docker.Config{DockerConfig: dir})
 	if err != nil {

@@ -156,6 +156,9 @@ func TestSeveralFleets(t *testing.T) {
 func TestDecisions(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
+	if s := fenceline(t, "rollback", ""); s.status != ExitUsage { // of a script whose variable is empty
+		t.Errorf("a fleet without a name: %+v", s)
+	}
 	if s := fenceline(t, "hold"); s.status != ExitFailed || !strings.Contains(s.err, "held by ann") {
 		t.Errorf("holding what is held: %+v", s)
 	}

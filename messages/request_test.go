@@ -6,50 +6,6 @@ import (
 	"testing"
 )
 
-func TestTypesKnowTheirVersions(t *testing.T) {
-	const older, newer Type = "dev.fenceline.build.requested.v1", "dev.fenceline.build.requested.v10"
-	registry[newer] = registry[TypeBuildRequested]
-	defer delete(registry, newer)
-	if got := older.Versions(); !slices.Equal(got, []Type{older, newer}) {
-		t.Errorf("the versions are %v", got)
-	}
-	if got := TypeImageReady.Versions(); !slices.Equal(got, []Type{TypeImageReady}) {
-		t.Errorf("the versions of another kind are %v", got)
-	}
-	if got := older.After(9); got != newer {
-		t.Errorf("nine versions later is %s", got)
-	}
-	if got := Type("other").After(1); got != "" {
-		t.Errorf("what is no type has the next version %q", got)
-	}
-	if got := older.Label(); got != "build-requested-v1" {
-		t.Errorf("the label is %s", got)
-	}
-}
-
-func TestSubjectsTellTheirType(t *testing.T) {
-	s, err := NewSpace("site-a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for subject, want := range map[string]Type{
-		s.RequestSubject("base"):                         TypeBuildRequested,
-		s.BuildSubject(TypeImageReady, "base", "base-1"): TypeImageReady,
-		"site-a.build.requested.v12.base":                "dev.fenceline.build.requested.v12",
-		"site-b.build.requested.v1.base":                 "",
-		"site-a.build.requested":                         "",
-		"site-a.build.requested.one.base":                "",
-		"":                                               "",
-	} {
-		if got := s.TypeAt(subject); got != want {
-			t.Errorf("%q has type %q, want %q", subject, got, want)
-		}
-	}
-	if got := s.AnyRequest("base"); got != "site-a.build.requested.*.base" {
-		t.Errorf("any request is %s", got)
-	}
-}
-
 // The names that a newer version must keep are those of a stored request: what this program
 // writes today is what the one before the next reads tomorrow.
 func TestANewerRequestIsReadAsFarAsEveryVersionGoes(t *testing.T) {
@@ -116,5 +72,33 @@ func TestAnOrderIsGivenInTheVersionThatAsked(t *testing.T) {
 	}
 	if _, _, err := WithOrder(Message{Headers: m.Headers, Body: []byte(`[]`)}, 1); err == nil {
 		t.Error("what is no request is given an order")
+	}
+}
+
+func TestBuildRequestedValidate(t *testing.T) {
+	for name, change := range map[string]func(*BuildRequested){
+		"two sources":      func(m *BuildRequested) { m.Context = "c-1" },
+		"no source":        func(m *BuildRequested) { m.Commit = "" },
+		"a short commit":   func(m *BuildRequested) { m.Commit = "abc" },
+		"a tag":            func(m *BuildRequested) { m.Ref = "refs/tags/v1" },
+		"an unknown cause": func(m *BuildRequested) { m.Cause = "whim" },
+		"a bad build ID":   func(m *BuildRequested) { m.Build = "a.b" },
+		"a bad context":    func(m *BuildRequested) { m.Commit, m.Context = "", "../x" },
+		"a bad pipeline":   func(m *BuildRequested) { m.Pipeline.Attempts = 0 },
+	} {
+		m := samples()[0].(*BuildRequested)
+		change(m)
+		if m.Validate() == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func TestAcceptedKeepsTheOrderOfARetry(t *testing.T) {
+	fresh, retry := BuildRequested{}, BuildRequested{Order: 3}
+	fresh.Accepted(9)
+	retry.Accepted(9)
+	if fresh.Order != 9 || retry.Order != 3 {
+		t.Errorf("orders are %d and %d, want 9 and 3", fresh.Order, retry.Order)
 	}
 }

@@ -38,7 +38,7 @@ func TestUnknownNames(t *testing.T) {
 		"config set fence docker/image x --fleet nope": "production",
 		"nodes retire nope":                            "node-1",
 		"nodes retire node-1 --fleet nope":             "production",
-		"lint unknown_test.go":                         "'fenceline lint .'",
+		"lint unknownnames_test.go":                    "'fenceline lint .'",
 		"lint nope":                                    "name a folder",
 		"dead-letters show nope":                       "'fenceline dead-letters list'",
 		"dead-letters requeue nope":                    "'fenceline dead-letters list'",

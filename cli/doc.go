@@ -1,0 +1,35 @@
+// Package cli has the operator's commands, and what all commands share. To be read in this order:
+//
+//   - execute.go: how a command line is carried out, and its exit status
+//   - root.go: the list of all commands, and what is wrong with a line that names none of them
+//   - flagerrors.go: which flag mends an error, or was meant
+//   - connection.go: how a role or a person reaches NATS
+//   - session.go: what an operator's command is given when it runs
+//   - output.go: tables and JSON
+//   - fleets.go: which fleet a command is about, and its fence config
+//
+// Seeing what happens:
+//
+//   - status.go, failures.go: what is under way, what has failed, and what to do about it
+//   - builds.go: builds, cancel, retry
+//   - nodes.go: nodes, nodes retire
+//   - rollouts.go: rollouts
+//   - history.go: history
+//   - logs.go, watch.go: progress as it happens
+//   - deadletters.go: dead-letters
+//
+// Deciding:
+//
+//   - submit.go: submit
+//   - decisions.go: rollback, promote, hold, release, approve, abort
+//   - config.go: config get and set
+//
+// Tools:
+//
+//   - init.go: init, for which package pki writes the files; install is in package install
+//   - doctor.go, doctorchecks.go: doctor
+//   - clock.go: how far clocks are off, for doctor, nodes and roles that run
+//   - lint.go: lint
+//   - notify.go: notify, and how a webhook is signed
+//   - logger.go, version.go: what a role that runs logs to, and the version of all
+package cli

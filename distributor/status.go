@@ -1,0 +1,114 @@
+package distributor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// status is what the heartbeat says that is sent now. The engine is asked anew each time, so that
+// nothing is claimed that was not seen just now.
+func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
+	d.mu.Lock()
+	d.beats.sent++
+	s := &messages.NodeStatus{
+		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Instance: d.instance, Beat: d.beats.sent,
+		Interval: messages.Duration(d.cfg.Interval), Version: d.cfg.Version, Labels: d.cfg.Labels,
+		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
+	}
+	record := d.record
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
+	defer cancel()
+	err := d.describe(ctx, s)
+	if err == nil {
+		err = d.look(ctx, s, record)
+	}
+	if err != nil {
+		d.engineFailed(err)
+		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, brief(err.Error())
+	} else {
+		d.engineAnswers(s.Engine)
+	}
+	if record != nil {
+		s.Revision = record.Revision
+	}
+	return s
+}
+
+// lookTimeout bounds the time for all that a heartbeat asks of the engine.
+func (d *Distributor) lookTimeout() time.Duration {
+	return min(engineTimeout, max(d.cfg.Interval, time.Second))
+}
+
+// describe fills in what the engine is. It is asked once, and again after it was gone.
+func (d *Distributor) describe(ctx context.Context, s *messages.NodeStatus) error {
+	d.mu.Lock()
+	view := d.engine
+	d.mu.Unlock()
+	s.Engine = view.is
+	if view.known {
+		return nil
+	}
+	is, err := d.cfg.Engine.Info(ctx)
+	if err == nil {
+		s.Engine = is
+	}
+	return err
+}
+
+// look fills in what the engine has: wanted images, running containers, and free space.
+func (d *Distributor) look(ctx context.Context, s *messages.NodeStatus, record *messages.FleetChanged) error {
+	if record != nil {
+		var err error
+		if s.Images, err = d.present(ctx, &record.Record); err != nil {
+			return err
+		}
+		if len(s.Images) < len(d.wants(&record.Record)) {
+			signal(d.wake)
+		}
+	}
+	containers, err := d.cfg.Engine.Containers(ctx)
+	if err != nil {
+		return err
+	}
+	s.Containers = running(containers)
+	s.FreeBytes, err = d.cfg.Engine.FreeBytes(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the free space of the engine's disk: %w", err)
+	}
+	return nil
+}
+
+// present lists the wanted images that the engine has under their digest and local tag. Each is
+// inspected, as an engine still lists an image whose files are gone.
+func (d *Distributor) present(ctx context.Context, r *messages.FleetRecord) ([]messages.PresentImage, error) {
+	var out []messages.PresentImage
+	for _, want := range r.Wanted() {
+		got, err := d.cfg.Engine.Inspect(ctx, want)
+		switch local := LocalTag(r, want); {
+		case errors.Is(err, ErrEngine) || ctx.Err() != nil:
+			return nil, err
+		case err == nil && got.keeps(want, local):
+			out = append(out, messages.PresentImage{Image: want, ID: got.ID, Local: local})
+		}
+	}
+	return out, nil
+}
+
+// running lists running containers by name, as many as fit a heartbeat.
+func running(all []Container) []messages.ContainerUse {
+	var out []messages.ContainerUse
+	for _, c := range all {
+		if c.Running {
+			out = append(out, messages.ContainerUse{Container: c.Name, Image: c.Image})
+		}
+	}
+	slices.SortFunc(out, func(a, b messages.ContainerUse) int { return cmp.Compare(a.Container, b.Container) })
+	return out[:min(len(out), maxContainers)]
+}

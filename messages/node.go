@@ -1,0 +1,145 @@
+package messages
+
+import (
+	"time"
+)
+
+// Member is a node that belongs to a fleet, in the members bucket under NodeKey, from its
+// first heartbeat until an operator retires it.
+type Member struct {
+	Fleet  string    `json:"fleet"`
+	Node   string    `json:"node"`
+	Joined time.Time `json:"joined"` // by the controller's clock
+}
+
+// NodeStatus is a node's heartbeat, in the nodes bucket under NodeKey.
+type NodeStatus struct {
+	Fleet      string            `json:"fleet"`
+	Node       string            `json:"node"`
+	Instance   string            `json:"instance"` // random for each start of the distributor; two at once are two nodes with one name
+	Beat       uint64            `json:"beat"`     // counts from 1 with each start
+	Interval   Duration          `json:"interval"` // between heartbeats when nothing changes
+	Version    string            `json:"version"`  // of fenceline
+	Labels     map[string]string `json:"labels,omitempty"`
+	Engine     Engine            `json:"engine"`
+	FreeBytes  int64             `json:"free_bytes"`       // where the engine keeps images; -1 unknown
+	Images     []PresentImage    `json:"images,omitempty"` // those of the record that are present, as checked now
+	Revision   uint64            `json:"revision"`         // of the fleet record it acts on
+	Work       *NodeWork         `json:"work,omitempty"`   // what it does about the preload
+	Containers []ContainerUse    `json:"containers,omitempty"`
+	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
+	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
+}
+
+// Engine is a node's container engine.
+type Engine struct {
+	Name    string `json:"name"` // "docker"
+	Version string `json:"version"`
+	API     string `json:"api"`
+	Error   string `json:"error,omitempty"` // why it can't be reached now
+}
+
+// PresentImage is an image that a node's engine has, complete.
+type PresentImage struct {
+	Image Image  `json:"image"`
+	ID    string `json:"id"`    // the engine's image ID
+	Local string `json:"local"` // the local tag that keeps it from a prune
+}
+
+// NodeWork is what a node does about the current preload.
+type NodeWork struct {
+	Rollout string       `json:"rollout"`
+	Image   Image        `json:"image"`
+	State   WorkState    `json:"state"`
+	Reason  string       `json:"reason,omitempty"` // for WorkFailed
+	Bytes   int64        `json:"bytes,omitempty"`  // fetched for it
+	Trial   *TrialResult `json:"trial,omitempty"`  // of a canary
+}
+
+// WorkState is how far a node's work is.
+type WorkState string
+
+// The states of a node's work.
+const (
+	WorkPulling WorkState = "pulling"
+	WorkPresent WorkState = "present"
+	WorkTrial   WorkState = "trial"
+	WorkDone    WorkState = "done"
+	WorkFailed  WorkState = "failed"
+)
+
+// ContainerUse is a running container and the image it runs.
+type ContainerUse struct {
+	Node      string `json:"node,omitempty"`
+	Container string `json:"container"` // name
+	Image     string `json:"image"`     // as the container was started from
+}
+
+// TrialResult is how a trial ended.
+type TrialResult struct {
+	Passed bool      `json:"passed"`
+	Hooks  []HookRun `json:"hooks,omitempty"`  // those that ran, in order; the last may have failed
+	Reason string    `json:"reason,omitempty"` // why it did not pass
+}
+
+// HookRun is one admin hook's run in a trial.
+type HookRun struct {
+	Hook   string `json:"hook"`
+	Exit   int    `json:"exit"`             // exit status; -1 when it did not end
+	Output string `json:"output,omitempty"` // the last lines
+}
+
+// NodeFailed tells that a node could not do its part of a rollout.
+type NodeFailed struct {
+	Fleet   string `json:"fleet"`
+	Node    string `json:"node"`
+	Rollout string `json:"rollout,omitempty"`
+	Image   Image  `json:"image,omitempty"`
+	Step    string `json:"step"` // what it was doing: "pull", "disk", "verify", "engine"
+	Reason  string `json:"reason"`
+}
+
+// MessageType is TypeNodeFailed.
+func (*NodeFailed) MessageType() Type { return TypeNodeFailed }
+
+func (m *NodeFailed) tokens() []string { return []string{m.Fleet, m.Node} }
+
+// Validate names the first field that can't be acted on.
+func (m *NodeFailed) Validate() error {
+	if err := checkNode(m.Fleet, m.Node); err != nil {
+		return err
+	}
+	return m.Image.check()
+}
+
+// TrialFinished is a canary's verdict on an image.
+type TrialFinished struct {
+	Fleet   string `json:"fleet"`
+	Node    string `json:"node"`
+	Rollout string `json:"rollout"`
+	Image   Image  `json:"image"`
+	TrialResult
+}
+
+// MessageType is TypeTrialFinished.
+func (*TrialFinished) MessageType() Type { return TypeTrialFinished }
+
+func (m *TrialFinished) tokens() []string { return []string{m.Fleet, m.Node} }
+
+// Validate names the first field that can't be acted on.
+func (m *TrialFinished) Validate() error {
+	if err := checkNode(m.Fleet, m.Node); err != nil {
+		return err
+	}
+	if err := m.Image.check(); err != nil {
+		return err
+	}
+	return CheckID("rollout", m.Rollout)
+}
+
+func checkNode(fleet, node string) error {
+	if err := CheckName("fleet", fleet); err != nil {
+		return err
+	}
+	return CheckName("node", node)
+}

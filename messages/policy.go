@@ -1,0 +1,79 @@
+package messages
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Policy says how an image passes through a fleet. Percentages are of the members frozen
+// when the rollout opened.
+type Policy struct {
+	Canaries      int      `json:"canaries"`                // nodes that preload first and run the trial; 0 for none
+	Waves         []int    `json:"waves"`                   // percent of the members, rising, the last 100
+	MaxInFlight   int      `json:"max_in_flight,omitempty"` // nodes that preload at one time; 0 for no bound
+	QuorumPercent int      `json:"quorum_percent"`          // 1 to 100, of the members, that must be present
+	QuorumFloor   int      `json:"quorum_floor"`            // nodes that must be present, however few the members
+	NodeDeadline  Duration `json:"node_deadline"`           // without progress of a node's preload, then it counts as failed
+	Trial         Trial    `json:"trial"`
+	Approval      bool     `json:"approval,omitempty"`      // wait for a person before the flip
+	Soak          Duration `json:"soak"`                    // watch after the flip; failures roll back
+	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
+	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+}
+
+// Trial says how canaries try an image before it is flipped.
+type Trial struct {
+	Disabled bool     `json:"disabled,omitempty"`
+	Timeout  Duration `json:"timeout"`           // for all hooks of one trial together
+	Network  string   `json:"network,omitempty"` // Docker network of the trial container; "" is none
+}
+
+// DefaultPolicy is what a fleet gets that says nothing about rollouts: one canary, one
+// wave, every member present, a trial of two minutes without a network, no soak.
+func DefaultPolicy() Policy {
+	return Policy{
+		Canaries:      1,
+		Waves:         []int{100},
+		QuorumPercent: 100,
+		QuorumFloor:   1,
+		NodeDeadline:  Duration(600e9),
+		Trial:         Trial{Timeout: Duration(120e9)},
+		Keep:          2,
+	}
+}
+
+var networkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// Validate names the first field that can't be acted on.
+func (p *Policy) Validate() error {
+	switch {
+	case p.Canaries < 0:
+		return fmt.Errorf("canaries: %d: must be 0 or more", p.Canaries)
+	case len(p.Waves) == 0 || p.Waves[len(p.Waves)-1] != 100:
+		return fmt.Errorf("waves: %v: must be rising percentages that end in 100", p.Waves)
+	case p.MaxInFlight < 0:
+		return fmt.Errorf("max_in_flight: %d: must be 0 (no bound) or more", p.MaxInFlight)
+	case p.QuorumPercent < 1 || p.QuorumPercent > 100:
+		return fmt.Errorf("quorum_percent: %d: must be 1 to 100", p.QuorumPercent)
+	case p.QuorumFloor < 1:
+		return fmt.Errorf("quorum_floor: %d: must be 1 or more", p.QuorumFloor)
+	case p.NodeDeadline <= 0:
+		return fmt.Errorf("node_deadline: must be more than zero")
+	case p.Soak < 0:
+		return fmt.Errorf("soak: must not be negative")
+	case p.Keep < 0:
+		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
+	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:
+		return fmt.Errorf("trial.timeout: must be more than zero")
+	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):
+		return fmt.Errorf("trial.network: %q is not the name of a Docker network", clip(p.Trial.Network))
+	}
+	last := 0
+	for _, w := range p.Waves {
+		if w <= last || w > 100 {
+			return fmt.Errorf("waves: %v: must be rising percentages that end in 100", p.Waves)
+		}
+		last = w
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package messages
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CheckRepository tells whether s is a URL that a builder may clone. Userinfo is refused:
+// it would show in provenance and progress.
+func CheckRepository(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || strings.HasPrefix(u.Host, "-") || len(s) > 2000 {
+		return fmt.Errorf("%q is not a git URL such as %q", clip(redactURL(s)), "https://git.example.com/ops/base.git")
+	}
+	if u.Scheme == "ssh" {
+		return fmt.Errorf("%q is for ssh, which builders don't read: give its https address, and name a token for it", clip(shown(u)))
+	}
+	if u.User != nil {
+		return fmt.Errorf("%q has a user or password in it: put the credential into a secret file and name it", clip(shown(u)))
+	}
+	switch u.Scheme {
+	case "http", "https", "git":
+	default:
+		return fmt.Errorf("%q has scheme %q: use https, http or git", clip(shown(u)), u.Scheme)
+	}
+	if !strings.HasSuffix(u.Path, ".git") {
+		return fmt.Errorf("%q must end in .git, or BuildKit takes it for a plain download", clip(shown(u)))
+	}
+	if strings.ContainsAny(s, "?#") {
+		return fmt.Errorf("%q has a query or fragment: give the branch and directory in fields of their own", clip(shown(u)))
+	}
+	return nil
+}
+
+// shown is u for an error: without what may be a credential. A user alone may be one, as in
+// https://TOKEN@host, except over ssh.
+func shown(u *url.URL) string {
+	v := *u
+	if v.User != nil && (v.Scheme != "ssh" || hasPassword(u)) {
+		v.User = url.User("redacted")
+	}
+	if v.RawQuery != "" {
+		v.RawQuery = "redacted"
+	}
+	if v.Fragment != "" {
+		v.Fragment, v.RawFragment = "redacted", ""
+	}
+	return v.String()
+}
+
+func hasPassword(u *url.URL) bool { _, ok := u.User.Password(); return ok }
+
+// redactURL hides what may be userinfo in something that is no URL.
+func redactURL(s string) string {
+	if i := strings.LastIndex(s, "@"); i >= 0 {
+		return "…" + s[i:]
+	}
+	return s
+}
+
+// CheckBranch tells whether s can be a branch, by the rules of git check-ref-format that
+// matter for a URL and an argument. It refuses a full ref, which no push would match.
+func CheckBranch(s string) error {
+	if name, ok := strings.CutPrefix(s, "refs/heads/"); ok && CheckBranch(name) == nil {
+		return fmt.Errorf("%q is a full ref: write %s", clip(s), clip(name))
+	}
+	if strings.HasPrefix(s, "refs/") {
+		return fmt.Errorf("%q is no branch: write one's name such as %s", clip(s), DefaultBranch)
+	}
+	bad := s == "" || s == "@" || len(s) > 200 || !utf8.ValidString(s) || strings.HasPrefix(s, "-") ||
+		strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+		strings.ContainsAny(s, " ~^:?*[\\") || strings.ContainsFunc(s, unicode.IsControl)
+	for part := range strings.SplitSeq(s, "/") {
+		bad = bad || part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
+	}
+	if bad {
+		return fmt.Errorf("%q is not a branch name such as %q", clip(s), DefaultBranch)
+	}
+	return nil
+}
+
+// checkInside refuses a path that leaves the folder it is relative to.
+func checkInside(p string) error {
+	if clean := path.Clean(p); path.IsAbs(p) || clean == ".." || strings.HasPrefix(clean, "../") {
+		return fmt.Errorf("%q leaves the repository: give a path inside it", clip(p))
+	}
+	if strings.ContainsAny(p, "#?&") || strings.ContainsFunc(p, unicode.IsControl) {
+		return fmt.Errorf("%q has a character that can't be in a path here", clip(p))
+	}
+	return nil
+}
+
+// checkHooksDir refuses what is not a plain absolute path inside an image.
+func checkHooksDir(p string) error {
+	if !path.IsAbs(p) || slices.Contains(strings.Split(p, "/"), "..") || strings.ContainsFunc(p, unicode.IsControl) {
+		return fmt.Errorf("%q is not an absolute path inside the image such as %q", clip(p), DefaultHooksDir)
+	}
+	return nil
+}

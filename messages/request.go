@@ -1,0 +1,141 @@
+package messages
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Cause says why a build was asked for.
+type Cause string
+
+// The causes.
+const (
+	CausePush   Cause = "push"   // a forge or a post-receive hook told of a push
+	CausePerson Cause = "person" // somebody asked for this commit: it is not superseded by a newer one
+	CauseRetry  Cause = "retry"  // somebody asked for an earlier build again
+)
+
+// BuildRequested asks for the build of one pipeline at one commit. Its order is the
+// sequence number the requests stream gives it, unless it is a retry, which carries the
+// order of the first.
+type BuildRequested struct {
+	Build       string    `json:"build"`
+	Order       uint64    `json:"order,omitempty"` // only set by a retry; else see Accepted
+	Pipeline    Pipeline  `json:"pipeline"`
+	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a commit that a person named
+	Commit      string    `json:"commit,omitempty"`  // full object name; "" when Context is set
+	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
+	Cause       Cause     `json:"cause"`
+	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
+	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
+}
+
+// MessageType is TypeBuildRequested.
+func (*BuildRequested) MessageType() Type { return TypeBuildRequested }
+
+func (m *BuildRequested) tokens() []string { return []string{m.Pipeline.Name} }
+
+// Validate names the first field that can't be acted on.
+func (m *BuildRequested) Validate() error {
+	if err := CheckID("build", m.Build); err != nil {
+		return err
+	}
+	if err := m.Pipeline.Validate(); err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	switch m.Cause {
+	case CausePush, CausePerson, CauseRetry:
+	default:
+		return fmt.Errorf("cause: %q is not one of push, person, retry", clip(string(m.Cause)))
+	}
+	if m.Context != "" {
+		if m.Commit != "" {
+			return errors.New("commit and context are both set: a build has one source")
+		}
+		return CheckID("context", m.Context)
+	}
+	if m.Ref != "" {
+		branch, ok := strings.CutPrefix(m.Ref, "refs/heads/")
+		if !ok || CheckBranch(branch) != nil {
+			return fmt.Errorf("ref: %q is not the full name of a branch such as %q", clip(m.Ref), "refs/heads/main")
+		}
+	}
+	return CheckCommit(m.Commit)
+}
+
+// Accepted sets the order from the sequence number under which the request is stored,
+// unless it carries one already.
+func (m *BuildRequested) Accepted(sequence uint64) {
+	if m.Order == 0 {
+		m.Order = sequence
+	}
+}
+
+// BuildRef returns which build this asks for.
+func (m *BuildRequested) BuildRef() BuildRef {
+	return BuildRef{Build: m.Build, Pipeline: m.Pipeline.Name, Order: m.Order}
+}
+
+// SamePush tells whether both ask for the same thing for the same reason, so that the
+// later is a duplicate when nothing came between.
+func (m *BuildRequested) SamePush(o *BuildRequested) bool {
+	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context && m.Commit != ""
+}
+
+// everyRequest is what a build request has in every version, by the same names: which build
+// it is, and what makes two requests the same push. A version that changed one of these could
+// not run beside the one before it.
+type everyRequest struct {
+	Build    string `json:"build"`
+	Order    uint64 `json:"order"`
+	Pipeline struct {
+		Name string `json:"name"`
+	} `json:"pipeline"`
+	Ref         string    `json:"ref"`
+	Commit      string    `json:"commit"`
+	Context     string    `json:"context"`
+	Cause       Cause     `json:"cause"`
+	RequestedBy string    `json:"requested_by"`
+	Received    time.Time `json:"received"`
+}
+
+// NewerRequest reads from a build request of a newer version than this program's what every
+// version has. The rest is left zero: it is enough to say which build it is and whether another
+// request is the same push, not to build it.
+func NewerRequest(m Message) (*BuildRequested, bool) {
+	t := TypeOf(m)
+	_, version := t.split()
+	_, own := TypeBuildRequested.split()
+	if t.kind() != TypeBuildRequested.kind() || compareVersions(version, own) <= 0 {
+		return nil, false
+	}
+	var r everyRequest
+	if json.Unmarshal(m.Body, &r) != nil || CheckID("build", r.Build) != nil || CheckName("pipeline", r.Pipeline.Name) != nil {
+		return nil, false
+	}
+	return &BuildRequested{
+		Build: r.Build, Order: r.Order, Pipeline: Pipeline{Name: r.Pipeline.Name}, Ref: r.Ref, Commit: r.Commit,
+		Context: r.Context, Cause: r.Cause, RequestedBy: r.RequestedBy, Received: r.Received,
+	}, true
+}
+
+// WithOrder is a build request that carries an order, as a retry does, in the version that it
+// has: it says the same to the workers of that version. One that carries an order keeps it.
+func WithOrder(m Message, order uint64) (Message, *BuildRequested, error) {
+	_, r, err := DecodeAs[*BuildRequested](m)
+	if err != nil || r.Order != 0 {
+		return m, r, err
+	}
+	var fields map[string]json.RawMessage // those of the version, which may be others than this program's
+	if err := json.Unmarshal(m.Body, &fields); err != nil {
+		return m, r, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	fields["order"] = json.RawMessage(strconv.FormatUint(order, 10))
+	r.Order = order
+	m.Body, err = json.Marshal(fields)
+	return m, r, err
+}
