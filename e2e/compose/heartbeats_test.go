@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fenceline/fenceline/e2e/invariants"
@@ -34,16 +35,45 @@ type heartbeat struct {
 // nodeWork is what a node does.
 type nodeWork struct{ Rollout, Image, State string }
 
-// begin begins to read, and goes on whatever happens to NATS until end is called.
-func (h *heartbeats) begin(js jetstream.JetStream) {
+// begin begins to read, and goes on whatever happens to NATS until end is called. A bucket that is made
+// anew has to be read before its first heartbeats are replaced by later ones, which takes a node
+// some tenths of a second: so it reconnects at once, and looks for the bucket again and again.
+func (h *heartbeats) begin(url string, options ...nats.Option) error {
+	lost := make(chan struct{}, 1)
+	nc, err := nats.Connect(url, append(options,
+		nats.ReconnectWait(10*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1),
+		nats.PingInterval(time.Minute), // a server that was only stopped goes on with what it had to tell
+		nats.DisconnectErrHandler(func(*nats.Conn, error) {
+			select {
+			case lost <- struct{}{}:
+			default:
+			}
+		}))...)
+	if err != nil {
+		return fmt.Errorf("reading heartbeats: %w", err)
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(500*time.Millisecond))
+	if err != nil {
+		return fmt.Errorf("reading heartbeats: %w", err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop, h.work = stop, map[string]nodeWork{}
 	h.wait.Go(func() {
-		for ctx.Err() == nil {
-			_ = h.read(ctx, js) // NATS, a server of it or the bucket is gone: what is missed meanwhile shows in the sequence
-			pause(ctx, 50*time.Millisecond)
+		defer nc.Close()
+		for pause(ctx, 10*time.Millisecond) {
+			connected, lose := context.WithCancel(ctx)
+			go func() {
+				select {
+				case <-lost:
+					lose()
+				case <-connected.Done():
+				}
+			}()
+			_ = h.read(connected, js) // NATS, a server of it or the bucket is gone: what is missed meanwhile shows in the sequence
+			lose()
 		}
 	})
+	return nil
 }
 
 func (h *heartbeats) end() {
@@ -65,7 +95,7 @@ func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return fmt.Errorf("reading heartbeats: %w", err)
 	}
-	messages, err := c.Messages(jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(time.Second))
+	messages, err := c.Messages(jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
 	if err != nil {
 		return fmt.Errorf("reading heartbeats: %w", err)
 	}

@@ -82,18 +82,21 @@ func (s *shape) addReader() error {
 // readRecords begins to watch heartbeats, of which NATS keeps only the last.
 func readRecords(s *shape) (*records, error) {
 	r := &records{events: map[uint64]event{}, fleets: map[uint64]fleetRecord{}, fence: map[uint64]string{}}
+	options := []nats.Option{
+		nats.UserInfo("reader", readerPassword), nats.RootCAs(filepath.Join(s.State, "tls", "ca.pem")), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	}
 	var err error
-	r.nats, err = nats.Connect(s.nats(),
-		nats.UserInfo("reader", readerPassword), nats.RootCAs(filepath.Join(s.State, "tls", "ca.pem")),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	r.nats, err = nats.Connect(s.nats(), append(options, nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(2*time.Second))...)
 	if err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
 	if r.js, err = jetstream.New(r.nats, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	r.heartbeats.begin(r.js)
+	if err := r.heartbeats.begin(s.nats(), options...); err != nil {
+		return nil, err
+	}
 	return r, nil
 }
 
