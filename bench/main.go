@@ -9,7 +9,7 @@
 // main.go lists the figures. memory.go takes those of memory, buildtimes.go those of builds and flips,
 // webhookrate.go that of webhooks and recovery.go those of recoveries. What they run on: rig.go is a
 // `fenceline up` with what surrounds it, rolesapart.go its roles and servers (servers.go) as processes of
-// their own, natsserver.go a NATS server alone. webhook.go sends webhooks, webhooklines.go many of them.
+// their own, natsserver.go a NATS server alone. webhooklines.go sends many webhooks at once.
 package main
 
 import (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -164,6 +165,18 @@ func (r *rig) commit(ctx context.Context, repo *site.Repository, seed string) (s
 	}
 	_, err = repo.Push(ctx)
 	return commit, err
+}
+
+// send sends the webhook of a push, and returns the build that it started.
+func (r *rig) send(ctx context.Context, repository, commit string) (string, error) {
+	a, err := site.PushHook(hookSecret, repository, "refs/heads/main", commit).Send(ctx, r.url)
+	if err == nil && (a.Status != http.StatusAccepted || len(a.Builds) != 1 || a.Builds[0].Duplicate) {
+		err = fmt.Errorf("a webhook is answered with %+v, where one new build was expected", a)
+	}
+	if err != nil {
+		return "", err
+	}
+	return a.Builds[0].Build, nil
 }
 
 // await waits for a line that matches.

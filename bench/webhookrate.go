@@ -124,16 +124,17 @@ func intakeConfig(dir string) (string, error) {
 // hookLoad makes n webhooks when it is called, and sends them when the load is: signing is
 // the sender's work. They go over connections that stay open.
 func hookLoad(ctx context.Context, address string) func(n int) (load, error) {
-	s := sender{url: "http://" + address}
 	pushes := 0
 	return func(n int) (load, error) {
 		requests := make([][]byte, n)
 		for i := range requests {
 			pushes++
-			req, err := s.request(ctx, intakeRepository(i%intakePipelines), fmt.Sprintf("%040x", pushes))
+			hook := site.PushHook(hookSecret, intakeRepository(i%intakePipelines), "refs/heads/main", fmt.Sprintf("%040x", pushes))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+"/hooks/generic", bytes.NewReader(hook.Body))
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("making a webhook: %w", err)
 			}
+			req.Header = hook.Header
 			var b bytes.Buffer
 			if err := req.Write(&b); err != nil {
 				return nil, fmt.Errorf("making a webhook: %w", err)

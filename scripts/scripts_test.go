@@ -290,3 +290,41 @@ func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 		}
 	}
 }
+
+func TestALongCommandIsSeenToRun(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := machineWith(t, map[string]string{"sleep": sleep + " 0.01"}) // in place of ten seconds
+	seen := filepath.Join(m.state, "seen")
+	// The clock has many of its turns meanwhile.
+	status, said := m.run(t, "./clocked", "check", "waiting for it", "bash", "-c",
+		"echo begun; for i in {1..20}; do sleep; done; echo ended >"+seen+"; exit 3")
+	if status != 3 || !strings.Contains(said, "check: waiting for it …\n") || !strings.Contains(said, "begun\n") ||
+		!strings.Contains(said, "check:   … waiting for it: ") || !strings.Contains(said, "failed with status 3 after ") {
+		t.Errorf("status %d:\n%s", status, said)
+	}
+	if _, err := os.Stat(seen); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStepShowsTheEndOfItsOutputWhereItFails(t *testing.T) {
+	m := machineWith(t, nil)
+	script := filepath.Join(m.state, "script")
+	here, err := filepath.Abs("common.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, script, ". "+here+"\nstep good 'doing well' echo fine\nstep bad 'doing badly' sh -c 'echo why; exit 4' || fail 'it is over'\n")
+	status, said := m.run(t, script)
+	for _, want := range []string{"setup: doing well …\nsetup:   done in 0 s\n", "setup: doing badly: failed with status 4 after 0 s\n       | why\n", filepath.Join(m.state, "log", "bad.log"), "setup: it is over"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	if status != 1 || strings.Contains(said, "fine") {
+		t.Errorf("status %d:\n%s", status, said)
+	}
+}
