@@ -2,6 +2,12 @@
 // every part of it away at the worst moments: killed, stopped, cut off. It knows nothing of
 // what is inside; what must always be true it reads from the event stream and the records by
 // itself, without the workers' code.
+//
+// shape_test.go starts a compose.yaml and what surrounds it, and containers_test.go takes its
+// containers away. outages_test.go does so at the worst moments, producer_test.go at one of the
+// producer's, cluster_test.go with three NATS servers, and soak_test.go at random; push_test.go
+// pushes meanwhile. records_test.go and heartbeats_test.go read what NATS has stored, and
+// invariants_test.go judges it. main_test.go prepares and cleans up.
 package compose
 
 import (
