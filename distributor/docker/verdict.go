@@ -36,18 +36,17 @@ func conclude(runs []messages.HookRun, what string, err error) (messages.TrialRe
 	return messages.TrialResult{Hooks: runs}, fmt.Errorf("trying %s: %w", what, err)
 }
 
-// session delivers an error when the engine process that answers now has ended: it follows
-// events that don't happen.
+// session delivers an error when the engine's process that answers now has ended. It follows events
+// that never happen, so nothing else ends it.
 func (e *Engine) session(ctx context.Context, id string) <-chan error {
 	return e.api.Events(ctx, client.EventsListOptions{
 		Filters: client.Filters{}.Add("container", id).Add("event", "rename"),
 	}).Err
 }
 
-// endFault tells what an exit status means. An engine that is stopped ends its containers too,
-// which is no verdict on the image. It still answers on connections that it has, and a new one may be kept
-// for its successor: so it is asked on a new one, and has to be the one that the container
-// was started with.
+// endFault tells what an exit status means. An engine that is stopped ends its containers too, which
+// is no verdict on the image. While it stops it still answers on connections that it has, so it is
+// asked on a new one. A new one may reach its successor, so the session must not have ended either.
 func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResponse, session <-chan error) error {
 	const doing = "asking why the trial's container ended"
 	if end.Error != nil {
@@ -77,8 +76,8 @@ func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResp
 	return verdictError{reason}
 }
 
-// waitFault tells why the end of the container was not seen: a command that outlasts the
-// trial's time is the image's fault where the engine is well.
+// waitFault tells why the end of the container was not seen. A command that outlasts the trial's time
+// is the image's fault, if the engine is well.
 func (e *Engine) waitFault(ctx context.Context, err error) error {
 	var overdue overdueError
 	if errors.As(context.Cause(ctx), &overdue) {
@@ -90,8 +89,8 @@ func (e *Engine) waitFault(ctx context.Context, err error) error {
 	return e.fault(ctx, "waiting for the trial's container", err)
 }
 
-// startFault tells what the image lacks from what the engine couldn't do: of the first kind
-// are those that name the command.
+// startFault tells why a container did not start. An error that names the command is a verdict on the
+// image; any other is the engine's.
 func (e *Engine) startFault(ctx context.Context, command string, err error) error {
 	text := err.Error()
 	if !isTransport(err) && strings.Contains(text, command) {
