@@ -6,10 +6,18 @@
 //
 // It prints a line of JSON for each figure and keeps all of them in the file.
 //
-// main.go lists the figures. memory.go takes those of memory, buildtimes.go those of builds and flips,
-// webhookrate.go that of webhooks and recovery.go those of recoveries. What they run on: rig.go is a
-// `fenceline up` with what surrounds it, rolesapart.go its roles and servers (servers.go) as processes of
-// their own, natsserver.go a NATS server alone. webhooklines.go sends many webhooks at once.
+// The files, in reading order:
+//
+//	main.go          the figures
+//	memory.go        those of memory
+//	buildtimes.go    those of builds and flips
+//	webhookrate.go   that of webhooks
+//	webhooklines.go  many webhooks at once
+//	recovery.go      those of recoveries
+//	rig.go           `fenceline up` with what surrounds it
+//	rolesapart.go    its roles as processes of their own
+//	servers.go       and its servers
+//	natsserver.go    a NATS server alone
 package main
 
 import (

@@ -24,8 +24,8 @@ type task struct {
 	}
 }
 
-// attempt is a task at work.
-type attempt struct {
+// running is a task at work.
+type running struct {
 	task
 	b    *Builder
 	head *head
@@ -53,7 +53,7 @@ var errSolved = errors.New("the build has ended")
 
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
-	a := &attempt{task: t, b: b}
+	a := &running{task: t, b: b}
 	// Events are published beside the solver's work, and waited for, so that all of them come
 	// before the build's end.
 	var sent sync.WaitGroup
@@ -78,7 +78,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 }
 
 // solve prepares the source and has it built.
-func (a *attempt) solve(ctx context.Context) (Solved, error) {
+func (a *running) solve(ctx context.Context) (Solved, error) {
 	r := a.request
 	token, secrets, err := a.b.secrets(&r.Pipeline)
 	if err != nil {
@@ -129,7 +129,7 @@ func (a *attempt) solve(ctx context.Context) (Solved, error) {
 
 // begin starts to look up the branch's head, beside the pinning of the bases. A source that
 // may not be built ends the build with the reason: the solver may wait for the same silent host.
-func (a *attempt) begin(ctx context.Context, token messages.Secret, end context.CancelCauseFunc) {
+func (a *running) begin(ctx context.Context, token messages.Secret, end context.CancelCauseFunc) {
 	h := &head{done: make(chan struct{})}
 	a.head = h
 	go func() {
@@ -145,7 +145,7 @@ func (a *attempt) begin(ctx context.Context, token messages.Secret, end context.
 
 // news calls take with what the solver says, or returns errSolved once the solver has returned: one
 // that hung may still call from what was left behind.
-func (a *attempt) news(take func()) error {
+func (a *running) news(take func()) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.solved {
@@ -156,7 +156,7 @@ func (a *attempt) news(take func()) error {
 }
 
 // wanted waits until it is known whether the source may be built. It may be asked again.
-func (a *attempt) wanted(ctx context.Context) error {
+func (a *running) wanted(ctx context.Context) error {
 	select {
 	case <-a.head.done:
 		return a.head.err
@@ -168,7 +168,7 @@ func (a *attempt) wanted(ctx context.Context) error {
 // look asks the repository for the branch's head. It also makes sure that the credential may
 // read the repository: BuildKit gives out what it has fetched before without asking. A commit
 // that a person named, or had built again in its old order, need not be the head.
-func (a *attempt) look(ctx context.Context, token messages.Secret) error {
+func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
 	asked := a.request.Cause != messages.CausePush
 	if a.request.Cause == messages.CausePerson && a.request.Ref != "" {
@@ -187,7 +187,7 @@ func (a *attempt) look(ctx context.Context, token messages.Secret) error {
 }
 
 // pinned is told the base images, before anything is built from them.
-func (a *attempt) pinned(ctx context.Context, bases []messages.PinnedBase) error {
+func (a *running) pinned(ctx context.Context, bases []messages.PinnedBase) error {
 	if err := a.wanted(ctx); err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (a *attempt) pinned(ctx context.Context, bases []messages.PinnedBase) error
 }
 
 // event publishes an event. The build doesn't depend on it.
-func (a *attempt) event(ctx context.Context, p messages.Payload) {
+func (a *running) event(ctx context.Context, p messages.Payload) {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
 	if err := a.out.Event(ctx, p); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
@@ -211,7 +211,7 @@ func (a *attempt) event(ctx context.Context, p messages.Payload) {
 }
 
 // check is shown the built image before it is pushed.
-func (a *attempt) check(_ context.Context, image fs.FS) error {
+func (a *running) check(_ context.Context, image fs.FS) error {
 	err := a.news(func() {
 		if a.report == nil {
 			a.step(messages.StepBuilt, "")
@@ -231,7 +231,7 @@ func (a *attempt) check(_ context.Context, image fs.FS) error {
 }
 
 // checked takes in the gate's report, and refuses the image if the gate does.
-func (a *attempt) checked(report *hooks.Report) error {
+func (a *running) checked(report *hooks.Report) error {
 	a.report = report
 	for _, f := range report.Findings {
 		text := f.String()
@@ -251,7 +251,7 @@ func (a *attempt) checked(report *hooks.Report) error {
 	return nil
 }
 
-func (a *attempt) step(s messages.Step, text string) {
+func (a *running) step(s messages.Step, text string) {
 	a.out.Log(messages.BuildLog{Step: s, Text: text})
 }
 

@@ -9,8 +9,12 @@
 // build's ID where the source was uploaded. There is no "latest": nothing should be started
 // by a name that moves.
 //
-// builder.go takes builds from the queue, a slot each, and tags what they made. build.go does one
-// attempt, with a Solver, which solver.go declares; outcome.go says how the attempt ends.
-// context.go unpacks a build context that was uploaded, into a folder that contextfolders.go locks,
-// and removes if its builder was killed.
+// The files, in reading order:
+//
+//	builder.go         takes builds from the queue, a slot each, and tags what they made: Config, New, Run
+//	build.go           one attempt: the commit is still wanted, the image is built and checked
+//	outcome.go         how an attempt ends
+//	solver.go          Solver: what builds must be able to do; package buildkit serves it
+//	context.go         a build context that was uploaded is unpacked
+//	contextfolders.go  its folder is locked, and removed if its builder was killed
 package builder

@@ -24,7 +24,7 @@ type rejectedError struct{ report *hooks.Report }
 func (e *rejectedError) Error() string { return "the hook gate refused the image" }
 
 // ready is the announcement of a built image.
-func (a *attempt) ready(s Solved) *messages.ImageReady {
+func (a *running) ready(s Solved) *messages.ImageReady {
 	r := a.request
 	ready := &messages.ImageReady{
 		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(r), Commit: r.Commit, Ref: r.Ref, HooksDir: r.Pipeline.HooksDir,
@@ -37,7 +37,7 @@ func (a *attempt) ready(s Solved) *messages.ImageReady {
 }
 
 // outcome says how a build ends that came to err, or returns what another attempt may mend.
-func (a *attempt) outcome(ctx context.Context, err error) (messages.Payload, error) {
+func (a *running) outcome(ctx context.Context, err error) (messages.Payload, error) {
 	var superseded *supersededError
 	var rejected *rejectedError
 	var failed *FailedError
@@ -59,7 +59,7 @@ func (a *attempt) outcome(ctx context.Context, err error) (messages.Payload, err
 }
 
 // timedOut tells a build that took too long from a solver, a repository or a registry that hung.
-func (a *attempt) timedOut(ctx context.Context) *FailedError {
+func (a *running) timedOut(ctx context.Context) *FailedError {
 	limit := a.request.Pipeline.Timeout
 	ctx, cancel := context.WithTimeout(ctx, aliveTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func (a *attempt) timedOut(ctx context.Context) *FailedError {
 }
 
 // alive asks the solver whether it can be used, and takes no answer for a no.
-func (a *attempt) alive(ctx context.Context) error {
+func (a *running) alive(ctx context.Context) error {
 	answer := make(chan error, 1)
 	go func() { answer <- a.b.config.Solver.Ready(ctx) }()
 	select {
@@ -95,7 +95,7 @@ func (a *attempt) alive(ctx context.Context) error {
 }
 
 // failed is the end of a build without an image.
-func (a *attempt) failed(f messages.Failure) *messages.BuildFailed {
+func (a *running) failed(f messages.Failure) *messages.BuildFailed {
 	text := (&FailedError{f}).Error()
 	if f.Detail != "" {
 		text += "\n" + f.Detail

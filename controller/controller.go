@@ -16,15 +16,15 @@ import (
 const (
 	// DefaultInterval is how often fence config and record are compared.
 	DefaultInterval = 2 * time.Second
-	// DefaultLeaseTTL is how long the other controllers wait for a silent acting one.
+	// DefaultLeaseTTL is how long the acting controller may be silent before another takes its place.
 	DefaultLeaseTTL = 5 * time.Second
 	// leaseName is shared by all controllers of an installation.
 	leaseName = "controller"
-	// redeclareFirst is the pause before streams are looked for again after a reconnect.
+	// redeclareFirst is the pause between a reconnect and the first look whether buckets are there.
 	redeclareFirst = 100 * time.Millisecond
 	// dropEvery is how often the records of old rollouts are dropped.
 	dropEvery = time.Hour
-	// writesInARow bounds what is decided about a fleet before the rest of the loop has its turn.
+	// writesInARow bounds how many decisions about a fleet are written before its fence config has its turn.
 	writesInARow = 1000
 )
 

@@ -20,5 +20,6 @@
 //	drive.go       the fence config is read, compared with the record, written and read back
 //	views.go       what the watches have seen of records and heartbeats, as a decide.State
 //	heartbeats.go  how long a heartbeat counts, and two nodes with one name
+//	retention.go   old rollouts are forgotten
 //	redeclare.go   streams and buckets are made anew where a server lost them
 package controller

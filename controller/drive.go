@@ -103,6 +103,7 @@ func (f *fleetActor) setFence(ctx context.Context, value string, over fence.Sett
 	return f.noteBroken(ctx, fmt.Errorf("the fence config can't be set: %w", err))
 }
 
+// readFence reads the fence config.
 func (f *fleetActor) readFence(ctx context.Context) (fence.Setting, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()

@@ -29,6 +29,7 @@ type views struct {
 	waiting  map[chan struct{}]string
 }
 
+// newViews has seen nothing yet.
 func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
@@ -58,6 +59,7 @@ func (v *views) caughtUp() func() {
 	})
 }
 
+// seeFleet takes in a fleet's record, as a watch or a read gave it.
 func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -66,6 +68,7 @@ func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 	}
 }
 
+// seeRollout takes in a rollout's record.
 func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -74,8 +77,9 @@ func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	}
 }
 
-// takeNewer takes a record that is newer than the one it has, or what a watch finds when it begins
-// anew: revisions start over in a bucket that was lost or restored. It tells whether it did.
+// takeNewer takes a record that is newer than the known one, and tells whether it did. What a watch
+// finds when it begins anew is taken at a lower revision too, as revisions start over in a bucket
+// that was lost or restored.
 func takeNewer[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	old, known := m[e.Key]
 	switch {
@@ -89,6 +93,7 @@ func takeNewer[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	return true
 }
 
+// seeMember takes in who is a member, and who was retired.
 func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	fleet, _, err := messages.ParseNodeKey(e.Key)
 	if err != nil {
@@ -98,8 +103,8 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	defer v.mu.Unlock()
 	if e.Deleted {
 		delete(v.members, e.Key)
-		// Only a deletion with a revision is an operator's. A bucket that was lost has none,
-		// and takes nobody out of a rollout.
+		// An operator's deletion has a revision. That of a bucket that was lost has none, and takes
+		// nobody out of a rollout.
 		if e.Revision > 0 {
 			v.retired[e.Key] = true
 		}
@@ -110,6 +115,7 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	v.notify(fleet)
 }
 
+// seeBeat takes in a heartbeat, and wakes the fleet's actor where it is news.
 func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 	fleet, _, err := messages.ParseNodeKey(e.Key)
 	if err != nil {
@@ -124,7 +130,7 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 	}
 	old, known := v.beats[e.Key]
 	if was := &old.status; known && was.Instance == e.Value.Instance && was.Beat == e.Value.Beat {
-		return // given again after an interruption: it is no newer for that
+		return // the same heartbeat again, after an interruption of the watch
 	}
 	now := time.Now()
 	b := heartbeat{status: e.Value}

@@ -2,8 +2,13 @@
 // would: it starts `fenceline up` and drives it by its commands and by git alone. With -stay it
 // starts the same and leaves the pushing to you.
 //
-// main.go is its course, stage.go starts and ends what it runs on, pushes.go pushes and follows what
-// becomes of it, checks.go proves it from outside, and screen.go shows it. Package site has the parts.
+// The files, in reading order:
+//
+//	main.go    the course of it
+//	stage.go   what it runs on starts and ends; package site has the parts
+//	pushes.go  pushes, and what becomes of them
+//	checks.go  proof from outside
+//	screen.go  what is shown
 package main
 
 import (

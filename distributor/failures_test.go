@@ -1,17 +1,13 @@
 package distributor_test
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/enginetest"
@@ -122,70 +118,6 @@ func TestAnImageWithoutItsLocalTagIsNotPresent(t *testing.T) {
 	})
 }
 
-// A controller may begin to listen only after the first heartbeat that is stored again.
-func TestHeartbeatsAreRepeatedAfterAnOutage(t *testing.T) {
-	run(t, nil, func(w *world) {
-		w.announce(messages.FleetRecord{Current: fleetImage("1")})
-		w.setGone(true)
-		after(time.Minute)
-		w.setGone(false)
-		before := len(w.queue.sent())
-		after(6 * time.Second) // a try and three repeats, each a second and a quarter at most
-		if n := len(w.queue.sent()) - before; n != 4 {
-			t.Errorf("%d heartbeats soon after the outage, want one and three repeats", n)
-		}
-		before = len(w.queue.sent())
-		after(4 * distributor.DefaultInterval)
-		if n := len(w.queue.sent()) - before; n != 4 {
-			t.Errorf("%d heartbeats in the four intervals afterwards", n)
-		}
-	})
-}
-
-// An engine that answers some questions and not others is told of once, and not asked in a loop.
-func TestAnEngineThatAnswersInPart(t *testing.T) {
-	run(t, nil, func(w *world) {
-		w.announce(messages.FleetRecord{Current: fleetImage("1")})
-		w.has("1")
-		w.engine.Do(func(f *enginetest.Fake) { f.Stuck = errors.New("containerd is gone") })
-		synctest.Wait()
-		before := w.last().Beat
-		after(10 * time.Minute)
-		w.has()
-		if got := w.last(); got.Engine.Error != "containerd is gone" || got.Beat-before > 130 {
-			t.Errorf("%d heartbeats in 10 minutes, the last %+v", got.Beat-before, got)
-		}
-		w.engine.Do(func(f *enginetest.Fake) { f.Stuck = nil })
-		after(distributor.DefaultInterval + time.Second)
-		w.has("1")
-		if got := w.last().Engine.Error; got != "" {
-			t.Errorf("engine error %q", got)
-		}
-	})
-}
-
-func TestAnEngineThatGoesDuringAPull(t *testing.T) {
-	var hold chan struct{}
-	prepare := func(w *world) {
-		hold = make(chan struct{})
-		w.engine.Hold = hold
-	}
-	run(t, prepare, func(w *world) {
-		w.announce(messages.FleetRecord{Preload: preload("1")})
-		w.works(messages.WorkPulling, "")
-		w.engine.Do(func(f *enginetest.Fake) { f.Down, f.Hold = true, nil })
-		close(hold)
-		synctest.Wait()
-		w.has()
-		w.works(messages.WorkFailed, "engine")
-		after(time.Minute)
-		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
-		after(distributor.DefaultInterval + time.Second)
-		w.has("1")
-		w.works(messages.WorkDone, "")
-	})
-}
-
 // What a killed agent left goes at the start; what a trial left goes after it. Nothing of
 // another node's or installation's does.
 func TestLeftContainersAreRemoved(t *testing.T) {
@@ -239,46 +171,6 @@ func TestAStalledPullIsBegunAgain(t *testing.T) {
 	})
 }
 
-func TestAnEngineThatGoesAndComesBack(t *testing.T) {
-	run(t, nil, func(w *world) {
-		w.announce(messages.FleetRecord{Current: fleetImage("2"), Preload: preload("1")})
-		w.has("2", "1")
-		w.engine.Do(func(f *enginetest.Fake) { f.Down = true })
-		synctest.Wait()
-		after(time.Second)
-		w.has()
-		if got := w.last(); got.Engine.Error == "" || got.FreeBytes != -1 {
-			t.Errorf("heartbeat %+v of a node without engine", got)
-		}
-		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "engine") {
-			t.Errorf("ready: %v", err)
-		}
-		w.works(messages.WorkFailed, "engine")
-		after(10 * time.Minute)
-		w.failed("engine", "engine")
-		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
-		w.engine.Lose(img("2"))
-		after(distributor.DefaultInterval + time.Second)
-		w.has("2", "1")
-		w.works(messages.WorkDone, "")
-		if got := w.last().Engine; got.Error != "" || got.Name != "fake" {
-			t.Errorf("engine %+v", got)
-		}
-	})
-}
-
-func TestAnEngineThatIsDownAtTheStart(t *testing.T) {
-	run(t, func(w *world) { w.engine.Down = true }, func(w *world) {
-		w.announce(messages.FleetRecord{Current: fleetImage("1")})
-		if w.last().Engine.Error == "" {
-			t.Error("the heartbeat does not say that the engine is gone")
-		}
-		w.engine.Do(func(f *enginetest.Fake) { f.Down = false })
-		after(distributor.DefaultInterval + time.Second)
-		w.has("1")
-	})
-}
-
 func TestAnImageThatIsLostIsFetchedAgain(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.announce(messages.FleetRecord{Current: fleetImage("1")})
@@ -293,25 +185,6 @@ func TestAnImageThatIsLostIsFetchedAgain(t *testing.T) {
 	})
 }
 
-func TestNATSThatGoesAndComesBack(t *testing.T) {
-	run(t, nil, func(w *world) {
-		w.announce(messages.FleetRecord{Current: fleetImage("1")})
-		w.setGone(true)
-		w.engine.Do(func(f *enginetest.Fake) { f.Gone[img("1")] = true })
-		w.engine.Lose(img("1"))
-		after(time.Minute)
-		if err := w.agent.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), errGone.Error()) {
-			t.Errorf("ready: %v", err)
-		}
-		w.setGone(false)
-		after(2 * time.Minute)
-		w.failed("pull", "registry")
-		if err := w.agent.Ready(t.Context()); err != nil {
-			t.Errorf("ready: %v", err)
-		}
-	})
-}
-
 func TestHeartbeatsListRunningContainers(t *testing.T) {
 	run(t, func(w *world) {
 		w.engine.Used = []distributor.Container{
@@ -321,56 +194,6 @@ func TestHeartbeatsListRunningContainers(t *testing.T) {
 		want := []messages.ContainerUse{{Container: "a", Image: "one"}, {Container: "b", Image: "two"}}
 		if got := w.last().Containers; !slices.Equal(got, want) {
 			t.Errorf("containers %+v, want %+v", got, want)
-		}
-	})
-}
-
-// stopped is an engine under an agent whose process is stopped, once, right after it was asked
-// for its free space, which is the last thing that a heartbeat asks.
-type stopped struct {
-	*enginetest.Fake
-	stop atomic.Bool
-	went func()
-}
-
-func (e *stopped) FreeBytes(ctx context.Context) (int64, error) {
-	free, err := e.Fake.FreeBytes(ctx)
-	if e.stop.CompareAndSwap(true, false) {
-		<-time.After(time.Hour)
-		e.went()
-	}
-	return free, err
-}
-
-func TestWhatWasSeenLongAgoIsNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		record := messages.FleetRecord{Fleet: fleet, Current: fleetImage("1")}
-		q := &fakeQueue{record: &messages.FleetChanged{Revision: 1, Record: record}}
-		e := &stopped{Fake: &enginetest.Fake{Free: 100 << 30}}
-		e.Put(img("1"), distributor.LocalTag(&record, img("1")))
-		e.went = func() { e.Lose(img("1")) }
-		agent, err := distributor.New(distributor.Config{Fleet: fleet, Node: node, Queue: q, Engine: e, Logger: zerolog.New(t.Output())})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- agent.Run(ctx) }()
-		w := &world{t: t, queue: q}
-		synctest.Wait()
-		w.has("1")
-		e.stop.Store(true)
-		before := w.last().Beat
-		after(2 * time.Hour)
-		for i, s := range q.beats {
-			if s.Beat > before && len(s.Images) > 0 && q.times[i].Sub(q.times[0]) > time.Minute {
-				t.Errorf("heartbeat %d, sent %s after the start, claims an image that was seen an hour before", s.Beat, q.times[i].Sub(q.times[0]))
-			}
-		}
-		w.has()
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	})
 }

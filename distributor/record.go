@@ -73,6 +73,7 @@ func (d *Distributor) noteUnread(err error) {
 	d.unread = err
 }
 
+// readRecord reads the fleet's record, within queueTimeout.
 func (d *Distributor) readRecord(ctx context.Context) (messages.FleetChanged, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()

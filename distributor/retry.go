@@ -26,6 +26,7 @@ func jitter(d time.Duration) time.Duration {
 // retries remembers what failed, by a key, and when to try it again.
 type retries map[string]*retry
 
+// retry is what is remembered of one thing that failed.
 type retry struct {
 	failures int
 	after    time.Time

@@ -14,6 +14,7 @@ type want struct {
 	traceparent string // of the rollout that brings it
 }
 
+// wantPreload is the image that a rollout brings.
 func wantPreload(p *messages.Preload) want {
 	return want{FleetImage: p.FleetImage, preload: true, traceparent: p.Traceparent}
 }

@@ -71,6 +71,7 @@ func imageName(s string) bool {
 	return true
 }
 
+// hostAndPort tells whether s is a registry's host, with a port or none.
 func hostAndPort(s string) bool {
 	host, port, ok := strings.Cut(s, ":")
 	if ok && (port == "" || len(port) > 5 || strings.Trim(port, "0123456789") != "") {

@@ -162,6 +162,7 @@ func DecodeAs[P Payload](m Message) (Envelope, P, error) {
 	return e, v, nil
 }
 
+// decodeEnvelope reads what the headers say: the envelope and the type.
 func decodeEnvelope(h Headers) (Envelope, Type, error) {
 	if v := h.get(headerSpecVersion); v != "1.0" {
 		return Envelope{}, "", fmt.Errorf("%w: header %s is %q, not \"1.0\"", ErrMalformed, headerSpecVersion, clip(v))

@@ -22,6 +22,7 @@ func percentEncode(s string) string {
 	return b.String()
 }
 
+// percentDecode is the reverse of percentEncode. It refuses what is not UTF-8 then.
 func percentDecode(s string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

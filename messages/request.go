@@ -139,3 +139,19 @@ func WithOrder(m Message, order uint64) (Message, *BuildRequested, error) {
 	m.Body, err = json.Marshal(fields)
 	return m, r, err
 }
+
+// DecodeStored reads a message that a stream keeps under a sequence. A build request gets its
+// order; of one of a newer version than this program's it has only what every version has, and
+// newer is its type.
+func DecodeStored(m Message, sequence uint64) (e Envelope, p Payload, newer Type, err error) {
+	e, p, err = Decode(m)
+	if errors.Is(err, ErrNewer) {
+		if r, ok := NewerRequest(m); ok {
+			p, newer, err = r, TypeOf(m), nil
+		}
+	}
+	if r, ok := p.(*BuildRequested); ok {
+		r.Accepted(sequence)
+	}
+	return e, p, newer, err
+}

@@ -147,3 +147,13 @@ func ParseNodeKey(key string) (fleet, node string, err error) {
 	}
 	return fleet, node, nil
 }
+
+// About is the CloudEvents subject of a message: the build, rollout, node or fleet that it is
+// about.
+func About(p Payload) string {
+	if r, ok := p.(*BuildRequested); ok {
+		return r.Build // its subject ends with the pipeline
+	}
+	tokens := p.tokens()
+	return tokens[len(tokens)-1]
+}

@@ -30,6 +30,7 @@ const (
 	TypeDeadLetter      Type = "dev.fenceline.dead.letter.v1"
 )
 
+// typePrefix is what every type of fenceline begins with.
 const typePrefix = "dev.fenceline."
 
 // registry is the one list of what travels: it has a constructor for each type that this program

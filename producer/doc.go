@@ -3,11 +3,24 @@
 // answered 2xx only when it is durably stored, and what it builds comes from the pipeline
 // file alone: a payload says that something happened, never what to clone.
 //
-// producer.go has the routes and the sweep; httpserver.go is the server around them.
-// webhooks.go takes a webhook: body.go reads its body, forge.go and its forges, github.go, gitea.go
-// and generic.go, tell who signed it and what was pushed, hookkeyring.go finds the pipelines whose secret
-// signed it (hooksecret.go), and repositoryplace.go those of the repository. calls.go takes calls.
-// store.go stores what either asks for, and answer.go answers.
-// pipelines.go has the pipelines of a pipeline file, which pipelinefile.go reads, with
-// rolloutpolicy.go for its fleets and yamlvalues.go for the kinds of values.
+// The files, in reading order:
+//
+//	producer.go         the routes, and the sweep beside them: Config, New, Run
+//	httpserver.go       the HTTP server around them
+//	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
+//	body.go             a body is read, within bounds
+//	forge.go            what a forge tells: the signature and the push
+//	github.go           GitHub
+//	gitea.go            Gitea and Forgejo
+//	generic.go          signed generic webhooks
+//	hookkeyring.go      the pipelines whose secret signed a webhook
+//	hooksecret.go       the secret of webhooks, from its file
+//	repositoryplace.go  whether two addresses are one repository
+//	calls.go            calls with a token
+//	store.go            what either asks for is stored before it is accepted
+//	answer.go           answers and refusals
+//	pipelines.go        the pipelines of a pipeline file
+//	pipelinefile.go     the file is read, field by field
+//	rolloutpolicy.go    its fleets and their policies
+//	yamlvalues.go       the kinds of values in it
 package producer

@@ -6,10 +6,23 @@
 // Nothing here is a queue, a registry or a builder of our own: it starts, guards and stops
 // those of others. The roles don't know whether their servers are these or outside ones.
 //
-// stack.go starts and ends all servers. state.go has the state folder, secrets.go the secrets and
-// the clients' settings in it, and writefile.go how its files are written.
-// nats.go is the NATS server, with natshealth.go and natspasswords.go. registry.go is the registry, with
-// registryauth.go, registrydisk.go and registrylogs.go. buildkitd.go runs buildkitd, which
-// findprogram.go finds; leftbuildkitd.go, leftsteps.go and mounts.go end what a killed one left.
-// errors.go has what can be wrong.
+// The files, in reading order:
+//
+//	stack.go          all servers start and end: Config, Start
+//	state.go          the state folder, which one process uses at a time
+//	secrets.go        the secrets and the clients' settings in it
+//	writefile.go      its files are written whole
+//	nats.go           the NATS server
+//	natshealth.go     whether it can store
+//	natspasswords.go  how it keeps passwords
+//	registry.go       the registry
+//	registryauth.go   its login for pushes
+//	registrydisk.go   its answers when the disk is full
+//	registrylogs.go   its log
+//	buildkitd.go      buildkitd as a child
+//	findprogram.go    finds it
+//	leftbuildkitd.go  ends one that a killed process left
+//	leftsteps.go      and its steps
+//	mounts.go         and its mounts
+//	errors.go         what can be wrong
 package standalone

@@ -1,6 +1,11 @@
 // Package yamlfile reads YAML documents that people write, node by node: every problem has its
 // line, and reading goes on after each, so that all are reported together.
 //
-// file.go reads a file's content, and document.go parses it. reader.go goes through a document's
-// mappings, lists and values. problem.go has what can be wrong, and describe.go the words for it.
+// The files, in reading order:
+//
+//	file.go      a file's content
+//	document.go  a document is parsed
+//	reader.go    its mappings, lists and values are gone through
+//	problem.go   what can be wrong, with the line
+//	describe.go  the words for it
 package yamlfile

@@ -5,8 +5,13 @@
 // one of three names, executable, in one folder of the image, and sudo works in them only
 // for commands that the image's sudoers allows without a password.
 //
-// check.go goes through the folder of hooks and reports; script.go looks at what stands in one hook.
-// credentials.go finds what looks like a secret in it, exportedvariables.go what it exports without
-// setting it, and sudocalls.go its uses of sudo, which are held to what the image allows:
-// sudoers.go reads that, and sudoersrules.go its rules.
+// The files, in reading order:
+//
+//	check.go              the folder of hooks is gone through, and reported on: Check
+//	script.go             what stands in one hook: its first line, its syntax
+//	credentials.go        what looks like a secret in it
+//	exportedvariables.go  variables that it exports without setting them
+//	sudocalls.go          its uses of sudo, held to what the image allows
+//	sudoers.go            what the image allows, from its sudoers files
+//	sudoersrules.go       the rules in them
 package hooks

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"go/build"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -126,3 +128,35 @@ func forbidden(folder, imported string, inTest bool) string {
 }
 
 func within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+
+// TestEveryPackageListsItsFiles: a package's doc.go, or a program's main.go, is where a newcomer begins,
+// so it names each file of the package, and none that is not there.
+func TestEveryPackageListsItsFiles(t *testing.T) {
+	named := regexp.MustCompile(`\b[a-z][a-z0-9_]*\.go\b`)
+	packages(t, func(folder string, p *build.Package) {
+		if len(p.GoFiles) < 3 { // with its doc.go and one file there is nothing to order
+			return
+		}
+		begin := "doc.go"
+		if p.Name == "main" {
+			begin = "main.go"
+		}
+		doc, err := os.ReadFile(filepath.Join("../..", folder, begin))
+		if err != nil {
+			t.Errorf("%s has no %s that lists its files", folder, begin)
+			return
+		}
+		comment, _, _ := strings.Cut(string(doc), "\npackage ")
+		listed := named.FindAllString(comment, -1)
+		for _, file := range slices.Concat(p.GoFiles, p.IgnoredGoFiles) {
+			if file != begin && !strings.HasSuffix(file, "_test.go") && !slices.Contains(listed, file) {
+				t.Errorf("%s/%s does not list %s", folder, begin, file)
+			}
+		}
+		for _, file := range listed {
+			if _, err := os.Stat(filepath.Join("../..", folder, file)); err != nil {
+				t.Errorf("%s/%s lists %s, which is not there", folder, begin, file)
+			}
+		}
+	})
+}

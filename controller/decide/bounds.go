@@ -37,6 +37,7 @@ func fitText(text string, most int) string { return fit(text, most, messages.Sho
 // fitTextEnd is fitText for an output, whose end tells most.
 func fitTextEnd(text string, most int) string { return fit(text, most, messages.ShortenHead) }
 
+// fit keeps less and less of a text until what is kept takes at most so many bytes in a record.
 func fit(text string, most int, shorten func(string, int) string) string {
 	out := text
 	for keep := min(len(text), most); keep > 0 && size(out) > most; keep = keep * 7 / 8 {

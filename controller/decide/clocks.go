@@ -6,17 +6,17 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// Clocks measures, for one fleet, how long nodes make no progress and how long an image
-// soaks: by this controller's monotonic clock, from when this controller saw it first. A
+// Clocks measures, for one fleet, how long nodes have made no progress and how long an image has
+// soaked: by this controller's monotonic clock, from when this controller saw it first. A
 // successor begins anew, so it may give more time and never less.
 type Clocks struct {
-	rollout string // the moving rollout that nodes are measured for
-	nodes   map[string]pace
-	soaking string
-	soak    time.Time
+	rollout string          // the moving rollout that nodes are measured for
+	nodes   map[string]pace // of its admitted members
+	soaking string          // the rollout whose image soaks, or ""
+	soak    time.Time       // since when
 }
 
-// pace is a node's progress, and since when it has been there.
+// pace is how far a node is, and since when it has been no further.
 type pace struct {
 	bytes   int64
 	state   messages.WorkState
@@ -25,12 +25,12 @@ type pace struct {
 	since   time.Time
 }
 
-// Measure sets the times of a state.
+// Measure sets Soaked, and the nodes' Quiet, of a state that was seen now.
 func (c *Clocks) Measure(s *State, now time.Time) {
 	c.measureNodes(s, now)
 	id := s.Record.Soaking
 	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
-		id = "" // an image soaks while the fence config holds it, in one go
+		id = "" // an image soaks only while the fence config holds it; afterwards its soak begins anew
 	}
 	if id != c.soaking {
 		c.soaking, c.soak = id, now
@@ -40,6 +40,7 @@ func (c *Clocks) Measure(s *State, now time.Time) {
 	}
 }
 
+// measureNodes sets how long the admitted nodes of the rollout that moves have made no progress.
 func (c *Clocks) measureNodes(s *State, now time.Time) {
 	p := s.Record.Preload
 	if p == nil {

@@ -172,8 +172,8 @@ func (w *world) always(t *rapid.T) {
 	}
 }
 
-// replaced tells whether there is a newer rollout than r.
-func (w *world) replaced(r *messages.RolloutRecord) bool {
+// superseded tells whether there is a newer rollout than r.
+func (w *world) superseded(r *messages.RolloutRecord) bool {
 	for _, o := range w.rollouts {
 		if older(r, &o) {
 			return true

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -11,218 +10,41 @@ import (
 	"pgregory.net/rapid"
 )
 
-// world is a fleet with its stores, nodes and people, as a state machine: controllers take
-// single steps on what they saw earlier or now, so that a crash after any write and two
-// controllers at once are both among its runs.
-type world struct {
-	record    messages.FleetRecord
-	revision  int
-	rollouts  map[string]messages.RolloutRecord
-	revisions map[string]int
-	earlier   map[string]messages.RolloutRecord // each rollout as it was before its last change
-	members   []string
-	retired   map[string]bool
-	nodes     map[string]Node
-	soaked    time.Duration
-	order     uint64
-	seen      []snapshot // what controllers have read and not acted on yet
-}
-
-// snapshot is a controller's view and the revisions that its writes will expect.
-type snapshot struct {
-	state     State
-	revision  int
-	revisions map[string]int
-}
-
-func newWorld(members int) *world {
-	w := &world{
-		record: messages.FleetRecord{Fleet: "default"}, rollouts: map[string]messages.RolloutRecord{},
-		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]Node{},
-	}
-	for range members {
-		w.join()
-	}
-	return w
-}
-
-func (w *world) join() {
-	name := fmt.Sprintf("n%d", len(w.nodes))
-	w.members = append(w.members, name)
-	w.nodes[name] = Node{Fresh: true, Status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1}}
-}
-
-func (w *world) view() snapshot {
-	s := State{
-		Record: cloneRecord(w.record), Members: slices.Sorted(slices.Values(w.members)), Retired: maps.Clone(w.retired),
-		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Report: true, Now: time.Unix(1, 0),
-	}
-	for _, id := range slices.Sorted(maps.Keys(w.rollouts)) {
-		s.Rollouts = append(s.Rollouts, w.rollouts[id])
-	}
-	return snapshot{s, w.revision, maps.Clone(w.revisions)}
-}
-
-// late is a view whose watch of the rollouts is behind, by the last change of some.
-func (w *world) late(t *rapid.T) snapshot {
-	return w.behind(func(string) bool { return rapid.Bool().Draw(t, "lags") })
-}
-
-func (w *world) behind(lags func(rollout string) bool) snapshot {
-	v := w.view()
-	for i := range v.state.Rollouts {
-		r := &v.state.Rollouts[i]
-		if before, changed := w.earlier[r.ID]; changed && lags(r.ID) {
-			v.revisions[r.ID]--
-			*r = before
-		}
-	}
-	return v
-}
-
-// apply does one step of a controller by compare-and-set, and checks what must always be
-// true of it. It tells whether something was written.
-func (w *world) apply(t *rapid.T, v snapshot) bool {
-	out := Next(&v.state)
-	switch {
-	case out.Fleet != nil && out.Rollout != nil:
-		t.Fatalf("a step wrote two records")
-	case out.Fleet != nil:
-		if v.revision != w.revision || out.RestsOn != "" && v.revisions[out.RestsOn] != w.revisions[out.RestsOn] {
-			return true // moved: the controller looks again
-		}
-		w.check(t, &v.state, out.Fleet)
-		w.put(*out.Fleet)
-		return true
-	case out.Rollout != nil:
-		if v.revisions[out.Rollout.ID] == w.revisions[out.Rollout.ID] {
-			w.checkRollout(t, &v.state, out.Rollout)
-			w.putRollout(*out.Rollout)
-		}
-		return true
-	}
-	return false
-}
-
-func (w *world) put(r messages.FleetRecord) {
-	released := w.record.Hold != nil && r.Hold == nil
-	if r.Epoch != w.record.Epoch || released && r.Applied.Value != string(r.Current.Image) {
-		w.soaked = 0
-		r.Applied = messages.Applied{Epoch: r.Epoch, Value: string(r.Current.Image)} // the backend follows
-	}
-	w.record = r
-	w.revision++
-}
-
-// soak lets time pass; an image soaks while the fence config holds it.
-func (w *world) soak(d time.Duration) {
-	if w.record.Applied.Value == string(w.record.Current.Image) {
-		w.soaked += d
-	}
-}
-
-func (w *world) putRollout(r messages.RolloutRecord) {
-	if before, known := w.rollouts[r.ID]; known {
-		w.earlier[r.ID] = before
-	}
-	w.rollouts[r.ID] = r
-	w.revisions[r.ID]++
-}
-
-func (w *world) build(t *rapid.T) {
-	order := w.order + 1
-	if w.order > 1 && rapid.IntRange(0, 2).Draw(t, "late") == 0 {
-		order = w.order - 1 // an older build that took longer
-	}
-	w.order = max(w.order, order)
-	build := fmt.Sprintf("app-%d-%d", order, len(w.rollouts))
-	p := messages.DefaultPolicy()
-	p.Canaries = rapid.IntRange(0, 2).Draw(t, "canaries")
-	p.Waves = rapid.SampledFrom([][]int{{100}, {10, 50, 100}, {34, 100}}).Draw(t, "waves")
-	p.MaxInFlight = rapid.IntRange(0, 2).Draw(t, "in flight")
-	p.QuorumPercent = rapid.SampledFrom([]int{50, 75, 100}).Draw(t, "quorum")
-	p.QuorumFloor = rapid.IntRange(1, 3).Draw(t, "floor")
-	p.Approval = rapid.IntRange(0, 4).Draw(t, "approval") == 0
-	p.Trial.Disabled = rapid.Bool().Draw(t, "no trial")
-	if rapid.Bool().Draw(t, "soak") {
-		p.Soak = messages.Duration(time.Minute)
-	}
-	w.putRollout(messages.RolloutRecord{
-		ID: messages.RolloutID("default", build), Fleet: "default", State: messages.RolloutWaiting, Policy: p,
-		Ready: messages.ImageReady{
-			BuildRef: messages.BuildRef{Build: build, Pipeline: "app", Order: order},
-			Image:    messages.Image(fmt.Sprintf("r.example.com/app@sha256:%064x", len(w.rollouts)+1)),
-		},
-	})
-}
-
-// works lets a node do what the record asks of it.
-func (w *world) works(t *rapid.T, name string, trialPasses bool) {
-	n := w.nodes[name]
-	n.Fresh, n.Quiet = true, 0
-	p := w.record.Preload
-	if p != nil && admits(p, name) {
-		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: p.Image})
-		n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
-		if slices.Contains(p.Canaries, name) && !p.Trial.Disabled {
-			n.Status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
-		}
-	}
-	if c := w.record.Current.Image; c != "" && !n.Has(c) {
-		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: c})
-	}
-	w.nodes[name] = n
-}
-
-func (w *world) change(t *rapid.T, what func(*messages.FleetRecord)) {
-	r := cloneRecord(w.record)
-	what(&r)
-	w.put(r)
-}
-
-// highest is the highest order that the record names, of images that were current.
-func highest(r *messages.FleetRecord) uint64 {
-	var most uint64
-	for _, i := range Kept(r) {
-		most = max(most, i.Order)
-	}
-	return most
-}
-
-// abort is a person's: the rollout's record first, then the fleet's.
-func (w *world) abort(t *rapid.T, r messages.RolloutRecord) {
-	r.Aborted = "a person"
-	w.putRollout(r)
-	w.change(t, func(f *messages.FleetRecord) {
-		if f.Rollout == r.ID {
-			ClearRollout(f, r.ID)
-		}
-	})
-}
-
+// actions are what may happen next, in any order.
 func (w *world) actions() map[string]func(*rapid.T) {
-	pick := func(t *rapid.T) string { return rapid.SampledFrom(w.members).Draw(t, "node") }
-	live := func(t *rapid.T) *messages.RolloutRecord {
-		var ids []string
-		for id, r := range w.rollouts {
-			if !r.State.Final() {
-				ids = append(ids, id)
-			}
-		}
-		if len(ids) == 0 {
-			t.Skip("none is live")
-		}
-		slices.Sort(ids)
-		r := w.rollouts[rapid.SampledFrom(ids).Draw(t, "rollout")]
-		return &r
+	out := map[string]func(*rapid.T){
+		"time passes": func(*rapid.T) { w.soak(40 * time.Second) },
+		"":            w.always,
 	}
+	for _, of := range []map[string]func(*rapid.T){w.controllersActions(), w.nodesActions(), w.peoplesActions()} {
+		maps.Copy(out, of)
+	}
+	return out
+}
+
+func (w *world) controllersActions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
-		"build":      w.build,
-		"look":       func(*rapid.T) { w.seen = append(w.seen, w.view()) },
-		"look late":  func(t *rapid.T) { w.seen = append(w.seen, w.late(t)) },
-		"act late":   func(t *rapid.T) { w.apply(t, w.late(t)) },
-		"act":        func(t *rapid.T) { w.apply(t, w.view()) },
-		"act again":  func(t *rapid.T) { w.apply(t, w.view()) },
+		"build":     w.build,
+		"look":      func(*rapid.T) { w.seen = append(w.seen, w.view()) },
+		"look late": func(t *rapid.T) { w.seen = append(w.seen, w.late(t)) },
+		"act late":  func(t *rapid.T) { w.apply(t, w.late(t)) },
+		"act":       func(t *rapid.T) { w.apply(t, w.view()) },
+		"act again": func(t *rapid.T) { w.apply(t, w.view()) },
+		"act on what was seen": func(t *rapid.T) {
+			if len(w.seen) == 0 {
+				t.Skip("nothing seen")
+			}
+			i := rapid.IntRange(0, len(w.seen)-1).Draw(t, "view")
+			v := w.seen[i]
+			w.seen = slices.Delete(w.seen, i, i+1)
+			w.apply(t, v)
+		},
+	}
+}
+
+func (w *world) nodesActions() map[string]func(*rapid.T) {
+	pick := func(t *rapid.T) string { return rapid.SampledFrom(w.members).Draw(t, "node") }
+	return map[string]func(*rapid.T){
 		"node works": func(t *rapid.T) { w.works(t, pick(t), true) },
 		"another works": func(t *rapid.T) {
 			w.works(t, pick(t), rapid.IntRange(0, 9).Draw(t, "trial") > 0)
@@ -249,15 +71,6 @@ func (w *world) actions() map[string]func(*rapid.T) {
 					w.nodes[name] = n
 				}
 			}
-		},
-		"act on what was seen": func(t *rapid.T) {
-			if len(w.seen) == 0 {
-				t.Skip("nothing seen")
-			}
-			i := rapid.IntRange(0, len(w.seen)-1).Draw(t, "view")
-			v := w.seen[i]
-			w.seen = slices.Delete(w.seen, i, i+1)
-			w.apply(t, v)
 		},
 		"node loses its images": func(t *rapid.T) {
 			n := w.nodes[pick(t)]
@@ -291,6 +104,25 @@ func (w *world) actions() map[string]func(*rapid.T) {
 			w.retired[n] = true
 			w.nodes[n] = Node{Quiet: time.Hour, Status: messages.NodeStatus{Fleet: "default", Node: n}}
 		},
+	}
+}
+
+func (w *world) peoplesActions() map[string]func(*rapid.T) {
+	live := func(t *rapid.T) *messages.RolloutRecord {
+		var ids []string
+		for id, r := range w.rollouts {
+			if !r.State.Final() {
+				ids = append(ids, id)
+			}
+		}
+		if len(ids) == 0 {
+			t.Skip("none is live")
+		}
+		slices.Sort(ids)
+		r := w.rollouts[rapid.SampledFrom(ids).Draw(t, "rollout")]
+		return &r
+	}
+	return map[string]func(*rapid.T){
 		"hold": func(t *rapid.T) {
 			w.change(t, func(r *messages.FleetRecord) { h := NewHold("a person", "", time.Time{}); r.Hold = &h })
 		},
@@ -335,8 +167,6 @@ func (w *world) actions() map[string]func(*rapid.T) {
 				}
 			}
 		},
-		"time passes": func(*rapid.T) { w.soak(40 * time.Second) },
-		"":            w.always,
 	}
 }
 
@@ -365,7 +195,7 @@ func TestRandomRuns(t *testing.T) {
 			if current := r.ID == w.record.Current.Rollout; current && r.State != messages.RolloutDone && !r.FailedInSoak() {
 				t.Fatalf("%s is %s, and its image is current", r.ID, r.State)
 			}
-			if r.State == messages.RolloutSuperseded && r.Ready.Order > w.record.Highest && !w.replaced(&r) {
+			if r.State == messages.RolloutSuperseded && r.Ready.Order > w.record.Highest && !w.superseded(&r) {
 				t.Fatalf("%s ended as superseded, but nothing is newer", r.ID)
 			}
 		}

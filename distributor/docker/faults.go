@@ -29,8 +29,8 @@ func (e *Engine) fault(ctx context.Context, doing string, err error) error {
 	return e.explain(ctx, doing, err, fixes())
 }
 
-// explain is fault with fixes of one's own. A kind that has none is not meant: what reads like a
-// registry that is down is something else where no registry is asked.
+// explain is fault with other fixes. An error of a kind that has no fix here keeps its own words: what
+// reads like a registry that is down is something else in a call that asks no registry.
 func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map[error]string) error {
 	doing += " (Docker engine at " + e.api.DaemonHost() + ")"
 	if ctx.Err() != nil {
@@ -47,8 +47,8 @@ func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map
 	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fix)
 }
 
-// kindOf sorts an error of the engine. Most of what befalls a pull comes as an internal error,
-// or as a line in its progress, so that only the words tell.
+// kindOf is the sentinel that an error of the engine is about, or nil. Most errors of a pull come as
+// an internal error, or as a line of its progress, so that only their words tell.
 func kindOf(err error) error {
 	if client.IsErrConnectionFailed(err) || isTransport(err) {
 		return distributor.ErrEngine
@@ -79,8 +79,8 @@ func kindOf(err error) error {
 	return nil
 }
 
-// isTransport tells whether the connection to the engine broke. What breaks between engine and
-// registry comes as text.
+// isTransport tells whether the connection to the engine broke. An error of the connection between
+// engine and registry comes as text, so it has none of these types.
 func isTransport(err error) bool {
 	var op *net.OpError
 	var u *url.Error

@@ -23,6 +23,7 @@ const maxLogins = 1 << 20
 // logins are the registries' logins in the config.json of a folder, or none where dir is empty.
 type logins struct{ dir string }
 
+// file is the path of the config.json.
 func (l logins) file() string { return filepath.Join(l.dir, config.ConfigFileName) }
 
 // read reads the file. Credential helpers are programs of a user's desktop; a file that

@@ -37,14 +37,14 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 		layers.note(m)
 		progress(layers.bytes())
 	}
-	// A stream that just ends is no proof: it ends the same way when the engine dies.
+	// That the stream ended without an error proves nothing, as it ends like this when the engine dies.
 	if _, err := e.Inspect(ctx, image); err != nil {
 		return layers.bytes(), err
 	}
 	return layers.bytes(), nil
 }
 
-// orGone is the engine's own silence, where that is why a stream broke off.
+// orGone adds to the error of a stream that broke off that the engine is gone, where it is.
 func (e *Engine) orGone(ctx context.Context, err error) error {
 	if gone := e.alive(ctx); gone != nil {
 		return errors.Join(gone, err)
@@ -55,6 +55,7 @@ func (e *Engine) orGone(ctx context.Context, err error) error {
 // fetchedLayers has what was fetched of each layer, by the short ID the engine gives it.
 type fetchedLayers map[string]fetchedLayer
 
+// fetchedLayer is how far the fetch of one layer is.
 type fetchedLayer struct{ bytes, size int64 }
 
 // note takes a line of progress. "Downloading" counts bytes that travel; "Extracting" counts the same
@@ -76,6 +77,7 @@ func (l fetchedLayers) note(m jsonstream.Message) {
 	l[m.ID] = layer
 }
 
+// bytes is how many were fetched of all layers.
 func (l fetchedLayers) bytes() int64 {
 	var sum int64
 	for _, layer := range l {

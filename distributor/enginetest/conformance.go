@@ -1,5 +1,3 @@
-// Package enginetest has the suite that every distributor.Engine must pass, and an engine in
-// memory for tests of what uses one.
 package enginetest
 
 import (

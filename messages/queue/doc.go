@@ -1,7 +1,7 @@
 // Package queue is the transport over NATS JetStream: it connects, declares streams, publishes,
 // delivers messages under a lease and keeps records that change by revision. It knows messages, but
 // not what they are for: package store says what an installation keeps, package builds what happens
-// to a build. Nothing of nats.go passes through its interface.
+// to a build. Nothing of the NATS client library passes through its interface.
 //
 // Three rules hold throughout. One write decides: it passes only at an expected sequence, so that
 // no crash lies between "seen" and "stored". A write whose answer was lost is read back and

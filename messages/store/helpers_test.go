@@ -7,7 +7,6 @@ import (
 
 var (
 	guarded     = queuetest.Guarded
-	credentials = queuetest.Credentials
 	within      = queuetest.Within
 	must        = queuetest.Must
 	eventually  = queuetest.Eventually

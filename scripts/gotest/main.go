@@ -6,7 +6,11 @@
 // package (`ok`, `FAIL`, `?`) stays as it is, and so do its exit status and all that a package
 // that fails has to say about it.
 //
-// main.go runs go test; progress.go counts and says; failure.go shows a package that failed.
+// The files, in reading order:
+//
+//	main.go      runs go test
+//	progress.go  counts and says
+//	failure.go   shows a package that failed
 package main
 
 import (

@@ -1,4 +1,3 @@
-// Package queuetest runs a real NATS server with JetStream inside a test.
 package queuetest
 
 import (

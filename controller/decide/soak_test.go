@@ -1,0 +1,122 @@
+package decide
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+func TestWhatCountsAsAFailureInASoak(t *testing.T) {
+	gone := func(n *Node) { n.Status.Images = nil }
+	for _, c := range []struct {
+		name   string
+		change func(*Node)
+		fails  bool
+	}{
+		{"the image is gone", gone, true},
+		{"its heartbeats stop", func(n *Node) { n.Fresh = false }, false},
+		{"its engine does not answer", func(n *Node) { gone(n); n.Status.Engine.Error = "connection refused" }, false},
+		{"its distributor starts again and has not read the record", func(n *Node) { gone(n); n.Status.Revision = 0 }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
+			for range 3 {
+				s.settle(t)
+				s.fetch(s.Members...)
+			}
+			s.apply()
+			s.Record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
+			s.settle(t)
+			if s.Rollouts[0].State != messages.RolloutSoaking {
+				t.Fatalf("the rollout is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
+			}
+			n := s.Nodes["n1"]
+			c.change(&n)
+			s.Nodes["n1"] = n
+			s.settle(t)
+			if failed := s.Record.Soaking == ""; failed != c.fails {
+				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.Rollouts[0].State, s.Rollouts[0].Why)
+			}
+			if c.fails {
+				if s.Record.Current.Image != testImage(9) || s.Record.Hold == nil || s.Rollouts[0].State != messages.RolloutRolledBack {
+					t.Fatalf("the record is %+v, the rollout %s", s.Record, s.Rollouts[0].State)
+				}
+				return
+			}
+			s.Soaked = time.Hour
+			s.settle(t)
+			if s.Record.Soaking != "" || s.Rollouts[0].State != messages.RolloutDone {
+				t.Fatalf("after its time the rollout is %s", s.Rollouts[0].State)
+			}
+		})
+	}
+}
+
+// soaking is a fleet of two nodes whose image of order 2 soaks, after that of order 1.
+func soaking(t *testing.T) *State {
+	t.Helper()
+	s := fleetOf(2, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
+	r, of := &s.Rollouts[0], testFleetImage(2)
+	r.ID, r.Ready.Build, r.Ready.Order, r.Ready.Image = of.Rollout, of.Build, of.Order, of.Image
+	Forward(&s.Record, testFleetImage(1), 2)
+	for range 3 {
+		s.settle(t)
+		s.fetch(s.Members...)
+	}
+	s.apply()
+	s.settle(t)
+	if r.State != messages.RolloutSoaking {
+		t.Fatalf("the rollout is %s: %s", r.State, r.Why)
+	}
+	return s
+}
+
+func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*messages.FleetRecord)
+		holds  string // by whom
+		says   string
+	}{
+		{"somebody else has set the fence config", func(r *messages.FleetRecord) {
+			h := NewHold("ada", "I try something", time.Time{})
+			r.Applied.Value, r.Applied.Error, r.Hold = "somebody/else", "set by somebody else", &h
+		}, "ada", `set to "somebody/else" by somebody else`},
+		{"there is no image to go back to", func(r *messages.FleetRecord) { r.Previous = messages.FleetImage{} }, "fenceline", "no earlier image"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := soaking(t)
+			c.change(&s.Record)
+			for _, name := range s.Members {
+				n := s.Nodes[name]
+				n.Status.Images = nil
+				s.Nodes[name] = n
+			}
+			epoch := s.Record.Epoch
+			s.settle(t)
+			r := &s.Rollouts[0]
+			if r.State != messages.RolloutFailed || !strings.Contains(r.Why, "the image is gone") || !strings.Contains(r.Why, c.says) {
+				t.Errorf("the rollout is %s: %s", r.State, r.Why)
+			}
+			if h := s.Record.Hold; h == nil || h.By != c.holds || s.Record.Epoch != epoch || s.Record.Soaking != "" {
+				t.Errorf("the record is %+v with hold %+v", s.Record, h)
+			}
+			s.Record.Hold = nil
+			s.apply()
+			s.settle(t)
+			if r.State != messages.RolloutFailed || s.Record.Hold != nil {
+				t.Errorf("released, the rollout is %s, the hold %+v", r.State, s.Record.Hold)
+			}
+			s.Record.Previous = testFleetImage(1)
+			Back(&s.Record, testFleetImage(1), NewHold("ada", "back", time.Time{}))
+			s.settle(t)
+			Forward(&s.Record, testFleetImage(2), 2)
+			s.settle(t)
+			if r.State != messages.RolloutFlipped {
+				t.Errorf("promoted again, the rollout is %s", r.State)
+			}
+		})
+	}
+}

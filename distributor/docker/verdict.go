@@ -1,0 +1,118 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// verdictError marks what the image did wrong, in contrast to what the engine couldn't do.
+type verdictError struct{ reason string }
+
+func (e verdictError) Error() string { return e.reason }
+
+// overdueError is why a trial's context ends when its time is up.
+type overdueError struct{ limit time.Duration }
+
+func (e overdueError) Error() string { return fmt.Sprintf("the trial's time of %s is up", e.limit) }
+
+// conclude makes the result of a trial whose last step ended with err.
+func conclude(runs []messages.HookRun, what string, err error) (messages.TrialResult, error) {
+	var verdict verdictError
+	switch {
+	case err == nil:
+		return messages.TrialResult{Passed: true, Hooks: runs}, nil
+	case errors.As(err, &verdict):
+		return messages.TrialResult{Hooks: runs, Reason: what + ": " + verdict.reason}, nil
+	}
+	return messages.TrialResult{Hooks: runs}, fmt.Errorf("trying %s: %w", what, err)
+}
+
+// session delivers an error when the engine's process that answers now has ended. It follows events
+// that never happen, so nothing else ends it.
+func (e *Engine) session(ctx context.Context, id string) <-chan error {
+	return e.api.Events(ctx, client.EventsListOptions{
+		Filters: client.Filters{}.Add("container", id).Add("event", "rename"),
+	}).Err
+}
+
+// endFault tells what an exit status means. An engine that is stopped ends its containers too, which
+// is no verdict on the image. While it stops it still answers on connections that it has, so it is
+// asked on a new one. A new one may reach its successor, so the session must not have ended either.
+func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResponse, session <-chan error) error {
+	const doing = "asking why the trial's container ended"
+	if end.Error != nil {
+		return e.fault(ctx, doing, errors.New(end.Error.Message))
+	}
+	if end.StatusCode == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	if err := e.api.Close(); err != nil {
+		return e.fault(ctx, doing, err)
+	}
+	got, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return e.fault(ctx, doing, err)
+	}
+	select {
+	case <-session: //nolint:errcheck // that it ended says all
+		return fmt.Errorf("%w: it was stopped while the trial ran", distributor.ErrEngine)
+	default:
+	}
+	reason := fmt.Sprintf("ended with status %d", end.StatusCode)
+	if s := got.Container.State; s != nil && s.OOMKilled {
+		reason += fmt.Sprintf(": it needed more than the %d MiB of memory that a trial has", trialMemory>>20)
+	}
+	return verdictError{reason}
+}
+
+// waitFault tells why the end of the container was not seen. A command that outlasts the trial's time
+// is the image's fault, if the engine is well.
+func (e *Engine) waitFault(ctx context.Context, err error) error {
+	var overdue overdueError
+	if errors.As(context.Cause(ctx), &overdue) {
+		if err = e.alive(context.WithoutCancel(ctx)); err == nil {
+			return verdictError{"it did not end: " + overdue.Error()}
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
+	return e.fault(ctx, "waiting for the trial's container", err)
+}
+
+// startFault tells why a container did not start. An error that names the command is a verdict on the
+// image; any other is the engine's.
+func (e *Engine) startFault(ctx context.Context, command string, err error) error {
+	text := err.Error()
+	if !isTransport(err) && strings.Contains(text, command) {
+		switch {
+		case strings.Contains(text, "permission denied"):
+			return verdictError{command + " is not executable: set its execute bit"}
+		case strings.Contains(text, "no such file or directory"), strings.Contains(text, "not found in $PATH"):
+			return verdictError{command + " or its interpreter is not in the image: " + clean(text)}
+		case strings.Contains(text, "exec format error"):
+			return verdictError{command + " can't be executed on this machine: " + clean(text)}
+		}
+	}
+	if errdefs.IsNotFound(err) && strings.Contains(text, "network") {
+		return fmt.Errorf("starting the trial's container: %w; make the network on this node, or correct the policy's trial.network", err)
+	}
+	return e.fault(ctx, "starting the trial's container", err)
+}
+
+// clean leaves the last part of an engine's long chain of causes.
+func clean(text string) string {
+	if i := strings.LastIndex(text, "exec: "); i >= 0 {
+		text = text[i:]
+	}
+	return strings.TrimSuffix(strings.TrimSpace(text), ": unknown")
+}

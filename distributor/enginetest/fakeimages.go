@@ -1,0 +1,139 @@
+package enginetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Images lists copies.
+func (f *Fake) Images(ctx context.Context) ([]distributor.Image, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var out []distributor.Image
+	for _, i := range f.images {
+		i.Tags, i.Digests = slices.Clone(i.Tags), slices.Clone(i.Digests)
+		out = append(out, i)
+	}
+	return out, nil
+}
+
+// Inspect finds an image.
+func (f *Fake) Inspect(ctx context.Context, image messages.Image) (distributor.Image, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return distributor.Image{}, err
+	}
+	defer done()
+	if err := f.Broken[image]; err != nil {
+		return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, err)
+	}
+	if i := f.find(image); i != nil {
+		return distributor.Image{ID: i.ID, Digests: slices.Clone(i.Digests), Tags: slices.Clone(i.Tags)}, nil
+	}
+	return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, distributor.ErrNotFound)
+}
+
+// Pull copies from Registry, when Hold lets it.
+func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f.Pulled = append(f.Pulled, image)
+	hold := f.Hold
+	done()
+	for held := hold != nil; held; {
+		select {
+		case _, held = <-hold:
+			progress(0)
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	if done, err = f.up(ctx); err != nil {
+		return 0, err
+	}
+	defer done()
+	from, ok := f.Registry[image]
+	switch {
+	case f.Gone[image]:
+		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrRegistry)
+	case !ok:
+		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrNotFound)
+	}
+	var bytes int64
+	for layer, n := range from.Layers {
+		if !f.hasLayer(layer) {
+			bytes += n
+		}
+	}
+	if f.Free >= 0 && bytes > f.Free {
+		return f.Free, fmt.Errorf("pulling %s: %w", image, distributor.ErrNoSpace)
+	}
+	progress(bytes)
+	if f.find(image) == nil {
+		f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}})
+	}
+	return bytes, nil
+}
+
+func (f *Fake) hasLayer(layer string) bool {
+	return slices.ContainsFunc(f.images, func(i distributor.Image) bool {
+		return slices.ContainsFunc(i.Digests, func(d string) bool {
+			_, ok := f.Registry[messages.Image(d)].Layers[layer]
+			return ok
+		})
+	})
+}
+
+// Tag adds a name.
+func (f *Fake) Tag(ctx context.Context, image messages.Image, local string) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if f.NoTags != nil {
+		return f.NoTags
+	}
+	i := f.find(image)
+	if i == nil {
+		return fmt.Errorf("tagging %s: %w", image, distributor.ErrNotFound)
+	}
+	if !slices.Contains(i.Tags, local) {
+		i.Tags = append(i.Tags, local)
+	}
+	return nil
+}
+
+// Remove takes a name off.
+func (f *Fake) Remove(ctx context.Context, name string) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	is := func(s string) bool { return s == name }
+	for n := range f.images {
+		i := &f.images[n]
+		if !slices.ContainsFunc(i.Tags, is) && !slices.ContainsFunc(i.Digests, is) {
+			continue
+		}
+		last := len(i.Tags)+len(i.Digests) == 1
+		if last && slices.ContainsFunc(f.Used, func(c distributor.Container) bool { return c.ImageID == i.ID }) {
+			return fmt.Errorf("removing %s: a container uses it", name)
+		}
+		i.Tags, i.Digests = slices.DeleteFunc(i.Tags, is), slices.DeleteFunc(i.Digests, is)
+		f.Removed = append(f.Removed, name)
+	}
+	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return len(i.Tags)+len(i.Digests) == 0 })
+	f.notify()
+	return nil
+}

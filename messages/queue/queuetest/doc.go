@@ -1,0 +1,9 @@
+// Package queuetest runs a real NATS server with JetStream inside a test.
+//
+// The files, in reading order:
+//
+//	queuetest.go  the server, its clients, and what tests of it wait for
+//	users.go      a server with a user for each role
+//	proxy.go      a connection that can be held up and broken
+//	output.go     a log that several goroutines write
+package queuetest
