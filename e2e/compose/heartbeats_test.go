@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,16 +62,7 @@ func (h *heartbeats) begin(url string, options ...nats.Option) error {
 	h.wait.Go(func() {
 		defer nc.Close()
 		for pause(ctx, 10*time.Millisecond) {
-			connected, lose := context.WithCancel(ctx)
-			go func() {
-				select {
-				case <-lost:
-					lose()
-				case <-connected.Done():
-				}
-			}()
-			_ = h.read(connected, js) // NATS, a server of it or the bucket is gone: what is missed meanwhile shows in the sequence
-			lose()
+			_ = h.read(ctx, js, lost) // NATS, a server of it or the bucket is gone: what is missed meanwhile shows in the sequence
 		}
 	})
 	return nil
@@ -81,8 +73,11 @@ func (h *heartbeats) end() {
 	h.wait.Wait()
 }
 
-// read reads on until something fails.
-func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream) error {
+// arrived is how long what has arrived over a connection that is lost may take to be read.
+const arrived = 100 * time.Millisecond
+
+// read reads on until something fails. Lost gets something when the connection is lost.
+func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream, lost <-chan struct{}) error {
 	s, err := js.Stream(ctx, "KV_fenceline-nodes")
 	if err != nil {
 		return fmt.Errorf("looking for the heartbeats: %w", err)
@@ -95,13 +90,33 @@ func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return fmt.Errorf("reading heartbeats: %w", err)
 	}
+	select {
+	case <-lost: // of a connection before
+	default:
+	}
 	messages, err := c.Messages(jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond))
 	if err != nil {
 		return fmt.Errorf("reading heartbeats: %w", err)
 	}
 	defer messages.Stop()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var gone atomic.Bool
+	go func() {
+		select {
+		case <-lost:
+			gone.Store(true)
+			pause(ctx, arrived)
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	caughtUp := false
 	for next := uint64(1); ; next++ {
 		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil && gone.Load() && caughtUp {
+			h.seen.Ended()
+		}
 		if err != nil {
 			return fmt.Errorf("reading heartbeats: %w", err)
 		}
@@ -112,6 +127,7 @@ func (h *heartbeats) read(ctx context.Context, js jetstream.JetStream) error {
 		if meta.Sequence.Consumer != next {
 			return fmt.Errorf("message %d of the consumer came in place of %d", meta.Sequence.Consumer, next)
 		}
+		caughtUp = caughtUp || meta.NumPending == 0
 		h.hear(bucket, meta, m.Data())
 	}
 }

@@ -25,6 +25,7 @@ type Heartbeats struct {
 	bucket time.Time // when it was made
 	next   uint64    // the sequence that follows what was seen
 	until  time.Time // when the last message that was seen was stored
+	last   uint64    // how many of a node the bucket may have stored after that, before it went
 	items  []item
 }
 
@@ -37,7 +38,7 @@ type item struct {
 // gap is where heartbeats may have been stored that were not seen.
 type gap struct {
 	after time.Time // none of them was stored before
-	most  uint64    // at most so many are missing
+	most  uint64    // at most so many of a node are missing
 }
 
 // unknown is the most of a gap that nothing bounds: as many as make every answer uncertain.
@@ -52,7 +53,7 @@ func (h *Heartbeats) Saw(bucket time.Time, sequence uint64, stored time.Time, be
 	switch {
 	case !bucket.Equal(h.bucket) || sequence < h.next:
 		if !h.bucket.IsZero() {
-			h.items = append(h.items, item{gap: gap{h.until, unknown}})
+			h.items = append(h.items, item{gap: gap{h.until, h.last}})
 		}
 		if sequence > 1 {
 			h.items = append(h.items, item{gap: gap{h.until, sequence - 1}})
@@ -60,10 +61,19 @@ func (h *Heartbeats) Saw(bucket time.Time, sequence uint64, stored time.Time, be
 	case sequence > h.next:
 		h.items = append(h.items, item{gap: gap{h.until, sequence - h.next}})
 	}
-	h.bucket, h.next, h.until = bucket, sequence+1, stored
+	h.bucket, h.next, h.until, h.last = bucket, sequence+1, stored, unknown
 	if beat != nil {
 		h.items = append(h.items, item{beat: beat})
 	}
+}
+
+// Ended tells that messages were being seen, and came as they were stored, until their server ended. So
+// it has stored one more of each node at most: a node sends the next only when the last is acked, which
+// takes as long as it takes to be seen.
+func (h *Heartbeats) Ended() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = 1
 }
 
 // Next is the sequence that follows what was seen of the bucket that was made at that time.

@@ -96,6 +96,19 @@ func TestHad(t *testing.T) {
 		"the bucket was replaced, and the first of the new one missed": {
 			func(b *bucket) { b.beat(1, "a"); b.replaced(2); b.unseen("a"); b.beat(4, "a"); b.beat(9, "b") }, unseen,
 		},
+		"the bucket was replaced, and seen to its end": {
+			func(b *bucket) {
+				b.beat(1, "a")
+				b.beat(2, "a", "image")
+				b.Ended()
+				b.beats["a"] += 9
+				b.replaced(6)
+				b.beat(7, "a")
+			}, yes,
+		},
+		"the bucket was replaced, and its last may have had it": {
+			func(b *bucket) { b.beat(1, "a"); b.Ended(); b.beats["a"] += 9; b.replaced(6); b.beat(7, "a") }, unseen,
+		},
 		"the node began anew while the bucket was replaced": {
 			func(b *bucket) {
 				b.beat(1, "a")
