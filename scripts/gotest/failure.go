@@ -19,18 +19,23 @@ func (t *packageTests) closing() string {
 	return strings.Join(closings.FindAllString(t.test("").output.String(), -1), "")
 }
 
-// failure is all that a package has to say that failed, test by test, however they took turns.
-// Of tests that passed it leaves out what they logged, as go test without -v does; what they
+// failureOf is all that a test has to say that failed, subtest by subtest, however they took turns.
+// Of subtests that passed it leaves out what they logged, as go test without -v does; what they
 // printed is kept, as it may be another's: a data race is printed where it was found.
+func (t *packageTests) failureOf(test string) string {
+	return t.show(func(name string) bool { return name == test || strings.HasPrefix(name, test+"/") })
+}
+
+// failure is all that a package has to say that failed and that was not shown yet, its own words last.
 func (t *packageTests) failure() string {
+	return t.show(func(name string) bool { return name != "" }) + t.show(func(name string) bool { return name == "" })
+}
+
+func (t *packageTests) show(which func(name string) bool) string {
 	var b strings.Builder
 	for _, o := range t.tests {
-		if o.name != "" {
-			b.WriteString(o.failure())
-		}
-	}
-	for _, o := range t.tests {
-		if o.name == "" {
+		if which(o.name) && !o.shown {
+			o.shown = true
 			b.WriteString(o.failure())
 		}
 	}

@@ -67,7 +67,7 @@ func TestFails(t *testing.T) {
 		"--- FAIL: TestFails (", ": before\n", "--- FAIL: TestFails/sub (", ": the reason\n        of two lines\n", "printed by one that passed\n", "printed by a subtest\n",
 		"broken_test.go:4:28: undefined: undefined\n", "panic: at the disco", "goroutine ", "--- UNFINISHED: TestExits\n",
 		" of 6 packages, ", "test: FAILED with status 1: 6 of 6 packages, 4 tests passed, 1 skipped, 3 FAILED, in ",
-		"test:   package example/bad\n", "test:   test example/bad TestFails/sub\n", "test: TestFails of example/bad failed;",
+		"test:   package example/bad\n", "test:   test example/bad TestFails/sub\n", "test: TestFails of example/bad failed\n--- FAIL: TestFails (",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it does not say %q", want)
@@ -77,6 +77,9 @@ func TestFails(t *testing.T) {
 		if strings.Contains(said, noise) {
 			t.Errorf("it says %q", noise)
 		}
+	}
+	if n := strings.Count(said, "the reason\n"); n != 1 {
+		t.Errorf("it shows a failure %d times", n)
 	}
 	if t.Failed() {
 		t.Log(said)
@@ -143,6 +146,11 @@ func TestWhatIsSaidWhileTestsRun(t *testing.T) {
 		"after a package": {
 			[]heard{{1, line("run", e2e, "TestA")}, {2, line("pass", e2e, "TestA")}, {2, line("pass", e2e, "")}},
 			9, "test:   1 of 3 packages, 1 tests passed, 2s\ntest:   … 1 of 3 packages, 9s: compiling\n",
+		},
+		"after the last package": {
+			[]heard{{1, line("skip", "a", "")}, {1, line("skip", "b", "")}, {1, line("skip", "c", "")}}, 9,
+			"test:   1 of 3 packages, 0 tests passed, 1s\ntest:   2 of 3 packages, 0 tests passed, 1s\ntest:   3 of 3 packages, 0 tests passed, 1s\n" +
+				"test:   … 3 of 3 packages, 9s: ending\n",
 		},
 		"what is no event": {[]heard{{1, "go: a warning"}}, 2, "go: a warning\ntest:   … 0 of 3 packages, 2s: compiling\n"},
 	} {

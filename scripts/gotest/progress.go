@@ -44,6 +44,7 @@ type runningTest struct {
 type testOutput struct {
 	name, result string
 	output       strings.Builder
+	shown        bool
 }
 
 func newProgress(out io.Writer, packages []string, now time.Time) *progress {
@@ -109,7 +110,8 @@ func (p *progress) takeTest(t *packageTests, e event, now time.Time) {
 	case "fail":
 		p.failed = append(p.failed, short(t.name)+" "+e.Test)
 		if !strings.Contains(e.Test, "/") {
-			fmt.Fprintf(p.out, "test: %s of %s failed; what it said follows when the package ends\n", e.Test, short(t.name))
+			t.test(e.Test).result = e.Action
+			fmt.Fprintf(p.out, "test: %s of %s failed\n%s", e.Test, short(t.name), t.failureOf(e.Test))
 		}
 	}
 	// Ended, or paused for the tests that are not parallel.
@@ -136,8 +138,12 @@ func (p *progress) say(now time.Time) {
 	for _, t := range p.open {
 		running = append(running, t.doing(now))
 	}
-	if len(running) == 0 {
+	switch {
+	case len(running) > 0:
+	case p.done < p.total:
 		running = []string{"compiling"}
+	default:
+		running = []string{"ending"}
 	}
 	fmt.Fprintf(p.out, "test:   … %d of %d packages, %s: %s\n", p.done, p.total, since(p.start, now), strings.Join(running, "; "))
 }
