@@ -34,9 +34,10 @@ func (t *packageTests) failure() string {
 func (t *packageTests) show(which func(name string) bool) string {
 	var b strings.Builder
 	for _, o := range t.tests {
-		if which(o.name) && !o.shown {
+		if which(o.name) && (!o.shown || o.output.Len() > 0) { // something may be printed in its name after its end
 			o.shown = true
 			b.WriteString(o.failure())
+			o.output.Reset()
 		}
 	}
 	return b.String()
