@@ -70,9 +70,9 @@ func TestCredentials(t *testing.T) {
 			name, user, password string
 			says                 []string
 		}{
-			{"a wrong password", user, wrong, []string{fmt.Sprintf("check the user %q (--user) and its password (--password-file)", user), meant}},
+			{"a wrong password", user, wrong, []string{fmt.Sprintf("check the user %q and its password", user), "(--user, --password-file)", meant}},
 			{"an unknown user", "nobody", wrong, []string{`check the user "nobody"`, meant}},
-			{"no user", "", "", []string{"the server wants a user: give --user and --password-file", meant}},
+			{"no user", "", "", []string{"the server wants a user", "(--user, --password-file, --credentials-file)", meant}},
 			{"no password file", user, wrong + ".none", []string{"--password-file " + wrong + ".none", "no such file", "check the path"}},
 		}
 		for _, other := range []string{"producer", "controller", "builder", "production.node-1", "production.node-2", "operator"} {

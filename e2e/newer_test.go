@@ -28,8 +28,8 @@ var nextRelease = []edit{
 	},
 	{"messages/request.go", "type BuildRequested struct {\n", "type BuildRequested struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
 	{"messages/build.go", "type ImageReady struct {\n", "type ImageReady struct {\n	Channel string `json:\"channel,omitempty\"`\n"},
-	{"messages/queue/request.go", "	m, err := messages.Encode(", "	r.Channel = \"stable\"\n	m, err := messages.Encode("},
-	{"messages/queue/outcome.go", "	case *messages.ImageReady:\n", "	case *messages.ImageReady:\n		p.Channel = \"stable\"\n"},
+	{"builds/request.go", "	m, err := messages.Encode(", "	r.Channel = \"stable\"\n	m, err := messages.Encode("},
+	{"builds/outcome.go", "	case *messages.ImageReady:\n", "	case *messages.ImageReady:\n		p.Channel = \"stable\"\n"},
 }
 
 // buildNextRelease builds the tree with nextRelease over it.
