@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/spf13/cobra"
 )
 
@@ -89,4 +90,14 @@ the fleet's first flip there is nothing to tell it from: the first image replace
 		return s.decided(map[string]string{"fleet": fleet, "component": component, "key": fence.Key, "value": args[2], "previous": was.Value},
 			"%s: %s", fleet, args[2])
 	})
+}
+
+// fence is the fence config of a fleet, the only one where *fleet is empty; it sets *fleet.
+func (s *session) fence(ctx context.Context, fleet *string) (fence.Backend, error) {
+	name, err := s.flaggedFleet(ctx, *fleet)
+	if err != nil {
+		return nil, err
+	}
+	*fleet = name
+	return backends.Open(s.queue)(name), nil
 }

@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/spf13/cobra"
@@ -71,14 +69,4 @@ func (s *session) fleetNames(ctx context.Context) ([]string, error) {
 		seen[m.Value.Fleet] = true
 	}
 	return sorted(seen), nil
-}
-
-// fence is the fence config of a fleet, the only one where *fleet is empty; it sets *fleet.
-func (s *session) fence(ctx context.Context, fleet *string) (fence.Backend, error) {
-	name, err := s.flaggedFleet(ctx, *fleet)
-	if err != nil {
-		return nil, err
-	}
-	*fleet = name
-	return backends.Open(s.queue)(name), nil
 }

@@ -320,3 +320,17 @@ func TestInitRefusesOptionsOfTheOtherStep(t *testing.T) {
 		t.Errorf("variables for both: %+v", s)
 	}
 }
+
+// TestInitWritesCertificatesAndLogins goes from the command line to the files.
+func TestInitWritesCertificatesAndLogins(t *testing.T) {
+	dir := t.TempDir()
+	done(t, "init", "--dir", dir, "--tls", "nats=core.example.com", "--registry", "registry.example.com:5000")
+	for _, file := range []string{"tls/ca.pem", "tls/nats.pem", "tls/nats-key.pem", "registry/htpasswd"} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if s := fenceline(t, "init", "--dir", dir, "--tls", "Not a name"); s.status != ExitUsage || !strings.Contains(s.err, "Not a name") {
+		t.Errorf("a bad name: status %d, %q", s.status, s.err)
+	}
+}

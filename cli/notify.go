@@ -18,6 +18,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
 )
 
@@ -115,9 +116,7 @@ func push(ctx context.Context, url string, key []byte, body map[string]string) (
 		if err == nil || try == notifyTries || !mayPass(err) {
 			return a, err
 		}
-		select {
-		case <-time.After(time.Duration(try) * 500 * time.Millisecond):
-		case <-ctx.Done():
+		if !queue.Pause(ctx, time.Duration(try)*500*time.Millisecond) {
 			return nil, context.Cause(ctx)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/fenceline/fenceline/controller/decide"
-	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -27,7 +26,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 		if !to.Policy.PreloadBases || len(images) == 0 {
 			continue
 		}
-		nodes, err := people.MembersOf(ctx, c.Queue, to.Fleet)
+		nodes, err := store.MembersOf(ctx, c.Queue, to.Fleet)
 		if err != nil {
 			return err
 		}

@@ -78,7 +78,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-running.Done():
 			return context.Cause(running)
 		}
-		return c.Queue.Lease(running, leaseName, c.Name, c.LeaseTTL, c.act)
+		return c.Queue.Lease(running, c.Queue.Space().FleetsBucket(), leaseName, c.Name, c.LeaseTTL, c.act)
 	})
 	err := all.Wait()
 	if ctx.Err() != nil {

@@ -17,7 +17,7 @@
 //	acting.go      what the acting controller does: an actor per fleet, and old rollouts dropped
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config
 //	write.go       one step is written, if what it rests on has not moved, and told
-//	drive.go       the fence config is read, compared with the record, written and read back
+//	fenceconfig.go the fence config is read, compared with the record, written and read back
 //	views.go       what the watches have seen of records and heartbeats, as a decide.State
 //	heartbeats.go  how long a heartbeat counts, and two nodes with one name
 //	retention.go   old rollouts are forgotten

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
@@ -152,10 +153,8 @@ func (p *Producer) Ready(ctx context.Context) error {
 func (p *Producer) Run(ctx context.Context) error {
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
-		select {
-		case <-ctx.Done():
+		if !queue.Pause(ctx, wait) {
 			return nil
-		case <-time.After(wait):
 		}
 		p.sweep(ctx)
 	}

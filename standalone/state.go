@@ -33,7 +33,6 @@ const (
 	partLog     = "log"
 	partClient  = "client.json"
 	partDocker  = "docker-config"
-	partBin     = "bin"
 )
 
 // OpenState opens the state folder dir, making it at first use, and locks it. The error

@@ -33,6 +33,7 @@ var rules = []rule{
 	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},
 	{module + "builder", []string{"builder", "cli", "cmd"}, false},
 	{module + "distributor", []string{"distributor", "cli", "cmd"}, false},
+	{module + "controller/people", []string{"controller/people", "cli"}, true},
 	{module + "controller", []string{"controller", "cli", "cmd"}, false},
 	{module + "builds", []string{"builds", "producer", "builder", "cli", "cmd", "bench"}, true},
 	{module + "console", []string{"console", "cmd"}, false},
@@ -107,6 +108,20 @@ func packages(t *testing.T, do func(folder string, p *build.Package)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDecisionsRestOnNothing: what comes next for a fleet is decided from what is given, so that two
+// controllers with the same state decide the same.
+func TestDecisionsRestOnNothing(t *testing.T) {
+	p, err := build.ImportDir("../../controller/decide", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imported := range p.Imports {
+		if strings.HasPrefix(imported, module) && imported != module+"messages" {
+			t.Errorf("controller/decide imports %s: only messages is allowed", imported)
+		}
 	}
 }
 

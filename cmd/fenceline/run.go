@@ -82,9 +82,7 @@ func reach(ctx context.Context, n *settings.NATS, w wiring, patience time.Durati
 			return q, err
 		}
 		log.Warn().Err(err).Str("again_in", wait.String()).Msgf("no NATS yet: trying again for %s", time.Until(end).Round(time.Second))
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !queue.Pause(ctx, wait) {
 			return nil, context.Cause(ctx)
 		}
 	}

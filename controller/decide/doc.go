@@ -7,7 +7,7 @@
 //
 //	state.go     what a decision is based on, and what it is: State, Node and Step
 //	next.go      Next: the rules in the order in which they are asked
-//	opening.go   the rules that open the newest rollout, admit its nodes and flip it
+//	openandflip.go   the rules that open the newest rollout, admit its nodes and flip it
 //	ending.go    the rules that end what can't become current, and clear what is over
 //	current.go   the rules about the rollout whose image is current
 //	soak.go      the rule about a soak, and what counts as a failure in it

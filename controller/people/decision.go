@@ -87,6 +87,16 @@ func endRollout(ctx context.Context, q *queue.Client, id string, as messages.Rol
 	return r, err
 }
 
+// traceOf is the trace of a rollout, or "" where that can't be read: the event is worth sending
+// without.
+func traceOf(ctx context.Context, q *queue.Client, rollout string) string {
+	if rollout == "" {
+		return ""
+	}
+	e, _ := store.Rollouts(q).Get(ctx, rollout)
+	return e.Value.Traceparent
+}
+
 // publish sends the event of a decision that stands already, on the trace of the rollout where it is
 // about one.
 func publish(ctx context.Context, q *queue.Client, traceparent string, e *messages.RolloutChanged) error {
@@ -97,20 +107,4 @@ func publish(ctx context.Context, q *queue.Client, traceparent string, e *messag
 		return fmt.Errorf("it is decided, but the event about it was not stored: %w", err)
 	}
 	return nil
-}
-
-// MembersOf lists a fleet's members, sorted.
-func MembersOf(ctx context.Context, q *queue.Client, fleet string) ([]string, error) {
-	all, err := store.Members(q).List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, e := range all {
-		if e.Value.Fleet == fleet {
-			out = append(out, e.Value.Node)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
 }

@@ -22,7 +22,7 @@ func Hold(ctx context.Context, q *queue.Client, fleet, reason, by string) (messa
 	if err != nil {
 		return r, fmt.Errorf("holding fleet %s: %w", fleet, err)
 	}
-	return r, publish(ctx, q, "", decide.AboutFleet(&r, messages.RolloutHeld, "held: "+reason, by))
+	return r, publish(ctx, q, traceOf(ctx, q, r.Rollout), decide.AboutFleet(&r, messages.RolloutHeld, "held: "+reason, by))
 }
 
 // Release ends a fleet's hold: the newest image that waits follows. ErrNothingToDo where
@@ -38,5 +38,5 @@ func Release(ctx context.Context, q *queue.Client, fleet, by string) (messages.F
 	if err != nil {
 		return r, fmt.Errorf("releasing fleet %s: %w", fleet, err)
 	}
-	return r, publish(ctx, q, "", decide.AboutFleet(&r, messages.RolloutWaiting, "released", by))
+	return r, publish(ctx, q, traceOf(ctx, q, r.Rollout), decide.AboutFleet(&r, messages.RolloutWaiting, "released", by))
 }

@@ -22,7 +22,7 @@ const listenMost = 15 * time.Second
 // awaitPresence waits until a quorum of the members says in new heartbeats that it has the
 // image. It returns ErrNotPresent when all have been heard or three intervals are over.
 func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image messages.Image, policy messages.Policy) error {
-	members, err := MembersOf(ctx, q, fleet)
+	members, err := store.MembersOf(ctx, q, fleet)
 	if err != nil {
 		return err
 	}

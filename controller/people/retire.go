@@ -45,7 +45,7 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 	if err != nil || was || waited {
 		return err
 	}
-	known, err := MembersOf(ctx, q, fleet)
+	known, err := store.MembersOf(ctx, q, fleet)
 	if err != nil {
 		return err
 	}

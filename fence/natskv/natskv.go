@@ -14,8 +14,9 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// answerTime bounds one call where the caller's context has no deadline of its own.
-const answerTime = 5 * time.Second
+// callTime bounds one call where the caller's context has no deadline of its own: an answer that is
+// lost, which the queue waits 5 seconds for, and the look whether the value is there all the same.
+const callTime = 15 * time.Second
 
 // Config is the setting of one fleet, under the key FLEET.docker/image.
 type Config struct {
@@ -46,7 +47,7 @@ func (c *Config) get(ctx context.Context) (fence.Setting, error) {
 	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return fence.Setting{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	e, err := c.values.Get(ctx, c.key)
 	if errors.Is(err, queue.ErrNotFound) {
@@ -82,7 +83,7 @@ func (c *Config) set(ctx context.Context, value string, expected fence.Revision)
 	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	if expected == "" {
 		return c.values.Create(ctx, c.key, value)
@@ -96,7 +97,10 @@ func (c *Config) set(ctx context.Context, value string, expected fence.Revision)
 
 // History lists the values that the bucket still has, oldest first.
 func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	if err := messages.CheckName("fleet", c.fleet); err != nil {
+		return nil, c.failed("reading the history of", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	entries, err := c.values.History(ctx, c.key)
 	if err != nil {

@@ -89,3 +89,35 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// TestALostAnswerIsReadBack: the value is there, so setting it has not failed.
+func TestALostAnswerIsReadBack(t *testing.T) {
+	t.Parallel()
+	s := queuetest.Start(t)
+	near := s.Client(t)
+	p := s.Proxy(t)
+	far := s.Connect(t, queuetest.Through(p))
+	looks := p.Sent("$JS.API.STREAM.MSG.GET.KV_fenceline-fence")
+	p.HoldAnswers()
+	type result struct {
+		setting fence.Setting
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		set, err := natskv.New(far, "default").Set(t.Context(), "one", "")
+		done <- result{set, err}
+	}()
+	select {
+	case <-looks: // the answer was given up, and the look has begun
+	case <-queuetest.Within(t).Done():
+		t.Fatal("nobody looked whether the value is there")
+	}
+	p.Release()
+	got := <-done
+	is, err := natskv.New(near, "default").Get(t.Context())
+	queuetest.Must(t, err)
+	if got.err != nil || got.setting != is || is.Value != "one" {
+		t.Errorf("setting it says %+v, %v; it is %+v", got.setting, got.err, is)
+	}
+}

@@ -45,7 +45,7 @@ type Options struct {
 	CertFile        string         // the client's certificate in PEM, where the server asks for one; read at each connection
 	KeyFile         string         // the private key of CertFile, in PEM
 	Space           messages.Space // the installation's part of the account
-	Source          string         // CloudEvents source of what this client sends, such as /fenceline/builder/b1
+	Source          string         // CloudEvents source of what this client sends, such as /fenceline/ROLE/NAME
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
 	Logger          zerolog.Logger
 }

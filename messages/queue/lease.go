@@ -17,20 +17,16 @@ type leaseRecord struct {
 	Beat   uint64 `json:"beat"`
 }
 
-// leases are in the bucket of the records that their holders decide on.
-func (c *Client) leases() *Records[leaseRecord] {
-	return NewRecords[leaseRecord](c, c.space.FleetsBucket(), "lease.*")
-}
-
-// Lease waits for the named lease and runs run while it is held, again after it was lost.
-// The context of run ends, with cause ErrLeaseLost, before anybody else can take the lease;
+// Lease waits for the named lease, which is kept in a bucket, and runs run while it is held, again
+// after it was lost. The context of run ends, with cause ErrLeaseLost, before anybody else can take the lease;
 // ttl is how long others wait for a silent holder. Its last holder takes it again at once, as after
 // an absence of the server, where nobody had it since. It returns what run returned while the
 // lease was held, or ctx's cause, and gives the lease up.
-func (c *Client) Lease(ctx context.Context, name, holder string, ttl time.Duration, run func(ctx context.Context) error) error {
+func (c *Client) Lease(ctx context.Context, bucket, name, holder string, ttl time.Duration, run func(ctx context.Context) error) error {
+	records := NewRecords[leaseRecord](c, bucket, "lease.*")
 	key := "lease." + name
 	for last := ""; ; {
-		l, err := c.takeLease(ctx, key, leaseRecord{Holder: holder, Term: last}, ttl)
+		l, err := c.takeLease(ctx, records, key, leaseRecord{Holder: holder, Term: last}, ttl)
 		if err != nil {
 			return fmt.Errorf("waiting for lease %s: %w", name, err)
 		}
@@ -48,6 +44,7 @@ func (c *Client) Lease(ctx context.Context, name, holder string, ttl time.Durati
 // held is a lease that this client has, until the deadline.
 type held struct {
 	c        *Client
+	records  *Records[leaseRecord]
 	key      string
 	record   leaseRecord
 	revision uint64
@@ -61,8 +58,7 @@ func until(sent time.Time, ttl time.Duration) time.Time { return sent.Add(ttl * 
 
 // takeLease waits until the lease is free, is still that of the term that was lost last, or its
 // record has not moved for ttl.
-func (c *Client) takeLease(ctx context.Context, key string, last leaseRecord, ttl time.Duration) (*held, error) {
-	records := c.leases()
+func (c *Client) takeLease(ctx context.Context, records *Records[leaseRecord], key string, last leaseRecord, ttl time.Duration) (*held, error) {
 	var seen uint64
 	var since time.Time
 	told := "" // the last trouble, which is told once
@@ -74,7 +70,7 @@ func (c *Client) takeLease(ctx context.Context, key string, last leaseRecord, tt
 			seen, since = e.Revision, now
 		}
 		if free || err == nil && now.Sub(since) >= ttl {
-			l := &held{c: c, key: key, ttl: ttl, revision: e.Revision, deadline: until(now, ttl),
+			l := &held{c: c, records: records, key: key, ttl: ttl, revision: e.Revision, deadline: until(now, ttl),
 				record: leaseRecord{Holder: last.Holder, Term: messages.NewID(), Beat: 1}}
 			if l.revision, err = records.put(ctx, key, l.record, e.Revision); err == nil {
 				return l, nil
@@ -135,7 +131,7 @@ func (l *held) renew(ctx context.Context, done <-chan struct{}) bool {
 		next := l.record
 		next.Beat++
 		bounded, cancel := context.WithDeadline(ctx, l.deadline)
-		revision, err := l.c.leases().put(bounded, l.key, next, l.revision)
+		revision, err := l.records.put(bounded, l.key, next, l.revision)
 		cancel()
 		switch {
 		case err == nil:
@@ -153,7 +149,7 @@ func (l *held) renew(ctx context.Context, done <-chan struct{}) bool {
 func (l *held) catchUp(ctx context.Context, sent leaseRecord) bool {
 	ctx, cancel := context.WithDeadline(ctx, l.deadline)
 	defer cancel()
-	e, err := l.c.leases().Current(ctx, l.key)
+	e, err := l.records.Current(ctx, l.key)
 	if err != nil || e.Value.Term != sent.Term {
 		return false
 	}
@@ -169,5 +165,5 @@ func (l *held) giveUp() {
 	ctx, cancel := context.WithDeadline(context.Background(), l.deadline)
 	defer cancel()
 	l.record.Holder = ""
-	_, _ = l.c.leases().put(ctx, l.key, l.record, l.revision)
+	_, _ = l.records.put(ctx, l.key, l.record, l.revision)
 }

@@ -19,7 +19,7 @@ func TestALeaseIsKeptOverAShortAbsenceOfTheServer(t *testing.T) {
 	enough := errors.New("enough")
 	ended := make(chan error, 1)
 	go func() {
-		ended <- c.Lease(t.Context(), "controllers", "c1", testTime, func(ctx context.Context) error {
+		ended <- c.Lease(t.Context(), c.Space().FleetsBucket(), "controllers", "c1", testTime, func(ctx context.Context) error {
 			close(held)
 			select {
 			case <-finish:
@@ -34,7 +34,7 @@ func TestALeaseIsKeptOverAShortAbsenceOfTheServer(t *testing.T) {
 	back(t, c, other)
 	waited, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := other.Lease(waited, "controllers", "c2", testTime, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+	if err := other.Lease(waited, other.Space().FleetsBucket(), "controllers", "c2", testTime, func(context.Context) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("another gets the lease, which is held: %v", err)
 	}
 	close(finish)
@@ -53,7 +53,7 @@ func TestALeaseThatIsLostWithTheServerIsTakenAgain(t *testing.T) {
 	for _, name := range []string{"c1", "c2"} {
 		client := s.Connect(t)
 		all.Go(func() {
-			_ = client.Lease(ctx, "controllers", name, 300*time.Millisecond, func(ctx context.Context) error {
+			_ = client.Lease(ctx, client.Space().FleetsBucket(), "controllers", name, 300*time.Millisecond, func(ctx context.Context) error {
 				most.Store(max(most.Load(), holders.Add(1)))
 				defer holders.Add(-1)
 				held <- struct{}{}
@@ -85,7 +85,7 @@ func TestALeaseThatIsLostWithTheServerIsTakenAtOnceByItsLastHolder(t *testing.T)
 	c := s.Client(t)
 	held, lost := make(chan struct{}, 9), make(chan struct{}, 9)
 	go func() {
-		_ = c.Lease(t.Context(), "controllers", "c1", ttl, func(ctx context.Context) error {
+		_ = c.Lease(t.Context(), c.Space().FleetsBucket(), "controllers", "c1", ttl, func(ctx context.Context) error {
 			held <- struct{}{}
 			<-ctx.Done()
 			lost <- struct{}{}
@@ -114,7 +114,7 @@ func TestTheLeaseHasOneHolder(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
-		_ = first.Lease(ctx, "production", "c1", ttl, func(ctx context.Context) error {
+		_ = first.Lease(ctx, first.Space().FleetsBucket(), "production", "c1", ttl, func(ctx context.Context) error {
 			select {
 			case <-held:
 				return nil
@@ -132,7 +132,7 @@ func TestTheLeaseHasOneHolder(t *testing.T) {
 	<-held
 	p.Hold()
 	reason := errors.New("enough")
-	err := second.Lease(within(t), "production", "c2", ttl, func(context.Context) error {
+	err := second.Lease(within(t), second.Space().FleetsBucket(), "production", "c2", ttl, func(context.Context) error {
 		select {
 		case <-lost:
 		default:
@@ -152,7 +152,7 @@ func TestAGivenUpLeaseIsTakenAtOnce(t *testing.T) {
 	c := s.Client(t)
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), testTime)
-		must(t, c.Lease(ctx, "production", "c1", time.Hour, func(context.Context) error { return nil }))
+		must(t, c.Lease(ctx, c.Space().FleetsBucket(), "production", "c1", time.Hour, func(context.Context) error { return nil }))
 		cancel()
 	}
 }

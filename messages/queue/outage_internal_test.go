@@ -2,6 +2,8 @@ package queue
 
 import (
 	"errors"
+	"net"
+	"syscall"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -21,5 +23,12 @@ func TestAFullServerIsToldFromOthers(t *testing.T) {
 		if diagnosis.IsCrowded(err) {
 			t.Errorf("%v is taken for it", err)
 		}
+	}
+}
+
+// TestABrokenConnectionIsAnOutage: what was sent on it may be stored or not, so it may be tried again.
+func TestABrokenConnectionIsAnOutage(t *testing.T) {
+	if err := classify(&net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the error is %v", err)
 	}
 }

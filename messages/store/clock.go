@@ -22,12 +22,14 @@ func NewClock(c *queue.Client) *Clock { return &Clock{c: c} }
 // Now reads the clock. It is off by at most the time that the call takes. ErrUndeclared where no
 // streams are declared, ErrForbidden for a node, which may ask for no stream.
 func (k *Clock) Now(ctx context.Context) (time.Time, error) {
-	stream := k.c.Space().EventsStream()
+	events := k.c.Space().EventsStream()
+	stream := events
 	if k.noEvents.Load() { // a builder's stream is another
 		stream = queue.Bucket(k.c.Space().BuildsBucket(), 1).Name
 	}
 	info, err := k.c.Info(ctx, stream)
-	if errors.Is(err, queue.ErrForbidden) && k.noEvents.CompareAndSwap(false, true) {
+	if errors.Is(err, queue.ErrForbidden) && stream == events {
+		k.noEvents.Store(true)
 		return k.Now(ctx)
 	}
 	if err == nil && info.Now.IsZero() {

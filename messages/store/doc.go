@@ -7,6 +7,7 @@
 //	records.go      the records of builds, rollouts, fleets, members and nodes
 //	fleets.go       a fleet's record as nodes follow it, and its announcement
 //	heartbeats.go   what a node stores of itself
+//	consumers.go    the names under which workers share what they consume
 //	newer.go        what waits for a newer version of this program
 //	clock.go        the time of NATS
 //	permissions.go  which subjects each role's user may use

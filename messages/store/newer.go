@@ -8,19 +8,6 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// The names under which the workers of an installation share consumers: all builders those of
-// build requests, all controllers those of events.
-const (
-	Builders    = "builders"
-	Controllers = "controller"
-)
-
-// ControllerEvents are the events that controllers act on.
-var ControllerEvents = []messages.Type{
-	messages.TypeImageReady, messages.TypeBasePinned,
-	messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled,
-}
-
 // nextVersions lists the few versions after t, of programs that may run beside this one.
 func nextVersions(t messages.Type) []messages.Type {
 	return []messages.Type{t.After(1), t.After(2), t.After(3)}

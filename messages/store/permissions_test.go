@@ -316,7 +316,7 @@ func TestControllerAndOperatorCanDoTheirWork(t *testing.T) {
 		t.Errorf("the controller saw %s", got)
 	}
 	reason := errors.New("enough")
-	if err := controller.Lease(within(t), "production", "c1", time.Second, func(context.Context) error { return reason }); !errors.Is(err, reason) {
+	if err := controller.Lease(within(t), controller.Space().FleetsBucket(), "production", "c1", time.Second, func(context.Context) error { return reason }); !errors.Is(err, reason) {
 		t.Error(err)
 	}
 

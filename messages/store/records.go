@@ -1,6 +1,9 @@
 package store
 
 import (
+	"context"
+	"slices"
+
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
@@ -28,4 +31,20 @@ func Members(c *queue.Client) *queue.Records[messages.Member] {
 // Nodes has the last heartbeat of each node that lives, by its messages.NodeKey.
 func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
 	return queue.NewRecords[messages.NodeStatus](c, c.Space().NodesBucket(), "*.*")
+}
+
+// MembersOf lists a fleet's members, sorted.
+func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
+	all, err := Members(c).List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range all {
+		if e.Value.Fleet == fleet {
+			out = append(out, e.Value.Node)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
 }

@@ -19,7 +19,9 @@ type Proxy struct {
 	mu    sync.Mutex
 	flow  *sync.Cond
 	held  bool
+	deaf  bool // answers are held
 	cut   bool
+	waits map[string]chan struct{} // closed when a client sends a text
 	conns []net.Conn
 }
 
@@ -47,11 +49,29 @@ func (p *Proxy) Hold() {
 	p.held = true
 }
 
+// HoldAnswers keeps back what the server says until Release.
+func (p *Proxy) HoldAnswers() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = true
+}
+
+// Sent returns a channel that is closed when a client sends a text, such as a subject.
+func (p *Proxy) Sent(text string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waits == nil {
+		p.waits = map[string]chan struct{}{}
+	}
+	p.waits[text] = make(chan struct{})
+	return p.waits[text]
+}
+
 // Release lets traffic flow again, what was kept back first.
 func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = false
+	p.held, p.deaf = false, false
 	p.flow.Broadcast()
 }
 
@@ -85,18 +105,18 @@ func (p *Proxy) accept() {
 			_ = server.Close()
 		}
 		p.mu.Unlock()
-		go p.forward(client, server)
-		go p.forward(server, client)
+		go p.forward(client, server, true)
+		go p.forward(server, client, false)
 	}
 }
 
-func (p *Proxy) forward(to, from net.Conn) {
+func (p *Proxy) forward(to, from net.Conn, answers bool) {
 	defer to.Close()
 	defer from.Close()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		if err != nil || !p.pass() {
+		if err != nil || !p.pass(string(buffer[:n]), answers) {
 			return
 		}
 		if _, err := io.Copy(to, strings.NewReader(string(buffer[:n]))); err != nil {
@@ -106,10 +126,16 @@ func (p *Proxy) forward(to, from net.Conn) {
 }
 
 // pass waits while traffic is held, and reports whether it may go on.
-func (p *Proxy) pass() bool {
+func (p *Proxy) pass(text string, answers bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.held && !p.cut {
+	for wanted, seen := range p.waits {
+		if !answers && strings.Contains(text, wanted) {
+			close(seen)
+			delete(p.waits, wanted)
+		}
+	}
+	for (p.held || p.deaf && answers) && !p.cut {
 		p.flow.Wait()
 	}
 	return !p.cut
