@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/fenceline/fenceline/builds"
@@ -35,12 +36,17 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 	must(t, err)
 	must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: "n1"}))
 	seen := make(chan messages.Type, 9)
+	var mu sync.Mutex // events of different types come at one time
 	times := map[messages.Type]int{}
 	go func() {
 		types := []messages.Type{messages.TypeImageReady, messages.TypeNodeFailed}
 		_ = c.ConsumeEvents(t.Context(), "controllers", types, func(_ context.Context, r queue.Received) error {
 			kind := r.Payload.MessageType()
-			if times[kind]++; times[kind] == 1 {
+			mu.Lock()
+			times[kind]++
+			first := times[kind] == 1
+			mu.Unlock()
+			if first {
 				return queue.Permanent(errors.New("never"))
 			}
 			seen <- kind
