@@ -81,7 +81,7 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
-	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Last: a.tries() >= a.request.Pipeline.Attempts, d: a.d, q: a.w.q}
+	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, d: a.d, q: a.w.q}
 	a.started(building, job)
 	result, err := a.w.Build(building, job)
 	a.w.leave(a.request.Build, a.claim)

@@ -66,7 +66,6 @@ type Job struct {
 	Request  *messages.BuildRequested
 	Envelope messages.Envelope // of the request
 	Attempt  int               // from 1
-	Last     bool              // when this one fails the build does
 
 	d *queue.Delivery
 	q *Queue

@@ -49,9 +49,6 @@ func TestInfrastructureFailuresAreTriedAgain(t *testing.T) {
 		if j.Attempt < 3 {
 			return nil, errors.New("buildkitd is gone")
 		}
-		if !j.Last {
-			t.Error("the third of three attempts is not the last")
-		}
 		return ready(j.Request), nil
 	}))
 	a := submit(t, c, request("base", 1))

@@ -18,23 +18,6 @@ import (
 	"github.com/fenceline/fenceline/standalone"
 )
 
-// User is a user of NATS.
-type User struct {
-	Name string
-	May  store.Permissions
-}
-
-// Users are the users that every installation has: people, and those roles of which one user is
-// enough.
-func Users(space messages.Space) []User {
-	return []User{
-		{settings.UserOperator, store.OperatorPermissions(space, "_INBOX")},
-		{settings.UserProducer, store.ProducerPermissions(space, settings.Inbox(settings.UserProducer))},
-		{settings.UserBuilder, store.BuilderPermissions(space, settings.Inbox(settings.UserBuilder))},
-		{settings.UserController, store.ControllerPermissions(space, settings.Inbox(settings.UserController))},
-	}
-}
-
 // UsersFile is the part of a NATS server's configuration that init writes.
 const UsersFile = "nats-users.conf"
 
@@ -72,7 +55,7 @@ func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
 
 // usersWith are the users of an installation with the given nodes, FLEET.NODE, and those of
 // earlier runs.
-func usersWith(dir, prefix string, nodes []string) ([]User, error) {
+func usersWith(dir, prefix string, nodes []string) ([]settings.User, error) {
 	space, err := messages.NewSpace(prefix)
 	if err != nil {
 		return nil, settings.Usage(err)
@@ -86,7 +69,7 @@ func usersWith(dir, prefix string, nodes []string) ([]User, error) {
 	if err != nil {
 		return nil, err
 	}
-	users := Users(space)
+	users := settings.Users(space)
 	nodes = slices.Concat(nodes, known)
 	slices.Sort(nodes)
 	for _, key := range slices.Compact(nodes) {
@@ -94,7 +77,7 @@ func usersWith(dir, prefix string, nodes []string) ([]User, error) {
 		if err != nil {
 			return nil, fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
 		}
-		users = append(users, User{key, store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+		users = append(users, settings.User{Name: key, May: store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
 	return users, nil
 }

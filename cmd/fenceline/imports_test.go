@@ -41,6 +41,7 @@ var rules = []rule{
 	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},
 	{module + "fence/backends", []string{"fence/backends", "cli", "cmd"}, true},
 	{module + "fence", []string{"fence", "controller", "cli", "cmd"}, false},
+	{module + "cli/pki", []string{"cli"}, false},
 	{module + "cli", []string{"cli", "cmd"}, false},
 	{module + "cmd", nil, false},
 	{module + "e2e", []string{"e2e"}, true},

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
-	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -90,9 +89,9 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 		}
 	}
 	d := &s.Distributor
-	node := pki.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
+	node := settings.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
 	var users []standalone.User
-	for _, u := range append(pki.Users(space), node) {
+	for _, u := range append(settings.Users(space), node) {
 		users = append(users, standalone.User{Name: u.Name, Publish: u.May.Publish, Subscribe: u.May.Subscribe})
 	}
 	return standalone.Start(ctx, standalone.Config{
