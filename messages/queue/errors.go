@@ -31,9 +31,9 @@ var (
 	ErrUnavailable = errors.New("NATS does not answer")
 	// ErrForbidden tells that the credential does not allow the operation.
 	ErrForbidden = errors.New("the credential does not allow this")
-	// ErrUndeclared tells that a stream or bucket is missing: a producer, a controller or
-	// "fenceline init" declares it.
-	ErrUndeclared = errors.New("the stream does not exist: start a producer or a controller, or run fenceline init")
+	// ErrUndeclared tells that a stream or bucket is missing: a controller or "fenceline init"
+	// declares it.
+	ErrUndeclared = errors.New("the stream does not exist: start a controller, or run fenceline init")
 	// ErrDiffers tells that a stream exists with settings that must not be changed
 	// silently; see DiffersError.
 	ErrDiffers = errors.New("exists with other settings")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -243,14 +242,5 @@ func (c *Client) direct(ctx context.Context, stream, subject string) (Stored, er
 	default:
 		return Stored{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
 	}
-	sequence, err := strconv.ParseUint(answer.Header.Get("Nats-Sequence"), 10, 64)
-	if err != nil {
-		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Sequence: %w", stream, err)
-	}
-	at, err := time.Parse(time.RFC3339Nano, answer.Header.Get("Nats-Time-Stamp"))
-	if err != nil {
-		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Time-Stamp: %w", stream, err)
-	}
-	return Stored{answer.Header.Get("Nats-Subject"), sequence, at,
-		messages.Message{Headers: messages.Headers(answer.Header), Body: answer.Data}}, nil
+	return storedBy(stream, answer)
 }

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -34,18 +35,30 @@ func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[
 			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
 				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
-			} else if !e.Deleted {
+			} else if !e.Deleted || s.perKey {
 				out = append(out, e)
 			}
 			return nil
 		}, func() error { return errCaughtUp })
 		switch {
+		case errors.Is(err, errCaughtUp) && s.perKey:
+			return lastOfEach(out), nil
 		case errors.Is(err, errCaughtUp):
 			return out, nil
 		case !errors.Is(err, errGap) || try == publishTries || ctx.Err() != nil:
 			return nil, r.failed("listing", what, err)
 		}
 	}
+}
+
+// lastOfEach leaves the last entry of each key, unless that is its deletion. What is changed while it is
+// read comes more than once.
+func lastOfEach[T any](all []Entry[T]) []Entry[T] {
+	last := map[string]uint64{}
+	for _, e := range all {
+		last[e.Key] = max(last[e.Key], e.Revision)
+	}
+	return slices.DeleteFunc(all, func(e Entry[T]) bool { return e.Deleted || e.Revision != last[e.Key] })
 }
 
 // History lists the values that the bucket still has of a record, oldest first, without deletions.
