@@ -19,8 +19,17 @@ func Guarded(t testing.TB, change ...func(*server.Options)) (s *Server, as func(
 	}
 }
 
-// Guard gives a server the accounts and users of Guarded.
-func Guard(t testing.TB, o *server.Options) {
+// Guard gives a server the accounts and users of Guarded, and more nodes.
+func Guard(t testing.TB, o *server.Options, more ...store.User) {
+	t.Helper()
+	var parsed server.Options
+	Must(t, parsed.ProcessConfigString(GuardConfig(t, more...)))
+	o.Accounts, o.Users = parsed.Accounts, parsed.Users
+}
+
+// GuardConfig is the part of a server's configuration that has the accounts and users of Guarded, and more
+// nodes.
+func GuardConfig(t testing.TB, more ...store.User) string {
 	t.Helper()
 	var space messages.Space
 	node := func(name, fleet, node string) store.User {
@@ -34,13 +43,11 @@ func Guard(t testing.TB, o *server.Options) {
 		},
 		Producers: []store.User{{Name: "producer", May: store.ProducerPermissions(space, "_INBOX_producer")}},
 		Builders:  []store.User{{Name: "builder", May: store.BuilderPermissions(space, "_INBOX_builder")}},
-		Nodes:     []store.User{node("n1", "production", "n1"), node("n2", "staging", "n2"), node("n3", "production", "n3")},
+		Nodes:     append(more, node("n1", "production", "n1"), node("n2", "staging", "n2"), node("n3", "production", "n3")),
 	})
 	conf, err := store.AccountsConfig(accounts, func(string) (string, error) { return "secret", nil })
 	Must(t, err)
-	var parsed server.Options
-	Must(t, parsed.ProcessConfigString(conf))
-	o.Accounts, o.Users = parsed.Accounts, parsed.Users
+	return conf
 }
 
 // Credentials are a user's of Guarded.
