@@ -105,7 +105,7 @@ func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstre
 // may make no consumers takes the one that was declared, as it is.
 func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error) {
 	stream, cfg := s.Stream, c.config(s)
-	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+stream+"."+cfg.Durable)
 	defer done()
 	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
 	switch {
@@ -138,7 +138,7 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 // DeclareShared makes the consumer of those who share a name. One that is there has its AckWait changed
 // where s asks for one.
 func (c *Client) DeclareShared(ctx context.Context, s Shared, otherwise time.Duration) error {
-	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	if s.AckWait == 0 {
 		_, err := c.js.Consumer(guarded, s.Stream, s.durable())
@@ -189,7 +189,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 // AckFloor is the sequence up to which all messages of a Shared are acknowledged: none of them comes
 // again. 0 where nobody has ever taken any.
 func (c *Client) AckFloor(ctx context.Context, s Shared) (uint64, error) {
-	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -209,7 +209,7 @@ func (c *Client) Unsettled(ctx context.Context, s Shared) (uint64, error) {
 	} else if err != nil {
 		return 0, err
 	}
-	ctx, done := c.denied.guard(ctx, "$JS.API.>")
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
 	if err == nil {

@@ -83,8 +83,10 @@ func (c *Client) Declare(ctx context.Context, all []Stream) error {
 }
 
 func (c *Client) declare(ctx context.Context, want Stream) error {
-	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+want.Name)
 	defer done()
+	ctx, made := c.denied.guard(ctx, "$JS.API.STREAM.CREATE."+want.Name)
+	defer made()
 	for range 3 { // two clients may declare at once
 		s, err := c.js.Stream(ctx, want.Name)
 		if err == nil {

@@ -176,7 +176,7 @@ func unsent(err error) bool {
 type nobodyError struct{ cause error }
 
 func (*nobodyError) Error() string {
-	return "no stream answers there: start a producer or a controller, or run fenceline init, which make the streams; or JetStream is off"
+	return "no stream answers there: start a controller, or run fenceline init, which make the streams; or JetStream is off; or the server was reloaded only once since this user is new"
 }
 
 func (e *nobodyError) Unwrap() []error { return []error{ErrUnavailable, ErrUndeclared, e.cause} }

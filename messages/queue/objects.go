@@ -41,7 +41,7 @@ func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadClos
 
 // objects opens a store, or says why it can't be.
 func (c *Client) objects(ctx context.Context, store string) (jetstream.ObjectStore, error) {
-	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+objectStream(store))
 	defer done()
 	s, err := c.js.ObjectStore(ctx, store)
 	if err != nil {

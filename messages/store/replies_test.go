@@ -111,7 +111,7 @@ const gone = "no stream "
 func settle(t *testing.T, admin *queue.Client) {
 	t.Helper()
 	for i := range 20 {
-		_, err := store.Builds(admin).Modify(within(t), "settle", func(r *messages.BuildRecord) error { r.Attempt = i + 1; return nil })
+		_, err := store.Builds(admin).Modify(within(t), "settle", func(r *messages.BuildRecord) error { r.Build, r.Attempt = "settle", i+1; return nil })
 		must(t, err)
 	}
 }
