@@ -150,7 +150,7 @@ func furnish(t *testing.T, admin *queue.Client, replicas int) {
 	must(t, store.Declare(within(t), admin, store.Layout{Replicas: replicas}))
 	js := queuetest.JetStream(t, admin)
 	for _, subject := range slices.Concat(decided, ofNodes, ofBuilders, ofProducers) {
-		_, err := js.Publish(within(t), subject, []byte("{}"))
+		_, err := js.Publish(within(t), subject, []byte(`{"fleet":"production"}`))
 		must(t, err)
 	}
 	for stream, durable := range map[string]string{"fenceline-requests": "builders-build-requested-v1", "fenceline-events": "controller-image-ready-v1"} {
