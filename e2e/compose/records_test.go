@@ -74,7 +74,7 @@ func (s *shape) addReader() error {
 	if err != nil {
 		return err
 	}
-	const first = "  users = [\n"
+	const first = "    users = [\n" // of the account with the streams
 	with := strings.Replace(string(conf), first, first+fmt.Sprintf("    {user: %q, password: %q}\n", "reader", readerPassword), 1)
 	return os.WriteFile(path, []byte(with), 0o644)
 }
