@@ -53,21 +53,12 @@ func (p *pins) policy() *spb.Policy {
 // pin resolves every image source that the build reaches.
 func (r *run) pin(ctx context.Context) (*pins, error) {
 	var raw []byte
-	var broken error
-	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		result, err := g.Solve(ctx, r.subrequest(convertllb.RequestConvertLLB))
-		if err != nil {
-			broken = err
-			return nil, err
-		}
-		raw = result.Metadata["result.json"]
-		return gateway.NewResult(), nil
+	broken := r.afresh(ctx, func() (err error) {
+		raw, err = r.ask(ctx, r.subrequest(convertllb.RequestConvertLLB))
+		return err
 	})
-	switch {
-	case broken != nil:
+	if broken != nil {
 		return nil, r.explain(ctx, broken, true)
-	case err != nil:
-		return nil, r.lost(err)
 	}
 	plan, err := readPlan(raw)
 	if err != nil {
@@ -88,6 +79,25 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 		return nil, r.lost(err)
 	}
 	return &pins{bases: bases, plan: plan}, nil
+}
+
+// ask puts a question about the build to the frontend and returns the answer.
+func (r *run) ask(ctx context.Context, q gateway.SolveRequest) ([]byte, error) {
+	var answer []byte
+	var broken error
+	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		result, err := g.Solve(ctx, q)
+		if err != nil {
+			broken = err
+			return nil, err
+		}
+		answer = result.Metadata["result.json"]
+		return gateway.NewResult(), nil
+	})
+	if broken != nil {
+		return nil, broken // as it is: the job's own error has less to tell
+	}
+	return answer, err
 }
 
 // subrequest asks the frontend about the build instead of building.

@@ -119,10 +119,36 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 // of the default level, 6, into 31 MB in place of 27; the waiting for that is in every rollout.
 const gzipLevel = "1"
 
+// solving is how far building and pushing came.
+type solving struct {
+	response map[string]string // of the exporter
+	broken   error             // the frontend's or a step's
+	refused  error             // what Check said
+	checked  bool
+}
+
 // solve builds and pushes, and returns what the exporter says of it.
 func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string, error) {
-	var checked bool
-	var refused, broken error
+	var s solving
+	err := r.afresh(ctx, func() (err error) {
+		s, err = r.attempt(ctx, policy)
+		return err
+	})
+	switch {
+	case s.refused != nil:
+		return nil, r.refused(s.refused)
+	case s.broken != nil:
+		return nil, r.explain(ctx, s.broken, false)
+	case err != nil && s.checked:
+		return nil, r.unpushed(err)
+	case err != nil:
+		return nil, r.lost(err)
+	}
+	return s.response, nil
+}
+
+// attempt builds and pushes. Its error is the frontend's or a step's, if one failed.
+func (r *run) attempt(ctx context.Context, policy *spb.Policy) (s solving, err error) {
 	response, err := r.call(ctx, client.SolveOpt{
 		SourcePolicy: policy,
 		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
@@ -132,30 +158,27 @@ func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string,
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
 		result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options), Evaluate: true})
 		if err != nil {
-			broken = err
+			s.broken = err
 			return nil, err
 		}
 		err = result.EachRef(func(ref gateway.Reference) error {
 			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref})
 		})
 		if err != nil {
-			refused = err
+			s.refused = err
 			return nil, err
 		}
-		checked = true
+		s.checked = true
 		return result, nil
 	})
 	switch {
-	case refused != nil:
-		return nil, r.refused(refused)
-	case broken != nil:
-		return nil, r.explain(ctx, broken, false)
-	case err != nil && checked:
-		return nil, r.unpushed(err)
+	case s.broken != nil:
+		return s, s.broken
 	case err != nil:
-		return nil, r.lost(err)
+		return s, err
 	}
-	return response.ExporterResponse, nil
+	s.response = response.ExporterResponse
+	return s, nil
 }
 
 // call runs fn in a BuildKit job of its own, and follows its progress.
@@ -176,11 +199,14 @@ func (r *run) call(ctx context.Context, o client.SolveOpt, fn gateway.BuildFunc)
 // remark tells people something about the build.
 func (r *run) remark(text string) { r.progress.say(messages.BuildLog{Text: text}) }
 
-// clean takes secrets and BuildKit's wrapping out of an error's text.
-func (r *run) clean(err error) string {
+// clean is an error's text as people are shown it.
+func (r *run) clean(err error) string { return messages.Shorten(r.text(err), 2000) }
+
+// text takes secrets and BuildKit's wrapping out of an error's text.
+func (r *run) text(err error) string {
 	text := r.progress.hide(err.Error())
 	for _, wrap := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, wrap, "")
 	}
-	return messages.Shorten(text, 2000)
+	return text
 }
