@@ -59,7 +59,7 @@ var rules = []struct {
 	{Denied, form(`error: RPC failed; HTTP (401|403) .*`)},
 	{Denied, form(`(\S+: )?Permission denied \([a-z0-9,-]+\)\.?`)},
 	{Denied, form(`Host key verification failed\.`)},
-	{NoRepository, form(`fatal: repository '' not found`)},
+	{NoRepository, form(`fatal: repository '' (not found|does not exist)`)},
 	{NoRepository, form(`fatal: unable to access '': The requested URL returned error: (404|410)( .*)?`)},
 	{NoRepository, form(`fatal: '' does not appear to be a git repository`)},
 	{NoRepository, form(`fatal: remote error: access denied or repository not exported: .*`)},

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 	"github.com/moby/buildkit/solver/errdefs"
@@ -56,6 +54,9 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	if lostConnection(err) {
 		return r.lost(err)
 	}
+	if known := new(builder.FailedError); errors.As(err, &known) {
+		return err
+	}
 	if g, ok := readGit(r.text(err)); ok {
 		return r.explainGit(g, planning)
 	}
@@ -63,7 +64,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	if planning {
 		// Answers to questions about a Dockerfile don't say where in it the trouble is; the same
 		// trouble met while building does.
-		_, again := r.ask(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options)})
+		_, again := r.ask(ctx, nil)
 		if again == nil || lostConnection(again) {
 			return r.lost(err)
 		}
@@ -92,7 +93,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 		return failed(f)
 	}
 	if planning {
-		if _, asked := r.ask(ctx, r.subrequest(targets.SubrequestsTargetsDefinition.Name)); asked != nil {
+		if _, asked := r.ask(ctx, subrequest(targets.SubrequestsTargetsDefinition.Name)); asked != nil {
 			return r.explainDockerfile(asked, &f)
 		}
 	}

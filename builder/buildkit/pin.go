@@ -54,7 +54,7 @@ func (p *pins) policy() *spb.Policy {
 func (r *run) pin(ctx context.Context) (*pins, error) {
 	var raw []byte
 	broken := r.afresh(ctx, func() (err error) {
-		raw, err = r.ask(ctx, r.subrequest(convertllb.RequestConvertLLB))
+		raw, err = r.ask(ctx, subrequest(convertllb.RequestConvertLLB))
 		return err
 	})
 	if broken != nil {
@@ -81,11 +81,21 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 	return &pins{bases: bases, plan: plan}, nil
 }
 
+// subrequest are the options that ask the frontend about the build instead of building.
+func subrequest(id string) map[string]string {
+	return map[string]string{"requestid": id, "frontend.caps": "moby.buildkit.frontend.subrequests"}
+}
+
 // ask puts a question about the build to the frontend and returns the answer.
-func (r *run) ask(ctx context.Context, q gateway.SolveRequest) ([]byte, error) {
+func (r *run) ask(ctx context.Context, options map[string]string) ([]byte, error) {
 	var answer []byte
 	var broken error
 	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		q, err := r.request(ctx, g, options)
+		if err != nil {
+			broken = err
+			return nil, err
+		}
 		result, err := g.Solve(ctx, q)
 		if err != nil {
 			broken = err
@@ -98,14 +108,6 @@ func (r *run) ask(ctx context.Context, q gateway.SolveRequest) ([]byte, error) {
 		return nil, broken // as it is: the job's own error has less to tell
 	}
 	return answer, err
-}
-
-// subrequest asks the frontend about the build instead of building.
-func (r *run) subrequest(id string) gateway.SolveRequest {
-	o := maps.Clone(r.options)
-	o["requestid"] = id
-	o["frontend.caps"] = "moby.buildkit.frontend.subrequests"
-	return gateway.SolveRequest{Frontend: frontend, FrontendOpt: o}
 }
 
 // plan is what BuildKit would do for a Dockerfile.

@@ -3,7 +3,6 @@ package buildkit
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/url"
 	"strings"
 
@@ -33,6 +32,7 @@ type run struct {
 	attachables []session.Attachable
 	locals      map[string]fsutil.FS
 	progress    *progress
+	source      source
 }
 
 func (s *Solver) newRun(b builder.Build) (*run, error) {
@@ -156,7 +156,13 @@ func (r *run) attempt(ctx context.Context, policy *spb.Policy) (s solving, err e
 			"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
 		}}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options), Evaluate: true})
+		q, err := r.request(ctx, g, nil)
+		if err != nil {
+			s.broken = err
+			return nil, err
+		}
+		q.Evaluate = true
+		result, err := g.Solve(ctx, q)
 		if err != nil {
 			s.broken = err
 			return nil, err

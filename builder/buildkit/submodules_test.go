@@ -20,7 +20,7 @@ func TestSubmodulesThatFail(t *testing.T) {
 		"by ssh, as git writes it":       {"git@git.example.com:ops/shared.git", there, messages.FailureUser, []string{`"shared"`, "git@git.example.com:ops/shared.git", "by ssh", "https address in .gitmodules"}},
 		"by ssh, as a URL":               {"ssh://git@127.0.0.1:1/shared.git", there, messages.FailureUser, []string{`"shared"`, "by ssh"}},
 		"on the build machine":           {"file:///nope/shared.git", there, messages.FailureUser, []string{`"shared"`, "transport 'file' not allowed", ".gitmodules"}},
-		"by a path":                      {"/nope/shared.git", there, messages.FailureUser, []string{`"shared"`, "not allowed"}},
+		"by a path":                      {"/nope/shared.git", there, messages.FailureUser, []string{`"shared"`, "can't be found"}},
 		"by an unknown transport":        {"foo://x/shared.git", there, messages.FailureUser, []string{`"shared"`, "'foo' not allowed"}},
 		"by a program":                   {"ext::sh -c true", there, messages.FailureUser, []string{`"shared"`, "'ext' not allowed"}},
 		"not there":                      {b.git.URL + "/none.git", there, messages.FailureUser, []string{`"shared"`, "can't be found", "/none.git"}},
