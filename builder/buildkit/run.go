@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
-	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/tonistiigi/fsutil"
 )
 
@@ -104,7 +104,7 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	if err := r.build.Pinned(ctx, pins.bases); err != nil {
 		return builder.Solved{}, err
 	}
-	response, err := r.solve(ctx, pins.policy())
+	response, err := r.solve(ctx, pins)
 	if err != nil {
 		return builder.Solved{}, err
 	}
@@ -128,10 +128,10 @@ type solving struct {
 }
 
 // solve builds and pushes, and returns what the exporter says of it.
-func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string, error) {
+func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
 	var s solving
 	err := r.afresh(ctx, func() (err error) {
-		s, err = r.attempt(ctx, policy)
+		s, err = r.attempt(ctx, p)
 		return err
 	})
 	switch {
@@ -148,9 +148,9 @@ func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string,
 }
 
 // attempt builds and pushes. Its error is the frontend's or a step's, if one failed.
-func (r *run) attempt(ctx context.Context, policy *spb.Policy) (s solving, err error) {
+func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 	response, err := r.call(ctx, client.SolveOpt{
-		SourcePolicy: policy,
+		SourcePolicy: p.policy(),
 		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
 			"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
 			"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
@@ -162,7 +162,7 @@ func (r *run) attempt(ctx context.Context, policy *spb.Policy) (s solving, err e
 			return nil, err
 		}
 		q.Evaluate = true
-		result, err := g.Solve(ctx, q)
+		result, err := r.solveClean(ctx, g, q, p.plan)
 		if err != nil {
 			s.broken = err
 			return nil, err
@@ -185,6 +185,32 @@ func (r *run) attempt(ctx context.Context, policy *spb.Policy) (s solving, err e
 	}
 	s.response = response.ExporterResponse
 	return s, nil
+}
+
+// solveClean has the frontend build, and looks at the same time for pointers of Git LFS in what is built
+// from. A build that takes one fails for that, whatever else comes of it.
+func (r *run) solveClean(ctx context.Context, g gateway.Client, q gateway.SolveRequest, p *plan) (*gateway.Result, error) {
+	building, cancel := context.WithCancel(ctx)
+	defer cancel()
+	looked := make(chan error, 1)
+	refuses := func(err error) bool { return errors.As(err, new(*builder.FailedError)) }
+	go func() {
+		err := r.pointers(ctx, g, p)
+		if refuses(err) {
+			cancel()
+		}
+		looked <- err
+	}()
+	result, err := g.Solve(building, q)
+	switch found := <-looked; {
+	case refuses(found):
+		return nil, found
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return nil, found
+	}
+	return result, nil
 }
 
 // call runs fn in a BuildKit job of its own, and follows its progress.
