@@ -92,12 +92,17 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	case explainStep(&f):
 		return failed(f)
 	}
+	base := failedBase(f.Reason)
 	if planning {
-		if _, asked := r.ask(ctx, subrequest(targets.SubrequestsTargetsDefinition.Name)); asked != nil {
+		stages, asked := r.ask(ctx, subrequest(targets.SubrequestsTargetsDefinition.Name))
+		if asked != nil {
 			return r.explainDockerfile(asked, &f)
 		}
+		if m, ok := misspeltStage(stages); ok && base != "" && !r.isImage(ctx, m.name) {
+			return failed(m.failure(r.build.Pipeline.Dockerfile))
+		}
 	}
-	if base := failedBase(f.Reason); base != "" {
+	if base != "" {
 		return r.explainBase(ctx, base, &f)
 	}
 	if planning && (f.Place != "" || settled) {
@@ -176,11 +181,30 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 		f.Reason = fmt.Sprintf("RUN %s: exit status %d", command, exit.ExitCode)
 	}
 	f.Fix = "correct the command: its last output is shown"
+	if carriageReturns(err) {
+		f.Reason += "; its lines end as on Windows (CRLF), and a carriage return counts as part of each of them"
+		f.Fix = "give the Dockerfile Unix line ends (LF), as by sed -i 's/\\r$//', and keep them with a .gitattributes line such as: Dockerfile text eol=lf"
+	}
 	tail := r.progress.tail()
 	if stepFull.MatchString(tail) {
 		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine"
 	}
 	f.Detail = strings.TrimSpace(f.Detail + "\n" + tail)
+}
+
+// carriageReturns tells whether a step gives its program lines that end in CRLF. The parser takes the
+// carriage returns out of all but here-documents.
+func carriageReturns(err error) bool {
+	for _, s := range errdefs.Sources(err) {
+		lines := strings.Split(string(s.Info.GetData()), "\n")
+		for _, at := range s.Ranges {
+			from, to := max(int(at.GetStart().GetLine())-1, 0), min(int(at.GetEnd().GetLine()), len(lines))
+			if from < to && strings.Contains(lines[from], "<<") && strings.Contains(strings.Join(lines[from+1:to], "\n"), "\r") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // stepFull is how programs say at the end of a line that the disk is full.

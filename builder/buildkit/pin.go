@@ -151,13 +151,10 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 		if !ok {
 			continue
 		}
-		source, digest, ok := strings.Cut(name, "@")
-		if !ok {
-			return nil, fmt.Errorf("pinning the base images: BuildKit did not resolve %s", name)
-		}
-		image, err := messages.NewImage(withoutTag(source), digest)
+		source, digest, _ := strings.Cut(name, "@")
+		image, err := imageOf(op.GetSource())
 		if err != nil {
-			return nil, fmt.Errorf("pinning %s: %w", name, err)
+			return nil, err
 		}
 		key := source
 		if source == withoutTag(source) {
@@ -171,6 +168,23 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(string(a.Image), string(b.Image)))
 	}), nil
+}
+
+// imageOf is the image of an image source, resolved.
+func imageOf(s *pb.SourceOp) (messages.Image, error) {
+	name, ok := strings.CutPrefix(s.GetIdentifier(), imageScheme)
+	if !ok {
+		return "", fmt.Errorf("pinning %s: it is no image", s.GetIdentifier())
+	}
+	source, digest, ok := strings.Cut(name, "@")
+	if !ok {
+		return "", fmt.Errorf("pinning the base images: BuildKit did not resolve %s", name)
+	}
+	image, err := messages.NewImage(withoutTag(source), digest)
+	if err != nil {
+		return "", fmt.Errorf("pinning %s: %w", name, err)
+	}
+	return image, nil
 }
 
 func twoDigests(source, a, b string) error {

@@ -153,43 +153,21 @@ func heard(err error) answer {
 }
 
 // pushed reads a pushed image's manifest where it costs nothing, from buildkitd: it is kept
-// for the tag, and tells the size of the layers. 0 is an unknown size.
-func (s *Solver) pushed(ctx context.Context, image messages.Image, response map[string]string) int64 {
+// for the tag, and tells of the layers. The zero value is for what isn't known.
+func (s *Solver) pushed(ctx context.Context, image messages.Image, response map[string]string) packed {
 	text, err := base64.StdEncoding.DecodeString(response[exptypes.ExporterImageDescriptorKey])
 	if err != nil {
-		return 0
+		return packed{}
 	}
 	var d ocispecs.Descriptor
 	if err := json.Unmarshal(text, &d); err != nil || d.Digest.String() != image.Digest() {
-		return 0
+		return packed{}
 	}
 	store := proxy.NewContentStore(s.client.ContentClient())
 	raw, err := content.ReadBlob(ctx, store, d)
 	if err != nil {
-		return 0
+		return packed{}
 	}
 	s.registry.remember(image, &manifest{raw: raw, mediaType: d.MediaType})
-	return layerBytes(ctx, store, raw)
-}
-
-// layerBytes adds up the layers of a manifest, or of the first manifest of an index.
-func layerBytes(ctx context.Context, store content.Provider, raw []byte) int64 {
-	var m struct {
-		Layers    []ocispecs.Descriptor `json:"layers"`
-		Manifests []ocispecs.Descriptor `json:"manifests"`
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return 0
-	}
-	if len(m.Manifests) > 0 {
-		inner, err := content.ReadBlob(ctx, store, m.Manifests[0])
-		if err != nil || json.Unmarshal(inner, &m) != nil {
-			return 0
-		}
-	}
-	var sum int64
-	for _, l := range m.Layers {
-		sum += l.Size
-	}
-	return sum
+	return readPacked(ctx, store, raw)
 }

@@ -33,6 +33,7 @@ type run struct {
 	locals      map[string]fsutil.FS
 	progress    *progress
 	source      source
+	repack      bool // a base has layers in zstd, which the image gets in gzip
 }
 
 func (s *Solver) newRun(b builder.Build) (*run, error) {
@@ -101,7 +102,11 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	if err != nil {
 		return builder.Solved{}, err
 	}
-	if err := r.build.Pinned(ctx, pins.bases); err != nil {
+	bases := r.solver.basesPacked(ctx, pins.bases)
+	if err := r.countLayers(pins.plan, bases); err != nil {
+		return builder.Solved{}, err
+	}
+	if err := r.build.Pinned(ctx, r.usable(pins.bases, bases)); err != nil {
 		return builder.Solved{}, err
 	}
 	response, err := r.solve(ctx, pins)
@@ -112,7 +117,26 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	if err != nil {
 		return builder.Solved{}, fmt.Errorf("naming what was pushed: %w", err)
 	}
-	return builder.Solved{Image: image, Bases: pins.bases, Bytes: r.solver.pushed(ctx, image, response)}, nil
+	p := r.solver.pushed(ctx, image, response)
+	if err := checkPacked(p); err != nil {
+		return builder.Solved{}, err
+	}
+	return builder.Solved{Image: image, Bases: pins.bases, Bytes: p.bytes}, nil
+}
+
+// usable leaves out the bases that are repacked: the image won't have their layers as they are, so
+// that nodes need not fetch them ahead, nor fail to.
+func (r *run) usable(bases []messages.PinnedBase, packed map[messages.Image]packed) []messages.PinnedBase {
+	var as []messages.PinnedBase
+	for _, b := range bases {
+		if !packed[b.Image].zstd {
+			as = append(as, b)
+			continue
+		}
+		r.repack = true
+		r.remark(fmt.Sprintf("warning: the base %s has layers in zstd, which an engine before Docker 23 can't unpack: they are packed anew, in gzip", b.Source))
+	}
+	return as
 }
 
 // gzipLevel is the level of new layers: the fastest. A Debian base packs in a third of the time
@@ -149,12 +173,15 @@ func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
 
 // attempt builds and pushes. Its error is the frontend's or a step's, if one failed.
 func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
+	attrs := map[string]string{
+		"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
+		"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
+	}
+	if r.repack {
+		attrs["force-compression"] = "true" // layers in gzip stay as they are
+	}
 	response, err := r.call(ctx, client.SolveOpt{
-		SourcePolicy: p.policy(),
-		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
-			"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
-			"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
-		}}},
+		SourcePolicy: p.policy(), Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
 		q, err := r.request(ctx, g, nil)
 		if err != nil {
