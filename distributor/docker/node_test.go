@@ -125,8 +125,11 @@ func noise(t *testing.T, mib int) v1.Layer {
 	return layer(t, map[string]string{"noise": string(b)})
 }
 
-func TestADiskThatIsFull(t *testing.T) {
-	o := ownEngine(t, kind{disk: "90"})
+func TestADiskThatIsFull(t *testing.T) { eachKind(t, testADiskThatIsFull) }
+
+func testADiskThatIsFull(t *testing.T, k kind) {
+	k.disk = "90"
+	o := ownEngine(t, k)
 	image := o.world.push(t, o.world.base, noise(t, 64))
 	b := o.node(image, 1<<20)
 	got := b.says(t, "the disk is full", state(messages.WorkFailed))
@@ -145,14 +148,17 @@ func TestADiskThatIsFull(t *testing.T) {
 	}
 }
 
-func TestADiskThatIsNearlyFull(t *testing.T) {
+func TestADiskThatIsNearlyFull(t *testing.T) { eachKind(t, testADiskThatIsNearlyFull) }
+
+func testADiskThatIsNearlyFull(t *testing.T, k kind) {
 	var asked sync.Map
-	o := ownEngine(t, kind{disk: "90", behind: func(next http.Handler) http.Handler {
+	k.disk, k.behind = "90", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked.Store(r.URL.Path, true)
 			next.ServeHTTP(w, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	b := o.node(o.world.push(t, o.world.base), 1<<30)
 	got := b.says(t, "the disk is nearly full", state(messages.WorkFailed))
 	if !strings.Contains(got.Work.Reason, "1073741824 must stay free") || len(got.Images) != 0 {
@@ -166,10 +172,12 @@ func TestADiskThatIsNearlyFull(t *testing.T) {
 	b.says(t, "it has the image", state(messages.WorkDone))
 }
 
-func TestAnEngineThatDiesDuringAPull(t *testing.T) {
+func TestAnEngineThatDiesDuringAPull(t *testing.T) { eachKind(t, testAnEngineThatDiesDuringAPull) }
+
+func testAnEngineThatDiesDuringAPull(t *testing.T, k kind) {
 	var once sync.Once
 	reached, release := make(chan struct{}), make(chan struct{})
-	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+	k.behind = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/blobs/") {
 				once.Do(func() { close(reached) })
@@ -177,7 +185,8 @@ func TestAnEngineThatDiesDuringAPull(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	image := o.world.push(t, o.world.base)
 	b := o.node(image, 1)
 	<-reached
@@ -232,7 +241,7 @@ func TestAnEngineThatEndsDuringATrial(t *testing.T) {
 // containers lists the engine's containers, those in a state or all.
 func (o *own) containers(ctx context.Context, state string) []string {
 	o.t.Helper()
-	api := o.api()
+	api := o.site().api(o.t)
 	filters := client.Filters{}
 	if state != "" {
 		filters = filters.Add("status", state)
@@ -248,23 +257,13 @@ func (o *own) containers(ctx context.Context, state string) []string {
 	return ids
 }
 
-func (o *own) api() *client.Client {
-	o.t.Helper()
-	api, err := client.New(client.WithHost(o.socket()))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	o.t.Cleanup(func() { _ = api.Close() })
-	return api
-}
-
 // An engine goes on listing an image whose files were deleted under it.
 func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 	o := ownEngine(t, kind{})
 	image := o.world.push(t, o.world.base)
 	b := o.node(image, 1)
 	b.says(t, "it has the image", state(messages.WorkDone))
-	found, err := o.api().ImageInspect(t.Context(), string(image))
+	found, err := o.site().api(o.t).ImageInspect(t.Context(), string(image))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,8 +290,10 @@ func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 }
 
 // A registry that serves other bytes than were pushed.
-func TestATamperedImageIsRefused(t *testing.T) {
-	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+func TestATamperedImageIsRefused(t *testing.T) { eachKind(t, testATamperedImageIsRefused) }
+
+func testATamperedImageIsRefused(t *testing.T, k kind) {
+	k.behind = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.URL.Path, "/blobs/") {
 				next.ServeHTTP(w, r)
@@ -300,7 +301,8 @@ func TestATamperedImageIsRefused(t *testing.T) {
 			}
 			next.ServeHTTP(&tamper{ResponseWriter: w}, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	b := o.node(o.world.push(t, o.world.base), 1)
 	got := b.says(t, "it refuses the image", state(messages.WorkFailed))
 	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") {

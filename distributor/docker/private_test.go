@@ -30,9 +30,11 @@ func private(next http.Handler) http.Handler {
 	})
 }
 
-func TestAPrivateRegistryNeedsALogin(t *testing.T) {
-	w := newWorld(t, private)
-	w.options = []remote.Option{remote.WithAuth(&authn.Basic{Username: "node", Password: password})}
+func TestAPrivateRegistryNeedsALogin(t *testing.T) { eachEngine(t, testLogin) }
+
+func testLogin(t *testing.T, s *site) {
+	w := s.newWorld(t, private)
+	w.options = append(w.options, remote.WithAuth(&authn.Basic{Username: "node", Password: password}))
 	image := w.push(t, w.base)
 	dir := t.TempDir()
 	login := func(host, password string) {
@@ -52,9 +54,9 @@ func TestAPrivateRegistryNeedsALogin(t *testing.T) {
 			t.Errorf("the error tells the password: %v", err)
 		}
 	}
-	refused(engine(t), "docker-config names the folder")
+	refused(s.engine(t), "docker-config names the folder")
 	login("other.example", password)
-	e, err := docker.New(docker.Config{DockerConfig: dir})
+	e, err := docker.New(docker.Config{Host: s.host, DockerConfig: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
