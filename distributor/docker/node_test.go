@@ -3,6 +3,7 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -34,7 +35,19 @@ type box struct {
 	events []messages.Payload
 }
 
-func (b *box) ReadFleet(context.Context, string) (messages.FleetChanged, error) { return b.record, nil }
+func (b *box) ReadFleet(context.Context, string) (messages.FleetChanged, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.record, nil
+}
+
+// set changes the fleet's record.
+func (b *box) set(change func(*messages.FleetRecord)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.record.Revision++
+	change(&b.record.Record)
+}
 
 func (b *box) WatchFleet(ctx context.Context, _ string, _ func(messages.FleetChanged)) error {
 	<-ctx.Done()
@@ -146,6 +159,23 @@ func testADiskThatIsFull(t *testing.T, k kind) {
 	if len(got.Images) != 1 || got.Images[0].Image != image || !got.Work.Trial.Passed {
 		t.Errorf("heartbeat %+v with work %+v", got, got.Work)
 	}
+}
+
+// What the fleet no longer wants is gone from the disk, not only from the lists.
+func TestAnImageThatIsNotWantedFreesItsSpace(t *testing.T) { eachKind(t, testFreesItsSpace) }
+
+func testFreesItsSpace(t *testing.T, k kind) {
+	k.disk = "400"
+	o := ownEngine(t, k)
+	first, second := o.world.push(t, o.world.base, noise(t, 64)), o.world.push(t, o.world.base)
+	b := o.node(first, 1<<20)
+	full := b.says(t, "it has the first", state(messages.WorkDone)).FreeBytes
+	b.set(func(r *messages.FleetRecord) {
+		r.Preload = &messages.Preload{FleetImage: messages.FleetImage{Image: second, Rollout: "r2"}, Threshold: ^uint64(0)}
+	})
+	b.says(t, "the first is gone", func(s *messages.NodeStatus) bool {
+		return state(messages.WorkDone)(s) && s.Work.Rollout == "r2" && s.FreeBytes > full+60<<20
+	})
 }
 
 func TestADiskThatIsNearlyFull(t *testing.T) { eachKind(t, testADiskThatIsNearlyFull) }
@@ -272,21 +302,41 @@ func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.start()
-	got := b.says(t, "it can't be read", func(s *messages.NodeStatus) bool { return strings.Contains(s.Work.Reason, "can't read") })
-	if len(got.Images) != 0 || got.Work.State != messages.WorkFailed || !strings.Contains(got.Work.Reason, "docker image rm") {
-		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
-	}
-	e := o.client()
-	if images, err := e.Images(t.Context()); err != nil || !slices.ContainsFunc(images, func(i distributor.Image) bool { return i.Has(image) }) {
-		t.Errorf("the engine lists %+v, error %v", images, err)
-	}
-	// As the reason says.
-	for _, name := range []string{distributor.LocalTag(&b.record.Record, image), string(image)} {
-		if err := e.Remove(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.says(t, "it can't be read", func(s *messages.NodeStatus) bool {
+		return strings.Contains(s.Work.Reason, "can't read") && len(s.Images) == 0
+	})
 	b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
+}
+
+// What containerd lists and has not, as after a prune with the registry away, is removed and fetched anew.
+func TestAnImageWhoseContentIsGoneIsFetchedAnew(t *testing.T) {
+	for name, part := range map[string]func(*v1.Manifest, messages.Image) string{
+		"the manifest":      func(_ *v1.Manifest, i messages.Image) string { return i.Digest() },
+		"the configuration": func(m *v1.Manifest, _ messages.Image) string { return m.Config.Digest.String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := ownEngine(t, kind{today: true})
+			image := o.world.push(t, o.world.base)
+			b := o.node(image, 1)
+			b.says(t, "it has the image", state(messages.WorkDone))
+			o.stop(syscall.SIGTERM)
+			blobs := filepath.Join(o.store(), "io.containerd.content.v1.content/blobs/sha256")
+			text, err := os.ReadFile(filepath.Join(blobs, strings.TrimPrefix(image.Digest(), "sha256:")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := v1.ParseManifest(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(blobs, strings.TrimPrefix(part(manifest, image), "sha256:"))); err != nil {
+				t.Fatal(err)
+			}
+			o.start()
+			b.says(t, "it lacks the image", func(s *messages.NodeStatus) bool { return s.Engine.Error == "" && len(s.Images) == 0 })
+			b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
+		})
+	}
 }
 
 // A registry that serves other bytes than were pushed.
@@ -305,7 +355,7 @@ func testATamperedImageIsRefused(t *testing.T, k kind) {
 	o := ownEngine(t, k)
 	b := o.node(o.world.push(t, o.world.base), 1)
 	got := b.says(t, "it refuses the image", state(messages.WorkFailed))
-	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") {
+	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") && !strings.Contains(got.Work.Reason, "unexpected commit digest") {
 		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
 	}
 }

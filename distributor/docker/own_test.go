@@ -4,6 +4,7 @@ package docker_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -97,11 +98,10 @@ func (o *own) root() string   { return filepath.Join(o.dir, "root") }
 func (o *own) sock() string   { return filepath.Join(o.dir, "sock") }
 func (o *own) socket() string { return "unix://" + o.sock() }
 
-// store is the folder with the images: that of the containerd which an engine of today starts, or the
-// engine's own.
+// store is the folder with the images: that of the containerd of an engine of today, or the engine's own.
 func (o *own) store() string {
 	if o.kind.today {
-		return filepath.Join(o.root(), "containerd")
+		return filepath.Join(o.dir, "images")
 	}
 	return o.root()
 }
@@ -208,7 +208,8 @@ func (o *own) start() {
 [ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd
 echo "$2" >"$0/config.json"
 rm -f "$0/pid" "$0/exec/containerd/containerd.pid" # of a killed one: these numbers are soon another's here
-exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
+[ -z "$3" ] || containerd --config "$3" &
+exec dockerd ${3:+--containerd "$0/containerd.sock"} --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
   --host "$1" --exec-opt native.cgroupdriver=cgroupfs \
   --bridge none --iptables=false --ip6tables=false`
 	log, err := os.OpenFile(filepath.Join(o.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -220,11 +221,12 @@ exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$
 	if o.opened != nil {
 		host = "fd://"
 	}
-	config := `{"storage-driver": "overlay2", "features": {"containerd-snapshotter": false}}`
+	config, containerd := `{"storage-driver": "overlay2", "features": {"containerd-snapshotter": false}}`, ""
 	if o.kind.today {
 		config = `{"seccomp-profile": "unconfined"}` // its runc has no seccomp
+		containerd = o.containerd()
 	}
-	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host, config)
+	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host, config, containerd)
 	o.daemon.Env = append(os.Environ(), "PATH="+o.path)
 	o.daemon.Stdout, o.daemon.Stderr = log, log
 	if o.opened != nil {
@@ -240,6 +242,19 @@ exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$
 		_, err := e.Info(ctx)
 		return err == nil
 	})
+}
+
+// containerd writes the configuration of the containerd that an engine of today works with. As on most
+// machines it keeps images elsewhere than the engine keeps the rest.
+func (o *own) containerd() string {
+	o.t.Helper()
+	file := filepath.Join(o.dir, "containerd.toml")
+	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.cri.v1.runtime\", \"io.containerd.cri.v1.images\"]\n[grpc]\naddress = %q\n",
+		o.store(), filepath.Join(o.dir, "exec", "containerd-state"), filepath.Join(o.dir, "containerd.sock"))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	return file
 }
 
 // client is a client of the engine.
