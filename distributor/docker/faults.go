@@ -72,6 +72,8 @@ func kindOf(err error) error {
 		return distributor.ErrDamaged
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), has("unauthorized", ": denied", "is denied", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):
 		return distributor.ErrUnauthorized
+	case has("failed to register layer"): // whatever it reads like after that, no registry is asked any more
+		return nil
 	case has("connection refused", "no such host", "network is unreachable", "no route to host", "i/o timeout",
 		"connection reset", "tls handshake", "awaiting headers", "server misbehaving", "bad gateway", "service unavailable",
 		"gave http response to https client", "x509:", "unexpected eof"):

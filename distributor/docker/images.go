@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
 
@@ -49,8 +48,8 @@ func (e *Engine) Inspect(ctx context.Context, name messages.Image) (distributor.
 	case i.Descriptor == nil: // the classic store, which looks for the files itself
 	case i.Descriptor.MediaType == "application/octet-stream":
 		err = errors.New("it does not know of what type the image is")
-	case lists && !slices.ContainsFunc(i.Manifests, func(m image.ManifestSummary) bool { return m.Available }):
-		err = errors.New("a manifest or what it names is not there")
+	case lists && len(i.Manifests) == 0: // that content of a layer is missing says nothing: it was not fetched where an image before had it unpacked
+		err = errors.New("its manifest is not there")
 	}
 	if err != nil {
 		return distributor.Image{}, fmt.Errorf("%s: %w: %w", doing, distributor.ErrDamaged, err)

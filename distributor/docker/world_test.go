@@ -149,10 +149,21 @@ func (s *site) newWorld(t *testing.T, behind func(http.Handler) http.Handler) *w
 // unlike any other, so that no engine has it already.
 func layer(t *testing.T, files map[string]string) v1.Layer {
 	t.Helper()
+	return tarLayer(t, 0o755, files)
+}
+
+// modeLayer makes a layer of one file.
+func modeLayer(t *testing.T, file, content string, mode int64) v1.Layer {
+	t.Helper()
+	return tarLayer(t, mode, map[string]string{file: content})
+}
+
+func tarLayer(t *testing.T, mode int64, files map[string]string) v1.Layer {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	add := func(h tar.Header, content string) {
-		h.Size, h.Mode = int64(len(content)), 0o755
+		h.Size, h.Mode = int64(len(content)), mode
 		if err := w.WriteHeader(&h); err != nil {
 			t.Fatal(err)
 		}
@@ -181,6 +192,12 @@ func layer(t *testing.T, files map[string]string) v1.Layer {
 // push makes an image of layers.
 func (w *world) push(t *testing.T, layers ...v1.Layer) messages.Image {
 	t.Helper()
+	return w.pushWith(t, func(*v1.Config) {}, layers...)
+}
+
+// pushWith makes an image of layers, with a change of its configuration.
+func (w *world) pushWith(t *testing.T, change func(*v1.Config), layers ...v1.Layer) messages.Image {
+	t.Helper()
 	image, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {
 		t.Fatal(err)
@@ -192,6 +209,7 @@ func (w *world) push(t *testing.T, layers ...v1.Layer) messages.Image {
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", goarch
 	config.Config.Cmd = []string{"/bin/sh", "-c", "exit 9"} // must not be what a trial runs
+	change(&config.Config)
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		t.Fatal(err)
 	}
