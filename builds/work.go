@@ -26,13 +26,13 @@ type Work struct {
 	Worker     string        // its name, in records and events
 	Slots      int           // builds at one time; 0 means 1
 	AckWait    time.Duration // how long a build stays with a worker that went silent; 0 means DefaultAckWait. One for the installation: a longer one counts at once, a shorter one when a worker starts while no other waits for builds or has one
-	RetryDelay time.Duration // before the second attempt, doubling then up to a minute; 0 means DefaultRetryDelay
+	RetryDelay time.Duration // before the second attempt, doubling then up to a minute, whatever the AckWait; 0 means DefaultRetryDelay
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
 
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded,
 	// whose BuildRef is set for it; or an error where infrastructure failed, and the build
-	// is tried again, elsewhere perhaps, until the attempts are used up. An error marked
+	// is tried again, elsewhere perhaps, as long as its pipeline says. An error marked
 	// queue.Permanent is not tried again. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
 	// ErrShutdown; what it returns then does not matter, except that a result still counts
 	// after ErrShutdown.

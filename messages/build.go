@@ -234,9 +234,17 @@ type BuildRecord struct {
 	// Asked is the request as it was accepted, so that it can be asked for again when its
 	// stream has been cleared.
 	Asked *Message `json:"asked,omitempty"`
-	// Returned counts the claims that ended because the worker was stopped. They are not
-	// failures, and don't count against the attempts allowed.
+	// Returned counts the claims that were handed back without a failure, as the worker was stopped
+	// or the repository doesn't show the commit yet.
 	Returned int `json:"returned,omitempty"`
+	// Failures counts the attempts that infrastructure failed. One that ended without a word, with
+	// its worker's lease, is none.
+	Failures int `json:"failures,omitempty"`
+	// Failing is how long the build has been tried again: the attempts since the first failure, and
+	// the pauses between.
+	Failing Duration `json:"failing,omitempty"`
+	// Waiting is set while nobody has the build, between two attempts.
+	Waiting bool `json:"waiting,omitempty"`
 }
 
 // Ended tells whether the build is over.

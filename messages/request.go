@@ -83,7 +83,11 @@ func (m *BuildRequested) BuildRef() BuildRef {
 // SamePush tells whether both ask for the same thing for the same reason, so that the
 // later is a duplicate when nothing came between.
 func (m *BuildRequested) SamePush(o *BuildRequested) bool {
-	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context && m.Commit != ""
+	if m.Cause == CauseRetry && m.Order != o.Order {
+		return false // each keeps its own order
+	}
+	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context &&
+		(m.Commit != "" || m.Cause == CauseRetry)
 }
 
 // everyRequest is what a build request has in every version, by the same names: which build

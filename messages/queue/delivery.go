@@ -77,6 +77,9 @@ func (c *Client) take(ctx context.Context, stream string, m jetstream.Msg, ackWa
 	return d, nil
 }
 
+// AckWait is how long the message stays with one who went silent.
+func (d *Delivery) AckWait() time.Duration { return d.ackWait }
+
 // Context ends, with cause ErrLeaseLost, when the lease does.
 func (d *Delivery) Context() context.Context { return d.ctx }
 
