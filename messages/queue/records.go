@@ -116,7 +116,7 @@ func (r *Records[T]) Create(ctx context.Context, key string, v T) (uint64, error
 	if errors.Is(err, ErrMoved) {
 		e, readErr := r.Current(ctx, key)
 		switch {
-		case readErr == nil:
+		case readErr == nil, errors.Is(readErr, messages.ErrMalformed):
 			err = ErrExists
 		case errors.Is(readErr, ErrNotFound) && e.Deleted:
 			if revision, err = r.put(ctx, key, v, e.Revision); errors.Is(err, ErrMoved) {
