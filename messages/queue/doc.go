@@ -28,6 +28,7 @@
 //	watch.go           lists, histories and changes of records
 //	expiry.go          tells entries that the server dropped without a word
 //	objects.go         an object store
+//	objectwriter.go    stores an object piece by piece
 //	consume.go         Shared, Consume: one message at a time, for one of those who share a name
 //	slot.go            one message at a time over several consumers
 //	delivery.go        Delivery: a message while this client may act on it
