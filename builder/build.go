@@ -170,10 +170,7 @@ func (a *running) wanted(ctx context.Context) error {
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
-	asked := a.request.Cause != messages.CausePush
-	if a.request.Cause == messages.CausePerson && a.request.Ref != "" {
-		asked = false // the producer found the commit at the branch's head, and a newer one may have been accepted since
-	}
+	asked := !a.request.FollowsHead()
 	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
 	switch {
 	case err == nil && head != a.request.Commit && !asked:

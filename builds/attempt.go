@@ -134,6 +134,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
 	r.Worker, r.Claim, r.Request, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	r.Context = a.request.Context
 	asked := a.d.Message
 	r.Asked = &asked
 	return r

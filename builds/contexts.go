@@ -24,6 +24,11 @@ func (q *Queue) PutContext(ctx context.Context, name string, r io.Reader) error 
 	return err
 }
 
+// DropContext removes a stored build context. Where there is none it does nothing.
+func (q *Queue) DropContext(ctx context.Context, name string) error {
+	return q.c.DropObject(ctx, q.c.Space().ContextsStore(), name)
+}
+
 // GetContext opens a stored build context. The last read fails where its content is not what was
 // stored. queue.ErrNotFound where there is none of that name, or no longer.
 func (q *Queue) GetContext(ctx context.Context, name string) (io.ReadCloser, error) {

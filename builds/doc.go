@@ -24,5 +24,8 @@
 //	queued.go       what waits for a worker
 //	deadletters.go  messages that nobody could handle
 //	sweep.go        finishes what a crash left behind
+//	unfinished.go   which builds something is left to do for, without a look at all
+//	follow.go       sees that a head which superseded a build is built
+//	contextsweep.go which uploaded contexts go, and when
 //	retention.go    which records go, and when
 package builds

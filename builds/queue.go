@@ -24,6 +24,7 @@ type Queue struct {
 	c       *queue.Client
 	records *queue.Records[messages.BuildRecord]
 	intake  intake
+	sweeps  sweeps
 }
 
 // New is the way by a client.

@@ -245,7 +245,18 @@ type BuildRecord struct {
 	Failing Duration `json:"failing,omitempty"`
 	// Waiting is set while nobody has the build, between two attempts.
 	Waiting bool `json:"waiting,omitempty"`
+	// Head is the commit that superseded the build, and FollowedBy the build of that one, once it is
+	// known to be asked for.
+	Head       string `json:"head,omitempty"`
+	FollowedBy string `json:"followed_by,omitempty"`
+	// Context is the name of the uploaded context that the build was made from, as long as it is kept.
+	Context string `json:"context,omitempty"`
 }
 
 // Ended tells whether the build is over.
 func (r *BuildRecord) Ended() bool { return r.State != BuildStateRunning && r.State != "" }
+
+// Finished tells whether the build is over and nothing is left to do for it.
+func (r *BuildRecord) Finished() bool {
+	return r.Ended() && r.Announced && (r.Head == "" || r.FollowedBy != "") && r.Context == ""
+}

@@ -83,7 +83,7 @@ func (c *Client) writeObject(ctx context.Context, store, name string, r io.Reade
 func objectStream(store string) string { return "OBJ_" + store }
 
 // pieces is the subject of the object's pieces.
-func (w *objectWriter) pieces() string { return "$O." + w.store + ".C." + w.info.NUID }
+func (w *objectWriter) pieces() string { return piecesOf(w.store, w.info.NUID) }
 
 func (w *objectWriter) write(ctx context.Context, r io.Reader) error {
 	piece := make([]byte, w.info.Opts.ChunkSize)
@@ -165,7 +165,6 @@ func (w *objectWriter) finish(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("describing it: %w", err)
 	}
-	described := "$O." + w.store + ".M." + base64.URLEncoding.EncodeToString([]byte(w.info.Name))
-	_, err = w.c.Store(ctx, described, messages.Message{Body: body}, Header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
+	_, err = w.c.Store(ctx, described(w.store, w.info.Name), messages.Message{Body: body}, Header{jetstream.MsgRollup, jetstream.MsgRollupSubject})
 	return err
 }
