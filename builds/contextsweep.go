@@ -38,7 +38,7 @@ func (q *Queue) dropContexts(ctx context.Context, f floors, report *SweepReport)
 		if r.Context == "" || !r.Ended() || !r.Announced || needed[r.Context] {
 			continue
 		}
-		if r.State == messages.BuildStateFailed && !crowded && info.Now.Sub(e.Created) < contextRetry {
+		if r.State == messages.BuildStateFailed && !crowded && info.Now.Sub(e.Created) < q.contextRetry {
 			kept[r.Context] = true
 			continue
 		}
@@ -51,9 +51,9 @@ func (q *Queue) dropContexts(ctx context.Context, f floors, report *SweepReport)
 	if !q.sweeps.whole() { // what is not read yet may need one
 		return failed
 	}
-	objects, err := q.c.Objects(ctx, store, info.Now.Add(-contextLeft))
+	objects, err := q.c.Objects(ctx, store, info.Now.Add(-q.contextLeft))
 	for _, o := range objects {
-		if !needed[o.Name] && !kept[o.Name] && info.Now.Sub(o.Stored) > contextLeft {
+		if !needed[o.Name] && !kept[o.Name] && info.Now.Sub(o.Stored) > q.contextLeft {
 			err = errors.Join(err, q.DropContext(ctx, o.Name))
 			report.Contexts++
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -25,10 +26,14 @@ type Queue struct {
 	records *queue.Records[messages.BuildRecord]
 	intake  intake
 	sweeps  sweeps
+
+	contextRetry, contextLeft time.Duration // see those constants
 }
 
 // New is the way by a client.
-func New(c *queue.Client) *Queue { return &Queue{c: c, records: store.Builds(c)} }
+func New(c *queue.Client) *Queue {
+	return &Queue{c: c, records: store.Builds(c), contextRetry: contextRetry, contextLeft: contextLeft}
+}
 
 // current reads the record of a build from the leader. messages.ErrMalformed where it can't be read, or is
 // another build's: its key says whose it is.
