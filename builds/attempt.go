@@ -213,6 +213,7 @@ func (a *attempt) started(ctx context.Context, j *Job) {
 // ended turns what Build returned into an outcome or another try.
 func (a *attempt) ended(ctx context.Context, result messages.Payload, err error) error {
 	cause := context.Cause(ctx)
+	var later *LaterError
 	switch {
 	case errors.Is(cause, queue.ErrLeaseLost):
 		return queue.ErrLeaseLost
@@ -225,8 +226,10 @@ func (a *attempt) ended(ctx context.Context, result messages.Payload, err error)
 		if errors.Is(err, queue.ErrLeaseLost) || a.record.Ended() {
 			return err
 		}
+	case errors.As(err, &later):
+		return a.handBack(later.Error(), later.After)
 	case errors.Is(cause, ErrShutdown):
-		return a.handBack()
+		return a.handBack(fmt.Sprintf("worker %s was stopped", a.w.Worker), 0)
 	}
 	failing := a.failing()
 	if queue.IsPermanent(err) || a.record.Failures+1 >= a.request.Pipeline.Attempts || failing >= a.request.Pipeline.RetriesFor() {
@@ -257,12 +260,12 @@ func (a *attempt) cancelled() error {
 	return a.announce()
 }
 
-// handBack gives the build to another worker because this one stops.
-func (a *attempt) handBack() error {
+// handBack gives the build to whichever worker, after a pause. It is no failure.
+func (a *attempt) handBack(why string, after time.Duration) error {
 	err := a.write(func(r *messages.BuildRecord) error {
 		r.Returned++
 		r.Waiting = true
-		r.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
+		r.LastError = brief(why)
 		return nil
 	})
 	if err != nil {
@@ -271,7 +274,7 @@ func (a *attempt) handBack() error {
 	if a.record.Ended() {
 		return a.announce()
 	}
-	return a.d.Return(0)
+	return a.d.Return(after)
 }
 
 // tryAgain keeps the error and gives the build back for another attempt, after a pause.

@@ -141,3 +141,22 @@ func TestAPushWhoseBuildTheMachinesFailedIsBuiltAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestABuildThatCanNotBeDoneYetComesAgainWithoutBlame(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	r := request("base", 1)
+	r.Pipeline.Attempts = 1
+	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		if age, err := j.Age(ctx); err != nil || age < 0 || age > testTime {
+			t.Errorf("the request's age is %s, %v", age, err)
+		}
+		if j.Attempt < 4 {
+			return nil, &builds.LaterError{Err: errors.New("not yet"), After: 10 * time.Millisecond}
+		}
+		return succeed(ctx, j)
+	}))
+	got := ended(t, c, submit(t, c, r).Build)
+	if got.State != messages.BuildStateSucceeded || got.Attempt != 4 || got.Returned != 3 || got.Failures != 0 || got.LastError != "not yet" {
+		t.Errorf("record is %+v", got)
+	}
+}

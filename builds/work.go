@@ -33,7 +33,7 @@ type Work struct {
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded,
 	// whose BuildRef is set for it; or an error where infrastructure failed, and the build
 	// is tried again, elsewhere perhaps, as long as its pipeline says. An error marked
-	// queue.Permanent is not tried again. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
+	// queue.Permanent is not tried again, and a *LaterError is no failure. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
 	// ErrShutdown; what it returns then does not matter, except that a result still counts
 	// after ErrShutdown.
 	Build func(ctx context.Context, j *Job) (messages.Payload, error)
@@ -46,6 +46,19 @@ type Work struct {
 	// the announcement and the worker's stop wait for. May be nil.
 	Tag func(ctx context.Context, r messages.BuildRecord) error
 }
+
+// LaterError is what Build returns where nothing has failed but the build can't be done yet: it is given
+// back, and comes again after a pause, which holds no slot.
+type LaterError struct {
+	Err   error // why
+	After time.Duration
+}
+
+// Error is why the build can't be done yet.
+func (e *LaterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns that.
+func (e *LaterError) Unwrap() error { return e.Err }
 
 func (w Work) check() error {
 	switch {
@@ -89,6 +102,12 @@ func (j *Job) Log(l messages.BuildLog) {
 	if err := j.q.Log(&l); err != nil {
 		j.q.c.Logger().Debug().Err(err).Msg("log message dropped")
 	}
+}
+
+// Age is how long ago the request was stored, by the server's clock.
+func (j *Job) Age(ctx context.Context) (time.Duration, error) {
+	now, err := store.NewClock(j.q.c).Now(ctx)
+	return now.Sub(j.d.Time), err
 }
 
 // worker is a running Consume.
