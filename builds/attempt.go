@@ -86,8 +86,10 @@ func (a *attempt) run(ctx context.Context) error {
 	defer stop()
 	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, d: a.d, q: a.w.q}
 	a.began = time.Now()
+	a.heard()
 	a.started(building, job)
 	result, err := a.w.Build(building, job)
+	a.unheard()
 	a.w.leave(a.request.Build, a.claim)
 	return a.ended(building, result, err)
 }

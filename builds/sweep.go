@@ -49,7 +49,7 @@ func (q *Queue) Sweep(ctx context.Context) (SweepReport, error) {
 	if failed == nil { // what follows a superseded build is looked for among the requests
 		report.Cleared, failed = q.clear(ctx, floors)
 	}
-	failed = errors.Join(failed, q.dropContexts(ctx, floors, &report))
+	failed = errors.Join(failed, q.dropContexts(ctx, floors, &report), q.dropBeats(ctx))
 	if report.Dropped, err = q.drop(ctx, floors); err != nil || failed != nil {
 		return report, fmt.Errorf("sweeping: %w", errors.Join(failed, err))
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,8 +58,11 @@ type objectWriter struct {
 	digest hash.Hash
 }
 
-// writeObject stores what r has under a name. What it could not store whole it removes.
+// writeObject stores what r has under a name, nothing for nil. What it could not store whole it removes.
 func (c *Client) writeObject(ctx context.Context, store, name string, r io.Reader) error {
+	if r == nil {
+		r = strings.NewReader("")
+	}
 	js, err := c.uploads.open(c.nc)
 	if err != nil {
 		return err

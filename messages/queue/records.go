@@ -155,6 +155,22 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 	return nil
 }
 
+// Note writes a value whatever stands there, without waiting until it is stored: for what is written again
+// soon, and read by people.
+func (r *Records[T]) Note(key string, v T) error {
+	body, err := r.encode(v)
+	if err != nil {
+		return err
+	}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), messages.Message{Body: body}, nil)))
+}
+
+// NoteGone removes what Note wrote, in the same way.
+func (r *Records[T]) NoteGone(key string) error {
+	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), m, nil)))
+}
+
 // put writes by revision. Where the answer was lost, or a repeated attempt finds the record
 // moved, it reads back what came next after the revision: records carry random IDs, so an own
 // write is recognised, by a bucket with history even when others have written since.
