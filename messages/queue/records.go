@@ -135,7 +135,7 @@ func (r *Records[T]) Create(ctx context.Context, key string, v T) (uint64, error
 	if errors.Is(err, ErrMoved) {
 		e, readErr := r.Current(ctx, key)
 		switch {
-		case readErr == nil:
+		case readErr == nil, errors.Is(readErr, messages.ErrMalformed):
 			err = ErrExists
 		case errors.Is(readErr, ErrNotFound) && e.Deleted:
 			if revision, err = r.put(ctx, key, v, e.Revision); errors.Is(err, ErrMoved) {
@@ -172,6 +172,22 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 		return r.failed("deleting", key, err)
 	}
 	return nil
+}
+
+// Note writes a value whatever stands there, without waiting until it is stored: for what is written again
+// soon, and read by people.
+func (r *Records[T]) Note(key string, v T) error {
+	body, err := r.encode(v)
+	if err != nil {
+		return err
+	}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), messages.Message{Body: body}, nil)))
+}
+
+// NoteGone removes what Note wrote, in the same way.
+func (r *Records[T]) NoteGone(key string) error {
+	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), m, nil)))
 }
 
 // put writes by revision. Where the answer was lost, or a repeated attempt finds the record

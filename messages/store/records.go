@@ -17,6 +17,14 @@ func Builds(c *queue.Client) *queue.Records[messages.BuildRecord] {
 		Named(func(r messages.BuildRecord) string { return r.Build })
 }
 
+// Beats has the last sign of life of the worker that has a build, for each that is being built, by its ID.
+func Beats(c *queue.Client) *queue.Records[messages.BuildBeat] {
+	return queue.NewRecords[messages.BuildBeat](c, c.Space().BuildsBucket(), "beat.*")
+}
+
+// BeatKey is the key in Beats of a build.
+func BeatKey(build string) string { return "beat." + build }
+
 // Rollouts has a record for each rollout, by its ID.
 func Rollouts(c *queue.Client) *queue.Records[messages.RolloutRecord] {
 	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*").
