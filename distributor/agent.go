@@ -73,6 +73,10 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
+	// What the heartbeats say of images:
+	fetching *messages.ImageFetch
+	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
 	retries retries
@@ -112,6 +116,7 @@ func New(c Config) (*Distributor, error) {
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
 		retries:  retries{},
 		short:    map[messages.Image]shortage{},
+		problems: map[messages.Image]string{},
 	}, nil
 }
 

@@ -32,9 +32,21 @@ func TestWhatCountsAsAFailureInASoak(t *testing.T) {
 			if s.Rollouts[0].State != messages.RolloutSoaking {
 				t.Fatalf("the rollout is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
 			}
+			s.Rollouts[0].Policy.SoakGrace = messages.Duration(time.Minute)
+			clock := &Clocks{}
+			clock.Measure(s, s.Now)
 			n := s.Nodes["n1"]
 			c.change(&n)
 			s.Nodes["n1"] = n
+			for _, later := range []time.Duration{0, time.Minute} {
+				clock.Measure(s, s.Now.Add(later))
+				if later == 0 {
+					s.settle(t)
+					if s.Record.Soaking == "" {
+						t.Fatalf("it failed without a grace: %s", s.Rollouts[0].Why)
+					}
+				}
+			}
 			s.settle(t)
 			if failed := s.Record.Soaking == ""; failed != c.fails {
 				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.Rollouts[0].State, s.Rollouts[0].Why)
@@ -91,7 +103,7 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 			c.change(&s.Record)
 			for _, name := range s.Members {
 				n := s.Nodes[name]
-				n.Status.Images = nil
+				n.Status.Images, n.Had, n.Lacked = nil, true, time.Hour
 				s.Nodes[name] = n
 			}
 			epoch := s.Record.Epoch

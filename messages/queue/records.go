@@ -25,8 +25,9 @@ type Entry[T any] struct {
 	Value    T
 	Revision uint64 // what a change is based on
 	Created  time.Time
-	Deleted  bool // only seen by Watch
-	Earlier  bool // only seen by Watch: written before it had read all that there was, at the start or after an interruption
+	Headers  messages.Headers // that it was written with, among the server's own
+	Deleted  bool             // only seen by Watch
+	Earlier  bool             // only seen by Watch: written before it had read all that there was, at the start or after an interruption
 }
 
 // Records is a bucket of records of one type. Records change by revision only.
@@ -36,21 +37,31 @@ type Records[T any] struct {
 	keys   string // wildcard for the keys that are records of this type
 	encode func(T) ([]byte, error)
 	decode func([]byte, *T) error
+	header messages.Headers // of each write
+}
+
+// With is the same records, written with headers: what is known of a write beside its value.
+func (r *Records[T]) With(h messages.Headers) *Records[T] {
+	out := *r
+	out.header = h
+	return &out
 }
 
 // NewRecords has the records of a bucket whose keys match a wildcard, as JSON.
 func NewRecords[T any](c *Client, bucket, keys string) *Records[T] {
-	return &Records[T]{c, bucket, keys,
-		func(v T) ([]byte, error) { return json.Marshal(v) },
-		func(body []byte, v *T) error { return json.Unmarshal(body, v) },
+	return &Records[T]{
+		c: c, bucket: bucket, keys: keys,
+		encode: func(v T) ([]byte, error) { return json.Marshal(v) },
+		decode: func(body []byte, v *T) error { return json.Unmarshal(body, v) },
 	}
 }
 
 // NewTexts has the values of a bucket whose keys match a wildcard, as they are.
 func NewTexts(c *Client, bucket, keys string) *Records[string] {
-	return &Records[string]{c, bucket, keys,
-		func(v string) ([]byte, error) { return []byte(v), nil },
-		func(body []byte, v *string) error { *v = string(body); return nil },
+	return &Records[string]{
+		c: c, bucket: bucket, keys: keys,
+		encode: func(v string) ([]byte, error) { return []byte(v), nil },
+		decode: func(body []byte, v *string) error { *v = string(body); return nil },
 	}
 }
 
@@ -99,7 +110,7 @@ func (r *Records[T]) Current(ctx context.Context, key string) (Entry[T], error) 
 
 // entry decodes a message of the bucket's stream.
 func (r *Records[T]) entry(key string, m Stored) (Entry[T], error) {
-	e := Entry[T]{Key: key, Revision: m.Sequence, Created: m.Time}
+	e := Entry[T]{Key: key, Revision: m.Sequence, Created: m.Time, Headers: m.Message.Headers}
 	if nats.Header(m.Message.Headers).Get(kvOperation) != "" {
 		e.Deleted = true
 		return e, nil
@@ -165,7 +176,7 @@ func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) 
 	}
 	subject := r.Subject(key)
 	for try := 1; ; try++ {
-		written, err := r.c.Store(ctx, subject, messages.Message{Body: body}, Expect(revision))
+		written, err := r.c.Store(ctx, subject, messages.Message{Headers: r.header, Body: body}, Expect(revision))
 		lost := errors.Is(err, ErrUnavailable)
 		if !lost && (try == 1 || !errors.Is(err, ErrMoved)) {
 			return written, err
