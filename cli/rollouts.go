@@ -16,7 +16,12 @@ import (
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := store.Rollouts(s.queue).List(ctx)
+	entries, err := store.Rollouts(s.queue).ListSaying(ctx, func(id string, err error) {
+		if s.broken == nil {
+			s.broken = map[string]string{}
+		}
+		s.broken[id] = err.Error()
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +63,8 @@ func newRolloutsCmd() *cobra.Command {
 }
 
 func progress(r *messages.RolloutRecord) string {
-	if len(r.Members) == 0 {
+	if r.Counts() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d/%d", r.Present, len(r.Members))
+	return fmt.Sprintf("%d/%d", r.Present, r.Counts())
 }

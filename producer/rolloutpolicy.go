@@ -64,7 +64,7 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"soak_grace", "", d.duration(&p.SoakGrace, messages.Duration(1e9))},
 		{"soak_failures", "", func(n *yaml.Node, field string) {
 			if v, ok := d.percentFrom(0, n, field); ok {
-				p.SoakFailures = v
+				p.SoakFailures = &v
 			}
 		}},
 		{"keep", "", d.integer(&p.Keep, 0, 1000)},

@@ -132,7 +132,7 @@ func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 			lack++
 		}
 	}
-	failed := lack > len(r.Members)*r.Policy.SoakFailures/100
+	failed := lack > len(r.Members)*messages.DefaultSoakFailures/100
 	switch {
 	case back && !failed:
 		t.Fatalf("rolled back with %d of %d members lacking the image", lack, len(r.Members))

@@ -18,10 +18,10 @@ func (s *State) waitsFor(r *messages.RolloutRecord, p *progress) string {
 	}
 	if unheard(r) {
 		if two := s.twins(r); len(two) > 0 {
-			return "waits for canaries: " + TwinReason + ": " + joinNames(two)
+			return "waits for canaries: " + TwinReason + ": " + JoinNames(two)
 		}
 		if sick := s.sick(r); len(sick) > 0 {
-			return "waits for canaries: no member that is heard can try the image: " + joinNames(sick)
+			return "waits for canaries: no member that is heard can try the image: " + JoinNames(sick)
 		}
 		return "waits for canaries: no member is heard"
 	}
@@ -52,12 +52,12 @@ func (s *State) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 	}
 	if len(waits) > 0 && len(r.Canaries) >= mostCanaries(r) {
 		return fmt.Sprintf("waits for the trial on %s: %s had no verdict in time, and no more are chosen: mend one of their nodes, or fenceline abort %s",
-			joinNames(waits), Count(len(waits), "canary", "canaries"), r.ID)
+			JoinNames(waits), Count(len(waits), "canary", "canaries"), r.ID)
 	}
 	if len(waits) == 0 {
 		return fmt.Sprintf("waits for %s: no other member that lives can try the image", Count(p.canaries-len(p.trials), "more canary", "more canaries"))
 	}
-	return "waits for the trial on " + joinNames(waits)
+	return "waits for the trial on " + JoinNames(waits)
 }
 
 // TwinReason is why a node does not count whose name another has too.
@@ -119,7 +119,7 @@ func (s *State) missing(r *messages.RolloutRecord, p *progress) string {
 		}
 		out = append(out, name+" ("+reason+")")
 	}
-	return joinNames(out)
+	return JoinNames(out)
 }
 
 // trialFailure says how a trial failed (the canary, the reason and the hook's output), or "".
@@ -146,8 +146,8 @@ func (p *progress) trialFailure() string {
 	return ""
 }
 
-// joinNames joins at most a few names for people.
-func joinNames(all []string) string { return joinFirst(all, len(all)) }
+// JoinNames joins at most a few names for people.
+func JoinNames(all []string) string { return joinFirst(all, len(all)) }
 
 // joinFirst joins the first few of some names, and counts the others of all that there are.
 func joinFirst(some []string, all int) string {

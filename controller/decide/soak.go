@@ -64,7 +64,7 @@ func (s *State) soakFailure(r *messages.RolloutRecord) string {
 		return why
 	}
 	lost, lacking := s.lacking(r, true)
-	may := soakBudget(r)
+	may := r.Policy.MayFail(len(r.Members))
 	if len(lost) <= may && len(lacking) <= len(r.Members)-r.Present+may {
 		return ""
 	}
@@ -75,11 +75,8 @@ func (s *State) soakFailure(r *messages.RolloutRecord) string {
 	for _, name := range lost {
 		names = append(names, name+" ("+cmp.Or(fitText(s.Nodes[name].problem(r.Ready.Image), reasonMost), "the image is gone")+")")
 	}
-	return fmt.Sprintf("%d of %s lack it, %d may: %s", len(lost), Count(len(r.Members), "member", "members"), may, joinNames(names))
+	return fmt.Sprintf("%d of %s lack it, %d may: %s", len(lost), Count(len(r.Members), "member", "members"), may, JoinNames(names))
 }
-
-// soakBudget is how many members may fail in a soak.
-func soakBudget(r *messages.RolloutRecord) int { return len(r.Members) * r.Policy.SoakFailures / 100 }
 
 // lacking lists the members that lack the image that soaks, those that were seen with it and all; past
 // their grace alone, or in it too.
@@ -101,7 +98,7 @@ func (s *State) lacking(r *messages.RolloutRecord, past bool) (lost, all []strin
 // lost it that it failed if they don't fetch it again.
 func (s *State) soakTime(r *messages.RolloutRecord) time.Duration {
 	most := r.Policy.Soak.Std()
-	if lost, _ := s.lacking(r, false); len(lost) > soakBudget(r) {
+	if lost, _ := s.lacking(r, false); len(lost) > r.Policy.MayFail(len(r.Members)) {
 		for _, name := range lost {
 			most = max(most, r.Policy.Soak.Std()+r.Policy.Grace(s.Nodes[name].Status.Interval.Std()))
 		}

@@ -24,16 +24,23 @@ func (r *Records[T]) key(subject string) string {
 
 // List reads every record. One that can't be decoded is passed over, and logged.
 func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
-	return r.list(ctx, r.session(), "*")
+	return r.ListSaying(ctx, func(string, error) {})
 }
 
-func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[T], error) {
+// ListSaying is List, and calls broken with the key of each record that can't be decoded, and why. It
+// may be called twice with one.
+func (r *Records[T]) ListSaying(ctx context.Context, broken func(key string, err error)) ([]Entry[T], error) {
+	return r.list(ctx, r.session(), "*", broken)
+}
+
+func (r *Records[T]) list(ctx context.Context, s session, what string, broken func(string, error)) ([]Entry[T], error) {
 	for try := 1; ; try++ {
 		var out []Entry[T]
 		err := r.c.run(ctx, s, func(m Stored) error {
 			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
 				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
+				broken(e.Key, err)
 			} else if !e.Deleted {
 				out = append(out, e)
 			}
@@ -52,7 +59,7 @@ func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[
 func (r *Records[T]) History(ctx context.Context, key string) ([]Entry[T], error) {
 	s := r.session()
 	s.filters, s.perKey = []string{r.Subject(key)}, false
-	return r.list(ctx, s, key)
+	return r.list(ctx, s, key, func(string, error) {})
 }
 
 // Changes calls fn for every change from now on, and begin first, and again after each interruption,

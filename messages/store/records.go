@@ -33,7 +33,7 @@ func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
 	return queue.NewRecords[messages.NodeStatus](c, c.Space().NodesBucket(), "*.*")
 }
 
-// MembersOf lists a fleet's members, sorted.
+// MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
 	if err != nil {
@@ -41,8 +41,8 @@ func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, er
 	}
 	var out []string
 	for _, e := range all {
-		if e.Value.Fleet == fleet {
-			out = append(out, e.Value.Node)
+		if f, node, err := messages.ParseNodeKey(e.Key); err == nil && f == fleet {
+			out = append(out, node)
 		}
 	}
 	slices.Sort(out)
