@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -77,13 +78,15 @@ func (c *Clocks) measureNodes(s *State, now time.Time) {
 		n := s.Nodes[name]
 		was, known := c.nodes[name]
 		at := paceOf(n, p, was)
-		waits := n.healthy() && !at.present && !s.Record.Turns.Admits(name)
+		problem := n.problem(p.Image)
+		waits := n.healthy() && !at.present && problem == "" && !s.Record.Turns.Admits(name)
 		if !known || at != was && n.Fresh || waits {
 			at.since = now
 		}
-		if at.failing.IsZero() && at.state == messages.WorkFailed && !at.tried {
+		if at.failing.IsZero() && problem != "" && !at.tried {
 			at.failing = now
 		}
+		at.failure = cmp.Or(problem, at.failure)
 		c.nodes[name] = at
 		n.Quiet = now.Sub(at.since)
 		if !at.failing.IsZero() {
@@ -98,9 +101,6 @@ func paceOf(n Node, p *messages.Preload, was pace) pace {
 	at := pace{present: n.Has(p.Image), since: was.since, failing: was.failing, failure: was.failure}
 	if w := n.workOn(p.Rollout); w != nil {
 		at.bytes, at.state, at.tried = w.Bytes, w.State, w.Trial != nil
-		if w.State == messages.WorkFailed {
-			at.failure = w.Reason
-		}
 	}
 	if at.further(was) {
 		at.failing, at.failure = time.Time{}, ""

@@ -62,7 +62,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 			continue
 		}
 		if i < p.admitted {
-			if reason := nodeFailure(n, r); reason != "" {
+			if reason := cmp.Or(nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
 				p.failed[name] = reason
 			}
 		}
@@ -81,6 +81,14 @@ func nodeFailure(n Node, r *messages.RolloutRecord) string {
 	}
 	if n.Quiet >= r.Policy.NodeDeadline.Std() {
 		return cmp.Or(n.uncounted(), fmt.Sprintf("no progress for %s", r.Policy.NodeDeadline))
+	}
+	return ""
+}
+
+// failedBefore is why a node that waits for its next turn failed in the one before, or "".
+func (s *State) failedBefore(name string, r *messages.RolloutRecord) string {
+	if n := s.Nodes[name]; n.Fresh && !s.Record.Turns.Admits(name) {
+		return fitText(n.problem(r.Ready.Image), reasonMost)
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -59,7 +60,7 @@ func (n Node) problem(i messages.Image) string {
 		}
 	}
 	if w := n.Status.Work; w != nil && w.Image == i && w.State == messages.WorkFailed {
-		return w.Reason
+		return cmp.Or(w.Reason, "failed without a reason")
 	}
 	return ""
 }
