@@ -47,11 +47,11 @@ quorum of them report it, --force is needed.`,
 		if err != nil {
 			return err
 		}
-		held, members, err := people.Holding(ctx, s.queue, fleet, r.Current.Image)
-		if err != nil {
-			return err
+		present := "present on an unknown number of nodes"
+		if held, members, err := people.Holding(ctx, s.queue, fleet, r.Current.Image); err == nil {
+			present = fmt.Sprintf("present on %d of %s", held, counted(members, "node"))
 		}
-		return s.applied(ctx, r, *wait, "rolled back, present on %d of %s, and held until 'fenceline release %s'", held, counted(members, "node"), fleet)
+		return s.applied(ctx, r, *wait, "rolled back, %s, and held until 'fenceline release %s'", present, fleet)
 	})
 }
 

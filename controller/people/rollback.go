@@ -42,7 +42,10 @@ func quorumHolds(ctx context.Context, q *queue.Client, r *messages.FleetRecord, 
 		}
 	}
 	a, err := newAudience(ctx, q, r.Fleet, target.Image, policy)
-	if err != nil || len(a.members) == 0 {
+	switch {
+	case errors.Is(err, queue.ErrUndeclared): // who is a member was lost: that must keep nobody from going back
+		return nil
+	case err != nil || len(a.members) == 0:
 		return err
 	}
 	a.remember(ctx, q, r.Fleet)
