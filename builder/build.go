@@ -261,7 +261,9 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 		if token, err = b.secret(p.TokenName); err != nil {
 			return token, nil, err
 		}
-		token = token.Trimmed()
+		if token, err = token.Word(); err != nil {
+			return token, nil, b.unread(p.TokenName, err)
+		}
 	}
 	secrets = make(map[string]messages.Secret)
 	for _, name := range p.Secrets {
@@ -276,11 +278,16 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 func (b *Builder) secret(name string) (messages.Secret, error) {
 	s, err := messages.NamedSecret(b.config.SecretsDir, name)
 	if err != nil {
-		return s, &FailedError{messages.Failure{
-			Class:  messages.FailureInfrastructure,
-			Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
-			Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
-		}}
+		return s, b.unread(name, err)
 	}
 	return s, nil
+}
+
+// unread says that a secret can't be had here.
+func (b *Builder) unread(name string, err error) error {
+	return &FailedError{messages.Failure{
+		Class:  messages.FailureInfrastructure,
+		Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
+		Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
+	}}
 }

@@ -136,10 +136,12 @@ func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *re
 	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
 	if l.TokenName != "" {
 		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
+		if err == nil {
+			remote.Token, err = token.Word()
+		}
 		if err != nil {
 			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put a file of that name into the producer's folder of secrets (secrets-dir), or give the commit", err)
 		}
-		remote.Token = token.Trimmed()
 	}
 	commit, err := git.Head(ctx, remote)
 	switch {

@@ -13,6 +13,8 @@
 //	github.go           GitHub
 //	gitea.go            Gitea and Forgejo
 //	generic.go          signed generic webhooks
+//	form.go             the payload of a webhook that is sent as a form
+//	otherforges.go      forges that are not supported, and what to use in their place
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
