@@ -31,7 +31,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		no.write(w)
 	case e.ignored != "":
 		log = log.Int("status", http.StatusOK).Str("ignored", e.ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored})
+		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored, Unknown: e.stranger})
 	default:
 		log = log.Int("status", http.StatusAccepted).Str("ref", e.ref).Str("commit", e.commit)
 		each := zerolog.Arr()
