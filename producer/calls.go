@@ -51,6 +51,7 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		return nil, no
 	}
+	keep(r.Context())
 	body, no := p.readBody(w, r, maxCallBytes)
 	if no != nil {
 		return nil, no

@@ -7,6 +7,7 @@
 //
 //	producer.go         the routes, and the sweep beside them: Config, New, Run
 //	httpserver.go       the HTTP server around them
+//	connections.go      its connections, of which there is a bound
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
 //	forge.go            what a forge tells: the signature and the push

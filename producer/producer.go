@@ -52,7 +52,7 @@ type Producer struct {
 	storeTimeout  time.Duration
 	log           zerolog.Logger
 	now           func() time.Time
-	room          *semaphore.Weighted // for bodies above firstBytes
+	room          *semaphore.Weighted // for bodies of more than firstBytes
 	handler       http.Handler
 }
 

@@ -66,6 +66,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", h.forge.name())
 	}
 	// From here on the sender is known.
+	keep(r.Context())
 	if err == nil {
 		*e, err = h.forge.event(r.Header, payload)
 	}
