@@ -127,6 +127,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
 	r.Worker, r.Claim, r.Request = a.w.Worker, a.claim, a.d.Sequence
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	r.Cause, r.By = a.request.Cause, a.request.RequestedBy
 	asked := a.d.Message
 	r.Asked = &asked
 	return r

@@ -21,8 +21,8 @@ type Accepted struct {
 }
 
 // Request stores a build request, unless the pipeline's last one asked for the same push:
-// then it is a duplicate and the earlier build is returned, but where that was superseded: the
-// branch can have come back to the commit. A request of a person, which nobody repeats by
+// then it is a duplicate and the earlier build is returned, but where that was superseded, as the
+// branch can have come back to the commit, or ended for the machines' sake. A request of a person, which nobody repeats by
 // accident, is a duplicate only while the earlier build runs. One write decides. Errors are
 // queue.ErrFull, queue.ErrUnavailable (it may be stored: ask again), or r's own.
 func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
@@ -116,8 +116,7 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 }
 
 // repeatable tells whether the same may be asked for again, by the earlier build's record: a
-// push may once that was superseded, as its branch can have come back to the commit; a
-// person's wish once it is over.
+// push may once that is unanswered; a person's wish once it is over.
 func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
 	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, queue.ErrNotFound) {
@@ -127,7 +126,7 @@ func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested
 		return false, err
 	}
 	if earlier.Cause == messages.CausePush {
-		return e.Value.State == messages.BuildStateSuperseded, nil
+		return unanswered(&e.Value), nil
 	}
 	return e.Value.Ended(), nil
 }

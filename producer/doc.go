@@ -20,6 +20,7 @@
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
+//	heads.go            heads of branches whose pushes nobody told of
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
