@@ -65,6 +65,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
+		a.b.room.forget(t.request.Build)
 		a.step(messages.StepPushed, solved.Image.String())
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
@@ -80,12 +81,16 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 // solve prepares the source and has it built.
 func (a *running) solve(ctx context.Context) (Solved, error) {
 	r := a.request
+	if err := a.b.room.now(); err != nil {
+		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "make room on the builder's disk"}}
+	}
 	token, secrets, err := a.b.secrets(&r.Pipeline)
 	if err != nil {
 		return Solved{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // ends the look-up of the head, too
+	go a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.

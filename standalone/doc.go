@@ -12,12 +12,13 @@
 //	state.go          the state folder, which one process uses at a time
 //	secrets.go        the secrets and the clients' settings in it
 //	writefile.go      its files are written whole
+//	room.go           what is free on its disk, and who may take of it
 //	nats.go           the NATS server
-//	natshealth.go     whether it can store
+//	natshealth.go     whether it can store, and what is done where it can't
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry
 //	registryauth.go   its login for pushes
-//	registrydisk.go   its answers when the disk is full
+//	registrydisk.go   what it does when the disk is full
 //	registrylogs.go   its log
 //	buildkitd.go      buildkitd as a child
 //	findprogram.go    finds it

@@ -129,6 +129,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Producer.TokenFile = u.state.SecretFile(secretToken)
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
+	s.Builder.Room = u.stack.RoomForBuilds
 	q, err := u.connect(ctx, settings.UserProducer, settings.Inbox(settings.UserProducer))
 	if err != nil {
 		return nil, err
