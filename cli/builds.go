@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -139,10 +139,10 @@ func newBuildsCmd() *cobra.Command {
 		if pipeline != "" {
 			all = slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline })
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				row(w, b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})

@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -53,7 +53,7 @@ func newConfigGetCmd() *cobra.Command {
 			return fmt.Errorf("fence %s is not set for fleet %s yet: no image has been flipped to", fence.Key, fleet)
 		}
 		return s.print(map[string]string{"fleet": fleet, "component": component, "key": fence.Key, "value": v.Value},
-			func(w io.Writer) { fmt.Fprintln(w, v.Value) })
+			func(p *terminal.Page) { p.Line("%s", v.Value) })
 	})
 }
 

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -82,10 +82,10 @@ func listLetters(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return s.print(all, func(w io.Writer) {
-		head(w, "NAME", "SUBJECT", "AT", "REASON")
+	return s.print(all, func(p *terminal.Page) {
+		p.Head("NAME", "SUBJECT", "AT", "REASON")
 		for _, l := range all {
-			row(w, l.Name, l.Subject, ago(l.At), l.Reason)
+			p.Row(l.Name, l.Subject, ago(l.At), l.Reason)
 		}
 	})
 }
@@ -95,18 +95,19 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.print(l, func(w io.Writer) {
-		row(w, "name", l.Name)
-		row(w, "subject", l.Subject)
-		row(w, "at", l.At.UTC().Format(time.RFC3339))
-		row(w, "reason", l.Reason)
-		row(w, "deliveries", l.Deliveries)
+	return s.print(l, func(p *terminal.Page) {
+		p.Row("name", l.Name)
+		p.Row("subject", l.Subject)
+		p.Row("at", l.At.UTC().Format(time.RFC3339))
+		p.Row("reason", l.Reason)
+		p.Row("deliveries", l.Deliveries)
 		if l.Omitted > 0 {
-			row(w, "not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))
+			p.Row("not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))
 		}
 		for _, h := range sorted(l.Headers) {
-			row(w, h, strings.Join(l.Headers[h], ", "))
+			p.Row(h, strings.Join(l.Headers[h], ", "))
 		}
-		fmt.Fprintf(w, "\n%s\n", printable(string(l.Body)))
+		p.Line("")
+		p.Text("", string(l.Body))
 	})
 }

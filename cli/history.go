@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -67,10 +67,10 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 		}
 		out = append(out, v)
 	}
-	return s.print(out, func(w io.Writer) {
-		head(w, "AT", "IMAGE", "BUILD", "ORDER", "COMMIT")
+	return s.print(out, func(p *terminal.Page) {
+		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT")
 		for _, v := range out {
-			row(w, v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit))
+			p.Row(v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit))
 		}
 	})
 }

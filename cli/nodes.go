@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -95,21 +95,21 @@ func newNodesCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) { writeNodes(w, all) })
+		return s.print(all, func(p *terminal.Page) { writeNodes(p, all) })
 	})
 	cmd.AddCommand(newRetireCmd())
 	return cmd
 }
 
 // writeNodes writes the table of nodes, with their labels where there are any.
-func writeNodes(w io.Writer, all []nodeRow) {
+func writeNodes(p *terminal.Page, all []nodeRow) {
 	labelled := slices.ContainsFunc(all, func(n nodeRow) bool { return n.Status != nil && len(n.Status.Labels) > 0 })
 	columns := []string{"FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "DETAIL"}
 	last := len(columns) - 1
 	if labelled {
 		columns = slices.Insert(columns, last, "LABELS")
 	}
-	head(w, columns...)
+	p.Head(columns...)
 	for _, n := range all {
 		engine, free, images, labels := "", "", 0, ""
 		if n.Status != nil {
@@ -120,7 +120,7 @@ func writeNodes(w io.Writer, all []nodeRow) {
 		if labelled {
 			cells = slices.Insert(cells, last, any(labels))
 		}
-		row(w, cells...)
+		p.Row(cells...)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 const (
@@ -81,6 +82,18 @@ func prepare(t *testing.T, c *queue.Client) {
 	if _, err := f.Set(t.Context(), string(imageOne), first.Revision); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// written is what is written to a page.
+func written(t *testing.T, write func(*terminal.Page)) string {
+	t.Helper()
+	var out strings.Builder
+	p := terminal.NewPage(&out)
+	write(p)
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 // beat sends node-1's heartbeat.

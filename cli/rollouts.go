@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -48,10 +48,10 @@ func newRolloutsCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
 			for _, r := range all {
-				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
+				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
 			}
 		})
 	})

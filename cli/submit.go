@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -228,7 +229,7 @@ func (s *session) awaitBuild(ctx context.Context, build string) error {
 		return err
 	}
 	end.Outcome = nil
-	if err := s.print(end, func(w io.Writer) { writeEnd(w, end) }); err != nil {
+	if err := s.print(end, func(p *terminal.Page) { writeEnd(p, end) }); err != nil {
 		return err
 	}
 	if end.State != messages.BuildStateSucceeded {

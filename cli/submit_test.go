@@ -115,7 +115,7 @@ func TestAwaitBuild(t *testing.T) {
 	prepare(t, c)
 	for build, want := range map[string]string{
 		"base-aaaaaaaa": "base-aaaaaaaa: succeeded: " + string(imageOne) + "\n",
-		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n  then push, or build the same again: fenceline retry base-cccccccc\n",
+		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n      | more\n  fix: add it\n  then push, or build the same again: fenceline retry base-cccccccc\n",
 		"base-eeeeeeee": "base-eeeeeeee: cancelled\n",
 	} {
 		var out bytes.Buffer
@@ -155,7 +155,7 @@ func TestLogs(t *testing.T) {
 	if s := <-ended; s.status != ExitDone || s.out != want {
 		t.Errorf("following it to its end: %+v", s)
 	}
-	want = "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n" +
+	want = "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n      | more\n  fix: add it\n" +
 		"  then push, or build the same again: fenceline retry base-cccccccc\n"
 	for _, args := range [][]string{{"logs", "base-cccccccc"}, {"logs", "-f", "base-cccccccc"}} {
 		if out := done(t, args...); out != want {

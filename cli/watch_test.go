@@ -183,7 +183,7 @@ func TestWatchLine(t *testing.T) {
 		},
 	} {
 		test.m.Time = noon()
-		if got := test.m.line(); got != test.want {
+		if got := written(t, test.m.write); got != strings.TrimRight(test.want, " ")+"\n" {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

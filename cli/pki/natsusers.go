@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // UsersFile is the part of a NATS server's configuration that init writes.
@@ -49,8 +50,7 @@ func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
 	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
 	}
-	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, len(users))
-	return nil
+	return terminal.Line(out, "wrote %s and a password file for each of its %d users", path, len(users))
 }
 
 // usersWith are the users of an installation with the given nodes, FLEET.NODE, and those of
