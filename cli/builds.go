@@ -76,7 +76,11 @@ func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error
 	}
 	i := slices.IndexFunc(all, func(b buildRow) bool { return b.Build == build })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no build %q: 'fenceline builds' lists them", build)
+		var known []string
+		for _, b := range all {
+			known = append(known, b.Build)
+		}
+		return nil, unknown("build", build, known, "'fenceline builds' lists them")
 	}
 	return &all[i], nil
 }
@@ -136,8 +140,10 @@ func newBuildsCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if pipeline != "" {
-			all = slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline })
+		if cmd.Flags().Changed("pipeline") {
+			if all, err = ofPipeline(all, pipeline); err != nil {
+				return err
+			}
 		}
 		return s.print(all, func(p *terminal.Page) {
 			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
@@ -146,6 +152,18 @@ func newBuildsCmd() *cobra.Command {
 			}
 		})
 	})
+}
+
+// ofPipeline are the builds of a pipeline. One that has none is not known from one that there is not.
+func ofPipeline(all []buildRow, pipeline string) ([]buildRow, error) {
+	known := map[string]bool{}
+	for _, b := range all {
+		known[b.Pipeline] = true
+	}
+	if !known[pipeline] {
+		return nil, unknown("build of a pipeline", pipeline, sorted(known), "there are builds of "+cmp.Or(strings.Join(sorted(known), ", "), "none"))
+	}
+	return slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline }), nil
 }
 
 func latest(a, b time.Time) time.Time {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -21,32 +23,101 @@ func newDeadLettersCmd() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show NAME", Short: "Show a dead letter whole", Example: "  fenceline dead-letters show fenceline-requests-42", Args: settings.Args(1, 1),
 	}
-	requeue := &cobra.Command{
-		Use: "requeue NAME", Short: "Send a dead letter's message again", Example: "  fenceline dead-letters requeue fenceline-requests-42", Args: settings.Args(1, 1),
-	}
-	drop := &cobra.Command{
-		Use: "drop NAME", Short: "Remove a dead letter for good", Example: "  fenceline dead-letters drop fenceline-requests-42", Args: settings.Args(1, 1),
-	}
 	return Family("dead-letters", "Look at messages that nobody could handle", "  fenceline dead-letters list",
 		operator(list, listLetters), operator(show, showLetter),
-		operator(requeue, func(ctx context.Context, s *session, args []string) error {
-			if _, err := s.findLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			if err := s.builds().RequeueDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "requeued"}, "%s: sent again", args[0])
+		newLettersCmd("requeue", "Send dead letters' messages again", "sent again", func(ctx context.Context, s *session, name string) error {
+			return s.builds().RequeueDeadLetter(ctx, name)
 		}),
-		operator(drop, func(ctx context.Context, s *session, args []string) error {
-			if _, err := s.findLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			if err := s.builds().DropDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "dropped"}, "%s: dropped", args[0])
+		newLettersCmd("drop", "Remove dead letters for good", "dropped", func(ctx context.Context, s *session, name string) error {
+			return s.builds().DropDeadLetter(ctx, name)
 		}))
+}
+
+// chosenLetters is which letters a command is about.
+type chosenLetters struct {
+	names []string
+	all   bool
+	older time.Duration
+	byAge bool
+}
+
+// newLettersCmd is a command that does something with each of the letters that are chosen.
+func newLettersCmd(use, short, did string, do func(ctx context.Context, s *session, name string) error) *cobra.Command {
+	var c chosenLetters
+	cmd := &cobra.Command{
+		Use: use + " NAME...", Short: short,
+		Example: fmt.Sprintf("  fenceline dead-letters %s fenceline-requests-42\n  fenceline dead-letters %s --older-than 7d", use, use),
+	}
+	cmd.Flags().BoolVar(&c.all, "all", false, "all that there are")
+	settings.SpanVar(cmd.Flags(), &c.older, "older-than", 0, "those of so long ago, such as 7d")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		c.names, c.byAge = args, cmd.Flags().Changed("older-than")
+		ways := 0
+		for _, chosen := range []bool{len(args) > 0, c.all, c.byAge} {
+			if chosen {
+				ways++
+			}
+		}
+		if ways != 1 {
+			return settings.Usagef("give either names, as in '%s', or --all, or --older-than", cmd.UseLine())
+		}
+		return nil
+	}
+	state := map[string]string{"requeue": "requeued", "drop": "dropped"}[use]
+	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		chosen, err := s.chosen(ctx, &c)
+		if err != nil {
+			return err
+		}
+		done := []map[string]string{}
+		var failed error
+		for _, l := range chosen {
+			if err := do(ctx, s, l.Name); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			done = append(done, map[string]string{"name": l.Name, "state": state})
+		}
+		if failed != nil && len(done) == 0 {
+			return failed
+		}
+		var answer any = done
+		if len(c.names) == 1 {
+			answer = done[0]
+		}
+		return errors.Join(failed, s.print(answer, func(p *terminal.Page) {
+			for _, l := range done {
+				p.Line("%s: %s", l["name"], did)
+			}
+			if len(done) == 0 {
+				p.Line("there is no such dead letter")
+			}
+		}))
+	})
+}
+
+// chosen are the letters that a command is about. Names are all known before anything is done.
+func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]letter, error) {
+	if len(c.names) > 0 {
+		var out []letter
+		for _, name := range c.names {
+			l, err := s.findLetter(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, *l)
+		}
+		return out, nil
+	}
+	all, err := s.letters(ctx)
+	if err != nil || c.all {
+		return all, err
+	}
+	now, err := store.NewClock(s.queue).Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(l letter) bool { return now.Sub(l.At) < c.older }), nil
 }
 
 // letter is a dead letter with the name that the commands take.
@@ -72,7 +143,11 @@ func (s *session) findLetter(ctx context.Context, name string) (*letter, error) 
 	}
 	i := slices.IndexFunc(all, func(l letter) bool { return l.Name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no dead letter %q: the list has their names ('fenceline dead-letters list')", name)
+		var known []string
+		for _, l := range all {
+			known = append(known, l.Name)
+		}
+		return nil, unknown("dead letter", name, known, "the list has their names: 'fenceline dead-letters list'")
 	}
 	return &all[i], nil
 }

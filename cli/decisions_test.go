@@ -100,7 +100,7 @@ func TestPromoteNeedsTheImageOnNodes(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
 	for _, node := range []string{"node-1", "node-2"} {
-		done(t, "nodes", "retire", node)
+		done(t, "nodes", "retire", "--force", node)
 	}
 	refused(t, "must have it", "promote", string(imageTwo))
 }
@@ -123,7 +123,7 @@ func TestApprove(t *testing.T) {
 	}
 	refused(t, "approved it", "approve", "production-base-yyyyyyyy")
 	refused(t, "asks for no approval", "approve", "production-base-bbbbbbbb")
-	refused(t, "fenceline rollouts lists them", "approve", "production-base-none", "-o", "json")
+	refused(t, "'fenceline rollouts' lists them", "approve", "production-base-none", "-o", "json")
 	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz"); r.Aborted != whoami() {
 		t.Errorf("aborted: %+v", r)
 	}

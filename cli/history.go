@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -20,11 +19,11 @@ func newHistoryCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet := cmp.Or(args...)
-		b, err := s.fence(ctx, &fleet)
+		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
+		b := s.fence(fleet)
 		changes, err := historyOf(ctx, b, fleet)
 		if err != nil {
 			return err
@@ -37,7 +36,7 @@ func newHistoryCmd() *cobra.Command {
 func historyOf(ctx context.Context, b fence.Backend, fleet string) ([]fence.Change, error) {
 	h, ok := b.(fence.Historian)
 	if !ok {
-		return nil, fmt.Errorf("the history of fleet %s: its fence config remembers no earlier values: 'fenceline rollouts --fleet %s' lists the images that were flipped to", fleet, fleet)
+		return nil, fmt.Errorf("the history of fleet %s: its fence config remembers no earlier values: 'fenceline rollouts %s' lists the images that were flipped to", fleet, fleet)
 	}
 	return h.History(ctx)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -24,11 +25,20 @@ func newLogsCmd() *cobra.Command {
 		if err := messages.CheckID("build", args[0]); err != nil {
 			return settings.Usage(err)
 		}
-		if err := s.showLogs(ctx, args[0], follow); err != nil || s.format == formatJSON {
+		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, args[0], follow) })
+		if errors.Is(err, errAway) {
+			err = s.goesOn(args[0], err)
+		}
+		if err != nil || s.format == formatJSON {
 			return err
 		}
 		return s.showFailure(ctx, args[0])
 	})
+}
+
+// goesOn says of a build that is waited for no longer how to follow it.
+func (s *session) goesOn(build string, why error) error {
+	return fmt.Errorf("%w: build %s goes on without this command: 'fenceline logs -f %s' follows it", why, build, build)
 }
 
 // showFailure ends the log of a build that failed with why, and what to do. A queued build

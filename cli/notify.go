@@ -19,7 +19,6 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -89,11 +88,11 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, url, repository st
 		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", f[2], err))
 		case a.Ignored != "":
-			failed = errors.Join(failed, terminal.Line(out, "fenceline: %s: ignored: %s", f[2], a.Ignored))
+			fmt.Fprintf(out, "fenceline: %s: ignored: %s\n", f[2], a.Ignored)
 		}
 		if err == nil {
 			for _, b := range a.Builds {
-				failed = errors.Join(failed, terminal.Line(out, "fenceline: %s: build %s, order %d", f[2], b.Build, b.Order))
+				fmt.Fprintf(out, "fenceline: %s: build %s, order %d\n", f[2], b.Build, b.Order)
 			}
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal"
@@ -36,14 +35,20 @@ func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.Rollou
 }
 
 func newRolloutsCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "rollouts", Short: "List rollouts, the newest first, and why they wait",
-		Example: "  fenceline rollouts\n  fenceline rollouts --fleet production -o json",
-		Args:    settings.Args(0, 0),
+		Use: "rollouts [FLEET]", Short: "List rollouts, the newest first, and why they wait",
+		Example: "  fenceline rollouts\n  fenceline rollouts production -o json",
 	}
-	fleetFlag(cmd, &fleet)
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	takesFleet(cmd, 0)
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		named, _, err := fleetWord(cmd.Flags(), args, 0)
+		if err != nil {
+			return err
+		}
+		fleet, err := s.someFleet(ctx, named)
+		if err != nil {
+			return err
+		}
 		all, err := s.rollouts(ctx, fleet)
 		if err != nil {
 			return err

@@ -96,8 +96,8 @@ func TestSubmitRefuses(t *testing.T) {
 	}{
 		"two sources":     {[]string{"--commit", commit, "--context", "."}, ExitUsage, "one source"},
 		"no producer":     {nil, ExitUsage, "--producer"},
-		"a file":          {[]string{"--context", "file"}, ExitUsage, "not a folder"},
-		"no such folder":  {[]string{"--context", "none"}, ExitFailed, "none"},
+		"a file":          {[]string{"--context", "file"}, ExitUsage, "name the folder"},
+		"no such folder":  {[]string{"--context", "none"}, ExitUsage, "name a folder"},
 		"producer's away": {[]string{"--producer", "http://127.0.0.1:1", "--token-file", "file"}, ExitFailed, "can't be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestAwaitBuild(t *testing.T) {
 		"base-eeeeeeee": "base-eeeeeeee: cancelled\n",
 	} {
 		var out bytes.Buffer
-		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build)
+		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build, 0)
 		if failed := errors.Is(err, errNoImage); failed == (build == "base-aaaaaaaa") || out.String() != want {
 			t.Errorf("%s: %v, %q", build, err, out.String())
 		}

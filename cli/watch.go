@@ -49,7 +49,7 @@ is missed.`,
 	}
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
-		return Ended(ctx, w.run(ctx)) // it is stopped, not done
+		return Ended(ctx, s.attended(ctx, w.run)) // it is stopped, not done
 	})
 }
 

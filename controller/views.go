@@ -24,6 +24,8 @@ type views struct {
 	members  map[string]bool      // by node key
 	retired  map[string]bool      // by node key
 	beats    map[string]heartbeat // by node key
+	heard    map[string]time.Time // by node key: when a heartbeat came last
+	silent   map[string]bool      // by node key: whose member's record says so
 	unread   int                  // buckets that have not been read yet
 	ready    chan struct{}        // closed when all have
 	waiting  map[chan struct{}]string
@@ -34,6 +36,7 @@ func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
 		members: map[string]bool{}, retired: map[string]bool{}, beats: map[string]heartbeat{},
+		heard: map[string]time.Time{}, silent: map[string]bool{},
 		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
 }
@@ -103,6 +106,8 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	defer v.mu.Unlock()
 	if e.Deleted {
 		delete(v.members, e.Key)
+		delete(v.silent, e.Key)
+		delete(v.heard, e.Key)
 		// An operator's deletion has a revision. That of a bucket that was lost has none, and takes
 		// nobody out of a rollout.
 		if e.Revision > 0 {
@@ -110,6 +115,7 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 		}
 	} else {
 		v.members[e.Key] = true
+		v.silent[e.Key] = e.Value.Silent
 		delete(v.retired, e.Key)
 	}
 	v.notify(fleet)
@@ -138,7 +144,7 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		b.inherit(old, now)
 	}
 	if !e.Earlier {
-		b.at = now
+		b.at, v.heard[e.Key] = now, now
 	}
 	v.beats[e.Key] = b
 	if !known || b.isNews(old) {
