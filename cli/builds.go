@@ -32,6 +32,8 @@ type buildRow struct {
 	Failure   *messages.Failure `json:"failure,omitempty"`
 	LastError string            `json:"last_error,omitempty"`
 	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
+
+	request uint64 // sequence of its request in its stream; 0 for a queued one
 }
 
 const stateQueued = "queued"
@@ -57,6 +59,7 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 		out = append(out, buildRow{
 			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Attempt: r.Attempt,
 			Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
+			request: r.Request,
 		})
 	}
 	slices.SortFunc(out, func(a, b buildRow) int {
@@ -199,6 +202,9 @@ its image does not overtake one that came later.`,
 		a, err := s.builds().Retry(ctx, args[0], whoami())
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
+		}
+		if err := s.dropLetterOf(ctx, args[0]); err != nil {
+			return err
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},
 			"%s: asked for again as %s", args[0], a.Build)

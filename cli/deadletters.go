@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -50,6 +51,7 @@ func newLettersCmd(use, short, did string, do func(ctx context.Context, s *sessi
 	}
 	cmd.Flags().BoolVar(&c.all, "all", false, "all that there are")
 	settings.SpanVar(cmd.Flags(), &c.older, "older-than", 0, "those of so long ago, such as 7d")
+	settings.DefaultsTo(cmd.Flags(), "older-than", "none")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		c.names, c.byAge = args, cmd.Flags().Changed("older-than")
 		ways := 0
@@ -183,6 +185,34 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 			p.Row(h, strings.Join(l.Headers[h], ", "))
 		}
 		p.Line("")
-		p.Text("", string(l.Body))
+		p.Text("| ", string(l.Body))
 	})
+}
+
+// dropLetterOf removes the dead letter of a build's request, which a retry has sent again.
+func (s *session) dropLetterOf(ctx context.Context, build string) error {
+	e, err := store.Builds(s.queue).Get(ctx, build)
+	if err == nil {
+		l := messages.DeadLetter{Stream: s.queue.Space().RequestsStream(), Sequence: e.Value.Request}
+		err = s.builds().DropDeadLetter(ctx, builds.LetterName(l))
+	}
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// alone counts the dead letters that are no part of a failed build, which is shown as such.
+func (s *session) alone(letters []messages.DeadLetter, all []buildRow) int {
+	failed := map[uint64]bool{}
+	for _, b := range all {
+		failed[b.request] = failed[b.request] || b.Failure != nil
+	}
+	n := 0
+	for _, l := range letters {
+		if l.Stream != s.queue.Space().RequestsStream() || !failed[l.Sequence] {
+			n++
+		}
+	}
+	return n
 }

@@ -171,7 +171,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("shown is %+v", l)
 	}
 	out := done(t, "dead-letters", "show", two.Name)
-	if !strings.Contains(out, one.Reason) || !strings.HasSuffix(out, "\ntwo\\x1b[2J\n") {
+	if !strings.Contains(out, one.Reason) || !strings.HasSuffix(out, "\n| two\\x1b[2J\n") {
 		t.Errorf("shown is %q", out)
 	}
 	if out := done(t, "dead-letters", "requeue", one.Name); out != one.Name+": sent again\n" {

@@ -36,6 +36,7 @@ that were not heard for so long.`,
 	}
 	takesFleet(cmd, 0)
 	settings.SpanVar(cmd.Flags(), &r.silent, "silent-for", 0, "retire the members that were not heard for so long, such as 7d")
+	settings.DefaultsTo(cmd.Flags(), "silent-for", "none")
 	cmd.Flags().BoolVar(&r.force, "force", false, "retire also a node that is up")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		r.words, r.bySilent = args, cmd.Flags().Changed("silent-for")
@@ -128,8 +129,11 @@ func nodeOf(all []nodeRow, fleets []string, word string) (*nodeRow, error) {
 	var found, known []string
 	var n *nodeRow
 	for i, a := range all {
-		known = append(known, a.Node)
-		if key := messages.NodeKey(a.Fleet, a.Node); a.Node == word || key == word {
+		key := messages.NodeKey(a.Fleet, a.Node)
+		if known = append(known, a.Node); strings.Contains(word, ".") {
+			known[i] = key
+		}
+		if a.Node == word || key == word {
 			found, n = append(found, key), &all[i]
 		}
 	}

@@ -17,9 +17,9 @@ import (
 // overview is what `status` shows.
 type overview struct {
 	Fleets      []fleetStatus     `json:"fleets"`
-	Builds      []buildRow        `json:"builds"` // queued and running, and the last of each pipeline
-	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
-	DeadLetters int               `json:"dead_letters"`
+	Builds      []buildRow        `json:"builds"`          // queued and running, and the last of each pipeline
+	Failed      []buildRow        `json:"failed"`          // the last of each pipeline that has made no image since
+	DeadLetters int               `json:"dead_letters"`    // without those of builds that failed
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
 }
 
@@ -80,7 +80,7 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.DeadLetters = len(letters)
+	o.DeadLetters = s.alone(letters, builds)
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }

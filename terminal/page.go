@@ -90,8 +90,11 @@ func (p *Page) Text(lead, text string) {
 	if text == "" {
 		return
 	}
+	room := p.columns - width(lead)
 	for _, line := range strings.Split(strings.TrimRight(Visible(text), "\n"), "\n") {
-		p.write(strings.TrimRight(lead+line, " ") + "\n")
+		for _, piece := range wrapped(line, room, room, 0) {
+			p.write(strings.TrimRight(lead+piece, " ") + "\n")
+		}
 	}
 }
 

@@ -57,7 +57,8 @@ func (p *Page) endTable() {
 }
 
 // fit narrows columns to a terminal: the last one, where enough is left for it, else those before
-// it, and its cells stand below their rows: then it returns false.
+// it, and its cells stand below their rows: then it returns false. The first column, which names the
+// rows, comes last.
 func fit(widths []int, columns int) bool {
 	last := len(widths) - 1
 	before := len(gap) * last
@@ -73,14 +74,25 @@ func fit(widths []int, columns int) bool {
 		return true
 	}
 	for ; left < 0; left++ {
-		widest := slices.Index(widths[:last], slices.Max(widths[:last]))
-		if widths[widest] <= narrowest {
+		if !narrow(widths[min(1, last):last]) && !narrow(widths[:last]) {
 			break
 		}
-		widths[widest]--
 	}
 	widths[last] = max(left, 0)
 	return false
+}
+
+// narrow takes one from the widest of some columns, unless all are as narrow as may be.
+func narrow(widths []int) bool {
+	if len(widths) == 0 {
+		return false
+	}
+	widest := slices.Index(widths, slices.Max(widths))
+	if widths[widest] <= narrowest {
+		return false
+	}
+	widths[widest]--
+	return true
 }
 
 // row writes a row: its cells side by side, as many lines as the longest has.
