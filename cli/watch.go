@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +51,11 @@ is missed.`,
 	}
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
-		return Ended(ctx, s.attended(ctx, w.run)) // it is stopped, not done
+		err := s.attended(ctx, w.run)
+		if errors.Is(err, errAway) {
+			err = fmt.Errorf("%w: 'fenceline watch' goes on when it is there, 'fenceline status' says what happened meanwhile", err)
+		}
+		return Ended(ctx, err) // it is stopped, not done
 	})
 }
 
@@ -152,7 +158,7 @@ func (m *moment) write(p *terminal.Page) {
 	if m.Text != "" && m.Text != string(m.Image) {
 		said += ": " + m.Text
 	}
-	if m.Failure != nil {
+	if m.Failure != nil && !explained(m.Failure) { // findings are listed below
 		said += ": " + firstLine(m.Failure)
 	}
 	p.Line("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, said)
