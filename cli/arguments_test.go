@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
@@ -185,6 +186,29 @@ func TestOneThingToLookAt(t *testing.T) {
 	if out := done(t, "status"); !strings.Contains(out, "\n1 dead letter: ") {
 		t.Errorf("status says %s", out)
 	}
+}
+
+// TestRetryTakesTheLetterAway: what was sent again is nothing to look at.
+func TestRetryTakesTheLetterAway(t *testing.T) {
+	c := installation(t)
+	a, err := builds.New(c).Request(t.Context(), &messages.BuildRequested{
+		Build: "base-ffffffff", Pipeline: pipeline(), Ref: "refs/heads/main", Commit: commit, Cause: messages.CausePush, Received: noon(),
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := c.Last(t.Context(), c.Space().RequestsStream(), c.Space().RequestSubject("base"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, store.Builds(c), a.Build, messages.BuildRecord{
+		BuildRef: messages.BuildRef{Build: a.Build, Pipeline: "base", Order: a.Order}, State: messages.BuildStateFailed, Announced: true,
+		Request: asked.Sequence, Asked: &asked.Message, Failure: &messages.Failure{Class: messages.FailureInfrastructure, Reason: "no registry"},
+	})
+	publish(t, c, &messages.DeadLetter{Stream: c.Space().RequestsStream(), Sequence: asked.Sequence, Subject: asked.Subject, Reason: "no registry", At: noon()})
+	lettersOf(t, 1)
+	done(t, "retry", a.Build)
+	lettersOf(t, 0)
 }
 
 // TestWarningsUnderAFailure are told from what failed it, and hide no reason.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -152,7 +153,7 @@ func decode(h http.Header, body []byte, to any) error {
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return fmt.Errorf("%s: is a JSON %s where a %s was expected", wrongType.Field, wrongType.Value, wrongType.Type.Kind())
+		return fmt.Errorf("%s: is a JSON %s where %s was expected", wrongType.Field, wrongType.Value, inJSON(wrongType.Type))
 	}
 	if strings.HasPrefix(h.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		return errors.New("body is a form: set the webhook's content type to application/json")
@@ -161,4 +162,21 @@ func decode(h http.Header, body []byte, to any) error {
 		return errors.New("body is empty where a JSON payload was expected")
 	}
 	return fmt.Errorf("body is not a JSON payload: %w", err)
+}
+
+// inJSON is what a Go type is in JSON, in words.
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return inJSON(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	}
+	return "a number"
 }

@@ -174,6 +174,42 @@ var errNoSpan = errors.New("it is no number with a unit, such as 90s, 10m, 12h o
 // Type names the kind in help.
 func (s spanFlag) Type() string { return "duration" }
 
+// numberFlag is a number that has a least value.
+type numberFlag[T int | int64] struct {
+	to    *T
+	least T
+}
+
+// numberVar is a flag that names a number, least or more.
+func numberVar[T int | int64](fs *pflag.FlagSet, to *T, name string, value, least T, usage string) {
+	*to = value
+	fs.Var(numberFlag[T]{to, least}, name, usage)
+}
+
+// String is the number.
+func (n numberFlag[T]) String() string {
+	if n.to == nil {
+		return "0"
+	}
+	return strconv.FormatInt(int64(*n.to), 10)
+}
+
+// Set takes a number that is not below the least.
+func (n numberFlag[T]) Set(text string) error {
+	v, err := strconv.ParseInt(text, 0, 64)
+	if err != nil {
+		return fmt.Errorf("%q is no whole number", text)
+	}
+	if v < int64(n.least) {
+		return fmt.Errorf("it is too few: give %d or more", n.least)
+	}
+	*n.to = T(v)
+	return nil
+}
+
+// Type names the kind in help.
+func (n numberFlag[T]) Type() string { return "int" }
+
 // Labels is a flag of the form NAME=VALUE, given several times.
 type Labels map[string]string
 

@@ -153,7 +153,7 @@ type Layout struct {
 
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
+	numberVar(fs, &l.Replicas, "replicas", 0, 0, "copies of each stream and bucket in a NATS cluster (default 1)")
 	SpanVar(fs, &l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
 }
 
@@ -196,7 +196,7 @@ type Builder struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (b *Builder) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
+	numberVar(fs, &b.Slots, "slots", 1, 1, "builds at one time")
 	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
 	secretsDirVar(fs, &b.SecretsDir)
@@ -248,7 +248,7 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
 	SpanVar(fs, &d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
-	fs.Int64Var(&d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
+	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
 	Explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// TestNoDurationIsNegative tries every flag of every command that takes one.
+// TestNoDurationIsNegative tries every flag of every command that takes one, and numbers likewise.
 func TestNoDurationIsNegative(t *testing.T) {
 	seen := 0
 	walkCommands(newRoot(), func(c *cobra.Command, name string) {
@@ -28,6 +29,13 @@ func TestNoDurationIsNegative(t *testing.T) {
 			}
 		})
 	})
+	for _, args := range [][]string{
+		{"run", "builder", "--slots", "0"}, {"run", "builder", "--slots=-1"}, {"run", "controller", "--replicas=-1"}, {"run", "distributor", "--min-free-bytes=-1"},
+	} {
+		if s := fenceline(t, args...); s.status != 2 || !strings.Contains(s.err, "or more") {
+			t.Errorf("fenceline %v: %+v", args, s)
+		}
+	}
 	if seen < 8 {
 		t.Errorf("only %d flags were seen", seen)
 	}
