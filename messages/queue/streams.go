@@ -13,6 +13,7 @@ import (
 type StreamInfo struct {
 	Now    time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
 	MaxAge time.Duration // of its messages; 0: they stay
+	Last   uint64        // the sequence of its last message
 }
 
 // Info asks for a stream. ErrUndeclared where there is none, ErrForbidden for whoever may not ask.
@@ -26,6 +27,9 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 		Config struct {
 			MaxAge time.Duration `json:"max_age"`
 		} `json:"config"`
+		State struct {
+			Last uint64 `json:"last_seq"`
+		} `json:"state"`
 		Error *jetstream.APIError `json:"error"`
 	}
 	switch err := json.Unmarshal(m.Data, &info); {
@@ -36,7 +40,7 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 	case info.Error != nil:
 		return StreamInfo{}, fmt.Errorf("asking for stream %s: %w", stream, classify(info.Error))
 	}
-	return StreamInfo{info.Now, info.Config.MaxAge}, nil
+	return StreamInfo{info.Now, info.Config.MaxAge, info.State.Last}, nil
 }
 
 // Subjects counts the messages on each subject of a stream that a filter matches.
