@@ -136,7 +136,7 @@ func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string,
 			return nil, err
 		}
 		err = result.EachRef(func(ref gateway.Reference) error {
-			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref})
+			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref, env: environment(result.Metadata[exptypes.ExporterImageConfigKey])})
 		})
 		if err != nil {
 			refused = err

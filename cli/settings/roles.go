@@ -3,6 +3,7 @@ package settings
 import (
 	"time"
 
+	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
@@ -189,6 +190,7 @@ type Builder struct {
 	Buildkit     string // address of the buildkitd
 	DockerConfig string
 	SecretsDir   string
+	HooksUser    string
 	Slots        int
 	AckWait      time.Duration
 	Registries
@@ -200,6 +202,8 @@ func (b *Builder) Add(fs *pflag.FlagSet) {
 	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
 	secretsDirVar(fs, &b.SecretsDir)
+	fs.StringVar(&b.HooksUser, "hooks-user", hooks.DefaultUser, "who runs the hooks of images, as which the gate looks at them")
+	Explain(fs, "hooks-user", "The gate holds files, folders and sudo to this user's rights. In an image that does not have it hooks run as root.")
 	b.Registries.Add(fs)
 }
 
