@@ -88,7 +88,12 @@ func TestDocument(t *testing.T) {
 		"no UTF-8":                 {"a: 1\nb: \xff\n", "a", "f.yaml:2: is not UTF-8: save the file in that encoding"},
 		"a control character":      {"a: 1\n\nb: \x00\n", "a", `f.yaml:3: has the control character '\x00': remove it`},
 		"a tab for indentation":    {"a:\n\tb: 1\n", "a", "f.yaml:2: is not YAML: found character that cannot start any token: check the indentation and quotes there and on the line above"},
-		"an open quote":            {"a: \"b\n", "a", "f.yaml:2: is not YAML: found unexpected end of stream: check the indentation and quotes there and on the line above"},
+		"a dash too far right":     {"a: 1\nb:\n  - x: 1\n   y: 2\nc: 3\n", "a", "f.yaml:4: is not YAML: did not find expected '-' indicator: check the indentation and quotes there and on the line above"},
+		"a quote too many":         {"a: 1\nb: 'it's'\nc: 2\n", "a", "f.yaml:2: is not YAML: did not find expected key: check the indentation and quotes there and on the line above"},
+		"a list in a mapping":      {"a: 1\nb: 2\n- c\n", "a", "f.yaml:3: is not YAML: did not find expected key: check the indentation and quotes there and on the line above"},
+		"a second colon":           {"a: b: c\n", "a", "f.yaml:1: is not YAML: mapping values are not allowed in this context: check the indentation and quotes there and on the line above"},
+		"an open bracket":          {"x: 1\na: [1, 2\nb: 3\n", "a", "f.yaml:2: is not YAML: did not find expected ',' or ']': check the indentation and quotes there and on the line above"},
+		"an open quote":            {"a: \"b\n", "a", "f.yaml:1: is not YAML: found unexpected end of stream: check the indentation and quotes there and on the line above"},
 		"an alias of nothing":      {"a: 1\nb: *nobody\n", "a", "f.yaml:2: alias *nobody has no anchor &nobody before it: write the value out, or put it in quotes if it is text"},
 		"a later document that is no YAML": {
 			"a: 1\n---\n\"b\n", "a", "f.yaml:3: is not YAML: found unexpected end of stream: check the indentation and quotes there and on the line above",

@@ -210,7 +210,7 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 		}
 		return matched
 	}
-	words := strings.Fields(entry)
+	words := fields(entry)
 	for len(words) > 0 && strings.HasPrefix(words[0], "sha") && strings.Contains(words[0], ":") {
 		words = words[1:] // a digest of the command, which the image decides
 	}
@@ -289,6 +289,16 @@ func wildcard(pattern, s string) bool {
 		}
 	}
 	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// fields cuts at blanks that no backslash stands before.
+func fields(s string) []string {
+	escaped := false
+	return strings.FieldsFunc(s, func(r rune) bool {
+		blank := !escaped && (r == ' ' || r == '\t')
+		escaped = !escaped && r == '\\'
+		return blank
+	})
 }
 
 // unescape removes the backslashes before characters that mean something in sudoers.
