@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"sort"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -80,8 +81,7 @@ func (r *Reader) printable(content []byte) bool {
 func (r *Reader) syntax(content []byte, said string) Problem {
 	p := Problem{File: r.File, Text: "is not YAML: " + said}
 	if m := anchorWords.FindStringSubmatch(said); m != nil {
-		before, _, _ := bytes.Cut(content, []byte("*"+m[1]))
-		p.Line = 1 + bytes.Count(before, []byte("\n"))
+		p.Line = brokenLine(content, strings.TrimPrefix(said, "yaml: "))
 		p.Text = fmt.Sprintf("alias *%s has no anchor &%s before it: write the value out, or put it in quotes if it is text", Clip(m[1]), Clip(m[1]))
 	} else if m := syntaxLine.FindStringSubmatch(said); m != nil {
 		p.Line = brokenLine(content, m[1])

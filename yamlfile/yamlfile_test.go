@@ -95,6 +95,7 @@ func TestDocument(t *testing.T) {
 		"an open bracket":          {"x: 1\na: [1, 2\nb: 3\n", "a", "f.yaml:2: is not YAML: did not find expected ',' or ']': check the indentation and quotes there and on the line above"},
 		"an open quote":            {"a: \"b\n", "a", "f.yaml:1: is not YAML: found unexpected end of stream: check the indentation and quotes there and on the line above"},
 		"an alias of nothing":      {"a: 1\nb: *nobody\n", "a", "f.yaml:2: alias *nobody has no anchor &nobody before it: write the value out, or put it in quotes if it is text"},
+		"an alias that a comment names": {"# *who\na: 1\nb: *who\n", "a", "f.yaml:3: alias *who has no anchor &who before it: write the value out, or put it in quotes if it is text"},
 		"a later document that is no YAML": {
 			"a: 1\n---\n\"b\n", "a", "f.yaml:3: is not YAML: found unexpected end of stream: check the indentation and quotes there and on the line above",
 		},

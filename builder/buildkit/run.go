@@ -182,5 +182,5 @@ func (r *run) clean(err error) string {
 	for _, wrap := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, wrap, "")
 	}
-	return messages.Shorten(text, 2000)
+	return messages.ShortenMiddle(text, 2000)
 }
