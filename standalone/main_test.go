@@ -17,6 +17,7 @@ import (
 const stackFolder = "FENCELINE_TEST_STACK"
 
 func TestMain(m *testing.M) {
+	standalone.ServePlugin()
 	if dir := os.Getenv(stackFolder); dir != "" {
 		if err := holdStack(dir); err != nil {
 			fmt.Println("failed:", err)

@@ -19,11 +19,13 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
 
 func main() {
+	standalone.ServePlugin() // as which buildkitd may have started it
 	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
