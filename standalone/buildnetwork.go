@@ -39,7 +39,7 @@ const (
 	stepPlugin     = "fenceline-step"
 	loopbackPlugin = "loopback"
 	// stepNamespaces is how many namespaces are kept ready, so that a step needn't wait for one.
-	stepNamespaces = 8
+	stepNamespaces = 4
 	networkTimeout = 20 * time.Second
 	forwarding     = "/proc/sys/net/ipv4/ip_forward"
 )
