@@ -39,7 +39,8 @@ type Stack struct {
 	buildkitd *Buildkitd    // nil for one of somebody else
 	network   *BuildNetwork // nil where steps share the machine's
 	address   string        // of buildkitd
-	login     string        // folder of the registry's login
+	login     string        // folder of the registry's login for pushes
+	pulls     string        // and of that for pulls
 	passwords map[string]messages.Secret
 }
 
@@ -83,18 +84,25 @@ func (s *Stack) start(ctx context.Context, c Config) error {
 }
 
 func (s *Stack) startRegistry(c Config) error {
-	password, err := c.State.Secret("registry")
+	password, err := c.State.Secret(registrySecret)
+	if err != nil {
+		return err
+	}
+	reader, err := c.State.Secret(registryReaderSecret)
 	if err != nil {
 		return err
 	}
 	s.registry, err = StartRegistry(RegistryConfig{
-		Address: c.Registry, Dir: c.State.Path(partStore), Password: password,
+		Address: c.Registry, Dir: c.State.Path(partStore), Password: password, Reader: reader,
 		Logger: c.Logger.With().Str("part", "registry").Logger(),
 	})
 	if err != nil {
 		return err
 	}
-	s.login, err = c.State.WriteDockerConfig(s.registry.Address(), RegistryUser, password)
+	if s.login, err = c.State.WriteDockerConfig(partDocker, s.registry.Address(), RegistryUser, password); err != nil {
+		return err
+	}
+	s.pulls, err = c.State.WriteDockerConfig(partPulls, s.registry.Address(), RegistryReader, reader)
 	return err
 }
 
@@ -177,8 +185,11 @@ func (s *Stack) Password(user string) messages.Secret { return s.passwords[user]
 // RegistryAddress is the HOST:PORT of the registry.
 func (s *Stack) RegistryAddress() string { return s.registry.Address() }
 
-// RegistryLogin is the folder with the config.json that has the registry's login.
+// RegistryLogin is the folder with the config.json that has the registry's login for pushes.
 func (s *Stack) RegistryLogin() string { return s.login }
+
+// RegistryPulls is the folder with the config.json that has the registry's login for pulls.
+func (s *Stack) RegistryPulls() string { return s.pulls }
 
 // BuildkitdAddress is where BuildKit's client connects.
 func (s *Stack) BuildkitdAddress() string { return s.address }

@@ -25,7 +25,7 @@ import (
 )
 
 func main() {
-	standalone.ServePlugin() // as which buildkitd may have started it
+	standalone.ServePlugin()                   // as which buildkitd may have started it
 	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

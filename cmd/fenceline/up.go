@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
@@ -94,8 +95,14 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 	for _, u := range append(settings.Users(space), node) {
 		users = append(users, standalone.User{Name: u.Name, Publish: u.May.Publish, Subscribe: u.May.Subscribe})
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return standalone.Start(ctx, standalone.Config{
 		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log, Users: users,
+		Program: program, StepNetwork: standalone.StepNetwork(s.StepNetwork),
+		StepLimits: standalone.BuildLimits{Memory: s.StepMemoryBytes, Processes: s.StepProcesses},
 	})
 }
 
@@ -129,6 +136,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Producer.TokenFile = u.state.SecretFile(secretToken)
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
+	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	q, err := u.connect(ctx, settings.UserProducer, settings.Inbox(settings.UserProducer))
 	if err != nil {
 		return nil, err
