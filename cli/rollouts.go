@@ -16,14 +16,13 @@ import (
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := store.Rollouts(s.queue).ListSaying(ctx, func(id string, err error) {
-		if s.broken == nil {
-			s.broken = map[string]string{}
-		}
-		s.broken[id] = err.Error()
-	})
+	entries, broken, err := store.Rollouts(s.queue).ListAll(ctx)
 	if err != nil {
 		return nil, err
+	}
+	s.broken = map[string]string{}
+	for _, b := range broken {
+		s.broken[b.Key] = b.Err.Error()
 	}
 	out := []messages.RolloutRecord{}
 	for _, e := range entries {

@@ -21,7 +21,7 @@ type overview struct {
 	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`
 	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
-	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 }
 
 // fleetStatus is a fleet in short.
