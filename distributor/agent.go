@@ -116,9 +116,9 @@ func New(c Config) (*Distributor, error) {
 		outbox:   make(chan event, 64),
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
 		retries:  retries{},
-		problems: map[messages.Image]string{},
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
+		problems: map[messages.Image]string{},
 	}, nil
 }
 

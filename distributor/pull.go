@@ -108,8 +108,8 @@ func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.Fleet
 		return
 	}
 	delete(d.retries, string(w.Image))
-	d.noteProblem(w, "")
 	delete(d.damaged, w.Image)
+	d.noteProblem(w, "")
 	d.report(w, messages.WorkPresent, "", nil)
 	signal(d.changed)
 }

@@ -91,11 +91,11 @@ func (d *Distributor) forget(wants []want) {
 func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, err error) (string, func(context.Context)) {
 	r := &record.Record
 	switch {
+	case d.damaged[w.Image] >= damagedLooks:
+		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
 	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && !d.mayFetch(r, w):
 		d.report(w, messages.WorkWaiting, "", nil)
 		return "", nil
-	case d.damaged[w.Image] >= damagedLooks:
-		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
 	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:

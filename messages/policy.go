@@ -33,6 +33,9 @@ type Trial struct {
 	User     string   `json:"user,omitempty"`    // that the hooks run as, USER or USER:GROUP; "" is HookUser where the image has it, else the image's own
 }
 
+// HookUser is the user as whom fence runs an app and its hooks.
+const HookUser = "stackato"
+
 // The defaults of a soak.
 const (
 	SoakGraceBeats      = 6  // of the node's intervals
@@ -52,9 +55,6 @@ func (p *Policy) MayFail(members int) int {
 	}
 	return members * percent / 100
 }
-
-// HookUser is the user as whom fence runs an app and its hooks.
-const HookUser = "stackato"
 
 // DefaultPolicy is what a fleet gets that says nothing about rollouts: one canary, one
 // wave, every member present, a trial of two minutes without a network, no soak.
