@@ -40,7 +40,7 @@ func samplePipeline() Pipeline {
 		Dockerfile: "Dockerfile", Directory: "images/base", Image: "registry.example.com:5000/exampleco/newimg",
 		Platform: "linux/amd64", BuildArgs: map[string]string{"BASE": "stackato/stack-alsek:latest"},
 		HooksDir: DefaultHooksDir, TokenName: "git-token", Secrets: []string{"licence"},
-		Timeout: Duration(30 * time.Minute), Attempts: DefaultAttempts, Fleets: sampleFleets(),
+		Timeout: Duration(30 * time.Minute), Attempts: 5, RetryFor: DefaultRetryFor, Fleets: sampleFleets(),
 	}
 }
 

@@ -14,6 +14,7 @@
 //	writefile.go      its files are written whole
 //	room.go           what is free on its disk, and who may take of it
 //	nats.go           the NATS server
+//	natsaccounts.go   who may do what there, and where an account's streams are
 //	natshealth.go     whether it can store, and what is done where it can't
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry
