@@ -20,6 +20,7 @@ type overview struct {
 	Builds      []buildRow        `json:"builds"` // queued and running, and the last of each pipeline
 	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`
+	Disk        string            `json:"disk,omitempty"`  // what is not done for want of room on the disk of `up`, where that is this machine
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
 }
 
@@ -52,6 +53,9 @@ func newStatusCmd() *cobra.Command {
 
 func (s *session) overview(ctx context.Context) (*overview, error) {
 	o := &overview{Fleets: []fleetStatus{}, Builds: []buildRow{}}
+	if err := s.access.shortage(); err != nil {
+		o.Disk = err.Error()
+	}
 	names, err := s.fleetNames(ctx)
 	if err != nil {
 		return nil, err
@@ -134,6 +138,9 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 }
 
 func (o *overview) write(w io.Writer) {
+	if o.Disk != "" {
+		fmt.Fprintf(w, "problem: %s\n\n", o.Disk)
+	}
 	if len(o.Fleets) == 0 {
 		fmt.Fprintln(w, "No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
 	}
