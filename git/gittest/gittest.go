@@ -98,13 +98,6 @@ func (r *Repository) Commit(t testing.TB, branch string, files map[string]string
 	return strings.TrimSpace(run(t, r.work, "rev-parse", "HEAD"))
 }
 
-// Branch has a branch of the server's repository point to a commit that it has, whatever the branch's
-// name: git's own commands take odd ones for options or refs.
-func (r *Repository) Branch(t testing.TB, branch, commit string) {
-	t.Helper()
-	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
-}
-
 // CommitSubmodule commits the submodule called path, of url at commit, on top of branch,
 // pushes it and returns the new commit.
 func (r *Repository) CommitSubmodule(t testing.TB, branch, path, url, commit string) string {
@@ -116,6 +109,13 @@ func (r *Repository) CommitSubmodule(t testing.TB, branch, path, url, commit str
 		t.Fatalf("making the folder of %s: %v", path, err)
 	}
 	return r.Commit(t, branch, nil)
+}
+
+// Branch has a branch of the server's repository point to a commit that it has, whatever the branch's
+// name: git's own commands take odd ones for options or refs.
+func (r *Repository) Branch(t testing.TB, branch, commit string) {
+	t.Helper()
+	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
 }
 
 func run(t testing.TB, dir string, args ...string) string {
