@@ -17,10 +17,11 @@ import (
 // overview is what `status` shows.
 type overview struct {
 	Fleets      []fleetStatus     `json:"fleets"`
-	Builds      []buildRow        `json:"builds"`          // queued and running, and the last of each pipeline
-	Failed      []buildRow        `json:"failed"`          // the last of each pipeline that has made no image since
-	DeadLetters int               `json:"dead_letters"`    // without those of builds that failed
-	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
+	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
+	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
+	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
+	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 }
 
 // fleetStatus is a fleet in short.
@@ -63,6 +64,12 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 		o.Fleets = append(o.Fleets, *f)
 	}
+	if len(names) == 0 { // nobody has listed the rollouts
+		if _, err := s.rollouts(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
+	o.Broken = s.broken
 	builds, err := s.allBuilds(ctx)
 	if err != nil {
 		return nil, err
@@ -164,6 +171,9 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	}
 	if o.DeadLetters > 0 {
 		p.Line("\n%s: 'fenceline dead-letters list'", counted(o.DeadLetters, "dead letter"))
+	}
+	for _, id := range sorted(o.Broken) {
+		p.Line("\nrollout %s has a record that can't be read, and goes no further: build its image again: %s", id, o.Broken[id])
 	}
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
