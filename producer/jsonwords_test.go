@@ -1,9 +1,6 @@
 package producer
 
-import (
-	"net/http"
-	"testing"
-)
+import "testing"
 
 // TestKindsOfFieldsAreInJSONsWords, not in Go's.
 func TestKindsOfFieldsAreInJSONsWords(t *testing.T) {
@@ -23,7 +20,7 @@ func TestKindsOfFieldsAreInJSONsWords(t *testing.T) {
 		`{"text": []}`:    "text: is a JSON array where a string was expected",
 		`{"number": "x"}`: "number: is a JSON string where a number was expected",
 	} {
-		if err := decode(http.Header{}, []byte(body), &to); err == nil || err.Error() != want {
+		if err := decode([]byte(body), &to); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", body, err, want)
 		}
 	}
