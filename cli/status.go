@@ -17,10 +17,10 @@ import (
 // overview is what `status` shows.
 type overview struct {
 	Fleets      []fleetStatus     `json:"fleets"`
+	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
 	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
 	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
-	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
 	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 }
 

@@ -107,9 +107,9 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	defer v.mu.Unlock()
 	if e.Deleted {
 		delete(v.members, e.Key)
+		delete(v.made, e.Key)
 		delete(v.silent, e.Key)
 		delete(v.heard, e.Key)
-		delete(v.made, e.Key)
 		// An operator's deletion has a revision. That of a bucket that was lost has none, and takes
 		// nobody out of a rollout.
 		if e.Revision > 0 {
