@@ -24,6 +24,8 @@ type buildRow struct {
 	Pipeline  string            `json:"pipeline"`
 	State     string            `json:"state"` // queued, or a state of the record
 	Commit    string            `json:"commit,omitempty"`
+	Cause     messages.Cause    `json:"cause,omitempty"`
+	By        string            `json:"requested_by,omitempty"`
 	Attempt   int               `json:"attempt,omitempty"`
 	Worker    string            `json:"worker,omitempty"`
 	Image     messages.Image    `json:"image,omitempty"`
@@ -49,13 +51,13 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 	out := []buildRow{}
 	for _, q := range queued {
 		out = append(out, buildRow{
-			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Received: q.Received, Newer: q.Newer,
+			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Cause: q.Cause, By: q.RequestedBy, Received: q.Received, Newer: q.Newer,
 		})
 	}
 	for _, e := range records {
 		r := e.Value
 		out = append(out, buildRow{
-			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Attempt: r.Attempt,
+			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
 			Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
 		})
 	}
@@ -102,17 +104,25 @@ func (b *buildRow) why() string {
 	case b.Failure != nil:
 		return firstLine(b.Failure)
 	case b.Image != "":
-		return short(b.Image)
+		return short(b.Image) + b.unasked()
 	case b.LastError != "":
 		return "to be tried again: " + b.LastError
 	case b.Newer != "":
 		return "waits for a builder of a newer version, which reads " + string(b.Newer)
 	case b.State == stateQueued:
-		return "waits for a builder"
+		return "waits for a builder" + b.unasked()
 	case b.State == string(messages.BuildStateRunning):
-		return "on " + b.Worker
+		return "on " + b.Worker + b.unasked()
 	}
 	return ""
+}
+
+// unasked says that nobody asked for a build, where that is so.
+func (b *buildRow) unasked() string {
+	if b.By != messages.SeenAtStart {
+		return ""
+	}
+	return " (" + b.By + ")"
 }
 
 func firstLine(f *messages.Failure) string {

@@ -12,14 +12,19 @@
 //	state.go          the state folder, which one process uses at a time
 //	secrets.go        the secrets and the clients' settings in it
 //	writefile.go      its files are written whole
+//	room.go           what is free on its disk, and who may take of it
 //	nats.go           the NATS server
-//	natshealth.go     whether it can store
+//	natsaccounts.go   who may do what there, and where an account's streams are
+//	natshealth.go     whether it can store, and what is done where it can't
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry
-//	registryauth.go   its login for pushes
-//	registrydisk.go   its answers when the disk is full
+//	registryauth.go   its logins
+//	registrydisk.go   what it does when the disk is full
 //	registrylogs.go   its log
 //	buildkitd.go      buildkitd as a child
+//	buildnetwork.go   a network for its steps alone
+//	networkplugin.go  and how each step joins it
+//	buildlimits.go    what its steps may use
 //	findprogram.go    finds it
 //	leftbuildkitd.go  ends one that a killed process left
 //	leftsteps.go      and its steps

@@ -59,6 +59,10 @@ func StartRegistry(c RegistryConfig) (*Registry, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	app, err := newRegistryApp(ctx, c)
+	var room *Room
+	if err == nil {
+		room, err = newRoom(c.Dir, "", c.Logger)
+	}
 	if err != nil {
 		cancel()
 		listener.Close()
@@ -66,7 +70,7 @@ func StartRegistry(c RegistryConfig) (*Registry, error) {
 	}
 	r := &Registry{app: app, cancel: cancel, address: listener.Addr().String(), failed: make(chan error, 1)}
 	r.server = &http.Server{
-		Handler:           withTokens(c.Password, c.Reader, withDiskCheck(c.Dir, c.Logger, app)),
+		Handler:           withTokens(c.Password, c.Reader, withRoom(room, c.Logger, app)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}

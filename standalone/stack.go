@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // Config says what to start. All fields but Runc are needed.
@@ -22,13 +23,15 @@ type Config struct {
 	// unix:///run/buildkit/buildkitd.sock.
 	Buildkitd string
 	Runc      string // path, for a buildkitd that is started
-	// Steps say what RUN steps of such a buildkitd reach and use.
+	// StepNetwork and StepLimits say what RUN steps of such a buildkitd reach and use.
 	StepNetwork StepNetwork
 	StepLimits  BuildLimits
 	Program     string // this program, for the plugin of a network of steps; it has to call ServePlugin
-	// Users of NATS. Their passwords come from the state folder's secrets, by name.
-	Users  []User
-	Logger zerolog.Logger
+	// Users of NATS, or accounts and their users. Their passwords come from the state folder's secrets,
+	// by name.
+	Users    []User
+	Accounts []store.Account
+	Logger   zerolog.Logger
 }
 
 // Stack is the servers that run beside the roles.
@@ -69,9 +72,18 @@ func (s *Stack) start(ctx context.Context, c Config) error {
 		u.Password = password
 		users[i] = u
 	}
+	for _, a := range c.Accounts {
+		for _, u := range a.Users {
+			password, err := c.State.Secret(u.Name)
+			if err != nil {
+				return err
+			}
+			s.passwords[u.Name] = password
+		}
+	}
 	var err error
 	s.nats, err = StartNATS(ctx, NATSConfig{
-		Address: c.NATS, StoreDir: c.State.Path(partNATS), Users: users,
+		Address: c.NATS, StoreDir: c.State.Path(partNATS), Users: users, Accounts: c.Accounts, Passwords: s.passwords,
 		Logger: c.Logger.With().Str("part", "nats").Logger(),
 	})
 	if err != nil {
@@ -194,8 +206,17 @@ func (s *Stack) RegistryPulls() string { return s.pulls }
 // BuildkitdAddress is where BuildKit's client connects.
 func (s *Stack) BuildkitdAddress() string { return s.address }
 
+// RoomForBuilds tells why no build may write to buildkitd's disk now, or nil: also where that is
+// somebody else's.
+func (s *Stack) RoomForBuilds() error {
+	if s.buildkitd == nil {
+		return nil
+	}
+	return s.nats.room.ForBuilds()
+}
+
 // Wait returns the error of the first server that fails, or nil when ctx ends. A buildkitd
-// that dies is no failure: it is started again.
+// that dies is no failure: it is started again; nor is a full disk: NATS waits for room.
 func (s *Stack) Wait(ctx context.Context) error {
 	select {
 	case err := <-s.nats.Failed():

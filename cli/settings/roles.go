@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
@@ -123,7 +122,7 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 type stepNetwork string
 
 func (s *stepNetwork) String() string { return string(*s) }
-func (*stepNetwork) Type() string     { return "text" }
+func (*stepNetwork) Type() string     { return "string" }
 
 // Set takes one of the networks that there are.
 func (s *stepNetwork) Set(text string) error {
@@ -182,12 +181,14 @@ func (n *NATS) Add(fs *pflag.FlagSet) {
 type Layout struct {
 	Replicas int
 	NodeTTL  time.Duration
+	AckWait  time.Duration
 }
 
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
 	fs.DurationVar(&l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	fs.DurationVar(&l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
 }
 
 // Producer configures a producer.
@@ -222,9 +223,9 @@ type Builder struct {
 	Buildkit     string // address of the buildkitd
 	DockerConfig string
 	SecretsDir   string
-	HooksUser    string
 	Slots        int
 	AckWait      time.Duration
+	Room         func() error // of the buildkitd's disk, where that is known: no setting
 	Registries
 }
 
@@ -232,10 +233,8 @@ type Builder struct {
 func (b *Builder) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
 	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
-	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
+	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
-	fs.StringVar(&b.HooksUser, "hooks-user", hooks.DefaultUser, "who runs the hooks of images, as which the gate looks at them")
-	Explain(fs, "hooks-user", "The gate holds files, folders and sudo to this user's rights. In an image that does not have it hooks run as root.")
 	b.Registries.Add(fs)
 }
 
