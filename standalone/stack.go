@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/suggest"
 )
 
 // Config says what to start. All fields but Runc are needed.
@@ -23,7 +25,7 @@ type Config struct {
 	// unix:///run/buildkit/buildkitd.sock.
 	Buildkitd string
 	Runc      string // path, for a buildkitd that is started
-	// Steps say what RUN steps of such a buildkitd reach and use.
+	// StepNetwork and StepLimits say what RUN steps of such a buildkitd reach and use.
 	StepNetwork StepNetwork
 	StepLimits  BuildLimits
 	Program     string // this program, for the plugin of a network of steps; it has to call ServePlugin
@@ -162,6 +164,15 @@ const (
 	NetworkOwn  StepNetwork = "own"  // their own, or no start
 	NetworkHost StepNetwork = "host" // the machine's, loopback included
 )
+
+// ParseStepNetwork reads the name of one.
+func ParseStepNetwork(text string) (StepNetwork, error) {
+	known := []string{string(NetworkAuto), string(NetworkOwn), string(NetworkHost)}
+	if !slices.Contains(known, text) {
+		return "", fmt.Errorf("%q is no network of build steps%s (known: %s)", messages.Shorten(text, 100), suggest.DidYouMean(text, known), strings.Join(known, ", "))
+	}
+	return StepNetwork(text), nil
+}
 
 // sharedNetwork is what a machine's owner should know.
 const sharedNetwork = "build steps have no network of their own: a RUN reaches what listens on this machine's loopback"

@@ -23,9 +23,9 @@ import (
 // imageFS reads the files of a built image. BuildKit answers for a missing file with an
 // untyped error, so whether it is missing is found out from the folders above it.
 type imageFS struct {
-	ctx context.Context //nolint:containedctx // the methods of fs.FS take none
-	ref gateway.Reference
-	env []string // of the image's configuration
+	ctx    context.Context //nolint:containedctx // the methods of fs.FS take none
+	ref    gateway.Reference
+	config ocispecs.ImageConfig
 }
 
 var (
@@ -34,7 +34,7 @@ var (
 	_ fs.StatFS     = (*imageFS)(nil)
 	_ fs.ReadLinkFS = (*imageFS)(nil)
 
-	_ hooks.Environment = (*imageFS)(nil)
+	_ hooks.Configured = (*imageFS)(nil)
 )
 
 // maxFile is the most that is read of a file, in bytes.
@@ -117,7 +117,7 @@ func (i *imageFS) lstat(op, name string) (*fstypes.Stat, error) {
 
 // Getenv is the value of a variable of the image's configuration, or "".
 func (i *imageFS) Getenv(name string) string {
-	for _, v := range i.env {
+	for _, v := range i.config.Env {
 		if value, ok := strings.CutPrefix(v, name+"="); ok {
 			return value
 		}
@@ -125,13 +125,16 @@ func (i *imageFS) Getenv(name string) string {
 	return ""
 }
 
-// environment is the variables in the configuration of an image, as the frontend gives it.
-func environment(config []byte) []string {
+// User is as whom containers of the image run, "" for root.
+func (i *imageFS) User() string { return i.config.User }
+
+// configuration is that of an image, as the frontend gives it.
+func configuration(config []byte) ocispecs.ImageConfig {
 	var image ocispecs.Image
 	if json.Unmarshal(config, &image) != nil {
-		return nil // as if it set none
+		return ocispecs.ImageConfig{} // as if it set nothing
 	}
-	return image.Config.Env
+	return image.Config
 }
 
 // Open reads the whole file.

@@ -195,7 +195,7 @@ func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 			return nil, err
 		}
 		err = result.EachRef(func(ref gateway.Reference) error {
-			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref, env: environment(result.Metadata[exptypes.ExporterImageConfigKey])})
+			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref, config: configuration(result.Metadata[exptypes.ExporterImageConfigKey])})
 		})
 		if err != nil {
 			s.refused = err

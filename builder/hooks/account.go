@@ -11,9 +11,6 @@ import (
 	"syscall"
 )
 
-// DefaultUser is who runs the hooks inside the container, where nothing else is said.
-const DefaultUser = "stackato"
-
 // account is somebody whom an image knows.
 type account struct {
 	name   string
@@ -60,28 +57,44 @@ func nothingThere(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) || errors.Is(err, fs.ErrInvalid)
 }
 
-// find returns the account of a name, or of a number with # before it.
-func (a accounts) find(name string) account {
+// find returns the account of USER or USER:GROUP, each a name or a number, which may have sudo's # before it.
+func (a accounts) find(who string) account {
+	name, of, _ := strings.Cut(who, ":")
 	found := account{name: name}
+	if uid, err := number(name); err == nil {
+		found.known, found.uid = true, uid
+	}
 	for f := range fieldsOf(a.passwd, 4) {
-		uid, err := strconv.ParseUint(f[2], 10, 32)
-		gid, gidErr := strconv.ParseUint(f[3], 10, 32)
-		if cmp.Or(err, gidErr) != nil || f[0] != name && "#"+f[2] != name {
+		uid, err := number(f[2])
+		gid, gidErr := number(f[3])
+		if cmp.Or(err, gidErr) != nil || f[0] != name && !(found.known && found.uid == uid) {
 			continue
 		}
-		found = account{name: f[0], known: true, uid: uint32(uid), gid: uint32(gid)}
+		found = account{name: f[0], known: true, uid: uid, gid: gid}
 		if len(f) > 6 {
 			found.shell = f[6]
 		}
 		break
 	}
 	for f := range fieldsOf(a.group, 4) {
-		id, err := strconv.ParseUint(f[2], 10, 32)
-		if err == nil && (found.known && uint32(id) == found.gid || slices.Contains(strings.Split(f[3], ","), found.name)) {
-			found.groups = append(found.groups, group{f[0], uint32(id)})
+		gid, err := number(f[2])
+		if err != nil {
+			continue
+		}
+		if of != "" && (f[0] == of || f[2] == of) {
+			found.gid = gid
+		}
+		if found.known && gid == found.gid || slices.Contains(strings.Split(f[3], ","), found.name) {
+			found.groups = append(found.groups, group{f[0], gid})
 		}
 	}
 	return found
+}
+
+// number reads a user's or group's, with or without a #.
+func number(s string) (uint32, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(s, "#"), 10, 32)
+	return uint32(n), err
 }
 
 // fieldsOf gives the lines of a passwd or group file that have at least so many fields.

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -50,22 +51,45 @@ func (r *Report) Warnings() []messages.Finding {
 	return out
 }
 
-// Check checks the hooks in the folder dir (an absolute path) of an image, which user runs (DefaultUser
-// where it is ""; as root, where the image has no such user). An image without the
+// Check checks the hooks in the folder dir (an absolute path) of an image, as each of users runs them: USER or
+// USER:GROUP, by name or number. Where none is named, or as "", it is messages.HookUser where the image has it, else
+// the image's own. An image without the
 // folder has no hooks, which is fine; a file or a link that leads nowhere in its place is a finding.
 // The error is about reading the image, never about what stands in it. The image's ReadDir must not
 // follow links, its Stat and ReadFile must follow them within the image; files that are absent give
-// errors that are fs.ErrNotExist. It should be an fs.ReadLinkFS, and an Environment where it has one.
-func Check(files fs.FS, dir, user string) (*Report, error) {
-	built, err := newImage(files, user)
-	if err != nil {
-		return nil, err
+// errors that are fs.ErrNotExist. It should be an fs.ReadLinkFS, and Configured where it can.
+func Check(files fs.FS, dir string, users ...string) (*Report, error) {
+	if len(users) == 0 {
+		users = []string{""}
 	}
-	r, err := check(files, strings.TrimPrefix(path.Clean("/"+dir), "/"), path.Clean("/"+dir), built)
-	if err == nil && built.err != nil {
-		return nil, built.err
+	all := new(Report)
+	for _, user := range users {
+		built, err := newImage(files, user)
+		if err != nil {
+			return nil, err
+		}
+		r, err := check(files, strings.TrimPrefix(path.Clean("/"+dir), "/"), path.Clean("/"+dir), built)
+		if err = cmp.Or(err, built.err); err != nil {
+			return nil, err
+		}
+		all.Hooks = r.Hooks
+		all.Findings = append(all.Findings, r.Findings...)
 	}
-	return r, err
+	all.sort()
+	return all, nil
+}
+
+// sort orders what was found, and leaves of equal findings the first: each hook may have one about a folder on its way.
+func (r *Report) sort() {
+	seen := map[messages.Finding]bool{}
+	r.Findings = slices.DeleteFunc(r.Findings, func(f messages.Finding) bool {
+		had := seen[f]
+		seen[f] = true
+		return had
+	})
+	slices.SortStableFunc(r.Findings, func(a, b messages.Finding) int {
+		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line)
+	})
 }
 
 // CheckDir checks a folder of hooks on this machine, before there is an image. Who may do what, and
@@ -133,25 +157,9 @@ func check(files fs.FS, dir, shown string, built *image) (*Report, error) {
 			File: shown, Problem: fmt.Sprintf("has %d more files that are no admin hooks", more), Fix: "keep other files in another folder of the image",
 		})
 	}
-	r.Findings = once(r.Findings)
 	slices.SortFunc(r.Hooks, func(a, b string) int { return slices.Index(Names(), a) - slices.Index(Names(), b) })
-	slices.SortStableFunc(r.Findings, func(a, b messages.Finding) int {
-		if c := strings.Compare(a.File, b.File); c != 0 {
-			return c
-		}
-		return a.Line - b.Line
-	})
+	r.sort()
 	return r, nil
-}
-
-// once leaves of equal findings, as each hook may have about a folder on its way, the first.
-func once(found []messages.Finding) []messages.Finding {
-	seen := map[messages.Finding]bool{}
-	return slices.DeleteFunc(found, func(f messages.Finding) bool {
-		had := seen[f]
-		seen[f] = true
-		return had
-	})
 }
 
 // unfollowed is about a hooks folder that nothing can be read from: where something stands at

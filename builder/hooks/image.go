@@ -8,11 +8,15 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/fenceline/fenceline/messages"
 )
 
-// Environment is what an image tells beside its files, where it can: the variables of its
-// configuration, "" for one that is not set.
-type Environment interface{ Getenv(name string) string }
+// Configured is an image that tells its configuration, too.
+type Configured interface {
+	Getenv(name string) string // the value of a variable, "" for one that is not set
+	User() string              // as whom its containers run, "" for root
+}
 
 // defaultPath is where engines look for programs when an image sets no PATH.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,14 +38,17 @@ func newImage(files fs.FS, user string) (*image, error) {
 	if i.accounts, err = readAccounts(files); err != nil {
 		return nil, err
 	}
-	i.user = i.accounts.find(cmp.Or(user, DefaultUser))
+	i.user = i.accounts.find(cmp.Or(user, messages.HookUser))
+	if own, ok := files.(Configured); ok && user == "" && !i.user.known && own.User() != "" {
+		i.user = i.accounts.find(own.User())
+	}
 	i.sudoers = &sudoers{image: i}
 	return i, nil
 }
 
 // path is where programs are looked for.
 func (i *image) path() string {
-	if e, ok := i.files.(Environment); ok && e.Getenv("PATH") != "" {
+	if e, ok := i.files.(Configured); ok && e.Getenv("PATH") != "" {
 		return e.Getenv("PATH")
 	}
 	return defaultPath

@@ -81,6 +81,22 @@ type configured struct {
 }
 
 func (c configured) Getenv(string) string { return c.path }
+func (c configured) User() string         { return "app:wheel" }
+
+func TestTheImagesOwnUser(t *testing.T) {
+	image := configured{fstest.MapFS{
+		"etc/stackato/hooks/pre-running": {Data: []byte("#!/bin/sh\n:\n"), Mode: 0o750, Sys: owned{0, 10}}, "bin/sh": script(""),
+		"etc/passwd": {Data: []byte("app:x:7:7::/:/bin/sh\nother:x:8:8::/:/bin/sh\n")}, "etc/group": {Data: []byte("wheel:x:10:\n")},
+	}, ""}
+	for who, rejected := range map[string]bool{"": false, "app": true, "7:10": false, "7": true, "0": false, "other": true, "other:wheel": false} {
+		if r, err := Check(image, dir, who); err != nil || r.Rejected() != rejected {
+			t.Errorf("as %q: %v, %v", who, r, err)
+		}
+	}
+	if r, err := Check(image, dir, "app", "other", ""); err != nil || len(r.Findings) != 2 || len(r.Hooks) != 1 {
+		t.Errorf("as several: %v, %v", r, err)
+	}
+}
 
 func TestThePathOfTheImage(t *testing.T) {
 	image := configured{fstest.MapFS{"etc/stackato/hooks/pre-running": script("#!/usr/bin/env bash\n"), "usr/bin/env": script(""), "opt/sh/bash": script("")}, "/bin:/opt/sh"}

@@ -1,18 +1,13 @@
 package settings
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/standalone"
-	"github.com/fenceline/fenceline/suggest"
 	"github.com/spf13/pflag"
 )
 
@@ -101,8 +96,7 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&u.RegistryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
 	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
-	u.StepNetwork = string(standalone.NetworkAuto)
-	fs.Var((*stepNetwork)(&u.StepNetwork), "step-network", "network of RUN steps: auto, own or host")
+	fs.StringVar(&u.StepNetwork, "step-network", string(standalone.NetworkAuto), "network of RUN steps: auto, own or host")
 	fs.Int64Var(&u.StepMemoryBytes, "step-memory-bytes", standalone.DefaultMemory(), "memory that all RUN steps may use together; 0 for no bound")
 	fs.IntVar(&u.StepProcesses, "step-processes", standalone.DefaultProcesses, "processes and threads that all RUN steps may have together; 0 for no bound")
 	DefaultsTo(fs, "step-memory-bytes", "three quarters of the machine's")
@@ -117,22 +111,6 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	u.Builder.Add(fs)
 	u.Controller.Add(fs)
 	u.Distributor.Add(fs)
-}
-
-// stepNetwork is the flag's value.
-type stepNetwork string
-
-func (s *stepNetwork) String() string { return string(*s) }
-func (*stepNetwork) Type() string     { return "text" }
-
-// Set takes one of the networks that there are.
-func (s *stepNetwork) Set(text string) error {
-	known := []string{string(standalone.NetworkAuto), string(standalone.NetworkOwn), string(standalone.NetworkHost)}
-	if !slices.Contains(known, text) {
-		return fmt.Errorf("%q is none of %s%s", text, strings.Join(known, ", "), suggest.DidYouMean(text, known))
-	}
-	*s = stepNetwork(text)
-	return nil
 }
 
 // Run is what every role that runs by itself is told.
@@ -224,7 +202,6 @@ type Builder struct {
 	Buildkit     string // address of the buildkitd
 	DockerConfig string
 	SecretsDir   string
-	HooksUser    string
 	Slots        int
 	AckWait      time.Duration
 	Room         func() error // of the buildkitd's disk, where that is known: no setting
@@ -237,8 +214,6 @@ func (b *Builder) Add(fs *pflag.FlagSet) {
 	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
-	fs.StringVar(&b.HooksUser, "hooks-user", hooks.DefaultUser, "who runs the hooks of images, as which the gate looks at them")
-	Explain(fs, "hooks-user", "The gate holds files, folders and sudo to this user's rights. In an image that does not have it hooks run as root.")
 	b.Registries.Add(fs)
 }
 

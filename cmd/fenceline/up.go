@@ -44,6 +44,12 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	if err != nil {
 		return settings.Usage(err)
 	}
+	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
+		return settings.Usagef("--step-network: %w", err)
+	}
+	if s.StepMemoryBytes < 0 || s.StepProcesses < 0 {
+		return settings.Usagef("--step-memory-bytes and --step-processes are bounds: give 0 for none, or more")
+	}
 	state, err := standalone.OpenState(s.State)
 	if err != nil {
 		return err
