@@ -19,6 +19,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		free, err := d.room(ctx, w.Image)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
+			d.write(ctx, Note{Kind: NotePull, Realm: localName(r), Text: string(w.Image)})
 			err = d.pull(ctx, w, free)
 		}
 		switch cause := context.Cause(ctx); {

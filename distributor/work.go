@@ -65,6 +65,9 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return 0
 	}
 	d.cleanup(ctx, images)
+	if len(d.asked) > 0 {
+		next = min(next, d.cfg.AbandonedAfter)
+	}
 	return next
 }
 
