@@ -18,9 +18,12 @@ import (
 const (
 	// DefaultAbandonedAfter is how long nobody may answer for images until they are taken for abandoned.
 	DefaultAbandonedAfter = 24 * time.Hour
-	// watchedLeast is how long this agent itself has to have seen nobody answer: the engine, or the
-	// machine, may have been down all the time before.
-	watchedLeast = 2 * idle
+	// renamedAfter is the same for what an agent of this one's place and name brought, for another
+	// fleet: a node that has one distributor was given that fleet.
+	renamedAfter = 10 * time.Minute
+	// renewedAfter is the same for the same fleet: a place has one record of a fleet, so that the one
+	// before was made anew.
+	renewedAfter = time.Minute
 )
 
 // realmOf is the local name that a tag begins with, or "".
@@ -114,18 +117,28 @@ func (d *Distributor) abandoned(ctx context.Context, realm string, images []Imag
 	return out
 }
 
-// isAbandoned tells whether nobody works for a realm any more, and asks for it where that is due. An
-// earlier one of this agent's own fleet ended with it: a place has one record of a fleet.
-func (d *Distributor) isAbandoned(ctx context.Context, realm string, notes []Note) bool {
+// patience is how long nobody may answer for a realm until it is taken for abandoned.
+func (d *Distributor) patience(realm string, notes []Note) time.Duration {
 	home := d.home()
-	own := home != "" && slices.ContainsFunc(notes, func(n Note) bool { return n.Kind == NoteHome && n.Realm == realm && n.Text == home })
-	if own && path.Base(realm) == d.cfg.Fleet {
-		return true
+	before := home != "" && slices.ContainsFunc(notes, func(n Note) bool { return n.Kind == NoteHome && n.Realm == realm && n.Text == home })
+	switch {
+	case before && path.Base(realm) == d.cfg.Fleet:
+		return min(renewedAfter, d.cfg.AbandonedAfter)
+	case before:
+		return min(renamedAfter, d.cfg.AbandonedAfter)
 	}
+	return d.cfg.AbandonedAfter
+}
+
+// isAbandoned tells whether nobody works for a realm any more, and asks for it where that is due. This
+// agent itself has to have seen for a while that nobody answers: the engine, or the machine, may have
+// been down all the time since it was asked.
+func (d *Distributor) isAbandoned(ctx context.Context, realm string, notes []Note) bool {
+	patience := d.patience(realm, notes)
 	at := slices.IndexFunc(notes, func(n Note) bool { return n.Kind == NoteAsk && n.Realm == realm })
 	seen := d.asked[realm]
 	if at < 0 { // not asked yet, or answered
-		if seen == nil || time.Since(seen.at) >= d.cfg.AbandonedAfter/4 {
+		if seen == nil || time.Since(seen.at) >= patience/4 {
 			d.asked[realm] = &question{at: time.Now()}
 			d.write(ctx, Note{Kind: NoteAsk, Realm: realm})
 		}
@@ -135,16 +148,12 @@ func (d *Distributor) isAbandoned(ctx context.Context, realm string, notes []Not
 		seen = &question{at: time.Now()}
 		d.asked[realm] = seen
 	}
-	if !seen.told && time.Since(seen.at) >= idle {
+	if !seen.told && time.Since(seen.at) >= min(renewedAfter, patience) {
 		seen.told = true
-		d.log.Warn().Str("realm", realm).Dur("after", d.cfg.AbandonedAfter).
-			Msg("there is something on the engine of a fleet or installation that no distributor here works for; it is removed unless one answers")
+		d.log.Warn().Str("realm", realm).Stringer("after", patience).
+			Msg("there are images or notes on the engine of a fleet that no distributor here answers for; they are removed unless one does")
 	}
-	age := d.cfg.AbandonedAfter
-	if own { // a node has one distributor: this was its fleet before
-		age = min(age, watchedLeast)
-	}
-	return time.Since(seen.at) >= min(watchedLeast, age) && time.Since(notes[at].At) >= age
+	return time.Since(seen.at) >= min(renamedAfter, patience) && time.Since(notes[at].At) >= patience
 }
 
 // question is what is known of a realm that was asked for.

@@ -46,12 +46,14 @@ func (w *world) notes(kind distributor.NoteKind) []string {
 }
 
 // A record with another ID at the same place is the fleet made anew: of the earlier one nobody is left.
-func TestWhatAnEarlierInstallationBroughtGoesAtOnce(t *testing.T) {
+func TestWhatAnEarlierInstallationBroughtGoesSoon(t *testing.T) {
 	run(t, nil, func(w *world) {
 		w.announce(messages.FleetRecord{ID: "earlier", Current: fleetImage("1"), Previous: fleetImage("2")})
 		w.kept("1", "2")
 		w.announce(messages.FleetRecord{ID: "later", Current: fleetImage("3")})
+		after(3 * time.Minute)
 		w.kept("3")
+		after(time.Minute)
 		if got := w.notes(distributor.NoteHome); len(got) != 1 || got[0] != "fenceline.local/later/"+fleet {
 			t.Errorf("at home are %v", got)
 		}
@@ -110,7 +112,7 @@ func TestWhatNobodyWorksForGoesAfterLong(t *testing.T) {
 func TestWhatSomebodyWorksForStays(t *testing.T) {
 	run(t, func(w *world) { w.engine.Put(img("1"), tagOf("other", "prod", "1")) }, func(w *world) {
 		w.announce(messages.FleetRecord{Current: fleetImage("2")})
-		for range 100 {
+		for range 30 {
 			after(time.Hour)
 			w.engine.Do(func(f *enginetest.Fake) { // the other answers
 				f.Kept = slices.DeleteFunc(f.Kept, func(n distributor.Note) bool { return n.Kind == distributor.NoteAsk })
@@ -135,7 +137,7 @@ func TestAnEngineThatWasDownLongProvesNothing(t *testing.T) {
 }
 
 func TestAnAgentAnswersForItsOwn(t *testing.T) {
-	ask := distributor.Note{Kind: distributor.NoteAsk, Realm: "fenceline.local/" + fleet}
+	ask := distributor.Note{At: time.Now(), Kind: distributor.NoteAsk, Realm: "fenceline.local/" + fleet}
 	run(t, nil, func(w *world) {
 		w.announce(messages.FleetRecord{Current: fleetImage("2")})
 		if err := w.engine.AddNote(t.Context(), ask); err != nil {

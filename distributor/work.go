@@ -66,7 +66,7 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 	}
 	d.cleanup(ctx, images)
 	if len(d.asked) > 0 {
-		next = min(next, d.cfg.AbandonedAfter)
+		next = min(next, renewedAfter, d.cfg.AbandonedAfter)
 	}
 	return next
 }
