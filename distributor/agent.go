@@ -77,6 +77,10 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
+	// What the heartbeats say of images:
+	fetching *messages.ImageFetch
+	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
 	retries retries
@@ -125,6 +129,7 @@ func New(c Config) (*Distributor, error) {
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
 		asked:    map[string]*question{},
+		problems: map[messages.Image]string{},
 	}, nil
 }
 
