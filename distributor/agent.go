@@ -83,13 +83,14 @@ type Distributor struct {
 	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
-	retries retries
-	verdict verdict
-	short   map[messages.Image]*shortage // of images whose pull ran out of space
-	damaged map[messages.Image]int       // how often in a row an image could not be read
-	asked   map[string]*question         // of the realms of others
-	sweptAt time.Time                    // when trials' containers were looked for last
-	swept   bool                         // no container of a trial is left
+	retries  retries
+	verdict  verdict
+	short    map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged  map[messages.Image]int       // how often in a row an image could not be read
+	unusable map[messages.Image]time.Time // when the engine could not take in an image, for what that is
+	asked    map[string]*question         // of the realms of others
+	sweptAt  time.Time                    // when trials' containers were looked for last
+	swept    bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -129,6 +130,7 @@ func New(c Config) (*Distributor, error) {
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
 		asked:    map[string]*question{},
+		unusable: map[messages.Image]time.Time{},
 		problems: map[messages.Image]string{},
 	}, nil
 }

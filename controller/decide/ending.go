@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -67,7 +68,8 @@ func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, strin
 	if r.Ready.Order <= s.Record.Highest {
 		return messages.RolloutSuperseded, passed(s.Record.Highest, r.Ready.Order)
 	}
-	if why := s.progressOf(r, nil).trialFailure(); why != "" {
+	p := s.progressOf(r, nil)
+	if why := cmp.Or(p.trialFailure(), p.unusableFailure()); why != "" {
 		return messages.RolloutFailed, why
 	}
 	if r.After == "" {

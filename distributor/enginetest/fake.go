@@ -34,6 +34,8 @@ type Fake struct {
 	Registry map[messages.Image]FakeImage
 	// Gone are the images whose registry can't be reached.
 	Gone map[messages.Image]bool
+	// Unfit are the images that the engine can't take in.
+	Unfit map[messages.Image]bool
 	// Down makes every call fail: the engine is gone.
 	Down bool
 	// Broken are the images that are listed and can't be read, until they are removed.
