@@ -37,7 +37,7 @@ func Quorum(p *messages.Policy, members int) int {
 // not about this rollout.
 func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload) *progress {
 	p := &progress{
-		failed: map[string]string{}, stuck: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
+		failed: map[string]string{}, stuck: map[string]string{}, unusable: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
 		needed: Quorum(&r.Policy, len(r.Members)),
 	}
 	if p.trials == nil {
