@@ -238,6 +238,7 @@ func TestAnEngineThatEndsDuringATrial(t *testing.T) {
 		signal syscall.Signal
 	}{
 		"stopped": {kind{}, syscall.SIGTERM}, "killed": {kind{}, syscall.SIGKILL}, "stopped by systemd": {kind{opened: true}, syscall.SIGTERM},
+		"today's, stopped": {kind{today: true}, syscall.SIGTERM}, "today's, killed": {kind{today: true}, syscall.SIGKILL},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := ownEngine(t, c.kind)
