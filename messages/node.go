@@ -77,6 +77,9 @@ type NodeWork struct {
 	Reason  string       `json:"reason,omitempty"` // for WorkFailed
 	Bytes   int64        `json:"bytes,omitempty"`  // fetched for it
 	Trial   *TrialResult `json:"trial,omitempty"`  // of a canary
+	// Unusable tells of WorkFailed that the image is why: the node's engine can't take it in, and trying
+	// again can't help.
+	Unusable bool `json:"unusable,omitempty"`
 }
 
 // SharedEngines finds nodes that have one engine, by its ID: of heartbeats by node it returns, for

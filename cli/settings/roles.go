@@ -252,6 +252,7 @@ type Distributor struct {
 	Labels       Labels
 	Interval     time.Duration
 	MinFreeBytes int64
+	Abandoned    time.Duration
 }
 
 // Add adds the flags that `run` and `up` have for it.
@@ -263,8 +264,10 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
 	SpanVar(fs, &d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
 	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
+	SpanVar(fs, &d.Abandoned, "abandoned-after", distributor.DefaultAbandonedAfter, "how long images of another fleet stay on the engine that no distributor answers for")
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
+	Explain(fs, "abandoned-after", "Sooner where this node had them for an earlier fleet or installation.")
 	Explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")
 }
 

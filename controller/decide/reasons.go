@@ -145,6 +145,15 @@ func (p *progress) trialFailure() string {
 	return ""
 }
 
+// unusableFailure says that so many members can't use the image that the others make no quorum, or "".
+func (p *progress) unusableFailure() string {
+	if len(p.unusable) == 0 || p.members-len(p.unusable) >= p.needed {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(p.unusable))
+	return fmt.Sprintf("%d of %d members can't use the image, and %d must have it: %s: %s", len(names), p.members, p.needed, names[0], p.unusable[names[0]])
+}
+
 // JoinNames joins at most a few names for people.
 func JoinNames(all []string) string { return joinFirst(all, len(all)) }
 
