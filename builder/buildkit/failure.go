@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
@@ -195,13 +196,22 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 // carriageReturns tells whether a step gives its program lines that end in CRLF. The parser takes the
 // carriage returns out of all but here-documents.
 func carriageReturns(err error) bool {
+	for _, arg := range failedOp(err).GetExec().GetMeta().GetArgs() {
+		if strings.Contains(arg, "\r\n") {
+			return true
+		}
+	}
 	for _, s := range errdefs.Sources(err) {
-		lines := strings.Split(string(s.Info.GetData()), "\n")
-		for _, at := range s.Ranges {
-			from, to := max(int(at.GetStart().GetLine())-1, 0), min(int(at.GetEnd().GetLine()), len(lines))
-			if from < to && strings.Contains(lines[from], "<<") && strings.Contains(strings.Join(lines[from+1:to], "\n"), "\r") {
-				return true
+		var step []string
+		for i, line := range strings.Split(string(s.Info.GetData()), "\n") {
+			if slices.ContainsFunc(s.Ranges, func(at *pb.Range) bool {
+				return int(at.GetStart().GetLine()) <= i+1 && i+1 <= int(at.GetEnd().GetLine())
+			}) {
+				step = append(step, line)
 			}
+		}
+		if len(step) > 2 && strings.Contains(step[0], "<<") && strings.HasSuffix(step[1], "\r") {
+			return true // a here-document that names its own program
 		}
 	}
 	return false

@@ -165,7 +165,7 @@ func (r *run) tree(ctx context.Context, g gateway.Client, p *plan, from string) 
 	if err != nil {
 		return nil, fmt.Errorf("looking for pointers of Git LFS: %w", err)
 	}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: d})
+	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: d, Evaluate: true})
 	if err != nil {
 		return nil, err
 	}

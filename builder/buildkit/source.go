@@ -64,7 +64,7 @@ func (r *run) look(ctx context.Context, g gateway.Client) error {
 		return fmt.Errorf("describing the repository to BuildKit: %w", err)
 	}
 	s := source{looked: true, whole: whole.ToPB()}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: s.whole})
+	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: s.whole, Evaluate: true})
 	if err != nil {
 		return err
 	}
