@@ -121,7 +121,7 @@ var (
 	machineFull = regexp.MustCompile(`(?m): (no space left on device|disk quota exceeded|input/output error|too many open files|read-only file system)(: unknown)?$`)
 	noKey       = regexp.MustCompile(`(^|: )no SSH key "[^"]*" forwarded from the client`)
 	noUser      = regexp.MustCompile(`(^|: )unable to find (user|group) `)
-	notFetched  = regexp.MustCompile(`(^|: )(digest mismatch sha256:[0-9a-f]+: sha256:[0-9a-f]+|invalid response status (40[0-7]|409|41[0-9]))$`)
+	notFetched  = regexp.MustCompile(`(^|: )(digest mismatch (for \S+: |sha256:).*|invalid response status (40[0-7]|409|41[0-9]))$`)
 	fetchLater  = regexp.MustCompile(`(^|: )(invalid response status [0-9]{3}$|Get "[^"]*": )`)
 	noRight     = regexp.MustCompile(`(^|: )(security\.insecure|network\.host|.*device.*) is not allowed`)
 )

@@ -45,6 +45,7 @@ func TestUserFailures(t *testing.T) {
 		"Windows line ends":        {"FROM " + b.base + "\r\nCOPY <<\"HOOK\" /etc/hook\r\n#!/bin/sh\r\nHOOK\r\nRUN <<SETUP\r\nmkdir -p /srv/site\r\necho one >/srv/site/mark\r\nSETUP\r\n", "Dockerfile:5", []string{"line", "CRLF", "eol=lf"}},
 		"Windows line ends inside": {"FROM " + b.base + "\nRUN <<\"EOF\"\nset -e\r\ntrue\r\nEOF\n", "Dockerfile:2", []string{"CRLF"}},
 		"a file that is refused":   {"FROM " + b.base + "\nADD " + odd.URL + "/403/subdir/a.tar /x\n", "", []string{"403", "ADD"}},
+		"another file to add":      {"FROM " + b.base + "\nADD --checksum=sha256:" + strings.Repeat("ab", 32) + " " + odd.URL + "/x.tar /x\n", "", []string{"digest mismatch", "ADD"}},
 		"a repository by ssh":      {"FROM " + b.base + "\nADD git@git.example.com:a/b.git /x\n", "", []string{"git@git.example.com:a/b.git", "repository_token"}},
 		"a missing commit to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#" + strings.Repeat("ab", 20) + " /x\n", "", []string{"the Dockerfile adds", "reference is not a tree"}},
 		"a repository refused":     {"FROM " + b.base + "\nADD " + odd.URL + "/403/a.git#main /x\n", "", []string{"the Dockerfile adds", "403"}},
