@@ -76,7 +76,7 @@ func (p *plan) taken(filtered string) []taken {
 
 // definition is an operation with all that it needs, to be solved by itself.
 func (p *plan) definition(of string) (*pb.Definition, error) {
-	d := &pb.Definition{}
+	d := &pb.Definition{Metadata: make(map[string]*pb.OpMetadata)}
 	seen := make(map[string]string) // digests in the plan, and those of the operations as they are written here
 	var add func(of string) (string, error)
 	add = func(of string) (string, error) {
@@ -100,6 +100,9 @@ func (p *plan) definition(of string) (*pb.Definition, error) {
 		}
 		seen[of] = digest.FromBytes(raw).String()
 		d.Def = append(d.Def, raw)
+		if about, ok := p.about[of]; ok {
+			d.Metadata[seen[of]] = about.ToPB()
+		}
 		return seen[of], nil
 	}
 	last, err := add(of)

@@ -174,7 +174,7 @@ func (p *progress) lines(s *step, stream int, text string) {
 
 var (
 	// reads are the steps that read git repositories, and run no program of a Dockerfile.
-	reads = regexp.MustCompile(`^\[internal\] load git source |^\[[^\]]*\] ADD `)
+	reads = regexp.MustCompile(`^\[internal\] load git source |^\[[^\]]*\] ADD |^git://`)
 	// exports is the step that pushes.
 	exports = regexp.MustCompile(`^exporting to image$|^pushing `)
 	// complaints are what git says where it fails.
