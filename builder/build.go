@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 )
@@ -18,6 +19,7 @@ import (
 type task struct {
 	request *messages.BuildRequested
 	attempt int
+	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
 	out     interface {
 		Event(ctx context.Context, p messages.Payload) error
 		Log(l messages.BuildLog)
@@ -170,20 +172,47 @@ func (a *running) wanted(ctx context.Context) error {
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
-	asked := a.request.Cause != messages.CausePush
-	if a.request.Cause == messages.CausePerson && a.request.Ref != "" {
-		asked = false // the producer found the commit at the branch's head, and a newer one may have been accepted since
-	}
+	asked := !a.request.FollowsHead()
 	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
 	switch {
 	case err == nil && head != a.request.Commit && !asked:
-		return &supersededError{head: head}
+		return a.unlessStale(ctx, &supersededError{head: head}, head)
 	case err == nil || asked && errors.Is(err, git.ErrNoBranch):
 		return nil
-	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrNoBranch):
-		return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
+	case errors.Is(err, git.ErrNoBranch):
+		return a.unlessStale(ctx, brokenSource(err), "no such branch")
+	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
+		return brokenSource(err)
 	}
 	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}
+}
+
+func brokenSource(err error) error {
+	return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
+}
+
+// A host, or a mirror of it, may show a push some seconds after it has told of it. A request that is no
+// older than mirrorLag is looked at again later, after pauses from staleFirst to staleMost.
+const (
+	mirrorLag  = 15 * time.Second
+	staleFirst = time.Second
+	staleMost  = 5 * time.Second
+)
+
+// unlessStale is err where what the repository shows in place of the commit can be believed, and else another look
+// later.
+func (a *running) unlessStale(ctx context.Context, err error, shown string) error {
+	if a.age == nil {
+		return err
+	}
+	age, clockErr := a.age(ctx)
+	if clockErr != nil || age > mirrorLag {
+		return err
+	}
+	return &builds.LaterError{
+		Err:   fmt.Errorf("the repository shows %s where %s was pushed a moment ago: it is asked again", shown, a.request.Commit),
+		After: min(max(age, staleFirst), staleMost),
+	}
 }
 
 // pinned is told the base images, before anything is built from them.

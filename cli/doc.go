@@ -20,7 +20,7 @@
 //
 // Deciding:
 //
-//   - submit.go: submit
+//   - submit.go, dockerignore.go: submit, and what of a folder it sends
 //   - decisions.go: rollback, promote, hold, release, approve, abort
 //   - config.go: config get and set
 //

@@ -16,6 +16,7 @@ type session struct {
 	queue  *queue.Client
 	out    io.Writer
 	format format
+	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 }
 
 // builds is the way to the installation's builds.

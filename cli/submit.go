@@ -48,7 +48,7 @@ func newSubmitCmd() *cobra.Command {
 		}
 		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
 		if dir != "" {
-			name, err := s.sendContext(ctx, dir)
+			name, err := s.sendContext(ctx, dir, s.dockerfile(ctx, args[0]))
 			if err != nil {
 				return err
 			}
@@ -56,6 +56,7 @@ func newSubmitCmd() *cobra.Command {
 		}
 		b, err := s.submit(ctx, call)
 		if err != nil {
+			s.dropContext(ctx, call["context"], err)
 			return err
 		}
 		if !wait {
@@ -137,8 +138,33 @@ func answerOf(req *http.Request) (*answer, error) {
 	return a, nil
 }
 
+// dockerfile is the path of a pipeline's Dockerfile, as its last build was asked for with.
+func (s *session) dockerfile(ctx context.Context, pipeline string) string {
+	space := s.queue.Space()
+	if messages.CheckName("pipeline", pipeline) == nil {
+		if m, err := s.queue.Last(ctx, space.RequestsStream(), space.AnyRequest(pipeline)); err == nil {
+			if r, err := s.queue.Decode(m); err == nil {
+				if asked, ok := r.Payload.(*messages.BuildRequested); ok && asked.Pipeline.Dockerfile != "" {
+					return asked.Pipeline.Dockerfile
+				}
+			}
+		}
+	}
+	return messages.DefaultDockerfile
+}
+
+// dropContext removes a context whose build the producer refused. Where its answer is not known the
+// build may have been accepted: a sweep finds out.
+func (s *session) dropContext(ctx context.Context, name string, err error) {
+	var refused *refusedError
+	if name == "" || !errors.As(err, &refused) || refused.status >= http.StatusInternalServerError {
+		return
+	}
+	_ = s.builds().DropContext(ctx, name) // a sweep does it otherwise
+}
+
 // sendContext stores a folder as a build context, and returns its name.
-func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
+func (s *session) sendContext(ctx context.Context, dir, dockerfile string) (string, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return "", fmt.Errorf("--context: %w", err)
@@ -148,7 +174,7 @@ func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
 	}
 	name := "context-" + messages.NewID()
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(pack(w, dir)) }()
+	go func() { w.CloseWithError(pack(w, dir, dockerfile)) }()
 	err = s.builds().PutContext(ctx, name, r)
 	r.CloseWithError(errors.New("no longer read"))
 	if err != nil {
@@ -157,10 +183,14 @@ func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
 	return name, nil
 }
 
-// pack writes a folder as a tar, without the repository's own .git.
-func pack(w io.Writer, dir string) error {
+// pack writes a folder as a tar, without the repository's own .git and what its .dockerignore names.
+func pack(w io.Writer, dir, dockerfile string) error {
+	left, err := readIgnored(dir, dockerfile)
+	if err != nil {
+		return err
+	}
 	t := tar.NewWriter(w)
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -171,7 +201,17 @@ func pack(w io.Writer, dir string) error {
 		if rel == ".git" && e.IsDir() {
 			return fs.SkipDir
 		}
-		return packFile(t, path, filepath.ToSlash(rel), e)
+		name := filepath.ToSlash(rel)
+		out, err := left.has(name)
+		switch {
+		case err != nil:
+			return fmt.Errorf("matching %s with the .dockerignore: %w", path, err)
+		case out && e.IsDir() && left.whole(name):
+			return fs.SkipDir
+		case out:
+			return nil
+		}
+		return packFile(t, path, name, e)
 	})
 	if err != nil {
 		return err

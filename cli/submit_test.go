@@ -32,7 +32,7 @@ func TestPack(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := pack(&b, dir); err != nil {
+	if err := pack(&b, dir, messages.DefaultDockerfile); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]*tar.Header{}
@@ -79,7 +79,7 @@ func TestPackRefusesSpecialFiles(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := pack(io.Discard, dir); err == nil || !strings.Contains(err.Error(), "pipe") {
+	if err := pack(io.Discard, dir, messages.DefaultDockerfile); err == nil || !strings.Contains(err.Error(), "pipe") {
 		t.Errorf("packing a pipe: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
@@ -27,8 +28,10 @@ func TestAnImageReachesTheFleet(t *testing.T) {
 	if r.Epoch != 1 || r.Highest != 1 || r.Preload != nil {
 		t.Errorf("the record is %+v", r)
 	}
-	done := i.state(t, id, messages.RolloutDone)
-	if done.Present != 5 || len(done.Members) != 5 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
+	done := i.rollout(t, id, "to be done, and name no members", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutDone && r.MemberCount > 0
+	})
+	if done.Present != 5 || done.Counts() != 5 || len(done.Members) > 0 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
 		t.Errorf("the rollout is %+v", done)
 	}
 	i.announce(t, 2, target("default", nil))
@@ -254,6 +257,7 @@ func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
 	ref := messages.BuildRef{Build: build(1), Pipeline: "app", Order: 1}
 	fleets := []messages.FleetTarget{target("default", func(p *messages.Policy) { p.PreloadBases = true })}
 	pinned := &messages.BasePinned{BuildRef: ref, Attempt: 1, Bases: []messages.PinnedBase{{Source: "docker.io/library/base:latest", Image: image(99)}}, Fleets: fleets}
+	buildstest.Built(t, i.q, ref, fleets, func(*messages.BuildRecord) {})
 	if err := i.q.Publish(t.Context(), "", pinned); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ type acceptedBuild struct {
 	Order     uint64 `json:"order"`
 	Pipeline  string `json:"pipeline"`
 	Commit    string `json:"commit,omitempty"`
-	Duplicate bool   `json:"duplicate"` // the build was asked for before
+	Duplicate bool   `json:"duplicate"`         // the build was asked for before
+	Repeats   string `json:"repeats,omitempty"` // the earlier build of the same push, without an image, that this new one is in place of
 }
 
 // answer is the body of every answer about builds: one of its fields.

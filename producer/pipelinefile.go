@@ -48,6 +48,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		HooksDir:   messages.DefaultHooksDir,
 		Timeout:    defaultTimeout,
 		Attempts:   messages.DefaultAttempts,
+		RetryFor:   messages.DefaultRetryFor,
 	}}
 	p := &x.pipeline
 	before := len(d.Problems)
@@ -63,6 +64,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
 		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
 		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
+		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},

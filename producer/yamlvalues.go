@@ -85,15 +85,18 @@ func (r *reader) integer(to *int, low, high int) func(*yaml.Node, string) {
 }
 
 // percent reads a percentage from 1% to 100%, with its sign.
-func (r *reader) percent(n *yaml.Node, field string) (int, bool) {
-	const want = "a percentage from 1% to 100%"
+func (r *reader) percent(n *yaml.Node, field string) (int, bool) { return r.percentFrom(1, n, field) }
+
+// percentFrom is percent from another least one.
+func (r *reader) percentFrom(least int, n *yaml.Node, field string) (int, bool) {
+	want := fmt.Sprintf("a percentage from %d%% to 100%%", least)
 	v, ok := r.Scalar(n, field, want, "!!str", "!!int", "!!float")
 	if !ok {
 		return 0, false
 	}
 	digits, ok := strings.CutSuffix(v.Value, "%")
 	i, err := strconv.Atoi(digits)
-	if !ok || err != nil || i < 1 || i > 100 {
+	if !ok || err != nil || i < least || i > 100 {
 		r.Problem(n, field, "%s is not %s: write it with its sign, such as 50%%", clip(v.Value), want)
 		return 0, false
 	}
