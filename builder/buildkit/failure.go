@@ -74,23 +74,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	}
 	f := messages.Failure{Class: messages.FailureUser, Reason: r.clean(err)}
 	r.locate(err, &f)
-	op := failedOp(err)
-	var exit *gatewaypb.ExitError
-	switch {
-	case errors.As(err, &exit):
-		r.explainRun(err, exit, &f)
-		return failed(f)
-	case machineFull.MatchString(r.text(err)):
-		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine, and look at its log"
-		return failed(f)
-	case op.GetFile() != nil:
-		f.Fix = "correct what is copied or added: paths are relative to the build context"
-		return failed(f)
-	case noKey.MatchString(r.text(err)):
-		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
-		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
-		return failed(f)
-	case explainStep(&f):
+	if r.explainStep(err, &f) {
 		return failed(f)
 	}
 	base := failedBase(f.Reason)
@@ -126,8 +110,27 @@ var (
 	noRight     = regexp.MustCompile(`(^|: )(security\.insecure|network\.host|.*device.*) is not allowed`)
 )
 
-// explainStep is about a step whose failure BuildKit's words tell, and says whether it is one.
-func explainStep(f *messages.Failure) bool {
+// explainStep is about a step that failed, and says whether it is one.
+func (r *run) explainStep(err error, f *messages.Failure) bool {
+	var exit *gatewaypb.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.explainRun(err, exit, f)
+	case machineFull.MatchString(r.text(err)):
+		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine, and look at its log"
+	case failedOp(err).GetFile() != nil:
+		f.Fix = "correct what is copied or added: paths are relative to the build context"
+	case noKey.MatchString(r.text(err)):
+		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
+		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
+	default:
+		return explainWords(f)
+	}
+	return true
+}
+
+// explainWords is about a step whose failure BuildKit's words tell, and says whether it is one.
+func explainWords(f *messages.Failure) bool {
 	switch {
 	case noUser.MatchString(f.Reason):
 		f.Fix = "correct USER, or make the user in an earlier step"
