@@ -2,6 +2,7 @@ package producer
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,17 @@ func (r *reader) text(to *string, check func(string) error) func(*yaml.Node, str
 			}
 		}
 		*to = v.Value
+		r.warnOfVariable(v, field)
+	}
+}
+
+// variableForm is what other programs put values in the place of: ${NAME}, $NAME, $(COMMAND), {{ NAME }}, %NAME%.
+var variableForm = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Za-z0-9_]*|\{\{.*\}\}|<%.*%>|%[A-Z_][A-Z0-9_]*%`)
+
+// warnOfVariable warns of text that looks as if its author expected a value in its place.
+func (r *reader) warnOfVariable(v *yaml.Node, field string) {
+	if found := variableForm.FindString(v.Value); found != "" {
+		r.Warn(v, field, "%q is taken as it is, since this file has no variables: write the value itself", clip(found))
 	}
 }
 
