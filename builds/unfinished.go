@@ -95,11 +95,7 @@ func (q *Queue) read(ctx context.Context, from *uint64, more func(n int, revisio
 		return more(n, revision)
 	}
 	return q.records.Since(ctx, *from, func(e queue.Entry[messages.BuildRecord]) bool {
-		if err := own(e); err != nil {
-			s.unreadable(q, queue.Unread{Key: e.Key, Revision: e.Revision, Written: e.Created, Err: err})
-		} else {
-			s.take(e)
-		}
+		s.take(e)
 		return took(e.Revision)
 	}, func(u queue.Unread) bool {
 		s.unreadable(q, u)

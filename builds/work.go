@@ -17,7 +17,7 @@ import (
 
 // The defaults of Work.
 const (
-	DefaultAckWait    = 30 * time.Second
+	DefaultAckWait    = store.DefaultAckWait
 	DefaultRetryDelay = time.Second
 )
 

@@ -52,7 +52,7 @@ is never changed.` + settings.VariablesNote("password-file"),
 	fs := cmd.Flags()
 	n.Add(fs)
 	fs.Lookup("nats").Usage = "NATS server to declare streams and buckets on, nats://HOST:PORT"
-	fs.Lookup("user").Usage = "NATS user, the controller's or producer's"
+	fs.Lookup("user").Usage = "NATS user, the controller's"
 	fs.StringVar(&n.Prefix, "prefix", "", "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	settings.FolderVar(fs, &w.Dir, "dir", "", "folder to write credentials into")
 	fs.StringSliceVar(&w.Nodes, "node", nil, "FLEET.NODE to make a user for; may be given several times")
@@ -72,7 +72,7 @@ func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
 	}
 	step, others := "--nats", []string{"node", "tls", "registry"}
 	if write {
-		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "cert-file", "key-file", "replicas", "node-ttl"}
+		step, others = "--dir", []string{"user", "password-file", "credentials-file", "ca-file", "cert-file", "key-file", "replicas", "node-ttl", "ack-wait"}
 	}
 	for _, name := range others {
 		if given[name] {
@@ -89,7 +89,7 @@ func declare(ctx context.Context, cmd *cobra.Command, n *settings.NATS, l *setti
 		return err
 	}
 	defer q.Close()
-	if err := store.Declare(ctx, q, store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}); err != nil {
+	if err := store.Declare(ctx, q, store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL, AckWait: l.AckWait}); err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), diagnosis.Redact(n.URL))

@@ -13,7 +13,11 @@ import (
 // preloadBases lets nodes fetch the bases of a build that has not ended: as many nodes as the
 // policy's first wave and its bound on nodes in flight allow.
 func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) error {
-	if b, err := c.buildRecord(ctx, m.Build); err != nil || b.Ended() {
+	b, err := c.buildRecord(ctx, m.Build)
+	if err != nil || b.Ended() {
+		return err
+	}
+	if err := c.asked(ctx, m.BuildRef, b, m.Fleets); err != nil {
 		return err
 	}
 	var images []messages.Image
@@ -47,7 +51,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 	}
 	// The build may have failed since the look above. The controller that was told of it had nothing
 	// to clear then, as the bases were not written yet: clear them here.
-	b, err := c.buildRecord(ctx, m.Build)
+	b, err = c.buildRecord(ctx, m.Build)
 	if err != nil || !b.Ended() || b.State == messages.BuildStateSucceeded {
 		return err
 	}
@@ -57,7 +61,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 // buildRecord reads a build's record, or the zero record where there is none. A build that has
 // ended says so in its record before the event about it is published.
 func (c *Controller) buildRecord(ctx context.Context, id string) (messages.BuildRecord, error) {
-	e, err := store.Builds(c.Queue).Get(ctx, id)
+	e, err := store.Builds(c.Queue).Current(ctx, id)
 	if errors.Is(err, queue.ErrNotFound) {
 		return messages.BuildRecord{}, nil
 	}

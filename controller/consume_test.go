@@ -4,6 +4,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -25,16 +26,18 @@ func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 	policy.PreloadBases = true
 	for order := range uint64(30) {
 		ref := messages.BuildRef{Build: messages.NewID(), Pipeline: "app", Order: order + 1}
-		b := messages.BuildRecord{BuildRef: ref, State: messages.BuildStateRunning}
-		revision, err := store.Builds(q).Create(t.Context(), ref.Build, b)
+		fleets := []messages.FleetTarget{{Fleet: "default", Policy: policy}}
+		buildstest.Built(t, q, ref, fleets, func(*messages.BuildRecord) {})
+		e, err := store.Builds(q).Get(t.Context(), ref.Build)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b, revision := e.Value, e.Revision
 		var both sync.WaitGroup
 		both.Go(func() {
 			if err := c.preloadBases(t.Context(), &messages.BasePinned{
 				BuildRef: ref, Bases: []messages.PinnedBase{{Source: "base", Image: testImage(order)}},
-				Fleets: []messages.FleetTarget{{Fleet: "default", Policy: policy}},
+				Fleets: fleets,
 			}); err != nil {
 				t.Error(err)
 			}

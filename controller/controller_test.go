@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
@@ -254,6 +255,7 @@ func TestBasesArePreloadedWhileTheBuildRuns(t *testing.T) {
 	ref := messages.BuildRef{Build: build(1), Pipeline: "app", Order: 1}
 	fleets := []messages.FleetTarget{target("default", func(p *messages.Policy) { p.PreloadBases = true })}
 	pinned := &messages.BasePinned{BuildRef: ref, Attempt: 1, Bases: []messages.PinnedBase{{Source: "docker.io/library/base:latest", Image: image(99)}}, Fleets: fleets}
+	buildstest.Built(t, i.q, ref, fleets, func(*messages.BuildRecord) {})
 	if err := i.q.Publish(t.Context(), "", pinned); err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,9 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 	if len(m.Fleets) == 0 {
 		return c.endBases(ctx, m.Build)
 	}
+	if err := c.believe(ctx, m); err != nil {
+		return err
+	}
 	after := ""
 	for _, to := range m.Fleets {
 		now := time.Now().UTC()

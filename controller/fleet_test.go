@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/natskv"
@@ -103,9 +104,7 @@ func (i installation) announce(t *testing.T, order uint64, fleets ...messages.Fl
 		BuildRef: messages.BuildRef{Build: build(order), Pipeline: "app", Order: order},
 		Image:    image(order), Tag: "t", HooksDir: messages.DefaultHooksDir, Fleets: fleets, Received: time.Now().UTC(),
 	}
-	if err := i.q.Publish(t.Context(), "", m); err != nil {
-		t.Fatal(err)
-	}
+	buildstest.Announce(t, i.q, "", m)
 	return messages.RolloutID(fleets[0].Fleet, m.Build)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // redeclare makes the bucket of heartbeats anew when it is gone: it is kept in memory, so a
-// server that restarts alone loses it.
+// server that restarts alone loses it. It makes the builders' consumers, too, which may make none.
 func (c *Controller) redeclare(ctx context.Context) error {
 	for wait := c.Interval; ; {
 		again := c.Queue.Reconnected()
@@ -27,6 +27,9 @@ func (c *Controller) redeclare(ctx context.Context) error {
 		}
 		timer.Stop()
 		_, err := store.Nodes(c.Queue).Get(ctx, messages.NodeKey("none", "none"))
+		if err == nil || errors.Is(err, queue.ErrNotFound) {
+			err = c.Layout.KeepConsumers(ctx, c.Queue)
+		}
 		if !errors.Is(err, queue.ErrUndeclared) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -21,9 +22,7 @@ func TestARolloutCarriesOnTheTraceOfItsBuild(t *testing.T) {
 		BuildRef: messages.BuildRef{Build: build(1), Pipeline: "app", Order: 1}, Image: image(1), Tag: "t",
 		Fleets: []messages.FleetTarget{target("default", func(p *messages.Policy) { p.Approval = true })},
 	}
-	if err := i.q.Publish(t.Context(), "00-"+trace+"-00f067aa0ba902b7-01", m); err != nil {
-		t.Fatal(err)
-	}
+	buildstest.Announce(t, i.q, "00-"+trace+"-00f067aa0ba902b7-01", m)
 	id := messages.RolloutID("default", m.Build)
 	i.state(t, id, messages.RolloutApproval)
 	i.fleet(t, "default", "to preload on the trace", func(r messages.FleetRecord) bool {

@@ -77,8 +77,9 @@ type Distributor struct {
 	// The work loop's own.
 	retries retries
 	verdict verdict
-	short   map[messages.Image]shortage // of images whose pull ran out of space
-	swept   bool                        // no container of a trial is left
+	short   map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged map[messages.Image]int       // how often in a row an image could not be read
+	swept   bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -111,7 +112,8 @@ func New(c Config) (*Distributor, error) {
 		outbox:   make(chan event, 64),
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
 		retries:  retries{},
-		short:    map[messages.Image]shortage{},
+		short:    map[messages.Image]*shortage{},
+		damaged:  map[messages.Image]int{},
 	}, nil
 }
 

@@ -26,12 +26,23 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image")
 		case cause != nil: // the agent stops
 		case err != nil:
-			d.fail(w, string(w.Image), stepOf(err), err)
+			d.pullFailed(w, err)
 		default:
 			d.tagAndCheck(ctx, w, r)
 		}
 	})
 }
+
+// pullFailed reports a failed pull. What an earlier pull left damaged is removed at the next try.
+func (d *Distributor) pullFailed(w want, err error) {
+	if errors.Is(err, ErrDamaged) {
+		d.damaged[w.Image] = damagedLooks
+	}
+	d.fail(w, string(w.Image), stepOf(err), err)
+}
+
+// damagedLooks is how often in a row an image can't be read until it is removed.
+const damagedLooks = 3
 
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
@@ -67,7 +78,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 		err = fmt.Errorf("pulling %s was given up: %w", w.Image, cause)
 	}
 	if errors.Is(err, ErrNoSpace) {
-		d.short[w.Image] = shortage{free, time.Now()}
+		d.short[w.Image] = &shortage{free: free, at: time.Now(), low: -1}
 	}
 	return err
 }
@@ -86,22 +97,42 @@ func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.Fleet
 		err = fmt.Errorf("the engine has %s under the digests %q and tags %q, not as it was pulled and tagged", w.Image, got.Digests, got.Tags)
 	}
 	if err != nil {
+		if errors.Is(err, ErrDamaged) {
+			d.damaged[w.Image] = damagedLooks
+		}
 		if ctx.Err() == nil {
 			d.fail(w, string(w.Image), "verify", err)
 		}
 		return
 	}
 	delete(d.retries, string(w.Image))
+	delete(d.damaged, w.Image)
 	d.report(w, messages.WorkPresent, "", nil)
 	signal(d.changed)
 }
 
-// reportDamaged reports an image that the engine knows of and can't read. A pull would not mend it, as
-// the engine takes its layers for present.
-func (d *Distributor) reportDamaged(w want, r *messages.FleetRecord, err error) {
-	d.fail(w, string(w.Image), "verify", fmt.Errorf(
-		"the engine can't read what it has of the image: %w; remove it (docker image rm %s %s), and it is fetched again",
-		err, LocalTag(r, w.Image), w.Image))
+// mend removes an image that the engine knows of and can't use, and fetches it again: over what the
+// engine takes for present a pull changes nothing. An error that doesn't say that the image is damaged
+// may pass, so that it has to repeat itself first.
+func (d *Distributor) mend(ctx context.Context, w want, r *messages.FleetRecord, err error) {
+	d.damaged[w.Image]++
+	if !errors.Is(err, ErrDamaged) && d.damaged[w.Image] < damagedLooks {
+		d.fail(w, string(w.Image), "verify", fmt.Errorf("the engine can't read what it has of the image: %w", err))
+		return
+	}
+	delete(d.damaged, w.Image)
+	call, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	for _, name := range []string{LocalTag(r, w.Image), string(w.Image)} {
+		if refused := d.cfg.Engine.Remove(call, name); refused != nil {
+			d.fail(w, string(w.Image), "verify", fmt.Errorf(
+				"the engine can't read what it has of the image: %w; nor remove it: %w; remove it (docker image rm -f %s %s), and it is fetched again",
+				err, refused, LocalTag(r, w.Image), w.Image))
+			return
+		}
+	}
+	d.log.Warn().Err(err).Stringer("image", w.Image).Msg("removed an image that the engine can't read; fetching it again")
+	d.fetch(ctx, w, r)
 }
 
 // stepOf says at which step a pull failed.

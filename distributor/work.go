@@ -73,9 +73,11 @@ func (d *Distributor) forget(wants []want) {
 	d.retries.forgetBut(func(key string) bool {
 		return slices.ContainsFunc(wants, func(w want) bool { return key == string(w.Image) || key == trialKey(w.Rollout) })
 	})
-	maps.DeleteFunc(d.short, func(image messages.Image, _ shortage) bool {
+	unwanted := func(image messages.Image) bool {
 		return !slices.ContainsFunc(wants, func(w want) bool { return image == w.Image })
-	})
+	}
+	maps.DeleteFunc(d.short, func(image messages.Image, _ *shortage) bool { return unwanted(image) })
+	maps.DeleteFunc(d.damaged, func(image messages.Image, _ int) bool { return unwanted(image) })
 }
 
 // action is what is to be done about a wanted image, by what inspecting it gave, and the key of its
@@ -83,10 +85,12 @@ func (d *Distributor) forget(wants []want) {
 func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, err error) (string, func(context.Context)) {
 	r := &record.Record
 	switch {
+	case d.damaged[w.Image] >= damagedLooks:
+		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
 	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:
-		return string(w.Image), func(context.Context) { d.reportDamaged(w, r, err) }
+		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, err) }
 	case !got.keeps(w.Image, LocalTag(r, w.Image)):
 		return string(w.Image), func(ctx context.Context) { d.tagAndCheck(ctx, w, r) }
 	case !w.preload:

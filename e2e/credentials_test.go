@@ -31,7 +31,7 @@ func newGuarded(t *testing.T) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.server = queuetest.Start(t, func(o *server.Options) { o.Users = users.Users })
+	g.server = queuetest.Start(t, func(o *server.Options) { o.Users, o.Accounts = users.Users, users.Accounts })
 	return g
 }
 

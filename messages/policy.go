@@ -26,7 +26,11 @@ type Trial struct {
 	Disabled bool     `json:"disabled,omitempty"`
 	Timeout  Duration `json:"timeout"`           // for all hooks of one trial together
 	Network  string   `json:"network,omitempty"` // Docker network of the trial container; "" is none
+	User     string   `json:"user,omitempty"`    // that the hooks run as, USER or USER:GROUP; "" is HookUser where the image has it, else the image's own
 }
+
+// HookUser is the user as whom fence runs an app and its hooks.
+const HookUser = "stackato"
 
 // DefaultPolicy is what a fleet gets that says nothing about rollouts: one canary, one
 // wave, every member present, a trial of two minutes without a network, no soak.
@@ -43,6 +47,8 @@ func DefaultPolicy() Policy {
 }
 
 var networkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`)
 
 // Validate names the first field that can't be acted on.
 func (p *Policy) Validate() error {
@@ -67,6 +73,8 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("trial.timeout: must be more than zero")
 	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):
 		return fmt.Errorf("trial.network: %q is not the name of a Docker network", clip(p.Trial.Network))
+	case p.Trial.User != "" && !userForm.MatchString(p.Trial.User):
+		return fmt.Errorf("trial.user: %q is not a user: write USER or USER:GROUP, by name or number", clip(p.Trial.User))
 	}
 	last := 0
 	for _, w := range p.Waves {

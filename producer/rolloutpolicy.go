@@ -56,6 +56,7 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 			d.mapping(n, field, []key{
 				{"timeout", "", d.duration(&p.Trial.Timeout, messages.Duration(1e9))},
 				{"network", "", d.text(&p.Trial.Network, nil)},
+				{"user", "", d.text(&p.Trial.User, nil)},
 				{"disabled", "", d.truth(&p.Trial.Disabled)},
 			})
 		}},

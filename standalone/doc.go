@@ -13,6 +13,7 @@
 //	secrets.go        the secrets and the clients' settings in it
 //	writefile.go      its files are written whole
 //	nats.go           the NATS server
+//	natsaccounts.go   who may do what there, and where an account's streams are
 //	natshealth.go     whether it can store
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // User is somebody who may connect to NATS, and what for.
@@ -24,12 +25,17 @@ type User struct {
 	Subscribe []string // subjects it may subscribe to
 }
 
-// NATSConfig says how the embedded NATS server runs. All fields are needed.
+// NATSConfig says how the embedded NATS server runs. All fields are needed, of Users and Accounts one.
 type NATSConfig struct {
 	Address  string // HOST:PORT to listen on; port 0 takes a free one
 	StoreDir string // where JetStream keeps its files; the caller has locked it
-	Users    []User // nobody else gets in
 	Logger   zerolog.Logger
+
+	// Who gets in, and nobody else: users of one account, or the accounts of an installation with
+	// each user's password.
+	Users     []User
+	Accounts  []store.Account
+	Passwords map[string]messages.Secret
 }
 
 // natsStart bounds the start of the server, which reads all that is stored.
@@ -50,6 +56,9 @@ type NATS struct {
 func StartNATS(ctx context.Context, c NATSConfig) (*NATS, error) {
 	options, err := c.options()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.adoptStore(); err != nil {
 		return nil, err
 	}
 	s, err := server.NewServer(options)
@@ -75,7 +84,7 @@ func (c NATSConfig) options() (*server.Options, error) {
 	if err != nil {
 		return nil, &ListenError{ServiceNATS, c.Address, fmt.Errorf("port %q is not a number up to 65535", port)}
 	}
-	if len(c.Users) == 0 {
+	if len(c.Users)+len(c.Accounts) == 0 {
 		return nil, errors.New("starting the NATS server: no users: it would be open to everybody")
 	}
 	o := &server.Options{
@@ -98,6 +107,11 @@ func (c NATSConfig) options() (*server.Options, error) {
 				Subscribe: &server.SubjectPermission{Allow: u.Subscribe},
 			},
 		})
+	}
+	if len(c.Accounts) > 0 {
+		if err := c.addAccounts(o); err != nil {
+			return nil, fmt.Errorf("starting the NATS server: %w", err)
+		}
 	}
 	return o, nil
 }

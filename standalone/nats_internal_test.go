@@ -18,6 +18,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // lines is what was logged so far.
@@ -140,5 +142,47 @@ func TestNATSTellsOfAFullDisk(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Error("it goes on without taking writes")
+	}
+}
+
+// TestAnAccountTakesOverWhatWasStored starts a server with accounts over what one without has stored.
+func TestAnAccountTakesOverWhatWasStored(t *testing.T) {
+	dir := t.TempDir()
+	n, _, err := startNATS(t, dir, "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(n *NATS) *queue.Client {
+		c, err := queue.Connect(t.Context(), queue.Options{InProcess: n, User: "operator", Password: messages.NewSecret("secret"), Source: "/x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	if err := store.Declare(t.Context(), in(n), store.Layout{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Fleets(in(n)).Create(t.Context(), "production", messages.FleetRecord{Fleet: "production"}); err != nil {
+		t.Fatal(err)
+	}
+	n.Stop()
+	for range 2 {
+		n, err := StartNATS(t.Context(), NATSConfig{
+			Address: "127.0.0.1:0", StoreDir: dir, Logger: zerolog.Nop(), Passwords: map[string]messages.Secret{"operator": messages.NewSecret("secret")},
+			Accounts: store.Accounts(messages.Space{}, store.Users{Deciders: []store.User{{Name: "operator", May: store.OperatorPermissions(messages.Space{}, "_INBOX")}}}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(n.Stop)
+		c := in(n)
+		if err := store.Declare(t.Context(), c, store.Layout{}); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := store.Fleets(c).Get(t.Context(), "production"); err != nil || e.Value.Fleet != "production" {
+			t.Errorf("the record is %+v, %v", e, err)
+		}
+		n.Stop()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // Config says what to start. All fields but Runc are needed.
@@ -22,9 +23,11 @@ type Config struct {
 	// unix:///run/buildkit/buildkitd.sock.
 	Buildkitd string
 	Runc      string // path, for a buildkitd that is started
-	// Users of NATS. Their passwords come from the state folder's secrets, by name.
-	Users  []User
-	Logger zerolog.Logger
+	// Users of NATS, or accounts and their users. Their passwords come from the state folder's secrets,
+	// by name.
+	Users    []User
+	Accounts []store.Account
+	Logger   zerolog.Logger
 }
 
 // Stack is the servers that run beside the roles.
@@ -63,9 +66,18 @@ func (s *Stack) start(ctx context.Context, c Config) error {
 		u.Password = password
 		users[i] = u
 	}
+	for _, a := range c.Accounts {
+		for _, u := range a.Users {
+			password, err := c.State.Secret(u.Name)
+			if err != nil {
+				return err
+			}
+			s.passwords[u.Name] = password
+		}
+	}
 	var err error
 	s.nats, err = StartNATS(ctx, NATSConfig{
-		Address: c.NATS, StoreDir: c.State.Path(partNATS), Users: users,
+		Address: c.NATS, StoreDir: c.State.Path(partNATS), Users: users, Accounts: c.Accounts, Passwords: s.passwords,
 		Logger: c.Logger.With().Str("part", "nats").Logger(),
 	})
 	if err != nil {

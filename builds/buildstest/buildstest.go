@@ -83,6 +83,33 @@ func Ended(t testing.TB, c *queue.Client, build string) messages.BuildRecord {
 	return r
 }
 
+// Announce says that an image is ready, as a builder does, of a build that was asked for and has succeeded.
+func Announce(t testing.TB, c *queue.Client, traceparent string, m *messages.ImageReady) {
+	t.Helper()
+	Built(t, c, m.BuildRef, m.Fleets, func(r *messages.BuildRecord) { r.State, r.Image = messages.BuildStateSucceeded, m.Image })
+	queuetest.Must(t, c.Publish(queuetest.Within(t), traceparent, m))
+}
+
+// Built stores the request of a build with the order that it has, and its record as change makes it.
+func Built(t testing.TB, c *queue.Client, ref messages.BuildRef, fleets []messages.FleetTarget, change func(*messages.BuildRecord)) {
+	t.Helper()
+	request := Request(ref.Pipeline, 1)
+	request.Build, request.Order, request.Pipeline.Fleets = ref.Build, ref.Order, fleets
+	m, err := messages.Encode(c.Envelope(ref.Build, ""), request)
+	queuetest.Must(t, err)
+	sequence := uint64(0)
+	for sequence < ref.Order || sequence == 0 { // an order is the sequence of a request
+		sequence, err = c.Store(queuetest.Within(t), c.Space().RequestSubject(ref.Pipeline), m)
+		queuetest.Must(t, err)
+	}
+	_, err = store.Builds(c).Modify(queuetest.Within(t), ref.Build, func(r *messages.BuildRecord) error {
+		r.BuildRef, r.Request, r.State = ref, sequence, messages.BuildStateRunning
+		change(r)
+		return nil
+	})
+	queuetest.Must(t, err)
+}
+
 // Submit stores a request.
 func Submit(t testing.TB, c *queue.Client, r *messages.BuildRequested) builds.Accepted {
 	t.Helper()

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -23,39 +22,41 @@ const UsersFile = "nats-users.conf"
 
 // writeNATSUsers writes the users' file, and a password file for each user.
 func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
-	users, err := usersWith(dir, prefix, nodes)
+	accounts, err := accountsWith(dir, prefix, nodes)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
 	}
-	var conf strings.Builder
-	conf.WriteString("# NATS users of fenceline. Include it in the server's configuration:\n#   include " + UsersFile + "\nauthorization {\n  users = [\n")
-	for _, u := range users {
-		password, err := passwordIn(filepath.Join(dir, u.Name))
+	users := 0
+	conf, err := store.AccountsConfig(accounts, func(user string) (string, error) {
+		users++
+		password, err := passwordIn(filepath.Join(dir, user))
 		if err != nil {
-			return err
+			return "", err
 		}
 		hash, err := standalone.HashPassword(password)
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(dir, u.Name), err)
+			return "", fmt.Errorf("%s: %w", filepath.Join(dir, user), err)
 		}
-		fmt.Fprintf(&conf, "    {user: %q, password: %q, permissions: {publish: {allow: %s}, subscribe: {allow: %s}}}\n",
-			u.Name, hash, list(u.May.Publish), list(u.May.Subscribe))
+		return hash, nil
+	})
+	if err != nil {
+		return err
 	}
-	conf.WriteString("  ]\n}\n")
+	conf = "# NATS accounts and users of fenceline. Include it in the server's configuration:\n#   include " + UsersFile + "\n" + conf
 	path := filepath.Join(dir, UsersFile)
-	if err := os.WriteFile(path, []byte(conf.String()), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
 	}
-	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, len(users))
+	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, users)
 	return nil
 }
 
-// usersWith are the users of an installation with the given nodes, FLEET.NODE, and those of
+// accountsWith are the accounts of an installation with the given nodes, FLEET.NODE, and those of
 // earlier runs.
-func usersWith(dir, prefix string, nodes []string) ([]settings.User, error) {
+func accountsWith(dir, prefix string, nodes []string) ([]store.Account, error) {
 	space, err := messages.NewSpace(prefix)
 	if err != nil {
 		return nil, settings.Usage(err)
@@ -69,7 +70,7 @@ func usersWith(dir, prefix string, nodes []string) ([]settings.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	users := settings.Users(space)
+	var users []store.User
 	nodes = slices.Concat(nodes, known)
 	slices.Sort(nodes)
 	for _, key := range slices.Compact(nodes) {
@@ -77,9 +78,9 @@ func usersWith(dir, prefix string, nodes []string) ([]settings.User, error) {
 		if err != nil {
 			return nil, fmt.Errorf("user %q in %s: %w", key, filepath.Join(dir, UsersFile), err)
 		}
-		users = append(users, settings.User{Name: key, May: store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
+		users = append(users, store.User{Name: key, May: store.NodePermissions(space, fleet, node, settings.NodeInbox(fleet, node))})
 	}
-	return users, nil
+	return settings.Accounts(space, users), nil
 }
 
 // nodeUser is a node's line of the file that writeNATSUsers writes.
@@ -103,14 +104,6 @@ func knownNodes(dir string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-func list(subjects []string) string {
-	quoted := make([]string, len(subjects))
-	for i, s := range subjects {
-		quoted[i] = fmt.Sprintf("%q", s)
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 // passwordIn reads the password in a file, or makes one where there is no file.

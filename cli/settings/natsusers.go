@@ -5,19 +5,16 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// User is a user of NATS.
-type User struct {
-	Name string
-	May  store.Permissions
-}
-
-// Users are the users that every installation has: people, and those roles of which one user is
-// enough.
-func Users(space messages.Space) []User {
-	return []User{
-		{UserOperator, store.OperatorPermissions(space, "_INBOX")},
-		{UserProducer, store.ProducerPermissions(space, Inbox(UserProducer))},
-		{UserBuilder, store.BuilderPermissions(space, Inbox(UserBuilder))},
-		{UserController, store.ControllerPermissions(space, Inbox(UserController))},
-	}
+// Accounts are the accounts of NATS that an installation has with the given nodes, and in them their
+// users: people, those roles of which one user is enough, and a user for each node.
+func Accounts(space messages.Space, nodes []store.User) []store.Account {
+	return store.Accounts(space, store.Users{
+		Deciders: []store.User{
+			{Name: UserOperator, May: store.OperatorPermissions(space, "_INBOX")},
+			{Name: UserController, May: store.ControllerPermissions(space, Inbox(UserController))},
+		},
+		Producers: []store.User{{Name: UserProducer, May: store.ProducerPermissions(space, Inbox(UserProducer))}},
+		Builders:  []store.User{{Name: UserBuilder, May: store.BuilderPermissions(space, Inbox(UserBuilder))}},
+		Nodes:     nodes,
+	})
 }

@@ -149,12 +149,14 @@ func (n *NATS) Add(fs *pflag.FlagSet) {
 type Layout struct {
 	Replicas int
 	NodeTTL  time.Duration
+	AckWait  time.Duration
 }
 
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
 	fs.DurationVar(&l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	fs.DurationVar(&l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
 }
 
 // Producer configures a producer.
@@ -198,7 +200,7 @@ type Builder struct {
 func (b *Builder) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
 	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
-	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same.")
+	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
 	b.Registries.Add(fs)
 }

@@ -120,7 +120,7 @@ func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log ze
 }
 
 func layout(l *settings.Layout) *store.Layout {
-	return &store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL}
+	return &store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL, AckWait: l.AckWait}
 }
 
 func newRunProducerCmd() *cobra.Command {

@@ -89,13 +89,10 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 		}
 	}
 	d := &s.Distributor
-	node := settings.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
-	var users []standalone.User
-	for _, u := range append(settings.Users(space), node) {
-		users = append(users, standalone.User{Name: u.Name, Publish: u.May.Publish, Subscribe: u.May.Subscribe})
-	}
+	node := store.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
 	return standalone.Start(ctx, standalone.Config{
-		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log, Users: users,
+		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
+		Accounts: settings.Accounts(space, []store.User{node}),
 	})
 }
 
@@ -129,12 +126,18 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Producer.TokenFile = u.state.SecretFile(secretToken)
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
-	q, err := u.connect(ctx, settings.UserProducer, settings.Inbox(settings.UserProducer))
+	layout := store.Layout{AckWait: s.Builder.AckWait}
+	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {
 		return nil, err
 	}
-	if err := store.Declare(ctx, q, store.Layout{}); err != nil {
+	if err := store.Declare(ctx, declarer, layout); err != nil {
 		return nil, cli.Roomier(err, u.state.Path())
+	}
+	declarer.Close()
+	q, err := u.connect(ctx, settings.UserProducer, settings.Inbox(settings.UserProducer))
+	if err != nil {
+		return nil, err
 	}
 	p, err := producer.make(q)
 	if err != nil {
@@ -145,7 +148,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		user, inbox string
 		make        func(*queue.Client) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, store.Layout{}, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, layout, q, u.log) }},
 		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, q, u.log) }},
 		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
 	} {

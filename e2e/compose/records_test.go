@@ -74,7 +74,7 @@ func (s *shape) addReader() error {
 	if err != nil {
 		return err
 	}
-	const first = "  users = [\n"
+	const first = "    users = [\n" // of the account with the streams
 	with := strings.Replace(string(conf), first, first+fmt.Sprintf("    {user: %q, password: %q}\n", "reader", readerPassword), 1)
 	return os.WriteFile(path, []byte(with), 0o644)
 }
@@ -94,7 +94,7 @@ func readRecords(s *shape) (*records, error) {
 	if r.js, err = jetstream.New(r.nats, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	if err := r.heartbeats.begin(s.nats(), options...); err != nil {
+	if err := r.heartbeats.begin(s.servers, options...); err != nil {
 		return nil, err
 	}
 	return r, nil

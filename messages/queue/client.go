@@ -64,6 +64,7 @@ type Client struct {
 	log       zerolog.Logger
 	denied    denials
 	noInfo    atomic.Bool   // the credential may not ask whether JetStream is up
+	asks      atomic.Bool   // the credential may not make consumers, and asks for messages
 	way       diagnosis.Way // as what and how it connects, to say what is wrong
 	outages   outages
 	listening atomic.Int64 // how often it was asked to look whether answers can come, since that began

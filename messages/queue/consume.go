@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -100,15 +101,20 @@ func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstre
 }
 
 // share makes a durable consumer or brings it up to date; but its AckWait is not made shorter
-// while anybody waits for messages or has one: who has one counts on the longer.
+// while anybody waits for messages or has one: who has one counts on the longer. A credential that
+// may make no consumers takes the one that was declared, as it is.
 func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error) {
 	stream, cfg := s.Stream, c.config(s)
-	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+stream+"."+cfg.Durable)
 	defer done()
 	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		return c.consumer(ctx, stream, cfg)
+		consumer, err = c.consumer(ctx, stream, cfg)
+		if errors.Is(err, ErrForbidden) {
+			return nil, fmt.Errorf("%w: consumer %s of stream %s, which this credential may not make: a controller declares it", ErrUndeclared, cfg.Durable, stream)
+		}
+		return consumer, err
 	case err != nil:
 		return nil, c.failure(guarded, err)
 	}
@@ -118,7 +124,36 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 			Msg("others use a longer AckWait: it stays until one starts while nothing is in progress")
 		cfg.AckWait = have
 	}
-	return c.consumer(ctx, stream, cfg)
+	updated, err := c.consumer(ctx, stream, cfg)
+	if !errors.Is(err, ErrForbidden) {
+		return updated, err
+	}
+	if have := info.Config.AckWait; have != cfg.AckWait {
+		c.log.Warn().Str("consumer", cfg.Durable).Stringer("ack_wait", have).Stringer("asked_for", cfg.AckWait).
+			Msg("this credential may not change the AckWait: ask a controller for another")
+	}
+	return consumer, nil
+}
+
+// DeclareShared makes the consumer of those who share a name. One that is there has its AckWait changed
+// where s asks for one.
+func (c *Client) DeclareShared(ctx context.Context, s Shared, otherwise time.Duration) error {
+	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
+	defer done()
+	if s.AckWait == 0 {
+		_, err := c.js.Consumer(guarded, s.Stream, s.durable())
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("declaring consumer %s: %w", s.durable(), c.failure(guarded, err))
+		}
+		s.AckWait = otherwise
+	}
+	if _, err := c.share(ctx, s); err != nil {
+		return fmt.Errorf("declaring consumer %s: %w", s.durable(), err)
+	}
+	return nil
 }
 
 // fetch waits for one message. It returns nil where none came in time.
@@ -154,7 +189,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 // AckFloor is the sequence up to which all messages of a Shared are acknowledged: none of them comes
 // again. 0 where nobody has ever taken any.
 func (c *Client) AckFloor(ctx context.Context, s Shared) (uint64, error) {
-	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -174,7 +209,7 @@ func (c *Client) Unsettled(ctx context.Context, s Shared) (uint64, error) {
 	} else if err != nil {
 		return 0, err
 	}
-	ctx, done := c.denied.guard(ctx, "$JS.API.>")
+	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
 	if err == nil {

@@ -40,8 +40,10 @@ func bucketStream(name string) string { return "KV_" + name }
 // ObjectStore is the stream of an object store, as nats.go would make it. It needs rollups: by them
 // an object's description takes the place of the one before.
 func ObjectStore(name string) Stream {
-	return Stream{Name: "OBJ_" + name, Subjects: []string{"$O." + name + ".C.>", "$O." + name + ".M.>"}, Rollups: true}
+	return Stream{Name: objectStream(name), Subjects: []string{"$O." + name + ".C.>", "$O." + name + ".M.>"}, Rollups: true}
 }
+
+func objectStream(name string) string { return "OBJ_" + name }
 
 func (s Stream) config() jetstream.StreamConfig {
 	cfg := jetstream.StreamConfig{
@@ -81,8 +83,10 @@ func (c *Client) Declare(ctx context.Context, all []Stream) error {
 }
 
 func (c *Client) declare(ctx context.Context, want Stream) error {
-	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+want.Name)
 	defer done()
+	ctx, made := c.denied.guard(ctx, "$JS.API.STREAM.CREATE."+want.Name)
+	defer made()
 	for range 3 { // two clients may declare at once
 		s, err := c.js.Stream(ctx, want.Name)
 		if err == nil {
@@ -101,9 +105,13 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return c.failure(ctx, err)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			continue
 		}
+		if err = c.failure(ctx, err); errors.Is(err, ErrForbidden) { // who may, does so as soon as it starts
+			return fmt.Errorf("%w: %w; this credential may not declare it", ErrUnavailable, ErrUndeclared)
+		}
+		return err
 	}
 	return fmt.Errorf("%w: it comes and goes", ErrUnavailable)
 }

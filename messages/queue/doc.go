@@ -24,11 +24,13 @@
 //	hints.go           Hint, HearHints: messages that nobody stores
 //	read.go            Read, Last: messages as a stream keeps them
 //	session.go         one pass over a stream, from its start to the first trouble
+//	asking.go          the same for who may make no consumers
 //	records.go         Records: a bucket whose entries change by revision
 //	watch.go           lists, histories and changes of records
 //	recent.go          records in the order of their last write
 //	expiry.go          tells entries that the server dropped without a word
 //	objects.go         an object store
+//	objectreader.go    reads what is in it
 //	objectwriter.go    stores an object piece by piece
 //	objectlist.go      lists and removes objects
 //	consume.go         Shared, Consume: one message at a time, for one of those who share a name

@@ -31,9 +31,9 @@ var (
 	ErrUnavailable = errors.New("NATS does not answer")
 	// ErrForbidden tells that the credential does not allow the operation.
 	ErrForbidden = errors.New("the credential does not allow this")
-	// ErrUndeclared tells that a stream or bucket is missing: a producer, a controller or
-	// "fenceline init" declares it.
-	ErrUndeclared = errors.New("the stream does not exist: start a producer or a controller, or run fenceline init")
+	// ErrUndeclared tells that a stream or bucket is missing: a controller or "fenceline init"
+	// declares it.
+	ErrUndeclared = errors.New("the stream does not exist: start a controller, or run fenceline init")
 	// ErrDiffers tells that a stream exists with settings that must not be changed
 	// silently; see DiffersError.
 	ErrDiffers = errors.New("exists with other settings")
@@ -175,7 +175,7 @@ func unsent(err error) bool {
 type nobodyError struct{ cause error }
 
 func (*nobodyError) Error() string {
-	return "no stream answers there: start a producer or a controller, or run fenceline init, which make the streams; or JetStream is off"
+	return "no stream answers there: start a controller, or run fenceline init, which make the streams; or JetStream is off; or the server was reloaded only once since this user is new"
 }
 
 func (e *nobodyError) Unwrap() []error { return []error{ErrUnavailable, ErrUndeclared, e.cause} }

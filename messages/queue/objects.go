@@ -25,9 +25,9 @@ func (c *Client) PutObject(ctx context.Context, store, name string, r io.Reader)
 func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadCloser, error) {
 	s, err := c.objects(ctx, store)
 	if err == nil {
-		var r io.ReadCloser
-		if r, err = s.Get(ctx, name); err == nil {
-			return r, nil
+		var info *jetstream.ObjectInfo
+		if info, err = s.GetInfo(ctx, name); err == nil {
+			return c.readObject(ctx, store, info), nil
 		}
 	}
 	return nil, fmt.Errorf("reading %s of %s: %w", name, store, objectError(err))
@@ -35,7 +35,7 @@ func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadClos
 
 // objects opens a store, or says why it can't be.
 func (c *Client) objects(ctx context.Context, store string) (jetstream.ObjectStore, error) {
-	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.*")
+	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+objectStream(store))
 	defer done()
 	s, err := c.js.ObjectStore(ctx, store)
 	if err != nil {

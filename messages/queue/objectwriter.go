@@ -84,8 +84,6 @@ func (c *Client) writeObject(ctx context.Context, store, name string, r io.Reade
 	return nil
 }
 
-func objectStream(store string) string { return "OBJ_" + store }
-
 // pieces is the subject of the object's pieces.
 func (w *objectWriter) pieces() string { return piecesOf(w.store, w.info.NUID) }
 

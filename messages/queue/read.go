@@ -118,6 +118,11 @@ func (c *Client) Last(ctx context.Context, stream, subject string) (Stored, erro
 	return c.readOne(ctx, stream, map[string]any{"last_by_subj": subject})
 }
 
+// At reads the message of a sequence, from the stream's leader. ErrNotFound where it is gone.
+func (c *Client) At(ctx context.Context, stream string, sequence uint64) (Stored, error) {
+	return c.readOne(ctx, stream, map[string]any{"seq": sequence})
+}
+
 func (c *Client) readOne(ctx context.Context, stream string, request map[string]any) (Stored, error) {
 	body, err := json.Marshal(request)
 	if err != nil {

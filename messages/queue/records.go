@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -36,21 +35,31 @@ type Records[T any] struct {
 	keys   string // wildcard for the keys that are records of this type
 	encode func(T) ([]byte, error)
 	decode func([]byte, *T) error
+	named  func(T) string // the key that a record says it has; nil where it says none
 }
 
 // NewRecords has the records of a bucket whose keys match a wildcard, as JSON.
 func NewRecords[T any](c *Client, bucket, keys string) *Records[T] {
-	return &Records[T]{c, bucket, keys,
-		func(v T) ([]byte, error) { return json.Marshal(v) },
-		func(body []byte, v *T) error { return json.Unmarshal(body, v) },
+	return &Records[T]{
+		c: c, bucket: bucket, keys: keys,
+		encode: func(v T) ([]byte, error) { return json.Marshal(v) },
+		decode: func(body []byte, v *T) error { return json.Unmarshal(body, v) },
 	}
+}
+
+// Named has a record refused, as one that can't be decoded, whose key is not what named says. A
+// credential is confined to keys: what a record calls itself could be another's.
+func (r *Records[T]) Named(named func(T) string) *Records[T] {
+	r.named = named
+	return r
 }
 
 // NewTexts has the values of a bucket whose keys match a wildcard, as they are.
 func NewTexts(c *Client, bucket, keys string) *Records[string] {
-	return &Records[string]{c, bucket, keys,
-		func(v string) ([]byte, error) { return []byte(v), nil },
-		func(body []byte, v *string) error { *v = string(body); return nil },
+	return &Records[string]{
+		c: c, bucket: bucket, keys: keys,
+		encode: func(v string) ([]byte, error) { return []byte(v), nil },
+		decode: func(body []byte, v *string) error { *v = string(body); return nil },
 	}
 }
 
@@ -107,8 +116,18 @@ func (r *Records[T]) entry(key string, m Stored) (Entry[T], error) {
 	if err := r.decode(m.Message.Body, &e.Value); err != nil {
 		return e, fmt.Errorf("%w: %w", messages.ErrMalformed, err)
 	}
+	if r.named != nil {
+		if name := r.named(e.Value); name != key {
+			var none T
+			e.Value = none
+			return e, fmt.Errorf("%w: the record of %s calls itself %q", messages.ErrMalformed, key, messages.Shorten(name, nameMost))
+		}
+	}
 	return e, nil
 }
+
+// nameMost bounds, in bytes, a name in an error that a record should not have.
+const nameMost = 200
 
 // Create writes a record that is not there, and returns its revision. ErrExists where it is.
 func (r *Records[T]) Create(ctx context.Context, key string, v T) (uint64, error) {
@@ -259,14 +278,5 @@ func (c *Client) direct(ctx context.Context, stream, subject string) (Stored, er
 	default:
 		return Stored{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
 	}
-	sequence, err := strconv.ParseUint(answer.Header.Get("Nats-Sequence"), 10, 64)
-	if err != nil {
-		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Sequence: %w", stream, err)
-	}
-	at, err := time.Parse(time.RFC3339Nano, answer.Header.Get("Nats-Time-Stamp"))
-	if err != nil {
-		return Stored{}, fmt.Errorf("reading the answer of stream %s: header Nats-Time-Stamp: %w", stream, err)
-	}
-	return Stored{answer.Header.Get("Nats-Subject"), sequence, at,
-		messages.Message{Headers: messages.Headers(answer.Header), Body: answer.Data}}, nil
+	return storedBy(stream, answer)
 }

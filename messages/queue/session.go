@@ -63,8 +63,15 @@ func (s session) config() jetstream.ConsumerConfig {
 // at the start has been given. It returns each's error, or what ended the session: ctx, a
 // reconnect, a deleted consumer, a silent server.
 func (c *Client) run(ctx context.Context, s session, each func(Stored) error, caughtUp func() error) error {
+	if c.asks.Load() {
+		return c.asking(ctx, s, each, caughtUp)
+	}
 	again := c.Reconnected()
 	consumer, err := c.consumer(ctx, s.stream, s.config())
+	if errors.Is(err, ErrForbidden) {
+		c.asks.Store(true)
+		return c.asking(ctx, s, each, caughtUp)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,21 +22,60 @@ func (r *Records[T]) key(subject string) string {
 	return strings.TrimPrefix(subject, r.Subject(""))
 }
 
-// List reads every record. One that can't be decoded is passed over, and logged.
+// List reads every record. One that can't be decoded, or is not its key's, is passed over, and logged.
 func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
-	return r.list(ctx, r.session(), "*")
+	out, broken, err := r.ListAll(ctx)
+	for _, b := range broken {
+		r.passedOver(b.Key, b.Err)
+	}
+	return out, err
 }
 
-func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[T], error) {
+func (r *Records[T]) passedOver(key string, err error) {
+	r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", key).Msg("record passed over")
+}
+
+// Broken is a record that can't be read.
+type Broken struct {
+	Key      string
+	Revision uint64
+	Err      error
+}
+
+// ListAll is List, with what is passed over.
+func (r *Records[T]) ListAll(ctx context.Context) ([]Entry[T], []Broken, error) {
+	var out []Entry[T]
+	var broken []Broken
+	all, err := r.list(ctx, r.session(), "*")
+	last := map[string]uint64{} // what is changed while it is read comes more than once
+	for _, e := range all {
+		last[e.Key] = max(last[e.Key], e.Revision)
+	}
+	for _, e := range all {
+		switch {
+		case e.Revision != last[e.Key] || e.Deleted:
+		case e.err != nil:
+			broken = append(broken, Broken{e.Key, e.Revision, e.err})
+		default:
+			out = append(out, e.Entry)
+		}
+	}
+	return out, broken, err
+}
+
+// read is an entry, or why it can't be one.
+type read[T any] struct {
+	Entry[T]
+	err error
+}
+
+// list gives what a session finds until it has caught up, in order.
+func (r *Records[T]) list(ctx context.Context, s session, what string) ([]read[T], error) {
 	for try := 1; ; try++ {
-		var out []Entry[T]
+		var out []read[T]
 		err := r.c.run(ctx, s, func(m Stored) error {
 			e, err := r.entry(r.key(m.Subject), m)
-			if err != nil {
-				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
-			} else if !e.Deleted {
-				out = append(out, e)
-			}
+			out = append(out, read[T]{e, err})
 			return nil
 		}, func() error { return errCaughtUp })
 		switch {
@@ -48,11 +87,19 @@ func (r *Records[T]) list(ctx context.Context, s session, what string) ([]Entry[
 	}
 }
 
-// History lists the values that the bucket still has of a record, oldest first, without deletions.
+// History lists the values that the bucket still has of a record, oldest first, without deletions and
+// what can't be read.
 func (r *Records[T]) History(ctx context.Context, key string) ([]Entry[T], error) {
 	s := r.session()
 	s.filters, s.perKey = []string{r.Subject(key)}, false
-	return r.list(ctx, s, key)
+	all, err := r.list(ctx, s, key)
+	var out []Entry[T]
+	for _, e := range all {
+		if e.err == nil && !e.Deleted {
+			out = append(out, e.Entry)
+		}
+	}
+	return out, err
 }
 
 // Changes calls fn for every change from now on, and begin first, and again after each interruption,
@@ -86,7 +133,7 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 		return r.c.run(ctx, r.session(), func(m Stored) error {
 			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
-				r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", e.Key).Msg("record passed over")
+				r.passedOver(e.Key, err)
 				return nil
 			}
 			w.take(e)

@@ -11,4 +11,5 @@
 //	newer.go        what waits for a newer version of this program
 //	clock.go        the time of NATS
 //	permissions.go  which subjects each role's user may use
+//	accounts.go     the accounts that keep a server's answers to where their asker may write
 package store

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,23 +28,47 @@ const (
 	fenceHistory = 64
 )
 
-// DefaultNodeTTL is how long a node's last heartbeat is kept where no Layout says.
-const DefaultNodeTTL = 30 * time.Second
+// What counts where no Layout says.
+const (
+	DefaultNodeTTL = 30 * time.Second
+	DefaultAckWait = 30 * time.Second
+)
 
 // Layout is what may differ between installations. A zero field means its default for what is
 // made, and whatever it is for what exists already.
 type Layout struct {
 	Replicas int           // 1, or 3 or 5 on a cluster
 	NodeTTL  time.Duration // a node's last heartbeat is kept this long
+	AckWait  time.Duration // a build stays this long with a builder that went silent
 }
 
-// Declare makes the streams and buckets that don't exist yet. What exists is left alone, and
+// Declare makes the streams, buckets and builders' consumers that don't exist yet. What exists is left alone, and
 // refused with a *queue.DiffersError where its settings would lose messages or where l asks for
 // something else.
 func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	all := l.streams(c.Space())
 	all[0].First = func(ctx context.Context) (uint64, error) { return nextOrder(ctx, c) }
-	return c.Declare(ctx, all)
+	if err := c.Declare(ctx, all); err != nil {
+		return err
+	}
+	return l.declareConsumers(ctx, c, l.AckWait)
+}
+
+// declareConsumers makes the consumers that builders take requests from, which may make none: whoever
+// makes a consumer says where the server delivers to.
+func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait time.Duration) error {
+	for _, t := range messages.TypeBuildRequested.Versions() {
+		s := queue.Shared{Stream: c.Space().RequestsStream(), Name: Builders, Type: t, AckWait: ackWait}
+		if err := c.DeclareShared(ctx, s, cmp.Or(l.AckWait, DefaultAckWait)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// KeepConsumers makes those that are gone, and leaves the others alone.
+func (l Layout) KeepConsumers(ctx context.Context, c *queue.Client) error {
+	return l.declareConsumers(ctx, c, 0)
 }
 
 // streams lists every stream, those below the buckets included. The requests' is the first.

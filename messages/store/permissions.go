@@ -26,11 +26,17 @@ func NodePermissions(s messages.Space, fleet, node, inbox string) Permissions {
 	}
 }
 
-// ProducerPermissions are a producer's: to declare the layout, to accept requests, to store
-// contexts, to sweep, and to read everything for the console.
+// ProducerPermissions are a producer's: to accept requests, to store contexts, to sweep, and to read
+// everything. It may make no consumer and no stream: whoever does says where messages go, with the
+// rights of the server.
 func ProducerPermissions(s messages.Space, inbox string) Permissions {
-	p := reader(s, inbox)
-	p.add(declarer(s))
+	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
+	for _, stream := range all(s) {
+		p.add(ask(stream))
+	}
+	for _, t := range messages.TypeBuildRequested.Versions() {
+		p.add([]string{"$JS.API.CONSUMER.INFO." + s.RequestsStream() + "." + queue.Durable(Builders, t)})
+	}
 	p.add(contexts(s))
 	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
@@ -39,16 +45,15 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 }
 
 // BuilderPermissions are a builder's: to take requests, to write build records, events of
-// builds and logs, and to read contexts.
+// builds and logs, and to read contexts. The consumers that it takes requests from are declared.
 func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Subscribe: []string{inbox + ".>"}}
 	p.add([]string{"$JS.API.INFO"})
-	p.add(read("KV_" + s.BuildsBucket()))
-	p.add(read("OBJ_" + s.ContextsStore()))
+	p.add(ask("KV_" + s.BuildsBucket()))
+	p.add(ask("OBJ_" + s.ContextsStore()))
 	for _, t := range append(messages.TypeBuildRequested.Versions(), nextVersions(messages.TypeBuildRequested)...) {
 		shared := s.RequestsStream() + "." + queue.Durable(Builders, t) // not to be deleted: others count on it
 		p.add([]string{
-			"$JS.API.CONSUMER.CREATE." + shared + ".>",
 			"$JS.API.CONSUMER.INFO." + shared,
 			"$JS.API.CONSUMER.MSG.NEXT." + shared,
 			"$JS.ACK." + shared + ".>",
@@ -97,18 +102,25 @@ func events(s messages.Space, types ...messages.Type) []string {
 	return out
 }
 
-// read is what reading a stream or the stream of a bucket takes.
-func read(stream string) []string {
+// ask is what reading a stream or the stream of a bucket takes, by asking for its messages.
+func ask(stream string) []string {
 	return []string{
 		"$JS.API.STREAM.INFO." + stream,
 		"$JS.API.STREAM.MSG.GET." + stream,
 		"$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + ".>",
-		"$JS.API.CONSUMER.CREATE." + stream + ".>",
-		"$JS.API.CONSUMER.DELETE." + stream + ".>",
-		"$JS.API.CONSUMER.INFO." + stream + ".>",
-		"$JS.API.CONSUMER.MSG.NEXT." + stream + ".>",
-		"$JS.FC." + stream + ".>",
 	}
+}
+
+// read is what reading takes, by consumers too. A consumer is made with the subject that it delivers
+// to: who may make one may have the messages of the stream written anywhere in the account.
+func read(stream string) []string {
+	return append(ask(stream),
+		"$JS.API.CONSUMER.CREATE."+stream+".>",
+		"$JS.API.CONSUMER.DELETE."+stream+".>",
+		"$JS.API.CONSUMER.INFO."+stream+".>",
+		"$JS.API.CONSUMER.MSG.NEXT."+stream+".>",
+		"$JS.FC."+stream+".>",
+	)
 }
 
 // all lists the installation's streams, those below its buckets included.

@@ -232,6 +232,10 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 func TestProducerAndBuilderCanDoTheirWork(t *testing.T) {
 	_, as := guarded(t)
 	producer, builder, operator := as("producer"), as("builder"), as("operator")
+	if err := store.Declare(within(t), producer, store.Layout{}); !errors.Is(err, queue.ErrUndeclared) || !errors.Is(err, queue.ErrUnavailable) {
+		t.Errorf("a producer declares: %v", err)
+	}
+	must(t, store.Declare(within(t), operator, store.Layout{}))
 	must(t, store.Declare(within(t), producer, store.Layout{}))
 	for _, c := range []*queue.Client{producer, builder, operator} {
 		must(t, c.Ready(within(t)))

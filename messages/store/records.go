@@ -8,9 +8,13 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
+// A record of another name than its key is refused as one that can't be read: a credential is confined to
+// keys, and who reads must not take one's word for another's.
+
 // Builds has a record for each claimed build, by its ID.
 func Builds(c *queue.Client) *queue.Records[messages.BuildRecord] {
-	return queue.NewRecords[messages.BuildRecord](c, c.Space().BuildsBucket(), "*")
+	return queue.NewRecords[messages.BuildRecord](c, c.Space().BuildsBucket(), "*").
+		Named(func(r messages.BuildRecord) string { return r.Build })
 }
 
 // Beats has the last sign of life of the worker that has a build, for each that is being built, by its ID.
@@ -23,22 +27,26 @@ func BeatKey(build string) string { return "beat." + build }
 
 // Rollouts has a record for each rollout, by its ID.
 func Rollouts(c *queue.Client) *queue.Records[messages.RolloutRecord] {
-	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*")
+	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*").
+		Named(func(r messages.RolloutRecord) string { return r.ID })
 }
 
 // Fleets has a record for each fleet, by its name.
 func Fleets(c *queue.Client) *queue.Records[messages.FleetRecord] {
-	return queue.NewRecords[messages.FleetRecord](c, c.Space().FleetsBucket(), "*")
+	return queue.NewRecords[messages.FleetRecord](c, c.Space().FleetsBucket(), "*").
+		Named(func(r messages.FleetRecord) string { return r.Fleet })
 }
 
 // Members has an entry for each member, by its messages.NodeKey.
 func Members(c *queue.Client) *queue.Records[messages.Member] {
-	return queue.NewRecords[messages.Member](c, c.Space().MembersBucket(), "*.*")
+	return queue.NewRecords[messages.Member](c, c.Space().MembersBucket(), "*.*").
+		Named(func(m messages.Member) string { return messages.NodeKey(m.Fleet, m.Node) })
 }
 
 // Nodes has the last heartbeat of each node that lives, by its messages.NodeKey.
 func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
-	return queue.NewRecords[messages.NodeStatus](c, c.Space().NodesBucket(), "*.*")
+	return queue.NewRecords[messages.NodeStatus](c, c.Space().NodesBucket(), "*.*").
+		Named(func(s messages.NodeStatus) string { return messages.NodeKey(s.Fleet, s.Node) })
 }
 
 // MembersOf lists a fleet's members, sorted.
