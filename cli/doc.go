@@ -11,7 +11,7 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go: what is under way, what has failed, and what to do about it
-//   - builds.go: builds, cancel, retry
+//   - builds.go, recentbuilds.go: builds, cancel, retry
 //   - nodes.go: nodes, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history

@@ -16,12 +16,15 @@ import (
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := store.Rollouts(s.queue).List(ctx)
-	if err != nil {
-		return nil, err
+	if s.allRollouts == nil {
+		entries, err := store.Rollouts(s.queue).List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.allRollouts = &entries
 	}
 	out := []messages.RolloutRecord{}
-	for _, e := range entries {
+	for _, e := range *s.allRollouts {
 		if fleet == "" || e.Value.Fleet == fleet {
 			out = append(out, e.Value)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
 )
@@ -16,6 +17,8 @@ type session struct {
 	queue  *queue.Client
 	out    io.Writer
 	format format
+
+	allRollouts *[]queue.Entry[messages.RolloutRecord] // read once, for all fleets
 }
 
 // builds is the way to the installation's builds.

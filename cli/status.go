@@ -63,13 +63,16 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 		o.Fleets = append(o.Fleets, *f)
 	}
-	builds, err := s.allBuilds(ctx)
+	builds, err := s.recentBuilds(ctx, buildsShown, "")
+	if err == nil {
+		builds, err = s.lastsOf(ctx, builds)
+	}
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	for _, b := range builds {
-		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning)
+		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""
 		if active || !seen[b.Pipeline] {
 			o.Builds = append(o.Builds, b)
 		}
@@ -152,7 +155,7 @@ func (o *overview) writeBuilds(w io.Writer) {
 	}
 	head(w, "BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		row(w, b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+		row(w, b.Build, b.shown(), b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}
 }
 

@@ -50,9 +50,9 @@ func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T
 	}
 }
 
-// Latest lists, of a bucket without history, so many of the records that were written last, the oldest write first, and those
-// among them that can't be read. It costs what it lists.
-func (r *Records[T]) Latest(ctx context.Context, most int) (out []Entry[T], broken []Unread, err error) {
+// Latest lists, of a bucket without history, so many of the records that were written last and that it wants, the oldest
+// write first, and those among them that can't be read. It costs what lies between.
+func (r *Records[T]) Latest(ctx context.Context, most int, want func(Entry[T]) bool) (out []Entry[T], broken []Unread, err error) {
 	info, err := r.Info(ctx)
 	if err != nil || info.Messages == 0 {
 		return nil, nil, err
@@ -65,6 +65,9 @@ func (r *Records[T]) Latest(ctx context.Context, most int) (out []Entry[T], brok
 			from = info.Last - back
 		}
 		err := r.Since(ctx, from, func(e Entry[T]) bool {
+			if !want(e) {
+				return true
+			}
 			if i, again := at[e.Key]; again {
 				out[i] = e
 				return true
