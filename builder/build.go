@@ -67,6 +67,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
+		a.b.room.forget(t.request.Build)
 		a.step(messages.StepPushed, solved.Image.String())
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
@@ -82,12 +83,16 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 // solve prepares the source and has it built.
 func (a *running) solve(ctx context.Context) (Solved, error) {
 	r := a.request
+	if err := a.b.room.now(); err != nil {
+		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "make room on the builder's disk"}}
+	}
 	token, secrets, err := a.b.secrets(&r.Pipeline)
 	if err != nil {
 		return Solved{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // ends the look-up of the head, too
+	go a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
@@ -290,7 +295,9 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 		if token, err = b.secret(p.TokenName); err != nil {
 			return token, nil, err
 		}
-		token = token.Trimmed()
+		if token, err = token.Word(); err != nil {
+			return token, nil, b.unread(p.TokenName, err)
+		}
 	}
 	secrets = make(map[string]messages.Secret)
 	for _, name := range p.Secrets {
@@ -305,11 +312,16 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 func (b *Builder) secret(name string) (messages.Secret, error) {
 	s, err := messages.NamedSecret(b.config.SecretsDir, name)
 	if err != nil {
-		return s, &FailedError{messages.Failure{
-			Class:  messages.FailureInfrastructure,
-			Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
-			Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
-		}}
+		return s, b.unread(name, err)
 	}
 	return s, nil
+}
+
+// unread says that a secret can't be had here.
+func (b *Builder) unread(name string, err error) error {
+	return &FailedError{messages.Failure{
+		Class:  messages.FailureInfrastructure,
+		Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
+		Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
+	}}
 }

@@ -136,8 +136,7 @@ func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested
 		return false, err
 	}
 	if earlier.Cause == messages.CausePush {
-		failed := e.Value.Failure
-		return e.Value.State == messages.BuildStateSuperseded || failed != nil && failed.Class == messages.FailureInfrastructure, nil
+		return unanswered(&e.Value), nil
 	}
 	return e.Value.Ended(), nil
 }

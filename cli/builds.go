@@ -23,6 +23,8 @@ type buildRow struct {
 	Pipeline  string            `json:"pipeline"`
 	State     string            `json:"state"` // queued, or a state of the record
 	Commit    string            `json:"commit,omitempty"`
+	Cause     messages.Cause    `json:"cause,omitempty"`
+	By        string            `json:"requested_by,omitempty"`
 	Attempt   int               `json:"attempt,omitempty"`
 	Worker    string            `json:"worker,omitempty"`
 	Image     messages.Image    `json:"image,omitempty"`
@@ -107,17 +109,25 @@ func (b *buildRow) why() string {
 	case b.Head != "":
 		return "by " + shortCommit(b.Head) + ", which is asked for if it was not"
 	case b.Image != "":
-		return short(b.Image)
+		return short(b.Image) + b.unasked()
 	case b.LastError != "":
 		return "to be tried again: " + b.LastError
 	case b.Newer != "":
 		return "waits for a builder of a newer version, which reads " + string(b.Newer)
 	case b.State == stateQueued:
-		return "waits for a builder"
+		return "waits for a builder" + b.unasked()
 	case b.State == string(messages.BuildStateRunning):
-		return "on " + b.Worker
+		return "on " + b.Worker + b.unasked()
 	}
 	return ""
+}
+
+// unasked says that nobody asked for a build, where that is so.
+func (b *buildRow) unasked() string {
+	if b.By != messages.SeenAtStart {
+		return ""
+	}
+	return " (" + b.By + ")"
 }
 
 func firstLine(f *messages.Failure) string {

@@ -18,26 +18,40 @@ import (
 
 func newRollbackCmd() *cobra.Command {
 	var to string
+	var force bool
 	cmd := &cobra.Command{
 		Use: "rollback [FLEET]", Short: "Go back to the previous image, and hold the fleet",
 		Long: `Makes the fleet's previous image current again, or with --to one of those that it
 keeps, and sets a hold, so that no later image is flipped until 'fenceline release'.
-Nodes have the image already: registry, producer and builders may be down.`,
+Nodes have the image already: registry, producer and builders may be down. Where fewer than a
+quorum of them report it, --force is needed.`,
 		Example: "  fenceline rollback\n  fenceline rollback production --to sha256:4f2d…",
 		Args:    settings.Args(0, 1),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
+	cmd.Flags().BoolVar(&force, "force", false, "go back to an image that fewer nodes than a quorum report present")
 	wait := waitFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
-		r, err := people.Rollback(ctx, s.queue, fleet, to, whoami())
+		rollback := people.Rollback
+		if force {
+			rollback = people.ForceRollback
+		}
+		r, err := rollback(ctx, s.queue, fleet, to, whoami())
+		if errors.Is(err, people.ErrNotPresent) {
+			return fmt.Errorf("%w; the nodes fetch what they lack only while the registry answers; --force goes back all the same", err)
+		}
 		if err != nil {
 			return err
 		}
-		return s.applied(ctx, r, *wait, "rolled back, and held until 'fenceline release %s'", fleet)
+		present := "present on an unknown number of nodes"
+		if held, members, err := people.Holding(ctx, s.queue, fleet, r.Current.Image); err == nil {
+			present = fmt.Sprintf("present on %d of %s", held, counted(members, "node"))
+		}
+		return s.applied(ctx, r, *wait, "rolled back, %s, and held until 'fenceline release %s'", present, fleet)
 	})
 }
 

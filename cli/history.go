@@ -61,9 +61,12 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	for _, c := range changes {
 		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value}
 		for _, r := range rollouts {
-			if string(r.Ready.Image) == c.Value {
+			if string(r.Ready.Image) == c.Value && (c.Cause.Rollout == "" || c.Cause.Rollout == r.ID) {
 				v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
 			}
+		}
+		if by := c.Cause; by.Rollout != "" { // its record may be gone
+			v.Build, v.Order, v.Rollout = by.Build, by.Order, by.Rollout
 		}
 		out = append(out, v)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
@@ -19,7 +20,8 @@ type nodeRow struct {
 	Node   string               `json:"node"`
 	Up     bool                 `json:"up"` // its heartbeat has not expired
 	Status *messages.NodeStatus `json:"status,omitempty"`
-	Clock  string               `json:"clock,omitempty"` // what is wrong with its clock
+	Clock  string               `json:"clock,omitempty"`  // what is wrong with its clock
+	Shares string               `json:"shares,omitempty"` // the node that counts for its engine, where that has several nodes' names
 }
 
 // nodes lists members and nodes about to be members, by fleet and name.
@@ -39,6 +41,7 @@ func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
 	for _, b := range beats {
 		all[b.Key] = nodeRow{Fleet: b.Value.Fleet, Node: b.Value.Node, Up: true, Status: &b.Value, Clock: nodeClock(b)}
 	}
+	markShared(all)
 	out := []nodeRow{}
 	for _, key := range sorted(all) {
 		if n := all[key]; fleet == "" || n.Fleet == fleet {
@@ -48,9 +51,33 @@ func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
 	return out, nil
 }
 
-// has tells whether the node reports the image present.
+// markShared marks the nodes whose engine another node of the fleet has, too.
+func markShared(all map[string]nodeRow) {
+	fleets := map[string]map[string]*messages.NodeStatus{}
+	for _, n := range all {
+		if n.Status != nil && !n.Status.Twin {
+			if fleets[n.Fleet] == nil {
+				fleets[n.Fleet] = map[string]*messages.NodeStatus{}
+			}
+			fleets[n.Fleet][n.Node] = n.Status
+		}
+	}
+	shared := map[string]map[string]string{}
+	for fleet, nodes := range fleets {
+		shared[fleet] = messages.SharedEngines(nodes)
+	}
+	for key, n := range all {
+		n.Shares = shared[n.Fleet][n.Node]
+		all[key] = n
+	}
+}
+
+// counts tells whether what the node says counts.
+func (n *nodeRow) counts() bool { return n.Status != nil && !n.Status.Twin && n.Shares == "" }
+
+// has tells whether the node reports the image present, and counts.
 func (n *nodeRow) has(i messages.Image) bool {
-	return n.Status != nil && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
+	return n.counts() && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
 }
 
 // doing says in a line what the node does, or what is wrong with it.
@@ -61,25 +88,41 @@ func (n *nodeRow) doing() string {
 	if n.Status.Twin {
 		return "two distributors have this name, so that it does not count: give each machine its own --node"
 	}
+	if n.Shares != "" {
+		return decide.SharedReason(n.Shares) + ", so that it does not count"
+	}
 	if e := n.Status.Engine.Error; e != "" {
 		return "engine: " + e
 	}
-	line := ""
-	if w := n.Status.Work; w != nil {
-		line = string(w.State) + " " + short(w.Image)
-		if w.Reason != "" {
-			line += ": " + w.Reason
+	var parts []string
+	w := n.Status.Work
+	if w != nil {
+		parts = append(parts, withReason(string(w.State)+" "+short(w.Image), w.Reason))
+	} else if f := n.Status.Fetching; f != nil {
+		parts = append(parts, string(messages.WorkPulling)+" "+short(f.Image))
+	}
+	for _, p := range n.Status.Problems {
+		if w == nil || p.Image != w.Image || w.Reason == "" {
+			parts = append(parts, withReason(string(messages.WorkFailed)+" "+short(p.Image), p.Reason))
 		}
 	}
 	if n.Clock != "" {
-		line = strings.TrimPrefix(line+"; "+n.Clock, "; ")
+		parts = append(parts, n.Clock)
 	}
-	return line
+	return strings.Join(parts, "; ")
+}
+
+// withReason is what a node does, with the reason where there is one.
+func withReason(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
 }
 
 // troubled tells whether somebody has to look at the node.
 func (n *nodeRow) troubled() bool {
-	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {

@@ -202,7 +202,7 @@ func TestDecisionThatNobodyFollows(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if s := fenceline(t, "rollback", "--wait", "1ms"); s.status != ExitFailed || !strings.Contains(s.err, "is a controller running?") {
+	if s := fenceline(t, "rollback", "--force", "--wait", "1ms"); s.status != ExitFailed || !strings.Contains(s.err, "is a controller running?") {
 		t.Errorf("rollback without a controller: %+v", s)
 	}
 	if out := done(t, "status"); !strings.Contains(out, "epoch 4") {

@@ -17,11 +17,14 @@ import (
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
 	if s.allRollouts == nil {
-		entries, err := store.Rollouts(s.queue).List(ctx)
+		entries, broken, err := store.Rollouts(s.queue).ListAll(ctx)
 		if err != nil {
 			return nil, err
 		}
-		s.allRollouts = &entries
+		s.allRollouts, s.broken = &entries, map[string]string{}
+		for _, b := range broken {
+			s.broken[b.Key] = b.Err.Error()
+		}
 	}
 	out := []messages.RolloutRecord{}
 	for _, e := range *s.allRollouts {
@@ -61,8 +64,8 @@ func newRolloutsCmd() *cobra.Command {
 }
 
 func progress(r *messages.RolloutRecord) string {
-	if len(r.Members) == 0 {
+	if r.Counts() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d/%d", r.Present, len(r.Members))
+	return fmt.Sprintf("%d/%d", r.Present, r.Counts())
 }

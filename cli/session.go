@@ -17,6 +17,7 @@ type session struct {
 	queue  *queue.Client
 	out    io.Writer
 	format format
+	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 
 	allRollouts *[]queue.Entry[messages.RolloutRecord] // read once, for all fleets
 }

@@ -20,7 +20,8 @@ type overview struct {
 	Builds      []buildRow        `json:"builds"` // queued and running, and the last of each pipeline
 	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`
-	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
+	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 }
 
 // fleetStatus is a fleet in short.
@@ -63,6 +64,12 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 		o.Fleets = append(o.Fleets, *f)
 	}
+	if len(names) == 0 { // nobody has listed the rollouts
+		if _, err := s.rollouts(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
+	o.Broken = s.broken
 	builds, err := s.recentBuilds(ctx, buildsShown, "")
 	if err == nil {
 		builds, err = s.lastsOf(ctx, builds)
@@ -167,6 +174,9 @@ func (o *overview) writeFailures(w io.Writer) {
 	}
 	if o.DeadLetters > 0 {
 		fmt.Fprintf(w, "\n%s: 'fenceline dead-letters list'\n", counted(o.DeadLetters, "dead letter"))
+	}
+	for _, id := range sorted(o.Broken) {
+		fmt.Fprintf(w, "\nrollout %s has a record that can't be read, and goes no further: build its image again: %s\n", id, o.Broken[id])
 	}
 	for _, n := range o.Newer {
 		fmt.Fprintf(w, "\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version\n",

@@ -101,6 +101,7 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 type answer struct {
 	Builds  []submission `json:"builds"`
 	Ignored string       `json:"ignored"`
+	Unknown bool         `json:"unknown_repository"` // why it is ignored, where no push of the repository is built
 	Error   string       `json:"error"`
 }
 

@@ -73,12 +73,20 @@ func (c *Controller) actOn(ctx context.Context, fleet string) {
 	defer done()
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
+	settled := time.NewTimer(0)
+	defer settled.Stop()
 	for due := true; ; {
 		if err := f.pass(ctx, due); err != nil && ctx.Err() == nil {
 			f.log.Warn().Err(err).Msg("can't advance the fleet, will try again")
 		}
+		settled.Stop()
+		if in := f.clocks.SettlesIn(time.Now()); in > 0 {
+			settled.Reset(in)
+		}
 		select {
 		case <-changed:
+			due = false
+		case <-settled.C:
 			due = false
 		case <-tick.C:
 			due = true

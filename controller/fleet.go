@@ -68,6 +68,7 @@ func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	} else if err != nil {
 		return err
 	}
+	f.views.noteMade(key)
 	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
 	if _, err := store.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
 		return err

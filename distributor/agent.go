@@ -73,6 +73,10 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
+	// What the heartbeats say of images:
+	fetching *messages.ImageFetch
+	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
 	retries retries
@@ -114,6 +118,7 @@ func New(c Config) (*Distributor, error) {
 		retries:  retries{},
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
+		problems: map[messages.Image]string{},
 	}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 // fetch pulls an image, tags it and checks that it is there.
 func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord) {
 	wanted := func(r *messages.FleetRecord) bool {
-		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
+		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image && d.mayFetch(r, o) })
 	}
 	d.runJob(ctx, wanted, func(ctx context.Context) {
 		free, err := d.room(ctx, w.Image)
@@ -23,7 +23,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		}
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotWanted):
-			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image")
+			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image, or it is not this node's turn any more")
 		case cause != nil: // the agent stops
 		case err != nil:
 			d.pullFailed(w, err)
@@ -55,9 +55,11 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	before, looked := d.fetchedBytes(w), start
+	d.noteFetched(w, before, 0)
+	defer d.fetchEnded()
 	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
 		watchdog.Reset(stallTimeout)
-		d.noteFetched(w, before+fetched)
+		d.noteFetched(w, before, fetched)
 		if time.Since(looked) < roomInterval {
 			return
 		}
@@ -66,7 +68,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 			cancel(err)
 		}
 	})
-	d.noteFetched(w, before+n)
+	d.noteFetched(w, before, n)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)
@@ -107,6 +109,7 @@ func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.Fleet
 	}
 	delete(d.retries, string(w.Image))
 	delete(d.damaged, w.Image)
+	d.noteProblem(w, "")
 	d.report(w, messages.WorkPresent, "", nil)
 	signal(d.changed)
 }

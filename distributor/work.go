@@ -40,6 +40,9 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return d.noEngine(ctx, record, err)
 	}
 	delete(d.retries, engineKey)
+	if d.takeAgain() {
+		d.retries.again()
+	}
 	if record == nil {
 		return idle
 	}
@@ -78,6 +81,9 @@ func (d *Distributor) forget(wants []want) {
 	}
 	maps.DeleteFunc(d.short, func(image messages.Image, _ *shortage) bool { return unwanted(image) })
 	maps.DeleteFunc(d.damaged, func(image messages.Image, _ int) bool { return unwanted(image) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.problems, func(image messages.Image, _ string) bool { return unwanted(image) })
 }
 
 // action is what is to be done about a wanted image, by what inspecting it gave, and the key of its
@@ -87,13 +93,18 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, e
 	switch {
 	case d.damaged[w.Image] >= damagedLooks:
 		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
+	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && !d.mayFetch(r, w):
+		d.report(w, messages.WorkWaiting, "", nil)
+		return "", nil
 	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:
 		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, err) }
 	case !got.keeps(w.Image, LocalTag(r, w.Image)):
 		return string(w.Image), func(ctx context.Context) { d.tagAndCheck(ctx, w, r) }
-	case !w.preload:
+	}
+	d.noteProblem(w, "")
+	if !w.preload {
 		return "", nil
 	}
 	p := r.Preload

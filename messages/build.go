@@ -220,6 +220,8 @@ type BuildRecord struct {
 	Request   uint64     `json:"request"`          // sequence of the request in its stream
 	Commit    string     `json:"commit,omitempty"`
 	Ref       string     `json:"ref,omitempty"`
+	Cause     Cause      `json:"cause,omitempty"`        // why it was asked for
+	By        string     `json:"requested_by,omitempty"` // who asked for it, for people
 	Image     Image      `json:"image,omitempty"`
 	Tag       string     `json:"tag,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`

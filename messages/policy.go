@@ -1,8 +1,10 @@
 package messages
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Policy says how an image passes through a fleet. Percentages are of the members frozen
@@ -17,6 +19,8 @@ type Policy struct {
 	Trial         Trial    `json:"trial"`
 	Approval      bool     `json:"approval,omitempty"`      // wait for a person before the flip
 	Soak          Duration `json:"soak"`                    // watch after the flip; failures roll back
+	SoakGrace     Duration `json:"soak_grace,omitempty"`    // in a soak, how long a node may lack the image, and come no further with fetching it, until it counts as failed; 0 for SoakGraceBeats
+	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
 }
@@ -31,6 +35,26 @@ type Trial struct {
 
 // HookUser is the user as whom fence runs an app and its hooks.
 const HookUser = "stackato"
+
+// The defaults of a soak.
+const (
+	SoakGraceBeats      = 6  // of the node's intervals
+	DefaultSoakFailures = 10 // percent
+)
+
+// Grace is SoakGrace, or its default for a node of an interval.
+func (p *Policy) Grace(interval time.Duration) time.Duration {
+	return cmp.Or(p.SoakGrace.Std(), SoakGraceBeats*interval)
+}
+
+// MayFail is how many of so many members may fail in a soak without a rollback.
+func (p *Policy) MayFail(members int) int {
+	percent := DefaultSoakFailures
+	if p.SoakFailures != nil {
+		percent = *p.SoakFailures
+	}
+	return members * percent / 100
+}
 
 // DefaultPolicy is what a fleet gets that says nothing about rollouts: one canary, one
 // wave, every member present, a trial of two minutes without a network, no soak.
@@ -67,6 +91,10 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("node_deadline: must be more than zero")
 	case p.Soak < 0:
 		return fmt.Errorf("soak: must not be negative")
+	case p.SoakGrace < 0:
+		return fmt.Errorf("soak_grace: must not be negative")
+	case p.SoakFailures != nil && (*p.SoakFailures < 0 || *p.SoakFailures > 100):
+		return fmt.Errorf("soak_failures: %d: must be 0 to 100", *p.SoakFailures)
 	case p.Keep < 0:
 		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
 	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:

@@ -19,6 +19,10 @@ const (
 	CauseRetry  Cause = "retry"  // somebody asked for an earlier build again
 )
 
+// SeenAtStart is who requested the build of a push that nobody told of: a producer that started saw it
+// at the branch's head.
+const SeenAtStart = "head seen at start"
+
 // BuildRequested asks for the build of one pipeline at one commit. Its order is the
 // sequence number the requests stream gives it, unless it is a retry, which carries the
 // order of the first.

@@ -21,7 +21,8 @@ type acceptedBuild struct {
 // answer is the body of every answer about builds: one of its fields.
 type answer struct {
 	Builds  []acceptedBuild `json:"builds,omitempty"`
-	Ignored string          `json:"ignored,omitempty"` // why nothing is built
+	Ignored string          `json:"ignored,omitempty"`            // why nothing is built
+	Unknown bool            `json:"unknown_repository,omitempty"` // that is why: no pipeline has it, so no push of it is built
 	Error   string          `json:"error,omitempty"`
 }
 

@@ -193,6 +193,7 @@ type Builder struct {
 	SecretsDir   string
 	Slots        int
 	AckWait      time.Duration
+	Room         func() error // of the buildkitd's disk, where that is known: no setting
 	Registries
 }
 

@@ -70,7 +70,7 @@ func New(c Config) (*Engine, error) {
 // Close ends the client's idle connections.
 func (e *Engine) Close() error { return e.api.Close() }
 
-// Info tells the engine's version.
+// Info tells the engine's version and ID.
 func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 	v, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
@@ -79,7 +79,11 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 	e.mu.Lock()
 	e.roots = nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
-	return messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}, nil
+	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
+	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
+		out.ID = info.Info.ID
+	}
+	return out, nil
 }
 
 // Images lists all images, those with a digest and no tag included.

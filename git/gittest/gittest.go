@@ -111,6 +111,13 @@ func (r *Repository) CommitSubmodule(t testing.TB, branch, path, url, commit str
 	return r.Commit(t, branch, nil)
 }
 
+// Branch has a branch of the server's repository point to a commit that it has, whatever the branch's
+// name: git's own commands take odd ones for options or refs.
+func (r *Repository) Branch(t testing.TB, branch, commit string) {
+	t.Helper()
+	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
+}
+
 func run(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)

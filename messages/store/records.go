@@ -49,7 +49,7 @@ func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
 		Named(func(s messages.NodeStatus) string { return messages.NodeKey(s.Fleet, s.Node) })
 }
 
-// MembersOf lists a fleet's members, sorted.
+// MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
 	if err != nil {
@@ -57,8 +57,8 @@ func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, er
 	}
 	var out []string
 	for _, e := range all {
-		if e.Value.Fleet == fleet {
-			out = append(out, e.Value.Node)
+		if f, node, err := messages.ParseNodeKey(e.Key); err == nil && f == fleet {
+			out = append(out, node)
 		}
 	}
 	slices.Sort(out)
