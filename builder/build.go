@@ -254,7 +254,7 @@ func (a *running) check(_ context.Context, image fs.FS) error {
 	if err != nil {
 		return err
 	}
-	report, err := hooks.Check(image, a.request.Pipeline.HooksDir)
+	report, err := hooks.Check(image, a.request.Pipeline.HooksDir, a.b.config.HooksUser)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Queue      Queue
 	Solver     Solver
 	SecretsDir string        // has the secrets that pipelines name, a file each; "" for none
+	HooksUser  string        // who runs the hooks of images; "" for hooks.DefaultUser
 	Name       string        // of this builder, in records and events
 	Slots      int           // builds at one time; 0 means 1
 	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means builds.DefaultAckWait

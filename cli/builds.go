@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -40,7 +41,8 @@ type buildRow struct {
 	Silence    string `json:"silence,omitempty"`     // of a running one: its worker is not heard any more
 	Broken     string `json:"broken,omitempty"`      // its request or record can't be read
 
-	claim string // of its record
+	claim   string // of its record
+	request uint64 // sequence of its request in its stream; 0 for a queued one
 }
 
 // The states that no record has.
@@ -75,7 +77,11 @@ func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error
 	}
 	i := slices.IndexFunc(all, func(b buildRow) bool { return b.Build == build })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no build %q: 'fenceline builds' lists them", build)
+		var known []string
+		for _, b := range all {
+			known = append(known, b.Build)
+		}
+		return nil, unknown("build", build, known, "'fenceline builds' lists them")
 	}
 	return &all[i], nil
 }
@@ -157,13 +163,29 @@ func newBuildsCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
+		if cmd.Flags().Changed("pipeline") && len(all) == 0 {
+			return s.noBuildOf(ctx, pipeline)
+		}
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				row(w, b.Build, b.Order, b.shown(), b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.shown(), b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})
+}
+
+// noBuildOf says that a pipeline has no build. One that has none is not known from one that there is not.
+func (s *session) noBuildOf(ctx context.Context, pipeline string) error {
+	all, err := s.recentBuilds(ctx, buildsShown, "")
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, b := range all {
+		known[b.Pipeline] = true
+	}
+	return unknown("build of a pipeline", pipeline, sorted(known), "there are builds of "+cmp.Or(strings.Join(sorted(known), ", "), "none"))
 }
 
 func latest(a, b time.Time) time.Time {
@@ -199,6 +221,9 @@ its image does not overtake one that came later.`,
 		a, err := s.builds().Retry(ctx, args[0], whoami())
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
+		}
+		if err := s.dropLetterOf(ctx, args[0]); err != nil {
+			return err
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},
 			"%s: asked for again as %s", args[0], a.Build)

@@ -58,7 +58,7 @@ func recordRow(r *messages.BuildRecord) buildRow {
 	return buildRow{
 		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
-		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim,
+		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
 	}
 }
 

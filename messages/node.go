@@ -12,7 +12,13 @@ type Member struct {
 	Fleet  string    `json:"fleet"`
 	Node   string    `json:"node"`
 	Joined time.Time `json:"joined"` // by the controller's clock
+	// Silent tells that the node was not heard for SilentAfter when this was written, nor since: a
+	// controller notes it, for people. The record's own time says when.
+	Silent bool `json:"silent,omitempty"`
 }
+
+// SilentAfter is how long a node is not heard before its member's record says so.
+const SilentAfter = time.Minute
 
 // NodeStatus is a node's heartbeat, in the nodes bucket under NodeKey.
 type NodeStatus struct {

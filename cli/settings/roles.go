@@ -1,12 +1,18 @@
 package settings
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/suggest"
 	"github.com/spf13/pflag"
 )
 
@@ -76,6 +82,10 @@ func (r *RunDistributor) Add(fs *pflag.FlagSet) {
 type Up struct {
 	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string
 
+	StepNetwork     string // of standalone.StepNetwork
+	StepMemoryBytes int64
+	StepProcesses   int
+
 	Grace       time.Duration
 	Verbose     bool
 	Producer    Producer
@@ -91,6 +101,13 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&u.RegistryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
 	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
+	u.StepNetwork = string(standalone.NetworkAuto)
+	fs.Var((*stepNetwork)(&u.StepNetwork), "step-network", "network of RUN steps: auto, own or host")
+	fs.Int64Var(&u.StepMemoryBytes, "step-memory-bytes", standalone.DefaultMemory(), "memory that all RUN steps may use together; 0 for no bound")
+	fs.IntVar(&u.StepProcesses, "step-processes", standalone.DefaultProcesses, "processes and threads that all RUN steps may have together; 0 for no bound")
+	DefaultsTo(fs, "step-memory-bytes", "three quarters of the machine's")
+	Explain(fs, "step-network", "With a network of their own steps reach what this machine reaches, but not its loopback. "+
+		"auto is own where the machine can give them one, which takes ip and iptables, else host, with a warning.")
 	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	graceVar(fs, &u.Grace)
 	fs.BoolVarP(&u.Verbose, "verbose", "v", false, "log more")
@@ -100,6 +117,22 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	u.Builder.Add(fs)
 	u.Controller.Add(fs)
 	u.Distributor.Add(fs)
+}
+
+// stepNetwork is the flag's value.
+type stepNetwork string
+
+func (s *stepNetwork) String() string { return string(*s) }
+func (*stepNetwork) Type() string     { return "text" }
+
+// Set takes one of the networks that there are.
+func (s *stepNetwork) Set(text string) error {
+	known := []string{string(standalone.NetworkAuto), string(standalone.NetworkOwn), string(standalone.NetworkHost)}
+	if !slices.Contains(known, text) {
+		return fmt.Errorf("%q is none of %s%s", text, strings.Join(known, ", "), suggest.DidYouMean(text, known))
+	}
+	*s = stepNetwork(text)
+	return nil
 }
 
 // Run is what every role that runs by itself is told.
@@ -154,9 +187,9 @@ type Layout struct {
 
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
-	fs.DurationVar(&l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
-	fs.DurationVar(&l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
+	numberVar(fs, &l.Replicas, "replicas", 0, 0, "copies of each stream and bucket in a NATS cluster (default 1)")
+	SpanVar(fs, &l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	SpanVar(fs, &l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
 }
 
 // Producer configures a producer.
@@ -191,6 +224,7 @@ type Builder struct {
 	Buildkit     string // address of the buildkitd
 	DockerConfig string
 	SecretsDir   string
+	HooksUser    string
 	Slots        int
 	AckWait      time.Duration
 	Room         func() error // of the buildkitd's disk, where that is known: no setting
@@ -199,10 +233,12 @@ type Builder struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (b *Builder) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
-	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
+	numberVar(fs, &b.Slots, "slots", 1, 1, "builds at one time")
+	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
+	fs.StringVar(&b.HooksUser, "hooks-user", hooks.DefaultUser, "who runs the hooks of images, as which the gate looks at them")
+	Explain(fs, "hooks-user", "The gate holds files, folders and sudo to this user's rights. In an image that does not have it hooks run as root.")
 	b.Registries.Add(fs)
 }
 
@@ -230,7 +266,7 @@ type Controller struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (c *Controller) Add(fs *pflag.FlagSet) {
-	fs.DurationVar(&c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+	SpanVar(fs, &c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
 }
 
 // Distributor configures a distributor.
@@ -250,8 +286,8 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	nameVar(fs, &d.Node, "node", HostLabel(), "this node's name, a DNS label")
 	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
-	fs.DurationVar(&d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
-	fs.Int64Var(&d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
+	SpanVar(fs, &d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
 	Explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")
@@ -265,8 +301,7 @@ const StopMargin = 15 * time.Second
 
 // graceVar is the flag of how long a process that was told to stop may take for what is under way.
 func graceVar(fs *pflag.FlagSet, grace *time.Duration) {
-	*grace = DefaultGrace
-	fs.Var(spanFlag{grace}, "grace", "how long what is under way may go on after a stop, before it is handed back")
+	SpanVar(fs, grace, "grace", DefaultGrace, "how long what is under way may go on after a stop, before it is handed back")
 	Explain(fs, "grace", "A builder hands its builds to others then, and a producer cuts requests off. The process ends at most 15 seconds later: "+
 		"give whoever watches over it more than both together (TimeoutStopSec, of which fenceline install takes care: run it again after a change).")
 }

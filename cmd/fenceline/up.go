@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
@@ -90,9 +91,15 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 	}
 	d := &s.Distributor
 	node := store.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return standalone.Start(ctx, standalone.Config{
 		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
 		Accounts: settings.Accounts(space, []store.User{node}),
+		Program:  program, StepNetwork: standalone.StepNetwork(s.StepNetwork),
+		StepLimits: standalone.BuildLimits{Memory: s.StepMemoryBytes, Processes: s.StepProcesses},
 	})
 }
 
@@ -127,6 +134,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
 	s.Builder.Room = u.stack.RoomForBuilds
+	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	layout := store.Layout{AckWait: s.Builder.AckWait}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {

@@ -26,8 +26,7 @@ func (s *State) waitsFor(r *messages.RolloutRecord, p *progress) string {
 		return "waits for canaries: no member is heard"
 	}
 	if !p.reachable() || !p.quorum() && p.admitted == p.members {
-		return fmt.Sprintf("%d of %s must have the image, %d have: missing %s",
-			p.needed, Count(p.members, "member", "members"), len(p.present), s.missing(r, p))
+		return fmt.Sprintf("%d of %s must have the image: missing %s", p.needed, Count(p.members, "member", "members"), s.missing(r, p))
 	}
 	if p.wave == 0 && p.admitted >= len(r.Canaries) || p.quorum() {
 		return s.trialsMissing(r, p)
