@@ -13,9 +13,9 @@ import (
 const (
 	// recently is how many writes before it a first sweep looks at, at once: what is not finished is
 	// nearly always among them.
-	recently = 5000
+	recently = 2000
 	// laterMost bounds how many of the records from before that each sweep looks at.
-	laterMost = 1000
+	laterMost = 500
 	// floorStep is how many writes have to come before the floor is kept again.
 	floorStep = 1000
 	// floorKey has the floor, beside the records in their bucket.
