@@ -125,7 +125,7 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 // push may once that was superseded, as its branch can have come back to the commit, or ended for the
 // sake of infrastructure, or with a record that nobody can read; a person's wish once it is over.
 func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
-	e, err := q.current(ctx, earlier.Build) // what is stale could lose a push
+	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, queue.ErrNotFound) {
 		return false, nil
 	}

@@ -11,11 +11,11 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go: what is under way, what has failed, and what to do about it
-//   - builds.go: builds, cancel, retry
+//   - builds.go, recentbuilds.go: builds, cancel, retry
 //   - nodes.go, retire.go: nodes, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
-//   - logs.go, watch.go: progress as it happens
+//   - logs.go, watch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //
 // Deciding:

@@ -74,13 +74,16 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 	}
 	o.Broken = s.broken
-	builds, err := s.allBuilds(ctx)
+	builds, err := s.recentBuilds(ctx, buildsShown, "")
+	if err == nil {
+		builds, err = s.lastsOf(ctx, builds)
+	}
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	for _, b := range builds {
-		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning)
+		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""
 		if active || !seen[b.Pipeline] {
 			o.Builds = append(o.Builds, b)
 		}
@@ -91,7 +94,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.DeadLetters = s.alone(letters, builds)
+	if o.DeadLetters, err = s.alone(ctx, letters, builds); err != nil {
+		return nil, err
+	}
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }
@@ -167,7 +172,7 @@ func (o *overview) writeBuilds(p *terminal.Page) {
 	}
 	p.Head("BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		p.Row(b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+		p.Row(b.Build, b.shown(), b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}
 }
 

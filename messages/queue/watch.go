@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 )
 
 // errCaughtUp ends a session that reads what is there and no more.
@@ -39,6 +40,7 @@ func (r *Records[T]) passedOver(key string, err error) {
 type Broken struct {
 	Key      string
 	Revision uint64
+	Written  time.Time // by the server's clock
 	Err      error
 }
 
@@ -55,7 +57,7 @@ func (r *Records[T]) ListAll(ctx context.Context) ([]Entry[T], []Broken, error) 
 		switch {
 		case e.Revision != last[e.Key] || e.Deleted:
 		case e.err != nil:
-			broken = append(broken, Broken{e.Key, e.Revision, e.err})
+			broken = append(broken, Broken{e.Key, e.Revision, e.Created, e.err})
 		default:
 			out = append(out, e.Entry)
 		}
