@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -40,22 +39,28 @@ func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.Rollou
 }
 
 func newRolloutsCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "rollouts", Short: "List rollouts, the newest first, and why they wait",
-		Example: "  fenceline rollouts\n  fenceline rollouts --fleet production -o json",
-		Args:    settings.Args(0, 0),
+		Use: "rollouts [FLEET]", Short: "List rollouts, the newest first, and why they wait",
+		Example: "  fenceline rollouts\n  fenceline rollouts production -o json",
 	}
-	fleetFlag(cmd, &fleet)
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	takesFleet(cmd, 0)
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		named, _, err := fleetWord(cmd.Flags(), args, 0)
+		if err != nil {
+			return err
+		}
+		fleet, err := s.someFleet(ctx, named)
+		if err != nil {
+			return err
+		}
 		all, err := s.rollouts(ctx, fleet)
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
 			for _, r := range all {
-				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
+				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
 			}
 		})
 	})

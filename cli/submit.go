@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -34,17 +35,22 @@ type submission struct {
 func newSubmitCmd() *cobra.Command {
 	var commit, dir string
 	var wait bool
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "submit PIPELINE", Short: "Ask for a build: of the branch's head, a commit, or a folder",
 		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
 		Args:    settings.Args(1, 1),
 	}
-	cmd.Flags().StringVar(&commit, "commit", "", "full commit to build; it is built even when the branch has moved on")
+	settings.CommitVar(cmd.Flags(), &commit, "commit", "full commit to build; it is built even when the branch has moved on")
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
+	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if commit != "" && dir != "" {
 			return settings.Usagef("--commit and --context are both given: a build has one source")
+		}
+		if cmd.Flags().Changed("timeout") && !wait {
+			return settings.Usagef("--timeout is how long --wait waits: give both, or neither")
 		}
 		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
 		if dir != "" {
@@ -62,7 +68,7 @@ func newSubmitCmd() *cobra.Command {
 		if !wait {
 			return s.decided(b, "%s: accepted, order %d", b.Build, b.Order)
 		}
-		return s.awaitBuild(ctx, b.Build)
+		return s.awaitBuild(ctx, b.Build, timeout)
 	})
 }
 
@@ -166,17 +172,16 @@ func (s *session) dropContext(ctx context.Context, name string, err error) {
 
 // sendContext stores a folder as a build context, and returns its name.
 func (s *session) sendContext(ctx context.Context, dir, dockerfile string) (string, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("--context: %w", err)
-	}
-	if !info.IsDir() {
-		return "", settings.Usagef("--context: %s is not a folder", dir)
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return "", settings.Usagef("--context: there is nothing to read at %s: name a folder (%w)", dir, err)
+	case !info.IsDir():
+		return "", settings.Usagef("--context: %s is a file: name the folder to build", dir)
 	}
 	name := "context-" + messages.NewID()
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(pack(w, dir, dockerfile)) }()
-	err = s.builds().PutContext(ctx, name, r)
+	err := s.builds().PutContext(ctx, name, r)
 	r.CloseWithError(errors.New("no longer read"))
 	if err != nil {
 		return "", fmt.Errorf("sending %s: %w", dir, err)
@@ -254,26 +259,49 @@ func packFile(t *tar.Writer, path, name string, e fs.DirEntry) error {
 // errNoImage tells that a build that was waited for ended without an image.
 var errNoImage = errors.New("no image")
 
-// awaitBuild waits for a build's end and prints how it ended.
-func (s *session) awaitBuild(ctx context.Context, build string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var end *messages.BuildRecord
-	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
-		if e.Key == build && e.Value.Ended() && e.Value.Announced {
-			end = &e.Value
-			cancel()
-		}
-	}, nil)
-	if end == nil {
+// errLate tells that a build did not end while it was waited for.
+var errLate = errors.New("it has not ended")
+
+// awaitBuild waits for a build's end, as long as most or for ever where that is 0, and prints how it
+// ended.
+func (s *session) awaitBuild(ctx context.Context, build string, most time.Duration) error {
+	if most > 0 {
+		bounded, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("%w within %s", errLate, most))
+		defer cancel()
+		ctx = bounded
+	}
+	end, err := s.endOf(ctx, build)
+	switch {
+	case errors.Is(context.Cause(ctx), errLate) && end == nil && !s.queue.Connected():
+		return s.goesOn(build, fmt.Errorf("%w, and %w", context.Cause(ctx), s.away(context.WithoutCancel(ctx))))
+	case errors.Is(context.Cause(ctx), errLate) && end == nil:
+		return s.goesOn(build, context.Cause(ctx))
+	case errors.Is(err, errAway):
+		return s.goesOn(build, err)
+	case end == nil:
 		return err
 	}
 	end.Outcome = nil
-	if err := s.print(end, func(w io.Writer) { writeEnd(w, end) }); err != nil {
+	if err := s.print(end, func(p *terminal.Page) { writeEnd(p, end) }); err != nil {
 		return err
 	}
 	if end.State != messages.BuildStateSucceeded {
 		return fmt.Errorf("build %s: %s, %w", build, end.State, errNoImage)
 	}
 	return nil
+}
+
+// endOf waits until a build has ended, and returns its record.
+func (s *session) endOf(ctx context.Context, build string) (end *messages.BuildRecord, err error) {
+	err = s.attended(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		return store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+			if e.Key == build && e.Value.Ended() && e.Value.Announced {
+				end = &e.Value
+				cancel()
+			}
+		}, nil)
+	})
+	return end, err
 }

@@ -67,7 +67,7 @@ func (c *Controller) dropRollouts(ctx context.Context) error {
 func (c *Controller) actOn(ctx context.Context, fleet string) {
 	f := &fleetActor{
 		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &decide.Clocks{},
-		log: c.Logger.With().Str("fleet", fleet).Logger(),
+		began: time.Now(), log: c.Logger.With().Str("fleet", fleet).Logger(),
 	}
 	changed, done := c.views.subscribe(fleet)
 	defer done()

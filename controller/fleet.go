@@ -20,7 +20,8 @@ type fleetActor struct {
 	fleet   string
 	backend fence.Backend
 	clocks  *decide.Clocks
-	failed  uint64 // the epoch to which the fence config could not be driven when it was last tried; 0 for none
+	began   time.Time // to listen to the fleet
+	failed  uint64    // the epoch to which the fence config could not be driven when it was last tried; 0 for none
 	log     zerolog.Logger
 }
 
@@ -29,6 +30,9 @@ type fleetActor struct {
 // from being done, as a rollback has to reach the fence config whatever else is wrong.
 func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
+	if due {
+		failed = errors.Join(failed, f.noteSilence(ctx))
+	}
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
 	behind := s.Record.Applied.Epoch != s.Record.Epoch && f.failed != s.Record.Epoch
 	if revision == 0 || !due && !behind {

@@ -25,6 +25,8 @@ type views struct {
 	made     map[string]bool      // by node key: members that this controller made
 	retired  map[string]time.Time // by node key: when this controller was told
 	beats    map[string]heartbeat // by node key
+	heard    map[string]time.Time // by node key: when a heartbeat came last
+	silent   map[string]bool      // by node key: whose member's record says so
 	unread   int                  // buckets that have not been read yet
 	ready    chan struct{}        // closed when all have
 	waiting  map[chan struct{}]string
@@ -35,6 +37,7 @@ func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
 		members: map[string]bool{}, made: map[string]bool{}, retired: map[string]time.Time{}, beats: map[string]heartbeat{},
+		heard: map[string]time.Time{}, silent: map[string]bool{},
 		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
 }
@@ -105,6 +108,8 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	if e.Deleted {
 		delete(v.members, e.Key)
 		delete(v.made, e.Key)
+		delete(v.silent, e.Key)
+		delete(v.heard, e.Key)
 		// An operator's deletion has a revision. That of a bucket that was lost has none, and takes
 		// nobody out of a rollout.
 		if e.Revision > 0 {
@@ -112,6 +117,7 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 		}
 	} else {
 		v.members[e.Key] = true
+		v.silent[e.Key] = e.Value.Silent
 		delete(v.retired, e.Key)
 	}
 	v.notify(fleet)
@@ -147,7 +153,7 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		b.inherit(old, now)
 	}
 	if !e.Earlier {
-		b.at = now
+		b.at, v.heard[e.Key] = now, now
 	}
 	v.beats[e.Key] = b
 	if !known || b.isNews(old) {

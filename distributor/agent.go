@@ -52,7 +52,11 @@ type Config struct {
 	Engine       Engine
 	Interval     time.Duration // between heartbeats when nothing changes; 0 is DefaultInterval
 	MinFreeBytes int64         // free space that pulls leave alone; 0 is DefaultMinFreeBytes
-	Logger       zerolog.Logger
+	// Place tells installations that share an engine apart: where the fleet's record is. "" where it
+	// is not known.
+	Place          string
+	AbandonedAfter time.Duration // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Logger         zerolog.Logger
 }
 
 // Distributor is the agent of one node. Make it with New.
@@ -79,11 +83,14 @@ type Distributor struct {
 	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
-	retries retries
-	verdict verdict
-	short   map[messages.Image]*shortage // of images whose pull ran out of space
-	damaged map[messages.Image]int       // how often in a row an image could not be read
-	swept   bool                         // no container of a trial is left
+	retries  retries
+	verdict  verdict
+	short    map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged  map[messages.Image]int       // how often in a row an image could not be read
+	unusable map[messages.Image]time.Time // when the engine could not take in an image, for what that is
+	asked    map[string]*question         // of the realms of others
+	sweptAt  time.Time                    // when trials' containers were looked for last
+	swept    bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -97,8 +104,12 @@ func New(c Config) (*Distributor, error) {
 	if c.Queue == nil || c.Engine == nil {
 		return nil, errors.New("distributor: needs a queue and an engine")
 	}
-	if c.Interval < 0 || c.MinFreeBytes < 0 {
-		return nil, fmt.Errorf("distributor: interval (%s) and minimum of free space (%d bytes) must not be negative", c.Interval, c.MinFreeBytes)
+	if c.Interval < 0 || c.MinFreeBytes < 0 || c.AbandonedAfter < 0 {
+		return nil, fmt.Errorf("distributor: interval (%s), minimum of free space (%d bytes) and abandoned-after (%s) must not be negative",
+			c.Interval, c.MinFreeBytes, c.AbandonedAfter)
+	}
+	if c.AbandonedAfter == 0 {
+		c.AbandonedAfter = DefaultAbandonedAfter
 	}
 	if c.Interval == 0 {
 		c.Interval = DefaultInterval
@@ -118,6 +129,8 @@ func New(c Config) (*Distributor, error) {
 		retries:  retries{},
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
+		asked:    map[string]*question{},
+		unusable: map[messages.Image]time.Time{},
 		problems: map[messages.Image]string{},
 	}, nil
 }

@@ -15,11 +15,13 @@
 //	wants.go        which images the record wants on this node, the most urgent first
 //	work.go         one step after the other towards what is wanted
 //	job.go          a pull or a trial under way, given up when the record no longer wants it
+//	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
 //	disk.go         whether there is room for a pull
 //	localtag.go     the names that keep a fleet's images from a prune
 //	trial.go        a canary tries an image
-//	cleanup.go      images that the fleet no longer wants are removed
+//	cleanup.go      what no record wants is removed
+//	abandoned.go    whether anybody still works for what others left
 //	retry.go        what failed, and when it is tried again
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them

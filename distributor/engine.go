@@ -41,8 +41,15 @@ type Engine interface {
 	// RemoveTrials removes the containers that an owner's killed predecessor left, and those of
 	// any owner whose time is long up, and returns how many there were.
 	RemoveTrials(ctx context.Context, owner string) (int, error)
+	// Notes lists the notes that agents keep with the engine, of whatever agent.
+	Notes(ctx context.Context) ([]Note, error)
+	// AddNote keeps a note, as long as the engine keeps its images. One of the same kind, realm and
+	// text stays as it is.
+	AddNote(ctx context.Context, n Note) error
+	// RemoveNote removes the note of n's kind, realm and text. It is no error when it is not there.
+	RemoveNote(ctx context.Context, n Note) error
 	// Watch blocks while the engine can be watched, and calls changed once it is,
-	// and then whenever images lost a name or were deleted. It returns when the engine
+	// and then whenever images lost a name or were deleted, or a note was added. It returns when the engine
 	// goes away or ctx ends.
 	Watch(ctx context.Context, changed func()) error
 }

@@ -231,3 +231,28 @@ func TestHeartbeatsListRunningContainers(t *testing.T) {
 		}
 	})
 }
+
+// An image that the engine can't take in is not fetched over and over: a canary has its verdict at once.
+func TestAnImageThatTheEngineCantTake(t *testing.T) {
+	for name, c := range map[string]struct {
+		preload *messages.Preload
+		verdict bool
+	}{"on a canary": {canary("1"), true}, "on another node": {preload("1"), false}} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(w *world) { w.engine.Unfit = map[messages.Image]bool{img("1"): true} }, func(w *world) {
+				w.announce(messages.FleetRecord{Preload: c.preload})
+				after(30 * time.Minute)
+				w.pulled("1")
+				got := w.works(messages.WorkFailed, "max depth exceeded")
+				if !got.Unusable || (got.Trial != nil) != c.verdict || c.verdict && got.Trial.Passed {
+					t.Errorf("it says %+v", got)
+				}
+				w.engine.Do(func(f *enginetest.Fake) { f.Down = true })
+				after(time.Minute)
+				w.engine.Do(func(f *enginetest.Fake) { f.Down, f.Unfit = false, nil }) // the engine was updated
+				after(2 * time.Minute)
+				w.has("1")
+			})
+		})
+	}
+}

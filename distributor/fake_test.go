@@ -120,7 +120,7 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 			prepare(w)
 		}
 		agent, err := distributor.New(distributor.Config{
-			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test",
+			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here",
 			Labels: map[string]string{"zone": "a"}, Logger: zerolog.New(t.Output()),
 		})
 		if err != nil {

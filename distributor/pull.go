@@ -19,6 +19,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		free, err := d.room(ctx, w.Image)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
+			d.write(ctx, Note{Kind: NotePull, Realm: localName(r), Text: string(w.Image)})
 			err = d.pull(ctx, w, free)
 		}
 		switch cause := context.Cause(ctx); {
@@ -26,7 +27,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image, or it is not this node's turn any more")
 		case cause != nil: // the agent stops
 		case err != nil:
-			d.pullFailed(w, err)
+			d.pullFailed(w, r, err)
 		default:
 			d.tagAndCheck(ctx, w, r)
 		}
@@ -34,11 +35,29 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 }
 
 // pullFailed reports a failed pull. What an earlier pull left damaged is removed at the next try.
-func (d *Distributor) pullFailed(w want, err error) {
+// What the image is to blame for is a canary's verdict on it.
+func (d *Distributor) pullFailed(w want, r *messages.FleetRecord, err error) {
 	if errors.Is(err, ErrDamaged) {
 		d.damaged[w.Image] = damagedLooks
 	}
+	if errors.Is(err, ErrImage) {
+		d.unusable[w.Image] = time.Now()
+		if p := r.Preload; w.preload && d.canary(p) && !p.Trial.Disabled {
+			d.noteProblem(w, brief(err.Error()))
+			d.keepVerdict(w, messages.TrialResult{Reason: err.Error()})
+			return
+		}
+	}
 	d.fail(w, string(w.Image), stepOf(err), err)
+}
+
+// unusableTime is how long an image is not fetched again that the engine can't take in.
+const unusableTime = time.Hour
+
+// isUnusable tells whether the engine could not take in the image, a short time ago.
+func (d *Distributor) isUnusable(image messages.Image) bool {
+	at, ok := d.unusable[image]
+	return ok && time.Since(at) < unusableTime
 }
 
 // damagedLooks is how often in a row an image can't be read until it is removed.
@@ -145,6 +164,8 @@ func stepOf(err error) string {
 		return "disk"
 	case errors.Is(err, ErrEngine):
 		return "engine"
+	case errors.Is(err, ErrImage):
+		return "image"
 	}
 	return "pull"
 }

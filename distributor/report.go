@@ -40,7 +40,7 @@ func (d *Distributor) report(w want, state messages.WorkState, reason string, tr
 		return
 	}
 	now := *d.work
-	now.State, now.Reason, now.Trial = state, reason, trial
+	now.State, now.Reason, now.Trial, now.Unusable = state, reason, trial, state == messages.WorkFailed && d.isUnusable(w.Image)
 	if !reflect.DeepEqual(now, *d.work) {
 		d.work = &now
 		signal(d.changed)

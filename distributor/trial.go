@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -74,10 +75,13 @@ func (d *Distributor) keepVerdict(w want, result messages.TrialResult) {
 	}, w.traceparent})
 }
 
+// sweepTrials is how often containers of trials are looked for that nobody else removes.
+const sweepTrials = 10 * time.Minute
+
 // removeTrials removes the containers of trials that a killed predecessor left, or that the engine
-// could not remove after a trial of ours.
+// could not remove after a trial of ours, or whose agent never came back.
 func (d *Distributor) removeTrials(ctx context.Context, r *messages.FleetRecord) {
-	if d.swept {
+	if d.swept && time.Since(d.sweptAt) < sweepTrials {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
@@ -87,7 +91,7 @@ func (d *Distributor) removeTrials(ctx context.Context, r *messages.FleetRecord)
 		d.log.Warn().Err(err).Msg("can't remove containers of earlier trials yet")
 		return
 	}
-	d.swept = true
+	d.swept, d.sweptAt = true, time.Now()
 	if n > 0 {
 		d.log.Info().Int("containers", n).Msg("removed containers that an earlier trial left")
 	}

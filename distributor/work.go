@@ -42,6 +42,7 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 	delete(d.retries, engineKey)
 	if d.takeAgain() {
 		d.retries.again()
+		clear(d.unusable) // it may be another version
 	}
 	if record == nil {
 		return idle
@@ -68,6 +69,9 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return 0
 	}
 	d.cleanup(ctx, images)
+	if len(d.asked) > 0 {
+		next = min(next, renewedAfter, d.cfg.AbandonedAfter)
+	}
 	return next
 }
 
@@ -80,6 +84,7 @@ func (d *Distributor) forget(wants []want) {
 		return !slices.ContainsFunc(wants, func(w want) bool { return image == w.Image })
 	}
 	maps.DeleteFunc(d.short, func(image messages.Image, _ *shortage) bool { return unwanted(image) })
+	maps.DeleteFunc(d.unusable, func(image messages.Image, _ time.Time) bool { return unwanted(image) })
 	maps.DeleteFunc(d.damaged, func(image messages.Image, _ int) bool { return unwanted(image) })
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -96,6 +101,8 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, e
 	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && !d.mayFetch(r, w):
 		d.report(w, messages.WorkWaiting, "", nil)
 		return "", nil
+	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && d.isUnusable(w.Image):
+		return "", nil // its failure was reported, and stays
 	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:

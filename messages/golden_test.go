@@ -47,7 +47,7 @@ func samplePipeline() Pipeline {
 func sampleFleets() []FleetTarget {
 	p := DefaultPolicy()
 	p.Waves, p.MaxInFlight, p.Approval = []int{10, 50, 100}, 3, true
-	p.Soak, p.PreloadBases, p.Trial.Network = Duration(time.Minute), true, "bridge"
+	p.Soak, p.PreloadBases, p.Trial.Network, p.Trial.User = Duration(time.Minute), true, "bridge", "deploy"
 	p.SoakGrace, p.SoakFailures = Duration(30*time.Second), new(5)
 	return []FleetTarget{{Fleet: "production", Policy: p}}
 }
@@ -58,7 +58,7 @@ func sampleFleetRecord() FleetRecord {
 		Fleet: "production", ID: "qrstuvwx", Epoch: 3, Decision: "ijklmnop", Current: current, Previous: current, Keep: []FleetImage{current},
 		Preload: &Preload{
 			FleetImage: current, Hooks: []string{"pre-running"}, Canaries: []string{"dea-1"},
-			Trial: Trial{Timeout: Duration(time.Minute)}, Threshold: 1<<64 - 1,
+			Trial: Trial{Timeout: Duration(time.Minute), User: "deploy"}, Threshold: 1<<64 - 1,
 		},
 		Bases:   &BasePreload{Build: sampleBuild, Images: []Image{sampleBase}, Threshold: 1 << 63},
 		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime, Epoch: 3},

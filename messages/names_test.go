@@ -23,7 +23,7 @@ func TestChecks(t *testing.T) {
 	}{
 		"name": {label, []string{"a", "dea-1", "0", long}, []string{"", "-a", "a-", "a.b", "A", "a_b", "é", "a\n", long + "a", "\xff"}},
 		"ID":   {id, []string{"p-abc", "1"}, []string{"", "a.b", "a b", "A", "a\x00", strings.Repeat("a", 201)}},
-		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0", 64)},
+		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0f", 32)},
 			[]string{"", "main", sampleCommit[:39], sampleCommit + "\n", strings.ToUpper(sampleCommit), "--upload-pack=x"}},
 		"traceparent": {trace, []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, []string{
 			"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",

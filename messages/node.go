@@ -12,7 +12,13 @@ type Member struct {
 	Fleet  string    `json:"fleet"`
 	Node   string    `json:"node"`
 	Joined time.Time `json:"joined"` // by the controller's clock
+	// Silent tells that the node was not heard for SilentAfter when this was written, nor since: a
+	// controller notes it, for people. The record's own time says when.
+	Silent bool `json:"silent,omitempty"`
 }
+
+// SilentAfter is how long a node is not heard before its member's record says so.
+const SilentAfter = time.Minute
 
 // NodeStatus is a node's heartbeat, in the nodes bucket under NodeKey.
 type NodeStatus struct {
@@ -71,6 +77,9 @@ type NodeWork struct {
 	Reason  string       `json:"reason,omitempty"` // for WorkFailed
 	Bytes   int64        `json:"bytes,omitempty"`  // fetched for it
 	Trial   *TrialResult `json:"trial,omitempty"`  // of a canary
+	// Unusable tells of WorkFailed that the image is why: the node's engine can't take it in, and trying
+	// again can't help.
+	Unusable bool `json:"unusable,omitempty"`
 }
 
 // SharedEngines finds nodes that have one engine, by its ID: of heartbeats by node it returns, for

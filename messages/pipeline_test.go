@@ -38,6 +38,7 @@ func TestPipelineValidateNamesTheField(t *testing.T) {
 		"keep":             func(p *Pipeline) { p.Fleets[0].Policy.Keep = -1 },
 		"trial.timeout":    func(p *Pipeline) { p.Fleets[0].Policy.Trial.Timeout = 0 },
 		"trial.network":    func(p *Pipeline) { p.Fleets[0].Policy.Trial.Network = "container:x" },
+		"trial.user":       func(p *Pipeline) { p.Fleets[0].Policy.Trial.User = "no user" },
 	} {
 		p := samplePipeline()
 		change(&p)

@@ -34,15 +34,17 @@ func (s RolloutState) Final() bool {
 // RolloutRecord is a rollout, in the rollouts bucket under its ID. It reports and steers
 // progress; what is decided stands in the FleetRecord alone.
 type RolloutRecord struct {
-	ID        string                 `json:"id"`
-	Fleet     string                 `json:"fleet"`
-	After     string                 `json:"after,omitempty"` // fleet whose rollout of this build must be done first
-	Ready     ImageReady             `json:"ready"`
-	Policy    Policy                 `json:"policy"`
-	Members   []string               `json:"members,omitempty"`  // frozen when preloading began, sorted; those that joined before the flip were added. None once it is over
-	Canaries  []string               `json:"canaries,omitempty"` // those of Members that try the image
-	State     RolloutState           `json:"state"`
-	Why       string                 `json:"why,omitempty"` // why it waits or ended, for people
+	ID       string       `json:"id"`
+	Fleet    string       `json:"fleet"`
+	After    string       `json:"after,omitempty"` // fleet whose rollout of this build must be done first
+	Ready    ImageReady   `json:"ready"`
+	Policy   Policy       `json:"policy"`
+	Members  []string     `json:"members,omitempty"`  // frozen when preloading began, sorted; those that joined before the flip were added. None once it is over
+	Canaries []string     `json:"canaries,omitempty"` // those of Members that try the image
+	State    RolloutState `json:"state"`
+	Why      string       `json:"why,omitempty"` // why it waits or ended, for people
+	// Unusable is why the rollout must fail where too many nodes can't use its image; "" where not.
+	Unusable  string                 `json:"unusable,omitempty"`
 	Wave      int                    `json:"wave,omitempty"`
 	Admitted  int                    `json:"admitted,omitempty"` // members below the threshold
 	Present   int                    `json:"present,omitempty"`

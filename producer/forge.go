@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -155,10 +156,27 @@ func decode(body []byte, to any) error {
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return fmt.Errorf("%s: is a JSON %s where a %s was expected", wrongType.Field, wrongType.Value, wrongType.Type.Kind())
+		return fmt.Errorf("%s: is a JSON %s where %s was expected", wrongType.Field, wrongType.Value, inJSON(wrongType.Type))
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return errors.New("body is empty where a JSON payload was expected")
 	}
 	return fmt.Errorf("body is not a JSON payload: %w", err)
+}
+
+// inJSON is what a Go type is in JSON, in words.
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return inJSON(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	}
+	return "a number"
 }

@@ -42,7 +42,7 @@ pipelines:
           quorum: 90%
           quorum_floor: 2
           node_deadline: 5m
-          trial: {timeout: 1m, network: bridge, disabled: false}
+          trial: {timeout: 1m, network: bridge, user: deploy, disabled: false}
           approval: true
           soak: 30s
           keep: 3
@@ -60,7 +60,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 			{Fleet: "staging", Policy: messages.DefaultPolicy()},
 			{Fleet: "default", Policy: messages.Policy{
 				Canaries: 2, Waves: []int{10, 50, 100}, MaxInFlight: 7, QuorumPercent: 90, QuorumFloor: 2, NodeDeadline: messages.Duration(300e9),
-				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
+				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
 			}},
 		},
 	}

@@ -5,11 +5,20 @@
 //
 //	solver.go            the connection to buildkitd: Config, New, Solve, Tag, Ready
 //	run.go               one build over it
+//	source.go            its context, without what .dockerignore names
 //	pin.go               the image sources are pinned to digests
+//	layers.go            what engines can't use of layers: too many, or zstd
+//	lfs.go               pointers of Git LFS are refused
 //	imagefiles.go        the built image's files, for the gate
 //	progress.go          a log of what BuildKit tells, without secrets
 //	failure.go           whose fault a failure is, and what mends it
+//	gitfailure.go        the same of repositories and their submodules
+//	afresh.go            a submodule that moved is fetched once more
+//	basefailure.go       the same of base images
+//	stages.go            a misspelt stage, which BuildKit takes for one
+//	pushfailure.go       the same of pushes
 //	registry.go          images are tagged, and asked for
+//	registryclient.go    the client for that
 //	registrylogins.go    registries' logins
 //	registrytrust.go     how registries are spoken to: authorities, plain HTTP
 //	buildkitdversion.go  a buildkitd that is too old is refused

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
@@ -73,23 +74,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 	}
 	f := messages.Failure{Class: messages.FailureUser, Reason: r.clean(err)}
 	r.locate(err, &f)
-	op := failedOp(err)
-	var exit *gatewaypb.ExitError
-	switch {
-	case errors.As(err, &exit):
-		r.explainRun(err, exit, &f)
-		return failed(f)
-	case machineFull.MatchString(r.text(err)):
-		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine, and look at its log"
-		return failed(f)
-	case op.GetFile() != nil:
-		f.Fix = "correct what is copied or added: paths are relative to the build context"
-		return failed(f)
-	case noKey.MatchString(r.text(err)):
-		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
-		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
-		return failed(f)
-	case explainStep(&f):
+	if r.explainStep(err, &f) {
 		return failed(f)
 	}
 	base := failedBase(f.Reason)
@@ -120,13 +105,32 @@ var (
 	machineFull = regexp.MustCompile(`(?m): (no space left on device|disk quota exceeded|input/output error|too many open files|read-only file system)(: unknown)?$`)
 	noKey       = regexp.MustCompile(`(^|: )no SSH key "[^"]*" forwarded from the client`)
 	noUser      = regexp.MustCompile(`(^|: )unable to find (user|group) `)
-	notFetched  = regexp.MustCompile(`(^|: )(digest mismatch sha256:[0-9a-f]+: sha256:[0-9a-f]+|invalid response status (40[0-7]|409|41[0-9]))$`)
+	notFetched  = regexp.MustCompile(`(^|: )(digest mismatch (for \S+: |sha256:).*|invalid response status (40[0-7]|409|41[0-9]))$`)
 	fetchLater  = regexp.MustCompile(`(^|: )(invalid response status [0-9]{3}$|Get "[^"]*": )`)
 	noRight     = regexp.MustCompile(`(^|: )(security\.insecure|network\.host|.*device.*) is not allowed`)
 )
 
-// explainStep is about a step whose failure BuildKit's words tell, and says whether it is one.
-func explainStep(f *messages.Failure) bool {
+// explainStep is about a step that failed, and says whether it is one.
+func (r *run) explainStep(err error, f *messages.Failure) bool {
+	var exit *gatewaypb.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.explainRun(err, exit, f)
+	case machineFull.MatchString(r.text(err)):
+		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine, and look at its log"
+	case failedOp(err).GetFile() != nil:
+		f.Fix = "correct what is copied or added: paths are relative to the build context"
+	case noKey.MatchString(r.text(err)):
+		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
+		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
+	default:
+		return explainWords(f)
+	}
+	return true
+}
+
+// explainWords is about a step whose failure BuildKit's words tell, and says whether it is one.
+func explainWords(f *messages.Failure) bool {
 	switch {
 	case noUser.MatchString(f.Reason):
 		f.Fix = "correct USER, or make the user in an earlier step"
@@ -195,13 +199,22 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 // carriageReturns tells whether a step gives its program lines that end in CRLF. The parser takes the
 // carriage returns out of all but here-documents.
 func carriageReturns(err error) bool {
+	for _, arg := range failedOp(err).GetExec().GetMeta().GetArgs() {
+		if strings.Contains(arg, "\r\n") {
+			return true
+		}
+	}
 	for _, s := range errdefs.Sources(err) {
-		lines := strings.Split(string(s.Info.GetData()), "\n")
-		for _, at := range s.Ranges {
-			from, to := max(int(at.GetStart().GetLine())-1, 0), min(int(at.GetEnd().GetLine()), len(lines))
-			if from < to && strings.Contains(lines[from], "<<") && strings.Contains(strings.Join(lines[from+1:to], "\n"), "\r") {
-				return true
+		var step []string
+		for i, line := range strings.Split(string(s.Info.GetData()), "\n") {
+			if slices.ContainsFunc(s.Ranges, func(at *pb.Range) bool {
+				return int(at.GetStart().GetLine()) <= i+1 && i+1 <= int(at.GetEnd().GetLine())
+			}) {
+				step = append(step, line)
 			}
+		}
+		if len(step) > 2 && strings.Contains(step[0], "<<") && strings.HasSuffix(step[1], "\r") {
+			return true // a here-document that names its own program
 		}
 	}
 	return false

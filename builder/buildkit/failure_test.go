@@ -1,7 +1,10 @@
 package buildkit_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 
 func TestUserFailures(t *testing.T) {
 	b := newBench(t)
+	odd := oddHost(t)
 	noShell := b.registry.PushBase(t, "noshell:1", buildkittest.File{Name: "f", Content: "x"})
 	for name, c := range map[string]struct {
 		dockerfile string
@@ -38,6 +42,14 @@ func TestUserFailures(t *testing.T) {
 		"an added repository":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/none.git#main /x\n", "", []string{"the Dockerfile adds", "none.git"}},
 		"a missing branch to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#none /x\n", "", []string{"the Dockerfile adds", "none"}},
 		"a step of many lines":     {"FROM " + b.base + "\nRUN <<EOF\n" + strings.Repeat("true\n", 5000) + "false\nEOF\n", "Dockerfile:2", []string{"RUN true true"}},
+		"Windows line ends":        {"FROM " + b.base + "\r\nCOPY <<\"HOOK\" /etc/hook\r\n#!/bin/sh\r\nHOOK\r\nRUN <<SETUP\r\nmkdir -p /srv/site\r\necho one >/srv/site/mark\r\nSETUP\r\n", "Dockerfile:5", []string{"line", "CRLF", "eol=lf"}},
+		"Windows line ends inside": {"FROM " + b.base + "\nRUN <<\"EOF\"\nset -e\r\ntrue\r\nEOF\n", "Dockerfile:2", []string{"CRLF"}},
+		"a file that is refused":   {"FROM " + b.base + "\nADD " + odd.URL + "/403/subdir/a.tar /x\n", "", []string{"403", "ADD"}},
+		"another file to add":      {"FROM " + b.base + "\nADD --checksum=sha256:" + strings.Repeat("ab", 32) + " " + odd.URL + "/x.tar /x\n", "", []string{"digest mismatch", "ADD"}},
+		"a repository by ssh":      {"FROM " + b.base + "\nADD git@git.example.com:a/b.git /x\n", "", []string{"git@git.example.com:a/b.git", "repository_token"}},
+		"a missing commit to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#" + strings.Repeat("ab", 20) + " /x\n", "", []string{"the Dockerfile adds", "reference is not a tree"}},
+		"a repository refused":     {"FROM " + b.base + "\nADD " + odd.URL + "/403/a.git#main /x\n", "", []string{"the Dockerfile adds", "403"}},
+		"words in a file's name":   {"FROM " + b.base + "\nCOPY [\"failed to fetch remote x: git stderr: no space left on device\", \"/x\"]\n", "Dockerfile:2", []string{"build context"}},
 		"an unknown stage to copy": {"FROM " + b.base + " AS a\nCOPY --from=5 / /\n", "", []string{"5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +82,19 @@ func TestUserFailures(t *testing.T) {
 	})
 }
 
+// oddHost answers with the status that a path begins with, or with a page.
+func oddHost(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status := http.StatusOK
+		_, _ = fmt.Sscanf(r.URL.Path, "/%d/", &status)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "<!DOCTYPE html>\n<html>\nfatal: repository 'x' not found\n")
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
 func TestInfrastructureFailures(t *testing.T) {
 	b := newBench(t)
 	gone := buildkittest.NewRegistry(t)
@@ -90,6 +115,61 @@ func TestInfrastructureFailures(t *testing.T) {
 		defer b.registry.Refuse(nil)
 		b.fails(t, built(t), messages.FailureInfrastructure, "", "pushing to "+b.registry.Host, "login", "docker-config")
 	})
+	for name, c := range map[string]struct {
+		status     int
+		code, says string
+		words      []string
+	}{
+		"registry full, which it calls denied":   {507, "DENIED", "requested access to the resource is denied", []string{"507", "make room in the registry"}},
+		"registry's disk full":                   {500, "UNKNOWN", "write /var/lib/registry: no space left on device", []string{"500", "make room in the registry"}},
+		"registry in trouble, which says denied": {500, "DENIED", "requested access to the resource is denied", []string{"500", "look at the registry's log"}},
+		"registry wants no more":                 {429, "TOOMANYREQUESTS", "denied: unauthorized", []string{"429", "no more requests"}},
+		"registry without the project":           {404, "NAME_UNKNOWN", "project out not found", []string{"404", "make the repository or project"}},
+		"registry with a limit":                  {413, "SIZE_INVALID", "denied", []string{"413", "takes no layer of this size"}},
+		"registry in read-only mode":             {405, "UNSUPPORTED", "denied", []string{"405", "read-only"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.registry.Answer(func(w http.ResponseWriter, r *http.Request) bool {
+				if writes(c.status)(r) == 0 {
+					return false
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				_, _ = fmt.Fprintf(w, `{"errors":[{"code":%q,"message":%q}]}`, c.code, c.says)
+				return true
+			})
+			defer b.registry.Refuse(nil)
+			b.fails(t, built(t), messages.FailureInfrastructure, "", append(c.words, "pushing to")...)
+		})
+	}
+	odd := oddHost(t)
+	for name, c := range map[string]struct {
+		add   string
+		words []string
+	}{
+		"an added repository in trouble":     {odd.URL + "/500/not-our-ref/a.git#main", []string{"the Dockerfile adds", "500"}},
+		"an added page":                      {odd.URL + "/a.git#main", []string{"the Dockerfile adds", "not valid"}},
+		"an added repository away":           {"http://" + gone.Host + "/error:404/Authentication-failed.git#main", []string{"the Dockerfile adds", "connect"}},
+		"an added file in trouble":           {odd.URL + "/503/a.tar", []string{"can't be fetched now", "503"}},
+		"an added file for which is no time": {odd.URL + "/429/a.tar", []string{"can't be fetched now", "429"}},
+		"an added file away":                 {"http://" + gone.Host + "/invalid-response-status-404/a.tar", []string{"can't be fetched now", "refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + c.add + " /x\n"}), messages.FailureInfrastructure, "", c.words...)
+		})
+	}
+	for name, address := range map[string]string{
+		"a page for the repository":       odd.URL + "/subdir/a.git",
+		"a repository in trouble":         odd.URL + "/500/no-such-file-or-directory/Repository-not-found.git",
+		"a repository's host not found":   "http://subdir.unable-to-find.invalid/a.git",
+		"a repository's host without TLS": "https://" + strings.TrimPrefix(odd.URL, "http://") + "/a.git",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := b.order(t, nil)
+			o.Commit, o.Pipeline.Repository = strings.Repeat("ab", 20), address
+			b.fails(t, o, messages.FailureInfrastructure, "", "repository can't be read")
+		})
+	}
 	t.Run("registry full", func(t *testing.T) {
 		b.registry.Refuse(writes(http.StatusInsufficientStorage))
 		defer b.registry.Refuse(nil)
@@ -107,7 +187,7 @@ func TestInfrastructureFailures(t *testing.T) {
 	t.Run("registry of the base in trouble", func(t *testing.T) {
 		b.registry.Refuse(func(*http.Request) int { return http.StatusBadGateway })
 		defer b.registry.Refuse(nil)
-		b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.registry.Host + "/base:2\n"}), messages.FailureInfrastructure, "Dockerfile:1", "does not answer")
+		b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.registry.Host + "/base:2\n"}), messages.FailureInfrastructure, "Dockerfile:1", "is in trouble")
 	})
 	t.Run("build machine full", func(t *testing.T) {
 		o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN echo 'x: No space left on device' >&2 && false\n"})

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -178,6 +179,9 @@ func (i *imageFS) failure(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
+// leadsNowhere is how an error ends of a link to nothing. Before that are names of the image's files.
+var leadsNowhere = regexp.MustCompile(`(^|: )(no such file or directory|not a directory|too many (links|levels of symbolic links))$`)
+
 // missing walks to name and tells whether some part of the way is not there, or else whether
 // name is something other than a folder. Where the way leads through a link, the text of err has to tell.
 func (i *imageFS) missing(name string, err error) (missing, isFile bool, looked error) {
@@ -194,7 +198,7 @@ func (i *imageFS) missing(name string, err error) (missing, isFile bool, looked 
 		}
 		switch mode := os.FileMode(stats[at].GetMode()); {
 		case mode&os.ModeSymlink != 0:
-			return contains(err.Error(), "no such file", "not a directory", "too many links"), false, nil
+			return leadsNowhere.MatchString(err.Error()), false, nil
 		case !mode.IsDir():
 			return n < len(parts)-1, true, nil
 		}

@@ -76,7 +76,7 @@ func (p *plan) taken(filtered string) []taken {
 
 // definition is an operation with all that it needs, to be solved by itself.
 func (p *plan) definition(of string) (*pb.Definition, error) {
-	d := &pb.Definition{}
+	d := &pb.Definition{Metadata: make(map[string]*pb.OpMetadata)}
 	seen := make(map[string]string) // digests in the plan, and those of the operations as they are written here
 	var add func(of string) (string, error)
 	add = func(of string) (string, error) {
@@ -100,6 +100,9 @@ func (p *plan) definition(of string) (*pb.Definition, error) {
 		}
 		seen[of] = digest.FromBytes(raw).String()
 		d.Def = append(d.Def, raw)
+		if about, ok := p.about[of]; ok {
+			d.Metadata[seen[of]] = about.ToPB()
+		}
 		return seen[of], nil
 	}
 	last, err := add(of)
@@ -165,7 +168,7 @@ func (r *run) tree(ctx context.Context, g gateway.Client, p *plan, from string) 
 	if err != nil {
 		return nil, fmt.Errorf("looking for pointers of Git LFS: %w", err)
 	}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: d})
+	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: d, Evaluate: true})
 	if err != nil {
 		return nil, err
 	}

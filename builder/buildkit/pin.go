@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/frontend/subrequests/convertllb"
@@ -112,20 +113,22 @@ func (r *run) ask(ctx context.Context, options map[string]string) ([]byte, error
 
 // plan is what BuildKit would do for a Dockerfile.
 type plan struct {
-	ops    map[string]*pb.Op // by digest
+	ops    map[string]*pb.Op         // by digest
+	about  map[string]llb.OpMetadata // the same: their names above all
 	source *pb.Source
 }
 
 // readPlan reads the result of the convertllb subrequest.
 func readPlan(raw []byte) (*plan, error) {
 	var result struct {
-		Def    map[string]json.RawMessage `json:"def"`
-		Source json.RawMessage            `json:"source"`
+		Def      map[string]json.RawMessage `json:"def"`
+		Metadata map[string]llb.OpMetadata  `json:"metadata"`
+		Source   json.RawMessage            `json:"source"`
 	}
 	if err := json.Unmarshal(raw, &result); err != nil {
 		return nil, err
 	}
-	p := &plan{ops: make(map[string]*pb.Op), source: new(pb.Source)}
+	p := &plan{ops: make(map[string]*pb.Op), about: result.Metadata, source: new(pb.Source)}
 	lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
 	for digest, text := range result.Def {
 		op := new(pb.Op)

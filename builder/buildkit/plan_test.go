@@ -44,3 +44,25 @@ func TestPolicyConvertsTagsAlone(t *testing.T) {
 		t.Errorf("rules %v", rules)
 	}
 }
+
+func TestWhatEnginesCantUseIsRefused(t *testing.T) {
+	for what, c := range map[string]struct {
+		packed packed
+		words  []string // none where it is fine
+	}{
+		"layers in zstd":   {packed{layers: 3, zstd: true}, []string{"zstd", "engine"}},
+		"126 layers":       {packed{layers: 126}, []string{"126 layers", "at most 125"}},
+		"125 layers":       {packed{layers: 125}, nil},
+		"an unknown image": {packed{}, nil},
+	} {
+		err := checkPacked(c.packed)
+		if (err != nil) != (c.words != nil) {
+			t.Errorf("%s: %v", what, err)
+		}
+		for _, w := range c.words {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: %v, without %q", what, err, w)
+			}
+		}
+	}
+}

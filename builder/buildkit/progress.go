@@ -1,6 +1,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -34,6 +35,7 @@ type progress struct {
 	log    func(messages.BuildLog) // nil once closed
 	steps  map[digest.Digest]*step
 	failed digest.Digest // the first vertex that failed
+	status int           // with which a registry refused what was pushed, as far as BuildKit logs it
 }
 
 // step is a vertex of a build.
@@ -159,6 +161,9 @@ func (p *progress) lines(s *step, stream int, text string) {
 		return
 	}
 	for line := range strings.SplitSeq(whole, "\n") {
+		if strings.HasPrefix(line, "error: ") && exports.MatchString(s.name) {
+			p.status = cmp.Or(readAnswer(line, "").status, p.status)
+		}
 		s.lastLine = append(s.lastLine, messages.Shorten(line, maxLine))
 	}
 	if over := len(s.lastLine) - maxTail; over > 0 {
@@ -169,10 +174,19 @@ func (p *progress) lines(s *step, stream int, text string) {
 
 var (
 	// reads are the steps that read git repositories, and run no program of a Dockerfile.
-	reads = regexp.MustCompile(`^\[internal\] load git source |^\[[^\]]*\] ADD `)
+	reads = regexp.MustCompile(`^\[internal\] load git source |^\[[^\]]*\] ADD |^git://`)
+	// exports is the step that pushes.
+	exports = regexp.MustCompile(`^exporting to image$|^pushing `)
 	// complaints are what git says where it fails.
 	complaints = regexp.MustCompile(`(?m)^(fatal|error): .*\n?`)
 )
+
+// refusal is the status with which a registry refused what was pushed, or 0.
+func (p *progress) refusal() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
 
 // quiet takes out of the output of a step that reads a repository what git complains of. BuildKit
 // looks for a commit before it fetches it, and tries several ways to fetch; when it fails for good, the

@@ -172,3 +172,45 @@ func TestALongNameAndLongLinesAreCut(t *testing.T) {
 		t.Errorf("a line of %d bytes is kept for the error", n)
 	}
 }
+
+func TestWhatGitTriesIsNoError(t *testing.T) {
+	const complaint = "fatal: Not a valid object name 254c9bd26dd26787617a3b2122e797493ac14700^{commit}\n"
+	for name, shown := range map[string]bool{
+		"[internal] load git source https://git.example.com/a.git?ref=254c": false,
+		"[2/2] ADD https://git.example.com/a.git#main /added":               false,
+		"[stage-1 3/4] ADD https://git.example.com/a.git#main /added":       false,
+		"[2/2] RUN git cat-file -t 254c":                                    true,
+		"[2/2] RUN echo '[2/2] ADD '":                                       true,
+	} {
+		p, logs := following("")
+		now := time.Now()
+		status(p,
+			&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: name, Started: &now}}, Logs: []*client.VertexLog{
+				{Vertex: "d", Stream: 2, Data: []byte("Initialized\n" + complaint[:20])}, {Vertex: "d", Stream: 2, Data: []byte(complaint[20:] + "error: x\nFrom y\n")},
+			}},
+			&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: name, Started: &now, Completed: &now}}},
+		)
+		var text strings.Builder
+		for _, l := range *logs {
+			text.WriteString(l.Text + "\n")
+		}
+		if got := text.String(); strings.Contains(got, "fatal") != shown || strings.Contains(got, "error") != shown || !strings.Contains(got, "Initialized\n") || !strings.Contains(got, "From y\n") {
+			t.Errorf("%s: logged\n%s", name, got)
+		}
+	}
+}
+
+func TestTheStatusOfARefusedPushIsKept(t *testing.T) {
+	p, _ := following("")
+	now := time.Now()
+	status(p, &client.SolveStatus{
+		Vertexes: []*client.Vertex{{Digest: "r", Name: "[2/2] RUN x", Started: &now}, {Digest: "e", Name: "exporting to image", Started: &now}},
+		Logs: []*client.VertexLog{
+			{Vertex: "e", Stream: 2, Data: []byte("error: unexpected status from POST request to http://127.0.0.1:5000/v2/a/blobs/uploads/: 507 Insufficient Storage\ndenied\nretrying in 1s\n")},
+			{Vertex: "r", Stream: 2, Data: []byte("error: unexpected status from POST request to http://x/: 401 Unauthorized\n")},
+		},
+	})
+	if got := p.refusal(); got != 507 {
+		t.Errorf("status %d", got)
+	}
+}

@@ -50,7 +50,7 @@ func TestTheFixOfAFailedPush(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			text := "failed to push " + c.image + ": " + c.text
-			if got := pushFix(text, c.image); !strings.Contains(got, c.fix) {
+			if got := readAnswer(text, c.image).fix(); !strings.Contains(got, c.fix) {
 				t.Errorf("%s: %s, want %s", text, got, c.fix)
 			}
 		})

@@ -1,7 +1,9 @@
 package buildkit
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -10,7 +12,7 @@ import (
 )
 
 // unpushed is a failure to push an image that was built and checked.
-func (r *run) unpushed(err error) error {
+func (r *run) unpushed(ctx context.Context, err error) error {
 	if lostConnection(err) {
 		return r.lost(err)
 	}
@@ -18,25 +20,31 @@ func (r *run) unpushed(err error) error {
 	f := messages.Failure{
 		Class:  messages.FailureInfrastructure,
 		Reason: fmt.Sprintf("pushing to %s: %s", r.build.Pipeline.Image, messages.Shorten(text, 2000)),
-		Fix:    pushFix(text, r.build.Pipeline.Image),
 	}
-	if machineFull.MatchString(text) && !refused.MatchString(text) {
-		f.Fix = "make room on the build machine, and look at its log"
+	a := readAnswer(text, r.build.Pipeline.Image)
+	if a.status == 0 && a.code != "" {
+		// Of an answer with error codes BuildKit passes on the words alone. It has logged what it tried
+		// again; else the registry is asked whether it would take anything.
+		if a.status = r.progress.refusal(); a.status == 0 {
+			a.status = r.solver.registry.takes(ctx, r.build.Pipeline.Image)
+		}
+		if a.status != 0 {
+			f.Reason += fmt.Sprintf(" (the registry answers with status %d %s)", a.status, http.StatusText(a.status))
+		}
 	}
+	f.Fix = a.fix()
 	return failed(f)
 }
 
 var (
 	// addresses are what an error names: their digits and words say nothing about it.
 	addresses = regexp.MustCompile(`https?://[^\s"]+|sha256:[0-9a-f]+`)
-	// refused is how containerd, with which BuildKit speaks to registries, tells of a registry's answer. The
-	// error's type is lost on the way from buildkitd. Behind it, on lines of their own, are the
-	// registry's error codes in small letters, with what it says to each.
-	refused = regexp.MustCompile(`unexpected status(?: code| from [A-Z]+ request to)?[: ]`)
-	// statusForm is the status in it, addresses left out.
+	// statusForm is how containerd, with which BuildKit speaks to registries, tells of an answer that is no
+	// yes, addresses left out. The error's type is lost on the way from buildkitd.
 	statusForm = regexp.MustCompile(`unexpected status(?: code| from [A-Z]+ request to)?[: ]+([0-9]{3})\b`)
-	// codeForm is an error code of the OCI distribution specification.
-	codeForm = regexp.MustCompile(`(?:^|\n|: )(unauthorized|denied|name unknown|name invalid|toomanyrequests|size invalid|unsupported): `)
+	// codeForm is an error code of an answer as containerd writes it. It knows not all codes of the OCI
+	// distribution specification: the others are unknown.
+	codeForm = regexp.MustCompile(`(?:^|\n|: )(unauthorized|denied|unsupported|unavailable|toomanyrequests|name unknown|name invalid|size invalid|unknown)(?:: |$)`)
 	// unasked is a push for which the registry, or its token server, wants another login.
 	unasked = regexp.MustCompile(`push access denied, repository does not exist or may require authorization|insufficient_scope|: authorization failed$|no basic auth credentials`)
 	// overQuota is how registries word that a project's room is used up, for which there is no code.
@@ -54,50 +62,60 @@ const (
 	fixRate     = "the registry takes no more requests for now: raise its limit for the builders' login"
 )
 
-// pushFix says what mends a push to image that failed with text.
-func pushFix(text, image string) string {
-	said := addresses.ReplaceAllString(strings.ReplaceAll(text, image, ""), "")
-	code := ""
-	if m := codeForm.FindStringSubmatch(said); m != nil {
-		code = m[1]
-	}
-	if m := statusForm.FindStringSubmatch(said); m != nil {
-		status, _ := strconv.Atoi(m[1]) // three digits
-		return refusalFix(status, code, said)
-	}
-	switch {
-	case strings.Contains(said, ": no such host"):
-		return "correct the registry's name in the pipeline's image"
-	case contains(said, "x509: ", "tls: ", "http: server gave HTTP response to HTTPS client"):
-		return "in buildkitd.toml, name the authority (ca) of the registry's certificate, or http = true where it has none"
-	case unasked.MatchString(said):
-		return fixLogin
-	case contains(said, ": connect: ", ": i/o timeout", ": EOF", "connection reset by peer"):
-		return fixReach
-	}
-	return refusalFix(0, code, said)
+// answered is what an error tells of a registry's answer.
+type answered struct {
+	status int    // 0 where it isn't told
+	code   string // "" where there is none
+	said   string // all of it, without names and addresses
 }
 
-// refusalFix says what mends that a registry answered with a status, an error code and words. The
-// status counts before the code, which some registries set to "denied" for all they refuse.
-func refusalFix(status int, code, said string) string {
+func readAnswer(text, image string) answered {
+	a := answered{said: addresses.ReplaceAllString(strings.ReplaceAll(text, image, ""), "")}
+	if m := codeForm.FindStringSubmatch(a.said); m != nil {
+		a.code = m[1]
+	}
+	if m := statusForm.FindStringSubmatch(a.said); m != nil {
+		a.status, _ = strconv.Atoi(m[1]) // three digits
+	}
+	return a
+}
+
+// fix says what mends a push that failed so. The status counts before the code, which some registries
+// set to "denied" for all that they refuse.
+func (a answered) fix() string {
+	if a.status == 0 && a.code == "" {
+		return a.unansweredFix()
+	}
 	switch {
-	case status == 507 || overQuota.MatchString(said):
+	case a.status == 507 || overQuota.MatchString(a.said):
 		return fixRoom
-	case status == 413 || code == "size invalid":
+	case a.status == 413 || a.code == "size invalid":
 		return fixSize
-	case status == 429 || code == "toomanyrequests":
+	case a.status == 429 || a.code == "toomanyrequests":
 		return fixRate
-	case status >= 500:
+	case a.status >= 500:
 		return fixTrouble
-	case status == 405 || code == "unsupported":
+	case a.status == 405 || a.code == "unsupported":
 		return fixReadOnly
-	case status == 404 || code == "name unknown" || code == "name invalid":
+	case a.status == 404 || a.code == "name unknown" || a.code == "name invalid":
 		return fixName
-	case status == 401 || status == 403 || status == 0 && (code == "unauthorized" || code == "denied"):
+	case a.status == 401 || a.status == 403 || a.status == 0 && (a.code == "unauthorized" || a.code == "denied"):
 		return fixLogin
-	case status != 0:
-		return fixTrouble
+	}
+	return fixTrouble
+}
+
+// unansweredFix is the fix where the registry gave no answer, or none that is told.
+func (a answered) unansweredFix() string {
+	switch {
+	case strings.Contains(a.said, ": no such host"):
+		return "correct the registry's name in the pipeline's image"
+	case contains(a.said, "x509: ", "tls: ", "http: server gave HTTP response to HTTPS client"):
+		return "in buildkitd.toml, name the authority (ca) of the registry's certificate, or http = true where it has none"
+	case unasked.MatchString(a.said):
+		return fixLogin
+	case machineFull.MatchString(a.said):
+		return "make room on the build machine, and look at its log"
 	}
 	return fixReach
 }

@@ -132,6 +132,26 @@ func (r *registry) ask(ctx context.Context, image string) (answer, error) {
 	return heard(err), err
 }
 
+// takes asks an image's registry whether it would take a layer for it, and returns the status of an
+// answer that is no yes, else 0.
+func (r *registry) takes(ctx context.Context, image string) int {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	ref, err := r.trust.reference(image)
+	if err != nil {
+		return 0
+	}
+	status := 0
+	_ = r.speak(ctx, ref, func(ctx context.Context, c *registryClient) (err error) {
+		status, err = c.takes(ctx, ref)
+		return err
+	})
+	if status < 400 {
+		return 0
+	}
+	return status
+}
+
 // heard tells by its type what an error of a registry says.
 func heard(err error) answer {
 	var status remoteerrors.ErrUnexpectedStatus

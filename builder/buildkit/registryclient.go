@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
+	"github.com/containerd/containerd/v2/pkg/reference"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
 	"github.com/docker/cli/cli/config/types"
@@ -194,4 +195,52 @@ func (c *registryClient) put(ctx context.Context, image string, m *manifest) err
 	}
 	err = content.Copy(ctx, w, bytes.NewReader(m.raw), d.Size, d.Digest)
 	return errors.Join(err, w.Close())
+}
+
+// takes asks whether the registry would take a layer for an image, and returns the status that it answers
+// with, 0 for none. An upload that it begins for it is ended.
+func (c *registryClient) takes(ctx context.Context, ref name.Reference) (int, error) {
+	refspec, err := reference.Parse(fullName(ref))
+	if err != nil {
+		return 0, err
+	}
+	if ctx, err = docker.ContextWithRepositoryScope(ctx, refspec, true); err != nil {
+		return 0, err
+	}
+	hosts, err := c.hosts(refspec.Hostname())
+	if err != nil {
+		return 0, err
+	}
+	address := url.URL{Scheme: hosts[0].Scheme, Host: hosts[0].Host, Path: hosts[0].Path + "/" + ref.Context().RepositoryStr() + "/blobs/uploads/"}
+	var tried []*http.Response
+	for {
+		answer, err := request(ctx, hosts[0], http.MethodPost, address.String())
+		if err != nil {
+			return 0, err
+		}
+		tried = append(tried, answer)
+		if answer.StatusCode == http.StatusUnauthorized && len(tried) < 3 && hosts[0].Authorizer.AddResponses(ctx, tried) == nil {
+			continue
+		}
+		if begun, err := answer.Location(); err == nil && answer.StatusCode == http.StatusAccepted {
+			_, _ = request(ctx, hosts[0], http.MethodDelete, begun.String()) // else the registry forgets it in time
+		}
+		return answer.StatusCode, nil
+	}
+}
+
+// request does a request without a body, and returns the answer without its own.
+func request(ctx context.Context, host docker.RegistryHost, method, address string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := host.Authorizer.Authorize(ctx, q); err != nil {
+		return nil, err
+	}
+	answer, err := host.Client.Do(q)
+	if err != nil {
+		return nil, err
+	}
+	return answer, answer.Body.Close()
 }

@@ -164,7 +164,7 @@ func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
 	case s.broken != nil:
 		return nil, r.explain(ctx, s.broken, false)
 	case err != nil && s.checked:
-		return nil, r.unpushed(err)
+		return nil, r.unpushed(ctx, err)
 	case err != nil:
 		return nil, r.lost(err)
 	}

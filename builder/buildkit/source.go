@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path"
+	"slices"
+	"syscall"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client/llb"
@@ -14,6 +17,7 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
 // source is the build context of a build from a repository. BuildKit's frontend takes a repository
@@ -64,7 +68,7 @@ func (r *run) look(ctx context.Context, g gateway.Client) error {
 		return fmt.Errorf("describing the repository to BuildKit: %w", err)
 	}
 	s := source{looked: true, whole: whole.ToPB()}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: s.whole})
+	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: s.whole, Evaluate: true})
 	if err != nil {
 		return err
 	}
@@ -72,7 +76,7 @@ func (r *run) look(ctx context.Context, g gateway.Client) error {
 	if err != nil {
 		return err
 	}
-	ignored, err := r.ignored(&imageFS{ctx: ctx, ref: ref})
+	ignored, err := r.ignored(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -95,13 +99,23 @@ func (r *run) look(ctx context.Context, g gateway.Client) error {
 }
 
 // ignored reads the patterns of the file that counts: the Dockerfile's own, or else the context's.
-func (r *run) ignored(files *imageFS) ([]string, error) {
+func (r *run) ignored(ctx context.Context, ref gateway.Reference) ([]string, error) {
+	files := &imageFS{ctx: ctx, ref: ref}
 	for _, name := range []string{r.build.Pipeline.Dockerfile + ".dockerignore", ".dockerignore"} {
-		text, err := files.ReadFile(name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		name = path.Clean(name)
+		// Of most contexts this is all that is asked.
+		found, err := ref.ReadDir(ctx, gateway.ReadDirRequest{Path: path.Join("/", path.Dir(name)), IncludePattern: escape(path.Base(name))})
+		if err != nil {
+			if err = files.failure("readdir", path.Dir(name), err); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+				continue // nor is there a folder for the Dockerfile, as the frontend will say
+			}
+			return nil, err
+		}
+		if !slices.ContainsFunc(found, func(s *fstypes.Stat) bool { return path.Base(s.GetPath()) == path.Base(name) }) {
 			continue
-		case err != nil:
+		}
+		text, err := files.ReadFile(name)
+		if err != nil {
 			return nil, err
 		}
 		patterns, err := ignorefile.ReadAll(bytes.NewReader(text))

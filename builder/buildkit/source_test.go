@@ -3,6 +3,7 @@ package buildkit_test
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -44,19 +45,25 @@ func TestWhatIsIgnoredIsInNoImage(t *testing.T) {
 			want: []string{".dockerignore", "hooks", "hooks/pre-running"}},
 		"in a folder": {dir: "sub", files: map[string]string{"sub/.dockerignore": "Dockerfile\n.env\n", "sub/.env": "x", ".env": "x", ".dockerignore": "sub/hooks\n"},
 			want: []string{".dockerignore", "hooks", "hooks/pre-running"}},
+		"beside a Dockerfile in a folder": {dockerfile: "docker/File", files: map[string]string{"docker/File.dockerignore": "docker\nDockerfile\n.env\n", ".env": "x"},
+			want: []string{"hooks", "hooks/pre-running"}},
 		"nothing": {files: map[string]string{".dockerignore": "# nothing\n\n", ".env": "x"},
 			want: []string{".dockerignore", ".env", "Dockerfile", "hooks", "hooks/pre-running"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{filepath.Join(c.dir, "Dockerfile"): dockerfile, filepath.Join(c.dir, "hooks/pre-running"): "#!/bin/sh\necho ready\n"}
-			for n, text := range c.files {
-				files[n] = text
+			maps.Copy(files, c.files)
+			if c.dockerfile != "" {
+				files[c.dockerfile] = dockerfile
 			}
 			repo := b.git.Repository(t, filepath.Base(t.Name()))
 			pushed := b.order(t, nil)
 			pushed.Pipeline.Directory, pushed.Pipeline.Repository = c.dir, repo.URL
 			pushed.Commit = repo.Commit(t, "main", files)
 			uploaded := b.order(t, nil)
+			if c.dockerfile != "" {
+				pushed.Pipeline.Dockerfile, uploaded.Pipeline.Dockerfile = c.dockerfile, c.dockerfile
+			}
 			uploaded.Context = filepath.Join(write(t, files), c.dir)
 			for way, o := range map[string]*order{"pushed": pushed, "uploaded": uploaded} {
 				var found []string

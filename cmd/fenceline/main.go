@@ -13,6 +13,7 @@ package main
 import (
 	"context"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
@@ -27,6 +29,7 @@ import (
 func main() {
 	standalone.ServePlugin()                   // as which buildkitd may have started it
 	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
+	log.SetOutput(terminal.New(os.Stderr))     // of libraries that ask for no logger
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -130,14 +130,15 @@ func makeController(s *settings.Controller, layout store.Layout, q *queue.Client
 	})
 }
 
-func makeDistributor(s *settings.Distributor, q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
+// makeDistributor makes the agent of a node; place is where its fleet's record is.
+func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
 	engine, err := docker.New(docker.Config{Host: s.DockerHost, DockerConfig: s.DockerConfig})
 	if err != nil {
 		return nil, err
 	}
 	return distributor.New(distributor.Config{
 		Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
-		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Logger: part(log, "distributor"),
+		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
 }
 

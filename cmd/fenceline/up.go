@@ -139,8 +139,8 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Producer.TokenFile = u.state.SecretFile(secretToken)
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
-	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	s.Builder.Room = u.stack.RoomForBuilds
+	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	layout := store.Layout{AckWait: s.Builder.AckWait}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {
@@ -164,7 +164,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		make        func(*queue.Client) (role, error)
 	}{
 		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, layout, q, u.log) }},
-		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, q, u.log) }},
+		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), q, u.log) }},
 		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
 	} {
 		q, err := u.connect(ctx, r.user, r.inbox)

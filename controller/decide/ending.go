@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -36,9 +37,11 @@ func endPassed(s *State) Step {
 		if s.Record.Rollout != r.ID {
 			return s.setState(r, as, why)
 		}
-		// What the canaries said is written first: once the preload is gone they say it no more.
+		// What the nodes said is written first: once the preload is gone they say it no more.
 		if p := s.progressOf(r, nil); !sameMap(p.trials, r.Trials) {
 			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Trials = p.trials })
+		} else if why := p.unusableFailure(); why != "" && r.Unusable == "" {
+			return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Unusable = why })
 		}
 		return s.ChangeFleet(func(f *messages.FleetRecord) { ClearRollout(f, r.ID) })
 	}
@@ -67,7 +70,8 @@ func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, strin
 	if r.Ready.Order <= s.Record.Highest {
 		return messages.RolloutSuperseded, passed(s.Record.Highest, r.Ready.Order)
 	}
-	if why := s.progressOf(r, nil).trialFailure(); why != "" {
+	p := s.progressOf(r, nil)
+	if why := cmp.Or(p.trialFailure(), r.Unusable, p.unusableFailure()); why != "" {
 		return messages.RolloutFailed, why
 	}
 	if r.After == "" {

@@ -159,3 +159,24 @@ func TestSickCanariesAreReplaced(t *testing.T) {
 		t.Errorf("%d fetched at one time", c.most)
 	}
 }
+
+// TestAnImageThatTooFewCanUseFails ends the rollout with a node's reason, once the others make no quorum.
+func TestAnImageThatTooFewCanUseFails(t *testing.T) {
+	s := fleetOf(4, func(p *messages.Policy) { p.Canaries, p.QuorumPercent = 0, 50 })
+	s.settle(t)
+	r := &s.Rollouts[0]
+	for i, name := range s.Members[:3] {
+		if r.State == messages.RolloutFailed {
+			t.Fatalf("it failed with %d who can't use the image: %s", i, r.Why)
+		}
+		n := s.Nodes[name]
+		n.Status.Work = &messages.NodeWork{Rollout: r.ID, State: messages.WorkFailed, Reason: "the engine can't unpack zstd", Unusable: true}
+		s.Nodes[name] = n
+		s.settle(t)
+	}
+	for _, want := range []string{"3 of 4 members can't use the image", "2 must have it", "n0: the engine can't unpack zstd"} {
+		if r.State != messages.RolloutFailed || !strings.Contains(r.Why, want) {
+			t.Errorf("it is %s: %s; want %q", r.State, r.Why, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ type progress struct {
 	present  []string
 	failed   map[string]string               // node to reason, of admitted members that are not present
 	stuck    map[string]string               // node to reason, of canaries that are present and had no verdict in time
+	unusable map[string]string               // node to reason, of members whose engine can't take in the image
 	trials   map[string]messages.TrialResult // of canaries
 	canaries int                             // so many have to pass, 0 where there is no trial
 	needed   int                             // present members that make a quorum
@@ -36,7 +37,7 @@ func Quorum(p *messages.Policy, members int) int {
 // not about this rollout.
 func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload) *progress {
 	p := &progress{
-		failed: map[string]string{}, stuck: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
+		failed: map[string]string{}, stuck: map[string]string{}, unusable: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
 		needed: Quorum(&r.Policy, len(r.Members)),
 	}
 	if p.trials == nil {
@@ -60,6 +61,9 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 				p.stuck[name] = cmp.Or(fitText(n.Failure, reasonMost), "no verdict in time")
 			}
 			continue
+		}
+		if w := n.workOn(r.ID); w != nil && w.State == messages.WorkFailed && w.Unusable {
+			p.unusable[name] = cmp.Or(w.Reason, "failed without a reason")
 		}
 		if i < p.admitted {
 			if reason := cmp.Or(nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {

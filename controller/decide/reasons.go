@@ -26,8 +26,7 @@ func (s *State) waitsFor(r *messages.RolloutRecord, p *progress) string {
 		return "waits for canaries: no member is heard"
 	}
 	if !p.reachable() || !p.quorum() && p.admitted == p.members {
-		return fmt.Sprintf("%d of %s must have the image, %d have: missing %s",
-			p.needed, Count(p.members, "member", "members"), len(p.present), s.missing(r, p))
+		return fmt.Sprintf("%d of %s must have the image: missing %s", p.needed, Count(p.members, "member", "members"), s.missing(r, p))
 	}
 	if p.wave == 0 && p.admitted >= len(r.Canaries) || p.quorum() {
 		return s.trialsMissing(r, p)
@@ -144,6 +143,15 @@ func (p *progress) trialFailure() string {
 		return b.String()
 	}
 	return ""
+}
+
+// unusableFailure says that so many members can't use the image that the others make no quorum, or "".
+func (p *progress) unusableFailure() string {
+	if len(p.unusable) == 0 || p.members-len(p.unusable) >= p.needed {
+		return ""
+	}
+	names := slices.Sorted(maps.Keys(p.unusable))
+	return fmt.Sprintf("%d of %d members can't use the image, and %d must have it: %s: %s", len(names), p.members, p.needed, names[0], p.unusable[names[0]])
 }
 
 // JoinNames joins at most a few names for people.

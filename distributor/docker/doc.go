@@ -14,5 +14,6 @@
 //	shell.go       the shell that runs a hook without a shebang
 //	output.go      the last lines that a hook wrote
 //	faults.go      what an error of the engine is about, and what to do
+//	notes.go       notes of agents, kept as volumes
 //	disk.go        free space, where a file system can be asked; disk_other.go where it can't
 package docker

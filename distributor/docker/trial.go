@@ -92,7 +92,8 @@ func (e *Engine) runTrial(ctx context.Context, t distributor.Trial, user string,
 	return e.startTrial(ctx, t, id, command[0])
 }
 
-// createTrial creates a container the way fence would, with bounds. Where its agent dies and no other
+// createTrial creates a container the way fence would, with bounds. Once the engine was asked for it, it
+// is waited for even when ctx ends: else it would be made, and nobody would know of it. Where its agent dies and no other
 // starts, the engine's own watch ends what is in it: a health check that kills, once the trial's time is
 // long up.
 func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, user string, command []string) (string, error) {
@@ -107,7 +108,12 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, us
 			Test: []string{"CMD", command[0], "-c", "kill -9 -1"}, Interval: deadline, Timeout: lookTimeout, Retries: 1,
 		}
 	}
-	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	made, err := e.api.ContainerCreate(call, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image:      image,
 			User:       user,
@@ -126,6 +132,9 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, us
 			LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "2"}},
 		},
 	})
+	if err == nil && ctx.Err() != nil {
+		return "", errors.Join(ctx.Err(), e.removeContainer(ctx, made.ID))
+	}
 	return made.ID, err
 }
 

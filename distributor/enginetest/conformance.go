@@ -54,6 +54,7 @@ func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
 		{"a pull ends with its context", testPullCancelled},
 		{"a local tag keeps an image until it is removed", testTags},
 		{"a removal is noticed by who watches", testWatch},
+		{"a note stays until it is removed", testNotes},
 		{"a trial runs the hooks in order", testTrialPasses},
 		{"a failing hook ends the trial", testTrialFails},
 		{"a hook that hangs ends with the time limit", testTrialHangs},
@@ -186,5 +187,41 @@ func testWatch(t *testing.T, f Fixture) {
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Fatalf("watching ended with %v", err)
+	}
+}
+
+func testNotes(t *testing.T, f Fixture) {
+	written := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	note := distributor.Note{Kind: distributor.NotePull, Realm: "fenceline.local/" + f.Fleet, Text: string(f.Good), At: written}
+	have := func() []distributor.Note {
+		t.Helper()
+		all, err := f.Engine.Notes(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(all, func(n distributor.Note) bool { return n.Realm != note.Realm })
+	}
+	other := note
+	other.Kind = distributor.NoteAsk
+	again := note
+	again.At = written.Add(time.Hour)
+	for _, n := range []distributor.Note{note, other, again} {
+		if err := f.Engine.AddNote(within(t), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := have()
+	if len(got) != 2 || !slices.ContainsFunc(got, func(n distributor.Note) bool {
+		return n.Kind == note.Kind && n.Text == note.Text && n.At.Equal(written)
+	}) {
+		t.Fatalf("got %+v, want two notes, as they were written first", got)
+	}
+	for _, n := range []distributor.Note{again, other, other} {
+		if err := f.Engine.RemoveNote(within(t), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := have(); len(got) != 0 {
+		t.Fatalf("%+v is left", got)
 	}
 }

@@ -34,6 +34,8 @@ type Fake struct {
 	Registry map[messages.Image]FakeImage
 	// Gone are the images whose registry can't be reached.
 	Gone map[messages.Image]bool
+	// Unfit are the images that the engine can't take in.
+	Unfit map[messages.Image]bool
 	// Down makes every call fail: the engine is gone.
 	Down bool
 	// Broken are the images that are listed and can't be read, until they are removed.
@@ -57,6 +59,9 @@ type Fake struct {
 	Trials []distributor.Trial
 	// Removed lists the names that were removed.
 	Removed []string
+
+	// Kept are the notes.
+	Kept []distributor.Note
 
 	images  []distributor.Image
 	watches map[chan struct{}]bool
@@ -203,6 +208,46 @@ func (f *Fake) RemoveTrials(ctx context.Context, owner string) (int, error) {
 	n := f.Left[owner]
 	delete(f.Left, owner)
 	return n, nil
+}
+
+// Notes lists Kept.
+func (f *Fake) Notes(ctx context.Context) ([]distributor.Note, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return slices.Clone(f.Kept), nil
+}
+
+// AddNote adds to Kept.
+func (f *Fake) AddNote(ctx context.Context, n distributor.Note) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !slices.ContainsFunc(f.Kept, same(n)) {
+		f.Kept = append(f.Kept, n)
+		f.notify()
+	}
+	return nil
+}
+
+// RemoveNote takes from Kept.
+func (f *Fake) RemoveNote(ctx context.Context, n distributor.Note) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	f.Kept = slices.DeleteFunc(f.Kept, same(n))
+	return nil
+}
+
+// same finds a note that says what n says.
+func same(n distributor.Note) func(distributor.Note) bool {
+	return func(o distributor.Note) bool { return o.Kind == n.Kind && o.Realm == n.Realm && o.Text == n.Text }
 }
 
 // Watch tells of each change until the engine goes Down.

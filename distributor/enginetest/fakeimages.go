@@ -66,6 +66,8 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 	switch {
 	case f.Gone[image]:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrRegistry)
+	case f.Unfit[image]:
+		return 0, fmt.Errorf("pulling %s: %w: max depth exceeded", image, distributor.ErrImage)
 	case !ok:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrNotFound)
 	}

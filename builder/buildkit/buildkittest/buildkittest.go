@@ -154,7 +154,7 @@ type Registry struct {
 	Host string // address, for image names
 
 	server *httptest.Server
-	refuse atomic.Pointer[func(*http.Request) int]
+	answer atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
 // NewRegistry starts an empty registry that ends with the test.
@@ -163,11 +163,8 @@ func NewRegistry(t testing.TB) *Registry {
 	r := new(Registry)
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if f := r.refuse.Load(); f != nil && *f != nil {
-			if status := (*f)(q); status != 0 {
-				w.WriteHeader(status)
-				return
-			}
+		if f := r.answer.Load(); f != nil && (*f)(w, q) {
+			return
 		}
 		inner.ServeHTTP(w, q)
 	}))
@@ -178,7 +175,21 @@ func NewRegistry(t testing.TB) *Registry {
 
 // Refuse answers requests with the status that f returns, unless that is 0. A nil f refuses
 // nothing any more.
-func (r *Registry) Refuse(f func(*http.Request) int) { r.refuse.Store(&f) }
+func (r *Registry) Refuse(f func(*http.Request) int) {
+	r.Answer(func(w http.ResponseWriter, q *http.Request) bool {
+		if f == nil {
+			return false
+		}
+		status := f(q)
+		if status != 0 {
+			w.WriteHeader(status)
+		}
+		return status != 0
+	})
+}
+
+// Answer lets f answer the requests for which it returns true.
+func (r *Registry) Answer(f func(http.ResponseWriter, *http.Request) bool) { r.answer.Store(&f) }
 
 // Close ends the registry: nothing answers at its address.
 func (r *Registry) Close() { r.server.Close() }

@@ -1,0 +1,66 @@
+package buildkit
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/git"
+)
+
+// TestReadGit has BuildKit's own texts, as it gives them for real repositories.
+func TestReadGit(t *testing.T) {
+	const sha = "abababababababababababababababababababab"
+	at := func(doing, said string) string { return doing + ": git stderr:\n" + said + ": exit status 128" }
+	for name, c := range map[string]struct {
+		text  string
+		kind  git.Kind
+		place gitPlace
+		path  string
+	}{
+		"refused, while planning": {"failed to read dockerfile: " + at("failed to fetch remote http://127.0.0.1:1/a.git", "fatal: unable to access 'http://127.0.0.1:1/a.git/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n"), git.Unreached, atRemote, ""},
+		"refused, while building": {"failed to load cache key: " + at("failed to fetch remote http://subdir.example.com/a.git", "fatal: unable to access 'http://subdir.example.com/a.git/': Could not resolve host: subdir.example.com\n"), git.Unreached, atRemote, ""},
+		"a page":                  {at("failed to fetch remote http://h/a.git", "fatal: http://h/a.git/info/refs not valid: is this a git repository?\n"), git.Strange, atRemote, ""},
+		"no such commit":          {at("failed to checkout remote http://h/a.git", "fatal: reference is not a tree: "+sha+"\n"), git.NoObject, atRemote, ""},
+		"no such branch":          {`failed to load cache key: repository does not contain ref none, output: ""`, git.NoObject, atRemote, ""},
+		"no such default branch":  {at("failed to load cache key: error fetching default branch for repository http://h/a.git", "fatal: repository 'http://h/a.git/' not found\n"), git.NoRepository, atRemote, ""},
+		"killed":                  {"failed to fetch remote http://h/a.git: git stderr:\n: signal: killed", git.Unknown, atRemote, ""},
+		"the machine's disk":      {at("failed to checkout remote http://h/a.git", "error: unable to write file repository 'x' not found: No space left on device\n"), git.Full, atRemote, ""},
+		"no such folder":          {`failed to read dockerfile: invalid subdir none: failed to lstat "none": statat none: no such file or directory`, git.Unknown, atFolder, ""},
+		"a submodule by ssh": {"failed to read dockerfile: failed to update submodules for http://h/r.git: git stderr:\nSubmodule 'shared' (git@git.example.com:ops/shared.git) registered for path 'shared'\n" +
+			"Cloning into '/x/fs/shared'...\nssh: Could not resolve hostname git.example.com: Name or service not known\nfatal: Could not read from remote repository.\n" +
+			"fatal: clone of 'git@git.example.com:ops/shared.git' into submodule path '/x/fs/shared' failed\nFailed to clone 'shared'. Retry scheduled\nFailed to clone 'shared' a second time, aborting\n: exit status 1", git.Unreached, atSubmodules, "shared"},
+		"a submodule's commit":  {at("failed to update submodules for http://h/r.git", "fatal: remote error: upload-pack: not our ref "+sha+"\nfatal: Fetched in submodule path 'libs/shared', but it did not contain "+sha+". Direct fetching of that commit failed.\n"), git.NoObject, atSubmodules, "libs/shared"},
+		"a submodule's address": {at("failed to update submodules for http://h/r.git", "fatal: No url found for submodule path 'x y' in .gitmodules\n"), git.Misnamed, atSubmodules, "x y"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, ok := readGit(c.text)
+			if !ok || g.Kind != c.kind || g.place != c.place || g.path != c.path || g.Said == "" {
+				t.Errorf("%t, %+v", ok, g)
+			}
+		})
+	}
+	for name, text := range map[string]string{
+		"a step":              `process "/bin/sh -c git fetch" did not complete successfully: exit code: 1`,
+		"a file's name":       `failed to calculate checksum of ref x::y: "/failed to fetch remote h: git stderr": not found`,
+		"a missing file":      `failed to compute cache key: "/invalid subdir x": not found`,
+		"a download":          "failed to load cache key: invalid response status 404",
+		"a registry":          "x: failed to resolve source metadata for h/repository-does-not-contain-ref:1: not found",
+		"an instruction":      "dockerfile parse error on line 2: unknown instruction: git stderr:",
+		"no Dockerfile there": "failed to read dockerfile: open failed to open subdir /Dockerfile: no such file or directory",
+	} {
+		if g, ok := readGit(text); ok {
+			t.Errorf("%s is taken for git's: %+v", name, g)
+		}
+	}
+}
+
+func TestWhatIsReadBySSH(t *testing.T) {
+	for address, want := range map[string]bool{
+		"git@git.example.com:ops/shared.git": true, "git.example.com:shared.git": true, "ssh://git@h/a.git": true, "git+ssh://h/a": true,
+		"https://h/a.git": false, "http://ssh:1/a.git": false, "../git@x:y.git": false, "/srv/a.git": false, "git://h/a.git": false, "ext::sh -c x": false, "": false,
+	} {
+		if got := bySSH.MatchString(address); got != want {
+			t.Errorf("%q: %t", strings.TrimSpace(address), got)
+		}
+	}
+}
