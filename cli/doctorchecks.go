@@ -108,9 +108,14 @@ func (d *doctor) checkBuildkit(ctx context.Context) checked {
 	if err == nil {
 		err = solver.Ready(ctx)
 	}
+	network := ""
+	if err == nil {
+		network, err = solver.StepNetwork(ctx)
+	}
 	if err != nil {
 		return c.problem(err)
 	}
+	c.Found += ": " + network
 	return c
 }
 

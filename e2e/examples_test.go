@@ -71,7 +71,7 @@ func TestExamples(t *testing.T) {
 				t.Fatalf("it ended as %s: %+v", b.State, b.Failure)
 			}
 			t.Cleanup(func() { _ = exec.Command("docker", "image", "rm", "--force", b.Image).Run() })
-			out, err := site.Docker(t.Context(), "run", "--rm", "--network", "none", "--user", "stackato", b.Image,
+			out, err := site.Docker(t.Context(), "--config", filepath.Join(s.State, "docker-config-node"), "run", "--rm", "--network", "none", "--user", "stackato", b.Image,
 				"sh", "-c", ". /etc/stackato/hooks/pre-running; env")
 			if err != nil || !strings.Contains(out, shows[name]) {
 				t.Errorf("%v: its hook does not show %q but\n%s", err, shows[name], out)

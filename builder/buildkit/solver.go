@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/worker/label"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 )
@@ -105,6 +106,20 @@ func (s *Solver) Ready(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// StepNetwork says what network the RUN steps of buildkitd have, for people.
+func (s *Solver) StepNetwork(ctx context.Context) (string, error) {
+	workers, err := s.client.ListWorkers(ctx)
+	if err != nil {
+		return "", fmt.Errorf("buildkitd at %s does not answer: start it, or correct the address: %w", s.config.Address, err)
+	}
+	for _, w := range workers {
+		if w.Labels[label.Network] == "host" {
+			return "build steps share the network of its machine: a RUN reaches what listens on the loopback there", nil
+		}
+	}
+	return "build steps have a network of their own", nil
 }
 
 // Tag puts a tag on a pushed image.

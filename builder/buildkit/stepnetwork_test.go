@@ -73,6 +73,9 @@ func TestAStepReachesNothingOnTheLoopback(t *testing.T) {
 	for network, reached := range map[standalone.StepNetwork]string{standalone.NetworkOwn: "shut", standalone.NetworkAuto: "shut", standalone.NetworkHost: "open"} {
 		t.Run(string(network), func(t *testing.T) {
 			b, stack := stackBench(t, network, standalone.BuildLimits{})
+			if told, err := b.solver.StepNetwork(t.Context()); err != nil || strings.Contains(told, "share") != (network == standalone.NetworkHost) {
+				t.Errorf("doctor is told %q, %v", told, err)
+			}
 			producer := httptest.NewServer(http.NotFoundHandler())
 			defer producer.Close()
 			nats, err := url.Parse(stack.NATS().URL())
