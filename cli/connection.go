@@ -104,7 +104,7 @@ func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 
 // shortage tells what an `up` on this machine doesn't do for want of room on its disk, or nil.
 func (a *access) shortage() error {
-	if !a.stateFolder {
+	if a == nil || !a.stateFolder {
 		return nil
 	}
 	return standalone.Shortage(a.folder())
