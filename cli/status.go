@@ -21,12 +21,21 @@ type overview struct {
 	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Unreadable  []unreadable      `json:"unreadable,omitempty"`
+}
+
+// unreadable is a record that is passed over, or whose name is not its key; of a fleet's its fleet says it.
+type unreadable struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Why    string `json:"why"`
 }
 
 // fleetStatus is a fleet in short.
 type fleetStatus struct {
 	Fleet    string                   `json:"fleet"`
 	Record   *messages.FleetRecord    `json:"record,omitempty"` // none before the first rollout
+	Broken   bool                     `json:"broken,omitempty"` // there is one, and it can't be read
 	Members  int                      `json:"members"`
 	Up       int                      `json:"up"`
 	Holding  int                      `json:"holding"`            // members that report the current image present
@@ -81,6 +90,11 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		return nil, err
 	}
 	o.DeadLetters = len(letters)
+	for _, b := range s.queue.PassedOver() {
+		if b.Bucket != s.queue.Space().FleetsBucket() {
+			o.Unreadable = append(o.Unreadable, unreadable{b.Bucket, b.Key, b.Err.Error()})
+		}
+	}
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }
@@ -91,6 +105,9 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, e
 	switch {
 	case err == nil:
 		f.Record = &record.Value
+	case errors.Is(err, messages.ErrMalformed):
+		f.Broken = true
+		f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, name))
 	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
 	}
@@ -165,6 +182,9 @@ func (o *overview) writeFailures(w io.Writer) {
 	if o.DeadLetters > 0 {
 		fmt.Fprintf(w, "\n%s: 'fenceline dead-letters list'\n", counted(o.DeadLetters, "dead letter"))
 	}
+	for _, u := range o.Unreadable {
+		fmt.Fprintf(w, "\nrecord %s of %s is passed over: %s\n", printable(u.Key), u.Bucket, printable(u.Why))
+	}
 	for _, n := range o.Newer {
 		fmt.Fprintf(w, "\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version\n",
 			counted(int(n.Waiting), "message"), n.Type, n.Role)
@@ -174,6 +194,8 @@ func (o *overview) writeFailures(w io.Writer) {
 func (f *fleetStatus) write(w io.Writer) {
 	fmt.Fprintf(w, "fleet %s: %d of %d members up\n", f.Fleet, f.Up, f.Members)
 	switch {
+	case f.Broken:
+		fmt.Fprintln(w, "  its record can't be read: what is current is not known")
 	case f.Record == nil || f.Record.Current.IsZero():
 		fmt.Fprintln(w, "  no image has been flipped to yet")
 	default:
@@ -183,6 +205,10 @@ func (f *fleetStatus) write(w io.Writer) {
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold
 		fmt.Fprintf(w, "  HELD by %s %s: %s; 'fenceline release %s' ends it\n", h.By, ago(h.At), h.Reason, f.Fleet)
+	}
+	if f.Record != nil && f.Record.Mended != nil {
+		m := f.Record.Mended
+		fmt.Fprintf(w, "  set right by %s %s: %s\n", m.By, ago(m.At), m.What)
 	}
 	for _, r := range f.Rollouts {
 		fmt.Fprintf(w, "  rollout %s: %s, present on %s: %s\n", r.ID, r.State, progress(&r), r.Why)
