@@ -113,6 +113,7 @@ func (d *Distributor) takeRead(c messages.FleetChanged) {
 // adopt makes c the record to act on. A pull or trial that it no longer wants is given up.
 // The caller holds mu.
 func (d *Distributor) adopt(c messages.FleetChanged) {
+	d.checkInterval(c.Record.NodeTTL.Std())
 	d.record, d.older = &c, 0
 	if d.job != nil && !d.job.wanted(&c.Record) {
 		d.job.cancel(errNotWanted)

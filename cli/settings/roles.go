@@ -76,6 +76,7 @@ func (r *RunDistributor) Add(fs *pflag.FlagSet) {
 type Up struct {
 	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string
 
+	NodeTTL     time.Duration
 	Grace       time.Duration
 	Verbose     bool
 	Producer    Producer
@@ -92,6 +93,7 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
 	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	nodeTTLVar(fs, &u.NodeTTL)
 	graceVar(fs, &u.Grace)
 	fs.BoolVarP(&u.Verbose, "verbose", "v", false, "log more")
 	DefaultsTo(fs, "state", ".fenceline")
@@ -155,8 +157,14 @@ type Layout struct {
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
 	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
-	fs.DurationVar(&l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	nodeTTLVar(fs, &l.NodeTTL)
 	fs.DurationVar(&l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
+}
+
+// nodeTTLVar is the flag of how long heartbeats are kept.
+func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
+	fs.DurationVar(ttl, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	Explain(fs, "node-ttl", "Twice the longest interval of the nodes or more: a node with a longer interval is refused.")
 }
 
 // Producer configures a producer.
@@ -250,6 +258,7 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
 	fs.DurationVar(&d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	Explain(fs, "interval", "At most half of what the controllers keep heartbeats for (their --node-ttl): a longer one is refused, with the bound.")
 	fs.Int64Var(&d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")

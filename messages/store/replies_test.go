@@ -121,7 +121,7 @@ func state(t *testing.T, admin *queue.Client) map[string]uint64 {
 	t.Helper()
 	js := queuetest.JetStream(t, admin)
 	out := map[string]uint64{}
-	for _, name := range []string{"fenceline-requests", "fenceline-events", "KV_fenceline-builds", "KV_fenceline-rollouts", "KV_fenceline-fleets",
+	for _, name := range []string{"fenceline-requests", "fenceline-events", "fenceline-reports", "fenceline-letters", "KV_fenceline-builds", "KV_fenceline-rollouts", "KV_fenceline-fleets",
 		"KV_fenceline-members", "KV_fenceline-nodes", "KV_fenceline-fence", "OBJ_fenceline-contexts"} {
 		s, err := js.Stream(within(t), name)
 		if err != nil {
