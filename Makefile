@@ -47,6 +47,7 @@ bin/fenceline bin/demo $(GOTEST): FORCE
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
+		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
 		scripts/images && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 )
@@ -18,6 +19,7 @@ import (
 type task struct {
 	request *messages.BuildRequested
 	attempt int
+	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
 	out     interface {
 		Event(ctx context.Context, p messages.Payload) error
 		Log(l messages.BuildLog)
@@ -65,6 +67,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
+		a.b.room.forget(t.request.Build)
 		a.step(messages.StepPushed, solved.Image.String())
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
@@ -80,12 +83,16 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 // solve prepares the source and has it built.
 func (a *running) solve(ctx context.Context) (Solved, error) {
 	r := a.request
+	if err := a.b.room.now(); err != nil {
+		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "make room on the builder's disk"}}
+	}
 	token, secrets, err := a.b.secrets(&r.Pipeline)
 	if err != nil {
 		return Solved{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // ends the look-up of the head, too
+	go a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
@@ -170,20 +177,47 @@ func (a *running) wanted(ctx context.Context) error {
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
-	asked := a.request.Cause != messages.CausePush
-	if a.request.Cause == messages.CausePerson && a.request.Ref != "" {
-		asked = false // the producer found the commit at the branch's head, and a newer one may have been accepted since
-	}
+	asked := !a.request.FollowsHead()
 	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
 	switch {
 	case err == nil && head != a.request.Commit && !asked:
-		return &supersededError{head: head}
+		return a.unlessStale(ctx, &supersededError{head: head}, head)
 	case err == nil || asked && errors.Is(err, git.ErrNoBranch):
 		return nil
-	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrNoBranch):
-		return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
+	case errors.Is(err, git.ErrNoBranch):
+		return a.unlessStale(ctx, brokenSource(err), "no such branch")
+	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
+		return brokenSource(err)
 	}
 	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}
+}
+
+func brokenSource(err error) error {
+	return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
+}
+
+// A host, or a mirror of it, may show a push some seconds after it has told of it. A request that is no
+// older than mirrorLag is looked at again later, after pauses from staleFirst to staleMost.
+const (
+	mirrorLag  = 15 * time.Second
+	staleFirst = time.Second
+	staleMost  = 5 * time.Second
+)
+
+// unlessStale is err where what the repository shows in place of the commit can be believed, and else another look
+// later.
+func (a *running) unlessStale(ctx context.Context, err error, shown string) error {
+	if a.age == nil {
+		return err
+	}
+	age, clockErr := a.age(ctx)
+	if clockErr != nil || age > mirrorLag {
+		return err
+	}
+	return &builds.LaterError{
+		Err:   fmt.Errorf("the repository shows %s where %s was pushed a moment ago: it is asked again", shown, a.request.Commit),
+		After: min(max(age, staleFirst), staleMost),
+	}
 }
 
 // pinned is told the base images, before anything is built from them.
@@ -261,7 +295,9 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 		if token, err = b.secret(p.TokenName); err != nil {
 			return token, nil, err
 		}
-		token = token.Trimmed()
+		if token, err = token.Word(); err != nil {
+			return token, nil, b.unread(p.TokenName, err)
+		}
 	}
 	secrets = make(map[string]messages.Secret)
 	for _, name := range p.Secrets {
@@ -276,11 +312,16 @@ func (b *Builder) secrets(p *messages.Pipeline) (token messages.Secret, secrets 
 func (b *Builder) secret(name string) (messages.Secret, error) {
 	s, err := messages.NamedSecret(b.config.SecretsDir, name)
 	if err != nil {
-		return s, &FailedError{messages.Failure{
-			Class:  messages.FailureInfrastructure,
-			Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
-			Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
-		}}
+		return s, b.unread(name, err)
 	}
 	return s, nil
+}
+
+// unread says that a secret can't be had here.
+func (b *Builder) unread(name string, err error) error {
+	return &FailedError{messages.Failure{
+		Class:  messages.FailureInfrastructure,
+		Reason: fmt.Sprintf("builder %s can't read the secret %q: %v", b.config.Name, name, err),
+		Fix:    "put a file of that name into its folder of secrets (secrets-dir)",
+	}}
 }

@@ -339,3 +339,37 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause messages.Cause
+		head  string
+		err   error
+		age   time.Duration
+		later bool
+	}{
+		"an older head":                 {messages.CausePush, other, nil, 2 * time.Second, true},
+		"an older head, to a person":    {messages.CausePerson, other, nil, 2 * time.Second, true},
+		"no branch yet":                 {messages.CausePush, "", git.ErrNoBranch, 0, true},
+		"another head for a while":      {messages.CausePush, other, nil, time.Minute, false},
+		"no branch for a while":         {messages.CausePush, "", git.ErrNoBranch, time.Minute, false},
+		"the head":                      {messages.CausePush, commit, nil, 0, false},
+		"another head, of a retry":      {messages.CauseRetry, other, nil, 0, false},
+		"what the credential can't see": {messages.CausePush, "", git.ErrDenied, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBuilder(t, building(nil))
+			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
+			r := request()
+			r.Cause = c.cause
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil }})
+			var later *builds.LaterError
+			if errors.As(err, &later) != c.later || !c.later && err != nil {
+				t.Fatalf("outcome %+v, %v", p, err)
+			}
+			if c.later && (later.After < time.Second || later.After > 5*time.Second || !strings.Contains(err.Error(), commit)) {
+				t.Errorf("it is asked again after %s: %v", later.After, err)
+			}
+		})
+	}
+}

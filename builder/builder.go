@@ -37,12 +37,16 @@ type Config struct {
 	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means builds.DefaultAckWait
 	Grace      time.Duration // how long builds may go on after a stop
 	Logger     zerolog.Logger
+	// Room tells why no build may write to the solver's disk now, or nil. While it returns an error no
+	// build is begun, and one that runs is stopped. It is asked often. May be nil.
+	Room func() error
 }
 
 // Builder does builds.
 type Builder struct {
 	config Config
 	head   func(context.Context, git.Remote) (string, error)
+	room   room
 }
 
 // New returns a Builder. It refuses a configuration that can't work.
@@ -57,7 +61,7 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.Head}, nil
+	return &Builder{config: c, head: git.Head, room: room{short: c.Room}}, nil
 }
 
 // Run does builds until ctx ends.
@@ -66,9 +70,9 @@ func (b *Builder) Run(ctx context.Context) error {
 	return b.config.Queue.Consume(ctx, builds.Work{
 		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, out: j})
+			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, age: j.Age, out: j})
 		},
-		Tag: b.tag, Ready: b.config.Solver.Ready,
+		Tag: b.tag, Ready: b.able,
 	})
 }
 
@@ -77,10 +81,18 @@ func (b *Builder) Ready(ctx context.Context) error {
 	if err := b.config.Queue.Ready(ctx); err != nil {
 		return fmt.Errorf("the builder can't take builds: %w", err)
 	}
-	if err := b.config.Solver.Ready(ctx); err != nil {
+	if err := b.able(ctx); err != nil {
 		return fmt.Errorf("the builder can't build: %w", err)
 	}
 	return nil
+}
+
+// able tells why no build can be done here now, or nil.
+func (b *Builder) able(ctx context.Context) error {
+	if err := b.room.now(); err != nil {
+		return err
+	}
+	return b.config.Solver.Ready(ctx)
 }
 
 // tagTimeout bounds the tagging of an image, whose announcement waits for it.

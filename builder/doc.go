@@ -15,6 +15,7 @@
 //	build.go           one attempt: the commit is still wanted, the image is built and checked
 //	outcome.go         how an attempt ends
 //	solver.go          Solver: what builds must be able to do; package buildkit serves it
+//	room.go            a build is stopped where the disk fills up
 //	context.go         a build context that was uploaded is unpacked
 //	contextfolders.go  its folder is locked, and removed if its builder was killed
 package builder

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -41,7 +42,11 @@ func (a *running) outcome(ctx context.Context, err error) (messages.Payload, err
 	var superseded *supersededError
 	var rejected *rejectedError
 	var failed *FailedError
+	var later *builds.LaterError
 	switch {
+	case errors.As(err, &later):
+		a.out.Log(messages.BuildLog{Text: later.Error()})
+		return nil, later
 	case errors.As(err, &superseded):
 		return &messages.BuildSuperseded{BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head}, nil
 	case errors.As(err, &rejected):

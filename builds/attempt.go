@@ -21,6 +21,8 @@ type attempt struct {
 	claim    string // random; the record carries it while the attempt is the build's
 	record   messages.BuildRecord
 	revision uint64
+	silent   string    // the worker that it was taken over from, which went silent; or ""
+	began    time.Time // of its work
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -62,16 +64,17 @@ func (w *worker) read(d *queue.Delivery) (messages.Envelope, *messages.BuildRequ
 func (a *attempt) run(ctx context.Context) error {
 	building, end := context.WithCancelCause(a.d.Context())
 	defer end(nil)
-	if err := a.d.Insist(a.take); errors.Is(err, queue.ErrTooLarge) {
+	switch err := a.d.Insist(a.take); {
+	case errors.Is(err, queue.ErrTooLarge):
 		return a.d.Bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
-	} else if err != nil {
+	case errors.Is(err, messages.ErrMalformed): // nor by anybody later
+		return a.d.Bury(fmt.Sprintf("the record of build %s can't be read: %v: send the request again, which makes a new build of it", a.request.Build, err))
+	case err != nil:
 		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
-	}
-	switch {
 	case a.record.Ended():
 		return a.announce()
-	case a.tries() > a.request.Pipeline.Attempts:
-		return a.exhausted(fmt.Errorf("the workers that tried it ended without a word; the last was %s", a.record.Worker))
+	case a.silent != "" && a.record.Failing.Std() >= a.request.Pipeline.RetriesFor():
+		return a.exhausted(fmt.Errorf("the workers that tried it ended without a word; the last was %s", a.silent))
 	}
 	a.w.enter(a.request.Build, runningBuild{a.claim, a.revision, end})
 	defer a.w.leave(a.request.Build, a.claim)
@@ -82,14 +85,14 @@ func (a *attempt) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
 	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, d: a.d, q: a.w.q}
+	a.began = time.Now()
+	a.heard()
 	a.started(building, job)
 	result, err := a.w.Build(building, job)
+	a.unheard()
 	a.w.leave(a.request.Build, a.claim)
 	return a.ended(building, result, err)
 }
-
-// tries is how many claims count against the attempts allowed, this one included.
-func (a *attempt) tries() int { return a.record.Attempt - a.record.Returned }
 
 // take claims the build in its record, or finds it ended. A redelivery may always take
 // over from the worker that has it.
@@ -100,7 +103,7 @@ func (a *attempt) take() error {
 			return err
 		}
 	}
-	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+	e, err := a.w.q.current(a.d.Context(), a.request.Build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return a.create()
 	}
@@ -116,7 +119,13 @@ func (a *attempt) take() error {
 	if err := a.d.Beat(); err != nil {
 		return err
 	}
+	a.silent = ""
 	return a.write(func(r *messages.BuildRecord) error {
+		if r.Attempt > 0 && !r.Waiting {
+			// It is no failure, but time that the build was tried in: one whose workers all die of it ends, too.
+			a.silent = r.Worker
+			r.Failing += messages.Duration(a.d.AckWait())
+		}
 		r.Attempt++
 		*r = a.fill(*r)
 		return nil
@@ -125,8 +134,10 @@ func (a *attempt) take() error {
 
 func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
-	r.Worker, r.Claim, r.Request = a.w.Worker, a.claim, a.d.Sequence
+	r.Worker, r.Claim, r.Request, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	r.Context = a.request.Context
+	r.Cause, r.By = a.request.Cause, a.request.RequestedBy
 	asked := a.d.Message
 	r.Asked = &asked
 	return r
@@ -169,7 +180,7 @@ func (a *attempt) put(next messages.BuildRecord) error {
 	if !errors.Is(err, queue.ErrMoved) {
 		return err
 	}
-	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+	e, err := a.w.q.current(a.d.Context(), a.request.Build)
 	if err != nil {
 		return err
 	}
@@ -205,6 +216,7 @@ func (a *attempt) started(ctx context.Context, j *Job) {
 // ended turns what Build returned into an outcome or another try.
 func (a *attempt) ended(ctx context.Context, result messages.Payload, err error) error {
 	cause := context.Cause(ctx)
+	var later *LaterError
 	switch {
 	case errors.Is(cause, queue.ErrLeaseLost):
 		return queue.ErrLeaseLost
@@ -217,19 +229,31 @@ func (a *attempt) ended(ctx context.Context, result messages.Payload, err error)
 		if errors.Is(err, queue.ErrLeaseLost) || a.record.Ended() {
 			return err
 		}
+	case errors.As(err, &later):
+		return a.handBack(later.Error(), later.After)
 	case errors.Is(cause, ErrShutdown):
-		return a.handBack()
+		return a.handBack(fmt.Sprintf("worker %s was stopped", a.w.Worker), 0)
 	}
-	if queue.IsPermanent(err) || a.tries() >= a.request.Pipeline.Attempts {
+	failing := a.failing()
+	if queue.IsPermanent(err) || a.record.Failures+1 >= a.request.Pipeline.Attempts || failing >= a.request.Pipeline.RetriesFor() {
 		return a.exhausted(err)
 	}
-	return a.tryAgain(err)
+	return a.tryAgain(err, failing)
+}
+
+// failing is how long the build has been tried again, with this attempt's time unless it is the first
+// that failed.
+func (a *attempt) failing() time.Duration {
+	if a.record.Failures == 0 {
+		return a.record.Failing.Std()
+	}
+	return a.record.Failing.Std() + time.Since(a.began)
 }
 
 // cancelled finishes the announcement of a build that a person ended.
 func (a *attempt) cancelled() error {
 	err := a.d.Insist(func() error {
-		e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
+		e, err := a.w.q.current(a.d.Context(), a.request.Build)
 		a.record, a.revision = e.Value, e.Revision
 		return err
 	})
@@ -239,11 +263,12 @@ func (a *attempt) cancelled() error {
 	return a.announce()
 }
 
-// handBack gives the build to another worker because this one stops.
-func (a *attempt) handBack() error {
+// handBack gives the build to whichever worker, after a pause. It is no failure.
+func (a *attempt) handBack(why string, after time.Duration) error {
 	err := a.write(func(r *messages.BuildRecord) error {
 		r.Returned++
-		r.LastError = fmt.Sprintf("worker %s was stopped", a.w.Worker)
+		r.Waiting = true
+		r.LastError = brief(why)
 		return nil
 	})
 	if err != nil {
@@ -252,12 +277,16 @@ func (a *attempt) handBack() error {
 	if a.record.Ended() {
 		return a.announce()
 	}
-	return a.d.Return(0)
+	return a.d.Return(after)
 }
 
-// tryAgain keeps the error and gives the build back for another attempt.
-func (a *attempt) tryAgain(cause error) error {
+// tryAgain keeps the error and gives the build back for another attempt, after a pause.
+func (a *attempt) tryAgain(cause error, failing time.Duration) error {
+	delay := queue.Backoff(a.w.RetryDelay, a.record.Failures+1)
 	err := a.write(func(r *messages.BuildRecord) error {
+		r.Failures++
+		r.Failing = messages.Duration(failing + delay)
+		r.Waiting = true
 		r.LastError = brief(cause.Error())
 		return nil
 	})
@@ -267,7 +296,6 @@ func (a *attempt) tryAgain(cause error) error {
 	if a.record.Ended() {
 		return a.announce()
 	}
-	delay := queue.Backoff(a.w.RetryDelay, a.tries())
 	a.w.Logger.Warn().Err(cause).Str("build", a.request.Build).Int("attempt", a.record.Attempt).Dur("again_in", delay).Msg("attempt failed")
 	return a.d.Return(delay)
 }
@@ -279,7 +307,7 @@ func (a *attempt) exhausted(cause error) error {
 		return err
 	}
 	return a.outcome(&messages.BuildFailed{
-		Attempt: min(a.record.Attempt, a.request.Pipeline.Attempts+a.record.Returned), Commit: a.request.Commit,
+		Attempt: a.record.Attempt, Commit: a.request.Commit,
 		Failure: messages.Failure{
 			Class: messages.FailureInfrastructure, Reason: brief(cause.Error()),
 			Fix: "mend the cause, then run: fenceline retry " + a.request.Build,

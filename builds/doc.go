@@ -11,10 +11,12 @@
 //
 //	queue.go        Queue, the way to an installation's builds
 //	request.go      Request: a push becomes one stored request
+//	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over
 //	attempt.go      one attempt: the claim, the build, what follows
+//	heard.go        signs of life of the worker that has a build
 //	outcome.go      how a build ended is written, labelled and announced
 //	brief.go        bounds on what an outcome holds
 //	logs.go         progress of builds
@@ -24,5 +26,8 @@
 //	queued.go       what waits for a worker
 //	deadletters.go  messages that nobody could handle
 //	sweep.go        finishes what a crash left behind
+//	unfinished.go   which builds something is left to do for, without a look at all
+//	follow.go       sees that a head which superseded a build is built
+//	contextsweep.go which uploaded contexts go, and when
 //	retention.go    which records go, and when
 package builds

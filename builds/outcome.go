@@ -44,6 +44,9 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 	case *messages.BuildSuperseded:
 		p.BuildRef = ref
 		r.State = messages.BuildStateSuperseded
+		if messages.CheckCommit(p.Head) == nil && p.Head != r.Commit {
+			r.Head = p.Head
+		}
 	case *messages.BuildCancelled:
 		p.BuildRef = ref
 		r.State = messages.BuildStateCancelled

@@ -18,12 +18,14 @@ type Accepted struct {
 	Build     string // the build's ID; the earlier one's for a duplicate
 	Order     uint64 // its place among the requests; a retry keeps the first one's
 	Duplicate bool   // the last request asked for the same already
+	Repeats   string // the earlier build of the same push that came to no image, and that this new one is in place of; or ""
 }
 
 // Request stores a build request, unless the pipeline's last one asked for the same push:
-// then it is a duplicate and the earlier build is returned, but where that was superseded: the
-// branch can have come back to the commit. A request of a person, which nobody repeats by
-// accident, is a duplicate only while the earlier build runs. One write decides. Errors are
+// then it is a duplicate and the earlier build is returned, but where that was superseded, as the
+// branch can have come back to the commit, or where the machines are to blame for its end. A request of
+// a person, which nobody repeats by accident, is a duplicate only while the earlier build runs. One
+// write decides. Errors are
 // queue.ErrFull, queue.ErrUnavailable (it may be stored: ask again), or r's own.
 func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
 	m, err := messages.Encode(q.c.Envelope(r.Build, traceparent), r)
@@ -50,6 +52,7 @@ func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, tracepa
 func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messages.Message, l *lastRequest) (Accepted, error) {
 	subject := q.c.Space().RequestSubject(r.Pipeline.Name)
 	for range requestTries {
+		repeats := ""
 		// What is remembered may be out of date: others publish too. It is good enough to try a write,
 		// which the stream refuses where it is; but not to call a push a duplicate.
 		if !l.known || l.same(r) {
@@ -68,13 +71,16 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 			if !over {
 				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true}, nil
 			}
+			repeats = l.request.Build
 		}
 		// Stored already, with only the answer lost and others since: the ID has the stream
 		// answer with the first one's sequence.
 		sequence, err := q.c.Store(ctx, subject, m, append(q.afterLast(r.Pipeline.Name, l.sequence), queue.MessageID(r.Build))...)
 		switch {
 		case err == nil:
-			return l.accept(r, sequence), nil
+			accepted := l.accept(r, sequence)
+			accepted.Repeats = repeats
+			return accepted, nil
 		case errors.Is(err, queue.ErrMoved), errors.Is(err, queue.ErrUnavailable) && ctx.Err() == nil && q.c.Connected():
 			// Somebody else was first, or the answer was lost: look again.
 			l.known = false
@@ -116,18 +122,21 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 }
 
 // repeatable tells whether the same may be asked for again, by the earlier build's record: a
-// push may once that was superseded, as its branch can have come back to the commit; a
-// person's wish once it is over.
+// push may once that was superseded, as its branch can have come back to the commit, or ended for the
+// sake of infrastructure, or with a record that nobody can read; a person's wish once it is over.
 func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
-	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
+	e, err := q.current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, queue.ErrNotFound) {
 		return false, nil
+	}
+	if errors.Is(err, messages.ErrMalformed) {
+		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	if earlier.Cause == messages.CausePush {
-		return e.Value.State == messages.BuildStateSuperseded, nil
+		return unanswered(&e.Value), nil
 	}
 	return e.Value.Ended(), nil
 }

@@ -3,105 +3,135 @@ package builds
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// dropMost bounds how many records one sweep drops, so that it ends soon.
-const dropMost = 1000
+const (
+	// dropMost bounds how many records one sweep drops, so that it ends soon.
+	dropMost = 1000
+	// dropEvery is the time between looks for records that are old, and dropShare bounds it as a share of the
+	// time that they are kept.
+	dropEvery = time.Hour
+	dropShare = 100
+)
+
+// dropping is when a sweep last looked for old records.
+type dropping struct {
+	at   time.Time // by the server's clock
+	more bool      // it left some
+}
 
 // drop removes the records of builds that ended longer ago than events are kept: who still
 // has the record of a build can read what happened to it, and the other way round. It keeps
-// what anything may still ask for: each pipeline's last build and last image, what a fleet
-// has or waits for, and whatever has a request that could come again. A stream that keeps
-// events for ever keeps all.
-func (q *Queue) drop(ctx context.Context, records []queue.Entry[messages.BuildRecord], f floors) (dropped int, err error) {
+// what anything may still ask for: each pipeline's last request and last image, what a fleet
+// has or waits for, and whatever is not finished. A stream that keeps events for ever keeps all. Records lie in the
+// order of their last write, so that it reads the old ones alone.
+func (q *Queue) drop(ctx context.Context, f floors) (dropped int, err error) {
 	info, err := q.c.Info(ctx, q.c.Space().EventsStream())
+	last := &q.sweeps.dropped
+	if err != nil || info.MaxAge == 0 || !last.more && info.Now.Sub(last.at) < min(dropEvery, info.MaxAge/dropShare) {
+		return 0, err
+	}
+	var old []queue.Entry[messages.BuildRecord]
+	var unreadable []queue.Unread
+	err = q.records.Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
+		if info.Now.Sub(e.Created) <= info.MaxAge {
+			return false
+		}
+		if e.Value.Finished() && f.settled(&e.Value) {
+			old = append(old, e)
+		}
+		return true
+	}, func(u queue.Unread) bool {
+		if info.Now.Sub(u.Written) <= info.MaxAge {
+			return false
+		}
+		unreadable = append(unreadable, u)
+		return true
+	})
+	if err == nil {
+		old, err = q.unused(ctx, old)
+	}
 	if err != nil {
 		return 0, err
 	}
-	if info.MaxAge == 0 {
-		return 0, nil
+	for _, e := range old {
+		unreadable = append(unreadable, queue.Unread{Key: e.Key, Revision: e.Revision})
 	}
-	lasts := lastOf(records)
-	var old []queue.Entry[messages.BuildRecord]
-	for _, e := range records {
-		r := e.Value
-		if r.Ended() && r.Announced && f.settled(&r) && info.Now.Sub(e.Created) > info.MaxAge && !lasts[e.Key] {
-			old = append(old, e)
-		}
-	}
-	if old, err = q.unused(ctx, old); err != nil {
-		return 0, err
-	}
-	for _, e := range old[:min(len(old), dropMost)] {
-		if err := q.records.Forget(ctx, e.Key, e.Revision); err != nil {
+	last.at, last.more = info.Now, len(unreadable) > dropMost
+	for _, u := range unreadable[:min(len(unreadable), dropMost)] {
+		if err := q.records.Forget(ctx, u.Key, u.Revision); err != nil {
 			return dropped, err
 		}
+		delete(q.sweeps.broken, u.Key)
 		dropped++
 	}
 	return dropped, nil
 }
 
-// lastOf names the last build of each pipeline, and the last that made an image.
-func lastOf(records []queue.Entry[messages.BuildRecord]) map[string]bool {
-	type of struct {
-		pipeline string
-		image    bool
-	}
-	last := map[of]queue.Entry[messages.BuildRecord]{}
-	for _, e := range records {
-		for _, o := range []of{{e.Value.Pipeline, false}, {e.Value.Pipeline, true}} {
-			if o.image && e.Value.State != messages.BuildStateSucceeded {
-				continue
-			}
-			was, known := last[o]
-			if !known || e.Value.Order > was.Value.Order || e.Value.Order == was.Value.Order && e.Revision > was.Revision {
-				last[o] = e
-			}
-		}
-	}
-	out := map[string]bool{}
-	for _, e := range last {
-		out[e.Key] = true
-	}
-	return out
-}
-
-// unused leaves out the builds whose request is still stored, as their pipeline's last, and
-// those that a fleet has or waits for.
+// unused leaves out the builds whose request is still stored, as their pipeline's last, those that made their
+// pipeline's last image, and those that a fleet has or waits for.
 func (q *Queue) unused(ctx context.Context, old []queue.Entry[messages.BuildRecord]) ([]queue.Entry[messages.BuildRecord], error) {
-	used := map[string]bool{}
-	stored := map[string]uint64{}
-	var out []queue.Entry[messages.BuildRecord]
-	for _, e := range old {
-		pipeline := e.Value.Pipeline
-		if _, known := stored[pipeline]; !known {
-			m, err := q.c.Last(ctx, q.c.Space().RequestsStream(), q.c.Space().AnyRequest(pipeline))
-			if err != nil && !errors.Is(err, queue.ErrNotFound) {
-				return nil, err
-			}
-			stored[pipeline] = m.Sequence // 0 for none
-		}
-		if e.Value.Request != stored[pipeline] {
-			out = append(out, e)
-		}
-	}
-	if len(out) == 0 {
+	if len(old) == 0 {
 		return nil, nil
 	}
+	pipelines := map[string]*lasting{}
+	for _, e := range old {
+		name := e.Value.Pipeline
+		if pipelines[name] == nil {
+			l, err := q.lasting(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			pipelines[name] = l
+		}
+		if l := pipelines[name]; e.Value.State == messages.BuildStateSucceeded {
+			l.image = max(l.image, e.Value.Order)
+		}
+	}
+	used := map[string]bool{}
 	if err := q.use(ctx, used); err != nil {
 		return nil, err
 	}
-	rest := out[:0]
-	for _, e := range out {
-		if !used[e.Key] {
-			rest = append(rest, e)
+	return slices.DeleteFunc(old, func(e queue.Entry[messages.BuildRecord]) bool {
+		l := pipelines[e.Value.Pipeline]
+		lastImage := e.Value.State == messages.BuildStateSucceeded && e.Value.Order == l.image
+		return used[e.Key] || lastImage || e.Value.Request == l.request
+	}), nil
+}
+
+// lasting is what is kept of a pipeline, however old it is.
+type lasting struct {
+	request uint64 // sequence of its last request
+	image   uint64 // order of its last image
+}
+
+// lasting reads what events and requests tell of it: an image whose event is gone has an old record.
+func (q *Queue) lasting(ctx context.Context, pipeline string) (*lasting, error) {
+	l := new(lasting)
+	m, err := q.c.Last(ctx, q.c.Space().RequestsStream(), q.c.Space().AnyRequest(pipeline))
+	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+		return nil, err
+	}
+	l.request = m.Sequence // 0 for none
+	m, err = q.c.Last(ctx, q.c.Space().EventsStream(), q.c.Space().AnyVersion(messages.TypeImageReady, pipeline, "*"))
+	if errors.Is(err, queue.ErrNotFound) {
+		return l, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r, err := q.c.Decode(m); err == nil {
+		if ready, ok := r.Payload.(*messages.ImageReady); ok {
+			l.image = ready.Order
 		}
 	}
-	return rest, nil
+	return l, nil
 }
 
 // use marks the builds whose images are in a fleet's record, and those of rollouts that move.

@@ -22,6 +22,9 @@ func (q *Queue) Retry(ctx context.Context, build, by string) (Accepted, error) {
 	if e.Value.Asked == nil {
 		return Accepted{}, fmt.Errorf("retrying build %s: its request was not kept: submit the pipeline again", build)
 	}
+	if _, r, err := messages.DecodeAs[*messages.BuildRequested](*e.Value.Asked); err == nil && r.Context != "" && e.Value.Context == "" {
+		return Accepted{}, fmt.Errorf("retrying build %s: its context is not kept any more: submit the folder again", build)
+	}
 	return q.retryRequest(ctx, *e.Value.Asked, e.Value.Order, by)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,36 +17,41 @@ import (
 type SweepReport struct {
 	Announced int    // ended builds whose announcement it finished
 	Requeued  int    // running builds that had no request behind them any more
+	Followed  int    // builds that it asked for, of heads that superseded others and that nobody had asked for
+	Contexts  int    // uploaded contexts that it removed
 	Cleared   uint64 // requests that it removed, all of them settled
 	Dropped   int    // records that it removed, of builds that ended longer ago than events are kept
 }
 
 // Sweep finishes what a crash can leave behind: the announcement of ended builds whose
 // request will not come again, and running builds whose request is gone, which are asked for
-// again. It then clears settled requests, keeping each pipeline's last, which decides on
-// duplicates, and drops the records of builds that nothing asks for any more. It may run
-// anywhere, at any time, at once.
+// again. It asks for the builds of heads that superseded others, removes contexts that no build needs, clears
+// settled requests, keeping each pipeline's last, which decides on duplicates, and drops the records of builds
+// that nothing asks for any more. It may run anywhere, at any time, at once. It costs what is
+// not finished, and what was written since the last sweep by this Queue, not what there is.
 func (q *Queue) Sweep(ctx context.Context) (SweepReport, error) {
+	q.sweeps.mu.Lock()
+	defer q.sweeps.mu.Unlock()
 	var report SweepReport
 	floors, err := q.floors(ctx)
-	if err != nil {
-		return report, fmt.Errorf("sweeping: %w", err)
+	if err == nil {
+		err = q.catchUp(ctx) // after the floors: who has its request settled has written its end
 	}
-	records, err := q.records.List(ctx)
 	if err != nil {
 		return report, fmt.Errorf("sweeping: %w", err)
 	}
 	var failed error
-	for _, e := range records {
-		if err := q.sweepBuild(ctx, e, floors, &report); err != nil {
-			failed = errors.Join(failed, err)
+	for _, key := range slices.Sorted(maps.Keys(q.sweeps.unfinished)) {
+		if err := q.sweepBuild(ctx, q.sweeps.unfinished[key], floors, &report); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("build %s: %w", key, err))
 		}
 	}
-	if report.Cleared, err = q.clear(ctx, floors); err == nil {
-		report.Dropped, err = q.drop(ctx, records, floors)
+	if failed == nil { // what follows a superseded build is looked for among the requests
+		report.Cleared, failed = q.clear(ctx, floors)
 	}
-	if err = errors.Join(failed, err); err != nil {
-		return report, fmt.Errorf("sweeping: %w", err)
+	failed = errors.Join(failed, q.dropContexts(ctx, floors, &report), q.dropBeats(ctx))
+	if report.Dropped, err = q.drop(ctx, floors); err != nil || failed != nil {
+		return report, fmt.Errorf("sweeping: %w", errors.Join(failed, err))
 	}
 	return report, nil
 }
@@ -79,6 +86,7 @@ func (f floors) settled(r *messages.BuildRecord) bool {
 	return true
 }
 
+// sweepBuild does the next thing that is left to do for a build.
 func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildRecord], f floors, report *SweepReport) error {
 	r := e.Value
 	behind := !f.settled(&r) // a message that may come again
@@ -91,9 +99,17 @@ func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildReco
 		report.Announced++
 	case !r.Ended() && !behind && r.Asked != nil:
 		if err := q.requeue(ctx, e); err != nil {
-			return fmt.Errorf("asking for build %s again: %w", r.Build, err)
+			return fmt.Errorf("asking for it again: %w", err)
 		}
 		report.Requeued++
+	case r.Ended() && r.Announced && r.Head != "" && r.FollowedBy == "":
+		asked, err := q.follow(ctx, e)
+		if err != nil {
+			return fmt.Errorf("asking for the build of %s, which superseded it: %w", r.Head, err)
+		}
+		if asked {
+			report.Followed++
+		}
 	}
 	return nil
 }

@@ -26,14 +26,14 @@ type Work struct {
 	Worker     string        // its name, in records and events
 	Slots      int           // builds at one time; 0 means 1
 	AckWait    time.Duration // how long a build stays with a worker that went silent; 0 means DefaultAckWait. One for the installation: a longer one counts at once, a shorter one when a worker starts while no other waits for builds or has one
-	RetryDelay time.Duration // before the second attempt, doubling then up to a minute; 0 means DefaultRetryDelay
+	RetryDelay time.Duration // before the second attempt, doubling then up to a minute, whatever the AckWait; 0 means DefaultRetryDelay
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
 
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded,
 	// whose BuildRef is set for it; or an error where infrastructure failed, and the build
-	// is tried again, elsewhere perhaps, until the attempts are used up. An error marked
-	// queue.Permanent is not tried again. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
+	// is tried again, elsewhere perhaps, as long as its pipeline says. An error marked
+	// queue.Permanent is not tried again, and a *LaterError is no failure. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
 	// ErrShutdown; what it returns then does not matter, except that a result still counts
 	// after ErrShutdown.
 	Build func(ctx context.Context, j *Job) (messages.Payload, error)
@@ -46,6 +46,19 @@ type Work struct {
 	// the announcement and the worker's stop wait for. May be nil.
 	Tag func(ctx context.Context, r messages.BuildRecord) error
 }
+
+// LaterError is what Build returns where nothing has failed but the build can't be done yet: it is given
+// back, and comes again after a pause, which holds no slot.
+type LaterError struct {
+	Err   error // why
+	After time.Duration
+}
+
+// Error is why the build can't be done yet.
+func (e *LaterError) Error() string { return e.Err.Error() }
+
+// Unwrap returns that.
+func (e *LaterError) Unwrap() error { return e.Err }
 
 func (w Work) check() error {
 	switch {
@@ -89,6 +102,12 @@ func (j *Job) Log(l messages.BuildLog) {
 	if err := j.q.Log(&l); err != nil {
 		j.q.c.Logger().Debug().Err(err).Msg("log message dropped")
 	}
+}
+
+// Age is how long ago the request was stored, by the server's clock.
+func (j *Job) Age(ctx context.Context) (time.Duration, error) {
+	now, err := store.NewClock(j.q.c).Now(ctx)
+	return now.Sub(j.d.Time), err
 }
 
 // worker is a running Consume.

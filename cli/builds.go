@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -24,6 +24,8 @@ type buildRow struct {
 	Pipeline  string            `json:"pipeline"`
 	State     string            `json:"state"` // queued, or a state of the record
 	Commit    string            `json:"commit,omitempty"`
+	Cause     messages.Cause    `json:"cause,omitempty"`
+	By        string            `json:"requested_by,omitempty"`
 	Attempt   int               `json:"attempt,omitempty"`
 	Worker    string            `json:"worker,omitempty"`
 	Image     messages.Image    `json:"image,omitempty"`
@@ -32,6 +34,8 @@ type buildRow struct {
 	Failure   *messages.Failure `json:"failure,omitempty"`
 	LastError string            `json:"last_error,omitempty"`
 	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
+
+	request uint64 // sequence of its request in its stream; 0 for a queued one
 }
 
 const stateQueued = "queued"
@@ -49,14 +53,15 @@ func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
 	out := []buildRow{}
 	for _, q := range queued {
 		out = append(out, buildRow{
-			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Received: q.Received, Newer: q.Newer,
+			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Cause: q.Cause, By: q.RequestedBy, Received: q.Received, Newer: q.Newer,
 		})
 	}
 	for _, e := range records {
 		r := e.Value
 		out = append(out, buildRow{
-			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Attempt: r.Attempt,
+			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
 			Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
+			request: r.Request,
 		})
 	}
 	slices.SortFunc(out, func(a, b buildRow) int {
@@ -76,7 +81,11 @@ func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error
 	}
 	i := slices.IndexFunc(all, func(b buildRow) bool { return b.Build == build })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no build %q: 'fenceline builds' lists them", build)
+		var known []string
+		for _, b := range all {
+			known = append(known, b.Build)
+		}
+		return nil, unknown("build", build, known, "'fenceline builds' lists them")
 	}
 	return &all[i], nil
 }
@@ -102,17 +111,25 @@ func (b *buildRow) why() string {
 	case b.Failure != nil:
 		return firstLine(b.Failure)
 	case b.Image != "":
-		return short(b.Image)
+		return short(b.Image) + b.unasked()
 	case b.LastError != "":
 		return "to be tried again: " + b.LastError
 	case b.Newer != "":
 		return "waits for a builder of a newer version, which reads " + string(b.Newer)
 	case b.State == stateQueued:
-		return "waits for a builder"
+		return "waits for a builder" + b.unasked()
 	case b.State == string(messages.BuildStateRunning):
-		return "on " + b.Worker
+		return "on " + b.Worker + b.unasked()
 	}
 	return ""
+}
+
+// unasked says that nobody asked for a build, where that is so.
+func (b *buildRow) unasked() string {
+	if b.By != messages.SeenAtStart {
+		return ""
+	}
+	return " (" + b.By + ")"
 }
 
 func firstLine(f *messages.Failure) string {
@@ -136,16 +153,30 @@ func newBuildsCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if pipeline != "" {
-			all = slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline })
+		if cmd.Flags().Changed("pipeline") {
+			if all, err = ofPipeline(all, pipeline); err != nil {
+				return err
+			}
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				row(w, b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})
+}
+
+// ofPipeline are the builds of a pipeline. One that has none is not known from one that there is not.
+func ofPipeline(all []buildRow, pipeline string) ([]buildRow, error) {
+	known := map[string]bool{}
+	for _, b := range all {
+		known[b.Pipeline] = true
+	}
+	if !known[pipeline] {
+		return nil, unknown("build of a pipeline", pipeline, sorted(known), "there are builds of "+cmp.Or(strings.Join(sorted(known), ", "), "none"))
+	}
+	return slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline }), nil
 }
 
 func latest(a, b time.Time) time.Time {
@@ -181,6 +212,9 @@ its image does not overtake one that came later.`,
 		a, err := s.builds().Retry(ctx, args[0], whoami())
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
+		}
+		if err := s.dropLetterOf(ctx, args[0]); err != nil {
+			return err
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},
 			"%s: asked for again as %s", args[0], a.Build)

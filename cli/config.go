@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -30,18 +30,13 @@ func checkSetting(args []string) error {
 }
 
 func newConfigGetCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "get fence docker/image", Short: "Show the image that new app containers get",
-		Example: "  fenceline config get fence docker/image",
-		Args:    settings.Args(2, 2),
+		Use: "get [FLEET] fence docker/image", Short: "Show the image that new app containers get",
+		Example: "  fenceline config get fence docker/image\n  fenceline config get production fence docker/image",
 	}
-	fleetFlag(cmd, &fleet)
+	takesFleet(cmd, 2)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		if err := checkSetting(args); err != nil {
-			return err
-		}
-		b, err := s.fence(ctx, &fleet)
+		fleet, b, _, err := s.setting(ctx, cmd, args, 2)
 		if err != nil {
 			return err
 		}
@@ -53,30 +48,25 @@ func newConfigGetCmd() *cobra.Command {
 			return fmt.Errorf("fence %s is not set for fleet %s yet: no image has been flipped to", fence.Key, fleet)
 		}
 		return s.print(map[string]string{"fleet": fleet, "component": component, "key": fence.Key, "value": v.Value},
-			func(w io.Writer) { fmt.Fprintln(w, v.Value) })
+			func(p *terminal.Page) { p.Line("%s", v.Value) })
 	})
 }
 
 func newConfigSetCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "set fence docker/image VALUE", Short: "Set the image by hand, past all checks",
+		Use: "set [FLEET] fence docker/image VALUE", Short: "Set the image by hand, past all checks",
 		Long: `Writes the fence config itself, as an administrator would with kato. Fenceline sees that
 it was a person's doing: it sets a hold on the fleet, reports it, and does not fight it. Before
 the fleet's first flip there is nothing to tell it from: the first image replaces it.
 'fenceline promote' and 'fenceline rollback' are the ways that check first.`,
 		Example: "  fenceline config set fence docker/image registry.example.com/exampleco/newimg@sha256:4f2d…",
-		Args:    settings.Args(3, 3),
 	}
-	fleetFlag(cmd, &fleet)
+	takesFleet(cmd, 3)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		if err := checkSetting(args); err != nil {
-			return err
-		}
-		if args[2] == "" {
+		if args[len(args)-1] == "" {
 			return settings.Usagef("the value is empty: name an image")
 		}
-		b, err := s.fence(ctx, &fleet)
+		fleet, b, args, err := s.setting(ctx, cmd, args, 3)
 		if err != nil {
 			return err
 		}
@@ -92,12 +82,21 @@ the fleet's first flip there is nothing to tell it from: the first image replace
 	})
 }
 
-// fence is the fence config of a fleet, the only one where *fleet is empty; it sets *fleet.
-func (s *session) fence(ctx context.Context, fleet *string) (fence.Backend, error) {
-	name, err := s.flaggedFleet(ctx, *fleet)
-	if err != nil {
-		return nil, err
+// setting finds what a command of so many words is about: a fleet, its fence config, and the words
+// without the fleet.
+func (s *session) setting(ctx context.Context, cmd *cobra.Command, args []string, words int) (fleet string, b fence.Backend, rest []string, err error) {
+	named, rest, err := fleetWord(cmd.Flags(), args, words)
+	if err == nil {
+		err = checkSetting(rest)
 	}
-	*fleet = name
-	return backends.Open(s.queue)(name), nil
+	if err == nil {
+		fleet, err = s.oneFleet(ctx, named...)
+	}
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return fleet, s.fence(fleet), rest, nil
 }
+
+// fence is the fence config of a fleet.
+func (s *session) fence(fleet string) fence.Backend { return backends.Open(s.queue)(fleet) }

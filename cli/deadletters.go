@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +11,9 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -21,32 +24,102 @@ func newDeadLettersCmd() *cobra.Command {
 	show := &cobra.Command{
 		Use: "show NAME", Short: "Show a dead letter whole", Example: "  fenceline dead-letters show fenceline-requests-42", Args: settings.Args(1, 1),
 	}
-	requeue := &cobra.Command{
-		Use: "requeue NAME", Short: "Send a dead letter's message again", Example: "  fenceline dead-letters requeue fenceline-requests-42", Args: settings.Args(1, 1),
-	}
-	drop := &cobra.Command{
-		Use: "drop NAME", Short: "Remove a dead letter for good", Example: "  fenceline dead-letters drop fenceline-requests-42", Args: settings.Args(1, 1),
-	}
 	return Family("dead-letters", "Look at messages that nobody could handle", "  fenceline dead-letters list",
 		operator(list, listLetters), operator(show, showLetter),
-		operator(requeue, func(ctx context.Context, s *session, args []string) error {
-			if _, err := s.findLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			if err := s.builds().RequeueDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "requeued"}, "%s: sent again", args[0])
+		newLettersCmd("requeue", "Send dead letters' messages again", "sent again", func(ctx context.Context, s *session, name string) error {
+			return s.builds().RequeueDeadLetter(ctx, name)
 		}),
-		operator(drop, func(ctx context.Context, s *session, args []string) error {
-			if _, err := s.findLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			if err := s.builds().DropDeadLetter(ctx, args[0]); err != nil {
-				return err
-			}
-			return s.decided(map[string]string{"name": args[0], "state": "dropped"}, "%s: dropped", args[0])
+		newLettersCmd("drop", "Remove dead letters for good", "dropped", func(ctx context.Context, s *session, name string) error {
+			return s.builds().DropDeadLetter(ctx, name)
 		}))
+}
+
+// chosenLetters is which letters a command is about.
+type chosenLetters struct {
+	names []string
+	all   bool
+	older time.Duration
+	byAge bool
+}
+
+// newLettersCmd is a command that does something with each of the letters that are chosen.
+func newLettersCmd(use, short, did string, do func(ctx context.Context, s *session, name string) error) *cobra.Command {
+	var c chosenLetters
+	cmd := &cobra.Command{
+		Use: use + " NAME...", Short: short,
+		Example: fmt.Sprintf("  fenceline dead-letters %s fenceline-requests-42\n  fenceline dead-letters %s --older-than 7d", use, use),
+	}
+	cmd.Flags().BoolVar(&c.all, "all", false, "all that there are")
+	settings.SpanVar(cmd.Flags(), &c.older, "older-than", 0, "those of so long ago, such as 7d")
+	settings.DefaultsTo(cmd.Flags(), "older-than", "none")
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		c.names, c.byAge = args, cmd.Flags().Changed("older-than")
+		ways := 0
+		for _, chosen := range []bool{len(args) > 0, c.all, c.byAge} {
+			if chosen {
+				ways++
+			}
+		}
+		if ways != 1 {
+			return settings.Usagef("give either names, as in '%s', or --all, or --older-than", cmd.UseLine())
+		}
+		return nil
+	}
+	state := map[string]string{"requeue": "requeued", "drop": "dropped"}[use]
+	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		chosen, err := s.chosen(ctx, &c)
+		if err != nil {
+			return err
+		}
+		done := []map[string]string{}
+		var failed error
+		for _, l := range chosen {
+			if err := do(ctx, s, l.Name); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+			done = append(done, map[string]string{"name": l.Name, "state": state})
+		}
+		if failed != nil && len(done) == 0 {
+			return failed
+		}
+		var answer any = done
+		if len(c.names) == 1 {
+			answer = done[0]
+		}
+		return errors.Join(failed, s.print(answer, func(p *terminal.Page) {
+			for _, l := range done {
+				p.Line("%s: %s", l["name"], did)
+			}
+			if len(done) == 0 {
+				p.Line("there is no such dead letter")
+			}
+		}))
+	})
+}
+
+// chosen are the letters that a command is about. Names are all known before anything is done.
+func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]letter, error) {
+	if len(c.names) > 0 {
+		var out []letter
+		for _, name := range c.names {
+			l, err := s.findLetter(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, *l)
+		}
+		return out, nil
+	}
+	all, err := s.letters(ctx)
+	if err != nil || c.all {
+		return all, err
+	}
+	now, err := store.NewClock(s.queue).Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(l letter) bool { return now.Sub(l.At) < c.older }), nil
 }
 
 // letter is a dead letter with the name that the commands take.
@@ -72,7 +145,11 @@ func (s *session) findLetter(ctx context.Context, name string) (*letter, error) 
 	}
 	i := slices.IndexFunc(all, func(l letter) bool { return l.Name == name })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no dead letter %q: the list has their names ('fenceline dead-letters list')", name)
+		var known []string
+		for _, l := range all {
+			known = append(known, l.Name)
+		}
+		return nil, unknown("dead letter", name, known, "the list has their names: 'fenceline dead-letters list'")
 	}
 	return &all[i], nil
 }
@@ -82,10 +159,10 @@ func listLetters(ctx context.Context, s *session, _ []string) error {
 	if err != nil {
 		return err
 	}
-	return s.print(all, func(w io.Writer) {
-		head(w, "NAME", "SUBJECT", "AT", "REASON")
+	return s.print(all, func(p *terminal.Page) {
+		p.Head("NAME", "SUBJECT", "AT", "REASON")
 		for _, l := range all {
-			row(w, l.Name, l.Subject, ago(l.At), l.Reason)
+			p.Row(l.Name, l.Subject, ago(l.At), l.Reason)
 		}
 	})
 }
@@ -95,18 +172,47 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.print(l, func(w io.Writer) {
-		row(w, "name", l.Name)
-		row(w, "subject", l.Subject)
-		row(w, "at", l.At.UTC().Format(time.RFC3339))
-		row(w, "reason", l.Reason)
-		row(w, "deliveries", l.Deliveries)
+	return s.print(l, func(p *terminal.Page) {
+		p.Row("name", l.Name)
+		p.Row("subject", l.Subject)
+		p.Row("at", l.At.UTC().Format(time.RFC3339))
+		p.Row("reason", l.Reason)
+		p.Row("deliveries", l.Deliveries)
 		if l.Omitted > 0 {
-			row(w, "not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))
+			p.Row("not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))
 		}
 		for _, h := range sorted(l.Headers) {
-			row(w, h, strings.Join(l.Headers[h], ", "))
+			p.Row(h, strings.Join(l.Headers[h], ", "))
 		}
-		fmt.Fprintf(w, "\n%s\n", printable(string(l.Body)))
+		p.Line("")
+		p.Text("| ", string(l.Body))
 	})
+}
+
+// dropLetterOf removes the dead letter of a build's request, which a retry has sent again.
+func (s *session) dropLetterOf(ctx context.Context, build string) error {
+	e, err := store.Builds(s.queue).Get(ctx, build)
+	if err == nil {
+		l := messages.DeadLetter{Stream: s.queue.Space().RequestsStream(), Sequence: e.Value.Request}
+		err = s.builds().DropDeadLetter(ctx, builds.LetterName(l))
+	}
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// alone counts the dead letters that are no part of a failed build, which is shown as such.
+func (s *session) alone(letters []messages.DeadLetter, all []buildRow) int {
+	failed := map[uint64]bool{}
+	for _, b := range all {
+		failed[b.request] = failed[b.request] || b.Failure != nil
+	}
+	n := 0
+	for _, l := range letters {
+		if l.Stream != s.queue.Space().RequestsStream() || !failed[l.Sequence] {
+			n++
+		}
+	}
+	return n
 }

@@ -18,26 +18,40 @@ import (
 
 func newRollbackCmd() *cobra.Command {
 	var to string
+	var force bool
 	cmd := &cobra.Command{
 		Use: "rollback [FLEET]", Short: "Go back to the previous image, and hold the fleet",
 		Long: `Makes the fleet's previous image current again, or with --to one of those that it
 keeps, and sets a hold, so that no later image is flipped until 'fenceline release'.
-Nodes have the image already: registry, producer and builders may be down.`,
+Nodes have the image already: registry, producer and builders may be down. Where fewer than a
+quorum of them report it, --force is needed.`,
 		Example: "  fenceline rollback\n  fenceline rollback production --to sha256:4f2d…",
 		Args:    settings.Args(0, 1),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
+	cmd.Flags().BoolVar(&force, "force", false, "go back to an image that fewer nodes than a quorum report present")
 	wait := waitFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
-		r, err := people.Rollback(ctx, s.queue, fleet, to, whoami())
+		rollback := people.Rollback
+		if force {
+			rollback = people.ForceRollback
+		}
+		r, err := rollback(ctx, s.queue, fleet, to, whoami())
+		if errors.Is(err, people.ErrNotPresent) {
+			return fmt.Errorf("%w; the nodes fetch what they lack only while the registry answers; --force goes back all the same", err)
+		}
 		if err != nil {
 			return err
 		}
-		return s.applied(ctx, r, *wait, "rolled back, and held until 'fenceline release %s'", fleet)
+		present := "present on an unknown number of nodes"
+		if held, members, err := people.Holding(ctx, s.queue, fleet, r.Current.Image); err == nil {
+			present = fmt.Sprintf("present on %d of %s", held, counted(members, "node"))
+		}
+		return s.applied(ctx, r, *wait, "rolled back, %s, and held until 'fenceline release %s'", present, fleet)
 	})
 }
 
@@ -64,7 +78,9 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 }
 
 func waitFlag(cmd *cobra.Command) *time.Duration {
-	return cmd.Flags().Duration("wait", 30*time.Second, "how long to wait until the fence config has followed; 0 to not wait")
+	wait := new(time.Duration)
+	settings.SpanVar(cmd.Flags(), wait, "wait", 30*time.Second, "how long to wait until the fence config has followed; 0s to not wait")
+	return wait
 }
 
 // errNotApplied tells that a decision stands but the fence config has not followed yet.
@@ -86,18 +102,26 @@ func (s *session) awaitApplied(ctx context.Context, want messages.FleetRecord, w
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	last, done := want, false
-	err := store.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
-		if e.Value.Fleet != want.Fleet {
-			return
-		}
-		if last = e.Value; last.Applied.Epoch >= want.Epoch && last.Applied.Error == "" {
-			done = true
-			cancel()
-		}
-	}, nil)
+	err := s.attended(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		return store.Fleets(s.queue).Watch(ctx, func(e queue.Entry[messages.FleetRecord]) {
+			if e.Key != want.Fleet {
+				return
+			}
+			if last = e.Value; last.Applied.Epoch >= want.Epoch && last.Applied.Error == "" {
+				done = true
+				stop()
+			}
+		}, nil)
+	})
 	switch {
 	case done:
 		return last, nil
+	case errors.Is(err, errAway):
+		return last, fmt.Errorf("fleet %s: decided, but %w: %w: 'fenceline status' shows when it has", want.Fleet, errNotApplied, err)
+	case errors.Is(err, context.DeadlineExceeded) && !s.queue.Connected():
+		return last, fmt.Errorf("fleet %s: decided, but %w within %s: %w: 'fenceline status' shows when it has", want.Fleet, errNotApplied, wait, s.away(context.WithoutCancel(ctx)))
 	case errors.Is(err, context.DeadlineExceeded) && last.Applied.Error != "":
 		return last, fmt.Errorf("fleet %s: decided, but %w: %s", want.Fleet, errNotApplied, last.Applied.Error)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -155,7 +179,7 @@ func newApproveCmd() *cobra.Command {
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		r, err := people.Approve(ctx, s.queue, args[0], whoami())
 		if err != nil {
-			return err
+			return s.unknownRollout(ctx, args[0], err)
 		}
 		return s.decided(r, "%s: approved", r.ID)
 	})
@@ -170,8 +194,24 @@ func newAbortCmd() *cobra.Command {
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		r, err := people.Abort(ctx, s.queue, args[0], whoami())
 		if err != nil {
-			return err
+			return s.unknownRollout(ctx, args[0], err)
 		}
 		return s.decided(r, "%s: aborted", r.ID)
 	})
+}
+
+// unknownRollout says of a rollout that there is not which may be meant.
+func (s *session) unknownRollout(ctx context.Context, id string, err error) error {
+	if !errors.Is(err, people.ErrUnknownRollout) {
+		return err
+	}
+	all, failed := s.rollouts(ctx, "")
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	var known []string
+	for _, r := range all {
+		known = append(known, r.ID)
+	}
+	return unknown("rollout", id, known, "'fenceline rollouts' lists them")
 }

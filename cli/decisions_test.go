@@ -100,7 +100,7 @@ func TestPromoteNeedsTheImageOnNodes(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
 	for _, node := range []string{"node-1", "node-2"} {
-		done(t, "nodes", "retire", node)
+		done(t, "nodes", "retire", "--force", node)
 	}
 	refused(t, "must have it", "promote", string(imageTwo))
 }
@@ -123,7 +123,7 @@ func TestApprove(t *testing.T) {
 	}
 	refused(t, "approved it", "approve", "production-base-yyyyyyyy")
 	refused(t, "asks for no approval", "approve", "production-base-bbbbbbbb")
-	refused(t, "fenceline rollouts lists them", "approve", "production-base-none", "-o", "json")
+	refused(t, "'fenceline rollouts' lists them", "approve", "production-base-none", "-o", "json")
 	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz"); r.Aborted != whoami() {
 		t.Errorf("aborted: %+v", r)
 	}
@@ -171,7 +171,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("shown is %+v", l)
 	}
 	out := done(t, "dead-letters", "show", two.Name)
-	if !strings.Contains(out, one.Reason) || !strings.HasSuffix(out, "\ntwo\\x1b[2J\n") {
+	if !strings.Contains(out, one.Reason) || !strings.HasSuffix(out, "\n| two\\x1b[2J\n") {
 		t.Errorf("shown is %q", out)
 	}
 	if out := done(t, "dead-letters", "requeue", one.Name); out != one.Name+": sent again\n" {

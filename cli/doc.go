@@ -4,7 +4,7 @@
 //   - root.go: the list of all commands, and what is wrong with a line that names none of them
 //   - flagerrors.go: which flag mends an error, or was meant
 //   - connection.go: how a role or a person reaches NATS
-//   - session.go: what an operator's command is given when it runs
+//   - session.go, away.go: what an operator's command is given when it runs, and how it waits
 //   - output.go: tables and JSON
 //   - fleets.go: which fleet a command is about; fleets repair and fleets order
 //
@@ -12,7 +12,7 @@
 //
 //   - status.go, failures.go: what is under way, what has failed, and what to do about it
 //   - builds.go: builds, cancel, retry
-//   - nodes.go: nodes, nodes retire
+//   - nodes.go, retire.go: nodes, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
 //   - logs.go, watch.go: progress as it happens
@@ -20,7 +20,7 @@
 //
 // Deciding:
 //
-//   - submit.go: submit
+//   - submit.go, dockerignore.go: submit, and what of a folder it sends
 //   - decisions.go: rollback, promote, hold, release, approve, abort
 //   - config.go: config get and set
 //

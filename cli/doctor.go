@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -126,13 +126,13 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		}
 		found = append(found, c)
 	}
-	err := s.print(found, func(w io.Writer) {
+	err := s.print(found, func(p *terminal.Page) {
 		for _, c := range found {
 			state := "ok"
 			if !c.OK {
 				state = "PROBLEM"
 			}
-			row(w, state, c.What, c.Found+c.Problem)
+			p.Row(state, c.What, c.Found+c.Problem)
 		}
 	})
 	if err == nil && bad > 0 {

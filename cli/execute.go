@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -22,6 +22,7 @@ const (
 func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetIn(stdin)
+	stdout, stderr = terminal.New(stdout), terminal.New(stderr)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	addCompletion(root)
@@ -32,10 +33,11 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if Ended(ctx, err) == nil {
 		err = errors.New("interrupted")
 	}
-	fmt.Fprintf(stderr, "fenceline: %v\n", nameFlags(cmd.Flags(), err))
+	says := terminal.NewPage(stderr)
+	says.Line("fenceline: %v", nameFlags(cmd.Flags(), err))
 	var usage settings.UsageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "See '%s --help'.\n", cmd.CommandPath())
+		says.Line("See '%s --help'.", cmd.CommandPath())
 		return ExitUsage
 	}
 	return ExitFailed

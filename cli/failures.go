@@ -3,10 +3,11 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // What has failed and is not made good yet, and what to do about it.
@@ -55,70 +56,84 @@ func failedRollout(all []messages.RolloutRecord, current messages.FleetImage) *m
 }
 
 // writeFailedRollout writes what became of a rollout, why, and what to do.
-func writeFailedRollout(w io.Writer, r *messages.RolloutRecord) {
-	fmt.Fprintf(w, "  last rollout %s: %s %s: %s\n", r.ID, r.State, ago(r.Updated), r.Why)
+func writeFailedRollout(p *terminal.Page, r *messages.RolloutRecord) {
+	p.Line("  last rollout %s: %s %s: %s", r.ID, r.State, ago(r.Updated), r.Why)
 	if r.State == messages.RolloutRolledBack {
-		fmt.Fprintf(w, "    fix: mend the image and push; was it not the image: fenceline promote %s %s\n", r.Fleet, r.Ready.Image.Digest())
+		p.Line("    fix: mend the image and push; was it not the image: fenceline promote %s %s", r.Fleet, r.Ready.Image.Digest())
 		return
 	}
 	if r.FailedInSoak() {
-		fmt.Fprintf(w, "    fix: the fleet did not go back from it: mend the image, push, and let that follow: fenceline release %s; where the fleet has an earlier image: fenceline rollback %s\n", r.Fleet, r.Fleet)
+		p.Line("    fix: the fleet did not go back from it: mend the image, push, and let that follow: fenceline release %s; where the fleet has an earlier image: fenceline rollback %s", r.Fleet, r.Fleet)
 		return
 	}
-	fmt.Fprintf(w, "    fix: mend what it names and push; was it not the image: fenceline retry %s\n", r.Ready.Build)
+	p.Line("    fix: mend what it names and push; was it not the image: fenceline retry %s", r.Ready.Build)
 }
 
 // findingsShown is how many findings of a failure are listed where there is more to see.
 const findingsShown = 3
 
 // writeFailed writes a build's failure in short: the rest is in its log.
-func (b *buildRow) writeFailed(w io.Writer) {
-	fmt.Fprintf(w, "pipeline %s: no image since build %s failed %s\n", b.Pipeline, b.Build, ago(latest(b.Received, b.Updated)))
+func (b *buildRow) writeFailed(p *terminal.Page) {
+	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, ago(latest(b.Received, b.Updated)))
 	f := *b.Failure
 	f.Detail = ""
 	if more := len(f.Findings) - findingsShown; more > 0 {
 		f.Findings = f.Findings[:findingsShown:findingsShown]
 		f.Findings = append(f.Findings, messages.Finding{File: "and", Problem: fmt.Sprintf("%d more", more), Fix: "fenceline logs " + b.Build})
 	}
-	writeFailure(w, &f, b.Build)
+	writeFailure(p, &f, b.Build)
 }
 
 // writeEnd writes how a build ended.
-func writeEnd(w io.Writer, r *messages.BuildRecord) {
-	fmt.Fprintf(w, "%s: %s", r.Build, r.State)
+func writeEnd(p *terminal.Page, r *messages.BuildRecord) {
+	end := fmt.Sprintf("%s: %s", r.Build, r.State)
 	if r.Image != "" {
-		fmt.Fprintf(w, ": %s", r.Image)
+		end += ": " + string(r.Image)
 	}
-	fmt.Fprintln(w)
+	p.Line("%s", end)
 	if r.Failure != nil {
-		writeFailure(w, r.Failure, r.Build)
+		writeFailure(p, r.Failure, r.Build)
 	}
 }
 
 // writeFailure writes why a build failed: cause, place, findings, what it printed, fix; and
 // what to run then.
-func writeFailure(w io.Writer, f *messages.Failure, build string) {
+func writeFailure(p *terminal.Page, f *messages.Failure, build string) {
 	for _, x := range f.Findings {
-		fmt.Fprintf(w, "  %s\n", x)
+		p.Line("  %s", labelled(x))
 	}
-	if len(f.Findings) == 0 { // they have place, cause and fix, each its own
+	if !explained(f) {
 		if f.Place != "" {
-			fmt.Fprintf(w, "  at %s\n", f.Place)
+			p.Line("  at %s", f.Place)
 		}
-		fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(f.Reason, "\n", "\n  "))
+		p.Line("  %s", f.Reason)
 		if f.Detail != "" {
-			fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(strings.TrimRight(f.Detail, "\n"), "\n", "\n    "))
+			p.Text("    | ", f.Detail)
 		}
 	}
 	for _, line := range remedy(f, build) {
-		fmt.Fprintf(w, "  %s\n", line)
+		p.Line("  %s", line)
 	}
+}
+
+// explained tells whether the findings say why: each has place, cause and fix. Warnings alone
+// don't.
+func explained(f *messages.Failure) bool {
+	return slices.ContainsFunc(f.Findings, func(x messages.Finding) bool { return !x.Warning })
+}
+
+// labelled is a finding that is told from those that refuse an image where it is a warning.
+func labelled(f messages.Finding) string {
+	if f.Warning {
+		return "warning: " + f.String()
+	}
+	return f.String()
 }
 
 // remedy is what to do about a failure, and what to run then.
 func remedy(f *messages.Failure, build string) []string {
 	var out []string
-	if f.Fix != "" && len(f.Findings) == 0 {
+	if f.Fix != "" && !explained(f) {
 		out = append(out, "fix: "+f.Fix)
 	}
 	switch {

@@ -98,30 +98,27 @@ func TestStatusTellsOfFailures(t *testing.T) {
 		}}},
 		DeadLetters: 1,
 	}
-	var out strings.Builder
-	o.write(&out)
+	out := written(t, o.write)
 	for _, want := range []string{
 		"last rollout production-b: failed 0s ago: the trial failed on node-2\n    fix: mend what it names and push; was it not the image: fenceline retry b\n",
-		"pipeline base: no image since build c failed 0s ago\n  f1: \n  f2: \n  f3: \n  and: 2 more; fenceline logs c\n  then push, or build the same again: fenceline retry c\n",
+		"pipeline base: no image since build c failed 0s ago\n  f1:\n  f2:\n  f3:\n  and: 2 more; fenceline logs c\n  then push, or build the same again: fenceline retry c\n",
 		"\n1 dead letter: 'fenceline dead-letters list'\n",
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("status lacks %q:\n%s", want, out.String())
+		if !strings.Contains(out, want) {
+			t.Errorf("status lacks %q:\n%s", want, out)
 		}
 	}
 	if len(o.Failed[0].Failure.Findings) != 5 || o.Failed[0].Failure.Findings[3].File != "f4" {
 		t.Error("printing changes what there is")
 	}
 	o.Fleets[0].Failed.FlippedAt = time.Now()
-	out.Reset()
-	o.write(&out)
-	if want := "did not go back from it: mend the image, push, and let that follow: fenceline release production"; !strings.Contains(out.String(), want) {
-		t.Errorf("status lacks %q:\n%s", want, out.String())
+	out = written(t, o.write)
+	if want := "did not go back from it: mend the image, push, and let that follow: fenceline release production"; !strings.Contains(out, want) {
+		t.Errorf("status lacks %q:\n%s", want, out)
 	}
 	o.Fleets[0].Failed.State = messages.RolloutRolledBack
-	out.Reset()
-	o.write(&out)
-	if want := "fenceline promote production " + imageTwo.Digest(); !strings.Contains(out.String(), want) {
-		t.Errorf("status lacks %q:\n%s", want, out.String())
+	out = written(t, o.write)
+	if want := "fenceline promote production " + imageTwo.Digest(); !strings.Contains(out, want) {
+		t.Errorf("status lacks %q:\n%s", want, out)
 	}
 }

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
+	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -20,11 +21,11 @@ func newHistoryCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet := cmp.Or(args...)
-		b, err := s.fence(ctx, &fleet)
+		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
 		}
+		b := s.fence(fleet)
 		changes, err := historyOf(ctx, b, fleet)
 		if err != nil {
 			return err
@@ -37,7 +38,7 @@ func newHistoryCmd() *cobra.Command {
 func historyOf(ctx context.Context, b fence.Backend, fleet string) ([]fence.Change, error) {
 	h, ok := b.(fence.Historian)
 	if !ok {
-		return nil, fmt.Errorf("the history of fleet %s: its fence config remembers no earlier values: 'fenceline rollouts --fleet %s' lists the images that were flipped to", fleet, fleet)
+		return nil, fmt.Errorf("the history of fleet %s: its fence config remembers no earlier values: 'fenceline rollouts %s' lists the images that were flipped to", fleet, fleet)
 	}
 	return h.History(ctx)
 }
@@ -58,21 +59,94 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 		return err
 	}
 	out := []pastValue{}
-	for _, c := range changes {
+	causes := causesOf(changes, rollouts)
+	for i, c := range changes {
 		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value}
-		for _, r := range rollouts {
-			if string(r.Ready.Image) == c.Value {
-				v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
-			}
+		if r := causes[i]; r != nil {
+			v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
+		}
+		if by := c.Cause; by.Rollout != "" { // its record may be gone
+			v.Build, v.Order, v.Rollout = by.Build, by.Order, by.Rollout
 		}
 		out = append(out, v)
 	}
-	return s.print(out, func(w io.Writer) {
-		head(w, "AT", "IMAGE", "BUILD", "ORDER", "COMMIT")
+	return s.print(out, func(p *terminal.Page) {
+		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT", "ROLLOUT")
 		for _, v := range out {
-			row(w, v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit))
+			p.Row(v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit), v.Rollout)
 		}
 	})
+}
+
+// causesOf is, for each change of the fence config, the rollout that it came of, or nil: of those that
+// flipped to the image, the one at the same place in the order of flips. A change that came of none,
+// such as a rollback, has the rollout that had brought its image before. Times only say what can't be,
+// as they are those of two machines.
+func causesOf(changes []fence.Change, rollouts []messages.RolloutRecord) []*messages.RolloutRecord {
+	var flips []*messages.RolloutRecord
+	for i := range rollouts {
+		if !rollouts[i].FlippedAt.IsZero() {
+			flips = append(flips, &rollouts[i])
+		}
+	}
+	slices.SortStableFunc(flips, func(a, b *messages.RolloutRecord) int {
+		return cmp.Or(a.FlippedAt.Compare(b.FlippedAt), cmp.Compare(a.Ready.Order, b.Ready.Order))
+	})
+	out := matched(changes, flips)
+	last := map[string]*messages.RolloutRecord{}
+	for i, c := range changes {
+		if out[i] == nil {
+			out[i] = last[c.Value]
+		}
+		if out[i] == nil {
+			out[i] = brought(c.Value, rollouts)
+		}
+		last[c.Value] = out[i]
+	}
+	return out
+}
+
+// matched pairs changes and flips, both in the order in which they came, so that the most are paired:
+// the longest common subsequence. Of several changes that a flip can have caused it is the first.
+func matched(changes []fence.Change, flips []*messages.RolloutRecord) []*messages.RolloutRecord {
+	caused := func(i, j int) bool {
+		c, r := changes[i-1], flips[j-1]
+		return string(r.Ready.Image) == c.Value && !r.FlippedAt.After(c.At.Add(wrongClock))
+	}
+	most := make([][]int, len(changes)+1) // pairs of the first i changes and the first j flips
+	most[0] = make([]int, len(flips)+1)
+	for i := 1; i <= len(changes); i++ {
+		most[i] = make([]int, len(flips)+1)
+		for j := 1; j <= len(flips); j++ {
+			if most[i][j] = max(most[i][j-1], most[i-1][j]); caused(i, j) {
+				most[i][j] = max(most[i][j], most[i-1][j-1]+1)
+			}
+		}
+	}
+	out := make([]*messages.RolloutRecord, len(changes))
+	for i, j := len(changes), len(flips); i > 0 && j > 0; {
+		switch {
+		case most[i][j] == most[i-1][j]:
+			i--
+		case caused(i, j) && most[i][j] == most[i-1][j-1]+1:
+			out[i-1] = flips[j-1]
+			i, j = i-1, j-1
+		default:
+			j--
+		}
+	}
+	return out
+}
+
+// brought is the first rollout of an image, for a value that no flip is known of.
+func brought(image string, rollouts []messages.RolloutRecord) *messages.RolloutRecord {
+	var first *messages.RolloutRecord
+	for i := range rollouts {
+		if r := &rollouts[i]; string(r.Ready.Image) == image && (first == nil || r.Ready.Order < first.Ready.Order) {
+			first = r
+		}
+	}
+	return first
 }
 
 // shown is a value of the fence config for a table: shortened where it is one of ours.

@@ -3,8 +3,10 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/messages"
 )
 
 // TestNoHistory has a backend that remembers no earlier values.
@@ -12,5 +14,48 @@ func TestNoHistory(t *testing.T) {
 	forgetful := struct{ fence.Backend }{}
 	if _, err := historyOf(t.Context(), forgetful, "production"); err == nil || !strings.Contains(err.Error(), "production: its fence config remembers no earlier values") {
 		t.Errorf("it says %v", err)
+	}
+}
+
+// TestHistoryNamesCauses: each flip has the rollout that caused it, also where an image's digest comes
+// again, and a rollback that which had brought its image.
+func TestHistoryNamesCauses(t *testing.T) {
+	flip := func(id string, order uint64, image messages.Image, minute int) messages.RolloutRecord {
+		return messages.RolloutRecord{
+			ID: id, Fleet: "production", State: messages.RolloutDone, FlippedAt: noon().Add(time.Duration(minute) * time.Minute),
+			Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: id, Order: order}, Image: image},
+		}
+	}
+	change := func(image messages.Image, minute int) fence.Change {
+		return fence.Change{Setting: fence.Setting{Value: string(image)}, At: noon().Add(time.Duration(minute) * time.Minute)}
+	}
+	a, b, c := flip("a", 1, imageOne, 0), flip("b", 2, imageTwo, 10), flip("c", 3, imageOne, 30)
+	never := flip("z", 9, imageOne, 0)
+	never.FlippedAt = time.Time{}
+	for name, test := range map[string]struct {
+		changes []fence.Change
+		flips   []messages.RolloutRecord
+		want    string
+	}{
+		"the digest returns":                {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "a b c"},
+		"by a store whose clock is late":    {[]fence.Change{change(imageOne, 500), change(imageTwo, 500), change(imageOne, 500)}, []messages.RolloutRecord{c, b, a}, "a b c"},
+		"a rollback, before it returns":     {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 15), change(imageTwo, 20), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "a b a b c"},
+		"it returns while it is current":    {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 15)}, []messages.RolloutRecord{c, b, a}, "a b a"},
+		"the first is remembered no longer": {[]fence.Change{change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "b c"},
+		"only the last is":                  {[]fence.Change{change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "c"},
+		"one that was never flipped":        {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never, a}, "a"},
+		"a value of a person's":             {[]fence.Change{change("by/hand", 0), change(imageOne, 1)}, []messages.RolloutRecord{a}, "- a"},
+		"an image set by hand":              {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never}, "z"},
+	} {
+		var got []string
+		for _, r := range causesOf(test.changes, test.flips) {
+			if r == nil {
+				r = &messages.RolloutRecord{ID: "-"}
+			}
+			got = append(got, r.ID)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: %v, want %s", name, got, test.want)
+		}
 	}
 }

@@ -3,13 +3,13 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/fenceline/fenceline/cli/pki"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -92,6 +92,5 @@ func declare(ctx context.Context, cmd *cobra.Command, n *settings.NATS, l *setti
 	if err := store.Declare(ctx, q, store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL, AckWait: l.AckWait}); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s\n", q.Space().Prefix(), diagnosis.Redact(n.URL))
-	return nil
+	return terminal.Line(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s", q.Space().Prefix(), diagnosis.Redact(n.URL))
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/yamlfile"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -82,16 +82,16 @@ func (s *session) report(l linted) error {
 			refused++
 		}
 	}
-	err := s.print(l, func(w io.Writer) {
+	err := s.print(l, func(p *terminal.Page) {
 		for _, f := range l.Findings {
 			kind := "error"
 			if f.Warning {
 				kind = "warning"
 			}
-			fmt.Fprintf(w, "%s: %s\n", kind, f)
+			p.Line("%s: %s", kind, f)
 		}
 		for _, c := range l.Checked {
-			fmt.Fprintf(w, "checked %s\n", c)
+			p.Line("checked %s", c)
 		}
 	})
 	if err == nil && refused > 0 {

@@ -2,16 +2,14 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -27,11 +25,20 @@ func newLogsCmd() *cobra.Command {
 		if err := messages.CheckID("build", args[0]); err != nil {
 			return settings.Usage(err)
 		}
-		if err := s.showLogs(ctx, args[0], follow); err != nil || s.format == formatJSON {
+		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, args[0], follow) })
+		if errors.Is(err, errAway) {
+			err = s.goesOn(args[0], err)
+		}
+		if err != nil || s.format == formatJSON {
 			return err
 		}
 		return s.showFailure(ctx, args[0])
 	})
+}
+
+// goesOn says of a build that is waited for no longer how to follow it.
+func (s *session) goesOn(build string, why error) error {
+	return fmt.Errorf("%w: build %s goes on without this command: 'fenceline logs -f %s' follows it", why, build, build)
 }
 
 // showFailure ends the log of a build that failed with why, and what to do. A queued build
@@ -44,7 +51,9 @@ func (s *session) showFailure(ctx context.Context, build string) error {
 	case err != nil:
 		return err
 	case e.Value.Failure != nil:
-		writeEnd(s.out, &e.Value)
+		p := terminal.NewPage(s.out)
+		writeEnd(p, &e.Value)
+		return p.Flush()
 	}
 	return nil
 }
@@ -112,22 +121,22 @@ func (p *logPrinter) show(r queue.Received) error {
 		return nil
 	}
 	if p.s.format == formatJSON {
-		return json.NewEncoder(p.s.out).Encode(l)
+		return p.s.printLine(l)
 	}
-	return p.text(p.s.out, l)
+	page := terminal.NewPage(p.s.out)
+	p.text(page, l)
+	return page.Flush()
 }
 
-func (p *logPrinter) text(w io.Writer, l *messages.BuildLog) error {
+func (p *logPrinter) text(page *terminal.Page, l *messages.BuildLog) {
 	if l.Step != "" {
-		fmt.Fprintf(w, "== %s (attempt %d)\n", l.Step, l.Attempt)
+		page.Line("== %s (attempt %d)", l.Step, l.Attempt)
 	}
 	if l.Vertex != "" && l.Vertex != p.vertex {
 		p.vertex = l.Vertex
-		fmt.Fprintf(w, "-- %s\n", l.Vertex)
+		page.Line("-- %s", l.Vertex)
 	}
-	if l.Text == "" {
-		return nil
+	if l.Text != "" {
+		page.Text("   ", l.Text)
 	}
-	_, err := fmt.Fprintf(w, "   %s\n", strings.ReplaceAll(strings.TrimRight(l.Text, "\n"), "\n", "\n   "))
-	return err
 }

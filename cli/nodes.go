@@ -2,14 +2,15 @@ package cli
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/controller/people"
+	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -19,7 +20,13 @@ type nodeRow struct {
 	Node   string               `json:"node"`
 	Up     bool                 `json:"up"` // its heartbeat has not expired
 	Status *messages.NodeStatus `json:"status,omitempty"`
-	Clock  string               `json:"clock,omitempty"` // what is wrong with its clock
+	Clock  string               `json:"clock,omitempty"`  // what is wrong with its clock
+	Shares string               `json:"shares,omitempty"` // the node that counts for its engine, where that has several nodes' names
+	// SilentSince is since when at least it is not heard, by the clock of NATS, where a controller has
+	// noted that; that takes messages.SilentAfter.
+	SilentSince time.Time `json:"silent_since,omitzero"`
+
+	heard time.Time // when its heartbeat was stored
 }
 
 // nodes lists members and nodes about to be members, by fleet and name.
@@ -34,11 +41,20 @@ func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
 	}
 	all := map[string]nodeRow{}
 	for _, m := range members {
-		all[m.Key] = nodeRow{Fleet: m.Value.Fleet, Node: m.Value.Node}
+		if f, node, err := messages.ParseNodeKey(m.Key); err == nil {
+			n := nodeRow{Fleet: f, Node: node}
+			if m.Value.Silent {
+				n.SilentSince = m.Created.Add(-messages.SilentAfter)
+			}
+			all[m.Key] = n
+		}
 	}
 	for _, b := range beats {
-		all[b.Key] = nodeRow{Fleet: b.Value.Fleet, Node: b.Value.Node, Up: true, Status: &b.Value, Clock: nodeClock(b)}
+		if f, node, err := messages.ParseNodeKey(b.Key); err == nil {
+			all[b.Key] = nodeRow{Fleet: f, Node: node, Up: true, Status: &b.Value, Clock: nodeClock(b), heard: b.Created}
+		}
 	}
+	markShared(all)
 	out := []nodeRow{}
 	for _, key := range sorted(all) {
 		if n := all[key]; fleet == "" || n.Fleet == fleet {
@@ -48,68 +64,126 @@ func (s *session) nodes(ctx context.Context, fleet string) ([]nodeRow, error) {
 	return out, nil
 }
 
-// has tells whether the node reports the image present.
+// markShared marks the nodes whose engine another node of the fleet has, too.
+func markShared(all map[string]nodeRow) {
+	fleets := map[string]map[string]*messages.NodeStatus{}
+	for _, n := range all {
+		if n.Status != nil && !n.Status.Twin {
+			if fleets[n.Fleet] == nil {
+				fleets[n.Fleet] = map[string]*messages.NodeStatus{}
+			}
+			fleets[n.Fleet][n.Node] = n.Status
+		}
+	}
+	shared := map[string]map[string]string{}
+	for fleet, nodes := range fleets {
+		shared[fleet] = messages.SharedEngines(nodes)
+	}
+	for key, n := range all {
+		n.Shares = shared[n.Fleet][n.Node]
+		all[key] = n
+	}
+}
+
+// counts tells whether what the node says counts.
+func (n *nodeRow) counts() bool { return n.Status != nil && !n.Status.Twin && n.Shares == "" }
+
+// has tells whether the node reports the image present, and counts.
 func (n *nodeRow) has(i messages.Image) bool {
-	return n.Status != nil && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
+	return n.counts() && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
 }
 
 // doing says in a line what the node does, or what is wrong with it.
 func (n *nodeRow) doing() string {
+	if !n.Up && !n.SilentSince.IsZero() {
+		return "silent, last heard " + ago(n.SilentSince) + "; 'fenceline nodes retire' if it is gone for good"
+	}
 	if !n.Up {
 		return "silent: no heartbeat; 'fenceline nodes retire' if it is gone for good"
 	}
 	if n.Status.Twin {
 		return "two distributors have this name, so that it does not count: give each machine its own --node"
 	}
+	if n.Shares != "" {
+		return decide.SharedReason(n.Shares) + ", so that it does not count"
+	}
 	if e := n.Status.Engine.Error; e != "" {
 		return "engine: " + e
 	}
-	line := ""
-	if w := n.Status.Work; w != nil {
-		line = string(w.State) + " " + short(w.Image)
-		if w.Reason != "" {
-			line += ": " + w.Reason
+	var parts []string
+	w := n.Status.Work
+	if w != nil {
+		parts = append(parts, withReason(string(w.State)+" "+short(w.Image), w.Reason))
+	} else if f := n.Status.Fetching; f != nil {
+		parts = append(parts, string(messages.WorkPulling)+" "+short(f.Image))
+	}
+	for _, p := range n.Status.Problems {
+		if w == nil || p.Image != w.Image || w.Reason == "" {
+			parts = append(parts, withReason(string(messages.WorkFailed)+" "+short(p.Image), p.Reason))
 		}
 	}
 	if n.Clock != "" {
-		line = strings.TrimPrefix(line+"; "+n.Clock, "; ")
+		parts = append(parts, n.Clock)
 	}
-	return line
+	return strings.Join(parts, "; ")
+}
+
+// withReason is what a node does, with the reason where there is one.
+func withReason(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
 }
 
 // troubled tells whether somebody has to look at the node.
 func (n *nodeRow) troubled() bool {
-	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "nodes", Short: "List the nodes of the fleets and what they hold",
-		Example: "  fenceline nodes\n  fenceline nodes retire node-7",
-		Args:    noSuchCommand,
+		Use: "nodes [FLEET]", Short: "List the nodes of the fleets and what they hold",
+		Example: "  fenceline nodes\n  fenceline nodes production\n  fenceline nodes retire node-7",
 	}
-	fleetFlag(cmd, &fleet)
-	operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	takesFleet(cmd, 0)
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return noSuchCommand(cmd, args)
+		}
+		return nil
+	}
+	operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		named, _, err := fleetWord(cmd.Flags(), args, 0)
+		if err != nil {
+			return err
+		}
+		fleet, err := s.someFleet(ctx, named)
+		if err != nil && len(args) > 0 && len(cmd.SuggestionsFor(args[0])) > 0 {
+			return noSuchCommand(cmd, args)
+		}
+		if err != nil {
+			return err
+		}
 		all, err := s.nodes(ctx, fleet)
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) { writeNodes(w, all) })
+		return s.print(all, func(p *terminal.Page) { writeNodes(p, all) })
 	})
 	cmd.AddCommand(newRetireCmd())
 	return cmd
 }
 
 // writeNodes writes the table of nodes, with their labels where there are any.
-func writeNodes(w io.Writer, all []nodeRow) {
+func writeNodes(p *terminal.Page, all []nodeRow) {
 	labelled := slices.ContainsFunc(all, func(n nodeRow) bool { return n.Status != nil && len(n.Status.Labels) > 0 })
 	columns := []string{"FLEET", "NODE", "UP", "ENGINE", "FREE", "IMAGES", "DETAIL"}
 	last := len(columns) - 1
 	if labelled {
 		columns = slices.Insert(columns, last, "LABELS")
 	}
-	head(w, columns...)
+	p.Head(columns...)
 	for _, n := range all {
 		engine, free, images, labels := "", "", 0, ""
 		if n.Status != nil {
@@ -120,28 +194,6 @@ func writeNodes(w io.Writer, all []nodeRow) {
 		if labelled {
 			cells = slices.Insert(cells, last, any(labels))
 		}
-		row(w, cells...)
+		p.Row(cells...)
 	}
-}
-
-func newRetireCmd() *cobra.Command {
-	var fleet string
-	cmd := &cobra.Command{
-		Use: "retire NODE", Short: "Take a node out of its fleet for good",
-		Long: `A member that is silent still counts, as one that does not hold the image. Retire it when
-it will not come back. A node that beats again joins again.`,
-		Example: "  fenceline nodes retire node-7",
-		Args:    settings.Args(1, 1),
-	}
-	fleetFlag(cmd, &fleet)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		f, err := s.flaggedFleet(ctx, fleet)
-		if err != nil {
-			return err
-		}
-		if err := people.RetireNode(ctx, s.queue, f, args[0]); err != nil {
-			return err
-		}
-		return s.decided(map[string]string{"fleet": f, "node": args[0], "state": "retired"}, "%s: %s retired", f, args[0])
-	})
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // TestLabelsAreShown where a node has any, and make no column where none has.
@@ -17,13 +19,13 @@ func TestLabelsAreShown(t *testing.T) {
 		want  string
 	}{
 		"none":          {[]nodeRow{plain, silent}, "IMAGES\tDETAIL\n"},
-		"a node's":      {[]nodeRow{plain, silent, labelled}, "\track=7,zone=b\t\n"},
+		"a node's":      {[]nodeRow{plain, silent, labelled}, "\track=7,zone=b\n"},
 		"the head's":    {[]nodeRow{labelled}, "IMAGES\tLABELS\tDETAIL\n"},
-		"nodes without": {[]nodeRow{plain, labelled}, "n1\ttrue\t-\t0 B\t0\t-\t\n"},
+		"nodes without": {[]nodeRow{plain, labelled}, "n1\ttrue\t-\t0 B\t0\t-\n"},
 	} {
-		var out strings.Builder
-		if writeNodes(&out, test.nodes); !strings.Contains(out.String(), test.want) {
-			t.Errorf("%s: without %q in\n%s", name, test.want, out.String())
+		out := written(t, func(p *terminal.Page) { writeNodes(p, test.nodes) })
+		if out = regexp.MustCompile("  +").ReplaceAllString(out, "\t"); !strings.Contains(out, test.want) {
+			t.Errorf("%s: without %q in\n%s", name, test.want, out)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -20,6 +21,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 )
 
 func newNotifyCmd() *cobra.Command {
@@ -27,7 +29,9 @@ func newNotifyCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "notify", Short: "Tell a producer of a push, from a git post-receive hook",
 		Long: `Reads the lines that git gives a post-receive hook (OLD NEW REF) from standard input and
-sends a webhook for each, signed as the Standard Webhooks specification says.` + settings.VariablesNote("secret-file"),
+sends a webhook for each branch, signed as the Standard Webhooks specification says. The push waits
+for all of them together for at most 5 seconds. Nothing is sent for tags and deleted branches, and
+nothing said of branches that no pipeline builds.` + settings.VariablesNote("secret-file"),
 		Example: `  #!/bin/sh
   # hooks/post-receive
   exec fenceline notify --url http://fenceline:8440/hooks/generic \
@@ -48,7 +52,7 @@ sends a webhook for each, signed as the Standard Webhooks specification says.` +
 			if err != nil {
 				return fmt.Errorf("%s: %w", secretFile, err)
 			}
-			return notify(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), url, repository, key)
+			return notify(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), hookTarget{url, repository, key})
 		},
 	}
 	cmd.Flags().StringVar(&url, "url", "", "the producer's generic hook, http://HOST:PORT/hooks/generic")
@@ -72,60 +76,134 @@ func signingKey(secret messages.Secret) ([]byte, error) {
 	return key, nil
 }
 
-// notify sends a hook for each line, and reports the first refusal after all were sent.
-func notify(ctx context.Context, in io.Reader, out io.Writer, url, repository string, key []byte) error {
-	var failed error
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) != 3 {
-			return fmt.Errorf("standard input: %q is not OLD NEW REF, as git gives it to a post-receive hook", lines.Text())
-		}
-		a, err := push(ctx, url, key, map[string]string{
-			"repository": repository, "before": f[0], "after": f[1], "ref": f[2], "pusher": whoami(),
+// A git push waits while its hook runs.
+const (
+	// notifyTime bounds what a push waits for, however many refs it has.
+	notifyTime = 5 * time.Second
+	// notifyPause is the pause before a hook is sent again, the first time. It doubles.
+	notifyPause = 250 * time.Millisecond
+	// notifyAtOnce bounds how many hooks are sent at one time.
+	notifyAtOnce = 16
+)
+
+// notify sends a hook for each branch that was pushed, all in notifyTime, and then says what became of
+// them: what is built, and what is not known to be.
+func notify(ctx context.Context, in io.Reader, out io.Writer, to hookTarget) error {
+	pushed, malformed := pushedBranches(in)
+	bounded, cancel := context.WithTimeout(ctx, notifyTime)
+	defer cancel()
+	answers, failures := make([]*answer, len(pushed)), make([]error, len(pushed))
+	var all errgroup.Group
+	all.SetLimit(notifyAtOnce)
+	for i, p := range pushed {
+		all.Go(func() error {
+			answers[i], failures[i] = to.send(bounded, p)
+			return nil
 		})
-		switch {
-		case err != nil:
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", f[2], err))
-		case a.Ignored != "":
-			fmt.Fprintf(out, "fenceline: %s: ignored: %s\n", f[2], a.Ignored)
+	}
+	_ = all.Wait() // each has its own error
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	strange := ""
+	for i, a := range answers {
+		if a == nil {
+			continue
 		}
-		if err == nil {
-			for _, b := range a.Builds {
-				fmt.Fprintf(out, "fenceline: %s: build %s, order %d\n", f[2], b.Build, b.Order)
-			}
+		if a.Unknown {
+			strange = a.Ignored
+		}
+		for _, b := range a.Builds {
+			fmt.Fprintf(out, "fenceline: %s: build %s, order %d\n", pushed[i].ref, b.Build, b.Order)
 		}
 	}
-	return errors.Join(failed, lines.Err())
+	if strange != "" {
+		fmt.Fprintf(out, "fenceline: nothing of this repository is built: %s: compare --repository with the pipeline's\n", strange)
+	}
+	return errors.Join(malformed, unsent(pushed, failures))
 }
 
-// notifyTries is how often a hook is sent where the producer can't take it yet.
-const notifyTries = 5
+// pushedRef is a ref that was pushed, as git tells a post-receive hook.
+type pushedRef struct{ before, after, ref string }
 
-// notifyTime bounds each try: a push to the repository waits for it.
-const notifyTime = 15 * time.Second
+// pushedBranches reads git's lines, and keeps those of branches that are there now. The error is about
+// those that are none; it doesn't keep the others from being sent.
+func pushedBranches(in io.Reader) ([]pushedRef, error) {
+	var pushed []pushedRef
+	var malformed error
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		f := strings.SplitN(lines.Text(), " ", 3)
+		switch {
+		case len(f) != 3 || f[0] == "" || f[1] == "" || f[2] == "":
+			malformed = cmp.Or(malformed, fmt.Errorf("standard input: %q is not OLD NEW REF, as git gives it to a post-receive hook", lines.Text()))
+		case strings.HasPrefix(f[2], "refs/heads/") && strings.Trim(f[1], "0") != "":
+			pushed = append(pushed, pushedRef{f[0], f[1], f[2]})
+		}
+	}
+	return pushed, errors.Join(malformed, lines.Err())
+}
 
-// push sends one hook, again after a moment where the producer is away or busy.
-func push(ctx context.Context, url string, key []byte, body map[string]string) (*answer, error) {
-	b, err := json.Marshal(body)
+// unsent says of which refs a producer doesn't know, each cause once, and what to do.
+func unsent(pushed []pushedRef, failures []error) error {
+	var causes []error
+	refs := map[string][]string{}
+	for i, err := range failures {
+		if err == nil {
+			continue
+		}
+		if refs[err.Error()] == nil {
+			causes = append(causes, err)
+		}
+		refs[err.Error()] = append(refs[err.Error()], pushed[i].ref)
+	}
+	var all error
+	for _, cause := range causes {
+		named := refs[cause.Error()]
+		of := strings.Join(named[:min(len(named), 3)], ", ")
+		if more := len(named) - 3; more > 0 {
+			of += fmt.Sprintf(" and %d more", more)
+		}
+		all = errors.Join(all, fmt.Errorf("%s: %w", of, cause))
+	}
+	if all != nil {
+		all = fmt.Errorf("%w: the push itself is done; what is not built yet can be asked for with 'fenceline submit PIPELINE'", all)
+	}
+	return all
+}
+
+// hookTarget is where hooks go, of which repository, and the key that signs them.
+type hookTarget struct {
+	url, repository string
+	key             []byte
+}
+
+// send sends the hook of one ref, again after a moment where the producer is away or busy, until ctx
+// ends. The error is then the last one that says something.
+func (h *hookTarget) send(ctx context.Context, p pushedRef) (*answer, error) {
+	body, err := json.Marshal(map[string]string{
+		"repository": h.repository, "before": p.before, "after": p.after, "ref": p.ref, "pusher": whoami(),
+	})
 	if err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
-		a, err := pushOnce(ctx, url, key, b)
-		if err == nil || try == notifyTries || !mayPass(err) {
-			return a, err
+	last := fmt.Errorf("%w: it did not answer in %s", errUnreached, notifyTime)
+	for pause := notifyPause; ; pause *= 2 {
+		a, err := h.sendOnce(ctx, body)
+		if err == nil {
+			return a, nil
 		}
-		if !queue.Pause(ctx, time.Duration(try)*500*time.Millisecond) {
-			return nil, context.Cause(ctx)
+		if ctx.Err() == nil {
+			last = err
+		}
+		if !mayPass(err) || !queue.Pause(ctx, pause) {
+			return nil, last
 		}
 	}
 }
 
-func pushOnce(ctx context.Context, url string, key, body []byte) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, notifyTime)
-	defer cancel()
-	req, err := signed(ctx, url, key, body)
+func (h *hookTarget) sendOnce(ctx context.Context, body []byte) (*answer, error) {
+	req, err := signed(ctx, h.url, h.key, body)
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--url: %w", err))
 	}

@@ -2,12 +2,17 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/clitest"
@@ -57,11 +62,13 @@ func TestNotify(t *testing.T) {
 	}{
 		"a plain secret":           {plain, plain, zero + " " + commit + " refs/heads/main\n", ExitDone, "refs/heads/main: build base-"},
 		"a Standard Webhooks key":  {standard, standard, zero + " " + commit + " refs/heads/main\n", ExitDone, "order 1"},
-		"a branch nobody builds":   {plain, plain, zero + " " + commit + " refs/heads/other\n", ExitDone, "ignored: "},
-		"a deleted branch":         {plain, plain, commit + " " + zero + " refs/heads/main\n", ExitDone, "deleted"},
+		"a branch nobody builds":   {plain, plain, zero + " " + commit + " refs/heads/other\n", ExitDone, ""},
+		"tags":                     {plain, plain, zero + " " + commit + " refs/tags/v1\n" + zero + " " + commit + " refs/notes/x\n", ExitDone, ""},
+		"a deleted branch":         {plain, plain, commit + " " + zero + " refs/heads/main\n", ExitDone, ""},
 		"another secret":           {plain, plain + "x", zero + " " + commit + " refs/heads/main\n", ExitFailed, "401 Unauthorized"},
 		"a key that is not base64": {plain, "whsec_!", zero + " " + commit + " refs/heads/main\n", ExitFailed, "not base64"},
 		"not a hook's input":       {plain, plain, "hello\n", ExitFailed, "OLD NEW REF"},
+		"a line that is none, too": {plain, plain, "hello\n" + zero + " " + commit + " refs/heads/main\n", ExitFailed, "refs/heads/main: build base-"},
 		"nothing pushed":           {plain, plain, "", ExitDone, ""},
 		"one of two is refused": {
 			plain, plain, zero + " nonsense refs/heads/main\n" + zero + " " + commit + " refs/heads/main\n", ExitFailed, "refs/heads/main: build base-",
@@ -74,6 +81,9 @@ func TestNotify(t *testing.T) {
 			s := withInput(t, test.in, "notify", "--url", url, "--repository", repository, "--secret-file", secret)
 			if s.status != test.status || !strings.Contains(s.out+s.err, test.says) {
 				t.Errorf("%+v, want status %d and %q", s, test.status, test.says)
+			}
+			if test.says == "" && s.out+s.err != "" {
+				t.Errorf("it says %q of refs that nobody builds", s.out+s.err)
 			}
 			if strings.Count(s.out+s.err, "401 Unauthorized") > 1 {
 				t.Errorf("it says the same twice: %+v", s)
@@ -110,7 +120,8 @@ func TestNotifyTriesAgain(t *testing.T) {
 				}
 			}))
 			defer s.Close()
-			a, err := push(t.Context(), s.URL, []byte("key"), map[string]string{"ref": "refs/heads/main"})
+			to := hookTarget{s.URL, repository, []byte("key")}
+			a, err := to.send(t.Context(), pushedRef{ref: "refs/heads/main", after: commit})
 			if (err == nil) != test.ok || tries.Load() != test.tries {
 				t.Errorf("after %d tries: %+v, %v", tries.Load(), a, err)
 			}
@@ -118,8 +129,83 @@ func TestNotifyTriesAgain(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := push(ctx, "http://127.0.0.1:1", []byte("key"), nil); err == nil {
+	to := hookTarget{"http://127.0.0.1:1", repository, []byte("key")}
+	if _, err := to.send(ctx, pushedRef{}); err == nil {
 		t.Error("a producer that is away took a hook")
+	}
+}
+
+// TestNotifyTellsOfARepositoryThatNobodyBuilds: of all that is ignored, this alone is a mistake.
+func TestNotifyTellsOfARepositoryThatNobodyBuilds(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "secret")
+	clitest.Write(t, secret, "a-secret-for-webhooks-of-base")
+	in := "0 " + commit + " refs/heads/main\n0 " + commit + " refs/heads/other\n"
+	s := withInput(t, in, "notify", "--url", hookOf(t, "a-secret-for-webhooks-of-base"), "--repository", "https://git.example.com/ops/bass.git", "--secret-file", secret)
+	if s.status != ExitDone || strings.Count(s.out, "nothing of this repository is built") != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// roundTrips answers requests in the place of a network, so that a test's time counts.
+type roundTrips func(*http.Request) (*http.Response, error)
+
+func (f roundTrips) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAPushWaitsForAllItsRefsTogether has a producer that is of no use, and pushes of many refs.
+func TestAPushWaitsForAllItsRefsTogether(t *testing.T) {
+	hanging := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	refusing := func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED }
+	busy := func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 503, Body: io.NopCloser(strings.NewReader(`{"error":"the queue is full"}`))}, nil
+	}
+	for name, test := range map[string]struct {
+		producer roundTrips
+		says     string
+	}{
+		"it hangs":    {hanging, "it did not answer in 5s"},
+		"it is away":  {refusing, "connection refused"},
+		"it is busy":  {busy, "the queue is full"},
+		"it hangs up": {func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, "unexpected EOF"},
+	} {
+		for _, branches := range []int{1, 200} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					usual := http.DefaultClient
+					http.DefaultClient = &http.Client{Transport: test.producer}
+					defer func() { http.DefaultClient = usual }()
+					var in strings.Builder
+					for i := range branches {
+						fmt.Fprintf(&in, "0 %s refs/tags/v%d\n0 %s refs/heads/b%d\n", commit, i, commit, i)
+					}
+					began := time.Now()
+					err := notify(t.Context(), strings.NewReader(in.String()), io.Discard, hookTarget{"http://producer", repository, []byte("key")})
+					if took := time.Since(began); took > notifyTime {
+						t.Errorf("the push waited for %s", took)
+					}
+					if err == nil || strings.Count(err.Error(), test.says) != 1 || !strings.Contains(err.Error(), "fenceline submit") {
+						t.Errorf("it says %v; want %q once", err, test.says)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestTagsAreNotSent counts what a push of tags and a branch sends.
+func TestTagsAreNotSent(t *testing.T) {
+	var sent atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		sent.Add(1)
+		_, _ = w.Write([]byte(`{"ignored":"no pipeline builds it"}`))
+	}))
+	defer s.Close()
+	in := strings.Repeat("0 "+commit+" refs/tags/v1\n", 50) + "0 " + commit + " refs/heads/main\n"
+	var out strings.Builder
+	if err := notify(t.Context(), strings.NewReader(in), &out, hookTarget{s.URL, repository, []byte("key")}); err != nil || sent.Load() != 1 || out.String() != "" {
+		t.Errorf("%d hooks, %q, %v", sent.Load(), out.String(), err)
 	}
 }
 

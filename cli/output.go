@@ -3,16 +3,13 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/pflag"
 )
 
@@ -49,50 +46,37 @@ func (f *format) flag(fs *pflag.FlagSet) {
 	fs.VarP(f, "output", "o", "output format: table or json")
 }
 
-// print writes v as JSON, or has table write it for people.
-func (s *session) print(v any, table func(w io.Writer)) error {
+// print writes v as JSON, or has text write it for people.
+func (s *session) print(v any, text func(p *terminal.Page)) error {
 	if s.format == formatJSON {
-		e := json.NewEncoder(s.out)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		b, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		return s.json(b)
 	}
-	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	table(w)
-	return w.Flush()
+	p := terminal.NewPage(s.out)
+	text(p)
+	return p.Flush()
 }
 
-// head writes a table's header.
-func head(w io.Writer, names ...string) { fmt.Fprintln(w, strings.Join(names, "\t")) }
-
-// row writes the cells of a table's row. What is not known is a dash, orders included;
-// the last cell may be empty. A cell is one line, and nothing that a terminal obeys.
-func row(w io.Writer, cells ...any) {
-	out := make([]string, len(cells))
-	for i, c := range cells {
-		if out[i] = printable(strings.ReplaceAll(fmt.Sprint(c), "\n", "; ")); c == uint64(0) || out[i] == "" && i < len(cells)-1 {
-			out[i] = "-"
-		}
+// printLine writes v as a line of JSON, of many that come one after the other.
+func (s *session) printLine(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintln(w, strings.Join(out, "\t"))
+	return s.json(b)
 }
 
-// printable is text of unknown origin with what a terminal would obey written as Go does.
-func printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) || r == '\n' {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
+func (s *session) json(b []byte) error {
+	_, err := s.out.Write(append(terminal.VisibleJSON(b), '\n'))
+	return err
 }
 
 // decided tells what a decision did.
 func (s *session) decided(v any, line string, a ...any) error {
-	return s.print(v, func(w io.Writer) { fmt.Fprintf(w, line+"\n", a...) })
+	return s.print(v, func(p *terminal.Page) { p.Line(line, a...) })
 }
 
 // short is an image for a table: its name and the first digits of its digest.

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 const (
@@ -83,6 +84,18 @@ func prepare(t *testing.T, c *queue.Client) {
 	}
 }
 
+// written is what is written to a page.
+func written(t *testing.T, write func(*terminal.Page)) string {
+	t.Helper()
+	var out strings.Builder
+	p := terminal.NewPage(&out)
+	write(p)
+	if err := p.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 // beat sends node-1's heartbeat.
 func beat(t *testing.T, c *queue.Client, state messages.WorkState, reason string) {
 	t.Helper()
@@ -118,12 +131,35 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// TestFilters shows what is there, and refuses names of what is not: with what may be meant, and with
+// what there is.
 func TestFilters(t *testing.T) {
 	prepare(t, installation(t))
-	for _, args := range [][]string{{"builds", "--pipeline", "other"}, {"rollouts", "--fleet", "other"}, {"nodes", "--fleet", "other"}} {
-		if out := done(t, append(args, "-o", "json")...); out != "[]\n" {
+	for _, args := range [][]string{
+		{"builds", "--pipeline", "base"}, {"rollouts", "production"}, {"nodes", "production"}, {"history", "production"},
+		{"rollouts", "--fleet", "production"}, {"nodes", "--fleet=production"}, {"config", "get", "production", "fence", "docker/image"},
+		{"config", "get", "fence", "docker/image", "--fleet", "production"},
+	} {
+		if out := done(t, append(args, "-o", "json")...); len(out) < 10 {
 			t.Errorf("fenceline %v prints %s", args, out)
 		}
+	}
+	for _, test := range []struct{ args, near, far string }{
+		{"builds --pipeline", "bsae", "zzzzzzzzz"}, {"rollouts", "prodction", "z"}, {"rollouts --fleet", "prodction", "z"}, {"nodes", "prodction", "z"},
+		{"nodes --fleet", "prodction", "z"}, {"history", "prodction", "z"}, {"hold", "prodction", "z"}, {"release", "prodction", "z"}, {"rollback", "prodction", "z"},
+		{"approve", "production-base-bbbbbbbx", "zzzzzzzzz"}, {"abort", "production-base-bbbbbbbx", "zzzzzzzzz"},
+		{"logs", "base-ccccccbc", "zzzzzzzzz"}, {"cancel", "base-ccccccbc", "zzzzzzzzz"}, {"retry", "base-ccccccbc", "zzzzzzzzz"},
+		{"nodes retire", "node-22", "zzzzzzzzz"}, {"nodes retire production", "node-22", "zzzzzzzzz"}, {"nodes retire", "prodction.node-1", "zzzzzzzzz"},
+	} {
+		if s := fenceline(t, append(strings.Fields(test.args), test.near)...); s.status != ExitFailed || !strings.Contains(s.err, "did you mean") || s.out != "" {
+			t.Errorf("fenceline %s %s: %+v", test.args, test.near, s)
+		}
+		if s := fenceline(t, append(strings.Fields(test.args), test.far)...); s.status != ExitFailed || !strings.Contains(s.err, "there is no ") || s.out != "" {
+			t.Errorf("fenceline %s %s: %+v", test.args, test.far, s)
+		}
+	}
+	if s := fenceline(t, "rollouts", "production", "--fleet", "production"); s.status != ExitUsage {
+		t.Errorf("a fleet given twice: %+v", s)
 	}
 }
 
@@ -202,7 +238,7 @@ func TestDecisionThatNobodyFollows(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if s := fenceline(t, "rollback", "--wait", "1ms"); s.status != ExitFailed || !strings.Contains(s.err, "is a controller running?") {
+	if s := fenceline(t, "rollback", "--force", "--wait", "1ms"); s.status != ExitFailed || !strings.Contains(s.err, "is a controller running?") {
 		t.Errorf("rollback without a controller: %+v", s)
 	}
 	if out := done(t, "status"); !strings.Contains(out, "epoch 4") {

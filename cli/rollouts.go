@@ -4,21 +4,24 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, err := store.Rollouts(s.queue).List(ctx)
+	entries, broken, err := store.Rollouts(s.queue).ListAll(ctx)
 	if err != nil {
 		return nil, err
+	}
+	s.broken = map[string]string{}
+	for _, b := range broken {
+		s.broken[b.Key] = b.Err.Error()
 	}
 	out := []messages.RolloutRecord{}
 	for _, e := range entries {
@@ -36,30 +39,36 @@ func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.Rollou
 }
 
 func newRolloutsCmd() *cobra.Command {
-	var fleet string
 	cmd := &cobra.Command{
-		Use: "rollouts", Short: "List rollouts, the newest first, and why they wait",
-		Example: "  fenceline rollouts\n  fenceline rollouts --fleet production -o json",
-		Args:    settings.Args(0, 0),
+		Use: "rollouts [FLEET]", Short: "List rollouts, the newest first, and why they wait",
+		Example: "  fenceline rollouts\n  fenceline rollouts production -o json",
 	}
-	fleetFlag(cmd, &fleet)
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	takesFleet(cmd, 0)
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		named, _, err := fleetWord(cmd.Flags(), args, 0)
+		if err != nil {
+			return err
+		}
+		fleet, err := s.someFleet(ctx, named)
+		if err != nil {
+			return err
+		}
 		all, err := s.rollouts(ctx, fleet)
 		if err != nil {
 			return err
 		}
-		return s.print(all, func(w io.Writer) {
-			head(w, "ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
+		return s.print(all, func(p *terminal.Page) {
+			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
 			for _, r := range all {
-				row(w, r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
+				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
 			}
 		})
 	})
 }
 
 func progress(r *messages.RolloutRecord) string {
-	if len(r.Members) == 0 {
+	if r.Counts() == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d/%d", r.Present, len(r.Members))
+	return fmt.Sprintf("%d/%d", r.Present, r.Counts())
 }

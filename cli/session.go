@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
@@ -15,7 +16,11 @@ type session struct {
 	access *access
 	queue  *queue.Client
 	out    io.Writer
+	notes  io.Writer // what is beside the output; nil for nowhere
 	format format
+	broken map[string]string // rollouts that were listed and whose records can't be read, and why
+	// patience is how long a server that is away is waited for; 0 is awayMost.
+	patience time.Duration
 }
 
 // builds is the way to the installation's builds.
@@ -40,7 +45,7 @@ func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args 
 			return err
 		}
 		defer c.Close()
-		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), format: f}, args)
+		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), format: f}, args)
 	}
 	return cmd
 }

@@ -4,27 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
 // overview is what `status` shows.
 type overview struct {
 	Fleets      []fleetStatus     `json:"fleets"`
-	Builds      []buildRow        `json:"builds"` // queued and running, and the last of each pipeline
-	Failed      []buildRow        `json:"failed"` // the last of each pipeline that has made no image since
-	DeadLetters int               `json:"dead_letters"`
-	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
+	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
+	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
+	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
+	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
 }
 
-// unreadable is a record that is passed over, or whose name is not its key; of a fleet's its fleet says it.
+// unreadable is another record that can't be read, or whose name is not its key; of a fleet's its fleet says it.
 type unreadable struct {
 	Bucket string `json:"bucket"`
 	Key    string `json:"key"`
@@ -72,6 +73,12 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 		o.Fleets = append(o.Fleets, *f)
 	}
+	if len(names) == 0 { // nobody has listed the rollouts
+		if _, err := s.rollouts(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
+	o.Broken = s.broken
 	builds, err := s.allBuilds(ctx)
 	if err != nil {
 		return nil, err
@@ -89,9 +96,10 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.DeadLetters = len(letters)
+	o.DeadLetters = s.alone(letters, builds)
+	space := s.queue.Space()
 	for _, b := range s.queue.PassedOver() {
-		if b.Bucket != s.queue.Space().FleetsBucket() {
+		if b.Bucket != space.FleetsBucket() && b.Bucket != space.RolloutsBucket() {
 			o.Unreadable = append(o.Unreadable, unreadable{b.Bucket, b.Key, b.Err.Error()})
 		}
 	}
@@ -150,73 +158,76 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 	}
 }
 
-func (o *overview) write(w io.Writer) {
+func (o *overview) write(p *terminal.Page) {
 	if len(o.Fleets) == 0 {
-		fmt.Fprintln(w, "No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
+		p.Line("No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
 	}
 	for i := range o.Fleets {
-		o.Fleets[i].write(w)
+		o.Fleets[i].write(p)
 	}
-	o.writeBuilds(w)
-	o.writeFailures(w)
+	o.writeBuilds(p)
+	o.writeFailures(p)
 }
 
-func (o *overview) writeBuilds(w io.Writer) {
-	fmt.Fprintln(w)
+func (o *overview) writeBuilds(p *terminal.Page) {
+	p.Line("")
 	if len(o.Builds) == 0 {
-		fmt.Fprintln(w, "No build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
+		p.Line("No build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
 		return
 	}
-	head(w, "BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
+	p.Head("BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		row(w, b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+		p.Row(b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}
 }
 
 // writeFailures writes what somebody has to look at.
-func (o *overview) writeFailures(w io.Writer) {
+func (o *overview) writeFailures(p *terminal.Page) {
 	for i := range o.Failed {
-		fmt.Fprintln(w)
-		o.Failed[i].writeFailed(w)
+		p.Line("")
+		o.Failed[i].writeFailed(p)
 	}
 	if o.DeadLetters > 0 {
-		fmt.Fprintf(w, "\n%s: 'fenceline dead-letters list'\n", counted(o.DeadLetters, "dead letter"))
+		p.Line("\n%s: 'fenceline dead-letters list'", counted(o.DeadLetters, "dead letter"))
+	}
+	for _, id := range sorted(o.Broken) {
+		p.Line("\nrollout %s has a record that can't be read, and goes no further: build its image again: %s", id, o.Broken[id])
 	}
 	for _, u := range o.Unreadable {
-		fmt.Fprintf(w, "\nrecord %s of %s is passed over: %s\n", printable(u.Key), u.Bucket, printable(u.Why))
+		p.Line("\nrecord %s of %s is passed over: %s", u.Key, u.Bucket, u.Why)
 	}
 	for _, n := range o.Newer {
-		fmt.Fprintf(w, "\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version\n",
+		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
 			counted(int(n.Waiting), "message"), n.Type, n.Role)
 	}
 }
 
-func (f *fleetStatus) write(w io.Writer) {
-	fmt.Fprintf(w, "fleet %s: %d of %d members up\n", f.Fleet, f.Up, f.Members)
+func (f *fleetStatus) write(p *terminal.Page) {
+	p.Line("fleet %s: %d of %d members up", f.Fleet, f.Up, f.Members)
 	switch {
 	case f.Broken:
-		fmt.Fprintln(w, "  its record can't be read: what is current is not known")
+		p.Line("  its record can't be read: what is current is not known")
 	case f.Record == nil || f.Record.Current.IsZero():
-		fmt.Fprintln(w, "  no image has been flipped to yet")
+		p.Line("  no image has been flipped to yet")
 	default:
 		c := f.Record.Current
-		fmt.Fprintf(w, "  current %s (build %s, epoch %d), present on %d of %d\n", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
+		p.Line("  current %s (build %s, epoch %d), present on %d of %d", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
 	}
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold
-		fmt.Fprintf(w, "  HELD by %s %s: %s; 'fenceline release %s' ends it\n", h.By, ago(h.At), h.Reason, f.Fleet)
+		p.Line("  HELD by %s %s: %s; 'fenceline release %s' ends it", h.By, ago(h.At), h.Reason, f.Fleet)
 	}
 	if f.Record != nil && f.Record.Mended != nil {
 		m := f.Record.Mended
-		fmt.Fprintf(w, "  set right by %s %s: %s\n", m.By, ago(m.At), m.What)
+		p.Line("  set right by %s %s: %s", m.By, ago(m.At), m.What)
 	}
 	for _, r := range f.Rollouts {
-		fmt.Fprintf(w, "  rollout %s: %s, present on %s: %s\n", r.ID, r.State, progress(&r), r.Why)
+		p.Line("  rollout %s: %s, present on %s: %s", r.ID, r.State, progress(&r), r.Why)
 	}
 	if f.Failed != nil {
-		writeFailedRollout(w, f.Failed)
+		writeFailedRollout(p, f.Failed)
 	}
-	for _, p := range f.Problems {
-		fmt.Fprintf(w, "  problem: %s\n", p)
+	for _, problem := range f.Problems {
+		p.Line("  problem: %s", problem)
 	}
 }

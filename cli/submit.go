@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -34,21 +35,26 @@ type submission struct {
 func newSubmitCmd() *cobra.Command {
 	var commit, dir string
 	var wait bool
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "submit PIPELINE", Short: "Ask for a build: of the branch's head, a commit, or a folder",
 		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
 		Args:    settings.Args(1, 1),
 	}
-	cmd.Flags().StringVar(&commit, "commit", "", "full commit to build; it is built even when the branch has moved on")
+	settings.CommitVar(cmd.Flags(), &commit, "commit", "full commit to build; it is built even when the branch has moved on")
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
+	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if commit != "" && dir != "" {
 			return settings.Usagef("--commit and --context are both given: a build has one source")
 		}
+		if cmd.Flags().Changed("timeout") && !wait {
+			return settings.Usagef("--timeout is how long --wait waits: give both, or neither")
+		}
 		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
 		if dir != "" {
-			name, err := s.sendContext(ctx, dir)
+			name, err := s.sendContext(ctx, dir, s.dockerfile(ctx, args[0]))
 			if err != nil {
 				return err
 			}
@@ -56,12 +62,13 @@ func newSubmitCmd() *cobra.Command {
 		}
 		b, err := s.submit(ctx, call)
 		if err != nil {
+			s.dropContext(ctx, call["context"], err)
 			return err
 		}
 		if !wait {
 			return s.decided(b, "%s: accepted, order %d", b.Build, b.Order)
 		}
-		return s.awaitBuild(ctx, b.Build)
+		return s.awaitBuild(ctx, b.Build, timeout)
 	})
 }
 
@@ -100,6 +107,7 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 type answer struct {
 	Builds  []submission `json:"builds"`
 	Ignored string       `json:"ignored"`
+	Unknown bool         `json:"unknown_repository"` // why it is ignored, where no push of the repository is built
 	Error   string       `json:"error"`
 }
 
@@ -137,19 +145,43 @@ func answerOf(req *http.Request) (*answer, error) {
 	return a, nil
 }
 
-// sendContext stores a folder as a build context, and returns its name.
-func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("--context: %w", err)
+// dockerfile is the path of a pipeline's Dockerfile, as its last build was asked for with.
+func (s *session) dockerfile(ctx context.Context, pipeline string) string {
+	space := s.queue.Space()
+	if messages.CheckName("pipeline", pipeline) == nil {
+		if m, err := s.queue.Last(ctx, space.RequestsStream(), space.AnyRequest(pipeline)); err == nil {
+			if r, err := s.queue.Decode(m); err == nil {
+				if asked, ok := r.Payload.(*messages.BuildRequested); ok && asked.Pipeline.Dockerfile != "" {
+					return asked.Pipeline.Dockerfile
+				}
+			}
+		}
 	}
-	if !info.IsDir() {
-		return "", settings.Usagef("--context: %s is not a folder", dir)
+	return messages.DefaultDockerfile
+}
+
+// dropContext removes a context whose build the producer refused. Where its answer is not known the
+// build may have been accepted: a sweep finds out.
+func (s *session) dropContext(ctx context.Context, name string, err error) {
+	var refused *refusedError
+	if name == "" || !errors.As(err, &refused) || refused.status >= http.StatusInternalServerError {
+		return
+	}
+	_ = s.builds().DropContext(ctx, name) // a sweep does it otherwise
+}
+
+// sendContext stores a folder as a build context, and returns its name.
+func (s *session) sendContext(ctx context.Context, dir, dockerfile string) (string, error) {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return "", settings.Usagef("--context: there is nothing to read at %s: name a folder (%w)", dir, err)
+	case !info.IsDir():
+		return "", settings.Usagef("--context: %s is a file: name the folder to build", dir)
 	}
 	name := "context-" + messages.NewID()
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(pack(w, dir)) }()
-	err = s.builds().PutContext(ctx, name, r)
+	go func() { w.CloseWithError(pack(w, dir, dockerfile)) }()
+	err := s.builds().PutContext(ctx, name, r)
 	r.CloseWithError(errors.New("no longer read"))
 	if err != nil {
 		return "", fmt.Errorf("sending %s: %w", dir, err)
@@ -157,10 +189,14 @@ func (s *session) sendContext(ctx context.Context, dir string) (string, error) {
 	return name, nil
 }
 
-// pack writes a folder as a tar, without the repository's own .git.
-func pack(w io.Writer, dir string) error {
+// pack writes a folder as a tar, without the repository's own .git and what its .dockerignore names.
+func pack(w io.Writer, dir, dockerfile string) error {
+	left, err := readIgnored(dir, dockerfile)
+	if err != nil {
+		return err
+	}
 	t := tar.NewWriter(w)
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -171,7 +207,17 @@ func pack(w io.Writer, dir string) error {
 		if rel == ".git" && e.IsDir() {
 			return fs.SkipDir
 		}
-		return packFile(t, path, filepath.ToSlash(rel), e)
+		name := filepath.ToSlash(rel)
+		out, err := left.has(name)
+		switch {
+		case err != nil:
+			return fmt.Errorf("matching %s with the .dockerignore: %w", path, err)
+		case out && e.IsDir() && left.whole(name):
+			return fs.SkipDir
+		case out:
+			return nil
+		}
+		return packFile(t, path, name, e)
 	})
 	if err != nil {
 		return err
@@ -213,26 +259,49 @@ func packFile(t *tar.Writer, path, name string, e fs.DirEntry) error {
 // errNoImage tells that a build that was waited for ended without an image.
 var errNoImage = errors.New("no image")
 
-// awaitBuild waits for a build's end and prints how it ended.
-func (s *session) awaitBuild(ctx context.Context, build string) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var end *messages.BuildRecord
-	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
-		if e.Key == build && e.Value.Ended() && e.Value.Announced {
-			end = &e.Value
-			cancel()
-		}
-	}, nil)
-	if end == nil {
+// errLate tells that a build did not end while it was waited for.
+var errLate = errors.New("it has not ended")
+
+// awaitBuild waits for a build's end, as long as most or for ever where that is 0, and prints how it
+// ended.
+func (s *session) awaitBuild(ctx context.Context, build string, most time.Duration) error {
+	if most > 0 {
+		bounded, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("%w within %s", errLate, most))
+		defer cancel()
+		ctx = bounded
+	}
+	end, err := s.endOf(ctx, build)
+	switch {
+	case errors.Is(context.Cause(ctx), errLate) && end == nil && !s.queue.Connected():
+		return s.goesOn(build, fmt.Errorf("%w, and %w", context.Cause(ctx), s.away(context.WithoutCancel(ctx))))
+	case errors.Is(context.Cause(ctx), errLate) && end == nil:
+		return s.goesOn(build, context.Cause(ctx))
+	case errors.Is(err, errAway):
+		return s.goesOn(build, err)
+	case end == nil:
 		return err
 	}
 	end.Outcome = nil
-	if err := s.print(end, func(w io.Writer) { writeEnd(w, end) }); err != nil {
+	if err := s.print(end, func(p *terminal.Page) { writeEnd(p, end) }); err != nil {
 		return err
 	}
 	if end.State != messages.BuildStateSucceeded {
 		return fmt.Errorf("build %s: %s, %w", build, end.State, errNoImage)
 	}
 	return nil
+}
+
+// endOf waits until a build has ended, and returns its record.
+func (s *session) endOf(ctx context.Context, build string) (end *messages.BuildRecord, err error) {
+	err = s.attended(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		return store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+			if e.Key == build && e.Value.Ended() && e.Value.Announced {
+				end = &e.Value
+				cancel()
+			}
+		}, nil)
+	})
+	return end, err
 }

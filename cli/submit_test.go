@@ -32,7 +32,7 @@ func TestPack(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := pack(&b, dir); err != nil {
+	if err := pack(&b, dir, messages.DefaultDockerfile); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]*tar.Header{}
@@ -79,7 +79,7 @@ func TestPackRefusesSpecialFiles(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := pack(io.Discard, dir); err == nil || !strings.Contains(err.Error(), "pipe") {
+	if err := pack(io.Discard, dir, messages.DefaultDockerfile); err == nil || !strings.Contains(err.Error(), "pipe") {
 		t.Errorf("packing a pipe: %v", err)
 	}
 }
@@ -96,8 +96,8 @@ func TestSubmitRefuses(t *testing.T) {
 	}{
 		"two sources":     {[]string{"--commit", commit, "--context", "."}, ExitUsage, "one source"},
 		"no producer":     {nil, ExitUsage, "--producer"},
-		"a file":          {[]string{"--context", "file"}, ExitUsage, "not a folder"},
-		"no such folder":  {[]string{"--context", "none"}, ExitFailed, "none"},
+		"a file":          {[]string{"--context", "file"}, ExitUsage, "name the folder"},
+		"no such folder":  {[]string{"--context", "none"}, ExitUsage, "name a folder"},
 		"producer's away": {[]string{"--producer", "http://127.0.0.1:1", "--token-file", "file"}, ExitFailed, "can't be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,11 +115,11 @@ func TestAwaitBuild(t *testing.T) {
 	prepare(t, c)
 	for build, want := range map[string]string{
 		"base-aaaaaaaa": "base-aaaaaaaa: succeeded: " + string(imageOne) + "\n",
-		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n  then push, or build the same again: fenceline retry base-cccccccc\n",
+		"base-cccccccc": "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n      | more\n  fix: add it\n  then push, or build the same again: fenceline retry base-cccccccc\n",
 		"base-eeeeeeee": "base-eeeeeeee: cancelled\n",
 	} {
 		var out bytes.Buffer
-		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build)
+		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build, 0)
 		if failed := errors.Is(err, errNoImage); failed == (build == "base-aaaaaaaa") || out.String() != want {
 			t.Errorf("%s: %v, %q", build, err, out.String())
 		}
@@ -155,7 +155,7 @@ func TestLogs(t *testing.T) {
 	if s := <-ended; s.status != ExitDone || s.out != want {
 		t.Errorf("following it to its end: %+v", s)
 	}
-	want = "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n  more\n  fix: add it\n" +
+	want = "base-cccccccc: failed\n  at Dockerfile:3\n  no such file\n      | more\n  fix: add it\n" +
 		"  then push, or build the same again: fenceline retry base-cccccccc\n"
 	for _, args := range [][]string{{"logs", "base-cccccccc"}, {"logs", "-f", "base-cccccccc"}} {
 		if out := done(t, args...); out != want {

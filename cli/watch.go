@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -50,7 +51,11 @@ is missed.`,
 	}
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
-		return Ended(ctx, w.run(ctx)) // it is stopped, not done
+		err := s.attended(ctx, w.run)
+		if errors.Is(err, errAway) {
+			err = fmt.Errorf("%w: 'fenceline watch' goes on when it is there, 'fenceline status' says what happened meanwhile", err)
+		}
+		return Ended(ctx, err) // it is stopped, not done
 	})
 }
 
@@ -132,13 +137,15 @@ func (w *watcher) print(m moment) {
 	}
 	m.Time = m.Time.UTC()
 	if w.s.format == formatJSON {
-		w.err = json.NewEncoder(w.s.out).Encode(m)
+		w.err = w.s.printLine(m)
 		return
 	}
-	_, w.err = fmt.Fprintln(w.s.out, m.line())
+	p := terminal.NewPage(w.s.out)
+	m.write(p)
+	w.err = p.Flush()
 }
 
-func (m *moment) line() string {
+func (m *moment) write(p *terminal.Page) {
 	var about []string
 	for _, a := range []string{m.Build, m.Node, m.State, short(m.Image)} {
 		if a != "" {
@@ -148,20 +155,22 @@ func (m *moment) line() string {
 	if m.Bytes > 0 {
 		about = append(about, "("+size(m.Bytes)+")")
 	}
-	line := fmt.Sprintf("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, strings.Join(about, " "))
+	said := strings.Join(about, " ")
 	if m.Text != "" && m.Text != string(m.Image) {
-		line = strings.TrimRight(line, " ") + ": " + m.Text
+		said += ": " + m.Text
 	}
-	if m.Failure != nil {
-		line += ": " + firstLine(m.Failure)
+	if m.Failure != nil && !explained(m.Failure) { // findings are listed below
+		said += ": " + firstLine(m.Failure)
 	}
+	p.Line("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, said)
 	for _, f := range m.Findings {
-		line += "\n    " + f.String()
+		p.Line("    %s", labelled(f))
 	}
 	if m.Failure != nil {
-		line += "\n    " + strings.Join(remedy(m.Failure, m.Build), "\n    ")
+		for _, line := range remedy(m.Failure, m.Build) {
+			p.Line("    %s", line)
+		}
 	}
-	return line
 }
 
 func about(r messages.BuildRef, at time.Time, step messages.Step) moment {

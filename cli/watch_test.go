@@ -175,7 +175,7 @@ func TestWatchLine(t *testing.T) {
 				Failure:  &messages.Failure{Class: messages.FailureHooks, Place: "f:3", Reason: "bad\nmore", Findings: []messages.Finding{bad}},
 				Findings: []messages.Finding{bad},
 			},
-			at + "  failed        b: f:3: bad\n    f:3: bad; mend\n    then push, or build the same again: fenceline retry b",
+			at + "  failed        b\n    f:3: bad; mend\n    then push, or build the same again: fenceline retry b",
 		},
 		"failed without findings": {
 			moment{Step: "failed", Build: "b", Failure: &messages.Failure{Class: messages.FailureTimeout, Reason: "late", Fix: "raise timeout"}},
@@ -183,7 +183,7 @@ func TestWatchLine(t *testing.T) {
 		},
 	} {
 		test.m.Time = noon()
-		if got := test.m.line(); got != test.want {
+		if got := written(t, test.m.write); got != strings.TrimRight(test.want, " ")+"\n" {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

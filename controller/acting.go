@@ -67,18 +67,26 @@ func (c *Controller) dropRollouts(ctx context.Context) error {
 func (c *Controller) actOn(ctx context.Context, fleet string) {
 	f := &fleetActor{
 		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &decide.Clocks{},
-		log: c.Logger.With().Str("fleet", fleet).Logger(),
+		began: time.Now(), log: c.Logger.With().Str("fleet", fleet).Logger(),
 	}
 	changed, done := c.views.subscribe(fleet)
 	defer done()
 	tick := time.NewTicker(c.Interval)
 	defer tick.Stop()
+	settled := time.NewTimer(0)
+	defer settled.Stop()
 	for due := true; ; {
 		if err := f.pass(ctx, due); err != nil && ctx.Err() == nil {
 			f.log.Warn().Err(err).Msg("can't advance the fleet, will try again")
 		}
+		settled.Stop()
+		if in := f.clocks.SettlesIn(time.Now()); in > 0 {
+			settled.Reset(in)
+		}
 		select {
 		case <-changed:
+			due = false
+		case <-settled.C:
 			due = false
 		case <-tick.C:
 			due = true

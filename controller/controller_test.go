@@ -28,8 +28,10 @@ func TestAnImageReachesTheFleet(t *testing.T) {
 	if r.Epoch != 1 || r.Highest != 1 || r.Preload != nil {
 		t.Errorf("the record is %+v", r)
 	}
-	done := i.state(t, id, messages.RolloutDone)
-	if done.Present != 5 || len(done.Members) != 5 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
+	done := i.rollout(t, id, "to be done, and name no members", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutDone && r.MemberCount > 0
+	})
+	if done.Present != 5 || done.Counts() != 5 || len(done.Members) > 0 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
 		t.Errorf("the rollout is %+v", done)
 	}
 	i.announce(t, 2, target("default", nil))

@@ -17,6 +17,7 @@
 //	bases.go       a build's pinned bases are preloaded while it runs
 //	acting.go      what the acting controller does: an actor per fleet, and old rollouts dropped
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config
+//	silence.go     members' records say for people who is silent
 //	write.go       one step is written, if what it rests on has not moved, and told
 //	fenceconfig.go the fence config is read, compared with the record, written and read back
 //	views.go       what the watches have seen of records and heartbeats, as a decide.State

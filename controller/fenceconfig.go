@@ -75,7 +75,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	}
 	c := decide.Compare(&s, now.Value)
 	if c.Drive {
-		return f.setFence(ctx, string(s.Record.Current.Image), now)
+		return f.setFence(ctx, &s.Record, now)
 	}
 	if c.Note == nil {
 		return nil
@@ -92,11 +92,19 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	return f.write(ctx, out, revision, nil)
 }
 
-// setFence writes the fence config over what was read. The next look reads it back.
-func (f *fleetActor) setFence(ctx context.Context, value string, over fence.Setting) error {
+// setFence writes the fence config over what was read, with the decision that is behind it where the
+// fence config keeps that. The next look reads it back.
+func (f *fleetActor) setFence(ctx context.Context, r *messages.FleetRecord, over fence.Setting) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
-	_, err := f.backend.Set(bounded, value, over.Revision)
+	value := string(r.Current.Image)
+	var err error
+	if b, keeps := f.backend.(fence.CauseKeeper); keeps {
+		c := r.Current
+		_, err = b.SetFor(bounded, value, over.Revision, fence.Cause{Epoch: r.Epoch, Rollout: c.Rollout, Build: c.Build, Order: c.Order})
+	} else {
+		_, err = f.backend.Set(bounded, value, over.Revision)
+	}
 	if err == nil || errors.Is(err, fence.ErrConflict) {
 		return restlessError{value, over.Value}
 	}

@@ -21,6 +21,7 @@ type fleetActor struct {
 	backend fence.Backend
 	clocks  *decide.Clocks
 	ttl     messages.Duration // of heartbeats; 0 where it is to be asked for
+	began   time.Time         // to listen to the fleet
 	failed  uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
 	log     zerolog.Logger
 }
@@ -33,6 +34,9 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 		f.ttl = 0
 	}
 	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
+	if due {
+		failed = errors.Join(failed, f.noteSilence(ctx))
+	}
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
 	behind := s.Record.Applied.Epoch != s.Record.Epoch && f.failed != s.Record.Epoch
 	if revision == 0 || !due && !behind {
@@ -72,6 +76,7 @@ func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	} else if err != nil {
 		return err
 	}
+	f.views.noteMade(key)
 	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
 	if _, err := store.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
 		return err

@@ -22,8 +22,11 @@ type views struct {
 	fleets   map[string]queue.Entry[messages.FleetRecord]
 	rollouts map[string]queue.Entry[messages.RolloutRecord]
 	members  map[string]bool      // by node key
-	retired  map[string]bool      // by node key
+	made     map[string]bool      // by node key: members that this controller made
+	retired  map[string]time.Time // by node key: when this controller was told
 	beats    map[string]heartbeat // by node key
+	heard    map[string]time.Time // by node key: when a heartbeat came last
+	silent   map[string]bool      // by node key: whose member's record says so
 	unread   int                  // buckets that have not been read yet
 	ready    chan struct{}        // closed when all have
 	waiting  map[chan struct{}]string
@@ -33,7 +36,8 @@ type views struct {
 func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
-		members: map[string]bool{}, retired: map[string]bool{}, beats: map[string]heartbeat{},
+		members: map[string]bool{}, made: map[string]bool{}, retired: map[string]time.Time{}, beats: map[string]heartbeat{},
+		heard: map[string]time.Time{}, silent: map[string]bool{},
 		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
 }
@@ -103,16 +107,27 @@ func (v *views) seeMember(e queue.Entry[messages.Member]) {
 	defer v.mu.Unlock()
 	if e.Deleted {
 		delete(v.members, e.Key)
+		delete(v.made, e.Key)
+		delete(v.silent, e.Key)
+		delete(v.heard, e.Key)
 		// An operator's deletion has a revision. That of a bucket that was lost has none, and takes
 		// nobody out of a rollout.
 		if e.Revision > 0 {
-			v.retired[e.Key] = true
+			v.retired[e.Key] = time.Now()
 		}
 	} else {
 		v.members[e.Key] = true
+		v.silent[e.Key] = e.Value.Silent
 		delete(v.retired, e.Key)
 	}
 	v.notify(fleet)
+}
+
+// noteMade notes that this controller makes a node a member.
+func (v *views) noteMade(key string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.made[key] = true
 }
 
 // seeBeat takes in a heartbeat, and wakes the fleet's actor where it is news.
@@ -138,7 +153,7 @@ func (v *views) seeBeat(e queue.Entry[messages.NodeStatus]) {
 		b.inherit(old, now)
 	}
 	if !e.Earlier {
-		b.at = now
+		b.at, v.heard[e.Key] = now, now
 	}
 	v.beats[e.Key] = b
 	if !known || b.isNews(old) {
@@ -190,17 +205,24 @@ func (v *views) fleetNames() []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// strangers lists the nodes of a fleet that beat and are no members.
+// strangers lists the nodes of a fleet that beat and are no members. One that was retired is none
+// until it beats a whole interval later: what it had sent when it was retired may come after that.
 func (v *views) strangers(fleet string) []string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var out []string
-	for key := range v.beats {
-		if f, node, _ := messages.ParseNodeKey(key); f == fleet && !v.members[key] {
+	for key, b := range v.beats {
+		if f, node, _ := messages.ParseNodeKey(key); f == fleet && !v.members[key] && !v.mayBeLate(key, b) {
 			out = append(out, node)
 		}
 	}
 	return out
+}
+
+// mayBeLate tells whether a node was retired, and may have sent its heartbeat before that.
+func (v *views) mayBeLate(key string, b heartbeat) bool {
+	at, was := v.retired[key]
+	return was && b.at.Before(at.Add(b.status.Interval.Std()))
 }
 
 // snapshot is the state of a fleet as it is seen now, and the revisions that writes expect.
@@ -211,7 +233,7 @@ func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, r
 	e := v.fleets[fleet]
 	revisions = map[string]uint64{}
 	s = decide.State{
-		Record: e.Value, Before: map[string]messages.RolloutRecord{}, Retired: map[string]bool{}, Nodes: map[string]decide.Node{}, Now: now.UTC(),
+		Record: e.Value, Before: map[string]messages.RolloutRecord{}, Retired: map[string]bool{}, New: map[string]bool{}, Nodes: map[string]decide.Node{}, Now: now.UTC(),
 	}
 	for id, r := range v.rollouts {
 		if r.Value.Fleet == fleet {
@@ -224,6 +246,9 @@ func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, r
 	for key := range v.members {
 		if f, node, _ := messages.ParseNodeKey(key); f == fleet {
 			s.Members = append(s.Members, node)
+			if v.made[key] {
+				s.New[node] = true
+			}
 		}
 	}
 	slices.Sort(s.Members)
@@ -237,6 +262,7 @@ func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, r
 			s.Nodes[name] = decide.Node{Status: b.status, Fresh: b.fresh(now), Twin: b.isTwo(now)}
 		}
 	}
+	s.MarkShared()
 	clocks.Measure(&s, now)
 	return s, e.Revision, revisions
 }

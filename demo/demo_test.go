@@ -126,3 +126,15 @@ func TestTheTableHasEveryStep(t *testing.T) {
 		t.Errorf("the table is\n%q, not\n%q", out.String(), want)
 	}
 }
+
+// TestScreenIsFiltered: what docker, a build or a commit says orders no terminal about, and forges no scene.
+func TestScreenIsFiltered(t *testing.T) {
+	var out bytes.Buffer
+	s := newScreen(&out)
+	s.begin("a scene")
+	s.step("container", "started from %s", "\x1b]52;c;ZXZpbA==\x07\n9. a forged scene")
+	s.note("\x1b[2J\n9. a forged scene")
+	if strings.ContainsAny(out.String(), "\x1b\x07") || strings.Contains(out.String(), "\n9. ") {
+		t.Errorf("it shows %q", out.String())
+	}
+}

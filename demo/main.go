@@ -20,6 +20,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/fenceline/fenceline/terminal"
 )
 
 func main() {
@@ -27,7 +29,7 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait for the end of everything
 	err := run(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "demo: failed:", err)
+		_ = terminal.Line(terminal.New(os.Stderr), "demo: failed: %v", err)
 		os.Exit(1)
 	}
 }

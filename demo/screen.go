@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // screen shows what happens as it happens, and keeps the times for the table at the end.
@@ -22,7 +24,7 @@ type row struct {
 	took        time.Duration
 }
 
-func newScreen(out io.Writer) *screen { return &screen{out: out} }
+func newScreen(out io.Writer) *screen { return &screen{out: terminal.New(out)} }
 
 // begin starts a numbered scene.
 func (s *screen) begin(title string) {
@@ -36,8 +38,11 @@ func (s *screen) step(what, format string, args ...any) { s.at(time.Now(), what,
 
 // at is step for something that happened at a time before now.
 func (s *screen) at(when time.Time, what, format string, args ...any) {
-	fmt.Fprintf(s.out, "   %8.3f s  %-14s %s\n", when.Sub(s.began).Seconds(), what, fmt.Sprintf(format, args...))
+	s.line("   %8.3f s  %-14s %s", when.Sub(s.began).Seconds(), what, fmt.Sprintf(format, args...))
 }
+
+// line shows a line; what goes wrong with that is not the demo's matter.
+func (s *screen) line(format string, args ...any) { _ = terminal.Line(s.out, format, args...) }
 
 // note shows text that has no time of its own, indented.
 func (s *screen) note(text string) {

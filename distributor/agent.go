@@ -75,12 +75,17 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
+	// What the heartbeats say of images:
+	fetching *messages.ImageFetch
+	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
 	retries retries
 	verdict verdict
-	short   map[messages.Image]shortage // of images whose pull ran out of space
-	swept   bool                        // no container of a trial is left
+	short   map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged map[messages.Image]int       // how often in a row an image could not be read
+	swept   bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -114,7 +119,9 @@ func New(c Config) (*Distributor, error) {
 		outbox:   make(chan event, 64),
 		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
 		retries:  retries{},
-		short:    map[messages.Image]shortage{},
+		short:    map[messages.Image]*shortage{},
+		damaged:  map[messages.Image]int{},
+		problems: map[messages.Image]string{},
 	}, nil
 }
 

@@ -49,6 +49,27 @@ func TestAPullThatRunsOutOfSpaceWaitsForMore(t *testing.T) {
 	})
 }
 
+// An engine may keep what it fetched of a pull that failed: then less than was free before is enough.
+func TestRoomThatWasMadeIsNoticedSoon(t *testing.T) {
+	prepare := func(w *world) {
+		w.engine.Free = 3 << 30
+		w.engine.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 4 << 30}}
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		w.works(messages.WorkFailed, "no space left")
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 1100 << 20 }) // what was fetched stays
+		after(3 * time.Minute)
+		w.pulled("1")
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Free = 2 << 30 // somebody made room
+			f.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"rest": 1 << 30}}
+		})
+		after(80 * time.Second)
+		w.has("1")
+	})
+}
+
 func TestAPullLeavesTheSpaceThatMustStayFree(t *testing.T) {
 	var hold chan struct{}
 	prepare := func(w *world) {

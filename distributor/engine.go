@@ -38,8 +38,8 @@ type Engine interface {
 	// Trial runs a trial and removes its containers again, whatever happens. A verdict
 	// on the image is a result; an error means that there is none.
 	Trial(ctx context.Context, t Trial) (messages.TrialResult, error)
-	// RemoveTrials removes the containers that an owner's killed predecessor left, and
-	// returns how many there were.
+	// RemoveTrials removes the containers that an owner's killed predecessor left, and those of
+	// any owner whose time is long up, and returns how many there were.
 	RemoveTrials(ctx context.Context, owner string) (int, error)
 	// Watch blocks while the engine can be watched, and calls changed once it is,
 	// and then whenever images lost a name or were deleted. It returns when the engine
@@ -99,6 +99,7 @@ type Trial struct {
 	HooksDir string        // absolute path inside the image
 	Hooks    []string      // names of the hooks that the image has
 	Network  string        // "" is none
+	User     string        // that hooks run as; "" is messages.HookUser where the image has it, else the image's own
 	Timeout  time.Duration // for all hooks together
 }
 

@@ -45,6 +45,7 @@ func (d *Distributor) engineAnswers(is messages.Engine) {
 	d.mu.Lock()
 	was := d.engine
 	d.engine = engineView{is: is, known: true}
+	d.again = d.again || !was.known
 	d.mu.Unlock()
 	if !was.known {
 		d.log.Info().Str("engine", is.Name).Str("version", is.Version).Str("api", is.API).Msg("the engine answers")

@@ -12,6 +12,10 @@ var (
 	ErrNotFound = errors.New("image not found")
 	// ErrUnauthorized is returned when the registry refuses the engine.
 	ErrUnauthorized = errors.New("the registry refuses access")
+	// ErrDamaged is returned for an image that the engine names and has not whole.
+	ErrDamaged = errors.New("the engine's copy of the image is damaged")
+	// ErrImage is returned where the image itself is why the engine can't take it: another image it can.
+	ErrImage = errors.New("this engine can't use the image")
 	// ErrNoSpace is returned when the engine's disk is full.
 	ErrNoSpace = errors.New("no space left on the engine's disk")
 )

@@ -2,6 +2,7 @@ package distributor_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -88,19 +89,52 @@ func TestWhatTheEngineListsAndCantReadIsNotPresent(t *testing.T) {
 		w.engine.Do(func(f *enginetest.Fake) {
 			f.Broken = map[messages.Image]error{img("1"): errors.New("stat: no such file")}
 		})
-		after(distributor.DefaultInterval + time.Second)
+		after(2 * time.Second)
 		w.has("2")
-		got := w.works(messages.WorkFailed, "stat: no such file")
-		if !strings.Contains(got.Reason, "docker image rm "+distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img("1"))) {
-			t.Errorf("the reason %q does not say how to mend it", got.Reason)
-		}
+		w.works(messages.WorkFailed, "stat: no such file")
 		w.failed("verify", "stat: no such file")
 		w.pulled("2", "1")
-		w.engine.Do(func(f *enginetest.Fake) { f.Broken = nil })
-		w.engine.Lose(img("1"))
-		after(time.Minute)
+		after(time.Minute) // it does not pass: the image is removed, and fetched anew
+		w.pulled("2", "1", "1")
 		w.has("2", "1")
 		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestWhatTheEngineSaysIsDamagedIsFetchedAnewAtOnce(t *testing.T) {
+	damaged := fmt.Errorf("blob not found: %w", distributor.ErrDamaged)
+	for name, harm := range map[string]func(*enginetest.Fake){
+		"seen when it is read":   func(f *enginetest.Fake) { f.Broken = map[messages.Image]error{img("1"): damaged} },
+		"seen when it is tagged": func(f *enginetest.Fake) { f.NoTags = damaged },
+	} {
+		t.Run(name, func(t *testing.T) {
+			prepare := func(w *world) {
+				w.engine.Put(img("1"))
+				harm(w.engine)
+			}
+			run(t, prepare, func(w *world) {
+				w.announce(messages.FleetRecord{Current: fleetImage("1")})
+				after(5 * time.Second)
+				w.pulled("1")
+				w.has("1")
+			})
+		})
+	}
+}
+
+func TestADamagedImageThatCantBeRemovedIsReported(t *testing.T) {
+	prepare := func(w *world) {
+		w.engine.Put(img("1"))
+		w.engine.Used = []distributor.Container{{Name: "app", ImageID: "id-" + img("1").Digest()}}
+		w.engine.Broken = map[messages.Image]error{img("1"): distributor.ErrDamaged}
+	}
+	run(t, prepare, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		got := w.works(messages.WorkFailed, "a container uses it")
+		if !strings.Contains(got.Reason, "docker image rm -f "+distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img("1"))) {
+			t.Errorf("the reason %q does not say how to mend it", got.Reason)
+		}
+		w.pulled()
 	})
 }
 

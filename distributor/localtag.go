@@ -24,6 +24,12 @@ func localName(r *messages.FleetRecord) string {
 	return localHost + "/" + r.ID + "/" + r.Fleet
 }
 
+// IsLocal tells whether a name is under the host of local tags.
+func IsLocal(name string) bool { return strings.HasPrefix(name, localHost+"/") }
+
+// ControlTag is the name of an image that an engine is tried with for a moment.
+func ControlTag(key string) string { return localHost + "/control:" + key }
+
 // shortDigest is the first 16 hexadecimal digits of a digest.
 func shortDigest(digest string) string {
 	hex := strings.TrimPrefix(digest, "sha256:")

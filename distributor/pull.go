@@ -13,7 +13,7 @@ import (
 // fetch pulls an image, tags it and checks that it is there.
 func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord) {
 	wanted := func(r *messages.FleetRecord) bool {
-		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image })
+		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image && d.mayFetch(r, o) })
 	}
 	d.runJob(ctx, wanted, func(ctx context.Context) {
 		free, err := d.room(ctx, w.Image)
@@ -23,15 +23,26 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		}
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotWanted):
-			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image")
+			d.log.Info().Stringer("image", w.Image).Msg("gave up the pull: the fleet no longer wants the image, or it is not this node's turn any more")
 		case cause != nil: // the agent stops
 		case err != nil:
-			d.fail(w, string(w.Image), stepOf(err), err)
+			d.pullFailed(w, err)
 		default:
 			d.tagAndCheck(ctx, w, r)
 		}
 	})
 }
+
+// pullFailed reports a failed pull. What an earlier pull left damaged is removed at the next try.
+func (d *Distributor) pullFailed(w want, err error) {
+	if errors.Is(err, ErrDamaged) {
+		d.damaged[w.Image] = damagedLooks
+	}
+	d.fail(w, string(w.Image), stepOf(err), err)
+}
+
+// damagedLooks is how often in a row an image can't be read until it is removed.
+const damagedLooks = 3
 
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
@@ -44,9 +55,11 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	before, looked := d.fetchedBytes(w), start
+	d.noteFetched(w, before, 0)
+	defer d.fetchEnded()
 	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
 		watchdog.Reset(stallTimeout)
-		d.noteFetched(w, before+fetched)
+		d.noteFetched(w, before, fetched)
 		if time.Since(looked) < roomInterval {
 			return
 		}
@@ -55,7 +68,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 			cancel(err)
 		}
 	})
-	d.noteFetched(w, before+n)
+	d.noteFetched(w, before, n)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)
@@ -67,7 +80,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 		err = fmt.Errorf("pulling %s was given up: %w", w.Image, cause)
 	}
 	if errors.Is(err, ErrNoSpace) {
-		d.short[w.Image] = shortage{free, time.Now()}
+		d.short[w.Image] = &shortage{free: free, at: time.Now(), low: -1}
 	}
 	return err
 }
@@ -86,22 +99,43 @@ func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.Fleet
 		err = fmt.Errorf("the engine has %s under the digests %q and tags %q, not as it was pulled and tagged", w.Image, got.Digests, got.Tags)
 	}
 	if err != nil {
+		if errors.Is(err, ErrDamaged) {
+			d.damaged[w.Image] = damagedLooks
+		}
 		if ctx.Err() == nil {
 			d.fail(w, string(w.Image), "verify", err)
 		}
 		return
 	}
 	delete(d.retries, string(w.Image))
+	delete(d.damaged, w.Image)
+	d.noteProblem(w, "")
 	d.report(w, messages.WorkPresent, "", nil)
 	signal(d.changed)
 }
 
-// reportDamaged reports an image that the engine knows of and can't read. A pull would not mend it, as
-// the engine takes its layers for present.
-func (d *Distributor) reportDamaged(w want, r *messages.FleetRecord, err error) {
-	d.fail(w, string(w.Image), "verify", fmt.Errorf(
-		"the engine can't read what it has of the image: %w; remove it (docker image rm %s %s), and it is fetched again",
-		err, LocalTag(r, w.Image), w.Image))
+// mend removes an image that the engine knows of and can't use, and fetches it again: over what the
+// engine takes for present a pull changes nothing. An error that doesn't say that the image is damaged
+// may pass, so that it has to repeat itself first.
+func (d *Distributor) mend(ctx context.Context, w want, r *messages.FleetRecord, err error) {
+	d.damaged[w.Image]++
+	if !errors.Is(err, ErrDamaged) && d.damaged[w.Image] < damagedLooks {
+		d.fail(w, string(w.Image), "verify", fmt.Errorf("the engine can't read what it has of the image: %w", err))
+		return
+	}
+	delete(d.damaged, w.Image)
+	call, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	for _, name := range []string{LocalTag(r, w.Image), string(w.Image)} {
+		if refused := d.cfg.Engine.Remove(call, name); refused != nil {
+			d.fail(w, string(w.Image), "verify", fmt.Errorf(
+				"the engine can't read what it has of the image: %w; nor remove it: %w; remove it (docker image rm -f %s %s), and it is fetched again",
+				err, refused, LocalTag(r, w.Image), w.Image))
+			return
+		}
+	}
+	d.log.Warn().Err(err).Stringer("image", w.Image).Msg("removed an image that the engine can't read; fetching it again")
+	d.fetch(ctx, w, r)
 }
 
 // stepOf says at which step a pull failed.

@@ -3,6 +3,7 @@ package distributor
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -114,12 +115,48 @@ func (d *Distributor) takeRead(c messages.FleetChanged) {
 // The caller holds mu.
 func (d *Distributor) adopt(c messages.FleetChanged) {
 	d.checkInterval(c.Record.NodeTTL.Std())
+	if d.record == nil || !d.record.Record.Turns.Admits(d.cfg.Node) {
+		d.again = d.again || c.Record.Turns.Admits(d.cfg.Node)
+	}
+	concerns := d.record == nil || !reflect.DeepEqual(d.viewOf(&d.record.Record), d.viewOf(&c.Record))
 	d.record, d.older = &c, 0
+	if !concerns { // other nodes were admitted: this one neither acts nor reports
+		return
+	}
 	if d.job != nil && !d.job.wanted(&c.Record) {
 		d.job.cancel(errNotWanted)
 	}
 	signal(d.wake)
 	signal(d.changed)
+}
+
+// viewOf is what a record says to this node: of whom it admits, whether it is this one. A fleet's
+// record changes with each node that is admitted, which must not set all others to work.
+func (d *Distributor) viewOf(r *messages.FleetRecord) messages.FleetRecord {
+	v := messages.FleetRecord{ID: r.ID, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep}
+	if !r.Turns.Admits(d.cfg.Node) {
+		v.Turns = &messages.Turns{}
+	}
+	if !r.Spread.Admits(d.cfg.Node) {
+		v.Spread = &messages.Spread{}
+	}
+	if d.admitted(r.Preload) {
+		p := *r.Preload
+		p.Threshold, p.Canaries = 0, nil
+		if d.canary(r.Preload) {
+			p.Canaries = []string{d.cfg.Node}
+		}
+		v.Preload = &p
+	} else if r.Preload != nil {
+		v.Preload = &messages.Preload{FleetImage: messages.FleetImage{Image: r.Preload.Image}} // wanted, and not yet to be fetched
+	}
+	if b := r.Bases; b != nil {
+		v.Bases = &messages.BasePreload{Images: b.Images}
+		if within(b.Build, d.cfg.Node, b.Threshold) {
+			v.Bases.Build = b.Build
+		}
+	}
+	return v
 }
 
 // known is the record to act on, or nil.

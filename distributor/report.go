@@ -20,6 +20,9 @@ func (d *Distributor) startWork(r *messages.FleetRecord) {
 	}
 	if d.work == nil || d.work.Rollout != p.Rollout || d.work.Image != p.Image {
 		d.work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkPulling}
+		if !r.Turns.Admits(d.cfg.Node) {
+			d.work.State = messages.WorkWaiting
+		}
 		signal(d.changed)
 	}
 }
@@ -57,10 +60,13 @@ func brief(text string) string {
 	return messages.Shorten(text, maxReason/2) + " " + messages.ShortenHead(text, maxReason/2)
 }
 
-// noteFetched notes the bytes fetched for the preload; the next heartbeat tells.
-func (d *Distributor) noteFetched(w want, bytes int64) {
+// noteFetched notes the bytes that this try has fetched, and before it others for the preload; the
+// next heartbeat tells.
+func (d *Distributor) noteFetched(w want, before, fetched int64) {
+	bytes := before + fetched
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.fetching = &messages.ImageFetch{Image: w.Image, Bytes: fetched}
 	if d.worksOn(w) {
 		now := *d.work
 		now.Bytes = bytes
@@ -78,11 +84,45 @@ func (d *Distributor) fetchedBytes(w want) int64 {
 	return 0
 }
 
+// fetchEnded notes that nothing is fetched.
+func (d *Distributor) fetchEnded() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fetching = nil
+}
+
+// noteProblem notes why an image that the record wants is not there, whichever it is; "" where it is.
+// Of a base that a build may need nothing is said.
+func (d *Distributor) noteProblem(w want, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if w.base || d.problems[w.Image] == reason {
+		return
+	}
+	d.problems[w.Image] = reason
+	if reason == "" {
+		delete(d.problems, w.Image)
+	}
+	signal(d.changed)
+}
+
+// takeAgain tells whether what failed is to be tried again without its pause, once.
+func (d *Distributor) takeAgain() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	again := d.again
+	d.again = false
+	return again
+}
+
 // fail reports that a step failed, and has it tried again later. A failure that is the same as the
 // one before, as of a retry, is neither logged nor told by an event.
 func (d *Distributor) fail(w want, key, step string, err error) {
 	reason := brief(err.Error())
 	d.report(w, messages.WorkFailed, reason, nil)
+	if key == string(w.Image) {
+		d.noteProblem(w, reason)
+	}
 	if !d.retries.failed(key, step+": "+reason) {
 		return
 	}

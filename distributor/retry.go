@@ -41,6 +41,13 @@ func (r retries) wait(key string) time.Duration {
 	return 0
 }
 
+// again lets everything that failed be tried at once.
+func (r retries) again() {
+	for _, e := range r {
+		e.after = time.Time{}
+	}
+}
+
 // failed notes a failure, and tells whether it is another than the one before. Two that differ in
 // numbers alone, such as ports and bytes, are the same.
 func (r retries) failed(key, what string) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,8 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
+	s.Fetching = d.fetching
+	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
 	defer cancel()
@@ -37,8 +40,21 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if record != nil {
 		s.Revision = record.Revision
+		s.Problems = problemsOf(&record.Record, problems, s.Images)
 	}
 	return s
+}
+
+// problemsOf lists why wanted images are not there, in the record's order.
+func problemsOf(r *messages.FleetRecord, problems map[messages.Image]string, present []messages.PresentImage) []messages.ImageProblem {
+	var out []messages.ImageProblem
+	for _, image := range r.Wanted() {
+		there := slices.ContainsFunc(present, func(p messages.PresentImage) bool { return p.Image == image })
+		if reason := problems[image]; reason != "" && !there {
+			out = append(out, messages.ImageProblem{Image: image, Reason: reason})
+		}
+	}
+	return out
 }
 
 // lookTimeout bounds the time for all that a heartbeat asks of the engine.

@@ -47,7 +47,7 @@ func (d *Distributor) runTrial(ctx context.Context, w want, r *messages.FleetRec
 		d.log.Info().Stringer("image", w.Image).Strs("hooks", p.Hooks).Msg("trying")
 		result, err := d.cfg.Engine.Trial(ctx, Trial{
 			Owner: d.owner(r), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
-			Network: p.Trial.Network, Timeout: p.Trial.Timeout.Std(),
+			Network: p.Trial.Network, User: p.Trial.User, Timeout: p.Trial.Timeout.Std(),
 		})
 		d.swept = false // what the engine could not remove is removed later
 		switch {

@@ -50,6 +50,18 @@ func (d *Distributor) wants(r *messages.FleetRecord) []want {
 	return out
 }
 
+// mayFetch tells whether this node is to fetch, now, what it lacks: the fleet's record says whose turn
+// it is, and how far the current image may spread.
+func (d *Distributor) mayFetch(r *messages.FleetRecord, w want) bool {
+	switch {
+	case w.base: // they have a bound of their own
+		return true
+	case !r.Turns.Admits(d.cfg.Node):
+		return false
+	}
+	return w.preload || w.Image != r.Current.Image || r.Spread.Admits(d.cfg.Node)
+}
+
 // admitted tells whether this node is to fetch the preload now.
 func (d *Distributor) admitted(p *messages.Preload) bool {
 	return p != nil && !p.IsZero() && (d.canary(p) || within(p.Rollout, d.cfg.Node, p.Threshold))

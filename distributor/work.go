@@ -40,6 +40,9 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return d.noEngine(ctx, record, err)
 	}
 	delete(d.retries, engineKey)
+	if d.takeAgain() {
+		d.retries.again()
+	}
 	if record == nil {
 		return idle
 	}
@@ -73,9 +76,14 @@ func (d *Distributor) forget(wants []want) {
 	d.retries.forgetBut(func(key string) bool {
 		return slices.ContainsFunc(wants, func(w want) bool { return key == string(w.Image) || key == trialKey(w.Rollout) })
 	})
-	maps.DeleteFunc(d.short, func(image messages.Image, _ shortage) bool {
+	unwanted := func(image messages.Image) bool {
 		return !slices.ContainsFunc(wants, func(w want) bool { return image == w.Image })
-	})
+	}
+	maps.DeleteFunc(d.short, func(image messages.Image, _ *shortage) bool { return unwanted(image) })
+	maps.DeleteFunc(d.damaged, func(image messages.Image, _ int) bool { return unwanted(image) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	maps.DeleteFunc(d.problems, func(image messages.Image, _ string) bool { return unwanted(image) })
 }
 
 // action is what is to be done about a wanted image, by what inspecting it gave, and the key of its
@@ -83,13 +91,20 @@ func (d *Distributor) forget(wants []want) {
 func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, err error) (string, func(context.Context)) {
 	r := &record.Record
 	switch {
+	case d.damaged[w.Image] >= damagedLooks:
+		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
+	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && !d.mayFetch(r, w):
+		d.report(w, messages.WorkWaiting, "", nil)
+		return "", nil
 	case errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image):
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:
-		return string(w.Image), func(context.Context) { d.reportDamaged(w, r, err) }
+		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, err) }
 	case !got.keeps(w.Image, LocalTag(r, w.Image)):
 		return string(w.Image), func(ctx context.Context) { d.tagAndCheck(ctx, w, r) }
-	case !w.preload:
+	}
+	d.noteProblem(w, "")
+	if !w.preload {
 		return "", nil
 	}
 	p := r.Preload

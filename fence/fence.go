@@ -38,13 +38,30 @@ type Backend interface {
 	Set(ctx context.Context, value string, expected Revision) (Setting, error)
 }
 
+// Cause is the decision that a value comes from.
+type Cause struct {
+	Epoch   uint64 // of the fleet's record
+	Rollout string // that the image came with, or "" where none did
+	Build   string
+	Order   uint64
+}
+
+// CauseKeeper is a Backend that keeps with a value what it comes from: a Historian gives it back. One
+// image can come with several builds.
+type CauseKeeper interface {
+	Backend
+	// SetFor is Set for a decision.
+	SetFor(ctx context.Context, value string, expected Revision, cause Cause) (Setting, error)
+}
+
 // Factory returns where the setting of a fleet lives.
 type Factory func(fleet string) Backend
 
 // Change is an earlier state of the setting.
 type Change struct {
 	Setting
-	At time.Time // by the clock of the store
+	At    time.Time // by the clock of the store
+	Cause Cause     // zero where it isn't known, as for a person's value
 }
 
 // Historian is a Backend that remembers earlier values.

@@ -54,32 +54,44 @@ func Head(ctx context.Context, r Remote) (commit string, err error) {
 			return hash, nil
 		}
 	}
+	if err := r.answers(bounded); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, err)
+	}
 	return "", fmt.Errorf("looking up branch %s of %s: %w: push it, or correct the pipeline's branch", r.Branch, r.URL, ErrNoBranch)
 }
 
 func (r Remote) ref() string { return "refs/heads/" + r.Branch }
 
-// list runs git ls-remote and returns what it prints.
+// list asks for the branch and returns what git prints.
 func (r Remote) list(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", "ls-remote", "--refs", "--", r.URL, r.ref())
+	out, _, err := r.run(ctx, nil, "ls-remote", "--refs", "--", r.URL, r.ref())
+	return out, err
+}
+
+// run runs git with more variables in its environment and returns what it prints.
+func (r Remote) run(ctx context.Context, more []string, args ...string) (out, said string, err error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = "/" // outside of any repository, whose own configuration would count
-	cmd.Env = r.environment(os.Environ())
+	cmd.Env = append(r.environment(os.Environ()), more...)
 	// Transports are children of git: they end with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var stdout, stderr output
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err = cmd.Run()
 	switch {
 	case err == nil:
-		return stdout.String(), nil
+		return stdout.String(), stderr.String(), nil
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%w: no answer in %v: check the address and the network", ErrUnreachable, Timeout)
+		return "", "", fmt.Errorf("%w: no answer in %v: check the address and the network", ErrUnreachable, Timeout)
 	case errors.Is(err, exec.ErrNotFound):
-		return "", fmt.Errorf("%w: the program git is not installed here: install it", ErrUnreachable)
+		return "", "", fmt.Errorf("%w: the program git is not installed here: install it", ErrUnreachable)
 	}
-	return "", r.explain(r.hide(stderr.String()), err)
+	return "", "", r.explain(r.hide(stderr.String()), err)
 }
 
 // output keeps the beginning of what git prints and drops the rest, since a host decides how
@@ -150,25 +162,49 @@ func (r Remote) hide(text string) string {
 	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), r.header(), r.Token.String()).Replace(text)
 }
 
-// explain makes an error of what git wrote. git's exit status is 128 for everything, so
-// its words (in the C locale) have to tell.
+// explain makes an error of what git wrote: git's exit status is 128 for everything.
 func (r Remote) explain(text string, err error) error {
-	said := messages.Shorten(cmp.Or(strings.Join(strings.Fields(text), " "), err.Error()), 400)
-	has := func(any ...string) bool {
-		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
-	}
-	switch {
-	case has("Authentication failed", "could not read Username", "could not read Password", "error: 401", "error: 403"):
+	t := Read(text)
+	said := messages.Shorten(cmp.Or(t.Said, err.Error()), 400)
+	switch t.Kind {
+	case Denied:
 		if r.Token.IsZero() {
 			return fmt.Errorf("%w: git says: %s: name a token in the pipeline's repository_token", ErrDenied, said)
 		}
 		return fmt.Errorf("%w: git says: %s: check the token named in the pipeline's repository_token", ErrDenied, said)
-	case has("error: 301", "error: 308"):
+	case Moved:
 		return fmt.Errorf("%w: git says: %s: the host redirects, and a token is not sent along: correct the pipeline's repository to where it leads", ErrNoRepository, said)
-	case has("error: 302", "error: 303", "error: 307"):
+	case Led:
 		return fmt.Errorf("%w: git says: %s: the host redirects for now, and a token is not sent along: correct the pipeline's repository if it stays so", ErrUnreachable, said)
-	case has("' not found", "Repository not found", "error: 404", "does not appear to be a git repository", "repository not exported", "not valid: is this a git repository"):
+	case NoRepository:
 		return fmt.Errorf("%w: git says: %s: correct the pipeline's repository", ErrNoRepository, said)
+	case Strange:
+		return r.strange("git says: " + said)
+	case Full:
+		return fmt.Errorf("%w: git says: %s: make room on this machine", ErrUnreachable, said)
+	case NoHelper:
+		return fmt.Errorf("%w: git says: %s: install git with this transport on this machine", ErrUnreachable, said)
 	}
 	return fmt.Errorf("%w: git says: %s: check the address and that its host is up", ErrUnreachable, said)
+}
+
+// strange is about a host that answers, but not as a git repository does: a page that asks for a
+// login or says that the host is being maintained comes with status 200, too.
+func (r Remote) strange(said string) error {
+	return fmt.Errorf("%w: its host answers, but not as a git repository does (%s): "+
+		"see what %s shows in a browser, and correct the pipeline's repository if it is no repository's address", ErrUnreachable, said, r.URL)
+}
+
+// answers tells whether the host speaks git's protocol, or else lists a branch or tag as a plain
+// web server with a repository does. It is asked where no branch was listed: an empty answer, or a page
+// of one line, lists none either, and git is content with it.
+func (r Remote) answers(ctx context.Context) error {
+	out, trace, err := r.run(ctx, []string{"GIT_TRACE_PACKET=2"}, "ls-remote", "--", r.URL)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(trace, "packet: ") || strings.Contains(out, "\trefs/") {
+		return nil
+	}
+	return r.strange("it lists nothing at all")
 }

@@ -43,6 +43,19 @@ func TestHead(t *testing.T) {
 		}
 	})
 
+	t.Run("odd branches", func(t *testing.T) {
+		for _, branch := range []string{"-x", "--upload-pack=x", "refs/heads/main", "@", "HEAD", "grün", "$(x)", strings.Repeat("long-", 40) + "x/" + strings.Repeat("y", 100)} {
+			repo.Branch(t, branch, release)
+			got, err := Head(t.Context(), Remote{URL: repo.URL, Branch: branch})
+			if err != nil || got != release {
+				t.Errorf("Head of %s: %q, %v; want %s", branch, got, err, release)
+			}
+		}
+		if got, err := Head(t.Context(), Remote{URL: repo.URL, Branch: "main"}); err != nil || got == release {
+			t.Errorf("beside them, Head of main: %q, %v", got, err)
+		}
+	})
+
 	refusing, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -220,6 +220,8 @@ type BuildRecord struct {
 	Request   uint64     `json:"request"`          // sequence of the request in its stream
 	Commit    string     `json:"commit,omitempty"`
 	Ref       string     `json:"ref,omitempty"`
+	Cause     Cause      `json:"cause,omitempty"`        // why it was asked for
+	By        string     `json:"requested_by,omitempty"` // who asked for it, for people
 	Image     Image      `json:"image,omitempty"`
 	Tag       string     `json:"tag,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`
@@ -234,10 +236,29 @@ type BuildRecord struct {
 	// Asked is the request as it was accepted, so that it can be asked for again when its
 	// stream has been cleared.
 	Asked *Message `json:"asked,omitempty"`
-	// Returned counts the claims that ended because the worker was stopped. They are not
-	// failures, and don't count against the attempts allowed.
+	// Returned counts the claims that were handed back without a failure, as the worker was stopped
+	// or the repository doesn't show the commit yet.
 	Returned int `json:"returned,omitempty"`
+	// Failures counts the attempts that infrastructure failed. One that ended without a word, with
+	// its worker's lease, is none.
+	Failures int `json:"failures,omitempty"`
+	// Failing is how long the build has been tried again: the attempts since the first failure, and
+	// the pauses between.
+	Failing Duration `json:"failing,omitempty"`
+	// Waiting is set while nobody has the build, between two attempts.
+	Waiting bool `json:"waiting,omitempty"`
+	// Head is the commit that superseded the build, and FollowedBy the build of that one, once it is
+	// known to be asked for.
+	Head       string `json:"head,omitempty"`
+	FollowedBy string `json:"followed_by,omitempty"`
+	// Context is the name of the uploaded context that the build was made from, as long as it is kept.
+	Context string `json:"context,omitempty"`
 }
 
 // Ended tells whether the build is over.
 func (r *BuildRecord) Ended() bool { return r.State != BuildStateRunning && r.State != "" }
+
+// Finished tells whether the build is over and nothing is left to do for it.
+func (r *BuildRecord) Finished() bool {
+	return r.Ended() && r.Announced && (r.Head == "" || r.FollowedBy != "") && r.Context == ""
+}

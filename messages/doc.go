@@ -19,6 +19,7 @@
 //	policy.go      how an image passes through a fleet
 //	request.go     a build is asked for, also in a newer version than this program's
 //	build.go       what happens to a build: its events, failure and record; the image that is ready
+//	buildbeat.go   the sign of life of who builds
 //	buildlog.go    a build's progress, and the steps that people watch
 //	rollout.go     an image's passage through one fleet: its states, record and event
 //	fleet.go       a fleet's record, the only point of decision, and its announcement

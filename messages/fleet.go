@@ -37,7 +37,9 @@ type FleetRecord struct {
 	Keep     []FleetImage `json:"keep,omitempty"` // older ones that nodes keep, newest first
 	Preload  *Preload     `json:"preload,omitempty"`
 	Bases    *BasePreload `json:"bases,omitempty"`
-	Highest  uint64       `json:"highest"` // highest order ever flipped to
+	Spread   *Spread      `json:"spread,omitempty"` // which nodes may fetch Current yet; nil for all
+	Turns    *Turns       `json:"turns,omitempty"`  // which nodes may fetch images now; nil for all
+	Highest  uint64       `json:"highest"`          // highest order ever flipped to
 	Hold     *Hold        `json:"hold,omitempty"`
 	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
 	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
@@ -122,6 +124,26 @@ type BasePreload struct {
 	Images    []Image `json:"images"`
 	Threshold uint64  `json:"threshold,string"` // as Preload.Threshold, hashed with the build ID
 }
+
+// Spread goes on with a rollout's waves after its flip: the nodes that have not been admitted don't
+// fetch the current image yet.
+type Spread struct {
+	Rollout   string `json:"rollout"`          // that Threshold is hashed with
+	Threshold uint64 `json:"threshold,string"` // as Preload.Threshold
+}
+
+// Admits tells whether a node may fetch the current image.
+func (s *Spread) Admits(node string) bool {
+	return s == nil || s.Threshold > 0 && WaveHash(s.Rollout, node) <= s.Threshold
+}
+
+// Turns holds a fleet to the number of nodes that fetch at one time, whichever image they lack.
+type Turns struct {
+	Nodes []string `json:"nodes"` // those whose turn it is, sorted
+}
+
+// Admits tells whether it is a node's turn.
+func (t *Turns) Admits(node string) bool { return t == nil || slices.Contains(t.Nodes, node) }
 
 // Hold stops flips of a fleet.
 type Hold struct {

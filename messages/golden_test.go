@@ -40,7 +40,7 @@ func samplePipeline() Pipeline {
 		Dockerfile: "Dockerfile", Directory: "images/base", Image: "registry.example.com:5000/exampleco/newimg",
 		Platform: "linux/amd64", BuildArgs: map[string]string{"BASE": "stackato/stack-alsek:latest"},
 		HooksDir: DefaultHooksDir, TokenName: "git-token", Secrets: []string{"licence"},
-		Timeout: Duration(30 * time.Minute), Attempts: DefaultAttempts, Fleets: sampleFleets(),
+		Timeout: Duration(30 * time.Minute), Attempts: 5, RetryFor: DefaultRetryFor, Fleets: sampleFleets(),
 	}
 }
 
@@ -48,6 +48,7 @@ func sampleFleets() []FleetTarget {
 	p := DefaultPolicy()
 	p.Waves, p.MaxInFlight, p.Approval = []int{10, 50, 100}, 3, true
 	p.Soak, p.PreloadBases, p.Trial.Network = Duration(time.Minute), true, "bridge"
+	p.SoakGrace, p.SoakFailures = Duration(30*time.Second), new(5)
 	return []FleetTarget{{Fleet: "production", Policy: p}}
 }
 
@@ -61,6 +62,7 @@ func sampleFleetRecord() FleetRecord {
 		},
 		Bases:   &BasePreload{Build: sampleBuild, Images: []Image{sampleBase}, Threshold: 1 << 63},
 		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime, Epoch: 3},
+		Spread: &Spread{Rollout: current.Rollout, Threshold: 1 << 62}, Turns: &Turns{Nodes: []string{"dea-1"}},
 		Soaking: "production-" + sampleBuild, Rollout: "production-" + sampleBuild,
 		Applied: Applied{Epoch: 3, Value: string(sampleImage), Error: "timeout"},
 	}
@@ -97,6 +99,7 @@ func samples() []Payload {
 		&RolloutChanged{
 			Fleet: "production", Rollout: "production-" + sampleBuild, Build: sampleBuild, Order: 7, Image: sampleImage,
 			State: RolloutFlipped, Why: "quorum", Epoch: 3, By: "ann", Present: 2, Members: 3,
+			To: sampleFleetRecord().Current,
 		},
 		&FleetChanged{Revision: 9, Record: sampleFleetRecord()},
 		&DeadLetter{

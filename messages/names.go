@@ -68,8 +68,11 @@ func RolloutID(fleet, build string) string { return fleet + "-" + build }
 var secretForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
 
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
-// 64 (SHA-256), lower case. BuildKit accepts no short ones.
+// 64 (SHA-256), lower case. BuildKit accepts no short ones. Zeros alone are git's word for none.
 func CheckCommit(s string) error {
+	if s != "" && strings.Trim(s, "0") == "" {
+		return fmt.Errorf("commit %q is no commit: git writes zeros where there is none", clip(s))
+	}
 	if !hexadecimal(s, 40) && !hexadecimal(s, 64) {
 		return fmt.Errorf("commit %q is not a full git commit: give all 40 (or 64) hexadecimal digits", clip(s))
 	}

@@ -23,7 +23,7 @@ func TestChecks(t *testing.T) {
 	}{
 		"name": {label, []string{"a", "dea-1", "0", long}, []string{"", "-a", "a-", "a.b", "A", "a_b", "é", "a\n", long + "a", "\xff"}},
 		"ID":   {id, []string{"p-abc", "1"}, []string{"", "a.b", "a b", "A", "a\x00", strings.Repeat("a", 201)}},
-		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0", 64)},
+		"commit": {CheckCommit, []string{sampleCommit, strings.Repeat("0f", 32)},
 			[]string{"", "main", sampleCommit[:39], sampleCommit + "\n", strings.ToUpper(sampleCommit), "--upload-pack=x"}},
 		"traceparent": {trace, []string{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, []string{
 			"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -37,8 +37,8 @@ func TestChecks(t *testing.T) {
 		"image":       {image, []string{string(sampleImage)}, []string{"", "a", "a:latest", "@" + sampleDigest, "a@sha256:1", "a@" + sampleDigest + "@" + sampleDigest}},
 		"secret name": {CheckSecretName, []string{"git-token", "a.b_c"}, []string{"", ".", "..", "../x", "a/b", ".hidden", "-x", "a b", strings.Repeat("a", 101)}},
 		"tag":         {checkTag, []string{"", "latest", "_a.b-c"}, []string{".a", "-a", "a/b", "a:b", strings.Repeat("a", 129)}},
-		"branch": {CheckBranch, []string{"main", "release/1.0", "ünicode", "a@b", "refs", "a/refs/heads/b"},
-			[]string{"", "refs/heads/main", "refs/tags/v1", "refs/heads/", "refs/heads/refs/heads/main", "-x", "/a", "a/", "a//b", "a..b", "a.lock", "a.lock/b", ".a", "a/.b", "a.", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "@", "a@{1}", "a\n", "a\x7f", "\xff", strings.Repeat("a", 201)}},
+		"branch": {CheckBranch, []string{"main", "release/1.0", "ünicode", "a@b", "refs", "a/refs/heads/b", "refs/heads/main", "refs/tags/v1", "-x", "@", strings.Repeat("a", 201)},
+			[]string{"", "refs/heads/", "/a", "a/", "a//b", "a..b", "a.lock", "a.lock/b", ".a", "a/.b", "a.", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[", `a\b`, "a@{1}", "a\n", "a\x7f", "\xff", strings.Repeat("a", 4001)}},
 		"repository": {CheckRepository,
 			[]string{"https://git.example.com/a.git", "http://127.0.0.1:8450/a.git", "git://host/a.git"},
 			[]string{"", "a.git", "/srv/a.git", "file:///srv/a.git", "git@host:a.git", "ssh://git@host/a.git", "ssh://host/a.git", "ext::sh", "https://host/a", "https:///a.git", "https://:80/a.git",

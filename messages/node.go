@@ -1,6 +1,8 @@
 package messages
 
 import (
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -10,7 +12,13 @@ type Member struct {
 	Fleet  string    `json:"fleet"`
 	Node   string    `json:"node"`
 	Joined time.Time `json:"joined"` // by the controller's clock
+	// Silent tells that the node was not heard for SilentAfter when this was written, nor since: a
+	// controller notes it, for people. The record's own time says when.
+	Silent bool `json:"silent,omitempty"`
 }
+
+// SilentAfter is how long a node is not heard before its member's record says so.
+const SilentAfter = time.Minute
 
 // NodeStatus is a node's heartbeat, in the nodes bucket under NodeKey.
 type NodeStatus struct {
@@ -22,10 +30,12 @@ type NodeStatus struct {
 	Version    string            `json:"version"`  // of fenceline
 	Labels     map[string]string `json:"labels,omitempty"`
 	Engine     Engine            `json:"engine"`
-	FreeBytes  int64             `json:"free_bytes"`       // where the engine keeps images; -1 unknown
-	Images     []PresentImage    `json:"images,omitempty"` // those of the record that are present, as checked now
-	Revision   uint64            `json:"revision"`         // of the fleet record it acts on
-	Work       *NodeWork         `json:"work,omitempty"`   // what it does about the preload
+	FreeBytes  int64             `json:"free_bytes"`         // where the engine keeps images; -1 unknown
+	Images     []PresentImage    `json:"images,omitempty"`   // those of the record that are present, as checked now
+	Revision   uint64            `json:"revision"`           // of the fleet record it acts on
+	Work       *NodeWork         `json:"work,omitempty"`     // what it does about the preload
+	Fetching   *ImageFetch       `json:"fetching,omitempty"` // what it fetches now, for whatever reason
+	Problems   []ImageProblem    `json:"problems,omitempty"` // of the images that the record wants, why some are not there
 	Containers []ContainerUse    `json:"containers,omitempty"`
 	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
 	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
@@ -36,6 +46,7 @@ type Engine struct {
 	Name    string `json:"name"` // "docker"
 	Version string `json:"version"`
 	API     string `json:"api"`
+	ID      string `json:"id,omitempty"`    // the engine's own, by which one that goes by several nodes' names is noticed
 	Error   string `json:"error,omitempty"` // why it can't be reached now
 }
 
@@ -44,6 +55,18 @@ type PresentImage struct {
 	Image Image  `json:"image"`
 	ID    string `json:"id"`    // the engine's image ID
 	Local string `json:"local"` // the local tag that keeps it from a prune
+}
+
+// ImageFetch is how far a node is with an image that it fetches.
+type ImageFetch struct {
+	Image Image `json:"image"`
+	Bytes int64 `json:"bytes"` // fetched
+}
+
+// ImageProblem is why a node lacks an image that its fleet's record wants.
+type ImageProblem struct {
+	Image  Image  `json:"image"`
+	Reason string `json:"reason"`
 }
 
 // NodeWork is what a node does about the current preload.
@@ -56,11 +79,30 @@ type NodeWork struct {
 	Trial   *TrialResult `json:"trial,omitempty"`  // of a canary
 }
 
+// SharedEngines finds nodes that have one engine, by its ID: of heartbeats by node it returns, for
+// each node that must not count, the one that counts for their engine: the first by name.
+func SharedEngines(all map[string]*NodeStatus) map[string]string {
+	first, out := map[string]string{}, map[string]string{}
+	for _, node := range slices.Sorted(maps.Keys(all)) {
+		id := all[node].Engine.ID
+		if id == "" {
+			continue
+		}
+		if owner, known := first[id]; known {
+			out[node] = owner
+		} else {
+			first[id] = node
+		}
+	}
+	return out
+}
+
 // WorkState is how far a node's work is.
 type WorkState string
 
 // The states of a node's work.
 const (
+	WorkWaiting WorkState = "waiting" // for its turn
 	WorkPulling WorkState = "pulling"
 	WorkPresent WorkState = "present"
 	WorkTrial   WorkState = "trial"

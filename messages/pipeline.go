@@ -1,9 +1,11 @@
 package messages
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 )
 
 // Pipeline is a resolved pipeline: everything a builder needs to know, so that it needs no
@@ -21,7 +23,8 @@ type Pipeline struct {
 	TokenName  string            `json:"token_name,omitempty"` // name of the secret that reads the repository
 	Secrets    []string          `json:"secrets,omitempty"`    // names of secrets that RUN --mount=type=secret may ask for
 	Timeout    Duration          `json:"timeout"`              // for the whole solve
-	Attempts   int               `json:"attempts"`             // how often a build is tried when infrastructure fails
+	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see RetryFor
+	RetryFor   Duration          `json:"retry_for,omitempty"`  // how long a build that infrastructure fails is tried again; 0 means DefaultRetryFor
 	Fleets     []FleetTarget     `json:"fleets,omitempty"`     // in order: a fleet waits for the one before it
 }
 
@@ -65,6 +68,9 @@ func (p *Pipeline) Validate() error {
 	if p.Attempts < 1 {
 		return fmt.Errorf("attempts: %d: must be 1 or more", p.Attempts)
 	}
+	if p.RetryFor < 0 {
+		return fmt.Errorf("retry_for: must be more than zero")
+	}
 	var seen []string
 	for i := range p.Fleets {
 		f := &p.Fleets[i]
@@ -97,9 +103,15 @@ const (
 	DefaultDockerfile = "Dockerfile"
 	// DefaultBranch is git's own default in most forges.
 	DefaultBranch = "main"
-	// DefaultAttempts is how often a build is tried before its failures count as its own.
-	DefaultAttempts = 5
+	// DefaultAttempts is far above what DefaultRetryFor leaves time for: no bound.
+	DefaultAttempts = 1_000_000
+	// DefaultRetryFor outlasts the restart, and most outages, of a registry or git host.
+	DefaultRetryFor = Duration(6 * 3600e9)
 )
+
+// RetriesFor is how long a build that infrastructure fails is tried again, from its first failure on.
+// Times in which no builder was there don't count.
+func (p *Pipeline) RetriesFor() time.Duration { return cmp.Or(p.RetryFor, DefaultRetryFor).Std() }
 
 var (
 	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$`)

@@ -25,6 +25,7 @@ func TestPipelineValidateNamesTheField(t *testing.T) {
 		"secrets":          func(p *Pipeline) { p.Secrets = []string{"a/b"} },
 		"timeout":          func(p *Pipeline) { p.Timeout = 0 },
 		"attempts":         func(p *Pipeline) { p.Attempts = 0 },
+		"retry_for":        func(p *Pipeline) { p.RetryFor = -1 },
 		"named twice":      func(p *Pipeline) { p.Fleets = append(p.Fleets, p.Fleets[0]) },
 		"fleet name":       func(p *Pipeline) { p.Fleets[0].Fleet = "" },
 		"canaries":         func(p *Pipeline) { p.Fleets[0].Policy.Canaries = -1 },

@@ -1,8 +1,10 @@
 package messages
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Policy says how an image passes through a fleet. Percentages are of the members frozen
@@ -17,6 +19,8 @@ type Policy struct {
 	Trial         Trial    `json:"trial"`
 	Approval      bool     `json:"approval,omitempty"`      // wait for a person before the flip
 	Soak          Duration `json:"soak"`                    // watch after the flip; failures roll back
+	SoakGrace     Duration `json:"soak_grace,omitempty"`    // in a soak, how long a node may lack the image, and come no further with fetching it, until it counts as failed; 0 for SoakGraceBeats
+	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
 }
@@ -26,6 +30,30 @@ type Trial struct {
 	Disabled bool     `json:"disabled,omitempty"`
 	Timeout  Duration `json:"timeout"`           // for all hooks of one trial together
 	Network  string   `json:"network,omitempty"` // Docker network of the trial container; "" is none
+	User     string   `json:"user,omitempty"`    // that the hooks run as, USER or USER:GROUP; "" is HookUser where the image has it, else the image's own
+}
+
+// HookUser is the user as whom fence runs an app and its hooks.
+const HookUser = "stackato"
+
+// The defaults of a soak.
+const (
+	SoakGraceBeats      = 6  // of the node's intervals
+	DefaultSoakFailures = 10 // percent
+)
+
+// Grace is SoakGrace, or its default for a node of an interval.
+func (p *Policy) Grace(interval time.Duration) time.Duration {
+	return cmp.Or(p.SoakGrace.Std(), SoakGraceBeats*interval)
+}
+
+// MayFail is how many of so many members may fail in a soak without a rollback.
+func (p *Policy) MayFail(members int) int {
+	percent := DefaultSoakFailures
+	if p.SoakFailures != nil {
+		percent = *p.SoakFailures
+	}
+	return members * percent / 100
 }
 
 // DefaultPolicy is what a fleet gets that says nothing about rollouts: one canary, one
@@ -44,6 +72,8 @@ func DefaultPolicy() Policy {
 
 var networkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
+var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`)
+
 // Validate names the first field that can't be acted on.
 func (p *Policy) Validate() error {
 	switch {
@@ -61,12 +91,18 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("node_deadline: must be more than zero")
 	case p.Soak < 0:
 		return fmt.Errorf("soak: must not be negative")
+	case p.SoakGrace < 0:
+		return fmt.Errorf("soak_grace: must not be negative")
+	case p.SoakFailures != nil && (*p.SoakFailures < 0 || *p.SoakFailures > 100):
+		return fmt.Errorf("soak_failures: %d: must be 0 to 100", *p.SoakFailures)
 	case p.Keep < 0:
 		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
 	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:
 		return fmt.Errorf("trial.timeout: must be more than zero")
 	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):
 		return fmt.Errorf("trial.network: %q is not the name of a Docker network", clip(p.Trial.Network))
+	case p.Trial.User != "" && !userForm.MatchString(p.Trial.User):
+		return fmt.Errorf("trial.user: %q is not a user: write USER or USER:GROUP, by name or number", clip(p.Trial.User))
 	}
 	last := 0
 	for _, w := range p.Waves {

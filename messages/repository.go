@@ -63,18 +63,18 @@ func redactURL(s string) string {
 	return s
 }
 
-// CheckBranch tells whether s can be a branch, by the rules of git check-ref-format that
-// matter for a URL and an argument. It refuses a full ref, which no push would match.
+// maxBranchBytes is what the longest path of a file leaves for a ref: git keeps refs as files.
+const maxBranchBytes = 4000
+
+// CheckBranch tells whether s can be a branch, by the rules of git check-ref-format for
+// refs/heads/s. Odd names are legal, such as -x and refs/heads/x: who hands a branch to a program
+// gives its full ref.
 func CheckBranch(s string) error {
-	if name, ok := strings.CutPrefix(s, "refs/heads/"); ok && CheckBranch(name) == nil {
-		return fmt.Errorf("%q is a full ref: write %s", clip(s), clip(name))
+	if len(s) > maxBranchBytes {
+		return fmt.Errorf("branch %q has %d bytes, and git takes some %d at most", clip(s), len(s), maxBranchBytes)
 	}
-	if strings.HasPrefix(s, "refs/") {
-		return fmt.Errorf("%q is no branch: write one's name such as %s", clip(s), DefaultBranch)
-	}
-	bad := s == "" || s == "@" || len(s) > 200 || !utf8.ValidString(s) || strings.HasPrefix(s, "-") ||
-		strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
-		strings.ContainsAny(s, " ~^:?*[\\") || strings.ContainsFunc(s, unicode.IsControl)
+	bad := s == "" || !utf8.ValidString(s) || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "@{") ||
+		strings.ContainsAny(s, " ~^:?*[\\\x7f") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' })
 	for part := range strings.SplitSeq(s, "/") {
 		bad = bad || part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
 	}
@@ -82,6 +82,22 @@ func CheckBranch(s string) error {
 		return fmt.Errorf("%q is not a branch name such as %q", clip(s), DefaultBranch)
 	}
 	return nil
+}
+
+// WrittenBranch is the branch that a person means who writes s. A full ref is refused, since it is
+// mostly a mistake for the name alone; but a branch whose own name begins with refs/ is written so.
+func WrittenBranch(s string) (string, error) {
+	const heads, refs = "refs/heads/", "refs/"
+	name, full := strings.CutPrefix(s, heads)
+	switch {
+	case full && strings.HasPrefix(name, refs):
+		return name, CheckBranch(name)
+	case full && CheckBranch(name) == nil:
+		return "", fmt.Errorf("%q is a full ref: write %s (or %s, if that is the branch's own name)", clip(s), clip(name), clip(heads+s))
+	case strings.HasPrefix(s, refs):
+		return "", fmt.Errorf("%q is no branch: write one's name such as %s (or %s, if that is the branch's own name)", clip(s), DefaultBranch, clip(heads+s))
+	}
+	return s, CheckBranch(s)
 }
 
 // checkInside refuses a path that leaves the folder it is relative to.

@@ -19,6 +19,10 @@ const (
 	CauseRetry  Cause = "retry"  // somebody asked for an earlier build again
 )
 
+// SeenAtStart is who requested the build of a push that nobody told of: a producer that started saw it
+// at the branch's head.
+const SeenAtStart = "head seen at start"
+
 // BuildRequested asks for the build of one pipeline at one commit. Its order is the
 // sequence number the requests stream gives it, unless it is a retry, which carries the
 // order of the first.
@@ -80,10 +84,19 @@ func (m *BuildRequested) BuildRef() BuildRef {
 	return BuildRef{Build: m.Build, Pipeline: m.Pipeline.Name, Order: m.Order}
 }
 
+// FollowsHead tells whether it asks for a commit as the head of its branch: a builder looks whether it still is.
+func (m *BuildRequested) FollowsHead() bool {
+	return m.Cause == CausePush || m.Cause == CausePerson && m.Ref != ""
+}
+
 // SamePush tells whether both ask for the same thing for the same reason, so that the
 // later is a duplicate when nothing came between.
 func (m *BuildRequested) SamePush(o *BuildRequested) bool {
-	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context && m.Commit != ""
+	if m.Cause == CauseRetry && m.Order != o.Order {
+		return false // each keeps its own order
+	}
+	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context &&
+		(m.Commit != "" || m.Cause == CauseRetry)
 }
 
 // everyRequest is what a build request has in every version, by the same names: which build

@@ -39,7 +39,7 @@ type RolloutRecord struct {
 	After     string                 `json:"after,omitempty"` // fleet whose rollout of this build must be done first
 	Ready     ImageReady             `json:"ready"`
 	Policy    Policy                 `json:"policy"`
-	Members   []string               `json:"members,omitempty"`  // frozen when preloading began, sorted
+	Members   []string               `json:"members,omitempty"`  // frozen when preloading began, sorted; those that joined before the flip were added. None once it is over
 	Canaries  []string               `json:"canaries,omitempty"` // those of Members that try the image
 	State     RolloutState           `json:"state"`
 	Why       string                 `json:"why,omitempty"` // why it waits or ended, for people
@@ -57,12 +57,17 @@ type RolloutRecord struct {
 	// Traceparent is that of the image-ready event that opened it: what the rollout publishes, and its
 	// nodes do, carries it on.
 	Traceparent string `json:"traceparent,omitempty"`
+	// MemberCount is how many members it counted, in the record of a rollout that is over.
+	MemberCount int `json:"member_count,omitempty"`
 	// FailedCount and StaleCount are how many there are, as Failed and Stale name only so
 	// many as fit a record; StaleNodes is how many nodes ran those containers.
 	FailedCount int `json:"failed_count,omitempty"`
 	StaleCount  int `json:"stale_count,omitempty"`
 	StaleNodes  int `json:"stale_nodes,omitempty"`
 }
+
+// Counts is how many members the rollout counts.
+func (r *RolloutRecord) Counts() int { return max(len(r.Members), r.MemberCount) }
 
 // FailedInSoak tells whether the rollout failed after its flip, and the fleet didn't go back.
 func (r *RolloutRecord) FailedInSoak() bool { return r.State == RolloutFailed && !r.FlippedAt.IsZero() }
@@ -80,6 +85,7 @@ type RolloutChanged struct {
 	By      string       `json:"by,omitempty"`    // the person, for a person's decision
 	Present int          `json:"present,omitempty"`
 	Members int          `json:"members,omitempty"`
+	To      FleetImage   `json:"to,omitzero"` // what is current now, for a decision that went from Image to another
 }
 
 // MessageType is TypeRolloutChanged.

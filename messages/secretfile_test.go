@@ -45,3 +45,46 @@ func TestReadSecret(t *testing.T) {
 		t.Errorf("a file that isn't there: %v", err)
 	}
 }
+
+// TestWordsAreSecretsAlone: what editors, shells and people put around a secret would be part of it.
+func TestWordsAreSecretsAlone(t *testing.T) {
+	const secret = "0123456789abcdef0123456789abcdef"
+	utf16 := func(s string) (out string) {
+		for _, r := range s {
+			out += string([]byte{byte(r), 0})
+		}
+		return out
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"a byte order mark":         {"\ufeff" + secret + "\r\n", "byte order mark"},
+		"UTF-16":                    {"\xff\xfe" + utf16(secret+"\r\n"), "UTF-16"},
+		"UTF-16 without a mark":     {utf16(secret + "\r\n"), "UTF-16"},
+		"quotes":                    {`"` + secret + "\"\r\n", "quotes"},
+		"single quotes":             {"'" + secret + "'", "quotes"},
+		"typographic quotes":        {"“" + secret + "”", "quotes"},
+		"a variable":                {"WEBHOOK_SECRET=" + secret, "NAME=VALUE"},
+		"a short variable":          {"KEY=" + secret, "NAME=VALUE"},
+		"a variable with spaces":    {"GITEA = " + secret, "NAME=VALUE"},
+		"a variable in small":       {"secret=" + secret, "NAME=VALUE"},
+		"a variable of a shell":     {"export HOOK_SECRET='" + secret + "'", "NAME=VALUE"},
+		"a variable of PowerShell":  {"$env:TOKEN=" + secret, "NAME=VALUE"},
+		"a field":                   {"secret: " + secret, "NAME=VALUE"},
+		"several lines":             {secret + "\n" + secret, "several lines"},
+		"another encoding":          {secret + "\xfc", "UTF-8"},
+		"a character without width": {secret + "\u200b", "can't be seen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := NewSecret(c.text).Word()
+			if err == nil || !w.IsZero() || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "0123") {
+				t.Errorf("Word: %v; want %q, and nothing of the secret", err, c.want)
+			}
+		})
+	}
+	for _, text := range []string{
+		secret, " " + secret + "\r\n", "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "QUJD==", "ABC=", "a \"phrase\" of words", "it's", `"`, "x=y&z", "grün", "a=b=c", "token", "ghp_abcDEF",
+	} {
+		if w, err := NewSecret(text).Word(); err != nil || w.Reveal() != strings.TrimSpace(text) {
+			t.Errorf("%q: %q, %v", text, w.Reveal(), err)
+		}
+	}
+}

@@ -14,13 +14,15 @@ type acceptedBuild struct {
 	Order     uint64 `json:"order"`
 	Pipeline  string `json:"pipeline"`
 	Commit    string `json:"commit,omitempty"`
-	Duplicate bool   `json:"duplicate"` // the build was asked for before
+	Duplicate bool   `json:"duplicate"`         // the build was asked for before
+	Repeats   string `json:"repeats,omitempty"` // the earlier build of the same push, without an image, that this new one is in place of
 }
 
 // answer is the body of every answer about builds: one of its fields.
 type answer struct {
 	Builds  []acceptedBuild `json:"builds,omitempty"`
-	Ignored string          `json:"ignored,omitempty"` // why nothing is built
+	Ignored string          `json:"ignored,omitempty"`            // why nothing is built
+	Unknown bool            `json:"unknown_repository,omitempty"` // that is why: no pipeline has it, so no push of it is built
 	Error   string          `json:"error,omitempty"`
 }
 

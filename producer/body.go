@@ -18,14 +18,15 @@ const (
 	// bodyTimeout is how long a sender may take for a body: GitHub and GitLab give up after
 	// as long.
 	bodyTimeout = 10 * time.Second
-	// firstBytes is what any body may have; what it has more is taken from the room.
-	firstBytes = 64 << 10
-	// roomBytes bounds what all bodies take together besides, since anybody can send them.
+	// firstBytes is what any body may have: together they are bounded by maxConnections. What has
+	// more takes all of it from the room.
+	firstBytes = 32 << 10
+	// roomBytes bounds what larger bodies take together, since anybody can send them.
 	// What arrived counts, not what was announced: to keep it full, a sender has to send
 	// half as much in each bodyTimeout.
 	roomBytes = 128 << 20
-	// unknownBytes is what a body of unknown length is given at first.
-	unknownBytes = 8 << 10
+	// leastBytes is what a body is given at first. It is given more as it comes.
+	leastBytes = 1 << 10
 )
 
 // body is a request's body and what it takes of the room.
@@ -37,16 +38,18 @@ type body struct {
 
 func (b *body) release() { b.room.Release(b.taken) }
 
-// grow doubles what the body can hold, up to limit, if there is room for it.
+// grow doubles what the body can hold, up to limit, if there is room for it beside what it has.
 func (b *body) grow(limit int64) bool {
 	size := min(2*int64(cap(b.bytes)), limit)
+	taken := int64(0)
 	if size > firstBytes+1 {
-		if !b.room.TryAcquire(size - b.taken) {
+		if taken = size; !b.room.TryAcquire(taken) {
 			return false
 		}
-		b.taken = size
 	}
 	b.bytes = append(make([]byte, 0, size), b.bytes...)
+	b.room.Release(b.taken)
+	b.taken = taken
 	return true
 }
 
@@ -62,9 +65,9 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request, maxBytes int
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, refuse(http.StatusInternalServerError, "the body's deadline can't be set: %v", err)
 	}
-	size := unknownBytes
+	size := int64(leastBytes)
 	if r.ContentLength >= 0 {
-		size = int(min(r.ContentLength, firstBytes))
+		size = min(r.ContentLength, leastBytes)
 	}
 	b := &body{bytes: make([]byte, 0, size+1), room: p.room} // one more, to see the end
 	source := http.MaxBytesReader(w, r.Body, maxBytes)

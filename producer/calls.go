@@ -51,6 +51,7 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		return nil, no
 	}
+	keep(r.Context())
 	body, no := p.readBody(w, r, maxCallBytes)
 	if no != nil {
 		return nil, no
@@ -131,20 +132,14 @@ func readCall(body []byte) (call, error) {
 	return c, nil
 }
 
-// lookUp finds the commit at the head of a pipeline's branch.
+// lookUp finds the commit at the head of a pipeline's branch, for a caller.
 func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *refusal) {
-	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
-	if l.TokenName != "" {
-		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
-		if err != nil {
-			return "", refuse(http.StatusUnprocessableEntity, "the pipeline's repository_token: %v: put a file of that name into the producer's folder of secrets (secrets-dir), or give the commit", err)
-		}
-		remote.Token = token.Trimmed()
-	}
-	commit, err := git.Head(ctx, remote)
+	commit, err := p.head(ctx, l)
 	switch {
 	case err == nil:
 		return commit, nil
+	case errors.Is(err, errNoToken):
+		return "", refuse(http.StatusUnprocessableEntity, "%v, or give the commit", err)
 	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied):
 		return "", refuse(http.StatusUnprocessableEntity, "%v", err)
 	}

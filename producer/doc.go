@@ -7,16 +7,20 @@
 //
 //	producer.go         the routes, and the sweep beside them: Config, New, Run
 //	httpserver.go       the HTTP server around them
+//	connections.go      its connections, of which there is a bound
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
 //	forge.go            what a forge tells: the signature and the push
 //	github.go           GitHub
 //	gitea.go            Gitea and Forgejo
 //	generic.go          signed generic webhooks
+//	form.go             the payload of a webhook that is sent as a form
+//	otherforges.go      forges that are not supported, and what to use in their place
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
+//	heads.go            heads of branches whose pushes nobody told of
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"reflect"
 	"strings"
 	"time"
 
@@ -22,8 +24,8 @@ type forge interface {
 	// proof reads the signature of a request received at now. Its error is a refusal
 	// that tells the sender what is missing, and nothing about any pipeline.
 	proof(h http.Header, now time.Time) (proof, error)
-	// event reads what a verified request tells. Errors name the field.
-	event(h http.Header, body []byte) (event, error)
+	// event reads what a verified request's payload tells. Errors name the field.
+	event(h http.Header, payload []byte) (event, error)
 }
 
 // proof tells whether a body was signed with a secret, in constant time.
@@ -34,6 +36,8 @@ type event struct {
 	kind         string   // the forge's own word
 	delivery     string   // the forge's ID of the request, for its log and ours; not signed
 	ignored      string   // why nothing is to be done, or ""
+	stranger     bool     // no pipeline has any of its repositories
+	ping         bool     // it asks whether pushes would be taken
 	repositories []string // the URLs that the forge has for the repository
 	ref          string   // full, such as refs/heads/main
 	commit       string   // the ref's commit now
@@ -77,17 +81,24 @@ func one(h http.Header, name string) (string, error) {
 	return v[0], nil
 }
 
+// repository is what payloads have of one.
+type repository struct {
+	CloneURL string `json:"clone_url"`
+	SSHURL   string `json:"ssh_url"`
+	HTMLURL  string `json:"html_url"`
+}
+
+func (r repository) urls() []string {
+	return slices.DeleteFunc([]string{r.CloneURL, r.SSHURL, r.HTMLURL}, func(u string) bool { return u == "" })
+}
+
 // push is what the payload of a push has in common for all forges. Only what is used is read.
 type push struct {
-	Ref        string `json:"ref"`
-	After      string `json:"after"`
-	Deleted    bool   `json:"deleted"`
-	Repository struct {
-		CloneURL string `json:"clone_url"`
-		SSHURL   string `json:"ssh_url"`
-		HTMLURL  string `json:"html_url"`
-	} `json:"repository"`
-	Pusher struct {
+	Ref        string     `json:"ref"`
+	After      string     `json:"after"`
+	Deleted    bool       `json:"deleted"`
+	Repository repository `json:"repository"`
+	Pusher     struct {
 		Name     string `json:"name"`
 		Login    string `json:"login"`
 		UserName string `json:"username"`
@@ -95,16 +106,12 @@ type push struct {
 }
 
 // readPush reads the payload of GitHub's push event, which Gitea and Forgejo share.
-func readPush(h http.Header, body []byte, e event) (event, error) {
+func readPush(body []byte, e event) (event, error) {
 	var p push
-	if err := decode(h, body, &p); err != nil {
+	if err := decode(body, &p); err != nil {
 		return e, err
 	}
-	for _, u := range []string{p.Repository.CloneURL, p.Repository.SSHURL, p.Repository.HTMLURL} {
-		if u != "" {
-			e.repositories = append(e.repositories, u)
-		}
-	}
+	e.repositories = p.Repository.urls()
 	if len(e.repositories) == 0 {
 		return e, errors.New("repository.clone_url: is missing: is this the payload of a push?")
 	}
@@ -120,7 +127,7 @@ func readPush(h http.Header, body []byte, e event) (event, error) {
 // pushed completes an event with the ref that was pushed and its commit.
 func (e event) pushed(ref, commit string, deleted bool) (event, error) {
 	e.ref, e.commit = ref, commit
-	branch, isBranch := strings.CutPrefix(ref, "refs/heads/")
+	branch, isBranch := strings.CutPrefix(ref, "refs/heads/") // of whatever name: only those that a pipeline has are built
 	switch {
 	case ref == "":
 		return e, errors.New("ref: is missing: is this the payload of a push?")
@@ -130,9 +137,6 @@ func (e event) pushed(ref, commit string, deleted bool) (event, error) {
 	case !isBranch:
 		e.ignored = fmt.Sprintf("%q is not a branch: only branches are built", clip(ref))
 		return e, nil
-	}
-	if err := messages.CheckBranch(branch); err != nil {
-		return e, fmt.Errorf("ref: %w", err)
 	}
 	if deleted || commit != "" && strings.Trim(commit, "0") == "" {
 		e.ignored = fmt.Sprintf("branch %q was deleted", clip(branch))
@@ -145,20 +149,34 @@ func (e event) pushed(ref, commit string, deleted bool) (event, error) {
 }
 
 // decode reads a payload. Fields that it has no use for may be anything.
-func decode(h http.Header, body []byte, to any) error {
+func decode(body []byte, to any) error {
 	err := json.Unmarshal(body, to)
 	if err == nil {
 		return nil
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return fmt.Errorf("%s: is a JSON %s where a %s was expected", wrongType.Field, wrongType.Value, wrongType.Type.Kind())
-	}
-	if strings.HasPrefix(h.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		return errors.New("body is a form: set the webhook's content type to application/json")
+		return fmt.Errorf("%s: is a JSON %s where %s was expected", wrongType.Field, wrongType.Value, inJSON(wrongType.Type))
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return errors.New("body is empty where a JSON payload was expected")
 	}
 	return fmt.Errorf("body is not a JSON payload: %w", err)
+}
+
+// inJSON is what a Go type is in JSON, in words.
+func inJSON(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return inJSON(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	}
+	return "a number"
 }

@@ -69,7 +69,7 @@ func (generic) proof(h http.Header, now time.Time) (proof, error) {
 	}, nil
 }
 
-func (generic) event(h http.Header, body []byte) (event, error) {
+func (generic) event(h http.Header, payload []byte) (event, error) {
 	e := event{kind: "push", delivery: h.Get("webhook-id")}
 	var p struct {
 		Repository string `json:"repository"`
@@ -77,7 +77,7 @@ func (generic) event(h http.Header, body []byte) (event, error) {
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
 	}
-	if err := decode(h, body, &p); err != nil {
+	if err := decode(payload, &p); err != nil {
 		return e, err
 	}
 	if p.Repository == "" {

@@ -30,7 +30,7 @@ func (gitea) proof(h http.Header, _ time.Time) (proof, error) {
 	return p, nil
 }
 
-func (gitea) event(h http.Header, body []byte) (event, error) {
+func (gitea) event(h http.Header, payload []byte) (event, error) {
 	brand := "Gitea"
 	if h.Get("X-Forgejo-Event") != "" {
 		brand = "Forgejo"
@@ -44,5 +44,5 @@ func (gitea) event(h http.Header, body []byte) (event, error) {
 		e.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
 		return e, nil
 	}
-	return readPush(h, body, e)
+	return readPush(payload, e)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,7 +34,7 @@ func (github) proof(h http.Header, _ time.Time) (proof, error) {
 	return p, nil
 }
 
-func (github) event(h http.Header, body []byte) (event, error) {
+func (github) event(h http.Header, payload []byte) (event, error) {
 	kind, err := one(h, "X-GitHub-Event")
 	if err != nil {
 		return event{}, err
@@ -41,11 +42,30 @@ func (github) event(h http.Header, body []byte) (event, error) {
 	e := event{kind: kind, delivery: h.Get("X-GitHub-Delivery")}
 	switch kind {
 	case "push":
-		return readPush(h, body, e)
+		return readPush(payload, e)
 	case "ping":
-		e.ignored = "a ping: the webhook and its secret are set up correctly"
+		return readPing(payload, e)
 	default:
 		e.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
 	}
+	return e, nil
+}
+
+// readPing reads GitHub's ping event, which it sends when a webhook is made.
+func readPing(payload []byte, e event) (event, error) {
+	var p struct {
+		Hook struct {
+			Events []string `json:"events"`
+		} `json:"hook"`
+		Repository repository `json:"repository"` // a webhook of an organisation has none
+	}
+	if err := decode(payload, &p); err != nil {
+		return e, err
+	}
+	if l := p.Hook.Events; len(l) > 0 && !slices.Contains(l, "push") && !slices.Contains(l, "*") {
+		e.ignored = "a ping, but pushes are not sent: select the push event in the webhook's settings"
+		return e, nil
+	}
+	e.ping, e.repositories = true, p.Repository.urls()
 	return e, nil
 }

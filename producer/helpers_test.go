@@ -98,6 +98,10 @@ func (q *memoryQueue) Request(_ context.Context, r *messages.BuildRequested, tra
 	return builds.Accepted{Build: r.Build, Order: uint64(len(q.stored))}, nil
 }
 
+func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequested, trace string) (builds.Accepted, error) {
+	return q.Request(ctx, r, trace)
+}
+
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil
 }

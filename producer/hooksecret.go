@@ -25,10 +25,11 @@ const standardPrefix = "whsec_"
 
 // newHookSecret makes a secret of a file's content.
 func newHookSecret(content messages.Secret) (*hookSecret, error) {
-	text := content.Trimmed().Reveal()
-	if strings.ContainsAny(text, "\r\n") {
-		return nil, errors.New("has several lines: it must hold the webhook's secret alone")
+	word, err := content.Word()
+	if err != nil {
+		return nil, err
 	}
+	text := word.Reveal()
 	s := &hookSecret{text: []byte(text), key: []byte(text)}
 	if encoded, ok := strings.CutPrefix(text, standardPrefix); ok {
 		key, err := base64.StdEncoding.DecodeString(encoded)

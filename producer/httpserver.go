@@ -8,16 +8,28 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// maxHeaderBytes is far above the headers of any forge, which have some 2 KiB.
+const maxHeaderBytes = 16 << 10
+
 // NewServer returns a server for a producer's handler, bounded in every phase of a request
-// so that no sender can hold a connection for long. Its caller gives it a listener.
+// and in the number of connections, so that no sender can hold much for long. Its caller gives
+// it a listener.
 func NewServer(handler http.Handler, logger zerolog.Logger) *http.Server {
+	return newServer(handler, logger, maxConnections)
+}
+
+// newServer is NewServer with another bound of connections.
+func newServer(handler http.Handler, logger zerolog.Logger, most int) *http.Server {
+	conns := &connections{most: most}
 	return &http.Server{
+		ConnContext:       conns.opened,
+		ConnState:         conns.changed,
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       bodyTimeout + 15*time.Second, // above the handler's own, which answers
 		WriteTimeout:      2 * time.Minute,              // a body, a look-up of a branch, a store
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          stdlog.New(logger.With().Str("part", "http").Logger(), "", 0),
 	}
 }

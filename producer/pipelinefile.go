@@ -48,13 +48,14 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		HooksDir:   messages.DefaultHooksDir,
 		Timeout:    defaultTimeout,
 		Attempts:   messages.DefaultAttempts,
+		RetryFor:   messages.DefaultRetryFor,
 	}}
 	p := &x.pipeline
 	before := len(d.Problems)
 	d.mapping(n, field, []key{
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
-		{"branch", "", d.text(&p.Branch, messages.CheckBranch)},
+		{"branch", "", d.branch(p)},
 		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
 		{"directory", "", d.text(&p.Directory, nil)},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
@@ -63,6 +64,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
 		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
 		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
+		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
@@ -98,6 +100,18 @@ func value(n *yaml.Node, name string) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// branch reads the branch that is built.
+func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		branch, written := p.Branch, ""
+		d.text(&written, func(s string) (err error) {
+			branch, err = messages.WrittenBranch(s)
+			return err
+		})(n, field)
+		p.Branch = branch
+	}
 }
 
 func (d *document) pipelineName(x *declared) func(*yaml.Node, string) {
@@ -155,6 +169,7 @@ func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
 			}
 			if v, ok := d.Scalar(v, join(field, name), "text", "!!str", "!!int", "!!float", "!!bool", "!!timestamp"); ok {
 				args[name] = v.Value
+				d.warnOfVariable(v, join(field, name))
 			}
 		})
 		if len(args) > 0 {
@@ -180,6 +195,9 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		before := len(d.Problems)
 		d.words(&x.forges, func(s string) error {
+			if other, ok := otherForgeCalled(s); ok {
+				return errors.New(other.instead())
+			}
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
 			}

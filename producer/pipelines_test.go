@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/yamlfile"
 )
 
@@ -103,6 +105,7 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"a number out of range":         {item("    attempts: 0"), ":6: pipelines[0].attempts: 0 is not a whole number from 1 to 100"},
 		"a bad duration":                {item("    timeout: 5"), `:6: pipelines[0].timeout: duration "5" is not a number with a unit`},
 		"a bad branch":                  {item("    branch: a..b"), `:6: pipelines[0].branch: "a..b" is not a branch name`},
+		"a full ref":                    {item("    branch: refs/heads/main"), `:6: pipelines[0].branch: "refs/heads/main" is a full ref: write main`},
 		"a bad platform":                {item("    platform: amd64"), ":6: pipelines[0].platform:"},
 		"a Dockerfile outside":          {item("    dockerfile: ../Dockerfile"), `:6: pipelines[0].dockerfile: "../Dockerfile" leaves the repository`},
 		"a relative hooks folder":       {item("    hooks_dir: hooks"), ":6: pipelines[0].hooks_dir:"},
@@ -218,6 +221,70 @@ func TestLoadPipelinesWarns(t *testing.T) {
 	for _, want := range []string{"every user of this machine", "can be guessed", "provenance"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("warnings lack %q:\n%s", want, got)
+		}
+	}
+}
+
+// TestSecretFilesOfOtherProgramsAreRefused: what would be part of the secret, and never match.
+func TestSecretFilesOfOtherProgramsAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ content, want string }{
+		"a byte order mark": {"\ufeff" + testSecret + "\r\n", "byte order mark"},
+		"UTF-16":            {"\xff\xfea\x00b\x00\r\x00\n\x00", "UTF-16"},
+		"quotes":            {`"` + testSecret + "\"\n", "quotes"},
+		"a variable":        {"WEBHOOK_SECRET=" + testSecret + "\n", "NAME=VALUE"},
+	} {
+		path := writeFile(t, item("    webhook: {secret_file: hook}"))
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "hook"), []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := LoadPipelines(path)
+		if err == nil || !strings.Contains(err.Error(), `:6: pipelines[0].webhook.secret_file: secret file "hook": `) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), testSecret) {
+			t.Errorf("%s: %v; want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestVariablesAreWarnedOf: nothing replaces them, in whatever field they are.
+func TestVariablesAreWarnedOf(t *testing.T) {
+	for text, want := range map[string]string{
+		`    build_args: {BASE: "registry.example.com/stack:${STACK_TAG:-latest}"}`: ":6: pipelines[0].build_args.BASE: \"${STACK_TAG:-latest}\" is taken as it is",
+		`    build_args: {A: x, B: $HOME/x}`:                                        ".build_args.B: \"$HOME\"",
+		`    build_args: {A: "$(date)"}`:                                            "\"$(date)\"",
+		`    build_args: {A: "{{ .Tag }}"}`:                                         "\"{{ .Tag }}\"",
+		`    build_args: {A: "%USERNAME%"}`:                                         "\"%USERNAME%\"",
+		`    directory: ${DIR}`:                                                     "pipelines[0].directory: \"${DIR}\"",
+		`    branch: $BRANCH`:                                                       "pipelines[0].branch: \"$BRANCH\"",
+		`    hooks_dir: /etc/$NAME/hooks`:                                           "pipelines[0].hooks_dir: \"$NAME\"",
+	} {
+		w := load(t, item(text)).Warnings()
+		if len(w) != 1 || !strings.Contains(w[0].String(), want) {
+			t.Errorf("%s: warnings %v; want %q", text, w, want)
+		}
+	}
+	if w := load(t, item(`    build_args: {PRICE: "5$", AT: "100%", DOLLARS: "a$ b", JSON: "{}"}`)).Warnings(); len(w) > 0 {
+		t.Errorf("warnings %v", w)
+	}
+}
+
+// TestOddBranchesAreBuilt has branches that git allows, from the file to the stored request.
+func TestOddBranchesAreBuilt(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	for written, branch := range map[string]string{
+		"-x": "-x", "refs/heads/refs/heads/x": "refs/heads/x", `"@"`: "@", "grün/名前": "grün/名前", strings.Repeat("long/", 50) + "x": strings.Repeat("long/", 50) + "x",
+	} {
+		file := item("    webhook: {secret_file: hook}", "    branch: "+written)
+		p, err := New(Config{Pipelines: load(t, file), Queue: builds.New(c)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range senders() {
+			ref := "refs/heads/" + branch
+			status, a, _ := serve(p, s.hook(testSecret, s.payload("https://git.example.com/base.git", ref, testCommit)))
+			if status != 202 || len(a.Builds) != 1 {
+				t.Errorf("%s: status %d, %+v", written, status, a)
+			} else if got := stored(t, c)[a.Builds[0].Build]; got.Ref != ref || got.Pipeline.Branch != branch {
+				t.Errorf("%s: stored %+v", written, got)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/builds"
@@ -21,6 +22,8 @@ import (
 type Queue interface {
 	// Request stores a build request; when it returns nil, the request is durable.
 	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
+	// RequestHead is Request for a branch's head that nobody told of; what was built already is a duplicate.
+	RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -50,9 +53,10 @@ type Producer struct {
 	secretsDir    string
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
+	headPause     time.Duration // after a look at a head that fails, the first time
 	log           zerolog.Logger
 	now           func() time.Time
-	room          *semaphore.Weighted // for bodies above firstBytes
+	room          *semaphore.Weighted // for bodies of more than firstBytes
 	handler       http.Handler
 }
 
@@ -68,7 +72,7 @@ func New(c Config) (*Producer, error) {
 	}
 	p := &Producer{
 		pipelines: c.Pipelines, queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
-		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout,
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes),
 	}
 	if p.sweepInterval == 0 {
@@ -90,6 +94,10 @@ func (p *Producer) routes() http.Handler {
 		known := forgeNames()
 		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
 		w.Header().Set("Connection", "close") // the body is not worth reading
+		if other, ok := otherForgeCalled(name); ok {
+			refuse(http.StatusNotFound, "%s", other.instead()).write(w)
+			return
+		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
 	})
 	mux.HandleFunc("POST /v1/builds", p.builds)
@@ -148,9 +156,12 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run sweeps the queue from time to time until ctx ends, and then returns nil. Intervals
-// vary by a fifth, so that producers don't sweep in step.
+// Run looks at the heads of branches, and sweeps the queue from time to time until ctx ends, and then
+// returns nil. Intervals vary by a fifth, so that producers don't sweep in step.
 func (p *Producer) Run(ctx context.Context) error {
+	var heads sync.WaitGroup
+	defer heads.Wait()
+	heads.Go(func() { p.lookAtHeads(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -56,11 +56,18 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 			d.mapping(n, field, []key{
 				{"timeout", "", d.duration(&p.Trial.Timeout, messages.Duration(1e9))},
 				{"network", "", d.text(&p.Trial.Network, nil)},
+				{"user", "", d.text(&p.Trial.User, nil)},
 				{"disabled", "", d.truth(&p.Trial.Disabled)},
 			})
 		}},
 		{"approval", "", d.truth(&p.Approval)},
 		{"soak", "", d.duration(&p.Soak, 0)},
+		{"soak_grace", "", d.duration(&p.SoakGrace, messages.Duration(1e9))},
+		{"soak_failures", "", func(n *yaml.Node, field string) {
+			if v, ok := d.percentFrom(0, n, field); ok {
+				p.SoakFailures = &v
+			}
+		}},
 		{"keep", "", d.integer(&p.Keep, 0, 1000)},
 		{"preload_bases", "", d.truth(&p.PreloadBases)},
 	})

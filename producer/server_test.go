@@ -37,19 +37,23 @@ func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
 // serveOver starts a producer's server. It and what is dialled end with the test.
 func serveOver(t *testing.T, handler http.Handler) (dial func() net.Conn) {
 	l := &pipes{make(chan net.Conn), make(chan struct{})}
-	s := NewServer(handler, zerolog.Nop())
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() {
-		if err := s.Shutdown(context.Background()); err != nil { // waits for all, as t needs
-			t.Errorf("stopping the server: %v", err)
-		}
-	})
+	serveOn(t, l, NewServer(handler, zerolog.Nop()))
 	return func() net.Conn {
 		here, there := net.Pipe()
 		l.conns <- there
 		t.Cleanup(func() { _ = here.Close() })
 		return here
 	}
+}
+
+// serveOn starts a producer's server over a network in memory, until the test ends.
+func serveOn(t *testing.T, l *pipes, s *http.Server) {
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() {
+		if err := s.Shutdown(context.Background()); err != nil { // waits for all, as t needs
+			t.Errorf("stopping the server: %v", err)
+		}
+	})
 }
 
 // status reads an answer's status.

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,17 @@ func (r *reader) text(to *string, check func(string) error) func(*yaml.Node, str
 			}
 		}
 		*to = v.Value
+		r.warnOfVariable(v, field)
+	}
+}
+
+// variableForm is what other programs put values in the place of: ${NAME}, $NAME, $(COMMAND), {{ NAME }}, %NAME%.
+var variableForm = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Za-z0-9_]*|\{\{.*\}\}|<%.*%>|%[A-Z_][A-Z0-9_]*%`)
+
+// warnOfVariable warns of text that looks as if its author expected a value in its place.
+func (r *reader) warnOfVariable(v *yaml.Node, field string) {
+	if found := variableForm.FindString(v.Value); found != "" {
+		r.Warn(v, field, "%q is taken as it is, since this file has no variables: write the value itself", clip(found))
 	}
 }
 
@@ -85,15 +97,18 @@ func (r *reader) integer(to *int, low, high int) func(*yaml.Node, string) {
 }
 
 // percent reads a percentage from 1% to 100%, with its sign.
-func (r *reader) percent(n *yaml.Node, field string) (int, bool) {
-	const want = "a percentage from 1% to 100%"
+func (r *reader) percent(n *yaml.Node, field string) (int, bool) { return r.percentFrom(1, n, field) }
+
+// percentFrom is percent from another least one.
+func (r *reader) percentFrom(least int, n *yaml.Node, field string) (int, bool) {
+	want := fmt.Sprintf("a percentage from %d%% to 100%%", least)
 	v, ok := r.Scalar(n, field, want, "!!str", "!!int", "!!float")
 	if !ok {
 		return 0, false
 	}
 	digits, ok := strings.CutSuffix(v.Value, "%")
 	i, err := strconv.Atoi(digits)
-	if !ok || err != nil || i < 1 || i > 100 {
+	if !ok || err != nil || i < least || i > 100 {
 		r.Problem(n, field, "%s is not %s: write it with its sign, such as 50%%", clip(v.Value), want)
 		return 0, false
 	}

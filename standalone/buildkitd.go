@@ -191,9 +191,20 @@ func (b *Buildkitd) arguments() []string {
 		"--otel-socket-path", filepath.Join(b.sockets, "otel.sock"), // the default is shared by the machine
 		"--config", os.DevNull, // nothing of another buildkitd's
 		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", b.c.Runc,
-		"--oci-worker-net=host",                                                  // RUN steps reach what this machine reaches
-		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", "2000,2000,20000", // MB: reserved, left free, at most
+		"--oci-worker-net=host", // RUN steps reach what this machine reaches
+		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", b.cacheBounds(),
 	}
+}
+
+// cacheBounds are buildkitd's for what it keeps, in MB: kept in any case, left free on the disk, and kept at
+// most; less on a small disk. What it leaves free is more than builds need to begin.
+func (b *Buildkitd) cacheBounds() string {
+	kept, free, most := uint64(2000), uint64(2000), uint64(20000)
+	if r, err := newRoom(b.c.Dir, "", b.c.Logger); err == nil {
+		size := r.size / 1e6
+		kept, free, most = min(kept, size/10), min(free, size/3), min(most, size/2)
+	}
+	return fmt.Sprintf("%d,%d,%d", kept, free, most)
 }
 
 // awaitSocket waits until buildkitd takes connections. There is no signal for that to wait on.

@@ -12,13 +12,14 @@
 //	state.go          the state folder, which one process uses at a time
 //	secrets.go        the secrets and the clients' settings in it
 //	writefile.go      its files are written whole
+//	room.go           what is free on its disk, and who may take of it
 //	nats.go           the NATS server
 //	natsaccounts.go   who may do what there, and where an account's streams are
-//	natshealth.go     whether it can store
+//	natshealth.go     whether it can store, and what is done where it can't
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry
 //	registryauth.go   its login for pushes
-//	registrydisk.go   its answers when the disk is full
+//	registrydisk.go   what it does when the disk is full
 //	registrylogs.go   its log
 //	buildkitd.go      buildkitd as a child
 //	findprogram.go    finds it

@@ -12,6 +12,8 @@ var (
 	// ErrLayout is returned for a state folder of another layout, or for a folder that is
 	// something else.
 	ErrLayout = errors.New("state folder has another layout")
+	// ErrDiskFull is returned when too little is free on the disk of the state folder.
+	ErrDiskFull = errors.New("the disk is full")
 	// ErrNoProgram is returned when a program that runs as a child is not installed.
 	ErrNoProgram = errors.New("program is not installed")
 )

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +38,8 @@ type NATSConfig struct {
 	Users     []User
 	Accounts  []store.Account
 	Passwords map[string]messages.Secret
+
+	maxStore int64 // what streams may take together; 0 is a share of what is free
 }
 
 // natsStart bounds the start of the server, which reads all that is stored.
@@ -44,35 +48,87 @@ const natsStart = time.Minute
 // natsMemory bounds what memory buckets hold: heartbeats of some ten thousand nodes.
 const natsMemory = 256 << 20
 
-// NATS is a running NATS server with JetStream.
+// NATS is a NATS server with JetStream. It is another server after its disk was full.
 type NATS struct {
+	config NATSConfig
+	room   *Room
+	failed chan error
+	stop   func() // ends the care for it
+
+	mu  sync.Mutex
+	now natsServer
+	url string
+}
+
+// natsServer is a server that runs.
+type natsServer struct {
 	server *server.Server
-	fatal  chan error
-	watch  func() // ends the watch over its health
+	fatal  chan error // what makes it useless
+}
+
+// end ends the server, with everything on disk. It may be ended again.
+func (s natsServer) end() {
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
 }
 
 // StartNATS starts a server and returns when it takes connections. Each write is synced to
 // disk before it is acked. A *ListenError tells that it can't have its address.
 func StartNATS(ctx context.Context, c NATSConfig) (*NATS, error) {
-	options, err := c.options()
-	if err != nil {
-		return nil, err
-	}
 	if err := c.adoptStore(); err != nil {
 		return nil, err
 	}
-	s, err := server.NewServer(options)
+	room, err := newRoom(c.StoreDir, c.StoreDir+".reserve", c.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("starting the NATS server: %w", err)
 	}
-	n := &NATS{server: s, fatal: make(chan error, 1), watch: func() {}}
-	s.SetLoggerV2(&natsLog{logger: c.Logger, config: c, fatal: n.fatal}, false, false, false)
-	if err := n.start(ctx, c); err != nil {
-		n.Stop()
+	n := &NATS{config: c, room: room, failed: make(chan error, 1)}
+	if err := n.open(ctx); err != nil {
 		return nil, err
 	}
-	n.watch = watchHealth(s, c.StoreDir, n.fatal)
+	// Another server has the same address, and room for what the streams may take.
+	s := n.running().server
+	n.url, n.config.Address = s.ClientURL(), s.Addr().String()
+	if js := s.JetStreamConfig(); js != nil {
+		n.config.maxStore = js.MaxStore
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var care sync.WaitGroup
+	care.Go(func() { n.keep(ctx) })
+	care.Go(func() { room.keep(ctx) })
+	n.stop = func() {
+		cancel()
+		care.Wait()
+	}
 	return n, nil
+}
+
+// open starts a server.
+func (n *NATS) open(ctx context.Context) error {
+	options, err := n.config.options()
+	if err != nil {
+		return err
+	}
+	s, err := server.NewServer(options)
+	if err != nil {
+		return fmt.Errorf("starting the NATS server: %w", err)
+	}
+	opened := natsServer{s, make(chan error, 1)}
+	s.SetLoggerV2(&natsLog{logger: n.config.Logger, config: n.config, fatal: opened.fatal}, false, false, false)
+	if err := opened.start(ctx, n.config); err != nil {
+		opened.end()
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = opened
+	return nil
+}
+
+func (n *NATS) running() natsServer {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
 }
 
 func (c NATSConfig) options() (*server.Options, error) {
@@ -89,7 +145,7 @@ func (c NATSConfig) options() (*server.Options, error) {
 	}
 	o := &server.Options{
 		ServerName: "fenceline", Host: host, Port: int(number),
-		JetStream: true, StoreDir: c.StoreDir, SyncAlways: true, JetStreamMaxMemory: natsMemory,
+		JetStream: true, StoreDir: c.StoreDir, SyncAlways: true, JetStreamMaxMemory: natsMemory, JetStreamMaxStore: c.maxStore,
 		DisableJetStreamBanner: true, NoSigs: true,
 	}
 	if o.Port == 0 {
@@ -116,24 +172,24 @@ func (c NATSConfig) options() (*server.Options, error) {
 	return o, nil
 }
 
-func (n *NATS) start(ctx context.Context, c NATSConfig) error {
+func (s natsServer) start(ctx context.Context, c NATSConfig) error {
 	started := make(chan bool, 1)
 	go func() {
-		n.server.Start()
-		started <- n.server.ReadyForConnections(natsStart)
+		s.server.Start()
+		started <- s.server.ReadyForConnections(natsStart)
 	}()
 	select {
-	case err := <-n.fatal:
+	case err := <-s.fatal:
 		return err
 	case <-ctx.Done():
 		return fmt.Errorf("starting the NATS server: %w", context.Cause(ctx))
 	case ok := <-started:
 		select { // a fatal error also ends the wait for connections
-		case err := <-n.fatal:
+		case err := <-s.fatal:
 			return err
 		default:
 		}
-		if !ok || !n.server.JetStreamEnabled() {
+		if !ok || !s.server.JetStreamEnabled() {
 			return fmt.Errorf("starting the NATS server over %s: it was not ready within %s: see its log lines above", c.StoreDir, natsStart)
 		}
 		return nil
@@ -141,20 +197,20 @@ func (n *NATS) start(ctx context.Context, c NATSConfig) error {
 }
 
 // URL is where clients connect.
-func (n *NATS) URL() string { return n.server.ClientURL() }
+func (n *NATS) URL() string { return n.url }
 
 // InProcessConn connects without a socket. It makes NATS the in-process server that the
-// queue's client accepts.
-func (n *NATS) InProcessConn() (net.Conn, error) { return n.server.InProcessConn() }
+// queue's client accepts, and that a client reaches again after another server was started.
+func (n *NATS) InProcessConn() (net.Conn, error) { return n.running().server.InProcessConn() }
 
 // Failed delivers the error that makes the server useless while it runs.
-func (n *NATS) Failed() <-chan error { return n.fatal }
+func (n *NATS) Failed() <-chan error { return n.failed }
 
 // Stop ends the server, with everything on disk.
 func (n *NATS) Stop() {
-	n.watch()
-	n.server.Shutdown()
-	n.server.WaitForShutdown()
+	n.stop()
+	n.running().end()
+	_ = os.Remove(n.room.reserve) // for others while nobody stores
 }
 
 // natsLog passes the server's log lines on, and turns the first fatal one, which would end
@@ -198,7 +254,7 @@ func (l *natsLog) explain(err error, args []any) error {
 // text in places.
 func storeError(dir string, err error) error {
 	if errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
-		return fmt.Errorf("running the NATS server: the disk of %s is full: free some space there, then start again: %w", dir, err)
+		return fmt.Errorf("running the NATS server: %w: free some space at %s: %w", ErrDiskFull, dir, err)
 	}
 	return fmt.Errorf("running the NATS server over %s: %w: check that the folder is whole and writable, then start again", dir, err)
 }

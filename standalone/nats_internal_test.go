@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -90,58 +89,162 @@ func TestNATSSyncsEveryWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := n.server.JetStreamConfig(); c == nil || !c.SyncAlways || c.MaxMemory != natsMemory {
+	if c := n.running().server.JetStreamConfig(); c == nil || !c.SyncAlways || c.MaxMemory != natsMemory {
 		t.Errorf("JetStream runs as %+v", c)
 	}
 }
 
-// TestNATSTellsOfAFullDisk fills a small file system under a server, which takes root, and
-// makes room again: its streams don't take writes again by themselves.
-func TestNATSTellsOfAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("mounting a small file system, which this test needs root for: %v: %s", err, out)
+// small mounts a small file system, which takes root. Size is as tmpfs has it.
+func small(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Fatalf("mounting a small file system, which this test needs root for (run it as root, or in a container with CAP_SYS_ADMIN): %v: %s", err, out)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
 			t.Errorf("unmounting: %v: %s", err, out)
 		}
 	})
-	n, _, err := startNATS(t, dir, "password")
+	return dir
+}
+
+// fill takes all that is free, as somebody else would, until the returned function is called.
+func fill(t *testing.T, dir string) (empty func()) {
+	t.Helper()
+	filler := filepath.Join(dir, "filler")
+	free, err := freeBytes(dir)
+	if err == nil {
+		err = allocate(filler, int64(free))
+	}
+	if err != nil {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	return func() {
+		if err := os.Remove(filler); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// stream is a stream of a server, by a client that is connected all the time.
+func stream(t *testing.T, n *NATS) jetstream.JetStream {
+	t.Helper()
+	c, err := nats.Connect("", nats.InProcessServer(n), nats.UserInfo("operator", "password"), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := login(n, "password")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	t.Cleanup(c.Close)
 	js, err := jetstream.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "s", Subjects: []string{"s"}}); err != nil {
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "s", Subjects: []string{"s"}, MaxBytes: 500_000}); err != nil {
 		t.Fatal(err)
 	}
-	filler := filepath.Join(dir, "filler")
-	if err := os.WriteFile(filler, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("filling the disk gives %v", err)
-	}
+	return js
+}
+
+func publish(t *testing.T, js jetstream.JetStream, size int) error {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := js.Publish(ctx, "s", bytes.Repeat([]byte("x"), 100_000)); err == nil {
-		t.Fatal("a full disk takes a message")
+	_, err := js.Publish(ctx, "s", bytes.Repeat([]byte("x"), size))
+	return err
+}
+
+// soon waits until something holds.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(time.Minute); !holds(); {
+		select {
+		case <-late:
+			t.Fatalf("it did not come to pass that %s", what)
+		case <-tick.C:
+		}
 	}
-	if err := os.Remove(filler); err != nil {
+}
+
+// TestNATSStoresAgainOnceThereIsRoom fills a small file system under a server, again and again until it
+// can't store, and makes room: its streams don't take writes again by themselves.
+func TestNATSStoresAgainOnceThereIsRoom(t *testing.T) {
+	dir := small(t, "4m")
+	store := filepath.Join(dir, "nats")
+	if err := os.Mkdir(store, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case err := <-n.Failed():
-		if !strings.Contains(err.Error(), "the disk of "+dir+" is full") {
-			t.Errorf("it fails with %v", err)
+	n, log, err := startNATS(t, store, "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := stream(t, n)
+	if err := publish(t, js, 1000); err != nil {
+		t.Fatal(err)
+	}
+	url := n.URL()
+	for range 2 {
+		empty := fill(t, dir)
+		soon(t, "a full disk takes nothing any more", func() bool {
+			refill, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, full := refill.Write(make([]byte, 1<<20)) // what the reserve gives up
+			_ = refill.Close()
+			return publish(t, js, 100_000) != nil && full != nil
+		})
+		soon(t, "it is said", func() bool { return strings.Contains(log.String(), "NATS can't store") })
+		if len(n.Failed()) > 0 {
+			t.Fatalf("it fails: %v", <-n.Failed())
 		}
-	case <-time.After(30 * time.Second):
-		t.Error("it goes on without taking writes")
+		empty()
+		soon(t, "it stores again", func() bool { return publish(t, js, 100_000) == nil })
+	}
+	if n.URL() != url {
+		t.Errorf("it listens at %s; it was %s", n.URL(), url)
+	}
+	s, err := js.Stream(t.Context(), "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := s.GetMsg(t.Context(), 1); err != nil || len(m.Data) != 1000 {
+		t.Errorf("what was stored before: %v", err)
+	}
+	if _, err := nats.Connect(url, nats.UserInfo("operator", "password")); err != nil {
+		t.Errorf("by its address: %v", err)
+	}
+}
+
+// TestTheReserveIsForNATS fills the disk once: what is given up is enough for what NATS stores.
+func TestTheReserveIsForNATS(t *testing.T) {
+	dir := small(t, "40m")
+	store := filepath.Join(dir, "nats")
+	if err := os.Mkdir(store, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	n, _, err := startNATS(t, store, "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := stream(t, n)
+	soon(t, "room is reserved", func() bool {
+		info, err := os.Stat(store + ".reserve")
+		return err == nil && info.Size() == 2<<20
+	})
+	empty := fill(t, dir)
+	soon(t, "a disk that others filled takes what NATS stores", func() bool { return publish(t, js, 100_000) == nil })
+	if err := Shortage(dir); !errors.Is(err, ErrDiskFull) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("of the disk it is said: %v", err)
+	}
+	empty()
+	soon(t, "room is reserved again", func() bool {
+		info, err := os.Stat(store + ".reserve")
+		return err == nil && info.Size() == 2<<20
+	})
+	if err := Shortage(dir); err != nil {
+		t.Errorf("of a disk with room it is said: %v", err)
 	}
 }
 

@@ -49,6 +49,10 @@ func StartRegistry(c RegistryConfig) (*Registry, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	app, err := newRegistryApp(ctx, c)
+	var room *Room
+	if err == nil {
+		room, err = newRoom(c.Dir, "", c.Logger)
+	}
 	if err != nil {
 		cancel()
 		listener.Close()
@@ -56,7 +60,7 @@ func StartRegistry(c RegistryConfig) (*Registry, error) {
 	}
 	r := &Registry{app: app, cancel: cancel, address: listener.Addr().String(), failed: make(chan error, 1)}
 	r.server = &http.Server{
-		Handler:           withTokens(c.Password, withDiskCheck(c.Dir, c.Logger, app)),
+		Handler:           withTokens(c.Password, withRoom(room, c.Logger, app)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}

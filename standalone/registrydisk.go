@@ -2,46 +2,88 @@ package standalone
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/rs/zerolog"
 )
 
-// registryReserve is what a push leaves free on the disk, for JetStream's files beside it.
-const registryReserve = 64 << 20
-
-// withDiskCheck refuses pushes while the disk is all but full, and says so plainly when it
-// fills up in the middle of one, where the registry itself answers "unknown error".
-func withDiskCheck(dir string, logger zerolog.Logger, next http.Handler) http.Handler {
+// withRoom refuses pushes while the disk is all but full, ends one that fills it, and says so plainly,
+// where the registry itself answers "unknown error".
+func withRoom(room *Room, logger zerolog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete {
 			next.ServeHTTP(w, r)
 			return
 		}
 		full := func() {
-			message := fmt.Sprintf("the registry's disk is full: free some space at %s and push again", dir)
+			message := fmt.Sprintf("the registry's disk is full: free some space at %s and push again", room.dir)
 			logger.Error().Str("path", r.URL.Path).Msg("push refused: " + message)
 			registryError(w, http.StatusInsufficientStorage, "DENIED", message)
 		}
-		if free, err := freeBytes(dir); err == nil && free < registryReserve {
+		if err := room.forPushes(); errors.Is(err, ErrDiskFull) {
 			full()
 			return
 		}
-		answer := &failureWatch{ResponseWriter: w, full: full}
+		content := &boundedContent{ReadCloser: r.Body, room: room}
+		r.Body = content
+		answer := &failureWatch{ResponseWriter: w, content: content, full: func() {
+			removeUpload(room.dir, r.URL.Path)
+			full()
+		}}
 		next.ServeHTTP(answer, r)
 		answer.finish()
 	})
 }
 
+// boundedContent is what is pushed, for as long as there is room for it.
+type boundedContent struct {
+	io.ReadCloser
+	room *Room
+	read int // since the last look at the disk
+	full bool
+}
+
+// lookAfter is how much is taken between two looks at the disk.
+const lookAfter = 4 << 20
+
+// Read reads on, or fails where the disk is all but full.
+func (b *boundedContent) Read(p []byte) (int, error) {
+	if b.read >= lookAfter {
+		b.read = 0
+		if err := b.room.forPushes(); errors.Is(err, ErrDiskFull) {
+			b.full = true
+			return 0, err
+		}
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.read += n
+	return n, err
+}
+
+// removeUpload removes what came of an upload that is refused, which nobody goes on with and which would
+// keep the disk full. Path is that of its request, /v2/NAME/blobs/uploads/ID.
+func removeUpload(dir, path string) {
+	name, id, ok := strings.Cut(strings.TrimPrefix(path, "/v2/"), "/blobs/uploads/")
+	upload := filepath.Join("docker/registry/v2/repositories", name, "_uploads", id)
+	if ok && id != "" && filepath.IsLocal(name) && filepath.IsLocal(id) {
+		_ = os.RemoveAll(filepath.Join(dir, upload)) // the registry itself removes it after a week
+	}
+}
+
 // failureWatch holds an error answer back until it is known not to be about a full disk.
 type failureWatch struct {
 	http.ResponseWriter
-	full   func()
-	status int // of an answer that is held back
-	body   bytes.Buffer
+	full    func()
+	content *boundedContent
+	status  int // of an answer that is held back
+	body    bytes.Buffer
 }
 
 func (f *failureWatch) WriteHeader(status int) {
@@ -64,7 +106,7 @@ func (f *failureWatch) finish() {
 		return
 	}
 	// An error in the storage driver shows as text or as the errno of a *fs.PathError.
-	if bytes.Contains(f.body.Bytes(), []byte(syscall.ENOSPC.Error())) ||
+	if f.content.full || bytes.Contains(f.body.Bytes(), []byte(syscall.ENOSPC.Error())) ||
 		bytes.Contains(f.body.Bytes(), fmt.Appendf(nil, `"Err":%d}`, syscall.ENOSPC)) {
 		f.Header().Del("Content-Length")
 		f.full()
@@ -76,15 +118,6 @@ func (f *failureWatch) finish() {
 
 // Unwrap lets http.ResponseController reach the connection.
 func (f *failureWatch) Unwrap() http.ResponseWriter { return f.ResponseWriter }
-
-// freeBytes is what an ordinary user may still write to the disk of path.
-func freeBytes(path string) (uint64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(path, &s); err != nil {
-		return 0, fmt.Errorf("asking for the free space of %s: %w", path, err)
-	}
-	return s.Bavail * uint64(s.Bsize), nil
-}
 
 // checkWritable tells whether files can be made in dir.
 func checkWritable(dir string) error {

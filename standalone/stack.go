@@ -141,8 +141,17 @@ func (s *Stack) RegistryLogin() string { return s.login }
 // BuildkitdAddress is where BuildKit's client connects.
 func (s *Stack) BuildkitdAddress() string { return s.address }
 
+// RoomForBuilds tells why no build may write to buildkitd's disk now, or nil: also where that is
+// somebody else's.
+func (s *Stack) RoomForBuilds() error {
+	if s.buildkitd == nil {
+		return nil
+	}
+	return s.nats.room.ForBuilds()
+}
+
 // Wait returns the error of the first server that fails, or nil when ctx ends. A buildkitd
-// that dies is no failure: it is started again.
+// that dies is no failure: it is started again; nor is a full disk: NATS waits for room.
 func (s *Stack) Wait(ctx context.Context) error {
 	select {
 	case err := <-s.nats.Failed():

@@ -53,21 +53,12 @@ func (p *pins) policy() *spb.Policy {
 // pin resolves every image source that the build reaches.
 func (r *run) pin(ctx context.Context) (*pins, error) {
 	var raw []byte
-	var broken error
-	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		result, err := g.Solve(ctx, r.subrequest(convertllb.RequestConvertLLB))
-		if err != nil {
-			broken = err
-			return nil, err
-		}
-		raw = result.Metadata["result.json"]
-		return gateway.NewResult(), nil
+	broken := r.afresh(ctx, func() (err error) {
+		raw, err = r.ask(ctx, subrequest(convertllb.RequestConvertLLB))
+		return err
 	})
-	switch {
-	case broken != nil:
+	if broken != nil {
 		return nil, r.explain(ctx, broken, true)
-	case err != nil:
-		return nil, r.lost(err)
 	}
 	plan, err := readPlan(raw)
 	if err != nil {
@@ -90,12 +81,33 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 	return &pins{bases: bases, plan: plan}, nil
 }
 
-// subrequest asks the frontend about the build instead of building.
-func (r *run) subrequest(id string) gateway.SolveRequest {
-	o := maps.Clone(r.options)
-	o["requestid"] = id
-	o["frontend.caps"] = "moby.buildkit.frontend.subrequests"
-	return gateway.SolveRequest{Frontend: frontend, FrontendOpt: o}
+// subrequest are the options that ask the frontend about the build instead of building.
+func subrequest(id string) map[string]string {
+	return map[string]string{"requestid": id, "frontend.caps": "moby.buildkit.frontend.subrequests"}
+}
+
+// ask puts a question about the build to the frontend and returns the answer.
+func (r *run) ask(ctx context.Context, options map[string]string) ([]byte, error) {
+	var answer []byte
+	var broken error
+	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
+		q, err := r.request(ctx, g, options)
+		if err != nil {
+			broken = err
+			return nil, err
+		}
+		result, err := g.Solve(ctx, q)
+		if err != nil {
+			broken = err
+			return nil, err
+		}
+		answer = result.Metadata["result.json"]
+		return gateway.NewResult(), nil
+	})
+	if broken != nil {
+		return nil, broken // as it is: the job's own error has less to tell
+	}
+	return answer, err
 }
 
 // plan is what BuildKit would do for a Dockerfile.
@@ -139,13 +151,10 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 		if !ok {
 			continue
 		}
-		source, digest, ok := strings.Cut(name, "@")
-		if !ok {
-			return nil, fmt.Errorf("pinning the base images: BuildKit did not resolve %s", name)
-		}
-		image, err := messages.NewImage(withoutTag(source), digest)
+		source, digest, _ := strings.Cut(name, "@")
+		image, err := imageOf(op.GetSource())
 		if err != nil {
-			return nil, fmt.Errorf("pinning %s: %w", name, err)
+			return nil, err
 		}
 		key := source
 		if source == withoutTag(source) {
@@ -159,6 +168,23 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(string(a.Image), string(b.Image)))
 	}), nil
+}
+
+// imageOf is the image of an image source, resolved.
+func imageOf(s *pb.SourceOp) (messages.Image, error) {
+	name, ok := strings.CutPrefix(s.GetIdentifier(), imageScheme)
+	if !ok {
+		return "", fmt.Errorf("pinning %s: it is no image", s.GetIdentifier())
+	}
+	source, digest, ok := strings.Cut(name, "@")
+	if !ok {
+		return "", fmt.Errorf("pinning the base images: BuildKit did not resolve %s", name)
+	}
+	image, err := messages.NewImage(withoutTag(source), digest)
+	if err != nil {
+		return "", fmt.Errorf("pinning %s: %w", name, err)
+	}
+	return image, nil
 }
 
 func twoDigests(source, a, b string) error {

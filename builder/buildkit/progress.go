@@ -154,7 +154,7 @@ func (p *progress) lines(s *step, stream int, text string) {
 		end = p.border(text)
 	}
 	s.partial[stream] = text[end:]
-	whole := strings.TrimRight(p.hide(text[:end]), "\r\n")
+	whole := strings.TrimRight(s.quiet(p.hide(text[:end])), "\r\n")
 	if whole == "" {
 		return
 	}
@@ -165,6 +165,23 @@ func (p *progress) lines(s *step, stream int, text string) {
 		s.lastLine = slices.Clone(s.lastLine[over:])
 	}
 	p.emit(messages.BuildLog{Vertex: s.name, Text: whole})
+}
+
+var (
+	// reads are the steps that read git repositories, and run no program of a Dockerfile.
+	reads = regexp.MustCompile(`^\[internal\] load git source |^\[[^\]]*\] ADD `)
+	// complaints are what git says where it fails.
+	complaints = regexp.MustCompile(`(?m)^(fatal|error): .*\n?`)
+)
+
+// quiet takes out of the output of a step that reads a repository what git complains of. BuildKit
+// looks for a commit before it fetches it, and tries several ways to fetch; when it fails for good, the
+// step's error has git's words.
+func (s *step) quiet(text string) string {
+	if !reads.MatchString(s.name) {
+		return text
+	}
+	return complaints.ReplaceAllString(text, "")
 }
 
 // tail returns the last lines that the failed step wrote.

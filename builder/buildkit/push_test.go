@@ -36,7 +36,17 @@ func TestTheFixOfAFailedPush(t *testing.T) {
 		"in trouble":                 {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "500 Internal Server Error"), trouble},
 		"in trouble, in other words": {"r.example/out/image", "GET https://r.example/v2/: unexpected status code 502 Bad Gateway", trouble},
 		"words in the image's name":  {"r.example/quota/denied", status("https://r.example/v2/quota/denied/manifests/"+digest, "503 Service Unavailable"), trouble},
-		"a status of no account":     {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "400 Bad Request"), reach},
+		"full, and called denied":    {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "507 Insufficient Storage") + "\ndenied: requested access to the resource is denied", room},
+		"over quota, called denied":  {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "403 Forbidden") + "\ndenied: adding 1.2 GiB of storage resource, which when updated to current usage of 9 GiB will exceed the configured upper limit of 10 GiB.", room},
+		"a full disk below it":       {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "500 Internal Server Error") + "\nunknown: write /var/lib/registry/x: no space left on device", room},
+		"called denied in trouble":   {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "503 Service Unavailable") + "\ndenied: requested access to the resource is denied", trouble},
+		"too many requests":          {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "429 Too Many Requests") + "\ntoomanyrequests: slow down, access denied", "no more requests"},
+		"no such project":            {"r.example/out/image", status("https://r.example/v2/out/image/blobs/uploads/", "404 Not Found") + "\nname unknown: project out not found", "make the repository or project"},
+		"no access, without status":  {"r.example/out/image", "push access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", login},
+		"a token server's login":     {"r.example/out/image", "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://auth.example/token?scope=repository%3Aout%2Fimage%3Apull: 401 Unauthorized", login},
+		"a token server in trouble":  {"r.example/out/image", "failed to authorize: failed to fetch oauth token: unexpected status from GET request to https://auth.example/token: 503 Service Unavailable", trouble},
+		"a host called after words":  {"unauthorized-507.example/quota/image", request("unauthorized-507.example", "dial tcp 192.0.2.1:443: connect: connection refused"), reach},
+		"a status of no account":     {"r.example/out/image", status("https://r.example/v2/out/image/manifests/"+digest, "400 Bad Request"), trouble},
 	} {
 		t.Run(what, func(t *testing.T) {
 			text := "failed to push " + c.image + ": " + c.text

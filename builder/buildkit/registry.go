@@ -12,12 +12,11 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/content/proxy"
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
+	"github.com/containerd/errdefs"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 )
@@ -28,7 +27,7 @@ type registry struct {
 	trust  trust
 
 	mu      sync.Mutex
-	pusher  *remote.Pusher               // keeps what it learnt about a registry; nil after an error
+	clients map[string]*registryClient   // by registry; none after an error, so that a changed login counts
 	recent  map[messages.Image]*manifest // of what was just pushed, which will be tagged next
 	ordered []messages.Image             // recent, oldest first
 }
@@ -37,28 +36,7 @@ type registry struct {
 const maxRecent = 32
 
 func newRegistry(l logins, t trust) *registry {
-	return &registry{logins: l, trust: t, recent: make(map[messages.Image]*manifest)}
-}
-
-// Resolve returns the login for a registry, as docker would.
-func (r *registry) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	logins, err := r.logins.read()
-	if err != nil {
-		return nil, err
-	}
-	host := target.RegistryStr()
-	if host == name.DefaultRegistry {
-		host = authn.DefaultAuthKey
-	}
-	login, err := logins.GetAuthConfig(host)
-	if err != nil {
-		return nil, fmt.Errorf("reading the login for %s: %w", host, err)
-	}
-	c := authn.AuthConfig{Username: login.Username, Password: login.Password, Auth: login.Auth, IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken}
-	if c == (authn.AuthConfig{}) {
-		return authn.Anonymous, nil
-	}
-	return authn.FromConfig(c), nil
+	return &registry{logins: l, trust: t, clients: make(map[string]*registryClient), recent: make(map[messages.Image]*manifest)}
 }
 
 // tag points a tag at an image.
@@ -67,44 +45,42 @@ func (r *registry) tag(ctx context.Context, image messages.Image, tag string) er
 	if err != nil {
 		return fmt.Errorf("tagging %s: %w", image, err)
 	}
-	host := target.Context().RegistryStr()
-	m := r.remembered(image)
-	if m == nil {
-		digest := target.Context().Digest(image.Digest())
-		d, err := remote.Get(digest, r.options(ctx)...)
-		if err != nil {
-			return fmt.Errorf("tagging %s as %s: reading its manifest: %w", image, tag, r.trust.mended(err, host))
+	err = r.speak(ctx, target, func(ctx context.Context, c *registryClient) error {
+		m := r.remembered(image)
+		if m == nil {
+			var err error
+			if m, err = c.manifest(ctx, fullName(target.Context().Digest(image.Digest()))); err != nil {
+				return fmt.Errorf("reading its manifest: %w", err)
+			}
 		}
-		m = &manifest{raw: d.Manifest, mediaType: d.MediaType}
-	}
-	if err := r.put(ctx, target, m); err != nil {
-		return fmt.Errorf("tagging %s as %s: %w", image, tag, r.trust.mended(err, host))
+		return c.put(ctx, fullName(target), m)
+	})
+	if err != nil {
+		return fmt.Errorf("tagging %s as %s: %w", image, tag, err)
 	}
 	return nil
 }
 
-func (r *registry) options(ctx context.Context) []remote.Option {
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(r), remote.WithTransport(r.trust.transport)}
-}
-
-func (r *registry) put(ctx context.Context, target name.Reference, m *manifest) error {
+// speak does something with the client for a reference's registry.
+func (r *registry) speak(ctx context.Context, ref name.Reference, do func(context.Context, *registryClient) error) error {
+	host := ref.Context().RegistryStr()
 	r.mu.Lock()
-	pusher := r.pusher
-	r.mu.Unlock()
-	if pusher == nil {
-		var err error
-		if pusher, err = remote.NewPusher(remote.WithAuthFromKeychain(r), remote.WithTransport(r.trust.transport)); err != nil {
-			return err
-		}
+	c := r.clients[host]
+	if c == nil {
+		c = newRegistryClient(r.logins, r.trust, ref)
+		r.clients[host] = c
 	}
-	err := pusher.Put(ctx, target, m)
-	if err != nil {
-		pusher = nil
+	r.mu.Unlock()
+	err := do(quietly(ctx), c)
+	if err == nil {
+		return nil
 	}
 	r.mu.Lock()
-	r.pusher = pusher
+	if r.clients[host] == c {
+		delete(r.clients, host)
+	}
 	r.mu.Unlock()
-	return err
+	return r.trust.mended(err, host)
 }
 
 func (r *registry) remember(image messages.Image, m *manifest) {
@@ -131,10 +107,11 @@ type answer int
 
 // What a registry can say.
 const (
-	present answer = iota // it has the image
-	absent                // it has no such image
-	denied                // it wants another login, or any
-	silent                // it can't be reached, or has trouble of its own
+	present  answer = iota // it has the image
+	absent                 // it has no such image
+	denied                 // it wants another login, or any
+	troubled               // it answers that it can't tell now
+	silent                 // it can't be reached
 )
 
 // askTimeout bounds one question to a registry.
@@ -148,69 +125,49 @@ func (r *registry) ask(ctx context.Context, image string) (answer, error) {
 	if err != nil {
 		return absent, err
 	}
-	_, err = remote.Head(ref, r.options(ctx)...)
-	var refused *transport.Error
+	err = r.speak(ctx, ref, func(ctx context.Context, c *registryClient) error {
+		_, _, err := c.resolver().Resolve(ctx, fullName(ref))
+		return err
+	})
+	return heard(err), err
+}
+
+// heard tells by its type what an error of a registry says.
+func heard(err error) answer {
+	var status remoteerrors.ErrUnexpectedStatus
 	switch {
 	case err == nil:
-		return present, nil
-	case errors.As(err, &refused) && refused.StatusCode == http.StatusNotFound:
-		return absent, err
-	case errors.As(err, &refused) && (refused.StatusCode == http.StatusUnauthorized || refused.StatusCode == http.StatusForbidden):
-		return denied, err
+		return present
+	case errdefs.IsNotFound(err):
+		return absent
+	case errors.Is(err, docker.ErrInvalidAuthorization):
+		return denied
+	case !errors.As(err, &status):
+		return silent
+	case status.StatusCode == http.StatusNotFound:
+		return absent
+	case status.StatusCode == http.StatusUnauthorized || status.StatusCode == http.StatusForbidden:
+		return denied
 	}
-	return silent, r.trust.mended(err, ref.Context().RegistryStr())
+	return troubled
 }
-
-// manifest is a pushed manifest, as its bytes.
-type manifest struct {
-	raw       []byte
-	mediaType types.MediaType
-}
-
-// RawManifest returns the bytes.
-func (m *manifest) RawManifest() ([]byte, error) { return m.raw, nil }
-
-// MediaType returns what kind of manifest it is.
-func (m *manifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
 
 // pushed reads a pushed image's manifest where it costs nothing, from buildkitd: it is kept
-// for the tag, and tells the size of the layers. 0 is an unknown size.
-func (s *Solver) pushed(ctx context.Context, image messages.Image, response map[string]string) int64 {
+// for the tag, and tells of the layers. The zero value is for what isn't known.
+func (s *Solver) pushed(ctx context.Context, image messages.Image, response map[string]string) packed {
 	text, err := base64.StdEncoding.DecodeString(response[exptypes.ExporterImageDescriptorKey])
 	if err != nil {
-		return 0
+		return packed{}
 	}
 	var d ocispecs.Descriptor
 	if err := json.Unmarshal(text, &d); err != nil || d.Digest.String() != image.Digest() {
-		return 0
+		return packed{}
 	}
 	store := proxy.NewContentStore(s.client.ContentClient())
 	raw, err := content.ReadBlob(ctx, store, d)
 	if err != nil {
-		return 0
+		return packed{}
 	}
-	s.registry.remember(image, &manifest{raw: raw, mediaType: types.MediaType(d.MediaType)})
-	return layerBytes(ctx, store, raw)
-}
-
-// layerBytes adds up the layers of a manifest, or of the first manifest of an index.
-func layerBytes(ctx context.Context, store content.Provider, raw []byte) int64 {
-	var m struct {
-		Layers    []ocispecs.Descriptor `json:"layers"`
-		Manifests []ocispecs.Descriptor `json:"manifests"`
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return 0
-	}
-	if len(m.Manifests) > 0 {
-		inner, err := content.ReadBlob(ctx, store, m.Manifests[0])
-		if err != nil || json.Unmarshal(inner, &m) != nil {
-			return 0
-		}
-	}
-	var sum int64
-	for _, l := range m.Layers {
-		sum += l.Size
-	}
-	return sum
+	s.registry.remember(image, &manifest{raw: raw, mediaType: d.MediaType})
+	return readPacked(ctx, store, raw)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/cli/config/types"
 )
 
 // maxLogins bounds the file with the logins, in bytes.
@@ -47,4 +48,26 @@ func (l logins) read() (*configfile.ConfigFile, error) {
 		}
 	}
 	return read, nil
+}
+
+// hubServer is the server of Docker Hub, whose logins are kept under hubLogins.
+const (
+	hubServer = "registry-1.docker.io"
+	hubLogins = "https://index.docker.io/v1/"
+)
+
+// of reads the login for a registry's host, the zero value where there is none.
+func (l logins) of(host string) (types.AuthConfig, error) {
+	read, err := l.read()
+	if err != nil {
+		return types.AuthConfig{}, err
+	}
+	if host == hubServer {
+		host = hubLogins
+	}
+	login, err := read.GetAuthConfig(host)
+	if err != nil {
+		return types.AuthConfig{}, fmt.Errorf("reading the login for %s: %w", host, err)
+	}
+	return login, nil
 }

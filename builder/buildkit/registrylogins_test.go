@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 )
 
 // keep writes a file into a new folder, and returns the folder.
@@ -52,15 +49,7 @@ func TestACredentialHelperIsAsked(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	for host, user := range map[string]string{"r.example": "ann", "s.example": ""} {
-		target, err := name.NewRegistry(host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found, err := s.registry.Resolve(target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		login, err := authn.Authorization(t.Context(), found)
+		login, err := s.logins.of(host)
 		if err != nil || login.Username != user || (login.Password == "s3cret") != (user != "") {
 			t.Errorf("the login for %s is of %q, %v; want that of %q", host, login.Username, err, user)
 		}

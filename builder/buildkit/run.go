@@ -2,8 +2,8 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"strings"
 
@@ -15,7 +15,6 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
-	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/tonistiigi/fsutil"
 )
 
@@ -33,6 +32,8 @@ type run struct {
 	attachables []session.Attachable
 	locals      map[string]fsutil.FS
 	progress    *progress
+	source      source
+	repack      bool // a base has layers in zstd, which the image gets in gzip
 }
 
 func (s *Solver) newRun(b builder.Build) (*run, error) {
@@ -101,10 +102,14 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	if err != nil {
 		return builder.Solved{}, err
 	}
-	if err := r.build.Pinned(ctx, pins.bases); err != nil {
+	bases := r.solver.basesPacked(ctx, pins.bases)
+	if err := r.countLayers(pins.plan, bases); err != nil {
 		return builder.Solved{}, err
 	}
-	response, err := r.solve(ctx, pins.policy())
+	if err := r.build.Pinned(ctx, r.usable(pins.bases, bases)); err != nil {
+		return builder.Solved{}, err
+	}
+	response, err := r.solve(ctx, pins)
 	if err != nil {
 		return builder.Solved{}, err
 	}
@@ -112,50 +117,127 @@ func (r *run) do(ctx context.Context) (builder.Solved, error) {
 	if err != nil {
 		return builder.Solved{}, fmt.Errorf("naming what was pushed: %w", err)
 	}
-	return builder.Solved{Image: image, Bases: pins.bases, Bytes: r.solver.pushed(ctx, image, response)}, nil
+	p := r.solver.pushed(ctx, image, response)
+	if err := checkPacked(p); err != nil {
+		return builder.Solved{}, err
+	}
+	return builder.Solved{Image: image, Bases: pins.bases, Bytes: p.bytes}, nil
+}
+
+// usable leaves out the bases that are repacked: the image won't have their layers as they are, so
+// that nodes need not fetch them ahead, nor fail to.
+func (r *run) usable(bases []messages.PinnedBase, packed map[messages.Image]packed) []messages.PinnedBase {
+	var as []messages.PinnedBase
+	for _, b := range bases {
+		if !packed[b.Image].zstd {
+			as = append(as, b)
+			continue
+		}
+		r.repack = true
+		r.remark(fmt.Sprintf("warning: the base %s has layers in zstd, which an engine before Docker 23 can't unpack: they are packed anew, in gzip", b.Source))
+	}
+	return as
 }
 
 // gzipLevel is the level of new layers: the fastest. A Debian base packs in a third of the time
 // of the default level, 6, into 31 MB in place of 27; the waiting for that is in every rollout.
 const gzipLevel = "1"
 
+// solving is how far building and pushing came.
+type solving struct {
+	response map[string]string // of the exporter
+	broken   error             // the frontend's or a step's
+	refused  error             // what Check said
+	checked  bool
+}
+
 // solve builds and pushes, and returns what the exporter says of it.
-func (r *run) solve(ctx context.Context, policy *spb.Policy) (map[string]string, error) {
-	var checked bool
-	var refused, broken error
+func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
+	var s solving
+	err := r.afresh(ctx, func() (err error) {
+		s, err = r.attempt(ctx, p)
+		return err
+	})
+	switch {
+	case s.refused != nil:
+		return nil, r.refused(s.refused)
+	case s.broken != nil:
+		return nil, r.explain(ctx, s.broken, false)
+	case err != nil && s.checked:
+		return nil, r.unpushed(err)
+	case err != nil:
+		return nil, r.lost(err)
+	}
+	return s.response, nil
+}
+
+// attempt builds and pushes. Its error is the frontend's or a step's, if one failed.
+func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
+	attrs := map[string]string{
+		"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
+		"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
+	}
+	if r.repack {
+		attrs["force-compression"] = "true" // layers in gzip stay as they are
+	}
 	response, err := r.call(ctx, client.SolveOpt{
-		SourcePolicy: policy,
-		Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
-			"name": r.build.Pipeline.Image, "push": "true", "push-by-digest": "true",
-			"oci-mediatypes": "true", "compression": "gzip", "compression-level": gzipLevel,
-		}}},
+		SourcePolicy: p.policy(), Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		result, err := g.Solve(ctx, gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options), Evaluate: true})
+		q, err := r.request(ctx, g, nil)
 		if err != nil {
-			broken = err
+			s.broken = err
+			return nil, err
+		}
+		q.Evaluate = true
+		result, err := r.solveClean(ctx, g, q, p.plan)
+		if err != nil {
+			s.broken = err
 			return nil, err
 		}
 		err = result.EachRef(func(ref gateway.Reference) error {
 			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref})
 		})
 		if err != nil {
-			refused = err
+			s.refused = err
 			return nil, err
 		}
-		checked = true
+		s.checked = true
 		return result, nil
 	})
 	switch {
-	case refused != nil:
-		return nil, r.refused(refused)
-	case broken != nil:
-		return nil, r.explain(ctx, broken, false)
-	case err != nil && checked:
-		return nil, r.unpushed(err)
+	case s.broken != nil:
+		return s, s.broken
 	case err != nil:
-		return nil, r.lost(err)
+		return s, err
 	}
-	return response.ExporterResponse, nil
+	s.response = response.ExporterResponse
+	return s, nil
+}
+
+// solveClean has the frontend build, and looks at the same time for pointers of Git LFS in what is built
+// from. A build that takes one fails for that, whatever else comes of it.
+func (r *run) solveClean(ctx context.Context, g gateway.Client, q gateway.SolveRequest, p *plan) (*gateway.Result, error) {
+	building, cancel := context.WithCancel(ctx)
+	defer cancel()
+	looked := make(chan error, 1)
+	refuses := func(err error) bool { return errors.As(err, new(*builder.FailedError)) }
+	go func() {
+		err := r.pointers(ctx, g, p)
+		if refuses(err) {
+			cancel()
+		}
+		looked <- err
+	}()
+	result, err := g.Solve(building, q)
+	switch found := <-looked; {
+	case refuses(found):
+		return nil, found
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return nil, found
+	}
+	return result, nil
 }
 
 // call runs fn in a BuildKit job of its own, and follows its progress.
@@ -176,11 +258,14 @@ func (r *run) call(ctx context.Context, o client.SolveOpt, fn gateway.BuildFunc)
 // remark tells people something about the build.
 func (r *run) remark(text string) { r.progress.say(messages.BuildLog{Text: text}) }
 
-// clean takes secrets and BuildKit's wrapping out of an error's text.
-func (r *run) clean(err error) string {
+// clean is an error's text as people are shown it.
+func (r *run) clean(err error) string { return messages.Shorten(r.text(err), 2000) }
+
+// text takes secrets and BuildKit's wrapping out of an error's text.
+func (r *run) text(err error) string {
 	text := r.progress.hide(err.Error())
 	for _, wrap := range []string{"failed to solve: ", "failed to run Build function: ", "rpc error: code = Unknown desc = "} {
 		text = strings.ReplaceAll(text, wrap, "")
 	}
-	return messages.Shorten(text, 2000)
+	return text
 }

@@ -7,9 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -89,16 +89,17 @@ func (m *machine) install(ctx context.Context, out io.Writer, role, binary strin
 	if err != nil {
 		return err
 	}
+	page := terminal.NewPage(out)
 	for _, s := range p.steps {
 		if !dry && s.left == "" {
 			if err := s.do(ctx); err != nil {
 				return fmt.Errorf("%s: %w", s.what, err)
 			}
 		}
-		s.print(out, dry)
+		s.print(page, dry)
 	}
-	fmt.Fprint(out, p.next)
-	return nil
+	page.Text("", p.next)
+	return page.Flush()
 }
 
 // may refuses what would end half-way.
@@ -130,16 +131,14 @@ type step struct {
 	do      func(ctx context.Context) error
 }
 
-func (s step) print(out io.Writer, dry bool) {
+func (s step) print(p *terminal.Page, dry bool) {
 	switch {
 	case s.left != "":
-		fmt.Fprintf(out, "left alone: %s: %s\n", s.thing, s.left)
+		p.Line("left alone: %s: %s", s.thing, s.left)
 	case dry:
-		fmt.Fprintf(out, "would do: %s\n", s.what)
-		for line := range strings.Lines(s.content) {
-			fmt.Fprint(out, strings.TrimRight("    "+line, " \n"), "\n")
-		}
+		p.Line("would do: %s", s.what)
+		p.Text("    ", s.content)
 	default:
-		fmt.Fprintf(out, "done: %s\n", s.what)
+		p.Line("done: %s", s.what)
 	}
 }

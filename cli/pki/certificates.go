@@ -21,6 +21,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // How long certificates are good for. A server's is made again when it has less than a month
@@ -212,7 +213,10 @@ func writeCertificates(out io.Writer, dir string, servers []tlsServer) error {
 			return err
 		}
 		if made {
-			fmt.Fprintf(out, "wrote %s and its key, for %s\n", a.file(s.name), strings.Join(s.hosts, ", "))
+			err = terminal.Line(out, "wrote %s and its key, for %s", a.file(s.name), strings.Join(s.hosts, ", "))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,10 +1,11 @@
 package pki
 
 import (
-	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // Files are what an installation begins with, all in one folder.
@@ -39,6 +40,5 @@ func (w *Files) Write(out io.Writer) error {
 	if err := writeRegistryLogins(dir, w.Registry); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "wrote %s and the logins of its users %s\n", filepath.Join(dir, "htpasswd"), strings.Join(registryUsers, " and "))
-	return nil
+	return terminal.Line(out, "wrote %s and the logins of its users %s", filepath.Join(dir, "htpasswd"), strings.Join(registryUsers, " and "))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // UsersFile is the part of a NATS server's configuration that init writes.
@@ -50,8 +51,7 @@ func writeNATSUsers(out io.Writer, dir, prefix string, nodes []string) error {
 	if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 		return fmt.Errorf("writing credentials: %w", err)
 	}
-	fmt.Fprintf(out, "wrote %s and a password file for each of its %d users\n", path, users)
-	return nil
+	return terminal.Line(out, "wrote %s and a password file for each of its %d users", path, users)
 }
 
 // accountsWith are the accounts of an installation with the given nodes, FLEET.NODE, and those of

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/fenceline/fenceline/yamlfile"
@@ -222,8 +221,8 @@ func isNumber(s string) error {
 }
 
 func isDuration(s string) error {
-	if _, err := time.ParseDuration(s); err != nil {
-		return fmt.Errorf("%q is not a duration: write it as 90s, 10m or 1h30m", yamlfile.Clip(s))
+	if _, err := parseSpan(s); err != nil {
+		return fmt.Errorf("%q is not a duration: write it as 90s, 10m, 1h30m or 7d", yamlfile.Clip(s))
 	}
 	return nil
 }

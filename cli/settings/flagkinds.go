@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,12 +103,23 @@ func nameVar(fs *pflag.FlagSet, to *string, name, value, usage string) {
 	fs.Var(checkedFlag{to, "NAME", func(s string) error { return messages.CheckName(name, s) }}, name, usage)
 }
 
+// CommitVar is a flag that names a whole git commit.
+func CommitVar(fs *pflag.FlagSet, to *string, name, usage string) {
+	fs.Var(checkedFlag{to, "COMMIT", messages.CheckCommit}, name, usage)
+}
+
 // prefixVar is the flag of the installation's prefix.
 func prefixVar(fs *pflag.FlagSet, to *string, usage string) {
 	fs.Var(checkedFlag{to, "PREFIX", func(s string) error {
 		_, err := messages.NewSpace(s)
 		return err
 	}}, "prefix", usage)
+}
+
+// SpanVar is a flag that names a duration, of which none is negative. It may have days: 7d, 1d12h.
+func SpanVar(fs *pflag.FlagSet, to *time.Duration, name string, value time.Duration, usage string) {
+	*to = value
+	fs.Var(spanFlag{to}, name, usage)
 }
 
 // spanFlag is a duration that is not negative.
@@ -122,7 +135,7 @@ func (s spanFlag) String() string {
 
 // Set takes a duration that is not negative.
 func (s spanFlag) Set(text string) error {
-	d, err := time.ParseDuration(text)
+	d, err := parseSpan(text)
 	if err != nil {
 		return err
 	}
@@ -133,8 +146,69 @@ func (s spanFlag) Set(text string) error {
 	return nil
 }
 
+// parseSpan reads a duration with a unit for each number. Days come first.
+func parseSpan(text string) (time.Duration, error) {
+	var days time.Duration
+	rest := text
+	if number, after, found := strings.Cut(text, "d"); found {
+		n, err := strconv.ParseInt(number, 10, 32)
+		if err != nil || n > int64(math.MaxInt64/day) || n < -int64(math.MaxInt64/day) || strings.HasPrefix(after, "-") {
+			return 0, errNoSpan
+		}
+		if days, rest = time.Duration(n)*day, after; rest == "" {
+			return days, nil
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || days > 0 && days+d < days {
+		return 0, errNoSpan
+	}
+	return days + d, nil
+}
+
+const day = 24 * time.Hour
+
+// errNoSpan tells that a text is no duration.
+var errNoSpan = errors.New("it is no number with a unit, such as 90s, 10m, 12h or 7d")
+
 // Type names the kind in help.
 func (s spanFlag) Type() string { return "duration" }
+
+// numberFlag is a number that has a least value.
+type numberFlag[T int | int64] struct {
+	to    *T
+	least T
+}
+
+// numberVar is a flag that names a number, least or more.
+func numberVar[T int | int64](fs *pflag.FlagSet, to *T, name string, value, least T, usage string) {
+	*to = value
+	fs.Var(numberFlag[T]{to, least}, name, usage)
+}
+
+// String is the number.
+func (n numberFlag[T]) String() string {
+	if n.to == nil {
+		return "0"
+	}
+	return strconv.FormatInt(int64(*n.to), 10)
+}
+
+// Set takes a number that is not below the least.
+func (n numberFlag[T]) Set(text string) error {
+	v, err := strconv.ParseInt(text, 0, 64)
+	if err != nil {
+		return fmt.Errorf("%q is no whole number", text)
+	}
+	if v < int64(n.least) {
+		return fmt.Errorf("it is too few: give %d or more", n.least)
+	}
+	*n.to = T(v)
+	return nil
+}
+
+// Type names the kind in help.
+func (n numberFlag[T]) Type() string { return "int" }
 
 // Labels is a flag of the form NAME=VALUE, given several times.
 type Labels map[string]string

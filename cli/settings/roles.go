@@ -156,14 +156,14 @@ type Layout struct {
 
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&l.Replicas, "replicas", 0, "copies of each stream and bucket in a NATS cluster (default 1)")
+	numberVar(fs, &l.Replicas, "replicas", 0, 0, "copies of each stream and bucket in a NATS cluster (default 1)")
 	nodeTTLVar(fs, &l.NodeTTL)
-	fs.DurationVar(&l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
+	SpanVar(fs, &l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
 }
 
 // nodeTTLVar is the flag of how long heartbeats are kept.
 func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
-	fs.DurationVar(ttl, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	SpanVar(fs, ttl, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
 	Explain(fs, "node-ttl", "Twice the longest interval of the nodes or more: a node with a longer interval is refused.")
 }
 
@@ -201,13 +201,14 @@ type Builder struct {
 	SecretsDir   string
 	Slots        int
 	AckWait      time.Duration
+	Room         func() error // of the buildkitd's disk, where that is known: no setting
 	Registries
 }
 
 // Add adds the flags that `run` and `up` have for it.
 func (b *Builder) Add(fs *pflag.FlagSet) {
-	fs.IntVar(&b.Slots, "slots", 1, "builds at one time")
-	fs.DurationVar(&b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
+	numberVar(fs, &b.Slots, "slots", 1, 1, "builds at one time")
+	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
 	b.Registries.Add(fs)
@@ -237,7 +238,7 @@ type Controller struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (c *Controller) Add(fs *pflag.FlagSet) {
-	fs.DurationVar(&c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+	SpanVar(fs, &c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
 }
 
 // Distributor configures a distributor.
@@ -257,9 +258,9 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	nameVar(fs, &d.Node, "node", HostLabel(), "this node's name, a DNS label")
 	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
-	fs.DurationVar(&d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	SpanVar(fs, &d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
 	Explain(fs, "interval", "At most half of what the controllers keep heartbeats for (their --node-ttl): a longer one is refused, with the bound.")
-	fs.Int64Var(&d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, "free disk space that pulls leave alone")
+	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
 	Explain(fs, "min-free-bytes", "Below it none begins, and one under way is given up.")
@@ -273,8 +274,7 @@ const StopMargin = 15 * time.Second
 
 // graceVar is the flag of how long a process that was told to stop may take for what is under way.
 func graceVar(fs *pflag.FlagSet, grace *time.Duration) {
-	*grace = DefaultGrace
-	fs.Var(spanFlag{grace}, "grace", "how long what is under way may go on after a stop, before it is handed back")
+	SpanVar(fs, grace, "grace", DefaultGrace, "how long what is under way may go on after a stop, before it is handed back")
 	Explain(fs, "grace", "A builder hands its builds to others then, and a producer cuts requests off. The process ends at most 15 seconds later: "+
 		"give whoever watches over it more than both together (TimeoutStopSec, of which fenceline install takes care: run it again after a change).")
 }

@@ -8,10 +8,16 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// ReadSecret reads a secret from its file; white space at its ends is not part of it.
+// ReadSecret reads a password or token from its file; white space at its ends is not part of it.
 func ReadSecret(path string) (messages.Secret, error) {
 	s, err := messages.ReadSecret(path)
-	return s.Trimmed(), err
+	if err != nil {
+		return s, err
+	}
+	if s, err = s.Word(); err != nil {
+		err = fmt.Errorf("reading a secret: %s %w", path, err)
+	}
+	return s, err
 }
 
 // ReadPassword reads the file of --password-file, if there is one.

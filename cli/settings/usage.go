@@ -25,6 +25,10 @@ func Args(least, most int) cobra.PositionalArgs {
 		if len(args) >= least && len(args) <= most {
 			return nil
 		}
-		return Usagef("%d arguments given where '%s' is wanted", len(args), cmd.UseLine())
+		arguments := "arguments"
+		if len(args) == 1 {
+			arguments = "argument"
+		}
+		return Usagef("%d %s given where '%s' is wanted", len(args), arguments, cmd.UseLine())
 	}
 }

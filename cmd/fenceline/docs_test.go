@@ -26,7 +26,7 @@ func readDoc(t *testing.T, name string) string {
 func flagsOf(cmd *cobra.Command) []string {
 	var out []string
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Name != "help" {
+		if f.Name != "help" && !f.Hidden {
 			out = append(out, f.Name)
 		}
 	})
@@ -80,7 +80,7 @@ func known(words []string) error {
 	if cmd.HasParent() && !cmd.Parent().HasParent() && cmd.Name() != words[0] {
 		return settings.Usagef("no such command")
 	}
-	if cmd.HasSubCommands() && len(rest) > 0 && rest[0] != strings.ToUpper(rest[0]) && !strings.HasPrefix(rest[0], "-") {
+	if cmd.HasSubCommands() && !strings.Contains(cmd.Use, "[") && len(rest) > 0 && rest[0] != strings.ToUpper(rest[0]) && !strings.HasPrefix(rest[0], "-") {
 		return settings.Usagef("%s has no %s", cmd.CommandPath(), rest[0])
 	}
 	return flagsKnown(cmd, words)

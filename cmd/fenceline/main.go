@@ -13,18 +13,21 @@ package main
 import (
 	"context"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
 
 func main() {
 	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
+	log.SetOutput(terminal.New(os.Stderr))     // of libraries that ask for no logger
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

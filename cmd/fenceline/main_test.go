@@ -72,7 +72,7 @@ func TestStatusOfMistakes(t *testing.T) {
 		"unknown short flag":     {[]string{"up", "-Z"}, cli.ExitUsage, "'Z'"},
 		"help on no command":     {[]string{"help", "rolback"}, cli.ExitUsage, "did you mean rollback?"},
 		"an unknown shell":       {[]string{"completion", "tcsh"}, cli.ExitUsage, "tcsh"},
-		"completion of more":     {[]string{"completion", "bash", "x"}, cli.ExitUsage, "1 arguments given"},
+		"completion of more":     {[]string{"completion", "bash", "x"}, cli.ExitUsage, "1 argument given"},
 		"a flag's bad value":     {[]string{"run", "builder", "--slots", "many"}, cli.ExitUsage, "many"},
 		"unknown format":         {[]string{"status", "-o", "xml"}, cli.ExitUsage, "neither table nor json"},
 		"missing argument":       {[]string{"cancel"}, cli.ExitUsage, "cancel BUILD"},

@@ -114,7 +114,7 @@ wins over its variable, and that over the file.
 | text, name | as it is | text; in quotes where YAML takes it for something else |
 | file, folder, program | a path; a relative one counts from where the program runs | a path; a relative one counts from the file's folder |
 | number | digits | the same |
-| duration | ` + "`90s`, `10m`, `1h30m`" + ` | the same |
+| duration | ` + "`90s`, `10m`, `1h30m`, `7d`" + ` | the same |
 | yes or no | the flag alone, or ` + "`=true`, `=false`" + ` | ` + "`true`, `false`" + ` |
 | list | the flag several times, or items with commas between | a list |
 | pairs | ` + "`NAME=VALUE`" + `, several times, or with commas between | a mapping |
@@ -191,7 +191,7 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 func kindOf(f *pflag.Flag) string {
 	switch kind := f.Value.Type(); kind {
-	case "string", "stringArray":
+	case "string", "stringArray", "COMMIT":
 		return "text"
 	case "int", "int64":
 		return "number"

@@ -57,8 +57,13 @@ func (s *State) applied() bool {
 
 // markFlipped is the step that gives a rollout the state RolloutFlipped.
 func (s *State) markFlipped(r *messages.RolloutRecord) Step {
-	p := s.progressOf(r, nil)
+	counted := *r
+	if len(r.Members) == 0 && tooMany(r, s.Members) == "" { // it was over, and counts the members anew
+		counted.Members, counted.MemberCount = slices.Clone(s.Members), 0
+	}
+	p := s.progressOf(&counted, nil)
 	return s.changeRollout(r, func(r *messages.RolloutRecord) {
+		r.Members, r.MemberCount = counted.Members, counted.MemberCount
 		r.State, r.Why, r.FlippedAt = messages.RolloutFlipped, "", s.Now
 		r.Present, r.Trials, r.Admitted = len(p.present), p.trials, max(r.Admitted, len(p.present))
 	})

@@ -13,9 +13,13 @@
 //	soak.go      the rule about a soak, and what counts as a failure in it
 //	progress.go  how far a rollout is: who is present, who failed, who tried
 //	waves.go     canaries and waves: which members are admitted, and how many at once
+//	spread.go    the waves go on after the flip, for what is current
+//	turns.go     whose turn it is to fetch, so that no more do at one time than the policy lets
 //	reasons.go   what a rollout waits for, for people
 //	compare.go   Compare: whose a value of the fence config is, and what to do about it
 //	clocks.go    how long nodes are quiet and an image soaks, by the caller's clock
+//	paces.go     how long nodes lack what soaks, use their turns, and a rollout comes no further
+//	joining.go   whether the fleet has settled, so that its members can be frozen
 //	record.go    changes of records that controllers and people share: forward, back, hold
 //	events.go    the events that tell of a rollout or a decision
 //	bounds.go    what a rollout's record holds of lists and texts, so that it fits a message

@@ -21,13 +21,13 @@ func dropRetired(s *State) Step {
 
 // endPassed ends the rollouts that can't become current any more.
 func endPassed(s *State) Step {
-	newest := s.newest()
+	newest, next := s.newest(), s.next()
 	for _, r := range s.live() {
 		if s.wasFlipped(r) {
 			continue
 		}
 		as, why := s.mustEnd(r)
-		if as == "" && newest != nil && newest != r && older(r, newest) {
+		if as == "" && newest != nil && next != r && older(r, newest) {
 			as, why = messages.RolloutSuperseded, fmt.Sprintf("build %s (order %d) is newer", newest.Ready.Build, newest.Ready.Order)
 		}
 		if as == "" {
@@ -45,6 +45,19 @@ func endPassed(s *State) Step {
 	return Step{}
 }
 
+// slimEnded takes the names of members out of the records of rollouts that are over: they are kept
+// for long, and nobody asks who was counted. How many there were, and who failed, stays.
+func slimEnded(s *State) Step {
+	for i := range s.Rollouts {
+		if r := &s.Rollouts[i]; r.State.Final() && len(r.Members) > 0 {
+			slim := *r
+			slim.MemberCount, slim.Members = len(r.Members), nil
+			return Step{Rollout: &slim}
+		}
+	}
+	return Step{}
+}
+
 // mustEnd is the state in which a rollout that was not flipped must end whatever else there is, and
 // why; "" where it may go on.
 func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, string) {
@@ -52,7 +65,7 @@ func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, strin
 		return messages.RolloutAborted, "aborted by " + r.Aborted
 	}
 	if r.Ready.Order <= s.Record.Highest {
-		return messages.RolloutSuperseded, fmt.Sprintf("order %d was flipped already, this is order %d", s.Record.Highest, r.Ready.Order)
+		return messages.RolloutSuperseded, passed(s.Record.Highest, r.Ready.Order)
 	}
 	if why := s.progressOf(r, nil).trialFailure(); why != "" {
 		return messages.RolloutFailed, why
@@ -67,6 +80,14 @@ func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, strin
 		return messages.RolloutSuperseded, fmt.Sprintf("its rollout in fleet %s was superseded", r.After)
 	}
 	return "", ""
+}
+
+// passed says why an order can't be flipped any more.
+func passed(highest, order uint64) string {
+	if highest == order {
+		return fmt.Sprintf("an image of the same order, %d, was flipped already", order)
+	}
+	return fmt.Sprintf("order %d was flipped already, this is order %d", highest, order)
 }
 
 // clearEnded takes a rollout that is over, or whose record is lost, out of the fleet record.

@@ -6,7 +6,7 @@ import "github.com/fenceline/fenceline/messages"
 func AboutRollout(r *messages.RolloutRecord, epoch uint64) *messages.RolloutChanged {
 	return &messages.RolloutChanged{
 		Fleet: r.Fleet, Rollout: r.ID, Build: r.Ready.Build, Order: r.Ready.Order, Image: r.Ready.Image,
-		State: r.State, Why: r.Why, Epoch: epoch, Present: r.Present, Members: len(r.Members),
+		State: r.State, Why: r.Why, Epoch: epoch, Present: r.Present, Members: r.Counts(),
 	}
 }
 

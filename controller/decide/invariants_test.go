@@ -33,6 +33,7 @@ func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 		}
 	}
 	w.checkRecord(t, s, to)
+	w.checkTurns(t, s, to)
 	if to.Current == from.Current || to.Current.Order < from.Current.Order {
 		return
 	}
@@ -64,6 +65,20 @@ func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 		t.Fatalf("flipped with soak %s, soaking is %q", r.Policy.Soak, to.Soaking)
 	}
 	w.checkTrials(t, s, &r)
+}
+
+// checkTurns looks at whose turn it is to fetch: never more than the policy lets.
+func (w *world) checkTurns(t *rapid.T, s *State, to *messages.FleetRecord) {
+	r, known := w.rollouts[to.Rollout]
+	if !known {
+		r, known = w.rollouts[to.Current.Rollout]
+	}
+	switch {
+	case known && r.Policy.MaxInFlight > 0 && to.Turns == nil:
+		t.Fatalf("at most %d may fetch, and all do", r.Policy.MaxInFlight)
+	case known && to.Turns != nil && len(to.Turns.Nodes) > r.Policy.MaxInFlight:
+		t.Fatalf("it is the turn of %v, at most %d may fetch", to.Turns.Nodes, r.Policy.MaxInFlight)
+	}
 }
 
 // checkTrials looks at a flip: as many canaries as asked for passed, and none failed.
@@ -113,11 +128,11 @@ func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 	}
 	lack := 0
 	for _, m := range r.Members {
-		if n := s.Nodes[m]; n.Fresh && !n.Has(r.Ready.Image) || n.workOn(r.ID) != nil && n.workOn(r.ID).State == messages.WorkFailed {
+		if n := s.Nodes[m]; n.Fresh && n.Had && !n.Has(r.Ready.Image) {
 			lack++
 		}
 	}
-	failed := lack > 0 && (len(r.Members)-lack)*100 < r.Policy.QuorumPercent*len(r.Members) || lack > 0 && len(r.Members)-lack < r.Policy.QuorumFloor
+	failed := lack > len(r.Members)*messages.DefaultSoakFailures/100
 	switch {
 	case back && !failed:
 		t.Fatalf("rolled back with %d of %d members lacking the image", lack, len(r.Members))
@@ -132,8 +147,11 @@ func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 	// Whoever took the fleet back from what was done may have died before saying so.
 	left := (from.State == messages.RolloutDone || from.FailedInSoak()) && to.State == messages.RolloutRolledBack && from.Ready.Order > s.Record.Current.Order
 	again := from.State.Final() && to.State == messages.RolloutFlipped && s.Record.Current.Rollout == to.ID
+	slim := from.State.Final() && to.State == from.State && len(from.Members) > 0
 	switch {
-	case from.State.Final() && !left && !again:
+	case slim && (len(to.Members) > 0 || to.MemberCount != len(from.Members)):
+		t.Fatalf("%s is over, and counts %v, %d", to.ID, to.Members, to.MemberCount)
+	case from.State.Final() && !left && !again && !slim:
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)
 	case to.State.Final() && s.Record.Rollout == to.ID && s.Record.Current.Rollout != to.ID && !s.wasFlipped(&from):
 		t.Fatalf("%s ended as %s while the record moves it", to.ID, to.State)
@@ -141,10 +159,10 @@ func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 		t.Fatalf("%s is done, and the fence config holds %q", to.ID, s.Record.Applied.Value)
 	case len(from.Members) == 0 && len(to.Members) > 0 && !slices.Equal(to.Members, s.Members):
 		t.Fatalf("%s counts %v, the members are %v", to.ID, to.Members, s.Members)
-	case len(from.Members) > 0 && slices.ContainsFunc(to.Members, func(m string) bool { return !slices.Contains(from.Members, m) }):
+	case len(from.Members) > 0 && slices.ContainsFunc(to.Members, func(m string) bool { return !slices.Contains(from.Members, m) && !slices.Contains(s.Members, m) }):
 		t.Fatalf("%s counted %v, and counts %v", to.ID, from.Members, to.Members)
 	}
-	if len(from.Members) > 0 {
+	if len(from.Members) > 0 && !from.State.Final() {
 		for _, m := range from.Members {
 			if !slices.Contains(to.Members, m) && !w.retired[m] {
 				t.Fatalf("%s counts %s no more, which is a member", to.ID, m)

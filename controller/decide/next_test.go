@@ -79,7 +79,7 @@ func TestArrivingNodesAreReportedFromTimeToTime(t *testing.T) {
 	}
 	s.Report = true
 	s.settle(t)
-	if r.Present != 49 || !strings.Contains(r.Why, "49 have: missing "+s.Members[49]) {
+	if r.Present != 49 || !strings.Contains(r.Why, "must have the image: missing "+s.Members[49]) {
 		t.Fatalf("%d are present: %s", r.Present, r.Why)
 	}
 	s.Report = false

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -25,17 +26,60 @@ func (s *State) newest() *messages.RolloutRecord {
 	return out
 }
 
-// openNewest begins the newest rollout, in two writes: its record gets the frozen members, then the
-// fleet's record gets the preload. Rollouts that may not begin say what they wait for.
-func openNewest(s *State) Step {
+// next is the rollout that moves, or is to begin: the newest, but for one that is nearly there.
+func (s *State) next() *messages.RolloutRecord {
+	newest, moves := s.newest(), s.rollout(s.Record.Rollout)
+	if newest != nil && moves != nil && older(moves, newest) && s.nearlyThere(moves) {
+		return moves
+	}
+	return newest
+}
+
+// nearlyThere tells whether the rollout that moves is in its last wave and can still end it: it is
+// finished before a newer one begins, as else images that come quickly would keep each other from the
+// fleet. One that makes no progress, or waits for anything but its nodes, is not.
+func (s *State) nearlyThere(r *messages.RolloutRecord) bool {
+	if as, _ := s.mustEnd(r); as != "" || s.wasFlipped(r) || r.State.Final() || len(r.Members) == 0 {
+		return false
+	}
+	if p := s.Record.Preload; p == nil || p.Rollout != r.ID || s.Record.Hold != nil || s.Record.Soaking != "" ||
+		r.Policy.Approval && r.Approved == "" || s.Stalled >= r.Policy.NodeDeadline.Std() {
+		return false
+	}
+	p := s.progressOf(r, s.Record.Preload)
+	return p.wave == len(r.Policy.Waves) && p.reachable()
+}
+
+// waiting says of the rollouts that may not begin yet what they wait for.
+func (s *State) waiting() Step {
+	next := s.next()
 	for _, r := range s.live() {
-		if !s.wasFlipped(r) && !s.eligible(r) {
-			if out := s.setState(r, messages.RolloutWaiting, "waits for its rollout in fleet "+r.After); out.Rollout != nil {
-				return out
-			}
+		why := ""
+		switch {
+		case s.wasFlipped(r):
+		case !s.eligible(r):
+			why = "waits for its rollout in fleet " + r.After
+		case next != nil && older(next, r):
+			why = "waits for rollout " + next.ID + ", which is nearly there"
+		}
+		if why == "" {
+			continue
+		}
+		if out := s.setState(r, messages.RolloutWaiting, why); out.Rollout != nil {
+			return out
 		}
 	}
-	r := s.newest()
+	return Step{}
+}
+
+// openNewest begins the newest rollout, in two writes: its record gets the frozen members, then the
+// fleet's record gets the preload. Rollouts that may not begin say what they wait for. Nothing begins
+// while nodes are still joining.
+func openNewest(s *State) Step {
+	if out := s.waiting(); out.Rollout != nil {
+		return out
+	}
+	r := s.next()
 	if r == nil || s.Record.Rollout == r.ID && s.Record.Preload != nil && len(r.Members) > 0 {
 		return Step{}
 	}
@@ -43,7 +87,7 @@ func openNewest(s *State) Step {
 		if len(s.Members) == 0 {
 			return s.setState(r, messages.RolloutWaiting, "the fleet has no members: start a distributor on a node")
 		}
-		if why := tooMany(r, s.Members); why != "" {
+		if why := cmp.Or(tooMany(r, s.Members), s.Settling); why != "" {
 			return s.setState(r, messages.RolloutWaiting, why)
 		}
 		return s.changeRollout(r, func(r *messages.RolloutRecord) {
@@ -58,12 +102,33 @@ func openNewest(s *State) Step {
 	})
 }
 
-// flipOrAdmit moves the rollout that is open: it names canaries where some are missing, flips when
+// countLate adds the members to a rollout that joined since its members were frozen: until it flips,
+// each counts.
+func (s *State) countLate(r *messages.RolloutRecord) Step {
+	counted := map[string]bool{}
+	for _, n := range r.Members {
+		counted[n] = true
+	}
+	late := slices.DeleteFunc(slices.Clone(s.Members), func(n string) bool { return counted[n] })
+	if len(late) == 0 {
+		return Step{}
+	}
+	all := slices.Sorted(slices.Values(append(late, r.Members...)))
+	if why := tooMany(r, all); why != "" {
+		return s.setState(r, messages.RolloutWaiting, why)
+	}
+	return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Members = all })
+}
+
+// flipOrAdmit moves the rollout that is open: it counts members that joined late, names canaries where some are missing, flips when
 // everything holds, else admits more nodes, else says how far it is.
 func flipOrAdmit(s *State) Step {
-	r := s.newest()
+	r := s.next()
 	if r == nil || s.Record.Rollout != r.ID || s.Record.Preload == nil || s.Record.Preload.Rollout != r.ID {
 		return Step{}
+	}
+	if out := s.countLate(r); out.Rollout != nil {
+		return out
 	}
 	if more := s.moreCanaries(r); len(more) > 0 {
 		return s.changeRollout(r, func(r *messages.RolloutRecord) { r.Canaries = append(slices.Clone(r.Canaries), more...) })
@@ -73,6 +138,9 @@ func flipOrAdmit(s *State) Step {
 	if at == messages.RolloutFlipped {
 		out := s.ChangeFleet(func(f *messages.FleetRecord) {
 			Forward(f, ImageOf(r), r.Policy.Keep)
+			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
+				f.Spread = nil // all are admitted
+			}
 			if r.Policy.Soak > 0 {
 				f.Soaking = r.ID
 			}

@@ -17,6 +17,7 @@ type progress struct {
 	wave     int      // 0 while canaries try the image, then the wave from 1
 	present  []string
 	failed   map[string]string               // node to reason, of admitted members that are not present
+	stuck    map[string]string               // node to reason, of canaries that are present and had no verdict in time
 	trials   map[string]messages.TrialResult // of canaries
 	canaries int                             // so many have to pass, 0 where there is no trial
 	needed   int                             // present members that make a quorum
@@ -35,7 +36,7 @@ func Quorum(p *messages.Policy, members int) int {
 // not about this rollout.
 func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload) *progress {
 	p := &progress{
-		failed: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
+		failed: map[string]string{}, stuck: map[string]string{}, trials: maps.Clone(r.Trials), members: len(r.Members),
 		needed: Quorum(&r.Policy, len(r.Members)),
 	}
 	if p.trials == nil {
@@ -55,10 +56,13 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 		}
 		if n.Has(r.Ready.Image) {
 			p.present = append(p.present, name)
+			if _, tried := p.trials[name]; !tried && i < p.admitted && slices.Contains(r.Canaries, name) && outOfTime(n, r) {
+				p.stuck[name] = cmp.Or(fitText(n.Failure, reasonMost), "no verdict in time")
+			}
 			continue
 		}
 		if i < p.admitted {
-			if reason := nodeFailure(n, r); reason != "" {
+			if reason := cmp.Or(nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
 				p.failed[name] = reason
 			}
 		}
@@ -76,18 +80,32 @@ func nodeFailure(n Node, r *messages.RolloutRecord) string {
 		return cmp.Or(fitText(w.Reason, reasonMost), "failed without a reason")
 	}
 	if n.Quiet >= r.Policy.NodeDeadline.Std() {
-		if n.Twin {
-			return TwinReason
-		}
-		return fmt.Sprintf("no progress for %s", r.Policy.NodeDeadline)
+		return cmp.Or(n.uncounted(), fmt.Sprintf("no progress for %s", r.Policy.NodeDeadline))
 	}
 	return ""
+}
+
+// failedBefore is why a node that waits for its next turn failed in the one before, or "".
+func (s *State) failedBefore(name string, r *messages.RolloutRecord) string {
+	if n := s.Nodes[name]; n.Fresh && !s.Record.Turns.Admits(name) {
+		return fitText(n.problem(r.Ready.Image), reasonMost)
+	}
+	return ""
+}
+
+// outOfTime tells whether a canary is past the time in which it should have got and tried the image.
+func outOfTime(n Node, r *messages.RolloutRecord) bool {
+	most := r.Policy.NodeDeadline.Std()
+	if n.Has(r.Ready.Image) {
+		most += r.Policy.Trial.Timeout.Std()
+	}
+	return n.Quiet >= most || n.Failing >= most
 }
 
 // finished tells whether an admitted member has done its part, or failed: its place among those in
 // flight is another's.
 func (p *progress) finished(name string, r *messages.RolloutRecord) bool {
-	if p.failed[name] != "" {
+	if p.failed[name] != "" || p.stuck[name] != "" {
 		return true
 	}
 	if !slices.Contains(p.present, name) {

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,13 +18,15 @@ func (s *State) waitsFor(r *messages.RolloutRecord, p *progress) string {
 	}
 	if unheard(r) {
 		if two := s.twins(r); len(two) > 0 {
-			return "waits for canaries: " + TwinReason + ": " + joinNames(two)
+			return "waits for canaries: " + TwinReason + ": " + JoinNames(two)
+		}
+		if sick := s.sick(r); len(sick) > 0 {
+			return "waits for canaries: no member that is heard can try the image: " + JoinNames(sick)
 		}
 		return "waits for canaries: no member is heard"
 	}
 	if !p.reachable() || !p.quorum() && p.admitted == p.members {
-		return fmt.Sprintf("%d of %s must have the image, %d have: missing %s",
-			p.needed, Count(p.members, "member", "members"), len(p.present), s.missing(r, p))
+		return fmt.Sprintf("%d of %s must have the image: missing %s", p.needed, Count(p.members, "member", "members"), s.missing(r, p))
 	}
 	if p.wave == 0 && p.admitted >= len(r.Canaries) || p.quorum() {
 		return s.trialsMissing(r, p)
@@ -41,19 +44,40 @@ func (s *State) trialsMissing(r *messages.RolloutRecord, p *progress) string {
 		if _, tried := p.trials[c]; tried {
 			continue
 		}
-		if reason := p.failed[c]; reason != "" {
+		if reason := cmp.Or(p.failed[c], p.stuck[c]); reason != "" {
 			c += " (" + reason + ")"
 		}
 		waits = append(waits, c)
 	}
+	if len(waits) > 0 && len(r.Canaries) >= mostCanaries(r) {
+		return fmt.Sprintf("waits for the trial on %s: %s had no verdict in time, and no more are chosen: mend one of their nodes, or fenceline abort %s",
+			JoinNames(waits), Count(len(waits), "canary", "canaries"), r.ID)
+	}
 	if len(waits) == 0 {
 		return fmt.Sprintf("waits for %s: no other member that lives can try the image", Count(p.canaries-len(p.trials), "more canary", "more canaries"))
 	}
-	return "waits for the trial on " + joinNames(waits)
+	return "waits for the trial on " + JoinNames(waits)
 }
 
 // TwinReason is why a node does not count whose name another has too.
 const TwinReason = "two distributors have this name"
+
+// SharedReason is why a node does not count whose engine is another member's too.
+func SharedReason(with string) string {
+	return "its engine is that of " + with + " too, by the engine's ID: a clone of a machine needs an engine ID of its own"
+}
+
+// sick lists the members that are heard and can't be canaries, each with the reason.
+func (s *State) sick(r *messages.RolloutRecord) []string {
+	var out []string
+	for _, name := range slices.Sorted(slices.Values(r.Members)) {
+		n := s.Nodes[name]
+		if reason := cmp.Or(n.uncounted(), n.Status.Engine.Error); reason != "" {
+			out = append(out, name+" ("+fitText(reason, reasonMost)+")")
+		}
+	}
+	return out
+}
 
 // twins lists the members whose name two nodes have.
 func (s *State) twins(r *messages.RolloutRecord) []string {
@@ -79,10 +103,14 @@ func (s *State) missing(r *messages.RolloutRecord, p *progress) string {
 		case reason != "":
 		case n.Status.Node == "":
 			reason = "no heartbeat"
-		case n.Twin:
-			reason = TwinReason
+		case n.uncounted() != "":
+			reason = n.uncounted()
 		case !n.Fresh:
 			reason = "its heartbeats stopped"
+		case n.Status.Engine.Error != "":
+			reason = "engine: " + fitText(n.Status.Engine.Error, reasonMost)
+		case !s.Record.Turns.Admits(name) && n.workOn(r.ID) != nil:
+			reason = "waits for its turn"
 		case n.workOn(r.ID) != nil:
 			reason = string(n.workOn(r.ID).State)
 		default:
@@ -90,7 +118,7 @@ func (s *State) missing(r *messages.RolloutRecord, p *progress) string {
 		}
 		out = append(out, name+" ("+reason+")")
 	}
-	return joinNames(out)
+	return JoinNames(out)
 }
 
 // trialFailure says how a trial failed (the canary, the reason and the hook's output), or "".
@@ -117,8 +145,8 @@ func (p *progress) trialFailure() string {
 	return ""
 }
 
-// joinNames joins at most a few names for people.
-func joinNames(all []string) string { return joinFirst(all, len(all)) }
+// JoinNames joins at most a few names for people.
+func JoinNames(all []string) string { return joinFirst(all, len(all)) }
 
 // joinFirst joins the first few of some names, and counts the others of all that there are.
 func joinFirst(some []string, all int) string {

@@ -16,7 +16,7 @@ func ImageOf(r *messages.RolloutRecord) messages.FleetImage {
 	}
 }
 
-// Forward makes an image current. What was current is the previous image then, and of the older ones
+// Forward makes an image current. Its rollout's waves go on from where they were. What was current is the previous image then, and of the older ones
 // as many as keep says are kept.
 func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	var rest []messages.FleetImage
@@ -40,7 +40,12 @@ func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	if r.Rollout == to.Rollout {
 		r.Rollout = "" // it moves no more
 	}
+	r.Spread = nil
+	if to.Rollout != "" {
+		r.Spread = &messages.Spread{Rollout: to.Rollout}
+	}
 	if r.Preload != nil && r.Preload.Rollout == to.Rollout {
+		r.Spread.Threshold = r.Preload.Threshold
 		r.Preload = nil
 	}
 	r.Soaking = ""
@@ -64,7 +69,7 @@ func Back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	}
 	r.Keep = rest
 	r.Epoch++
-	r.Soaking = ""
+	r.Soaking, r.Spread = "", nil
 	hold.Epoch = r.Epoch
 	r.Hold = &hold
 }
@@ -118,6 +123,10 @@ func cloneRecord(r messages.FleetRecord) messages.FleetRecord {
 	if r.Preload != nil {
 		p := *r.Preload
 		r.Preload = &p
+	}
+	if r.Spread != nil {
+		p := *r.Spread
+		r.Spread = &p
 	}
 	if r.Hold != nil {
 		h := *r.Hold

@@ -1,7 +1,10 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -18,7 +21,7 @@ func followSoak(s *State) Step {
 	if why := s.soakFailure(r); why != "" {
 		return s.failSoak(r, "failed in its soak: "+why)
 	}
-	if r.State == messages.RolloutSoaking && s.Soaked >= r.Policy.Soak.Std() {
+	if r.State == messages.RolloutSoaking && s.Soaked >= s.soakTime(r) {
 		out := s.endSoak(nil)
 		out.RestsOn = r.ID
 		return out
@@ -49,30 +52,56 @@ func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
 	}
 	out := s.ChangeFleet(func(f *messages.FleetRecord) { Back(f, f.Previous, NewHold("fenceline", why, s.Now)) })
 	out.Event = AboutRollout(r, out.Fleet.Epoch)
-	out.Event.State, out.Event.Why = messages.RolloutRolledBack, why
+	out.Event.State, out.Event.Why, out.Event.To = messages.RolloutRolledBack, why, out.Fleet.Current
 	return out
 }
 
-// soakFailure says what is wrong with the image in its soak, or "". A node that is silent says
-// nothing about the image. One that lacks it, or reports a failure, counts against the quorum.
+// soakFailure says what is wrong with the image in its soak, or "": a trial that failed, or more
+// members than may fail that have lacked it for longer than they may. A node that is silent says
+// nothing about the image. Members that lacked it when it was flipped are no failure.
 func (s *State) soakFailure(r *messages.RolloutRecord) string {
-	p := s.progressOf(r, nil)
-	if why := p.trialFailure(); why != "" {
+	if why := s.progressOf(r, nil).trialFailure(); why != "" {
 		return why
 	}
-	var bad []string
-	for _, name := range r.Members {
+	lost, lacking := s.lacking(r, true)
+	may := r.Policy.MayFail(len(r.Members))
+	if len(lost) <= may && len(lacking) <= len(r.Members)-r.Present+may {
+		return ""
+	}
+	if len(lost) <= may {
+		lost = lacking
+	}
+	var names []string
+	for _, name := range lost {
+		names = append(names, name+" ("+cmp.Or(fitText(s.Nodes[name].problem(r.Ready.Image), reasonMost), "the image is gone")+")")
+	}
+	return fmt.Sprintf("%d of %s lack it, %d may: %s", len(lost), Count(len(r.Members), "member", "members"), may, JoinNames(names))
+}
+
+// lacking lists the members that lack the image that soaks, those that were seen with it and all; past
+// their grace alone, or in it too.
+func (s *State) lacking(r *messages.RolloutRecord, past bool) (lost, all []string) {
+	for _, name := range slices.Sorted(slices.Values(r.Members)) {
 		n := s.Nodes[name]
-		if w := n.workOn(r.ID); w != nil && w.State == messages.WorkFailed {
-			bad = append(bad, name+" ("+fitText(w.Reason, reasonMost)+")")
-		} else if n.lacks(r.Ready.Image) {
-			bad = append(bad, name+" (the image is gone)")
+		if n.Lacked == 0 || past && n.Lacked < r.Policy.Grace(n.Status.Interval.Std()) {
+			continue
+		}
+		all = append(all, name)
+		if n.Had {
+			lost = append(lost, name)
 		}
 	}
-	// Members that lacked the image when it was flipped are bad too, and no failure: the others make
-	// a quorum without them.
-	if len(bad) > 0 && len(r.Members)-len(bad) < p.needed {
-		return fmt.Sprintf("%d of %s must have it: %s", p.needed, Count(p.members, "member", "members"), joinNames(bad))
+	return lost, all
+}
+
+// soakTime is how long an image soaks: the policy's time, and longer while so many members may have
+// lost it that it failed if they don't fetch it again.
+func (s *State) soakTime(r *messages.RolloutRecord) time.Duration {
+	most := r.Policy.Soak.Std()
+	if lost, _ := s.lacking(r, false); len(lost) > r.Policy.MayFail(len(r.Members)) {
+		for _, name := range lost {
+			most = max(most, r.Policy.Soak.Std()+r.Policy.Grace(s.Nodes[name].Status.Interval.Std()))
+		}
 	}
-	return ""
+	return most
 }

@@ -32,9 +32,21 @@ func TestWhatCountsAsAFailureInASoak(t *testing.T) {
 			if s.Rollouts[0].State != messages.RolloutSoaking {
 				t.Fatalf("the rollout is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
 			}
+			s.Rollouts[0].Policy.SoakGrace = messages.Duration(time.Minute)
+			clock := &Clocks{}
+			clock.Measure(s, s.Now)
 			n := s.Nodes["n1"]
 			c.change(&n)
 			s.Nodes["n1"] = n
+			for _, later := range []time.Duration{0, time.Minute} {
+				clock.Measure(s, s.Now.Add(later))
+				if later == 0 {
+					s.settle(t)
+					if s.Record.Soaking == "" {
+						t.Fatalf("it failed without a grace: %s", s.Rollouts[0].Why)
+					}
+				}
+			}
 			s.settle(t)
 			if failed := s.Record.Soaking == ""; failed != c.fails {
 				t.Fatalf("the soak failed: %v; the rollout is %s: %s", failed, s.Rollouts[0].State, s.Rollouts[0].Why)
@@ -91,7 +103,7 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 			c.change(&s.Record)
 			for _, name := range s.Members {
 				n := s.Nodes[name]
-				n.Status.Images = nil
+				n.Status.Images, n.Had, n.Lacked = nil, true, time.Hour
 				s.Nodes[name] = n
 			}
 			epoch := s.Record.Epoch
@@ -118,5 +130,76 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 				t.Errorf("promoted again, the rollout is %s", r.State)
 			}
 		})
+	}
+}
+
+// TestWhatASoakForgives has a fleet of 20 whose nodes lose the image that soaks, of which 10 % may fail.
+func TestWhatASoakForgives(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		lost  int
+		again time.Duration // after which they have it again; 0 for never
+		fails bool
+	}{
+		{"one beat of all", 20, 10 * time.Second, false},
+		{"all, for longer than they may", 20, 0, true},
+		{"as many as may fail, for good", 2, 0, false},
+		{"one more, for good", 3, 0, true},
+		{"one more, that fetches it again", 3, 50 * time.Second, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newCrowd(20, func(p *messages.Policy) { p.Soak, p.Canaries = messages.Duration(10*time.Minute), 0 })
+			w.Record.Previous = testFleetImage(9)
+			for w.Rollouts[0].State != messages.RolloutSoaking {
+				for _, name := range sortedNames(w.pulls) {
+					w.ends(name)
+				}
+				w.pass(t, time.Second)
+			}
+			w.Record.Previous = testFleetImage(9)
+			w.pass(t, time.Second)
+			has := func(names []string, is bool) {
+				for _, name := range names {
+					n := w.Nodes[name]
+					if n.Status.Images = nil; is {
+						n.Status.Images = []messages.PresentImage{{Image: testImage(1)}}
+					}
+					w.Nodes[name] = n
+				}
+			}
+			has(w.Members[:c.lost], false)
+			for at := time.Duration(0); at < 9*time.Minute; at += 5 * time.Second {
+				if c.again > 0 && at >= c.again {
+					has(w.Members, true)
+				}
+				w.pass(t, 5*time.Second)
+			}
+			if failed := w.Record.Current.Order == 9; failed != c.fails {
+				t.Fatalf("rolled back: %v; %s: %s", failed, w.Rollouts[0].State, w.Rollouts[0].Why)
+			}
+			if c.fails && !strings.Contains(w.Record.Hold.Reason, "the image is gone") {
+				t.Errorf("it says %s", w.Record.Hold.Reason)
+			}
+		})
+	}
+}
+
+// TestASoakWaitsForThoseThatLackTheImage at its end, as long as they may lack it.
+func TestASoakWaitsForThoseThatLackTheImage(t *testing.T) {
+	s := soaking(t)
+	s.Rollouts[0].Policy.SoakGrace = messages.Duration(2 * time.Minute)
+	n := s.Nodes["n1"]
+	n.Had, n.Lacked, n.Status.Images = true, time.Minute, nil
+	s.Nodes["n1"] = n
+	s.Soaked = time.Hour
+	s.settle(t)
+	if s.Record.Soaking == "" {
+		t.Fatal("it ended while a node may still fail")
+	}
+	n.Lacked = 2 * time.Minute
+	s.Nodes["n1"] = n
+	s.settle(t)
+	if s.Record.Current.Order != 1 {
+		t.Fatalf("it is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
 	}
 }

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -16,9 +17,12 @@ type State struct {
 	Members  []string                          // sorted
 	Retired  map[string]bool                   // nodes that an operator took out of the fleet
 	Nodes    map[string]Node
-	Soaked   time.Duration // how long this controller has seen Record.Soaking soak
-	Report   bool          // it is time to write progress that only people look at
-	Now      time.Time     // for people to read; decides nothing
+	Soaked   time.Duration   // how long this controller has seen Record.Soaking soak
+	New      map[string]bool // members that this controller has made members
+	Settling string          // why the members are not frozen yet: some are still joining; "" once they have settled
+	Stalled  time.Duration   // how long no further member has the image of the moving rollout, while a newer rollout waits
+	Report   bool            // it is time to write progress that only people look at
+	Now      time.Time       // for people to read; decides nothing
 }
 
 // MissedBeats is how many of a node's own intervals its last heartbeat stays fresh.
@@ -29,7 +33,47 @@ type Node struct {
 	Status messages.NodeStatus // the last heartbeat; zero where there is none
 	Fresh  bool                // received within MissedBeats of the node's own intervals, from the only node of this name
 	Twin   bool                // two nodes have this name
-	Quiet  time.Duration       // since its admission to the moving rollout or its last progress, by this controller's clock
+	Shares string              // the member that counts for its engine, where two nodes' names have one engine; "" where it counts itself
+
+	// By this controller's clock:
+	Quiet   time.Duration // since its admission to the moving rollout or its last progress
+	Failing time.Duration // since it failed in the moving rollout first, without coming further
+	Failure string        // how it failed there last
+	Had     bool          // it was seen with the image that soaks
+	Lacked  time.Duration // how long it has said that it lacks the image that soaks
+	Turn    time.Duration // since it got its turn to fetch
+	Idle    time.Duration // since it came further in its turn
+	Waits   time.Duration // since its last turn ended; 0 where it had none
+}
+
+// healthy tells whether a node can be expected to do what it is asked to now.
+func (n Node) healthy() bool { return n.Fresh && n.Status.Engine.Error == "" }
+
+// misses tells whether a healthy node that knows the fleet's record says that an image is not there.
+func (n Node) misses(i messages.Image) bool { return i != "" && n.lacks(i) }
+
+// problem is why a node lacks an image, or "" where it has said nothing of it.
+func (n Node) problem(i messages.Image) string {
+	for _, p := range n.Status.Problems {
+		if p.Image == i {
+			return p.Reason
+		}
+	}
+	if w := n.Status.Work; w != nil && w.Image == i && w.State == messages.WorkFailed {
+		return cmp.Or(w.Reason, "failed without a reason")
+	}
+	return ""
+}
+
+// uncounted is why a node that is heard does not count, or "".
+func (n Node) uncounted() string {
+	switch {
+	case n.Twin:
+		return TwinReason
+	case n.Shares != "":
+		return SharedReason(n.Shares)
+	}
+	return ""
 }
 
 // Has tells whether a fresh heartbeat lists exactly this image.
@@ -42,6 +86,21 @@ func (n Node) Has(i messages.Image) bool {
 // and says nothing.
 func (n Node) lacks(i messages.Image) bool {
 	return n.Fresh && n.Status.Engine.Error == "" && n.Status.Revision > 0 && !n.Has(i)
+}
+
+// MarkShared takes members out of the count whose engine is another member's too.
+func (s *State) MarkShared() {
+	all := map[string]*messages.NodeStatus{}
+	for _, name := range s.Members {
+		if n := s.Nodes[name]; n.Fresh {
+			all[name] = &n.Status
+		}
+	}
+	for name, with := range messages.SharedEngines(all) {
+		n := s.Nodes[name]
+		n.Fresh, n.Shares = false, with
+		s.Nodes[name] = n
+	}
 }
 
 // workOn is what the node does about a rollout, or nil.

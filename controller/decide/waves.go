@@ -18,25 +18,42 @@ func chooseCanaries(rollout string, members []string, n int) []string {
 // unheard tells whether a rollout that wants canaries has none, as no member is heard.
 func unheard(r *messages.RolloutRecord) bool { return r.Policy.Canaries > 0 && len(r.Canaries) == 0 }
 
+// canaryReplacements is how often, for each canary that a policy asks for, another is named in place
+// of one that had no verdict in time.
+const canaryReplacements = 3
+
+// mostCanaries is how many canaries a rollout names at most.
+func mostCanaries(r *messages.RolloutRecord) int { return r.Policy.Canaries * (1 + canaryReplacements) }
+
 // moreCanaries names members that should try the image too, until as many canaries as the policy
-// asks for can do so: canaries that were retired, or fell silent before they tried it, are replaced.
-// A canary that lives and fails is not: what it says counts. Only members that are heard are named,
-// so a controller that has just begun names them as it hears them.
+// asks for can do so: canaries that were retired, or had no verdict in time, are replaced, so often
+// and no more. Only healthy members are named, so a controller that has just begun names them as it
+// hears them.
 func (s *State) moreCanaries(r *messages.RolloutRecord) []string {
 	able := 0
 	for _, c := range r.Canaries {
-		n := s.Nodes[c]
-		if _, tried := r.Trials[c]; tried || n.Fresh || n.Quiet < r.Policy.NodeDeadline.Std() {
+		if s.able(c, r) {
 			able++
 		}
 	}
-	if able >= r.Policy.Canaries {
+	missing := min(r.Policy.Canaries-able, mostCanaries(r)-len(r.Canaries))
+	if missing <= 0 {
 		return nil
 	}
 	others := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool {
-		return slices.Contains(r.Canaries, n) || !s.Nodes[n].Fresh
+		return slices.Contains(r.Canaries, n) || !s.Nodes[n].healthy() || s.Nodes[n].problem(r.Ready.Image) != ""
 	})
-	return chooseCanaries(r.ID, others, r.Policy.Canaries-able)
+	return chooseCanaries(r.ID, others, missing)
+}
+
+// able tells whether a canary has tried the image, or may still do so in time.
+func (s *State) able(canary string, r *messages.RolloutRecord) bool {
+	n := s.Nodes[canary]
+	if _, tried := r.Trials[canary]; tried || r.Policy.Trial.Disabled && n.Has(r.Ready.Image) {
+		return true
+	}
+	w := n.workOn(r.ID)
+	return w != nil && w.Trial != nil || !outOfTime(n, r)
 }
 
 // admissionOrder is the order in which members are admitted, and how many of them, from its

@@ -44,18 +44,19 @@ func TestNoMoreThanMaxInFlight(t *testing.T) {
 	t.Fatal("never flipped")
 }
 
-func TestASilentCanaryIsReplacedAndALivingOneIsNot(t *testing.T) {
+func TestACanaryWithoutAVerdictIsReplaced(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fresh bool
+		quiet time.Duration
 		want  int
-	}{{"silent past its deadline", false, 2}, {"alive, but without progress", true, 1}} {
+	}{{"silent past its deadline", false, time.Hour, 2}, {"alive, but without progress", true, time.Hour, 2}, {"alive, in its time", true, time.Second, 1}} {
 		t.Run(c.name, func(t *testing.T) {
 			s := fleetOf(4, func(p *messages.Policy) { p.QuorumPercent = 75 })
 			s.settle(t)
 			canary := s.Rollouts[0].Canaries[0]
 			n := s.Nodes[canary]
-			n.Fresh, n.Quiet = c.fresh, time.Hour
+			n.Fresh, n.Quiet = c.fresh, c.quiet
 			s.Nodes[canary] = n
 			s.settle(t)
 			if got := s.Rollouts[0].Canaries; len(got) != c.want {
@@ -65,7 +66,7 @@ func TestASilentCanaryIsReplacedAndALivingOneIsNot(t *testing.T) {
 				s.fetch(slices.DeleteFunc(slices.Clone(s.Members), func(m string) bool { return m == canary })...)
 				s.settle(t)
 			}
-			if flipped := s.Record.Current.Order == 1; flipped == c.fresh {
+			if flipped := s.Record.Current.Order == 1; flipped != (c.want == 2) {
 				t.Fatalf("flipped: %v; why: %s", flipped, s.Rollouts[0].Why)
 			}
 		})

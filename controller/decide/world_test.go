@@ -23,6 +23,7 @@ type world struct {
 	retired   map[string]bool
 	nodes     map[string]Node
 	soaked    time.Duration
+	had       map[string]bool // nodes that had the current image when it was flipped to
 	order     uint64
 	seen      []snapshot // what controllers have read and not acted on yet
 }
@@ -55,6 +56,12 @@ func (w *world) view() snapshot {
 	s := State{
 		Record: cloneRecord(w.record), Members: slices.Sorted(slices.Values(w.members)), Retired: maps.Clone(w.retired),
 		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Report: true, Now: time.Unix(1, 0),
+	}
+	for name, n := range s.Nodes { // as after the grace of a soak
+		if n.Had = w.had[name] || n.Has(w.record.Current.Image); w.record.Soaking != "" && n.lacks(w.record.Current.Image) {
+			n.Lacked = time.Hour
+		}
+		s.Nodes[name] = n
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.rollouts)) {
 		s.Rollouts = append(s.Rollouts, w.rollouts[id])
@@ -107,6 +114,10 @@ func (w *world) put(r messages.FleetRecord) {
 	released := w.record.Hold != nil && r.Hold == nil
 	if r.Epoch != w.record.Epoch || released && r.Applied.Value != string(r.Current.Image) {
 		w.soaked = 0
+		w.had = map[string]bool{}
+		for name, n := range w.nodes {
+			w.had[name] = slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == r.Current.Image })
+		}
 		r.Applied = messages.Applied{Epoch: r.Epoch, Value: string(r.Current.Image)} // the backend follows
 	}
 	w.record = r
@@ -160,14 +171,14 @@ func (w *world) works(t *rapid.T, name string, trialPasses bool) {
 	n := w.nodes[name]
 	n.Fresh, n.Quiet = true, 0
 	p := w.record.Preload
-	if p != nil && admits(p, name) {
+	if p != nil && admits(p, name) && (w.record.Turns.Admits(name) || n.Has(p.Image)) {
 		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: p.Image})
 		n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
 		if slices.Contains(p.Canaries, name) && !p.Trial.Disabled {
 			n.Status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
 		}
 	}
-	if c := w.record.Current.Image; c != "" && !n.Has(c) {
+	if c := w.record.Current.Image; c != "" && !n.Has(c) && w.record.Turns.Admits(name) && w.record.Spread.Admits(name) {
 		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: c})
 	}
 	w.nodes[name] = n

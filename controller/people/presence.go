@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
@@ -22,40 +21,52 @@ const listenMost = 15 * time.Second
 // awaitPresence waits until a quorum of the members says in new heartbeats that it has the
 // image. It returns ErrNotPresent when all have been heard or three intervals are over.
 func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image messages.Image, policy messages.Policy) error {
-	members, err := store.MembersOf(ctx, q, fleet)
+	a, err := newAudience(ctx, q, fleet, image, policy)
 	if err != nil {
 		return err
 	}
-	needed := decide.Quorum(&policy, len(members))
-	a := audience{image: image, members: members, lacks: map[string]string{}, needed: needed}
-	for _, m := range members {
-		a.lacks[m] = "no heartbeat"
+	return a.await(ctx, q, fleet)
+}
+
+// newAudience has heard nobody yet.
+func newAudience(ctx context.Context, q *queue.Client, fleet string, image messages.Image, policy messages.Policy) (*audience, error) {
+	members, err := store.MembersOf(ctx, q, fleet)
+	if err != nil {
+		return nil, err
 	}
+	a := &audience{image: image, members: members, said: map[string]*messages.NodeStatus{}, has: map[string]bool{}, needed: decide.Quorum(&policy, len(members))}
+	return a, nil
+}
+
+// await listens until the quorum is there, or nobody can make it any more.
+func (a *audience) await(ctx context.Context, q *queue.Client, fleet string) error {
 	if err := a.hear(ctx, q, fleet); err != nil {
 		return err
 	}
-	if len(members)-len(a.lacks) >= needed {
+	lacks := a.lacks()
+	if len(a.members)-len(lacks) >= a.needed {
 		return nil
 	}
 	var who []string
-	for _, m := range slices.Sorted(maps.Keys(a.lacks)) {
-		who = append(who, m+" ("+a.lacks[m]+")")
+	for _, m := range slices.Sorted(maps.Keys(lacks)) {
+		who = append(who, m+" ("+lacks[m]+")")
 	}
-	return fmt.Errorf("%w: %d of %s must have it, missing %s", ErrNotPresent, needed, decide.Count(len(members), "member", "members"), strings.Join(who, ", "))
+	return fmt.Errorf("%w: %d of %s must have it, %d do: missing %s", ErrNotPresent, a.needed,
+		decide.Count(len(a.members), "member", "members"), len(a.members)-len(lacks), decide.JoinNames(who))
 }
 
 // audience is who has been heard of an image.
 type audience struct {
 	image   messages.Image
 	members []string
-	lacks   map[string]string // member to reason
+	said    map[string]*messages.NodeStatus // by member: the last heartbeat that was heard
+	has     map[string]bool                 // members that say that they have it, counted or not
 	needed  int
-	heard   int
 }
 
 // done tells whether the quorum is there, or every member was heard.
 func (a *audience) done() bool {
-	return len(a.members)-len(a.lacks) >= a.needed || a.heard == len(a.members)
+	return len(a.said) == len(a.members) || len(a.has) >= a.needed && len(a.members)-len(a.lacks()) >= a.needed
 }
 
 // hear listens to heartbeats that are sent from now on.
@@ -67,7 +78,8 @@ func (a *audience) hear(ctx context.Context, q *queue.Client, fleet string) erro
 	old, longest := true, time.Duration(0)
 	seen := map[string]uint64{}
 	err := store.Nodes(q).Watch(ctx, func(e queue.Entry[messages.NodeStatus]) {
-		if e.Deleted || e.Value.Fleet != fleet || !slices.Contains(a.members, e.Value.Node) || seen[e.Key] == e.Revision {
+		node, is := a.memberOf(fleet, e)
+		if !is || seen[e.Key] == e.Revision {
 			return
 		}
 		seen[e.Key] = e.Revision
@@ -75,7 +87,7 @@ func (a *audience) hear(ctx context.Context, q *queue.Client, fleet string) erro
 			longest = max(longest, e.Value.Interval.Std())
 			return
 		}
-		a.take(e.Value)
+		a.take(node, &e.Value)
 		if a.done() {
 			stop(errHeard)
 		}
@@ -97,18 +109,73 @@ func (a *audience) hear(ctx context.Context, q *queue.Client, fleet string) erro
 // errHeard ends listening.
 var errHeard = errors.New("enough was heard")
 
-// take notes what a node's heartbeat says.
-func (a *audience) take(s messages.NodeStatus) {
-	reason, lacked := a.lacks[s.Node]
-	if lacked && reason == "no heartbeat" {
-		a.heard++
+// take notes what a member says.
+func (a *audience) take(node string, s *messages.NodeStatus) {
+	a.said[node] = s
+	delete(a.has, node)
+	if (decide.Node{Status: *s, Fresh: true}).Has(a.image) {
+		a.has[node] = true
 	}
-	switch {
-	case s.Twin:
-		a.lacks[s.Node] = decide.TwinReason
-	case decide.Node{Status: s, Fresh: true}.Has(a.image):
-		delete(a.lacks, s.Node)
-	default:
-		a.lacks[s.Node] = cmp.Or(s.Engine.Error, "the image is not there")
+}
+
+// remember takes what members said in heartbeats that are stored and still fresh: both times are those
+// of the NATS server. Where none can be read, nobody has said anything.
+func (a *audience) remember(ctx context.Context, q *queue.Client, fleet string) {
+	stored, err := store.Nodes(q).List(ctx)
+	if err != nil {
+		return
 	}
+	now, err := store.NewClock(q).Now(ctx)
+	if err != nil {
+		return
+	}
+	for _, e := range stored {
+		if node, is := a.memberOf(fleet, e); is && now.Sub(e.Created) <= decide.MissedBeats*e.Value.Interval.Std() {
+			a.take(node, &e.Value)
+		}
+	}
+}
+
+// Holding tells how many of a fleet's members say in their last heartbeats that they have an image,
+// and how many members there are.
+func Holding(ctx context.Context, q *queue.Client, fleet string, image messages.Image) (held, members int, err error) {
+	a, err := newAudience(ctx, q, fleet, image, messages.DefaultPolicy())
+	if err != nil {
+		return 0, 0, err
+	}
+	a.remember(ctx, q, fleet)
+	return len(a.members) - len(a.lacks()), len(a.members), nil
+}
+
+// memberOf is the member whose heartbeat a record is: by its key, as nobody else may write there. The
+// names in it are what its sender claims.
+func (a *audience) memberOf(fleet string, e queue.Entry[messages.NodeStatus]) (node string, is bool) {
+	f, node, err := messages.ParseNodeKey(e.Key)
+	return node, err == nil && !e.Deleted && f == fleet && slices.Contains(a.members, node)
+}
+
+// lacks names the members that don't count as having the image, each with the reason.
+func (a *audience) lacks() map[string]string {
+	out := map[string]string{}
+	alone := map[string]*messages.NodeStatus{}
+	for node, s := range a.said {
+		if !s.Twin {
+			alone[node] = s
+		}
+	}
+	shared := messages.SharedEngines(alone)
+	for _, m := range a.members {
+		s, heard := a.said[m]
+		switch {
+		case !heard:
+			out[m] = "no heartbeat"
+		case s.Twin:
+			out[m] = decide.TwinReason
+		case shared[m] != "":
+			out[m] = decide.SharedReason(shared[m])
+		case !(decide.Node{Status: *s, Fresh: true}).Has(a.image):
+			out[m] = cmp.Or(s.Engine.Error, "the image is not there")
+		}
+	}
+	return out
 }

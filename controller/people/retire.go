@@ -40,6 +40,10 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 		if err := store.Members(q).Delete(ctx, key, member.Revision); err != nil {
 			return err
 		}
+		// One that came in between would make it a member again.
+		if err := endHeartbeat(ctx, q, key); err != nil {
+			return err
+		}
 	}
 	waited, err := unfreeze(ctx, q, fleet, name)
 	if err != nil || was || waited {

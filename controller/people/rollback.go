@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,24 +10,87 @@ import (
 	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // Rollback makes the previous image current, or with to, a digest or image that the fleet
 // keeps, that one, and sets a hold. It returns the fleet's record as decided; the fence
-// config has followed once Applied.Epoch has reached its Epoch.
+// config has followed once Applied.Epoch has reached its Epoch. ErrNotPresent where no quorum of the
+// members reports the image: by heartbeats that are stored, else by new ones, at most three intervals.
 func Rollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messages.FleetRecord, error) {
+	return rollback(ctx, q, fleet, to, by, func(r *messages.FleetRecord, target messages.FleetImage) error {
+		return quorumHolds(ctx, q, r, target)
+	})
+}
+
+// ForceRollback is Rollback to an image that too few members have, or that nobody knows of.
+func ForceRollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messages.FleetRecord, error) {
+	return rollback(ctx, q, fleet, to, by, func(*messages.FleetRecord, messages.FleetImage) error { return nil })
+}
+
+// quorumHolds returns ErrNotPresent where a fleet that has members has no quorum that holds an image.
+// The quorum is that of the image's policy, else of the current one's.
+func quorumHolds(ctx context.Context, q *queue.Client, r *messages.FleetRecord, target messages.FleetImage) error {
+	policy := messages.DefaultPolicy()
+	for _, id := range []string{target.Rollout, r.Current.Rollout} {
+		if id == "" {
+			continue
+		}
+		if e, err := store.Rollouts(q).Get(ctx, id); err == nil {
+			policy = e.Value.Policy
+			break
+		}
+	}
+	a, err := newAudience(ctx, q, r.Fleet, target.Image, policy)
+	switch {
+	case errors.Is(err, queue.ErrUndeclared): // who is a member was lost: that must keep nobody from going back
+		return nil
+	case err != nil || len(a.members) == 0:
+		return err
+	}
+	a.remember(ctx, q, r.Fleet)
+	if len(a.members)-len(a.lacks()) >= a.needed {
+		return nil
+	}
+	clear(a.said) // those that said something else may have fetched it since
+	clear(a.has)
+	return a.await(ctx, q, r.Fleet)
+}
+
+// rollback decides once check has allowed the image.
+func rollback(ctx context.Context, q *queue.Client, fleet, to, by string, check func(*messages.FleetRecord, messages.FleetImage) error) (messages.FleetRecord, error) {
+	failed := func(r messages.FleetRecord, err error) (messages.FleetRecord, error) {
+		return r, fmt.Errorf("rolling back fleet %s: %w", fleet, err)
+	}
+	e, err := store.Fleets(q).Get(ctx, fleet)
+	if errors.Is(err, queue.ErrNotFound) {
+		return failed(e.Value, unknownFleet(ctx, q))
+	}
+	if err != nil {
+		return failed(e.Value, orBroken(err))
+	}
+	allowed, err := imageToGoBackTo(&e.Value, to)
+	if err == nil {
+		err = check(&e.Value, allowed)
+	}
+	if err != nil {
+		return failed(e.Value, err)
+	}
 	var left messages.FleetImage
 	r, err := changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
 		target, err := imageToGoBackTo(r, to)
 		if err != nil {
 			return err
 		}
+		if target.Image != allowed.Image {
+			return fmt.Errorf("%w: the fleet was changed to %s meanwhile; look, and roll back again", ErrTooLate, r.Current.Image)
+		}
 		left = r.Current
 		decide.Back(r, target, decide.NewHold(by, "rolled back from "+left.Image.Digest(), time.Now()))
 		return nil
 	})
 	if err != nil {
-		return r, fmt.Errorf("rolling back fleet %s: %w", fleet, err)
+		return failed(r, err)
 	}
 	why := fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image)
 	ended, err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why)
@@ -38,7 +102,7 @@ func Rollback(ctx context.Context, q *queue.Client, fleet, to, by string) (messa
 	}
 	return r, publish(ctx, q, ended.Traceparent, &messages.RolloutChanged{
 		Fleet: fleet, Rollout: left.Rollout, Build: left.Build, Order: left.Order, Image: left.Image,
-		State: messages.RolloutRolledBack, Why: why, Epoch: r.Epoch, By: by,
+		State: messages.RolloutRolledBack, Why: why, Epoch: r.Epoch, By: by, To: r.Current,
 	})
 }
 

@@ -16,7 +16,7 @@ const goarch = runtime.GOARCH
 // leave creates a trial's container as a killed agent of this world leaves it.
 func (w *world) leave(t *testing.T, image messages.Image) string {
 	t.Helper()
-	return create(t, w.fleet+"-left", &container.Config{
+	return w.create(t, w.fleet+"-left", &container.Config{
 		Image:      string(image),
 		Entrypoint: []string{"/bin/sh"},
 		Labels:     map[string]string{"fenceline.trial": "r1", "fenceline.owner": w.fleet + ".node"},
@@ -26,18 +26,14 @@ func (w *world) leave(t *testing.T, image messages.Image) string {
 // runApp starts a container that runs until the test ends.
 func (w *world) runApp(t *testing.T, image messages.Image) string {
 	t.Helper()
-	return create(t, w.fleet+"-app", &container.Config{
+	return w.create(t, w.fleet+"-app", &container.Config{
 		Image: string(image), Entrypoint: []string{"/bin/busybox", "sleep", "600"},
 	}, true)
 }
 
-func create(t *testing.T, name string, config *container.Config, start bool) string {
+func (w *world) create(t *testing.T, name string, config *container.Config, start bool) string {
 	t.Helper()
-	api, err := client.New(client.FromEnv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = api.Close() })
+	api := w.at.api(t)
 	made, err := api.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Name: name, Config: config, HostConfig: &container.HostConfig{NetworkMode: "none"},
 	})

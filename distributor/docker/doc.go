@@ -2,11 +2,15 @@
 //
 // The files, in reading order:
 //
-//	engine.go      the engine's images, containers and disk: Config, New, Engine
+//	engine.go      the engine, its containers and events: Config, New, Engine
+//	images.go      its images: their names, whether they are whole
+//	store.go       where it keeps them, and the free space there
 //	pull.go        a pull, and how far it is
 //	logins.go      the registries' logins that pulls give the engine
 //	trial.go       a trial: a container per hook, as fence would start it
+//	look.go        what the image says of how its hooks run: user, shells
 //	verdict.go     what the image did wrong, told from what the engine couldn't do
+//	control.go     whether the engine can do with another image what it can't do with this one
 //	shell.go       the shell that runs a hook without a shebang
 //	output.go      the last lines that a hook wrote
 //	faults.go      what an error of the engine is about, and what to do

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -31,8 +30,8 @@ type Engine struct {
 	api    *client.Client
 	logins logins
 
-	mu   sync.Mutex
-	root string // where the engine keeps images, if it is on this machine
+	mu    sync.Mutex
+	roots []string // where the engine keeps images, if it is on this machine
 }
 
 var _ distributor.Engine = (*Engine)(nil)
@@ -71,16 +70,20 @@ func New(c Config) (*Engine, error) {
 // Close ends the client's idle connections.
 func (e *Engine) Close() error { return e.api.Close() }
 
-// Info tells the engine's version.
+// Info tells the engine's version and ID.
 func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 	v, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.root = "" // a restarted engine may keep its images elsewhere
+	e.roots = nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
-	return messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}, nil
+	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
+	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
+		out.ID = info.Info.ID
+	}
+	return out, nil
 }
 
 // Images lists all images, those with a digest and no tag included.
@@ -91,47 +94,9 @@ func (e *Engine) Images(ctx context.Context) ([]distributor.Image, error) {
 	}
 	out := make([]distributor.Image, 0, len(list.Items))
 	for _, i := range list.Items {
-		out = append(out, distributor.Image{ID: i.ID, Digests: named(i.RepoDigests), Tags: named(i.RepoTags)})
+		out = append(out, imageOf(i.ID, i.RepoDigests, i.RepoTags))
 	}
 	return out, nil
-}
-
-// named drops the places that older engines fill with <none>.
-func named(names []string) []string {
-	out := make([]string, 0, len(names))
-	for _, n := range names {
-		if !strings.HasPrefix(n, "<none>") {
-			out = append(out, n)
-		}
-	}
-	return out
-}
-
-// Inspect reads one image.
-func (e *Engine) Inspect(ctx context.Context, image messages.Image) (distributor.Image, error) {
-	i, err := e.api.ImageInspect(ctx, string(image))
-	if err != nil {
-		return distributor.Image{}, e.fault(ctx, "inspecting "+string(image), err)
-	}
-	return distributor.Image{ID: i.ID, Digests: named(i.RepoDigests), Tags: named(i.RepoTags)}, nil
-}
-
-// Tag names an image.
-func (e *Engine) Tag(ctx context.Context, image messages.Image, local string) error {
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: string(image), Target: local})
-	if err != nil {
-		return e.fault(ctx, fmt.Sprintf("tagging %s as %s", image, local), err)
-	}
-	return nil
-}
-
-// Remove takes a name off an image.
-func (e *Engine) Remove(ctx context.Context, name string) error {
-	_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return e.fault(ctx, "removing "+name, err)
-	}
-	return nil
 }
 
 // Containers lists all containers but those of trials.
@@ -154,27 +119,6 @@ func (e *Engine) Containers(ctx context.Context) ([]distributor.Container, error
 		})
 	}
 	return out, nil
-}
-
-// FreeBytes looks at the file system of the engine's images, where that is on this machine.
-func (e *Engine) FreeBytes(ctx context.Context) (int64, error) {
-	if !strings.HasPrefix(e.api.DaemonHost(), "unix://") {
-		return -1, nil
-	}
-	e.mu.Lock()
-	root := e.root
-	e.mu.Unlock()
-	if root == "" {
-		info, err := e.api.Info(ctx, client.InfoOptions{})
-		if err != nil {
-			return -1, e.fault(ctx, "asking where it keeps images", err)
-		}
-		root = info.Info.DockerRootDir
-		e.mu.Lock()
-		e.root = root
-		e.mu.Unlock()
-	}
-	return freeBytes(root), nil
 }
 
 // Watch follows the engine's events.

@@ -21,6 +21,7 @@ func fixes() map[error]string {
 		distributor.ErrEngine:   "check that dockerd runs there and that this user may use it",
 		distributor.ErrNotFound: "check that it was pushed and not deleted",
 		distributor.ErrNoSpace:  "free space where the engine keeps images",
+		distributor.ErrDamaged:  "remove the image there, and it is fetched again",
 	}
 }
 
@@ -67,8 +68,12 @@ func kindOf(err error) error {
 		return distributor.ErrEngine
 	case has("no space left on device", "disk quota exceeded"):
 		return distributor.ErrNoSpace
+	case has("failed to lease content", "blob not found", "content digest sha256:"): // of containerd's store: named, and not there
+		return distributor.ErrDamaged
 	case errdefs.IsUnauthorized(err), errdefs.IsPermissionDenied(err), has("unauthorized", ": denied", "is denied", "authentication required", "access denied", "access forbidden", "no basic auth credentials"):
 		return distributor.ErrUnauthorized
+	case has("failed to register layer"): // whatever it reads like after that, no registry is asked any more
+		return nil
 	case has("connection refused", "no such host", "network is unreachable", "no route to host", "i/o timeout",
 		"connection reset", "tls handshake", "awaiting headers", "server misbehaving", "bad gateway", "service unavailable",
 		"gave http response to https client", "x509:", "unexpected eof"):

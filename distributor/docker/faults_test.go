@@ -23,6 +23,8 @@ func TestErrorsOfAPullAreSorted(t *testing.T) {
 		want error
 	}{
 		"disk full while a layer is unpacked": {&jsonstream.Error{Message: "failed to register layer: write /var/lib/docker/tmp: no space left on device"}, distributor.ErrNoSpace},
+		"a layer that can't be unpacked":      {errors.New("failed to register layer: Error processing tar file(exit status 1): unexpected EOF"), nil},
+		"content of the store that is gone":   {errdefs.ErrNotFound.WithMessage("failed to lease content: rpc error: code = NotFound desc = blob sha256:0 expected at /x: blob not found: not found"), distributor.ErrDamaged},
 		"registry gone":                       {errdefs.ErrInternal.WithMessage(`Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused`), distributor.ErrRegistry},
 		"registry unknown to DNS":             {errors.New(`Get "https://r.example/v2/": dial tcp: lookup r.example: no such host`), distributor.ErrRegistry},
 		"registry without TLS":                {errors.New("http: server gave HTTP response to HTTPS client"), distributor.ErrRegistry},

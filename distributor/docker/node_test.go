@@ -3,6 +3,7 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"net/http"
@@ -34,7 +35,19 @@ type box struct {
 	events []messages.Payload
 }
 
-func (b *box) ReadFleet(context.Context, string) (messages.FleetChanged, error) { return b.record, nil }
+func (b *box) ReadFleet(context.Context, string) (messages.FleetChanged, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.record, nil
+}
+
+// set changes the fleet's record.
+func (b *box) set(change func(*messages.FleetRecord)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.record.Revision++
+	change(&b.record.Record)
+}
 
 func (b *box) WatchFleet(ctx context.Context, _ string, _ func(messages.FleetChanged)) error {
 	<-ctx.Done()
@@ -125,8 +138,11 @@ func noise(t *testing.T, mib int) v1.Layer {
 	return layer(t, map[string]string{"noise": string(b)})
 }
 
-func TestADiskThatIsFull(t *testing.T) {
-	o := ownEngine(t, kind{disk: "90"})
+func TestADiskThatIsFull(t *testing.T) { eachKind(t, testADiskThatIsFull) }
+
+func testADiskThatIsFull(t *testing.T, k kind) {
+	k.disk = "90"
+	o := ownEngine(t, k)
 	image := o.world.push(t, o.world.base, noise(t, 64))
 	b := o.node(image, 1<<20)
 	got := b.says(t, "the disk is full", state(messages.WorkFailed))
@@ -145,14 +161,34 @@ func TestADiskThatIsFull(t *testing.T) {
 	}
 }
 
-func TestADiskThatIsNearlyFull(t *testing.T) {
+// What the fleet no longer wants is gone from the disk, not only from the lists.
+func TestAnImageThatIsNotWantedFreesItsSpace(t *testing.T) { eachKind(t, testFreesItsSpace) }
+
+func testFreesItsSpace(t *testing.T, k kind) {
+	k.disk = "400"
+	o := ownEngine(t, k)
+	first, second := o.world.push(t, o.world.base, noise(t, 64)), o.world.push(t, o.world.base)
+	b := o.node(first, 1<<20)
+	full := b.says(t, "it has the first", state(messages.WorkDone)).FreeBytes
+	b.set(func(r *messages.FleetRecord) {
+		r.Preload = &messages.Preload{FleetImage: messages.FleetImage{Image: second, Rollout: "r2"}, Threshold: ^uint64(0)}
+	})
+	b.says(t, "the first is gone", func(s *messages.NodeStatus) bool {
+		return state(messages.WorkDone)(s) && s.Work.Rollout == "r2" && s.FreeBytes > full+60<<20
+	})
+}
+
+func TestADiskThatIsNearlyFull(t *testing.T) { eachKind(t, testADiskThatIsNearlyFull) }
+
+func testADiskThatIsNearlyFull(t *testing.T, k kind) {
 	var asked sync.Map
-	o := ownEngine(t, kind{disk: "90", behind: func(next http.Handler) http.Handler {
+	k.disk, k.behind = "90", func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked.Store(r.URL.Path, true)
 			next.ServeHTTP(w, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	b := o.node(o.world.push(t, o.world.base), 1<<30)
 	got := b.says(t, "the disk is nearly full", state(messages.WorkFailed))
 	if !strings.Contains(got.Work.Reason, "1073741824 must stay free") || len(got.Images) != 0 {
@@ -166,10 +202,12 @@ func TestADiskThatIsNearlyFull(t *testing.T) {
 	b.says(t, "it has the image", state(messages.WorkDone))
 }
 
-func TestAnEngineThatDiesDuringAPull(t *testing.T) {
+func TestAnEngineThatDiesDuringAPull(t *testing.T) { eachKind(t, testAnEngineThatDiesDuringAPull) }
+
+func testAnEngineThatDiesDuringAPull(t *testing.T, k kind) {
 	var once sync.Once
 	reached, release := make(chan struct{}), make(chan struct{})
-	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+	k.behind = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.Contains(r.URL.Path, "/blobs/") {
 				once.Do(func() { close(reached) })
@@ -177,7 +215,8 @@ func TestAnEngineThatDiesDuringAPull(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	image := o.world.push(t, o.world.base)
 	b := o.node(image, 1)
 	<-reached
@@ -232,7 +271,7 @@ func TestAnEngineThatEndsDuringATrial(t *testing.T) {
 // containers lists the engine's containers, those in a state or all.
 func (o *own) containers(ctx context.Context, state string) []string {
 	o.t.Helper()
-	api := o.api()
+	api := o.site().api(o.t)
 	filters := client.Filters{}
 	if state != "" {
 		filters = filters.Add("status", state)
@@ -248,23 +287,13 @@ func (o *own) containers(ctx context.Context, state string) []string {
 	return ids
 }
 
-func (o *own) api() *client.Client {
-	o.t.Helper()
-	api, err := client.New(client.WithHost(o.socket()))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	o.t.Cleanup(func() { _ = api.Close() })
-	return api
-}
-
 // An engine goes on listing an image whose files were deleted under it.
 func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 	o := ownEngine(t, kind{})
 	image := o.world.push(t, o.world.base)
 	b := o.node(image, 1)
 	b.says(t, "it has the image", state(messages.WorkDone))
-	found, err := o.api().ImageInspect(t.Context(), string(image))
+	found, err := o.site().api(o.t).ImageInspect(t.Context(), string(image))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,26 +302,48 @@ func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.start()
-	got := b.says(t, "it can't be read", func(s *messages.NodeStatus) bool { return strings.Contains(s.Work.Reason, "can't read") })
-	if len(got.Images) != 0 || got.Work.State != messages.WorkFailed || !strings.Contains(got.Work.Reason, "docker image rm") {
-		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
-	}
-	e := o.client()
-	if images, err := e.Images(t.Context()); err != nil || !slices.ContainsFunc(images, func(i distributor.Image) bool { return i.Has(image) }) {
-		t.Errorf("the engine lists %+v, error %v", images, err)
-	}
-	// As the reason says.
-	for _, name := range []string{distributor.LocalTag(&b.record.Record, image), string(image)} {
-		if err := e.Remove(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
+	b.says(t, "it can't be read", func(s *messages.NodeStatus) bool {
+		return strings.Contains(s.Work.Reason, "can't read") && len(s.Images) == 0
+	})
 	b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
 }
 
+// What containerd lists and has not, as after a prune with the registry away, is removed and fetched anew.
+func TestAnImageWhoseContentIsGoneIsFetchedAnew(t *testing.T) {
+	for name, part := range map[string]func(*v1.Manifest, messages.Image) string{
+		"the manifest":      func(_ *v1.Manifest, i messages.Image) string { return i.Digest() },
+		"the configuration": func(m *v1.Manifest, _ messages.Image) string { return m.Config.Digest.String() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := ownEngine(t, kind{today: true})
+			image := o.world.push(t, o.world.base)
+			b := o.node(image, 1)
+			b.says(t, "it has the image", state(messages.WorkDone))
+			o.stop(syscall.SIGTERM)
+			blobs := filepath.Join(o.store(), "io.containerd.content.v1.content/blobs/sha256")
+			text, err := os.ReadFile(filepath.Join(blobs, strings.TrimPrefix(image.Digest(), "sha256:")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := v1.ParseManifest(bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(blobs, strings.TrimPrefix(part(manifest, image), "sha256:"))); err != nil {
+				t.Fatal(err)
+			}
+			o.start()
+			b.says(t, "it lacks the image", func(s *messages.NodeStatus) bool { return s.Engine.Error == "" && len(s.Images) == 0 })
+			b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
+		})
+	}
+}
+
 // A registry that serves other bytes than were pushed.
-func TestATamperedImageIsRefused(t *testing.T) {
-	o := ownEngine(t, kind{behind: func(next http.Handler) http.Handler {
+func TestATamperedImageIsRefused(t *testing.T) { eachKind(t, testATamperedImageIsRefused) }
+
+func testATamperedImageIsRefused(t *testing.T, k kind) {
+	k.behind = func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.Contains(r.URL.Path, "/blobs/") {
 				next.ServeHTTP(w, r)
@@ -300,10 +351,11 @@ func TestATamperedImageIsRefused(t *testing.T) {
 			}
 			next.ServeHTTP(&tamper{ResponseWriter: w}, r)
 		})
-	}})
+	}
+	o := ownEngine(t, k)
 	b := o.node(o.world.push(t, o.world.base), 1)
 	got := b.says(t, "it refuses the image", state(messages.WorkFailed))
-	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") {
+	if len(got.Images) != 0 || !strings.Contains(got.Work.Reason, "verification failed") && !strings.Contains(got.Work.Reason, "unexpected commit digest") {
 		t.Errorf("it claims %+v with the reason %q", got.Images, got.Work.Reason)
 	}
 }

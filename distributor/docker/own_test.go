@@ -4,6 +4,7 @@ package docker_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sys/unix"
 
 	"github.com/fenceline/fenceline/distributor/docker"
@@ -27,6 +27,8 @@ import (
 type own struct {
 	t      *testing.T
 	dir    string
+	kind   kind
+	path   string // where programs are looked for
 	world  *world
 	thread chan func() // run on the thread that has the engine's network
 	daemon *exec.Cmd
@@ -35,9 +37,16 @@ type own struct {
 
 // kind says how an engine is unlike others.
 type kind struct {
+	today  bool                            // it is the one that scripts/programs builds, with its default store; else the machine's program with the classic one
 	disk   string                          // MiB of the disk with its images; "" is the machine's
 	opened bool                            // its socket is open while it is down, as under systemd
 	behind func(http.Handler) http.Handler // what its registry is behind, or nil
+}
+
+// eachKind runs a test on engines of its own: the machine's program, and that of today.
+func eachKind(t *testing.T, test func(*testing.T, kind)) {
+	t.Run("the machine's", func(t *testing.T) { test(t, kind{}) })
+	t.Run("today's", func(t *testing.T) { test(t, kind{today: true}) })
 }
 
 // ownEngine starts an engine, and a registry that only it reaches.
@@ -47,7 +56,10 @@ func ownEngine(t *testing.T, k kind) *own {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test starts a dockerd of its own, which needs root: run it as root (sudo -E make test)")
 	}
-	if _, err := exec.LookPath("dockerd"); err != nil {
+	path := os.Getenv("PATH")
+	if k.today {
+		path = filepath.Dir(made(t, "engine/dockerd", "scripts/programs engine")) + ":" + path
+	} else if _, err := exec.LookPath("dockerd"); err != nil {
 		t.Fatalf("this test starts a dockerd of its own: run make setup, or install Docker Engine: %v", err)
 	}
 	// Paths of sockets are short.
@@ -55,25 +67,25 @@ func ownEngine(t *testing.T, k kind) *own {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &own{t: t, dir: dir, thread: make(chan func())}
+	o := &own{t: t, dir: dir, kind: k, path: path, thread: make(chan func())}
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("cleaning up: %v", err)
 		}
 	})
-	if err := os.Mkdir(o.root(), 0o711); err != nil {
+	if err := os.MkdirAll(o.store(), 0o711); err != nil {
 		t.Fatal(err)
 	}
 	if k.disk != "" {
 		o.disk(0, k.disk)
 		t.Cleanup(func() {
-			if err := unix.Unmount(o.root(), unix.MNT_DETACH); err != nil {
+			if err := unix.Unmount(o.store(), unix.MNT_DETACH); err != nil {
 				t.Errorf("cleaning up: %v", err)
 			}
 		})
 	}
 	o.isolate()
-	o.serve(k.behind)
+	o.world = o.site().newWorld(t, k.behind)
 	if k.opened {
 		o.open()
 	}
@@ -85,6 +97,14 @@ func ownEngine(t *testing.T, k kind) *own {
 func (o *own) root() string   { return filepath.Join(o.dir, "root") }
 func (o *own) sock() string   { return filepath.Join(o.dir, "sock") }
 func (o *own) socket() string { return "unix://" + o.sock() }
+
+// store is the folder with the images: that of the containerd of an engine of today, or the engine's own.
+func (o *own) store() string {
+	if o.kind.today {
+		return filepath.Join(o.dir, "images")
+	}
+	return o.root()
+}
 
 // open opens the engine's socket, and leaves it open while the engine is down.
 func (o *own) open() {
@@ -104,7 +124,7 @@ func (o *own) open() {
 // disk mounts the disk with the images, or with unix.MS_REMOUNT changes its size.
 func (o *own) disk(flags uintptr, mib string) {
 	o.t.Helper()
-	if err := unix.Mount("tmpfs", o.root(), "tmpfs", flags, "size="+mib+"m"); err != nil {
+	if err := unix.Mount("tmpfs", o.store(), "tmpfs", flags, "size="+mib+"m"); err != nil {
 		o.t.Fatalf("mounting a small disk: %v", err)
 	}
 }
@@ -154,25 +174,16 @@ func (o *own) on(f func() error) {
 	}
 }
 
-// serve starts the registry in the engine's network, where the test can't reach it: pushes
-// go to its handler.
-func (o *own) serve(behind func(http.Handler) http.Handler) {
-	o.t.Helper()
-	o.world = newWorld(o.t)
-	handler := o.world.handler
-	o.world.options = []remote.Option{remote.WithTransport(direct{handler})}
-	if behind != nil {
-		handler = behind(handler)
-	}
-	var listener net.Listener
-	o.on(func() (err error) {
-		listener, err = net.Listen("tcp", "127.0.0.1:0")
-		return err
-	})
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}}
-	server.Start()
-	o.t.Cleanup(server.Close)
-	o.world.host = listener.Addr().String()
+// site is where images for the engine come from: registries in the engine's network, where the test
+// can't reach them, so that pushes go to their handlers.
+func (o *own) site() *site {
+	return &site{host: o.socket(), apart: true, listen: func(t *testing.T) (listener net.Listener) {
+		o.on(func() (err error) {
+			listener, err = net.Listen("tcp", "127.0.0.1:0")
+			return err
+		})
+		return listener
+	}}
 }
 
 // direct sends requests to a handler without a network between.
@@ -195,10 +206,11 @@ func (o *own) start() {
 	o.t.Helper()
 	const script = `mount -t proc proc /proc
 [ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd
-echo '{"features": {"containerd-snapshotter": false}}' >"$0/config.json"
+echo "$2" >"$0/config.json"
 rm -f "$0/pid" "$0/exec/containerd/containerd.pid" # of a killed one: these numbers are soon another's here
-exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
-  --host "$1" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
+[ -z "$3" ] || containerd --config "$3" &
+exec dockerd ${3:+--containerd "$0/containerd.sock"} --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
+  --host "$1" --exec-opt native.cgroupdriver=cgroupfs \
   --bridge none --iptables=false --ip6tables=false`
 	log, err := os.OpenFile(filepath.Join(o.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -209,11 +221,17 @@ exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$
 	if o.opened != nil {
 		host = "fd://"
 	}
-	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host)
+	config, containerd := `{"storage-driver": "overlay2", "features": {"containerd-snapshotter": false}}`, ""
+	if o.kind.today {
+		config = `{"seccomp-profile": "unconfined"}` // its runc has no seccomp
+		containerd = o.containerd()
+	}
+	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host, config, containerd)
+	o.daemon.Env = append(os.Environ(), "PATH="+o.path)
 	o.daemon.Stdout, o.daemon.Stderr = log, log
 	if o.opened != nil {
 		o.daemon.ExtraFiles = []*os.File{o.opened}
-		o.daemon.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_PID=1") // it is the first in its PID namespace
+		o.daemon.Env = append(o.daemon.Env, "LISTEN_FDS=1", "LISTEN_PID=1") // it is the first in its PID namespace
 	}
 	o.daemon.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWPID, Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL,
@@ -224,6 +242,19 @@ exec dockerd --config-file "$0/config.json" --data-root "$0/root" --exec-root "$
 		_, err := e.Info(ctx)
 		return err == nil
 	})
+}
+
+// containerd writes the configuration of the containerd that an engine of today works with. As on most
+// machines it keeps images elsewhere than the engine keeps the rest.
+func (o *own) containerd() string {
+	o.t.Helper()
+	file := filepath.Join(o.dir, "containerd.toml")
+	text := fmt.Sprintf("version = 3\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.cri.v1.runtime\", \"io.containerd.cri.v1.images\"]\n[grpc]\naddress = %q\n",
+		o.store(), filepath.Join(o.dir, "exec", "containerd-state"), filepath.Join(o.dir, "containerd.sock"))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		o.t.Fatal(err)
+	}
+	return file
 }
 
 // client is a client of the engine.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
@@ -32,7 +35,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 			err = m.Error
 		}
 		if err != nil {
-			return layers.bytes(), e.explain(ctx, doing, e.orGone(ctx, err), fixes)
+			return layers.bytes(), e.pullFault(ctx, doing, e.orGone(ctx, err), fixes)
 		}
 		layers.note(m)
 		progress(layers.bytes())
@@ -42,6 +45,34 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 		return layers.bytes(), err
 	}
 	return layers.bytes(), nil
+}
+
+// pullFault is explain for what ended a pull. What keeps the engine from taking in this image and not
+// another one is the image's fault.
+func (e *Engine) pullFault(ctx context.Context, doing string, err error, fixes map[error]string) error {
+	hint, suspect := unfit(err, versions.LessThan(e.api.ClientVersion(), "1.42"))
+	if ctx.Err() == nil && suspect && kindOf(err) == nil && e.takesAnother(ctx, doing) == nil {
+		return fmt.Errorf("%s: %w: %w%s", doing, distributor.ErrImage, err, hint)
+	}
+	return e.explain(ctx, doing, err, fixes)
+}
+
+// unfit tells whether an error of a pull reads as if the engine could not take in what it fetched, with
+// what that means where its words don't say. An engine is old where it can't unpack zstd.
+func unfit(err error, old bool) (hint string, suspect bool) {
+	text := strings.ToLower(err.Error())
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+	}
+	switch {
+	case has("max depth exceeded", "mount options is too long"):
+		return "; the image has more layers than this engine can stack: join RUN and COPY steps, or build from the base's first image", true
+	case old && has("invalid tar header", "error processing tar file", "zstd"):
+		return "; an engine before 23 can't unpack layers that are compressed with zstd, which reads like this: build from a base with gzip layers, or update the engine", true
+	case has("failed to register layer", "failed to extract layer", "failed to unpack", "failed to apply", "no matching manifest", "media type", "mediatype"):
+		return "", true
+	}
+	return "", false
 }
 
 // orGone adds to the error of a stream that broke off that the engine is gone, where it is.

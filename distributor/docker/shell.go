@@ -1,63 +1,71 @@
 package docker
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/messages"
 )
+
+// shells are those that hooks are run from, the first that an image has.
+var shells = []string{"/bin/sh", "/bin/bash"}
 
 // shellFor is the shell that must run a hook without a shebang, which the kernel doesn't
 // execute; "" for others.
 func (e *Engine) shellFor(ctx context.Context, id, hook string) (string, error) {
-	first, err := e.firstBytes(ctx, id, hook)
+	first := make([]byte, 4)
+	err := e.read(ctx, id, hook, func(r io.Reader) error {
+		n, err := io.ReadFull(r, first)
+		first = first[:n]
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		return err
+	})
 	if errdefs.IsNotFound(err) {
 		return "", verdictError{hook + " is not in the image"}
 	}
 	if err != nil {
 		return "", e.fault(ctx, "reading "+hook, err)
 	}
-	if strings.HasPrefix(first, "#!") || strings.HasPrefix(first, "\x7fELF") {
+	if text := string(first); strings.HasPrefix(text, "#!") || strings.HasPrefix(text, "\x7fELF") {
 		return "", nil
 	}
-	for _, shell := range []string{"/bin/bash", "/bin/sh"} {
-		_, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: shell})
-		if err == nil {
-			return shell, nil
-		}
-		if !errdefs.IsNotFound(err) {
-			return "", e.fault(ctx, "looking for "+shell, err)
-		}
+	shell, err := e.firstOf(ctx, id, "/bin/bash", "/bin/sh")
+	if err == nil && shell == "" {
+		err = verdictError{hook + " has no shebang line, and the image has no shell to run it"}
 	}
-	return "", verdictError{hook + " has no shebang line, and the image has no shell to run it"}
+	return shell, err
 }
 
-// firstBytes reads the start of a file in a container, through links.
-func (e *Engine) firstBytes(ctx context.Context, id, file string) (string, error) {
-	stat, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
-	if err != nil {
-		return "", err
+// notRun is why a shell could not run a hook, by its status and what it printed; "" where the hook ran.
+func notRun(hook, user string, run messages.HookRun) string {
+	if run.Exit != 126 && run.Exit != 127 {
+		return ""
 	}
-	if stat.Stat.LinkTarget != "" {
-		file = stat.Stat.LinkTarget
+	lines := strings.Split(run.Output, "\n")
+	last := lines[len(lines)-1]
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(last), w) })
 	}
-	got, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: file})
-	if err != nil {
-		return "", err
+	switch {
+	case !strings.Contains(last, hook):
+		return ""
+	case run.Exit == 126 && says("permission denied"):
+		if user != "" {
+			return fmt.Sprintf("%s is not executable by %s: set its execute bit, and let that user into its folders", hook, user)
+		}
+		return hook + " is not executable: set its execute bit"
+	case says("exec format error"):
+		return hook + " can't be executed on this machine: " + last
+	case run.Exit == 127, says("bad interpreter", "no such file"):
+		return hook + " or its interpreter is not in the image: " + last
 	}
-	defer func() { _ = got.Content.Close() }()
-	archive := tar.NewReader(got.Content)
-	if _, err := archive.Next(); err != nil {
-		return "", err
-	}
-	buf := make([]byte, 4)
-	n, err := io.ReadFull(archive, buf)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return "", err
-	}
-	return string(buf[:n]), nil
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -18,6 +19,8 @@ import (
 const (
 	labelTrial = "fenceline.trial" // the rollout
 	labelOwner = "fenceline.owner" // the agent that runs it
+	// when it may be removed by any agent, RFC 3339 by the clock of the agent that runs it
+	labelDeadline = "fenceline.deadline"
 )
 
 // The bounds of a trial container.
@@ -28,6 +31,8 @@ const (
 	outputBytes   = 4 << 10
 	lookTimeout   = 5 * time.Second
 	removeTimeout = 30 * time.Second
+	trialGrace    = 10 * time.Second // beyond a trial's time, until what is left of it is ended by others
+	trialUnknown  = 24 * time.Hour   // how old a container without a deadline is until any agent may remove it
 )
 
 // startCheck is what an image without hooks must be able to run: fence starts apps through a shell.
@@ -39,13 +44,17 @@ func (e *Engine) Trial(ctx context.Context, t distributor.Trial) (messages.Trial
 	ctx, cancel := context.WithTimeoutCause(ctx, t.Timeout, overdueError{t.Timeout})
 	defer cancel()
 	hooks := t.Ordered()
+	seen, err := e.look(ctx, t, hooks)
+	if err != nil {
+		return conclude(nil, "making a container of the image", err)
+	}
 	if len(hooks) == 0 {
-		_, err := e.runTrial(ctx, t, startCheck)
+		_, err := e.runTrial(ctx, t, seen.user, startCheck)
 		return conclude(nil, "starting a shell in the image", err)
 	}
 	var runs []messages.HookRun
 	for _, hook := range hooks {
-		run, err := e.runTrial(ctx, t, []string{path.Join(t.HooksDir, hook)})
+		run, err := e.runHook(ctx, t, seen, path.Join(t.HooksDir, hook))
 		run.Hook = hook
 		runs = append(runs, run)
 		if err != nil {
@@ -55,41 +64,60 @@ func (e *Engine) Trial(ctx context.Context, t distributor.Trial) (messages.Trial
 	return messages.TrialResult{Passed: true, Hooks: runs}, nil
 }
 
-// runTrial runs one command in a new container, and removes the container. A hook is
-// looked at first: one without a shebang is run by a shell, in another container.
-func (e *Engine) runTrial(ctx context.Context, t distributor.Trial, command []string) (run messages.HookRun, err error) {
-	run.Exit = -1
-	id, err := e.createTrial(ctx, t, command)
+// runHook runs a hook, by the image's shell where it has one: a shell is what fence runs hooks from, and
+// ends with what the engine's watch ends, which the container's first process would not.
+func (e *Engine) runHook(ctx context.Context, t distributor.Trial, seen *seen, file string) (messages.HookRun, error) {
+	command, err := seen.command(file)
 	if err != nil {
-		return run, err
+		return messages.HookRun{Exit: -1}, err
 	}
-	defer func() { err = errors.Join(err, e.removeContainer(ctx, id)) }()
-	if len(command) == 1 {
-		shell, err := e.shellFor(ctx, id, command[0])
-		if err != nil {
-			return run, err
-		}
-		if shell != "" {
-			return e.runTrial(ctx, t, []string{shell, command[0]})
-		}
+	if seen.shell == "" {
+		return e.runTrial(ctx, t, seen.user, command)
 	}
-	return e.startTrial(ctx, id, command[0])
+	run, err := e.runTrial(ctx, t, seen.user, append([]string{seen.shell, "-c", `"$@"; exit $?`, "trial"}, command...))
+	if why := notRun(file, seen.user, run); why != "" {
+		err = verdictError{why}
+	}
+	return run, err
 }
 
-// createTrial creates a container the way fence would, with bounds.
-func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, command []string) (string, error) {
+// runTrial runs one command in a new container, and removes the container.
+func (e *Engine) runTrial(ctx context.Context, t distributor.Trial, user string, command []string) (run messages.HookRun, err error) {
+	run.Exit = -1
+	id, err := e.createTrial(ctx, t, string(t.Image), user, command)
+	if err != nil {
+		return run, e.createFault(ctx, t, err)
+	}
+	defer func() { err = errors.Join(err, e.removeContainer(ctx, id)) }()
+	return e.startTrial(ctx, t, id, command[0])
+}
+
+// createTrial creates a container the way fence would, with bounds. Where its agent dies and no other
+// starts, the engine's own watch ends what is in it: a health check that kills, once the trial's time is
+// long up.
+func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, user string, command []string) (string, error) {
 	network := t.Network
 	if network == "" {
 		network = "none"
 	}
-	pids := int64(trialPids)
+	pids, deadline := int64(trialPids), t.Timeout+trialGrace
+	watch := &container.HealthConfig{Test: []string{"NONE"}}
+	if slices.Contains(shells, command[0]) {
+		watch = &container.HealthConfig{
+			Test: []string{"CMD", command[0], "-c", "kill -9 -1"}, Interval: deadline, Timeout: lookTimeout, Retries: 1,
+		}
+	}
 	made, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image:       string(t.Image),
-			Entrypoint:  command,
-			Env:         []string{distributor.TrialEnv},
-			Labels:      map[string]string{labelTrial: t.Rollout, labelOwner: t.Owner},
-			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			Image:      image,
+			User:       user,
+			Entrypoint: command,
+			Env:        []string{distributor.TrialEnv},
+			Labels: map[string]string{
+				labelTrial: t.Rollout, labelOwner: t.Owner, labelDeadline: time.Now().Add(deadline).UTC().Format(time.RFC3339),
+			},
+			StopSignal:  "KILL",
+			Healthcheck: watch,
 		},
 		HostConfig: &container.HostConfig{
 			NetworkMode: container.NetworkMode(network),
@@ -98,21 +126,18 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, command [
 			LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "2"}},
 		},
 	})
-	if err != nil {
-		return "", e.fault(ctx, "creating the trial's container", err)
-	}
-	return made.ID, nil
+	return made.ID, err
 }
 
 // startTrial starts the container and waits until it ends.
-func (e *Engine) startTrial(ctx context.Context, id, command string) (messages.HookRun, error) {
+func (e *Engine) startTrial(ctx context.Context, t distributor.Trial, id, command string) (messages.HookRun, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	run := messages.HookRun{Exit: -1}
 	session := e.session(ctx, id)
 	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
-		return run, e.startFault(ctx, command, err)
+		return run, e.startFault(ctx, t, command, err)
 	}
 	var err error
 	select {
@@ -139,18 +164,30 @@ func (e *Engine) removeContainer(ctx context.Context, id string) error {
 	return nil
 }
 
-// RemoveTrials removes an owner's trial containers.
+// RemoveTrials removes an owner's trial containers, and those of any owner whose time is long up.
 func (e *Engine) RemoveTrials(ctx context.Context, owner string) (int, error) {
-	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{
-		All: true, Filters: client.Filters{}.Add("label", labelTrial, labelOwner+"="+owner),
-	})
+	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelTrial)})
 	if err != nil {
 		return 0, e.fault(ctx, "listing trial containers", err)
 	}
-	for n, c := range list.Items {
+	n := 0
+	for _, c := range list.Items {
+		if c.Labels[labelOwner] != owner && !isOverdue(&c, time.Now()) {
+			continue
+		}
 		if err := e.removeContainer(ctx, c.ID); err != nil {
 			return n, err
 		}
+		n++
 	}
-	return len(list.Items), nil
+	return n, nil
+}
+
+// isOverdue tells whether nobody can wait for a trial's container any more.
+func isOverdue(c *container.Summary, now time.Time) bool {
+	deadline, err := time.Parse(time.RFC3339, c.Labels[labelDeadline])
+	if err != nil {
+		deadline = time.Unix(c.Created, 0).Add(trialUnknown)
+	}
+	return now.After(deadline.Add(removeTimeout))
 }

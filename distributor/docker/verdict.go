@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -89,9 +90,15 @@ func (e *Engine) waitFault(ctx context.Context, err error) error {
 	return e.fault(ctx, "waiting for the trial's container", err)
 }
 
+// createFault tells why a container was not created.
+func (e *Engine) createFault(ctx context.Context, t distributor.Trial, err error) error {
+	return e.blame(ctx, t, "creating the trial's container", err)
+}
+
 // startFault tells why a container did not start. An error that names the command is a verdict on the
-// image; any other is the engine's.
-func (e *Engine) startFault(ctx context.Context, command string, err error) error {
+// image.
+func (e *Engine) startFault(ctx context.Context, t distributor.Trial, command string, err error) error {
+	const doing = "starting the trial's container"
 	text := err.Error()
 	if !isTransport(err) && strings.Contains(text, command) {
 		switch {
@@ -104,15 +111,30 @@ func (e *Engine) startFault(ctx context.Context, command string, err error) erro
 		}
 	}
 	if errdefs.IsNotFound(err) && strings.Contains(text, "network") {
-		return fmt.Errorf("starting the trial's container: %w; make the network on this node, or correct the policy's trial.network", err)
+		return fmt.Errorf("%s: %w; make the network on this node, or correct the policy's trial.network", doing, err)
 	}
-	return e.fault(ctx, "starting the trial's container", err)
+	return e.blame(ctx, t, doing, err)
 }
 
-// clean leaves the last part of an engine's long chain of causes.
-func clean(text string) string {
-	if i := strings.LastIndex(text, "exec: "); i >= 0 {
-		text = text[i:]
+// blame tells whose fault it is that a container of the image can't be had. What another image meets too
+// is the engine's; what another doesn't meet is the image's.
+func (e *Engine) blame(ctx context.Context, t distributor.Trial, doing string, err error) error {
+	kind := kindOf(err)
+	gone := kind == distributor.ErrNotFound && strings.Contains(strings.ToLower(err.Error()), "no such image")
+	if ctx.Err() != nil || kind == distributor.ErrEngine || kind == distributor.ErrNoSpace || kind == distributor.ErrDamaged || gone {
+		return e.fault(ctx, doing, err)
 	}
-	return strings.TrimSuffix(strings.TrimSpace(text), ": unknown")
+	if another := e.startsAnother(ctx, t); another != nil {
+		return e.fault(ctx, doing, err)
+	}
+	return verdictError{doing + ": " + clean(err.Error())}
+}
+
+// chain are the links of an engine's chain of causes that say nothing.
+var chain = regexp.MustCompile(`(Error response from daemon|failed to create (task for container|shim task|shim)|OCI runtime create failed|runc create failed|` +
+	`(container|process|rootfs)_linux\.go:\d+|starting container process caused|container init caused|unable to start container process|error during container init): `)
+
+// clean leaves of an engine's chain of causes what tells.
+func clean(text string) string {
+	return strings.TrimSuffix(strings.TrimSpace(chain.ReplaceAllString(text, "")), ": unknown")
 }

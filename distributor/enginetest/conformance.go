@@ -38,6 +38,8 @@ type Fixture struct {
 	Missing messages.Image
 	// Unreachable is in a registry that is gone.
 	Unreachable messages.Image
+	// Silent tells that the engine may leave out what it fetched of layers that come fast.
+	Silent bool
 }
 
 // Run runs the suite. make is called for each test, and cleans up after it.
@@ -102,7 +104,7 @@ func testPull(t *testing.T, f Fixture) {
 	}
 	var last int64
 	n, err := f.Engine.Pull(within(t), f.Good, func(fetched int64) { last = fetched })
-	if err != nil || n <= 0 || last != n {
+	if err != nil || n <= 0 && !f.Silent || last != n {
 		t.Fatalf("pulled %d bytes with the last progress at %d, error %v", n, last, err)
 	}
 	got, err := f.Engine.Inspect(within(t), f.Good)
@@ -117,7 +119,7 @@ func testPull(t *testing.T, f Fixture) {
 
 func testSharedLayers(t *testing.T, f Fixture) {
 	first := pull(t, f, f.Good)
-	if second := pull(t, f, f.Next); second <= 0 || second >= first {
+	if second := pull(t, f, f.Next); second < 0 || !f.Silent && (second == 0 || second >= first) || f.Silent && second > first {
 		t.Fatalf("fetched %d bytes for one small layer more, after %d for the image", second, first)
 	}
 }

@@ -36,11 +36,11 @@ type Fake struct {
 	Gone map[messages.Image]bool
 	// Down makes every call fail: the engine is gone.
 	Down bool
-	// Broken are the images that are listed and can't be read.
+	// Broken are the images that are listed and can't be read, until they are removed.
 	Broken map[messages.Image]error
 	// Stuck, where set, is how Containers fails.
 	Stuck error
-	// NoTags, where set, is how Tag fails.
+	// NoTags, where set, is how Tag fails; with ErrDamaged, until an image is removed.
 	NoTags error
 	// Free is what FreeBytes says. A pull of more runs out of space; -1 is enough for all.
 	Free int64

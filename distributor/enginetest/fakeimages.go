@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -131,6 +132,10 @@ func (f *Fake) Remove(ctx context.Context, name string) error {
 			return fmt.Errorf("removing %s: a container uses it", name)
 		}
 		i.Tags, i.Digests = slices.DeleteFunc(i.Tags, is), slices.DeleteFunc(i.Digests, is)
+		delete(f.Broken, messages.Image(name))
+		if errors.Is(f.NoTags, distributor.ErrDamaged) {
+			f.NoTags = nil
+		}
 		f.Removed = append(f.Removed, name)
 	}
 	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return len(i.Tags)+len(i.Digests) == 0 })

@@ -94,7 +94,7 @@ func readRecords(s *shape) (*records, error) {
 	if r.js, err = jetstream.New(r.nats, jetstream.WithDefaultTimeout(2*time.Second)); err != nil {
 		return nil, fmt.Errorf("reading records: %w", err)
 	}
-	if err := r.heartbeats.begin(s.nats(), options...); err != nil {
+	if err := r.heartbeats.begin(s.servers, options...); err != nil {
 		return nil, err
 	}
 	return r, nil

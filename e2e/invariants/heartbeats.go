@@ -1,6 +1,7 @@
 package invariants
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -18,15 +19,27 @@ type Heartbeat struct {
 	Stored   time.Time // by NATS's clock
 }
 
-// Heartbeats are those that were seen of a bucket that keeps the last of each node alone, in the
-// order in which they were stored. The zero value has seen nothing; all methods may be called at once.
+// Heartbeats are those that were seen of a bucket that keeps the last of each node alone. The
+// zero value has seen nothing; all methods may be called at once.
 type Heartbeats struct {
-	mu     sync.Mutex
-	bucket time.Time // when it was made
-	next   uint64    // the sequence that follows what was seen
-	until  time.Time // when the last message that was seen was stored
-	last   uint64    // how many of a node the bucket may have stored after that, before it went
-	items  []item
+	mu      sync.Mutex
+	buckets []*life // in the order in which they were made
+	until   time.Time
+	known   []item // what all of it comes to, or nil where something was seen since
+}
+
+// life is what was seen of a bucket, from when it was made to when another replaced it.
+type life struct {
+	made time.Time
+	seen []message // by sequence
+	last uint64    // how many of a node it may have stored after the last that was seen
+}
+
+// message is one of a bucket: a heartbeat, or nil for anything else.
+type message struct {
+	sequence uint64
+	stored   time.Time
+	beat     *Heartbeat
 }
 
 // item is a heartbeat, or a gap in what was seen.
@@ -44,26 +57,25 @@ type gap struct {
 // unknown is the most of a gap that nothing bounds: as many as make every answer uncertain.
 const unknown = uint64(lastCount)
 
-// Saw takes the message that follows, in a bucket that was made at that time: a heartbeat, or nil
-// for anything else. NATS numbers messages without gaps, so that a jump tells of unseen ones; of a
-// bucket that a later one has replaced nobody knows how many came last.
-func (h *Heartbeats) Saw(bucket time.Time, sequence uint64, stored time.Time, beat *Heartbeat) {
+// Saw takes a message of a bucket that was made at that time: a heartbeat, or nil for anything else.
+// Several readers may see the same. NATS numbers messages without gaps, so that a number that is missing
+// tells of an unseen one; of a bucket that a later one has replaced nobody knows how many came last.
+func (h *Heartbeats) Saw(made time.Time, sequence uint64, stored time.Time, beat *Heartbeat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	switch {
-	case !bucket.Equal(h.bucket) || sequence < h.next:
-		if !h.bucket.IsZero() {
-			h.items = append(h.items, item{gap: gap{h.until, h.last}})
-		}
-		if sequence > 1 {
-			h.items = append(h.items, item{gap: gap{h.until, sequence - 1}})
-		}
-	case sequence > h.next:
-		h.items = append(h.items, item{gap: gap{h.until, sequence - h.next}})
+	n, found := slices.BinarySearchFunc(h.buckets, made, func(l *life, t time.Time) int { return l.made.Compare(t) })
+	if !found {
+		h.buckets = slices.Insert(h.buckets, n, &life{made: made})
 	}
-	h.bucket, h.next, h.until, h.last = bucket, sequence+1, stored, unknown
-	if beat != nil {
-		h.items = append(h.items, item{beat: beat})
+	l := h.buckets[n]
+	n, found = slices.BinarySearchFunc(l.seen, sequence, func(m message, s uint64) int { return cmp.Compare(m.sequence, s) })
+	if found {
+		return
+	}
+	l.seen, l.last = slices.Insert(l.seen, n, message{sequence, stored, beat}), unknown
+	h.known = nil
+	if stored.After(h.until) {
+		h.until = stored
 	}
 }
 
@@ -73,17 +85,34 @@ func (h *Heartbeats) Saw(bucket time.Time, sequence uint64, stored time.Time, be
 func (h *Heartbeats) Ended() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.last = 1
+	if len(h.buckets) > 0 {
+		h.buckets[len(h.buckets)-1].last = 1
+		h.known = nil
+	}
 }
 
-// Next is the sequence that follows what was seen of the bucket that was made at that time.
-func (h *Heartbeats) Next(bucket time.Time) uint64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !bucket.Equal(h.bucket) {
-		return 1
+// items are the heartbeats and the gaps between them, in the order in which they were stored.
+func (h *Heartbeats) items() []item {
+	if h.known != nil {
+		return h.known
 	}
-	return h.next
+	var until time.Time
+	for n, l := range h.buckets {
+		if n > 0 {
+			h.known = append(h.known, item{gap: gap{until, h.buckets[n-1].last}})
+		}
+		next := uint64(1)
+		for _, m := range l.seen {
+			if m.sequence > next {
+				h.known = append(h.known, item{gap: gap{until, m.sequence - next}})
+			}
+			if m.beat != nil {
+				h.known = append(h.known, item{beat: m.beat})
+			}
+			next, until = m.sequence+1, m.stored
+		}
+	}
+	return h.known
 }
 
 // Until is when the last message that was seen was stored.
@@ -97,7 +126,7 @@ func (h *Heartbeats) Until() time.Time {
 func (h *Heartbeats) Last(node string) Heartbeat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, i := range slices.Backward(h.items) {
+	for _, i := range slices.Backward(h.items()) {
 		if i.beat != nil && i.beat.Node == node {
 			return *i.beat
 		}
@@ -122,10 +151,11 @@ func (h *Heartbeats) had(node, image string, at time.Time) answer {
 	if !h.until.After(at) {
 		missing = unknown
 	}
-	for n, i := range slices.Backward(h.items) {
+	items := h.items()
+	for n, i := range slices.Backward(items) {
 		switch {
 		case i.beat == nil && i.gap.after.Before(at):
-			missing += h.missing(n, node)
+			missing += missed(items, n, node)
 		case i.beat == nil || i.beat.Node != node || i.beat.Stored.After(at):
 		default:
 			seen++
@@ -143,11 +173,11 @@ func (h *Heartbeats) had(node, image string, at time.Time) answer {
 	return no
 }
 
-// missing bounds how many of a node's heartbeats a gap may hide, by the node's own count where one
+// missed bounds how many of a node's heartbeats a gap may hide, by the node's own count where one
 // process of it sent those before and after.
-func (h *Heartbeats) missing(n int, node string) uint64 {
-	most := h.items[n].gap.most
-	before, after := nearest(slices.Backward(h.items[:n]), node), nearest(slices.All(h.items[n:]), node)
+func missed(items []item, n int, node string) uint64 {
+	most := items[n].gap.most
+	before, after := nearest(slices.Backward(items[:n]), node), nearest(slices.All(items[n:]), node)
 	if before != nil && after != nil && before.Instance == after.Instance {
 		return min(most, after.Beat-before.Beat-1)
 	}

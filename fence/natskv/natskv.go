@@ -1,5 +1,10 @@
 // Package natskv keeps fence configs in a NATS key-value bucket: the embedded fence config
 // of fleets that have none of their own.
+//
+// The files, in reading order:
+//
+//	natskv.go  Config: the setting, by compare-and-set
+//	cause.go   what a value comes from is kept in its headers
 package natskv
 
 import (
@@ -25,7 +30,10 @@ type Config struct {
 	key    string
 }
 
-var _ fence.Historian = (*Config)(nil)
+var (
+	_ fence.Historian   = (*Config)(nil)
+	_ fence.CauseKeeper = (*Config)(nil)
+)
 
 // New returns the setting of a fleet in the installation's bucket, which must be declared already
 // (messages.Space.FenceBucket). Its history is as long as the bucket's.
@@ -66,10 +74,15 @@ func setting(value string, revision uint64) fence.Setting {
 // Set writes value by compare-and-set. Where the answer was lost it reads back, and takes
 // a value that is there behind the expected revision for its own.
 func (c *Config) Set(ctx context.Context, value string, expected fence.Revision) (fence.Setting, error) {
+	return c.SetFor(ctx, value, expected, fence.Cause{})
+}
+
+// SetFor is Set for a decision, which is kept in the value's headers.
+func (c *Config) SetFor(ctx context.Context, value string, expected fence.Revision, cause fence.Cause) (fence.Setting, error) {
 	if value == "" {
 		return fence.Setting{}, c.failed("setting", errors.New("the value is empty: give an image"))
 	}
-	revision, err := c.set(ctx, value, expected)
+	revision, err := c.set(ctx, c.values.With(headersOf(cause)), value, expected)
 	if errors.Is(err, queue.ErrExists) || errors.Is(err, queue.ErrMoved) {
 		err = fmt.Errorf("%w (%w)", fence.ErrConflict, err)
 	}
@@ -79,20 +92,20 @@ func (c *Config) Set(ctx context.Context, value string, expected fence.Revision)
 	return setting(value, revision), nil
 }
 
-func (c *Config) set(ctx context.Context, value string, expected fence.Revision) (uint64, error) {
+func (c *Config) set(ctx context.Context, values *queue.Records[string], value string, expected fence.Revision) (uint64, error) {
 	if err := messages.CheckName("fleet", c.fleet); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
 	if expected == "" {
-		return c.values.Create(ctx, c.key, value)
+		return values.Create(ctx, c.key, value)
 	}
 	last, err := strconv.ParseUint(string(expected), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("revision %q is not one of this backend: %w", expected, err)
 	}
-	return c.values.Update(ctx, c.key, value, last)
+	return values.Update(ctx, c.key, value, last)
 }
 
 // History lists the values that the bucket still has, oldest first.
@@ -108,7 +121,7 @@ func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
 	}
 	var out []fence.Change
 	for _, e := range entries {
-		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created})
+		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created, Cause: causeOf(e.Headers)})
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@
 package gittest
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/cgi"
@@ -95,6 +96,26 @@ func (r *Repository) Commit(t testing.TB, branch string, files map[string]string
 		"commit", "--quiet", "--allow-empty", "--message=change")
 	run(t, r.work, "push", "--quiet", "--force", "origin", branch)
 	return strings.TrimSpace(run(t, r.work, "rev-parse", "HEAD"))
+}
+
+// CommitSubmodule commits the submodule called path, of url at commit, on top of branch,
+// pushes it and returns the new commit.
+func (r *Repository) CommitSubmodule(t testing.TB, branch, path, url, commit string) string {
+	t.Helper()
+	link := fmt.Sprintf("[submodule %q]\n\tpath = %s\n\turl = %s\n", path, path, url)
+	r.Commit(t, branch, map[string]string{".gitmodules": link})
+	run(t, r.work, "update-index", "--add", "--cacheinfo", "160000,"+commit+","+path)
+	if err := os.MkdirAll(filepath.Join(r.work, filepath.FromSlash(path)), 0o755); err != nil {
+		t.Fatalf("making the folder of %s: %v", path, err)
+	}
+	return r.Commit(t, branch, nil)
+}
+
+// Branch has a branch of the server's repository point to a commit that it has, whatever the branch's
+// name: git's own commands take odd ones for options or refs.
+func (r *Repository) Branch(t testing.TB, branch, commit string) {
+	t.Helper()
+	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
 }
 
 func run(t testing.TB, dir string, args ...string) string {

@@ -57,6 +57,7 @@ type Client struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	lossy     lossy
+	uploads   uploads
 	space     messages.Space
 	source    string
 	inbox     string

@@ -47,6 +47,7 @@ type Delivery struct {
 	end     context.CancelCauseFunc
 
 	beats    sync.Mutex // held while a heartbeat, or a hand-back, is on its way
+	beaten   func()     // called when one is confirmed, if not nil
 	mu       sync.Mutex
 	deadline time.Time
 	timer    *time.Timer
@@ -76,6 +77,9 @@ func (c *Client) take(ctx context.Context, stream string, m jetstream.Msg, ackWa
 	go d.keep()
 	return d, nil
 }
+
+// AckWait is how long the message stays with one who went silent.
+func (d *Delivery) AckWait() time.Duration { return d.ackWait }
 
 // Context ends, with cause ErrLeaseLost, when the lease does.
 func (d *Delivery) Context() context.Context { return d.ctx }
@@ -116,7 +120,19 @@ func (d *Delivery) Beat() error {
 	defer d.mu.Unlock()
 	d.deadline = sent.Add(d.ackWait / 2)
 	d.timer.Reset(time.Until(d.deadline))
+	if d.beaten != nil {
+		d.beaten()
+	}
 	return nil
+}
+
+// Beaten has f called whenever a heartbeat is confirmed, and once now; nil for no more. It must not wait.
+func (d *Delivery) Beaten(f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.beaten = f; f != nil {
+		f()
+	}
 }
 
 // Alive tells whether the lease holds, by the monotonic clock and by the wall clock: the

@@ -27,9 +27,12 @@
 //	asking.go          the same for who may make no consumers
 //	records.go         Records: a bucket whose entries change by revision
 //	watch.go           lists, histories and changes of records
+//	recent.go          records in the order of their last write
 //	expiry.go          tells entries that the server dropped without a word
 //	objects.go         an object store
 //	objectreader.go    reads what is in it
+//	objectwriter.go    stores an object piece by piece
+//	objectlist.go      lists and removes objects
 //	consume.go         Shared, Consume: one message at a time, for one of those who share a name
 //	slot.go            one message at a time over several consumers
 //	delivery.go        Delivery: a message while this client may act on it

@@ -148,12 +148,11 @@ func classify(err error) error {
 		errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrConnectionReconnecting),
 		errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrConnectionClosed),
 		errors.Is(err, jetstream.ErrServerShutdown), errors.Is(err, nats.ErrStaleConnection),
-		errors.Is(err, jetstream.ErrNoHeartbeat), errors.Is(err, jetstream.ErrConsumerDeleted):
+		errors.Is(err, jetstream.ErrNoHeartbeat), errors.Is(err, jetstream.ErrConsumerDeleted),
+		errors.Is(err, jetstream.ErrTooManyStalledMsgs), errors.Is(err, jetstream.ErrAsyncPublishTimeout):
 		return join(ErrUnavailable, err)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return join(ErrTooLarge, err)
-	case errors.Is(err, jetstream.ErrTooManyStalledMsgs):
-		return join(ErrFull, err)
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return join(ErrForbidden, err)
 	}

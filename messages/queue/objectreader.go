@@ -33,7 +33,7 @@ var errChanged = errors.New("its content is not what was stored: it was removed 
 
 func (c *Client) readObject(ctx context.Context, store string, info *jetstream.ObjectInfo) *objectReader {
 	return &objectReader{
-		ctx: ctx, c: c, stream: objectStream(store), chunks: "$O." + store + ".C." + info.NUID, next: 1,
+		ctx: ctx, c: c, stream: objectStream(store), chunks: piecesOf(store, info.NUID), next: 1,
 		more: info.Size > 0, info: info, digest: sha256.New(),
 	}
 }

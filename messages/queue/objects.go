@@ -14,14 +14,8 @@ import (
 func (c *Client) PutObject(ctx context.Context, store, name string, r io.Reader) error {
 	ctx, done := c.denied.guard(ctx, "$O."+store+".*")
 	defer done()
-	s, err := c.objects(ctx, store)
-	if err == nil {
-		if _, err = s.Put(ctx, jetstream.ObjectMeta{Name: name}, r); err != nil {
-			err = c.failure(ctx, err)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("storing %s in %s: %w", name, store, objectError(err))
+	if err := c.writeObject(ctx, store, name, r); err != nil {
+		return fmt.Errorf("storing %s in %s: %w", name, store, err)
 	}
 	return nil
 }

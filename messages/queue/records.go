@@ -24,8 +24,9 @@ type Entry[T any] struct {
 	Value    T
 	Revision uint64 // what a change is based on
 	Created  time.Time
-	Deleted  bool // only seen by Watch
-	Earlier  bool // only seen by Watch: written before it had read all that there was, at the start or after an interruption
+	Headers  messages.Headers // that it was written with, among the server's own
+	Deleted  bool             // only seen by Watch
+	Earlier  bool             // only seen by Watch: written before it had read all that there was, at the start or after an interruption
 }
 
 // Records is a bucket of records of one type. Records change by revision only.
@@ -35,7 +36,15 @@ type Records[T any] struct {
 	keys   string // wildcard for the keys that are records of this type
 	encode func(T) ([]byte, error)
 	decode func([]byte, *T) error
-	named  func(T) string // the key that a record says it has; nil where it says none
+	named  func(T) string   // the key that a record says it has; nil where it says none
+	header messages.Headers // of each write
+}
+
+// With is the same records, written with headers: what is known of a write beside its value.
+func (r *Records[T]) With(h messages.Headers) *Records[T] {
+	out := *r
+	out.header = h
+	return &out
 }
 
 // NewRecords has the records of a bucket whose keys match a wildcard, as JSON.
@@ -108,7 +117,7 @@ func (r *Records[T]) Current(ctx context.Context, key string) (Entry[T], error) 
 
 // entry decodes a message of the bucket's stream.
 func (r *Records[T]) entry(key string, m Stored) (Entry[T], error) {
-	e := Entry[T]{Key: key, Revision: m.Sequence, Created: m.Time}
+	e := Entry[T]{Key: key, Revision: m.Sequence, Created: m.Time, Headers: m.Message.Headers}
 	if nats.Header(m.Message.Headers).Get(kvOperation) != "" {
 		e.Deleted = true
 		return e, nil
@@ -135,7 +144,7 @@ func (r *Records[T]) Create(ctx context.Context, key string, v T) (uint64, error
 	if errors.Is(err, ErrMoved) {
 		e, readErr := r.Current(ctx, key)
 		switch {
-		case readErr == nil:
+		case readErr == nil, errors.Is(readErr, messages.ErrMalformed):
 			err = ErrExists
 		case errors.Is(readErr, ErrNotFound) && e.Deleted:
 			if revision, err = r.put(ctx, key, v, e.Revision); errors.Is(err, ErrMoved) {
@@ -174,6 +183,22 @@ func (r *Records[T]) Delete(ctx context.Context, key string, revision uint64) er
 	return nil
 }
 
+// Note writes a value whatever stands there, without waiting until it is stored: for what is written again
+// soon, and read by people.
+func (r *Records[T]) Note(key string, v T) error {
+	body, err := r.encode(v)
+	if err != nil {
+		return err
+	}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), messages.Message{Body: body}, nil)))
+}
+
+// NoteGone removes what Note wrote, in the same way.
+func (r *Records[T]) NoteGone(key string) error {
+	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
+	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), m, nil)))
+}
+
 // put writes by revision. Where the answer was lost, or a repeated attempt finds the record
 // moved, it reads back what came next after the revision: records carry random IDs, so an own
 // write is recognised, by a bucket with history even when others have written since.
@@ -184,7 +209,7 @@ func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) 
 	}
 	subject := r.Subject(key)
 	for try := 1; ; try++ {
-		written, err := r.c.Store(ctx, subject, messages.Message{Body: body}, Expect(revision))
+		written, err := r.c.Store(ctx, subject, messages.Message{Headers: r.header, Body: body}, Expect(revision))
 		lost := errors.Is(err, ErrUnavailable)
 		if !lost && (try == 1 || !errors.Is(err, ErrMoved)) {
 			return written, err

@@ -11,9 +11,13 @@ import (
 
 // StreamInfo is what the server says of a stream.
 type StreamInfo struct {
-	Now    time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
-	MaxAge time.Duration // of its messages; 0: they stay
-	Last   uint64        // the sequence of its last message
+	Now      time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
+	MaxAge   time.Duration // of its messages; 0: they stay
+	MaxBytes int64         // that it takes; 0 or less: no bound
+	Messages uint64        // that it has
+	Bytes    uint64        // that they take
+	First    uint64        // sequence of the first message
+	Last     uint64        // sequence of the last one that was ever stored
 }
 
 // Info asks for a stream. ErrUndeclared where there is none, ErrForbidden for whoever may not ask.
@@ -25,10 +29,14 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 	var info struct {
 		Now    time.Time `json:"ts"`
 		Config struct {
-			MaxAge time.Duration `json:"max_age"`
+			MaxAge   time.Duration `json:"max_age"`
+			MaxBytes int64         `json:"max_bytes"`
 		} `json:"config"`
 		State struct {
-			Last uint64 `json:"last_seq"`
+			Messages uint64 `json:"messages"`
+			Bytes    uint64 `json:"bytes"`
+			First    uint64 `json:"first_seq"`
+			Last     uint64 `json:"last_seq"`
 		} `json:"state"`
 		Error *jetstream.APIError `json:"error"`
 	}
@@ -40,7 +48,10 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 	case info.Error != nil:
 		return StreamInfo{}, fmt.Errorf("asking for stream %s: %w", stream, classify(info.Error))
 	}
-	return StreamInfo{info.Now, info.Config.MaxAge, info.State.Last}, nil
+	return StreamInfo{
+		Now: info.Now, MaxAge: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes,
+		Messages: info.State.Messages, Bytes: info.State.Bytes, First: info.State.First, Last: info.State.Last,
+	}, nil
 }
 
 // Subjects counts the messages on each subject of a stream that a filter matches.

@@ -17,6 +17,14 @@ func Builds(c *queue.Client) *queue.Records[messages.BuildRecord] {
 		Named(func(r messages.BuildRecord) string { return r.Build })
 }
 
+// Beats has the last sign of life of the worker that has a build, for each that is being built, by its ID.
+func Beats(c *queue.Client) *queue.Records[messages.BuildBeat] {
+	return queue.NewRecords[messages.BuildBeat](c, c.Space().BuildsBucket(), "beat.*")
+}
+
+// BeatKey is the key in Beats of a build.
+func BeatKey(build string) string { return "beat." + build }
+
 // Rollouts has a record for each rollout, by its ID.
 func Rollouts(c *queue.Client) *queue.Records[messages.RolloutRecord] {
 	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*").
@@ -41,7 +49,7 @@ func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
 		Named(func(s messages.NodeStatus) string { return messages.NodeKey(s.Fleet, s.Node) })
 }
 
-// MembersOf lists a fleet's members, sorted.
+// MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
 	if err != nil {
@@ -49,8 +57,8 @@ func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, er
 	}
 	var out []string
 	for _, e := range all {
-		if e.Value.Fleet == fleet {
-			out = append(out, e.Value.Node)
+		if f, node, err := messages.ParseNodeKey(e.Key); err == nil && f == fleet {
+			out = append(out, node)
 		}
 	}
 	slices.Sort(out)

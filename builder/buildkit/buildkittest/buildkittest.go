@@ -263,7 +263,7 @@ func (r *Registry) Busybox(t testing.TB, repository string, more ...File) string
 		t.Fatal(err)
 	}
 	files := []File{{Name: "bin/busybox", Content: string(b), Mode: 0o755}, {Name: "etc/os-release", Content: "NAME=busybox\n"}}
-	for _, n := range []string{"sh", "cat", "echo", "sleep", "mkdir", "true", "false", "touch", "chmod", "ln", "rm", "seq"} {
+	for _, n := range []string{"sh", "cat", "echo", "sleep", "mkdir", "true", "false", "touch", "chmod", "ln", "rm", "seq", "ls", "cp"} {
 		files = append(files, File{Name: "bin/" + n, Link: "busybox"})
 	}
 	return r.PushBase(t, repository, append(files, more...)...)

@@ -1,0 +1,197 @@
+package buildkit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/remotes"
+	"github.com/containerd/containerd/v2/core/remotes/docker"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/log"
+	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/name"
+	digest "github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/sirupsen/logrus"
+)
+
+// registryClient speaks to one registry. It is containerd's, which BuildKit pulls and pushes with, so
+// that what works there works here too: token servers on other hosts and private addresses,
+// challenges of several kinds, a registry whose /v2/ doesn't answer.
+type registryClient struct {
+	hosts docker.RegistryHosts
+}
+
+// hubName is Docker Hub in images' names.
+const hubName = "docker.io"
+
+// newRegistryClient returns a client for the registry of ref. It keeps the tokens that it is given.
+func newRegistryClient(l logins, t trust, ref name.Reference) *registryClient {
+	transport := t.transport
+	if ref.Context().Scheme() == "http" {
+		transport = docker.NewHTTPFallback(transport)
+	}
+	client := &http.Client{Transport: transport}
+	return &registryClient{hosts: docker.ConfigureDefaultRegistries(
+		docker.WithClient(client), docker.WithAuthorizer(newAuthorizer(l, client)),
+	)}
+}
+
+// resolver returns what asks and writes. It is for one use: it takes what it has pushed before for
+// there, whatever it is called.
+func (c *registryClient) resolver() remotes.Resolver {
+	return docker.NewResolver(docker.ResolverOptions{Hosts: c.hosts})
+}
+
+// fullName is an image's name as containerd reads it.
+func fullName(ref name.Reference) string {
+	host := ref.Context().RegistryStr()
+	if host == name.DefaultRegistry {
+		host = hubName
+	}
+	separator := ":"
+	if _, ok := ref.(name.Digest); ok {
+		separator = "@"
+	}
+	return host + "/" + ref.Context().RepositoryStr() + separator + ref.Identifier()
+}
+
+// authorizer gives requests the registry's login, as docker would. A login may be a token that the
+// registry takes as it is.
+type authorizer struct {
+	docker.Authorizer
+	logins logins
+
+	mu   sync.Mutex
+	read map[string]types.AuthConfig // by host: a credential helper is a program
+}
+
+func newAuthorizer(l logins, client *http.Client) *authorizer {
+	a := &authorizer{logins: l, read: make(map[string]types.AuthConfig)}
+	tokens := &http.Client{Transport: passwordsByGet{client.Transport}}
+	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
+		c, err := a.login(host)
+		if c.IdentityToken != "" {
+			return "", c.IdentityToken, err
+		}
+		return c.Username, c.Password, err
+	}))
+	return a
+}
+
+// passwordsByGet refuses the form of asking a token server that containerd tries first for a user and a
+// password, by POST, so that it asks by GET as docker does: that is what all of them answer.
+type passwordsByGet struct{ http.RoundTripper }
+
+// RoundTrip does a request, unless it is such a one.
+func (t passwordsByGet) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost && r.GetBody != nil {
+		body, err := r.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		text, err := io.ReadAll(body)
+		if err != nil {
+			return nil, err
+		}
+		if form, err := url.ParseQuery(string(text)); err == nil && form.Get("grant_type") == "password" {
+			const status = http.StatusMethodNotAllowed
+			return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody, Header: http.Header{}, Request: r}, nil
+		}
+	}
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// Authorize gives a request what is known to be wanted for it.
+func (a *authorizer) Authorize(ctx context.Context, r *http.Request) error {
+	c, err := a.login(r.URL.Host)
+	if err != nil {
+		return err
+	}
+	if c.RegistryToken != "" {
+		r.Header.Set("Authorization", "Bearer "+c.RegistryToken)
+		return nil
+	}
+	return a.Authorizer.Authorize(ctx, r)
+}
+
+func (a *authorizer) login(host string) (types.AuthConfig, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c, ok := a.read[host]; ok {
+		return c, nil
+	}
+	c, err := a.logins.of(host)
+	if err == nil {
+		a.read[host] = c
+	}
+	return c, err
+}
+
+// noLog keeps containerd from logging each answer that isn't a yes: that is told by its error.
+var noLog = &log.Entry{Logger: &logrus.Logger{Out: io.Discard, Formatter: new(logrus.JSONFormatter), Hooks: make(logrus.LevelHooks), Level: logrus.PanicLevel}}
+
+func quietly(ctx context.Context) context.Context { return log.WithLogger(ctx, noLog) }
+
+// manifest is a pushed manifest, as its bytes.
+type manifest struct {
+	raw       []byte
+	mediaType string
+}
+
+// maxManifest bounds a manifest that is read, in bytes. Registries take none that is larger.
+const maxManifest = 4 << 20
+
+// manifest reads an image's manifest.
+func (c *registryClient) manifest(ctx context.Context, image string) (*manifest, error) {
+	resolver := c.resolver()
+	_, d, err := resolver.Resolve(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	fetcher, err := resolver.Fetcher(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	body, err := fetcher.Fetch(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, maxManifest+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > maxManifest:
+		return nil, fmt.Errorf("it has more than %d bytes", maxManifest)
+	case digest.FromBytes(raw) != d.Digest:
+		return nil, fmt.Errorf("it is %s, not what was asked for", digest.FromBytes(raw))
+	}
+	return &manifest{raw: raw, mediaType: d.MediaType}, nil
+}
+
+// put writes a manifest under a name.
+func (c *registryClient) put(ctx context.Context, image string, m *manifest) error {
+	pusher, err := c.resolver().Pusher(ctx, image)
+	if err != nil {
+		return err
+	}
+	d := ocispecs.Descriptor{MediaType: m.mediaType, Digest: digest.FromBytes(m.raw), Size: int64(len(m.raw))}
+	w, err := pusher.Push(ctx, d)
+	if errdefs.IsAlreadyExists(err) {
+		return nil // the tag is there already, on this image
+	}
+	if err != nil {
+		return err
+	}
+	err = content.Copy(ctx, w, bytes.NewReader(m.raw), d.Size, d.Digest)
+	return errors.Join(err, w.Close())
+}

@@ -1,0 +1,105 @@
+package builds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+)
+
+// RequestHead asks for the build of a branch's head that somebody saw without having been told of a
+// push, unless the newest build of the branch is of that commit: then it is a duplicate, as in Request,
+// with the same errors. Who sees a head at the same time as others, or as a push is told, asks for
+// nothing twice.
+func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
+	newest, err := q.newestOf(ctx, r)
+	if err != nil {
+		return Accepted{}, fmt.Errorf("looking for builds of %s: %w", r.Commit, err)
+	}
+	if newest != nil {
+		again, err := q.wantedAgain(ctx, newest.Build)
+		if err != nil {
+			return Accepted{}, fmt.Errorf("reading the record of build %s: %w", newest.Build, err)
+		}
+		if !again {
+			return Accepted{Build: newest.Build, Order: newest.Order, Duplicate: true}, nil
+		}
+	}
+	return q.Request(ctx, r, traceparent)
+}
+
+// newestOf finds the newest build of r's pipeline that is of its branch or commit, and returns it if it
+// is of the commit.
+func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*messages.BuildRef, error) {
+	l := lastRequest{}
+	if err := q.look(ctx, r.Pipeline.Name, &l); err != nil {
+		return nil, err
+	}
+	if l.sequence == 0 {
+		return nil, nil
+	}
+	n := newestBuild{ref: r.Ref, commit: r.Commit}
+	if l.request != nil && l.request.Order == l.sequence { // a retry has an older order
+		n.see(l.request.BuildRef(), l.request.Ref, l.request.Commit)
+	}
+	if n.of.Build != "" { // the usual case: nothing else has to be read
+		return n.found(), nil
+	}
+	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(r.Pipeline.Name)}}
+	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
+		if b, ok := m.Payload.(*messages.BuildRequested); ok {
+			n.see(b.BuildRef(), b.Ref, b.Commit)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	records, err := q.records.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range records {
+		if e.Value.Pipeline == r.Pipeline.Name {
+			n.see(e.Value.BuildRef, e.Value.Ref, e.Value.Commit)
+		}
+	}
+	return n.found(), nil
+}
+
+// newestBuild is the newest of those builds seen that are of a branch or a commit.
+type newestBuild struct {
+	ref, commit string
+	of          messages.BuildRef
+	same        bool // it is of the commit
+}
+
+func (n *newestBuild) see(b messages.BuildRef, ref, commit string) {
+	if (ref == n.ref || commit == n.commit) && b.Order >= n.of.Order {
+		n.of, n.same = b, commit == n.commit
+	}
+}
+
+func (n *newestBuild) found() *messages.BuildRef {
+	if !n.same {
+		return nil
+	}
+	return &n.of
+}
+
+// wantedAgain tells whether the same is to be asked for again, by a build's record.
+func (q *Queue) wantedAgain(ctx context.Context, build string) (bool, error) {
+	e, err := q.records.Current(ctx, build)
+	if errors.Is(err, queue.ErrNotFound) {
+		return false, nil // nobody has claimed it yet, or it is long over
+	}
+	return err == nil && unanswered(&e.Value), err
+}
+
+// unanswered tells whether a build ended without saying anything of its commit: it was superseded, and
+// the branch may have come back to it, or the machines are to blame.
+func unanswered(r *messages.BuildRecord) bool {
+	return r.State == messages.BuildStateSuperseded || r.Failure != nil && r.Failure.Class == messages.FailureInfrastructure
+}

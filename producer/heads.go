@@ -1,0 +1,111 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/fenceline/fenceline/git"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+)
+
+// Pushes that came while no producer was there told nobody. So a producer that starts looks at the
+// heads of the branches whose pushes it is told of, and asks for a build of what has none.
+
+const (
+	// headsAtOnce bounds how many repositories are asked at one time.
+	headsAtOnce = 4
+	// headTimeout bounds one look, and the request that follows.
+	headTimeout = git.Timeout + time.Minute
+	// headFirstPause and headMostPause are between looks that fail. The first one doubles.
+	headFirstPause = 5 * time.Second
+	headMostPause  = 10 * time.Minute
+)
+
+// lookAtHeads looks at the head of every pipeline that takes webhooks, once, and again where that fails,
+// until ctx ends. A pipeline that takes none is built when somebody asks for it.
+func (p *Producer) lookAtHeads(ctx context.Context) {
+	var all errgroup.Group
+	turns := semaphore.NewWeighted(headsAtOnce)
+	for _, d := range p.pipelines.declared {
+		if d.secret == nil {
+			continue
+		}
+		all.Go(func() error {
+			p.seeHead(ctx, d, turns)
+			return nil
+		})
+	}
+	_ = all.Wait() // failures are logged where they happen
+}
+
+// seeHead looks at the head of one pipeline until it is known to have a build.
+func (p *Producer) seeHead(ctx context.Context, d *declared, turns *semaphore.Weighted) {
+	log := p.log.With().Str("pipeline", d.pipeline.Name).Logger()
+	said := ""
+	for pause := p.headPause; ; pause = min(2*pause, headMostPause) {
+		if turns.Acquire(ctx, 1) != nil {
+			return
+		}
+		err := p.requestHead(ctx, d)
+		turns.Release(1)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return
+		case errors.Is(err, git.ErrNoBranch):
+			log.Info().Err(err).Msg("nothing was pushed to the branch yet")
+			return
+		case err.Error() != said: // the same again would be said for as long as a host is away
+			said = err.Error()
+			log.Warn().Err(err).Msg("whether pushes came while no producer was there is not known yet: the branch is looked at again")
+		}
+		if !queue.Pause(ctx, time.Duration(float64(pause)*(0.8+0.4*rand.Float64()))) {
+			return
+		}
+	}
+}
+
+// requestHead asks for a build of the head of a pipeline's branch, if it has none.
+func (p *Producer) requestHead(ctx context.Context, d *declared) error {
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	commit, err := p.head(ctx, d.pipeline)
+	if err != nil {
+		return err
+	}
+	accepted, err := p.queue.RequestHead(ctx, &messages.BuildRequested{
+		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Ref: "refs/heads/" + d.pipeline.Branch, Commit: commit,
+		Cause: messages.CausePush, RequestedBy: messages.SeenAtStart, Received: p.now().UTC(),
+	}, "")
+	if err != nil {
+		return fmt.Errorf("asking for a build of the branch's head: %w", err)
+	}
+	if !accepted.Duplicate {
+		p.log.Info().Str("pipeline", d.pipeline.Name).Str("build", accepted.Build).Uint64("order", accepted.Order).Str("commit", commit).
+			Msg("the branch's head had no build: one is asked for")
+	}
+	return nil
+}
+
+// head finds the commit at the head of a pipeline's branch.
+func (p *Producer) head(ctx context.Context, l messages.Pipeline) (string, error) {
+	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
+	if l.TokenName != "" {
+		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
+		if err == nil {
+			remote.Token, err = token.Word()
+		}
+		if err != nil {
+			return "", fmt.Errorf("%w: %w: put a file of that name into the producer's folder of secrets (secrets-dir)", errNoToken, err)
+		}
+	}
+	return git.Head(ctx, remote)
+}
+
+// errNoToken tells that the repository's token can't be read here.
+var errNoToken = errors.New("the pipeline's repository_token")

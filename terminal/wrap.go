@@ -1,0 +1,113 @@
+package terminal
+
+import (
+	"io"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/sys/unix"
+)
+
+// cut stands where something was left out.
+const cut = "…"
+
+// columnsOf is how wide the terminal w is: as COLUMNS says, or it itself. 0 where w is none. It
+// takes narrower ones for leastWidth wide.
+func columnsOf(w io.Writer, columns string) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	if n, err := strconv.Atoi(columns); err == nil && n > 0 {
+		return max(n, leastWidth)
+	}
+	if size.Col == 0 { // one that doesn't say, such as a serial line
+		return usualWidth
+	}
+	return max(int(size.Col), leastWidth)
+}
+
+// usualWidth is that of a terminal that says nothing.
+const usualWidth = 80
+
+// width is how many columns a text takes. It has no control characters.
+func width(s string) int {
+	n := 0
+	for _, r := range s {
+		n += runeWidth(r)
+	}
+	return n
+}
+
+// runeWidth is 0 for what is put over the character before it, 2 for East Asian wide characters and
+// pictures (https://www.unicode.org/reports/tr11/), else 1.
+func runeWidth(r rune) int {
+	switch {
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case r >= 0x1100 && r <= 0x115F, r >= 0x2E80 && r <= 0xA4CF && r != 0x303F, r >= 0xAC00 && r <= 0xD7A3,
+		r >= 0xF900 && r <= 0xFAFF, r >= 0xFE30 && r <= 0xFE6F, r >= 0xFF00 && r <= 0xFF60, r >= 0xFFE0 && r <= 0xFFE6,
+		r >= 0x1F300 && r <= 0x1F64F, r >= 0x1F680 && r <= 0x1F6FF, r >= 0x1F900 && r <= 0x1FAFF, r >= 0x20000 && r <= 0x3FFFD:
+		return 2
+	}
+	return 1
+}
+
+// digest is a whole one in an image's name.
+var digest = regexp.MustCompile(`(@sha256:[0-9a-f]{12})[0-9a-f]{52}\b`)
+
+// wrapped breaks a text into lines: the first as wide as first, the others as further, at most so
+// many where most is not 0. It breaks at spaces, and words where they are wider than a line. An image
+// that is wider loses the end of its digest first. Where first is not more than 0 it breaks nothing.
+func wrapped(s string, first, further, most int) []string {
+	if first <= 0 || further <= 0 || width(s) <= first {
+		return []string{s}
+	}
+	var lines []string
+	line, room := "", first
+	end := func() { lines, line, room = append(lines, strings.TrimRight(line, " ")), "", further }
+	for _, word := range strings.SplitAfter(s, " ") {
+		if width(strings.TrimRight(word, " ")) > further {
+			word = digest.ReplaceAllString(word, "$1"+cut)
+		}
+		if line != "" && width(line)+width(strings.TrimRight(word, " ")) > room {
+			end()
+		}
+		for width(strings.TrimRight(word, " ")) > room {
+			var head string
+			head, word = split(word, room)
+			line = head
+			end()
+		}
+		line += word
+	}
+	if strings.TrimRight(line, " ") != "" {
+		end()
+	}
+	if most > 0 && len(lines) > most {
+		lines = lines[:most]
+		head, _ := split(lines[most-1], further-1)
+		lines[most-1] = head + cut
+	}
+	return lines
+}
+
+// split takes from a text as much as fits, one character at least.
+func split(s string, room int) (head, rest string) {
+	n := 0
+	for i, r := range s {
+		if n += runeWidth(r); n > room && i > 0 {
+			return s[:i], s[i:]
+		}
+	}
+	return s, ""
+}
