@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
@@ -169,9 +170,7 @@ func TestTheFenceConfigKeepsWhatCausedAValue(t *testing.T) {
 		BuildRef: messages.BuildRef{Build: build(3), Pipeline: "app", Order: 3},
 		Image:    image(1), Tag: "t", HooksDir: messages.DefaultHooksDir, Fleets: []messages.FleetTarget{target("default", nil)}, Received: time.Now().UTC(),
 	}
-	if err := i.q.Publish(t.Context(), "", again); err != nil {
-		t.Fatal(err)
-	}
+	buildstest.Announce(t, i.q, "", again)
 	i.fleet(t, "default", "to hold order 3", func(r messages.FleetRecord) bool { return r.Current.Order == 3 && r.Applied.Epoch == r.Epoch })
 	changes, err := i.backend("default").(fence.Historian).History(t.Context())
 	if err != nil || len(changes) != 3 {
