@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -205,7 +206,7 @@ func pushToFlip(ctx context.Context, o options) (_ Figure, err error) {
 		if err != nil {
 			return 0, err
 		}
-		_, err = site.Docker(ctx, "pull", "--quiet", image)
+		_, err = site.Docker(ctx, "--config", filepath.Join(r.State, "docker-config-node"), "pull", "--quiet", image)
 		return time.Since(start), err
 	}
 	a, b, err := pairs(ctx, n, ours, script)

@@ -74,7 +74,7 @@ func (a *apart) startServers(ctx context.Context, buildkits int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.WriteDockerConfig(a.registry, standalone.RegistryUser, password); err != nil {
+	if _, err := s.WriteDockerConfig("docker-config", a.registry, standalone.RegistryUser, password); err != nil {
 		return err
 	}
 	a.natsArgs = []string{serveWord, serverNATS, natsAddress, filepath.Join(a.dir, "nats"), s.SecretFile(serverNATS)}
@@ -135,7 +135,7 @@ func (a *apart) startRoles(ctx context.Context) error {
 		"controller-2": {"controller", "--name", "controller-2"},
 		"builder-1":    {"builder", "--name", "builder-1", "--docker-config", logins, "--buildkit", a.buildkits[0]},
 		"builder-2":    {"builder", "--name", "builder-2", "--docker-config", logins, "--buildkit", a.buildkits[last]},
-		"distributor":  {"distributor", "--fleet", fleet, "--node", "bench"},
+		"distributor":  {"distributor", "--fleet", fleet, "--node", "bench", "--docker-config", logins},
 	}
 	for _, name := range []string{"producer", "controller-1", "controller-2", "builder-1", "builder-2", "distributor"} {
 		if err := a.startRole(ctx, name); err != nil {

@@ -44,7 +44,7 @@ func serve(ctx context.Context, args []string) error {
 		defer n.Stop()
 		return until(ctx, n.Failed())
 	case serverRegistry:
-		r, err := standalone.StartRegistry(standalone.RegistryConfig{Address: address, Dir: dir, Password: password, Logger: zerolog.Nop()})
+		r, err := standalone.StartRegistry(standalone.RegistryConfig{Address: address, Dir: dir, Password: password, Reader: password, Logger: zerolog.Nop()})
 		if err != nil {
 			return err
 		}

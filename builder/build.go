@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -254,7 +255,7 @@ func (a *running) check(_ context.Context, image fs.FS) error {
 	if err != nil {
 		return err
 	}
-	report, err := hooks.Check(image, a.request.Pipeline.HooksDir)
+	report, err := hooks.Check(image, a.request.Pipeline.HooksDir, hookUsers(&a.request.Pipeline)...)
 	if err != nil {
 		return err
 	}
@@ -262,6 +263,17 @@ func (a *running) check(_ context.Context, image fs.FS) error {
 		return late
 	}
 	return err
+}
+
+// hookUsers are who runs an image's hooks in the pipeline's fleets, "" where a fleet says nothing.
+func hookUsers(p *messages.Pipeline) []string {
+	users := []string{}
+	for _, f := range p.Fleets {
+		if user := f.Policy.Trial.User; !slices.Contains(users, user) {
+			users = append(users, user)
+		}
+	}
+	return users
 }
 
 // checked takes in the gate's report, and refuses the image if the gate does.

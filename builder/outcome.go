@@ -102,6 +102,9 @@ func (a *running) alive(ctx context.Context) error {
 // failed is the end of a build without an image.
 func (a *running) failed(f messages.Failure) *messages.BuildFailed {
 	text := (&FailedError{f}).Error()
+	if len(f.Findings) > 0 {
+		text = "the hook gate refused the image, for the errors above" // each was told when it was found
+	}
 	if f.Detail != "" {
 		text += "\n" + f.Detail
 	}

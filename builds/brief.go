@@ -19,8 +19,8 @@ const (
 	recordRoom = 4 << 10
 )
 
-// brief cuts the text of an error to what a record can hold.
-func brief(text string) string { return messages.Shorten(text, reasonMost) }
+// brief cuts the text of an error to what a record can hold, and keeps its cause.
+func brief(text string) string { return messages.ShortenMiddle(text, reasonMost) }
 
 // briefFailure cuts all texts of a failure. Of the output it keeps the end, which tells most.
 func briefFailure(f messages.Failure) messages.Failure {

@@ -92,10 +92,22 @@ func (a *access) resolve() error {
 // dial connects as the operator.
 func (a *access) dial(ctx context.Context) (*queue.Client, error) {
 	q, err := Connect(ctx, &a.NATS, Caller{settings.UserOperator, whoami(), settings.InboxOf(a.User)}, zerolog.Nop())
-	if a.stateFolder && errors.Is(err, queue.ErrUnavailable) {
+	switch short := a.shortage(); {
+	case !errors.Is(err, queue.ErrUnavailable):
+	case short != nil: // it waits for room, or ended for want of it
+		err = fmt.Errorf("%w: %w", err, short)
+	case a.stateFolder:
 		err = fmt.Errorf("%w: 'fenceline up' with the state folder %s was there: start it again, or give --nats", err, a.folder())
 	}
 	return q, err
+}
+
+// shortage tells what an `up` on this machine doesn't do for want of room on its disk, or nil.
+func (a *access) shortage() error {
+	if !a.stateFolder {
+		return nil
+	}
+	return standalone.Shortage(a.folder())
 }
 
 // whoami names the person for the record: who decided something.

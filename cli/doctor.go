@@ -103,6 +103,9 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	if d.monitor != "" {
 		todo = append(todo, d.checkDurable)
 	}
+	if d.access.stateFolder {
+		todo = append(todo, d.checkStateDisk)
+	}
 	switch role {
 	case settings.RoleProducer:
 		todo = append(todo, checkGit)

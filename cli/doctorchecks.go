@@ -129,6 +129,15 @@ func (d *doctor) checkEngine(ctx context.Context) checked {
 	return c
 }
 
+// checkStateDisk looks at the disk of the state folder of `up`.
+func (d *doctor) checkStateDisk(context.Context) checked {
+	c := checked{What: "disk of the state folder", Found: "there is room for builds, pushes and what NATS stores"}
+	if err := d.access.shortage(); err != nil {
+		return c.problem(err)
+	}
+	return c
+}
+
 // wantedFree is the free space that a base image of Stackato's size (1.9 GB, by its admin
 // guide) and its successor need.
 const wantedFree = 5_000_000_000

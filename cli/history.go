@@ -78,28 +78,38 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	})
 }
 
-// causesOf is, for each change of the fence config, the rollout that it came of, or nil: of those that
-// flipped to the image, the one at the same place in the order of flips. A change that came of none,
-// such as a rollback, has the rollout that had brought its image before. Times only say what can't be,
-// as they are those of two machines.
+// causesOf is, for each change of the fence config, the rollout that it came of, or nil. Where the
+// fence config keeps no causes it is, of those that flipped to the image, the one at the same place in the
+// order of flips; a change that came of none has the rollout that had brought its image before. Times
+// only say what can't be, as they are those of two machines.
 func causesOf(changes []fence.Change, rollouts []messages.RolloutRecord) []*messages.RolloutRecord {
+	named := map[string]bool{}
+	var untold []fence.Change // of which the fence config doesn't say what they came of
+	for _, c := range changes {
+		if named[c.Cause.Rollout] = true; c.Cause.Rollout == "" {
+			untold = append(untold, c)
+		}
+	}
 	var flips []*messages.RolloutRecord
+	known := map[string]*messages.RolloutRecord{}
 	for i := range rollouts {
-		if !rollouts[i].FlippedAt.IsZero() {
-			flips = append(flips, &rollouts[i])
+		r := &rollouts[i]
+		if known[r.ID] = r; !named[r.ID] && !r.FlippedAt.IsZero() {
+			flips = append(flips, r)
 		}
 	}
 	slices.SortStableFunc(flips, func(a, b *messages.RolloutRecord) int {
 		return cmp.Or(a.FlippedAt.Compare(b.FlippedAt), cmp.Compare(a.Ready.Order, b.Ready.Order))
 	})
-	out := matched(changes, flips)
+	guessed := matched(untold, flips)
+	out := make([]*messages.RolloutRecord, len(changes))
 	last := map[string]*messages.RolloutRecord{}
 	for i, c := range changes {
-		if out[i] == nil {
-			out[i] = last[c.Value]
-		}
-		if out[i] == nil {
-			out[i] = brought(c.Value, rollouts)
+		if c.Cause.Rollout != "" {
+			out[i] = known[c.Cause.Rollout]
+		} else {
+			out[i], guessed = guessed[0], guessed[1:]
+			out[i] = cmp.Or(out[i], last[c.Value], brought(c.Value, rollouts))
 		}
 		last[c.Value] = out[i]
 	}

@@ -30,6 +30,8 @@ func TestHistoryNamesCauses(t *testing.T) {
 		return fence.Change{Setting: fence.Setting{Value: string(image)}, At: noon().Add(time.Duration(minute) * time.Minute)}
 	}
 	a, b, c := flip("a", 1, imageOne, 0), flip("b", 2, imageTwo, 10), flip("c", 3, imageOne, 30)
+	told := change(imageOne, 0)
+	told.Cause = fence.Cause{Rollout: "c"}
 	never := flip("z", 9, imageOne, 0)
 	never.FlippedAt = time.Time{}
 	for name, test := range map[string]struct {
@@ -45,6 +47,7 @@ func TestHistoryNamesCauses(t *testing.T) {
 		"only the last is":                  {[]fence.Change{change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "c"},
 		"one that was never flipped":        {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never, a}, "a"},
 		"a value of a person's":             {[]fence.Change{change("by/hand", 0), change(imageOne, 1)}, []messages.RolloutRecord{a}, "- a"},
+		"what the fence config says":        {[]fence.Change{told, change(imageTwo, 10), change(imageOne, 40)}, []messages.RolloutRecord{c, b, a}, "c b c"},
 		"an image set by hand":              {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never}, "z"},
 	} {
 		var got []string

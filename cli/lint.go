@@ -3,17 +3,19 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
+	"github.com/fenceline/fenceline/builder/dockerfile"
 	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/yamlfile"
-	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/spf13/cobra"
 )
 
@@ -21,6 +23,8 @@ import (
 type linted struct {
 	Checked  []string           `json:"checked"`
 	Findings []messages.Finding `json:"findings"`
+
+	given dockerfile.Given // by the pipelines, where there are any
 }
 
 // errLint tells that something found would be refused.
@@ -31,8 +35,9 @@ func newLintCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lint [DIR]", Short: "Check pipeline file, Dockerfile and hooks, without a server",
 		Long: `Checks what lies in DIR (the current folder): fenceline.yaml, Dockerfile, and the admin
-hooks in the folder hooks. What is not there is not checked; where nothing is, that is an
-error.`,
+hooks in the folder hooks, without those that .dockerignore leaves out. What is not there is
+not checked; where nothing is, that is an error. An error is what the builder or the gate
+refuses, or what can't work where nobody looks on; a warning is what may be meant.`,
 		Example: "  fenceline lint examples/libgraphite2",
 		Args:    settings.Args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -106,53 +111,79 @@ func (l *linted) pipelines(path string) error {
 	switch {
 	case errors.As(err, &invalid):
 		l.problems(invalid.Problems, false)
+		l.problems(p.Warnings(), true)
 		return nil
 	case err != nil:
 		return err
 	}
 	l.problems(p.Warnings(), true)
+	l.given = givenBy(p.All())
 	return nil
+}
+
+// givenBy is what pipelines give to the Dockerfile beside their file.
+func givenBy(pipelines []messages.Pipeline) dockerfile.Given {
+	g := dockerfile.Given{Args: map[string]string{}, Secrets: []string{}}
+	for _, p := range pipelines {
+		if p.Dockerfile == messages.DefaultDockerfile {
+			maps.Copy(g.Args, p.BuildArgs)
+			g.Secrets = append(g.Secrets, p.Secrets...)
+		}
+	}
+	return g
 }
 
 func (l *linted) problems(found []yamlfile.Problem, warning bool) {
 	for _, p := range found {
-		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Field + ": " + p.Text, Warning: warning || p.Absent})
+		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Said(), Warning: warning || p.Absent})
 	}
 }
 
-// dockerfile checks that the Dockerfile parses, as the built-in frontend will read it.
+// dockerfile checks the Dockerfile as far as that goes without its base images.
 func (l *linted) dockerfile(path string) error {
-	f, err := os.Open(path)
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	parsed, err := parser.Parse(f)
-	if err == nil {
-		_, _, err = instructions.Parse(parsed.AST, nil)
-	}
-	if err != nil {
-		l.Findings = append(l.Findings, messages.Finding{
-			File: path, Line: lineOf(err), Problem: err.Error(), Fix: "see the Dockerfile reference",
-		})
-	}
+	l.Findings = append(l.Findings, dockerfile.Check(path, content, l.given)...)
 	return nil
 }
 
-// lineOf is the line that a parse error is about, or 0.
-func lineOf(err error) int {
-	var at *parser.LocationError
-	if errors.As(err, &at) && len(at.Locations) > 0 && len(at.Locations[0]) > 0 {
-		return at.Locations[0][0].Start.Line
-	}
-	return 0
-}
-
 func (l *linted) hooks(path string) error {
-	r, err := hooks.CheckDir(path)
+	ignored, err := leftOut(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	r, err := hooks.CheckDir(path, func(name string) bool {
+		left, err := ignored.MatchesOrParentMatches("hooks/" + name)
+		return err == nil && left
+	})
 	if err != nil {
 		return err
 	}
 	l.Findings = append(l.Findings, r.Findings...)
 	return nil
+}
+
+// leftOut matches the files of a folder that its .dockerignore keeps out of a build.
+func leftOut(dir string) (*patternmatcher.PatternMatcher, error) {
+	for _, name := range []string{messages.DefaultDockerfile + ".dockerignore", ".dockerignore"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		patterns, err := ignorefile.ReadAll(f)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+		}
+		m, err := patternmatcher.New(patterns)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+		}
+		return m, nil
+	}
+	return patternmatcher.New(nil)
 }

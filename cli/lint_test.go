@@ -27,15 +27,32 @@ func TestLint(t *testing.T) {
 			map[string]string{"fenceline.yaml": goodPipelines, "Dockerfile": "FROM scratch\n", "hooks/pre-running": "#!/bin/sh\ntrue\n"},
 			ExitDone, []string{"fenceline.yaml", "Dockerfile", "hooks"},
 		},
-		"an unknown field":   {map[string]string{"fenceline.yaml": strings.Replace(goodPipelines, "image:", "imagge:", 1)}, ExitFailed, []string{"fenceline.yaml:5", "imagge"}},
-		"a bad instruction":  {map[string]string{"Dockerfile": "FROM scratch\nRUNN true\n"}, ExitFailed, []string{"Dockerfile:2", "RUNN"}},
-		"an empty file":      {map[string]string{"Dockerfile": ""}, ExitFailed, []string{"Dockerfile"}},
-		"a hook's syntax":    {map[string]string{"hooks/pre-running": "#!/bin/sh\nif true; then\ntrue\n"}, ExitFailed, []string{"pre-running:2", "fi"}},
-		"a stray hook":       {map[string]string{"hooks/pre-stage": "#!/bin/sh\n"}, ExitFailed, []string{"pre-staging"}},
-		"nothing is there":   {nil, ExitFailed, []string{"nothing to check"}},
-		"only a Dockerfile":  {map[string]string{"Dockerfile": "FROM scratch\n"}, ExitDone, []string{"checked"}},
-		"several at a time":  {map[string]string{"Dockerfile": "NO\n", "hooks/x": "y"}, ExitFailed, []string{"Dockerfile:1", "hooks/x"}},
-		"a broken YAML file": {map[string]string{"fenceline.yaml": "version: [\n"}, ExitFailed, []string{"fenceline.yaml"}},
+		"an unknown field":  {map[string]string{"fenceline.yaml": strings.Replace(goodPipelines, "image:", "imagge:", 1)}, ExitFailed, []string{"fenceline.yaml:5", "imagge"}},
+		"a bad instruction": {map[string]string{"Dockerfile": "FROM scratch\nRUNN true\n"}, ExitFailed, []string{"Dockerfile:2", "RUNN"}},
+		"an empty file":     {map[string]string{"Dockerfile": ""}, ExitFailed, []string{"Dockerfile"}},
+		"a hook's syntax":   {map[string]string{"hooks/pre-running": "#!/bin/sh\nif true; then\ntrue\n"}, ExitFailed, []string{"pre-running:2", "fi"}},
+		"a stray hook":      {map[string]string{"hooks/pre-stage": "#!/bin/sh\n"}, ExitFailed, []string{"pre-staging"}},
+		"nothing is there":  {nil, ExitFailed, []string{"nothing to check"}},
+		"only a Dockerfile": {map[string]string{"Dockerfile": "FROM scratch\n"}, ExitDone, []string{"checked"}},
+		"several at a time": {map[string]string{"Dockerfile": "NO\n", "hooks/x": "y"}, ExitFailed, []string{"Dockerfile:1", "hooks/x"}},
+		"a file that is left out": {
+			map[string]string{"hooks/pre-running": "#!/bin/sh\n", "hooks/README.md": "x", "hooks/pre-running~": "x", ".dockerignore": "hooks/*.md\n**/*~\n"}, ExitDone, []string{"checked"},
+		},
+		"what keeps a folder":    {map[string]string{"hooks/.gitkeep": "", "hooks/pre-running.orig": "x", "hooks/pre-running": "#!/bin/sh\n"}, ExitFailed, []string{".gitkeep", "pre-running.orig", "remove it", "pre-running is there"}},
+		"bash in an sh script":   {map[string]string{"hooks/pre-running": "#!/bin/sh\nif [[ $A == b ]]; then :; fi\nsource /x\n"}, ExitFailed, []string{"pre-running:2", "[[", "pre-running:3", "source"}},
+		"Latin-1":                {map[string]string{"hooks/pre-running": "#!/bin/sh\n# J\xfcrgen\n:\n"}, ExitDone, []string{"checked"}},
+		"data behind exit":       {map[string]string{"hooks/pre-running": "#!/bin/sh\nexit 0\n__DATA__\naGVsbG8K(\n"}, ExitDone, []string{"checked"}},
+		"Windows line ends":      {map[string]string{"Dockerfile": "FROM x\r\nRUN <<A\r\ntrue\r\nA\r\n"}, ExitFailed, []string{"Dockerfile:2: has Windows line ends"}},
+		"a stage with a typo":    {map[string]string{"Dockerfile": "FROM x AS tools\nFROM x\nCOPY --from=tolls /a /b\n"}, ExitFailed, []string{"Dockerfile:3", "no stage has this name, did you mean tools"}},
+		"a user nobody makes":    {map[string]string{"Dockerfile": "FROM x\nUSER appuser\n"}, ExitDone, []string{"warning:", "appuser"}},
+		"a user over nothing":    {map[string]string{"Dockerfile": "FROM scratch\nUSER appuser\n"}, ExitFailed, []string{"no user appuser"}},
+		"a right nobody gets":    {map[string]string{"Dockerfile": "FROM x\nRUN --security=insecure true\n"}, ExitFailed, []string{"a right that builds don't get"}},
+		"another frontend":       {map[string]string{"Dockerfile": "# syntax=example.com/x\nFROM x\n"}, ExitDone, []string{"warning:", "the built-in one"}},
+		"a question in a build":  {map[string]string{"Dockerfile": "FROM x\nRUN apt-get install curl\n"}, ExitFailed, []string{"Dockerfile:2", "option -y"}},
+		"a question in a hook":   {map[string]string{"hooks/pre-running": "#!/bin/sh\napt-get install curl\n"}, ExitFailed, []string{"pre-running:2", "option -y"}},
+		"a secret nobody gives":  {map[string]string{"fenceline.yaml": goodPipelines, "Dockerfile": "FROM x\nRUN --mount=type=secret,id=a,required=true true\n"}, ExitFailed, []string{`the secret "a"`}},
+		"a field of no pipeline": {map[string]string{"fenceline.yaml": "nope: 1\n" + goodPipelines}, ExitFailed, []string{"fenceline.yaml:1: unknown field"}},
+		"a broken YAML file":     {map[string]string{"fenceline.yaml": "version: [\n"}, ExitFailed, []string{"fenceline.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -72,6 +89,9 @@ func TestLint(t *testing.T) {
 func count(files map[string]string) int {
 	tops := map[string]bool{}
 	for f := range files {
+		if strings.HasPrefix(f, ".") {
+			continue
+		}
 		top, _, _ := strings.Cut(f, "/")
 		tops[top] = true
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -105,7 +106,7 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, to hookTarget) err
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	strange := ""
+	page, strange := terminal.NewPage(out), ""
 	for i, a := range answers {
 		if a == nil {
 			continue
@@ -114,13 +115,13 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, to hookTarget) err
 			strange = a.Ignored
 		}
 		for _, b := range a.Builds {
-			fmt.Fprintf(out, "fenceline: %s: build %s, order %d\n", pushed[i].ref, b.Build, b.Order)
+			page.Line("fenceline: %s: build %s, order %d", pushed[i].ref, b.Build, b.Order)
 		}
 	}
 	if strange != "" {
-		fmt.Fprintf(out, "fenceline: nothing of this repository is built: %s: compare --repository with the pipeline's\n", strange)
+		page.Line("fenceline: nothing of this repository is built: %s: compare --repository with the pipeline's", strange)
 	}
-	return errors.Join(malformed, unsent(pushed, failures))
+	return errors.Join(malformed, unsent(pushed, failures), page.Flush())
 }
 
 // pushedRef is a ref that was pushed, as git tells a post-receive hook.

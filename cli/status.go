@@ -22,6 +22,7 @@ type overview struct {
 	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
 	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
+	Disk        string            `json:"disk,omitempty"`   // what is not done for want of room on the disk of `up`, where that is this machine
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
 }
 
@@ -62,6 +63,9 @@ func newStatusCmd() *cobra.Command {
 
 func (s *session) overview(ctx context.Context) (*overview, error) {
 	o := &overview{Fleets: []fleetStatus{}, Builds: []buildRow{}}
+	if err := s.access.shortage(); err != nil {
+		o.Disk = err.Error()
+	}
 	names, err := s.fleetNames(ctx)
 	if err != nil {
 		return nil, err
@@ -159,6 +163,10 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 }
 
 func (o *overview) write(p *terminal.Page) {
+	if o.Disk != "" {
+		p.Line("problem: %s", o.Disk)
+		p.Line("")
+	}
 	if len(o.Fleets) == 0 {
 		p.Line("No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
 	}

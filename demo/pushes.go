@@ -77,7 +77,11 @@ func (s *stage) secondPush(ctx context.Context, run, first string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	lacking, err := site.Lacking(ctx, image, first)
+	login, err := s.fenceline.Login()
+	if err != nil {
+		return "", err
+	}
+	lacking, err := site.Lacking(ctx, image, first, login)
 	if err != nil {
 		return "", err
 	}

@@ -188,12 +188,12 @@ func (s *stage) pushBase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	password, err := os.ReadFile(filepath.Join(s.fenceline.State, "secrets", "registry"))
+	login, err := s.fenceline.Login()
 	if err != nil {
-		return fmt.Errorf("reading the registry's password: %w", err)
+		return err
 	}
 	ref := s.client.Registry + "/stackato/stack-alsek:latest"
-	pushed, err := site.PushBase(ctx, ref, layer, site.Login{User: "fenceline", Password: strings.TrimSpace(string(password))})
+	pushed, err := site.PushBase(ctx, ref, layer, login)
 	if err != nil {
 		return err
 	}

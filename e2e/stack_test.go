@@ -334,7 +334,13 @@ func awaitFor(t *testing.T, limit time.Duration, what string, check func(context
 // own starts a stack for one test.
 func own(t *testing.T, pipelines []pipeline, flags ...string) *stack {
 	t.Helper()
-	s, err := newStack(t.TempDir(), pipelines, flags...)
+	return ownIn(t, t.TempDir(), pipelines, flags...)
+}
+
+// ownIn is own in a folder.
+func ownIn(t *testing.T, dir string, pipelines []pipeline, flags ...string) *stack {
+	t.Helper()
+	s, err := newStack(dir, pipelines, flags...)
 	if err != nil {
 		t.Fatal(err)
 	}

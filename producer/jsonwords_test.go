@@ -1,8 +1,6 @@
 package producer
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestKindsOfFieldsAreInJSONsWords, not in Go's.
 func TestKindsOfFieldsAreInJSONsWords(t *testing.T) {

@@ -46,7 +46,7 @@ func (p *Pipelines) names() []string {
 
 // LoadPipelines reads a pipeline file (fenceline.yaml) and the secret files it names, which
 // are relative to its folder. The error for a file with mistakes is a *yamlfile.InvalidError that
-// lists all of them, each with its line.
+// lists all of them, each with its line; then the pipelines are none, with the warnings alone.
 func LoadPipelines(path string) (*Pipelines, error) {
 	content, err := yamlfile.Content(path, "pipeline file")
 	if err != nil {
@@ -69,7 +69,7 @@ func parsePipelines(file string, content []byte, secret func(name string) (*hook
 		d.read(root)
 	}
 	if err := d.Err(); err != nil {
-		return nil, err
+		return &Pipelines{warnings: d.Warnings}, err
 	}
 	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.Warnings}
 	for _, x := range d.pipelines {

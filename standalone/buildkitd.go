@@ -17,12 +17,14 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// BuildkitdConfig says how the child runs. All fields are needed.
+// BuildkitdConfig says how the child runs. All fields but Network and Limits are needed.
 type BuildkitdConfig struct {
 	Program string // absolute path of buildkitd
 	Runc    string // absolute path of runc
 	Dir     string // absolute; has buildkitd's root, its sockets and its pid file; the caller has locked it
 	LogFile string
+	Network *BuildNetwork // of RUN steps; nil for the machine's own
+	Limits  BuildLimits   // of all RUN steps together
 	Logger  zerolog.Logger
 }
 
@@ -43,6 +45,7 @@ type Buildkitd struct {
 	c       BuildkitdConfig
 	root    string
 	sockets string
+	steps   *stepGroup    // nil where nothing is bounded
 	ready   chan struct{} // closed at the first time it takes connections
 	done    chan error    // what ended it
 	cancel  context.CancelFunc
@@ -67,6 +70,9 @@ func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) 
 	if err := b.clearSteps(); err != nil {
 		return nil, err
 	}
+	if err := b.configure(); err != nil {
+		return nil, err
+	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	b.cancel = cancel
 	go func() { b.done <- b.supervise(run) }()
@@ -89,8 +95,33 @@ func (b *Buildkitd) Stop() error {
 	b.cancel()
 	err := <-b.done
 	b.done <- nil // for another Stop
-	return errors.Join(err, b.clearSteps())
+	err = errors.Join(err, b.clearSteps())
+	if b.steps != nil {
+		err = errors.Join(err, b.steps.remove())
+	}
+	return err
 }
+
+// configure bounds the steps, where the machine lets us, and writes buildkitd's file of settings.
+func (b *Buildkitd) configure() (err error) {
+	settings := "[worker.oci]\n"
+	if b.c.Limits != (BuildLimits{}) {
+		if b.steps, err = makeStepGroup(b.c.Dir, b.c.Limits); err != nil {
+			b.c.Logger.Warn().Err(err).Msg("build steps may use all of this machine's memory and processes")
+		} else {
+			settings += b.steps.settings()
+		}
+	}
+	if b.c.Network != nil {
+		settings += b.c.Network.settings()
+	} else {
+		settings += "networkMode = \"host\"\n"
+	}
+	return WriteFile(b.settingsFile(), []byte(settings), 0o600)
+}
+
+// settingsFile is buildkitd's own, so that nothing of another buildkitd's is read.
+func (b *Buildkitd) settingsFile() string { return filepath.Join(b.c.Dir, "buildkitd.toml") }
 
 // temporary is a folder of its own for what it mounts for a moment, so that it can be found there.
 func (b *Buildkitd) temporary() string { return filepath.Join(b.c.Dir, "tmp") }
@@ -189,9 +220,8 @@ func (b *Buildkitd) arguments() []string {
 	return []string{
 		"--root", b.root, "--addr", b.Address(),
 		"--otel-socket-path", filepath.Join(b.sockets, "otel.sock"), // the default is shared by the machine
-		"--config", os.DevNull, // nothing of another buildkitd's
+		"--config", b.settingsFile(),
 		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", b.c.Runc,
-		"--oci-worker-net=host", // RUN steps reach what this machine reaches
 		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", b.cacheBounds(),
 	}
 }

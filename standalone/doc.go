@@ -18,10 +18,13 @@
 //	natshealth.go     whether it can store, and what is done where it can't
 //	natspasswords.go  how it keeps passwords
 //	registry.go       the registry
-//	registryauth.go   its login for pushes
+//	registryauth.go   its logins
 //	registrydisk.go   what it does when the disk is full
 //	registrylogs.go   its log
 //	buildkitd.go      buildkitd as a child
+//	buildnetwork.go   a network for its steps alone
+//	networkplugin.go  and how each step joins it
+//	buildlimits.go    what its steps may use
 //	findprogram.go    finds it
 //	leftbuildkitd.go  ends one that a killed process left
 //	leftsteps.go      and its steps

@@ -26,7 +26,7 @@ func (b *Buildkitd) clearSteps() error {
 		errs = append(errs, endStep(b.c.Runc, filepath.Base(filepath.Dir(config))))
 	}
 	// At its start it tries what overlay file systems can do here, in a folder of that name.
-	for _, pattern := range []string{"runc-*/executor", "multiple-lowerdir-check*"} {
+	for _, pattern := range []string{"runc-*/executor", "multiple-lowerdir-check*", "net"} {
 		dirs, err := filepath.Glob(filepath.Join(b.root, pattern))
 		errs = append(errs, err)
 		for _, dir := range dirs {

@@ -17,6 +17,7 @@ import (
 const stackFolder = "FENCELINE_TEST_STACK"
 
 func TestMain(m *testing.M) {
+	standalone.ServePlugin()
 	if dir := os.Getenv(stackFolder); dir != "" {
 		if err := holdStack(dir); err != nil {
 			fmt.Println("failed:", err)
@@ -55,7 +56,12 @@ func config(state *standalone.State) (standalone.Config, error) {
 		return standalone.Config{}, err
 	}
 	runc, err := standalone.FindProgram("runc", "", bin)
+	if err != nil {
+		return standalone.Config{}, err
+	}
+	program, err := os.Executable()
 	return standalone.Config{
+		Program: program, StepNetwork: standalone.NetworkOwn, StepLimits: standalone.BuildLimits{Memory: 1 << 30, Processes: 1000},
 		State: state, NATS: "127.0.0.1:0", Registry: "127.0.0.1:0", Buildkitd: buildkitd, Runc: runc,
 		Users:  []standalone.User{{Name: "operator", Publish: []string{">"}, Subscribe: []string{">"}}},
 		Logger: zerolog.Nop(),

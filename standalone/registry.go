@@ -16,19 +16,29 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// RegistryUser may push to the embedded registry.
-const RegistryUser = "fenceline"
+// Who may use the embedded registry.
+const (
+	RegistryUser   = "fenceline" // may push and pull
+	RegistryReader = "node"      // may pull
+)
+
+// The names of their passwords among the state folder's secrets.
+const (
+	registrySecret       = "registry"
+	registryReaderSecret = "registry-node"
+)
 
 // RegistryConfig says how the embedded registry runs. All fields are needed.
 type RegistryConfig struct {
 	Address  string          // HOST:PORT to listen on; port 0 takes a free one
 	Dir      string          // where it keeps what is pushed
 	Password messages.Secret // of RegistryUser
+	Reader   messages.Secret // password of RegistryReader
 	Logger   zerolog.Logger
 }
 
-// Registry is a running registry. Everybody who reaches it may pull; a push needs the
-// password: whoever overwrites the tag of a base has his files in the fleet's next image.
+// Registry is a running registry. Everything in it needs a login, and a push one of its own: whoever
+// overwrites the tag of a base has his files in the fleet's next image.
 type Registry struct {
 	app     *handlers.App
 	server  *http.Server
@@ -40,8 +50,8 @@ type Registry struct {
 // StartRegistry starts a registry and returns when it listens. A *ListenError tells that it
 // can't have its address.
 func StartRegistry(c RegistryConfig) (*Registry, error) {
-	if c.Password.IsZero() {
-		return nil, errors.New("starting the registry: no password: everybody could push")
+	if c.Password.IsZero() || c.Reader.IsZero() {
+		return nil, errors.New("starting the registry: a password is missing: everybody could push or pull")
 	}
 	listener, err := Listen(ServiceRegistry, c.Address)
 	if err != nil {
@@ -60,7 +70,7 @@ func StartRegistry(c RegistryConfig) (*Registry, error) {
 	}
 	r := &Registry{app: app, cancel: cancel, address: listener.Addr().String(), failed: make(chan error, 1)}
 	r.server = &http.Server{
-		Handler:           withTokens(c.Password, withRoom(room, c.Logger, app)),
+		Handler:           withTokens(c.Password, c.Reader, withRoom(room, c.Logger, app)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}

@@ -20,7 +20,7 @@ import (
 func startRegistry(t *testing.T) *standalone.Registry {
 	t.Helper()
 	r, err := standalone.StartRegistry(standalone.RegistryConfig{
-		Address: "127.0.0.1:0", Dir: t.TempDir(), Password: messages.NewSecret("right"), Logger: zerolog.Nop(),
+		Address: "127.0.0.1:0", Dir: t.TempDir(), Password: messages.NewSecret("right"), Reader: messages.NewSecret("reads"), Logger: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func startRegistry(t *testing.T) *standalone.Registry {
 	return r
 }
 
-func TestRegistryPushNeedsThePasswordAndPullNothing(t *testing.T) {
+func TestRegistryWantsALoginForEverything(t *testing.T) {
 	r := startRegistry(t)
 	ref, err := name.ParseReference(r.Address() + "/exampleco/newimg:one")
 	if err != nil {
@@ -52,6 +52,8 @@ func TestRegistryPushNeedsThePasswordAndPullNothing(t *testing.T) {
 		{"nobody", authn.Anonymous, false},
 		{"the wrong password", &authn.Basic{Username: standalone.RegistryUser, Password: "wrong"}, false},
 		{"another user", &authn.Basic{Username: "docker", Password: "right"}, false},
+		{"who may pull", &authn.Basic{Username: standalone.RegistryReader, Password: "reads"}, false},
+		{"who may pull, with the other password", &authn.Basic{Username: standalone.RegistryReader, Password: "right"}, false},
 		{"the user", &authn.Basic{Username: standalone.RegistryUser, Password: "right"}, true},
 	}
 	for _, login := range logins {
@@ -65,12 +67,29 @@ func TestRegistryPushNeedsThePasswordAndPullNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := remote.Get(ref)
-	if err != nil {
-		t.Fatalf("pull without a login: %v", err)
+	for who, login := range map[string]authn.Authenticator{
+		"": authn.Anonymous, "the wrong password": &authn.Basic{Username: standalone.RegistryReader, Password: "wrong"},
+		"who may pull": &authn.Basic{Username: standalone.RegistryReader, Password: "reads"}, "who may push": &authn.Basic{Username: standalone.RegistryUser, Password: "right"},
+	} {
+		may := strings.HasPrefix(who, "who")
+		got, err := remote.Get(ref, remote.WithAuth(login))
+		if (err == nil) != may || may && got.Digest != want {
+			t.Errorf("pull with the login of %q: %v", who, err)
+		}
+		_, err = remote.Catalog(t.Context(), ref.Context().Registry, remote.WithAuth(login))
+		if (err == nil) != may {
+			t.Errorf("the catalog with the login of %q: %v", who, err)
+		}
 	}
-	if got.Digest != want {
-		t.Errorf("pulled %s, pushed %s", got.Digest, want)
+	for _, path := range []string{"/v2/", "/v2/_catalog", "/v2/exampleco/newimg/tags/list", "/v2/exampleco/newimg/manifests/one", "/token", "/", "/debug/health"} {
+		resp, err := http.Get("http://" + r.Address() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("without a login %s gives %s", path, resp.Status)
+		}
 	}
 }
 
@@ -106,7 +125,7 @@ func TestRegistrySaysThatItsDiskIsFull(t *testing.T) {
 		}
 	})
 	r, err := standalone.StartRegistry(standalone.RegistryConfig{
-		Address: "127.0.0.1:0", Dir: dir, Password: messages.NewSecret("right"), Logger: zerolog.Nop(),
+		Address: "127.0.0.1:0", Dir: dir, Password: messages.NewSecret("right"), Reader: messages.NewSecret("reads"), Logger: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,15 +20,20 @@ const tokenLife = 5 * time.Minute
 // tokenPath is where clients exchange the password for a token.
 const tokenPath = "/token"
 
-// anonymous is the token of who gives no password. It allows what needs none.
-const anonymous = "anonymous"
+// right is what somebody may do with the registry.
+type right string
 
-// withTokens lets everybody read, and who knows the password write. It speaks the token
+const (
+	mayNothing right = ""
+	mayPull    right = "pull"
+	mayPush    right = "push" // and pull
+)
+
+// withTokens lets who knows the reader's password read, and who knows the other one write, too. It speaks the token
 // protocol of the distribution project (https://distribution.github.io/distribution/spec/auth/token/)
-// because with a plain basic challenge a Docker engine without credentials could not pull, and
-// without any challenge at /v2/ it would not send those it has; curl's basic works too.
-func withTokens(password messages.Secret, next http.Handler) http.Handler {
-	a := &registryAuth{password: []byte(password.Reveal()), key: deriveKey(password, "tokens"), now: time.Now}
+// because Docker engines and BuildKit ask for a token of each repository; curl's basic works too.
+func withTokens(writer, reader messages.Secret, next http.Handler) http.Handler {
+	a := newRegistryAuth(writer, reader)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == tokenPath:
@@ -43,28 +48,41 @@ func withTokens(password messages.Secret, next http.Handler) http.Handler {
 }
 
 type registryAuth struct {
-	password, key []byte
-	now           func() time.Time
+	writer, reader, key []byte
+	now                 func() time.Time
+}
+
+func newRegistryAuth(writer, reader messages.Secret) *registryAuth {
+	return &registryAuth{writer: []byte(writer.Reveal()), reader: []byte(reader.Reveal()), key: deriveKey(writer, "tokens"), now: time.Now}
 }
 
 func (a *registryAuth) allows(r *http.Request) bool {
 	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	has := mayNothing
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		return a.verify(credential) || reads && credential == anonymous
+		has = a.verify(credential)
 	case strings.EqualFold(scheme, "Basic"):
 		user, password, _ := r.BasicAuth()
-		return a.knows(user, password)
+		has = a.knows(user, password)
 	}
-	isPing := strings.TrimSuffix(r.URL.Path, "/") == "/v2"
-	return reads && !isPing
+	return has == mayPush || has == mayPull && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-func (a *registryAuth) knows(user, password string) bool {
-	u := subtle.ConstantTimeCompare([]byte(user), []byte(RegistryUser))
-	p := subtle.ConstantTimeCompare([]byte(password), a.password)
-	return u&p == 1
+// knows is what a user with a password may do.
+func (a *registryAuth) knows(user, password string) right {
+	is := func(name string, secret []byte) bool {
+		u := subtle.ConstantTimeCompare([]byte(user), []byte(name))
+		p := subtle.ConstantTimeCompare([]byte(password), secret)
+		return u&p == 1 && len(secret) > 0
+	}
+	switch {
+	case is(RegistryUser, a.writer):
+		return mayPush
+	case is(RegistryReader, a.reader):
+		return mayPull
+	}
+	return mayNothing
 }
 
 func (a *registryAuth) challenge(w http.ResponseWriter, r *http.Request) {
@@ -73,9 +91,12 @@ func (a *registryAuth) challenge(w http.ResponseWriter, r *http.Request) {
 		scope = fmt.Sprintf(",scope=\"repository:%s:pull,push\"", name)
 	}
 	w.Header().Set("WWW-Authenticate", fmt.Sprintf("Bearer realm=\"http://%s%s\",service=\"fenceline\"%s", r.Host, tokenPath, scope))
-	registryError(w, http.StatusUnauthorized, "UNAUTHORIZED",
-		"a push needs the login of the embedded registry: user "+RegistryUser+", password in the state folder's secrets/registry")
+	registryError(w, http.StatusUnauthorized, "UNAUTHORIZED", needsLogin)
 }
+
+// needsLogin says which logins there are.
+const needsLogin = "the embedded registry wants a login: to pull, user " + RegistryReader + " with the password in the state folder's secrets/" + registryReaderSecret +
+	"; to push, user " + RegistryUser + " with that in secrets/" + registrySecret
 
 // repositoryOf is the NAME in /v2/NAME/blobs/… and the like, or "".
 func repositoryOf(path string) string {
@@ -95,7 +116,7 @@ func repositoryOf(path string) string {
 }
 
 // serveToken answers the protocol's GET with basic authentication and its POST in OAuth 2's
-// password grant. Who gives no credential gets the token that reads.
+// password grant.
 func (a *registryAuth) serveToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	user, password, given := r.BasicAuth()
@@ -103,14 +124,16 @@ func (a *registryAuth) serveToken(w http.ResponseWriter, r *http.Request) {
 		user, password = r.PostFormValue("username"), r.PostFormValue("password")
 		given = true
 	}
-	token := anonymous
-	if given {
-		if !a.knows(user, password) {
-			registryError(w, http.StatusUnauthorized, "UNAUTHORIZED", "wrong user or password for the embedded registry")
-			return
+	has := a.knows(user, password)
+	if has == mayNothing {
+		text := needsLogin
+		if given {
+			text = "wrong user or password for the embedded registry"
 		}
-		token = a.sign(a.now().Add(tokenLife))
+		registryError(w, http.StatusUnauthorized, "UNAUTHORIZED", text)
+		return
 	}
+	token := a.sign(has, a.now().Add(tokenLife))
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_ = json.NewEncoder(w).Encode(map[string]any{ // a client that went away needs no answer
@@ -119,19 +142,24 @@ func (a *registryAuth) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// sign returns EXPIRY.MAC, with the expiry in Unix seconds.
-func (a *registryAuth) sign(expiry time.Time) string {
-	text := strconv.FormatInt(expiry.Unix(), 10)
+// sign returns RIGHT-EXPIRY.MAC, with the expiry in Unix seconds.
+func (a *registryAuth) sign(has right, expiry time.Time) string {
+	text := fmt.Sprintf("%s-%d", has, expiry.Unix())
 	return fmt.Sprintf("%s.%x", text, a.mac(text))
 }
 
-func (a *registryAuth) verify(token string) bool {
+// verify is what the bearer of a token may do.
+func (a *registryAuth) verify(token string) right {
 	text, sum, _ := strings.Cut(token, ".")
 	if !hmac.Equal([]byte(sum), fmt.Appendf(nil, "%x", a.mac(text))) {
-		return false
+		return mayNothing
 	}
-	expiry, err := strconv.ParseInt(text, 10, 64)
-	return err == nil && a.now().Unix() < expiry
+	has, until, _ := strings.Cut(text, "-")
+	expiry, err := strconv.ParseInt(until, 10, 64)
+	if err != nil || a.now().Unix() >= expiry {
+		return mayNothing
+	}
+	return right(has)
 }
 
 func (a *registryAuth) mac(text string) []byte {

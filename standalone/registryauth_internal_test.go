@@ -3,6 +3,7 @@ package standalone
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,10 +14,12 @@ import (
 func TestTokensEnd(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	auth := func(password string) *registryAuth {
-		return &registryAuth{key: deriveKey(messages.NewSecret(password), "tokens"), now: func() time.Time { return now }}
+		a := newRegistryAuth(messages.NewSecret(password), messages.NewSecret("reader"))
+		a.now = func() time.Time { return now }
+		return a
 	}
 	a := auth("right")
-	token := a.sign(now.Add(tokenLife))
+	token := a.sign(mayPush, now.Add(tokenLife))
 	push := func(by *registryAuth, token string) bool {
 		r := httptest.NewRequest(http.MethodPut, "/v2/a/manifests/b", nil)
 		r.Header.Set("Authorization", "Bearer "+token)
@@ -25,10 +28,13 @@ func TestTokensEnd(t *testing.T) {
 	if !push(a, token) || !push(auth("right"), token) {
 		t.Error("a fresh token is refused, or one of before a restart")
 	}
-	if push(auth("another"), token) || push(a, auth("another").sign(now.Add(tokenLife))) {
+	if push(auth("another"), token) || push(a, auth("another").sign(mayPush, now.Add(tokenLife))) {
 		t.Error("a token is good for another password")
 	}
-	if later := "9" + token; push(a, later) {
+	if push(a, a.sign(mayPull, now.Add(tokenLife))) {
+		t.Error("who may pull has pushed")
+	}
+	if later := strings.Replace(token, "-", "-9", 1); push(a, later) {
 		t.Error("a token with another end is taken")
 	}
 	now = now.Add(tokenLife)

@@ -83,9 +83,9 @@ func ReadClient(dir string) (Client, error) {
 	return c, nil
 }
 
-// WriteDockerConfig keeps the login of the registry at address in the form that Docker's and
-// BuildKit's clients read, and returns its folder.
-func (s *State) WriteDockerConfig(address, user string, password messages.Secret) (string, error) {
+// WriteDockerConfig keeps a login of the registry at address in the form that Docker's and
+// BuildKit's clients read, in a folder of that name, and returns the folder.
+func (s *State) WriteDockerConfig(folder, address, user string, password messages.Secret) (string, error) {
 	login := base64.StdEncoding.EncodeToString([]byte(user + ":" + password.Reveal()))
 	b, err := json.MarshalIndent(map[string]any{
 		"auths": map[string]any{address: map[string]string{"auth": login}},
@@ -93,6 +93,5 @@ func (s *State) WriteDockerConfig(address, user string, password messages.Secret
 	if err != nil {
 		return "", fmt.Errorf("writing the registry's login: %w", err)
 	}
-	dir := s.Path(partDocker)
-	return dir, WriteFile(s.Path(partDocker, "config.json"), append(b, '\n'), 0o600)
+	return s.Path(folder), WriteFile(s.Path(folder, "config.json"), append(b, '\n'), 0o600)
 }

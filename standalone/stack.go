@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/suggest"
 )
 
 // Config says what to start. All fields but Runc are needed.
@@ -23,6 +25,10 @@ type Config struct {
 	// unix:///run/buildkit/buildkitd.sock.
 	Buildkitd string
 	Runc      string // path, for a buildkitd that is started
+	// StepNetwork and StepLimits say what RUN steps of such a buildkitd reach and use.
+	StepNetwork StepNetwork
+	StepLimits  BuildLimits
+	Program     string // this program, for the plugin of a network of steps; it has to call ServePlugin
 	// Users of NATS, or accounts and their users. Their passwords come from the state folder's secrets,
 	// by name.
 	Users    []User
@@ -35,9 +41,11 @@ type Stack struct {
 	state     *State
 	nats      *NATS
 	registry  *Registry
-	buildkitd *Buildkitd // nil for one of somebody else
-	address   string     // of buildkitd
-	login     string     // folder of the registry's login
+	buildkitd *Buildkitd    // nil for one of somebody else
+	network   *BuildNetwork // nil where steps share the machine's
+	address   string        // of buildkitd
+	login     string        // folder of the registry's login for pushes
+	pulls     string        // and of that for pulls
 	passwords map[string]messages.Secret
 }
 
@@ -90,18 +98,25 @@ func (s *Stack) start(ctx context.Context, c Config) error {
 }
 
 func (s *Stack) startRegistry(c Config) error {
-	password, err := c.State.Secret("registry")
+	password, err := c.State.Secret(registrySecret)
+	if err != nil {
+		return err
+	}
+	reader, err := c.State.Secret(registryReaderSecret)
 	if err != nil {
 		return err
 	}
 	s.registry, err = StartRegistry(RegistryConfig{
-		Address: c.Registry, Dir: c.State.Path(partStore), Password: password,
+		Address: c.Registry, Dir: c.State.Path(partStore), Password: password, Reader: reader,
 		Logger: c.Logger.With().Str("part", "registry").Logger(),
 	})
 	if err != nil {
 		return err
 	}
-	s.login, err = c.State.WriteDockerConfig(s.registry.Address(), RegistryUser, password)
+	if s.login, err = c.State.WriteDockerConfig(partDocker, s.registry.Address(), RegistryUser, password); err != nil {
+		return err
+	}
+	s.pulls, err = c.State.WriteDockerConfig(partPulls, s.registry.Address(), RegistryReader, reader)
 	return err
 }
 
@@ -113,17 +128,75 @@ func (s *Stack) startBuildkitd(ctx context.Context, c Config) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("starting buildkitd: it needs root to make containers: run as root, or give the address of a buildkitd that runs already")
 	}
-	var err error
-	s.buildkitd, err = StartBuildkitd(ctx, BuildkitdConfig{
-		Program: c.Buildkitd, Runc: c.Runc, Dir: c.State.Path(partBuild),
-		LogFile: c.State.Path(partLog, "buildkitd.log"),
-		Logger:  c.Logger.With().Str("part", "buildkitd").Logger(),
-	})
+	if err := s.makeNetwork(ctx, c); err != nil {
+		return err
+	}
+	err := s.startOwnBuildkitd(ctx, c)
+	if err != nil && s.network != nil && c.StepNetwork == NetworkAuto && ctx.Err() == nil {
+		c.Logger.Warn().Err(err).Msg(sharedNetwork)
+		if err = s.removeNetwork(); err == nil {
+			err = s.startOwnBuildkitd(ctx, c)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	s.address = s.buildkitd.Address()
 	return nil
+}
+
+func (s *Stack) startOwnBuildkitd(ctx context.Context, c Config) (err error) {
+	s.buildkitd, err = StartBuildkitd(ctx, BuildkitdConfig{
+		Program: c.Buildkitd, Runc: c.Runc, Dir: c.State.Path(partBuild),
+		LogFile: c.State.Path(partLog, "buildkitd.log"),
+		Network: s.network, Limits: c.StepLimits,
+		Logger: c.Logger.With().Str("part", "buildkitd").Logger(),
+	})
+	return err
+}
+
+// StepNetwork says what network RUN steps have.
+type StepNetwork string
+
+// The networks that steps can have.
+const (
+	NetworkAuto StepNetwork = "auto" // their own where the machine can give them one
+	NetworkOwn  StepNetwork = "own"  // their own, or no start
+	NetworkHost StepNetwork = "host" // the machine's, loopback included
+)
+
+// ParseStepNetwork reads the name of one.
+func ParseStepNetwork(text string) (StepNetwork, error) {
+	known := []string{string(NetworkAuto), string(NetworkOwn), string(NetworkHost)}
+	if !slices.Contains(known, text) {
+		return "", fmt.Errorf("%q is no network of build steps%s (known: %s)", messages.Shorten(text, 100), suggest.DidYouMean(text, known), strings.Join(known, ", "))
+	}
+	return StepNetwork(text), nil
+}
+
+// sharedNetwork is what a machine's owner should know.
+const sharedNetwork = "build steps have no network of their own: a RUN reaches what listens on this machine's loopback"
+
+// makeNetwork makes the network of RUN steps, as it is asked for.
+func (s *Stack) makeNetwork(ctx context.Context, c Config) (err error) {
+	if c.StepNetwork == NetworkHost || c.StepNetwork == "" {
+		return nil
+	}
+	s.network, err = MakeBuildNetwork(ctx, c.State.Path(partBuild, "network"), c.Program)
+	if err != nil && c.StepNetwork == NetworkAuto && ctx.Err() == nil {
+		c.Logger.Warn().Err(err).Msg(sharedNetwork)
+		return nil
+	}
+	return err
+}
+
+func (s *Stack) removeNetwork() error {
+	if s.network == nil {
+		return nil
+	}
+	n := s.network
+	s.network = nil
+	return n.Remove()
 }
 
 // NATS is the NATS server, for in-process connections.
@@ -135,8 +208,11 @@ func (s *Stack) Password(user string) messages.Secret { return s.passwords[user]
 // RegistryAddress is the HOST:PORT of the registry.
 func (s *Stack) RegistryAddress() string { return s.registry.Address() }
 
-// RegistryLogin is the folder with the config.json that has the registry's login.
+// RegistryLogin is the folder with the config.json that has the registry's login for pushes.
 func (s *Stack) RegistryLogin() string { return s.login }
+
+// RegistryPulls is the folder with the config.json that has the registry's login for pulls.
+func (s *Stack) RegistryPulls() string { return s.pulls }
 
 // BuildkitdAddress is where BuildKit's client connects.
 func (s *Stack) BuildkitdAddress() string { return s.address }
@@ -169,6 +245,7 @@ func (s *Stack) Stop() error {
 	if s.buildkitd != nil {
 		errs = append(errs, s.buildkitd.Stop())
 	}
+	errs = append(errs, s.removeNetwork())
 	if s.registry != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), stackStop)
 		defer cancel()

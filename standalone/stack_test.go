@@ -3,6 +3,7 @@ package standalone_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -146,7 +147,58 @@ func TestBuildkitdDiesWithItsParentAndIsReplaced(t *testing.T) {
 	awaitGone(t, pid)
 
 	s, state := startStack(t, dir)
+	bridge, group := marks(t, dir)
+	if left := leftOnMachine(t, bridge, group); len(left) < 4 { // the bridge, its rules, the group
+		t.Fatalf("while it runs the machine has %q of it", left)
+	}
 	stopStack(t, s, state)
+	if left := leftOnMachine(t, bridge, group); len(left) > 0 {
+		t.Errorf("after its end the machine still has %q", left)
+	}
+}
+
+// marks are the names of the bridge and the control group of the stack over a folder.
+func marks(t *testing.T, dir string) (bridge, group string) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "buildkit", "network", "network.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var network struct{ Bridge string }
+	if err := json.Unmarshal(b, &network); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.ReadFile(filepath.Join(dir, "buildkit", "buildkitd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(settings), `defaultCgroupParent = "/`)
+	group, _, _ = strings.Cut(rest, `"`)
+	if network.Bridge == "" || group == "" {
+		t.Fatalf("no names in %s and %s", b, settings)
+	}
+	return network.Bridge, group
+}
+
+// leftOnMachine lists what the machine has by these names.
+func leftOnMachine(t *testing.T, bridge, group string) []string {
+	t.Helper()
+	left, err := filepath.Glob("/sys/fs/cgroup/*/" + group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]string{{"ip", "-brief", "link"}, {"iptables-save"}} {
+		out, err := exec.Command(list[0], list[1:]...).Output()
+		if err != nil {
+			t.Fatalf("%v: %v", list, err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, bridge) {
+				left = append(left, line)
+			}
+		}
+	}
+	return left
 }
 
 func TestALeftoverBuildkitdIsEndedAndNothingElse(t *testing.T) {

@@ -33,6 +33,7 @@ const (
 	partLog     = "log"
 	partClient  = "client.json"
 	partDocker  = "docker-config"
+	partPulls   = "docker-config-node"
 )
 
 // OpenState opens the state folder dir, making it at first use, and locks it. The error
@@ -53,7 +54,7 @@ func OpenState(dir string) (*State, error) {
 	if err := s.checkLayout(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	for _, part := range []string{partNATS, partStore, partBuild, partSecrets, partLog, partDocker} {
+	for _, part := range []string{partNATS, partStore, partBuild, partSecrets, partLog, partDocker, partPulls} {
 		if err := os.MkdirAll(s.Path(part), 0o700); err != nil {
 			return nil, errors.Join(fmt.Errorf("making state folder: %w", err), s.Close())
 		}

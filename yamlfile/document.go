@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
+	"sort"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,7 +15,7 @@ import (
 )
 
 var (
-	syntaxLine  = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+	syntaxLine  = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)`)
 	anchorWords = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced`)
 )
 
@@ -80,12 +81,32 @@ func (r *Reader) printable(content []byte) bool {
 func (r *Reader) syntax(content []byte, said string) Problem {
 	p := Problem{File: r.File, Text: "is not YAML: " + said}
 	if m := anchorWords.FindStringSubmatch(said); m != nil {
-		before, _, _ := bytes.Cut(content, []byte("*"+m[1]))
-		p.Line = 1 + bytes.Count(before, []byte("\n"))
+		p.Line = brokenLine(content, strings.TrimPrefix(said, "yaml: "))
 		p.Text = fmt.Sprintf("alias *%s has no anchor &%s before it: write the value out, or put it in quotes if it is text", Clip(m[1]), Clip(m[1]))
 	} else if m := syntaxLine.FindStringSubmatch(said); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		p.Text = "is not YAML: " + m[2] + ": check the indentation and quotes there and on the line above"
+		p.Line = brokenLine(content, m[1])
+		p.Text = "is not YAML: " + m[1] + ": check the indentation and quotes there and on the line above"
 	}
 	return p
+}
+
+// brokenLine is the first line with which the parser has the trouble that it has with all of them. Its own number is
+// that of the line before, or of where the mapping begins that has the trouble, or it gives none.
+func brokenLine(content []byte, trouble string) int {
+	var ends []int // of lines, in content
+	for i, c := range content {
+		if c == '\n' || i == len(content)-1 {
+			ends = append(ends, i+1)
+		}
+	}
+	return 1 + sort.Search(len(ends)-1, func(n int) bool {
+		dec := yaml.NewDecoder(bytes.NewReader(content[:ends[n]]))
+		for {
+			var doc yaml.Node
+			if err := dec.Decode(&doc); err != nil {
+				m := syntaxLine.FindStringSubmatch(err.Error())
+				return m != nil && m[1] == trouble
+			}
+		}
+	})
 }

@@ -25,12 +25,15 @@ func (p Problem) String() string {
 	if p.Line > 0 {
 		fmt.Fprintf(&b, ":%d", p.Line)
 	}
-	b.WriteString(": ")
-	if p.Field != "" {
-		b.WriteString(p.Field + ": ")
+	return b.String() + ": " + p.Said()
+}
+
+// Said is FIELD: TEXT, or the text of a problem that is about no field.
+func (p Problem) Said() string {
+	if p.Field == "" {
+		return p.Text
 	}
-	b.WriteString(p.Text)
-	return b.String()
+	return p.Field + ": " + p.Text
 }
 
 // InvalidError is returned for a file that can't be used. It has every problem

@@ -3,6 +3,7 @@ package buildkit
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -13,21 +14,27 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/hooks"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
 // imageFS reads the files of a built image. BuildKit answers for a missing file with an
 // untyped error, so whether it is missing is found out from the folders above it.
 type imageFS struct {
-	ctx context.Context //nolint:containedctx // the methods of fs.FS take none
-	ref gateway.Reference
+	ctx    context.Context //nolint:containedctx // the methods of fs.FS take none
+	ref    gateway.Reference
+	config ocispecs.ImageConfig
 }
 
 var (
 	_ fs.ReadDirFS  = (*imageFS)(nil)
 	_ fs.ReadFileFS = (*imageFS)(nil)
 	_ fs.StatFS     = (*imageFS)(nil)
+	_ fs.ReadLinkFS = (*imageFS)(nil)
+
+	_ hooks.Configured = (*imageFS)(nil)
 )
 
 // maxFile is the most that is read of a file, in bytes.
@@ -69,6 +76,65 @@ func (i *imageFS) Stat(name string) (fs.FileInfo, error) {
 		return nil, i.failure("stat", name, err)
 	}
 	return fileInfo{s}, nil
+}
+
+// Lstat tells what is at a place, a link as a link.
+func (i *imageFS) Lstat(name string) (fs.FileInfo, error) {
+	s, err := i.lstat("lstat", name)
+	if err != nil {
+		return nil, err
+	}
+	return fileInfo{s}, nil
+}
+
+// ReadLink tells where a link leads.
+func (i *imageFS) ReadLink(name string) (string, error) {
+	s, err := i.lstat("readlink", name)
+	if err == nil && os.FileMode(s.GetMode())&os.ModeSymlink == 0 {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	return s.GetLinkname(), err
+}
+
+func (i *imageFS) lstat(op, name string) (*fstypes.Stat, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	if name == "." {
+		return i.ref.StatFile(i.ctx, gateway.StatRequest{Path: "/"})
+	}
+	dir, base := path.Split(name)
+	stats, err := i.ref.ReadDir(i.ctx, gateway.ReadDirRequest{Path: "/" + dir, IncludePattern: escape(base)})
+	if err != nil {
+		return nil, i.failure(op, name, err)
+	}
+	at := slices.IndexFunc(stats, func(s *fstypes.Stat) bool { return path.Base(s.GetPath()) == base })
+	if at < 0 {
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	}
+	return stats[at], nil
+}
+
+// Getenv is the value of a variable of the image's configuration, or "".
+func (i *imageFS) Getenv(name string) string {
+	for _, v := range i.config.Env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// User is as whom containers of the image run, "" for root.
+func (i *imageFS) User() string { return i.config.User }
+
+// configuration is that of an image, as the frontend gives it.
+func configuration(config []byte) ocispecs.ImageConfig {
+	var image ocispecs.Image
+	if json.Unmarshal(config, &image) != nil {
+		return ocispecs.ImageConfig{} // as if it set nothing
+	}
+	return image.Config
 }
 
 // Open reads the whole file.

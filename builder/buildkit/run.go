@@ -195,7 +195,7 @@ func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 			return nil, err
 		}
 		err = result.EachRef(func(ref gateway.Reference) error {
-			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref})
+			return r.build.Check(ctx, &imageFS{ctx: ctx, ref: ref, config: configuration(result.Metadata[exptypes.ExporterImageConfigKey])})
 		})
 		if err != nil {
 			s.refused = err
@@ -259,7 +259,7 @@ func (r *run) call(ctx context.Context, o client.SolveOpt, fn gateway.BuildFunc)
 func (r *run) remark(text string) { r.progress.say(messages.BuildLog{Text: text}) }
 
 // clean is an error's text as people are shown it.
-func (r *run) clean(err error) string { return messages.Shorten(r.text(err), 2000) }
+func (r *run) clean(err error) string { return messages.ShortenMiddle(r.text(err), 2000) }
 
 // text takes secrets and BuildKit's wrapping out of an error's text.
 func (r *run) text(err error) string {

@@ -27,7 +27,7 @@ func TestSolve(t *testing.T) {
 	o.Pipeline.BuildArgs = map[string]string{"BASE": b.base}
 	var report *hooks.Report
 	o.Check = func(_ context.Context, image fs.FS) (err error) {
-		report, err = hooks.Check(image, messages.DefaultHooksDir)
+		report, err = hooks.Check(image, messages.DefaultHooksDir, "")
 		return err
 	}
 	solved, err := b.solver.Solve(t.Context(), o.Build)
@@ -128,7 +128,7 @@ func TestFilesOfTheImage(t *testing.T) {
 			t.Errorf("reading a file as a folder: %v", err)
 		}
 		for dir, want := range map[string]int{"/none": 0, "/a/n": 1, "/a/o": 1, "/a/l": 1, "/a/f": 1, "/a/ld": 0} {
-			if report, err := hooks.Check(image, dir); err != nil || len(report.Findings) != want {
+			if report, err := hooks.Check(image, dir, ""); err != nil || len(report.Findings) != want {
 				t.Errorf("hooks in %s: %+v, %v; want %d findings", dir, report, err, want)
 			}
 		}

@@ -73,12 +73,16 @@ func TestSudoersWithoutEnd(t *testing.T) {
 		"ordinary ones, no more": {"stackato ALL= NOPASSWD: /bin/x\n", fill("#!/bin/sh\n", "sudo /bin/x\n"), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			image := fstest.MapFS{"etc/stackato/hooks/pre-running": script(c.hook + "\n"), "etc/sudoers": script(c.rules), "bin/sh": script("")}
-			may := &sudoers{image: image}
-			r, err := check(image, strings.TrimPrefix(dir, "/"), dir, may)
+			image := fstest.MapFS{"etc/stackato/hooks/pre-running": script(c.hook + "\n"), "etc/sudoers": script(c.rules), "bin/sh": script(""), "bin/sudo": script(""), "bin/x": script("")}
+			built, err := newImage(image, "")
 			if err != nil {
 				t.Fatal(err)
 			}
+			r, err := check(image, strings.TrimPrefix(dir, "/"), dir, built)
+			if err != nil {
+				t.Fatal(err)
+			}
+			may := built.sudoers
 			if refused := -may.steps; refused > 2*maxDepth {
 				t.Errorf("%d comparisons were asked for after the last", refused)
 			}

@@ -16,8 +16,13 @@ func script(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), 
 
 func run(t *testing.T, image fstest.MapFS) *Report {
 	t.Helper()
-	image["bin/sh"], image["bin/bash"] = script(""), script("")
-	r, err := Check(image, dir)
+	for _, program := range []string{"sh", "bash", "sudo", "env", "true", "a", "b", "x", "included", "dotted"} {
+		if image["bin/"+program] == nil {
+			image["bin/"+program] = script("")
+		}
+	}
+	image["usr/bin/env"] = script("")
+	r, err := Check(image, dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +87,7 @@ func TestAnImageWithoutTheShellIsRejected(t *testing.T) {
 			for _, s := range c.shells {
 				image[s] = script("")
 			}
-			r, err := Check(image, dir)
+			r, err := Check(image, dir, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +112,7 @@ func TestFindings(t *testing.T) {
 		"a near miss of a name":            {name: "pre-stage", content: "x", mode: 0o755, words: []string{"pre-staging, post-staging and pre-running", "rename it to pre-staging"}},
 		"an underscore":                    {name: "pre_running.sh", content: "x", mode: 0o755, words: []string{"rename it to pre-running"}},
 		"a stray file":                     {name: "README.md", content: "x", mode: 0o644, words: []string{"remove it"}},
-		"no execute bit":                   {content: "#!/bin/sh\n:\n", mode: 0o644, words: []string{"not executable", "chmod +x pre-running"}},
+		"no execute bit":                   {content: "#!/bin/sh\n:\n", mode: 0o644, words: []string{"not executable", "chmod 755 pre-running"}},
 		"another interpreter":              {content: "#!/usr/bin/python3\n", mode: 0o755, line: 1, words: []string{"python3", "#!/bin/bash"}},
 		"another interpreter by env":       {content: "#!/usr/bin/env -S perl -w\n", mode: 0o755, line: 1, words: []string{"perl"}},
 		"a relative interpreter":           {content: "#!bash\n", mode: 0o755, line: 1, words: []string{"absolute"}},
@@ -190,7 +195,7 @@ func TestAHooksFolderThatLeadsNowhereIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := Check(os.DirFS(image), dir)
+			r, err := Check(os.DirFS(image), dir, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +229,7 @@ func TestCheckDir(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d, "pre-running"), []byte("#!/bin/sh\nsudo /bin/x\nif true; then\n:\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := CheckDir(d)
+	r, err := CheckDir(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,11 +240,11 @@ func TestCheckDir(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(d, "pre-running")); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = CheckDir(d); err != nil {
+	if r, err = CheckDir(d, nil); err != nil {
 		t.Fatal(err)
 	}
 	one(t, r, 0, false, "leads nowhere")
-	if _, err := CheckDir(filepath.Join(d, "none")); err == nil {
+	if _, err := CheckDir(filepath.Join(d, "none"), nil); err == nil {
 		t.Error("no error for a folder that isn't there")
 	}
 }
@@ -251,7 +256,7 @@ func FuzzCheck(f *testing.F) {
 		r, err := Check(fstest.MapFS{
 			"bin/sh": script(""), "bin/bash": script(""),
 			"etc/stackato/hooks/pre-running": script(hook), "etc/sudoers": script(rules), "etc/sudoers.d/x": script(rules),
-		}, dir)
+		}, dir, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,8 +19,8 @@ func TestWaysToSetAVariable(t *testing.T) {
 	}{
 		{bashAndSh, []string{
 			"A=1", "export A=1", "export B=2 A=1", "readonly A=1", `export "A=1"`, `export A="$x"`, "export A='1 2'", "command export A=1",
-			"read A", "read -r A", "for A in 1; do :; done", ": ${A:=1}", "f() { A=1; }", "f() { local A=1; }", ": $((A = 1))",
-			"while read -r line; do\nexport \"$line\"\ndone < /etc/environment", `export "$name=1"`, "export $(cat /etc/environment)", "read -r \"$name\"",
+			"read A </etc/x", "read -r A </etc/x", "for A in 1; do :; done", ": ${A:=1}", "f() { A=1; }", "f() { local A=1; }", ": $((A = 1))",
+			"while read -r line; do\nexport \"$line\"\ndone < /etc/environment", `export "$name=1"`, "export $(cat /etc/environment)", "read -r \"$name\" </etc/x",
 			". /etc/profile", "command . /etc/profile", `eval "$x"`, `command eval "$x"`,
 		}},
 		{bashAlone, []string{
@@ -51,7 +51,7 @@ func TestAListedVariableThatIsNeverSet(t *testing.T) {
 		{bashAndSh, []string{
 			"STACKATO_HOOK_ENV=NEVER", "export STACKATO_HOOK_ENV=NEVER", `export "STACKATO_HOOK_ENV=NEVER"`, "export STACKATO_HOOK_ENV='NEVER'",
 			"command export STACKATO_HOOK_ENV=NEVER", "readonly B=1 STACKATO_HOOK_ENV=B,NEVER", "export NEVER STACKATO_HOOK_ENV=NEVER",
-			"export B=NEVER=1 STACKATO_HOOK_ENV=NEVER", `read -p "$prompt" B; export STACKATO_HOOK_ENV=NEVER`,
+			"export B=NEVER=1 STACKATO_HOOK_ENV=NEVER", `read -r "$prompt" B </etc/x; export STACKATO_HOOK_ENV=NEVER`,
 			`command -v source && export STACKATO_HOOK_ENV=NEVER`, `printf "%s" "$x"; export STACKATO_HOOK_ENV=NEVER`, `echo "$(export STACKATO_HOOK_ENV=NEVER)"`,
 		}},
 		{bashAlone, []string{"declare -x STACKATO_HOOK_ENV=NEVER", `declare -x "STACKATO_HOOK_ENV=NEVER"`, `builtin export "STACKATO_HOOK_ENV=NEVER"`}},

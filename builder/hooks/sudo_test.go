@@ -52,8 +52,25 @@ func TestSudo(t *testing.T) {
 		"a folder of more, the new way":   {"@includedir /etc/sudoers.d", "sudo /bin/included", ""},
 		"a file that sudo passes over":    {"#includedir /etc/sudoers.d", "sudo /bin/dotted", "no sudoers line"},
 		"a circle of includes":            {"#include /etc/sudoers", "sudo /bin/b", "no sudoers line"},
-		"options, variables and the end":  {"stackato ALL= NOPASSWD: /bin/b", "sudo -n -E A=1 -- /bin/b", ""},
+		"options, variables and the end":  {"stackato ALL= NOPASSWD: /bin/b", "sudo -n LANG=C -- /bin/b", ""},
 		"a shell":                         {"stackato ALL= NOPASSWD: /bin/b", "sudo -i", "/bin/bash"},
+		"the user's own shell":            {"stackato ALL= NOPASSWD: /bin/b", "sudo -s", "/bin/sh"},
+		"all variables":                   {"stackato ALL= NOPASSWD: /bin/b", "sudo -E /bin/b", "NOPASSWD:SETENV: /bin/b"},
+		"a variable":                      {"stackato ALL= NOPASSWD: /bin/b", "sudo A=1 /bin/b", "NOPASSWD:SETENV: /bin/b"},
+		"a variable that is kept":         {"Defaults env_keep += \"A B\"\nstackato ALL= NOPASSWD: /bin/b", "sudo A=1 /bin/b", ""},
+		"variables with everything":       {"stackato ALL= NOPASSWD: ALL", "sudo -E A=1 /bin/b", ""},
+		"a terminal":                      {"Defaults requiretty\nstackato ALL= NOPASSWD: /bin/b", "sudo /bin/b", "Defaults:stackato !requiretty"},
+		"no terminal after all":           {"Defaults requiretty\nDefaults:stackato !requiretty\nstackato ALL= NOPASSWD: /bin/b", "sudo /bin/b", ""},
+		"a group to take":                 {"stackato ALL= NOPASSWD: /bin/b", "sudo -g wheel /bin/b", "(:wheel) NOPASSWD: /bin/b"},
+		"a group that is allowed":         {"stackato ALL=(:wheel) NOPASSWD: /bin/b", "sudo -g wheel /bin/b", ""},
+		"a user by number":                {"stackato ALL=(bob) NOPASSWD: /bin/b", "sudo -u '#1002' /bin/b", ""},
+		"a user who isn't there":          {"stackato ALL=(ALL) NOPASSWD: /bin/b", "sudo -u eve /bin/b", "whom the image does not have"},
+		"a command by the path of a link": {"stackato ALL= NOPASSWD: /sbin/service", "sudo service x", ""},
+		"a command that isn't there":      {"stackato ALL= NOPASSWD: ALL", "sudo gone", "which the image does not have"},
+		"where sudo looks":                {"Defaults secure_path=\"/opt/bin\"\nstackato ALL= NOPASSWD: /bin/b", "sudo tool", "NOPASSWD: /opt/bin/tool"},
+		"a file to edit":                  {"stackato ALL= NOPASSWD: /bin/b", "sudo -e /etc/motd", "sudoedit /etc/motd"},
+		"behind a time limit":             {"", "timeout 5 sudo /bin/b", "no sudoers line"},
+		"a blank and a comma":             {"", "sudo '/opt/a b,c'", `NOPASSWD: /opt/a\ b\,c`},
 		"asking only":                     {"", "sudo -l\nsudo -v\ncommand -v sudo\n", ""},
 		"behind exec":                     {"", "exec sudo /bin/b", "no sudoers line"},
 		"in a condition":                  {"", "if sudo /bin/b; then :; fi", "no sudoers line"},
@@ -68,7 +85,16 @@ func TestSudo(t *testing.T) {
 				"etc/sudoers.d/README":           {Data: []byte("#\n")},
 				"etc/sudoers.d/fine":             {Data: []byte("stackato ALL= NOPASSWD: /bin/included\n")},
 				"etc/sudoers.d/file.bak":         {Data: []byte("stackato ALL= NOPASSWD: /bin/dotted\n")},
-				"etc/passwd":                     {Data: []byte("root:x:0:0::/:/bin/sh\nstackato:x:1001:1002::/:/bin/sh\n")},
+				"etc/init.d/newrelic-sysmond":    script(""),
+				"etc/init.d/x":                   script(""),
+				"usr/sbin/nrsysmond-config":      script(""),
+				"usr/sbin/service":               script(""),
+				"usr/bin/apt-get":                script(""),
+				"usr/local/bin/x":                script(""),
+				"sbin":                           {Data: []byte("usr/sbin"), Mode: fs.ModeSymlink | 0o777},
+				"opt/bin/tool":                   script(""),
+				"opt/a b,c":                      script(""),
+				"etc/passwd":                     {Data: []byte("root:x:0:0::/:/bin/bash\nbob:x:1002:1003::/:/bin/sh\nstackato:x:1001:1002::/:/bin/sh\n")},
 				"etc/group":                      {Data: []byte("wheel:x:10:bob,stackato\nothers:x:11:bob\nstk:x:1002:\n")},
 			})
 			if c.want == "" {
@@ -131,7 +157,7 @@ func TestAnImageThatIsLostWhileSudoersAreRead(t *testing.T) {
 	}
 	for _, at := range []string{"etc/passwd", "etc/group", "etc/sudoers", "etc/more", "etc/sudoers.d", "etc/sudoers.d/x"} {
 		for _, lost := range []fs.FS{losing{image, at}, sooner{losing{image, at}}} {
-			if r, err := Check(lost, dir); r != nil || !errors.Is(err, errLost) || !strings.Contains(err.Error(), "/"+at) {
+			if r, err := Check(lost, dir, ""); r != nil || !errors.Is(err, errLost) || !strings.Contains(err.Error(), "/"+at) {
 				t.Errorf("at /%s of %T: %+v, %v", at, lost, r, err)
 			}
 		}

@@ -1,7 +1,7 @@
 package hooks
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,15 +13,21 @@ import (
 // at its first use. What is no file, or no folder, where one should be counts as absent, as
 // sudo itself would refuse it.
 type sudoers struct {
-	image  fs.FS
+	image  *image
+	user   account // whom they are asked about
 	loaded bool
 	steps  int // comparisons that may still be made; below 0 the answers count no more
 	bytes  int // of sudoers that may still be read; below 0 there is more than is read
 	depth  int // aliases that are being followed, as they can name each other
 
-	err     error // the first about reading the image; the answers count no more
-	missing bool  // there is no /etc/sudoers
-	open    bool  // authentication is switched off by a Defaults line
+	err     error    // the first about reading the image; the answers count no more
+	missing bool     // there is no /etc/sudoers
+	problem string   // why sudo doesn't use the image's /etc/sudoers, or ""
+	open    bool     // authentication is switched off by a Defaults line
+	tty     bool     // a Defaults line asks for a terminal
+	setenv  bool     // a Defaults line lets everybody set variables
+	kept    []string // variables that Defaults lines let pass
+	path    string   // where sudo looks for commands, by a Defaults line
 	names   []string
 	aliases map[string][]string // by kind and name, as "Cmnd_Alias NAME"
 	rules   []rule
@@ -29,9 +35,10 @@ type sudoers struct {
 
 // rule is one command that is allowed or forbidden; the last that matches decides.
 type rule struct {
-	users, hosts, runas []string
-	command             string // with its arguments
-	forbidden, password bool
+	users, hosts, runas         []string
+	groups                      []string // that may be taken
+	command                     string   // with its arguments
+	forbidden, password, setenv bool
 }
 
 // maxIncludes bounds the files that are read, since includes may form a circle.
@@ -52,6 +59,9 @@ const maxDepth = 50
 // tooManySudoers says why a question has no answer.
 const tooManySudoers = "the image's sudoers are more than is followed here"
 
+// wantsTerminal says why sudo refuses every hook.
+const wantsTerminal = "the image's sudoers have requiretty, and a hook has no terminal"
+
 // allows returns "" when the user of the hooks may do run without a password, else why not.
 // It is also "" once err is set.
 func (s *sudoers) allows(run sudoRun) string {
@@ -61,6 +71,8 @@ func (s *sudoers) allows(run sudoRun) string {
 		return ""
 	case s.missing:
 		return "the image has no /etc/sudoers"
+	case s.problem != "":
+		return s.problem
 	case s.steps < 0:
 		return tooManySudoers
 	}
@@ -71,8 +83,7 @@ func (s *sudoers) allows(run sudoRun) string {
 			return tooManySudoers
 		}
 		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
-			s.matches("Runas_Alias", r.runas, func(name string) bool { return name == run.as || name == "ALL" || name == "#0" && run.as == "root" }) &&
-			s.commandMatches(r.command, run) {
+			s.becomes(r, run) && s.commandMatches(r.command, run) {
 			last, found = r, true
 		}
 	}
@@ -80,11 +91,69 @@ func (s *sudoers) allows(run sudoRun) string {
 	case s.steps < 0 || s.bytes < 0:
 		return tooManySudoers
 	case !found || last.forbidden:
-		return fmt.Sprintf("no sudoers line of the image allows it to %s", user)
+		return fmt.Sprintf("no sudoers line of the image allows it to %s%s", s.user.name, run.becoming())
 	case last.password && !s.open:
 		return "the image's sudoers ask for a password for it"
+	case run.setsVariables(s.kept) && !last.setenv && !s.setenv:
+		return "the image's sudoers don't let it set the command's variables"
+	case s.tty:
+		return wantsTerminal
 	}
 	return ""
+}
+
+// becoming says as whom a command is to run, where that is not root.
+func (r sudoRun) becoming() string {
+	text := ""
+	if r.as != "" && r.as != "root" {
+		text = " as " + clip(r.as)
+	}
+	if r.group != "" {
+		text += " with the group " + clip(r.group)
+	}
+	return text
+}
+
+// becomes tells whether a rule lets who runs sudo become whom the run asks for.
+func (s *sudoers) becomes(r rule, run sudoRun) bool {
+	name := run.as
+	if name == "" && run.group == "" {
+		name = "root"
+	}
+	target := s.image.accounts.find(name)
+	self := name == "" || target.name == s.user.name
+	user := self && run.group != "" || s.matches("Runas_Alias", r.runas, func(entry string) bool {
+		return entry == "ALL" || entry == target.name || entry == name || entry == "#0" && target.name == "root" || target.known && entry == fmt.Sprintf("#%d", target.uid) ||
+			slices.ContainsFunc(target.groups, func(g group) bool { return entry == "%"+g.name })
+	})
+	return user && (run.group == "" || s.matches("Runas_Alias", r.groups, func(entry string) bool { return entry == "ALL" || entry == run.group }))
+}
+
+// place finds the command of a run in the image, as sudo does.
+func (s *sudoers) place(run sudoRun) sudoRun {
+	s.load()
+	if run.shell || run.login {
+		who := s.user
+		if run.login {
+			who = s.image.accounts.find(cmp.Or(run.as, "root"))
+		}
+		run.command = cmp.Or(who.shell, "/bin/sh")
+		run.asked = run.command
+	}
+	list := cmp.Or(s.path, s.image.path())
+	root := account{name: "root", known: true}
+	switch {
+	case run.command == sudoedit:
+	case strings.Contains(run.command, "/"):
+		run.missing = path.IsAbs(run.command) && s.image.follow(run.command, &root).is == nil
+	default:
+		if found := s.image.program(run.command, list, &root); found != "" {
+			run.command = found
+		} else {
+			run.missing, run.command = true, path.Join("/usr/bin", run.command)
+		}
+	}
+	return run
 }
 
 func isAny(name string) bool { return name == "ALL" }
@@ -141,7 +210,7 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 		}
 		return matched
 	}
-	words := strings.Fields(entry)
+	words := fields(entry)
 	for len(words) > 0 && strings.HasPrefix(words[0], "sha") && strings.Contains(words[0], ":") {
 		words = words[1:] // a digest of the command, which the image decides
 	}
@@ -151,7 +220,10 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 	if words[0] == "ALL" {
 		return true
 	}
-	if !s.step(len(words[0])*len(run.command)/64) || !fileMatches(unescape(words[0]), run.command) {
+	if run.command == sudoedit || words[0] == sudoedit {
+		return run.command == words[0] && argsMatch(unescape(strings.Join(words[1:], " ")), strings.Join(run.args, " "))
+	}
+	if !s.step(len(words[0])*len(run.command)/64) || !s.fileMatches(unescape(words[0]), run) {
 		return false
 	}
 	switch args := words[1:]; {
@@ -165,17 +237,27 @@ func (s *sudoers) commandMatches(entry string, run sudoRun) bool {
 	}
 }
 
-// fileMatches tells whether the file name of a sudoers command covers a command. One without
-// a path is looked up when it runs, so its name alone has to do.
-func fileMatches(pattern, command string) bool {
+// fileMatches tells whether the file name of a sudoers command covers a command: it is the same file by the
+// same name, however a link in the way to it is called. One that the image does not have is known by its name.
+func (s *sudoers) fileMatches(pattern string, run sudoRun) bool {
+	command := run.command
+	if run.missing && !strings.Contains(run.asked, "/") {
+		command, pattern = path.Base(command), path.Base(pattern)
+	}
 	if strings.HasSuffix(pattern, "/") {
-		return !path.IsAbs(command) || path.Dir(command)+"/" == pattern
+		return path.Dir(command)+"/" == pattern || s.same(pattern, path.Dir(command))
 	}
-	if !strings.Contains(command, "/") {
-		pattern = path.Base(pattern)
+	if ok, err := path.Match(pattern, command); err == nil && ok {
+		return true
 	}
-	ok, err := path.Match(pattern, command)
-	return err == nil && ok
+	return path.Base(pattern) == path.Base(command) && s.same(pattern, command)
+}
+
+// same tells whether two paths lead to one place of the image.
+func (s *sudoers) same(a, b string) bool {
+	root := account{name: "root", known: true}
+	x, y := s.image.follow(a, &root), s.image.follow(b, &root)
+	return x.is != nil && y.is != nil && x.real == y.real
 }
 
 // argsMatch matches arguments, where * covers blanks and slashes too. What is only known when
@@ -209,22 +291,48 @@ func wildcard(pattern, s string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
+// fields cuts at blanks that no backslash stands before.
+func fields(s string) []string {
+	escaped := false
+	return strings.FieldsFunc(s, func(r rune) bool {
+		blank := !escaped && (r == ' ' || r == '\t')
+		escaped = !escaped && r == '\\'
+		return blank
+	})
+}
+
 // unescape removes the backslashes before characters that mean something in sudoers.
 func unescape(s string) string {
 	return strings.NewReplacer(`\,`, ",", `\:`, ":", `\=`, "=", `\ `, " ", `\\`, `\`).Replace(s)
 }
 
-// load reads the image's sudoers and the groups of the user.
+// load reads the image's sudoers.
 func (s *sudoers) load() {
 	if s.loaded {
 		return
 	}
 	s.loaded = true
+	s.user = s.image.user
 	s.aliases = make(map[string][]string)
 	s.steps, s.bytes = maxSteps, maxBytes
-	s.groups()
+	s.names = []string{s.user.name}
+	if s.user.known {
+		s.names = append(s.names, fmt.Sprintf("#%d", s.user.uid))
+	}
+	for _, g := range s.user.groups {
+		s.names = append(s.names, "%"+g.name, fmt.Sprintf("%%#%d", g.id))
+	}
 	left := maxIncludes
 	s.missing = !s.include("etc/sudoers", &left)
+	if is := s.stat("etc/sudoers"); is != nil && !usable(is) {
+		s.problem = fmt.Sprintf("sudo refuses the image's /etc/sudoers, which others may write (%s)", describe(is))
+	}
+}
+
+// usable tells whether sudo trusts a file: it is root's, and nobody else may write it.
+func usable(is fs.FileInfo) bool {
+	uid, gid := owner(is)
+	return uid == 0 && is.Mode().Perm()&0o002 == 0 && (gid == 0 || is.Mode().Perm()&0o020 == 0)
 }
 
 // stat returns what is at a place in the image, nil where nothing is or the image can't be read.
@@ -232,9 +340,9 @@ func (s *sudoers) stat(name string) fs.FileInfo {
 	if s.err != nil {
 		return nil
 	}
-	is, err := fs.Stat(s.image, name)
+	is, err := fs.Stat(s.image.files, name)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errNotDir) && !errors.Is(err, fs.ErrInvalid) {
+		if !nothingThere(err) {
 			s.fail(name, err)
 		}
 		return nil
@@ -248,35 +356,15 @@ func (s *sudoers) fail(name string, err error) {
 
 // read returns what stands in a file of the image. Not ok: there is no such file, or err is set.
 func (s *sudoers) read(name string) (text string, ok bool) {
-	if is := s.stat(name); is == nil || !is.Mode().IsRegular() {
+	if is := s.stat(name); is == nil || !is.Mode().IsRegular() || name != "etc/sudoers" && !usable(is) {
 		return "", false
 	}
-	b, err := fs.ReadFile(s.image, name)
+	b, err := fs.ReadFile(s.image.files, name)
 	if err != nil {
 		s.fail(name, err)
 		return "", false
 	}
 	return string(b), true
-}
-
-// groups notes by what names sudoers may call the user.
-func (s *sudoers) groups() {
-	s.names = []string{user}
-	gid := ""
-	passwd, _ := s.read("etc/passwd")
-	for line := range strings.Lines(passwd) {
-		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 3 && f[0] == user {
-			s.names = append(s.names, "#"+f[2])
-			gid = f[3]
-		}
-	}
-	group, _ := s.read("etc/group")
-	for line := range strings.Lines(group) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) > 3 && (f[2] == gid && gid != "" || slices.Contains(strings.Split(f[3], ","), user)) {
-			s.names = append(s.names, "%"+f[0], "%#"+f[2])
-		}
-	}
 }
 
 // include reads one file of sudoers and what it includes, and tells whether it is there.
@@ -334,7 +422,7 @@ func (s *sudoers) includeDir(dir string, left *int) {
 	if is := s.stat(dir); is == nil || !is.IsDir() {
 		return
 	}
-	entries, err := fs.ReadDir(s.image, dir)
+	entries, err := fs.ReadDir(s.image.files, dir)
 	if err != nil {
 		s.fail(dir, err)
 		return
@@ -362,18 +450,29 @@ func uncomment(s string) string {
 	return s
 }
 
-// defaults notes a Defaults line that switches authentication off for the user.
+// defaults notes a Defaults line that concerns the user: who needs no password or a terminal, what variables
+// pass, where commands are looked for.
 func (s *sudoers) defaults(word, rest string) {
 	scope := strings.TrimPrefix(word, "Defaults")
 	if scope != "" && (scope[0] != ':' || !s.matches("User_Alias", split(scope[1:], ','), s.isUser)) {
 		return
 	}
 	for _, o := range split(rest, ',') {
-		switch strings.ReplaceAll(o, " ", "") {
-		case "!authenticate":
-			s.open = true
+		name, value, _ := strings.Cut(strings.ReplaceAll(o, "\"", ""), "=")
+		on := !strings.HasPrefix(name, "!")
+		switch name = strings.Trim(name, "!+ "); name {
 		case "authenticate":
-			s.open = false
+			s.open = !on
+		case "requiretty":
+			s.tty = on
+		case "setenv":
+			s.setenv = on
+		case "env_keep", "env_check":
+			s.kept = append(s.kept, strings.Fields(value)...)
+		case "secure_path":
+			if s.path = ""; on {
+				s.path = strings.TrimSpace(value)
+			}
 		}
 	}
 }

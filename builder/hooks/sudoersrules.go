@@ -83,33 +83,36 @@ func isTag(w string) bool { return w == "PASSWD" || w == "NOPASSWD" || slices.Co
 // commands notes the rules of a list of commands. The user to become and the tags hold from
 // where they stand to the end of the list.
 func (s *sudoers) commands(users, hosts []string, list string) {
-	runas := []string{"root"}
-	password := true
+	runas, groups := []string{"root"}, []string(nil)
+	password, setenv := true, false
 	for _, c := range split(list, ',') {
 		if strings.HasPrefix(c, "(") {
 			inner, rest, ok := strings.Cut(c[1:], ")")
 			if !ok {
 				return
 			}
-			names, _, _ := strings.Cut(inner, ":")
-			runas, c = split(names, ','), strings.TrimSpace(rest)
+			names, taken, _ := strings.Cut(inner, ":")
+			runas, groups, c = split(names, ','), split(taken, ','), strings.TrimSpace(rest)
 			if len(runas) == 0 {
-				runas = []string{user} // (:group) keeps the user
+				runas = []string{s.user.name} // (:group) keeps the user
 			}
 		}
-		c, password = untag(c, password)
+		c, password, setenv = untag(c, password, setenv)
 		forbidden := false
 		for strings.HasPrefix(c, "!") {
 			forbidden, c = !forbidden, strings.TrimSpace(c[1:])
 		}
 		if c != "" {
-			s.rules = append(s.rules, rule{users: users, hosts: hosts, runas: runas, command: c, forbidden: forbidden, password: password})
+			s.rules = append(s.rules, rule{
+				users: users, hosts: hosts, runas: runas, groups: groups, command: c,
+				forbidden: forbidden, password: password, setenv: setenv || c == "ALL",
+			})
 		}
 	}
 }
 
 // untag removes options and tags from the front of a command.
-func untag(c string, password bool) (string, bool) {
+func untag(c string, password, setenv bool) (command string, asks, sets bool) {
 	for {
 		c = strings.TrimSpace(c)
 		if word, rest, ok := strings.Cut(c, ":"); ok && isTag(strings.TrimSpace(word)) {
@@ -118,6 +121,10 @@ func untag(c string, password bool) (string, bool) {
 				password = false
 			case "PASSWD":
 				password = true
+			case "SETENV":
+				setenv = true
+			case "NOSETENV":
+				setenv = false
 			}
 			c = rest
 			continue
@@ -126,7 +133,7 @@ func untag(c string, password bool) (string, bool) {
 			_, c, _ = strings.Cut(strings.TrimSpace(rest), " ")
 			continue
 		}
-		return c, password
+		return c, password, setenv
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/pflag"
 )
 
@@ -76,6 +77,10 @@ func (r *RunDistributor) Add(fs *pflag.FlagSet) {
 type Up struct {
 	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string
 
+	StepNetwork     string // of standalone.StepNetwork
+	StepMemoryBytes int64
+	StepProcesses   int
+
 	NodeTTL     time.Duration
 	Grace       time.Duration
 	Verbose     bool
@@ -92,6 +97,12 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&u.RegistryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
 	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
+	fs.StringVar(&u.StepNetwork, "step-network", string(standalone.NetworkAuto), "network of RUN steps: auto, own or host")
+	fs.Int64Var(&u.StepMemoryBytes, "step-memory-bytes", standalone.DefaultMemory(), "memory that all RUN steps may use together; 0 for no bound")
+	fs.IntVar(&u.StepProcesses, "step-processes", standalone.DefaultProcesses, "processes and threads that all RUN steps may have together; 0 for no bound")
+	DefaultsTo(fs, "step-memory-bytes", "three quarters of the machine's")
+	Explain(fs, "step-network", "With a network of their own steps reach what this machine reaches, but not its loopback. "+
+		"auto is own where the machine can give them one, which takes ip and iptables, else host, with a warning.")
 	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	nodeTTLVar(fs, &u.NodeTTL)
 	graceVar(fs, &u.Grace)

@@ -26,7 +26,7 @@ type rule struct {
 var rules = []rule{
 	{"github.com/nats-io/nats.go", []string{"messages/queue", "standalone"}, true},
 	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}, true},
-	{"github.com/moby/buildkit/client", []string{"builder/buildkit"}, false},
+	{"github.com/moby/buildkit/client", []string{"builder/buildkit", "builder/dockerfile"}, false},
 	{"github.com/moby/moby/client", []string{"distributor/docker"}, false},
 	{"github.com/spf13/cobra", []string{"cli", "cmd"}, false},
 	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},

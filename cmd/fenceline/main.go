@@ -20,12 +20,14 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/standalone"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
 
 func main() {
+	standalone.ServePlugin()                   // as which buildkitd may have started it
 	zerolog.TimeFieldFormat = time.RFC3339Nano // of all loggers
 	log.SetOutput(terminal.New(os.Stderr))     // of libraries that ask for no logger
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

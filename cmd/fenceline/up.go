@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli"
@@ -47,6 +48,12 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	}
 	if err := distributor.CheckInterval(s.Distributor.Interval, cmp.Or(s.NodeTTL, store.DefaultNodeTTL)); err != nil {
 		return settings.Usage(err)
+	}
+	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
+		return settings.Usagef("--step-network: %w", err)
+	}
+	if s.StepMemoryBytes < 0 || s.StepProcesses < 0 {
+		return settings.Usagef("--step-memory-bytes and --step-processes are bounds: give 0 for none, or more")
 	}
 	state, err := standalone.OpenState(s.State)
 	if err != nil {
@@ -95,9 +102,15 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 	}
 	d := &s.Distributor
 	node := store.User{Name: settings.UserNode, May: store.NodePermissions(space, d.Fleet, d.Node, settings.NodeInbox(d.Fleet, d.Node))}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return standalone.Start(ctx, standalone.Config{
 		State: state, NATS: s.NATSListen, Registry: s.RegistryListen, Buildkitd: buildkitd, Runc: runc, Logger: log,
 		Accounts: settings.Accounts(space, []store.User{node}),
+		Program:  program, StepNetwork: standalone.StepNetwork(s.StepNetwork),
+		StepLimits: standalone.BuildLimits{Memory: s.StepMemoryBytes, Processes: s.StepProcesses},
 	})
 }
 
@@ -132,6 +145,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
 	s.Builder.Room = u.stack.RoomForBuilds
+	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	layout := store.Layout{AckWait: s.Builder.AckWait, NodeTTL: s.NodeTTL}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {

@@ -6,13 +6,11 @@ import (
 )
 
 const (
-	// settleBeats is how many heartbeat intervals must pass without a join until a fleet has settled:
-	// nodes that start together say so within one.
-	settleBeats = 2
+	// settleBeats is how many heartbeat intervals must pass without a join until a fleet has settled, and
+	// settleWhile how long at most: a node beats as soon as it starts.
+	settleBeats, settleWhile = 3, 10 * time.Second
 	// settleMost bounds how often in a row that is waited for, as in some fleets somebody always joins.
 	settleMost = 10
-	// intervalMost bounds the interval that counts.
-	intervalMost = time.Minute
 )
 
 // joins is when nodes joined.
@@ -46,7 +44,7 @@ func (c *Clocks) measureJoins(s *State, now time.Time) {
 		}
 	}
 	c.joins.known = names
-	while := settleBeats * min(longest, intervalMost)
+	while := min(settleBeats*longest, settleWhile)
 	until := c.joins.last.Add(while)
 	if c.joins.last.IsZero() || joining == "" && !now.Before(until) {
 		c.joins.since, c.joins.until = time.Time{}, time.Time{}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,15 @@ import (
 type Fenceline struct {
 	Program string // the binary
 	State   string // the folder of `fenceline up`, where its client.json is
+}
+
+// Login is that of the embedded registry for pushes, or an error before `fenceline up` has run.
+func (f Fenceline) Login() (Login, error) {
+	password, err := os.ReadFile(filepath.Join(f.State, "secrets", "registry"))
+	if err != nil {
+		return Login{}, fmt.Errorf("reading the registry's password: %w", err)
+	}
+	return Login{User: "fenceline", Password: strings.TrimSpace(string(password))}, nil
 }
 
 // CommandError is a command that ended with another status than 0.

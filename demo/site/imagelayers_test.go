@@ -55,14 +55,14 @@ func TestLackingCountsTheNewLayersAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Lacking(t.Context(), after, before); err != nil || got != want {
+	if got, err := Lacking(t.Context(), after, before, Login{}); err != nil || got != want {
 		t.Errorf("Lacking: %d, %v; want %d", got, err, want)
 	}
-	if got, err := Lacking(t.Context(), after, after); err != nil || got != 0 {
+	if got, err := Lacking(t.Context(), after, after, Login{}); err != nil || got != 0 {
 		t.Errorf("Lacking of the same image: %d, %v; want 0", got, err)
 	}
 	gone := repository + "@sha256:" + strings.Repeat("0", 64)
-	if _, err := Lacking(t.Context(), after, gone); err == nil || !strings.Contains(err.Error(), gone) {
+	if _, err := Lacking(t.Context(), after, gone, Login{}); err == nil || !strings.Contains(err.Error(), gone) {
 		t.Errorf("Lacking of an image that is not there: %v", err)
 	}
 }

