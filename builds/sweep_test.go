@@ -195,7 +195,7 @@ func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 	if n := stream.CachedInfo().State.Msgs; n != 6 {
 		t.Errorf("%d messages are left of 6 records", n)
 	}
-	if again := submit(t, c, request("base", 8)); !again.Duplicate || again.Build != made[8] {
+	if again := submit(t, c, request("base", 9)); !again.Duplicate || again.Build != made[8] {
 		t.Errorf("the last push again is %+v", again)
 	}
 	if _, err := queueOf(c).Retry(within(t), made[6], "ann"); !errors.Is(err, queue.ErrNotFound) {
