@@ -6,7 +6,7 @@
 //   - connection.go: how a role or a person reaches NATS
 //   - session.go, away.go: what an operator's command is given when it runs, and how it waits
 //   - output.go: tables and JSON
-//   - fleets.go: which fleet a command is about, and its fence config
+//   - fleets.go: which fleet a command is about; fleets repair and fleets order
 //
 // Seeing what happens:
 //

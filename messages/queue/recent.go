@@ -23,7 +23,7 @@ func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T
 			more := true
 			switch {
 			case err != nil:
-				more = broken(Broken{e.Key, e.Revision, e.Created, err})
+				more = broken(Broken{r.bucket, e.Key, e.Revision, e.Created, err})
 			case !e.Deleted:
 				more = fn(e)
 			}
