@@ -130,12 +130,15 @@ func TestAPushWhoseBuildTheMachinesFailedIsBuiltAgain(t *testing.T) {
 				t.Fatalf("the forge's redelivery is %+v after %+v", b, a)
 			}
 			if !test.again {
+				if b.Ended != messages.BuildStateFailed {
+					t.Errorf("it doesn't say that the build failed: %+v", b)
+				}
 				return
 			}
 			if got := ended(t, c, b.Build); got.State != messages.BuildStateSucceeded {
 				t.Errorf("record is %+v", got)
 			}
-			if again := submit(t, c, request("base", 1)); !again.Duplicate || again.Build != b.Build {
+			if again := submit(t, c, request("base", 1)); !again.Duplicate || again.Build != b.Build || again.Ended != messages.BuildStateSucceeded {
 				t.Errorf("once it is built, it is %+v", again)
 			}
 		})

@@ -15,10 +15,11 @@ const requestTries = 20
 
 // Accepted tells what became of a build request.
 type Accepted struct {
-	Build     string // the build's ID; the earlier one's for a duplicate
-	Order     uint64 // its place among the requests; a retry keeps the first one's
-	Duplicate bool   // the last request asked for the same already
-	Repeats   string // the earlier build of the same push that came to no image, and that this new one is in place of; or ""
+	Build     string              // the build's ID; the earlier one's for a duplicate
+	Order     uint64              // its place among the requests; a retry keeps the first one's
+	Duplicate bool                // the last request asked for the same already
+	Ended     messages.BuildState // how a duplicate's build ended, "" where it hasn't
+	Repeats   string              // the earlier build of the same push that came to no image, and that this new one is in place of; or ""
 }
 
 // Request stores a build request, unless the pipeline's last one asked for the same push:
@@ -64,12 +65,12 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 			return Accepted{Build: r.Build, Order: l.request.Order}, nil
 		}
 		if l.same(r) {
-			over, err := q.repeatable(ctx, l.request)
+			ended, again, err := q.repeatable(ctx, l.request)
 			if err != nil {
 				return Accepted{}, err
 			}
-			if !over {
-				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true}, nil
+			if !again {
+				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true, Ended: ended}, nil
 			}
 			repeats = l.request.Build
 		}
@@ -124,21 +125,25 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 // repeatable tells whether the same may be asked for again, by the earlier build's record: a
 // push may once that was superseded, as its branch can have come back to the commit, or ended for the
 // sake of infrastructure, or with a record that nobody can read; a person's wish once it is over.
-func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (bool, error) {
+// ended is how the earlier one ended, if it has.
+func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (ended messages.BuildState, again bool, err error) {
 	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, queue.ErrNotFound) {
-		return false, nil
+		return "", false, nil
 	}
 	if errors.Is(err, messages.ErrMalformed) {
-		return true, nil
+		return "", true, nil
 	}
 	if err != nil {
-		return false, err
+		return "", false, err
+	}
+	if e.Value.Ended() {
+		ended = e.Value.State
 	}
 	if earlier.Cause == messages.CausePush {
-		return unanswered(&e.Value), nil
+		return ended, unanswered(&e.Value), nil
 	}
-	return e.Value.Ended(), nil
+	return ended, e.Value.Ended(), nil
 }
 
 // afterLast lets a build request pass only if the last one of its pipeline, of whichever version,

@@ -115,7 +115,7 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, to hookTarget) err
 			strange = a.Ignored
 		}
 		for _, b := range a.Builds {
-			page.Line("fenceline: %s: build %s, order %d", pushed[i].ref, b.Build, b.Order)
+			page.Line("fenceline: %s: build %s, order %d%s", pushed[i].ref, b.Build, b.Order, b.before())
 		}
 	}
 	if strange != "" {

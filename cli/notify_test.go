@@ -135,6 +135,20 @@ func TestNotifyTriesAgain(t *testing.T) {
 	}
 }
 
+func TestABuildThatWasThereBefore(t *testing.T) {
+	for want, s := range map[string]submission{
+		"":                                  {Build: "b-1"},
+		"fenceline retry b-1":               {Build: "b-1", Duplicate: true, Ended: "failed"},
+		"under way":                         {Build: "b-1", Duplicate: true},
+		"before and built":                  {Build: "b-1", Duplicate: true, Ended: "succeeded"},
+		"in place of b-0, which came to no": {Build: "b-1", Repeats: "b-0"},
+	} {
+		if got := s.before(); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("of %+v it says %q, want %q", s, got, want)
+		}
+	}
+}
+
 // TestNotifyTellsOfARepositoryThatNobodyBuilds: of all that is ignored, this alone is a mistake.
 func TestNotifyTellsOfARepositoryThatNobodyBuilds(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")

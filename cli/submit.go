@@ -30,6 +30,23 @@ type submission struct {
 	Pipeline  string `json:"pipeline"`
 	Commit    string `json:"commit,omitempty"`
 	Duplicate bool   `json:"duplicate"`
+	Ended     string `json:"ended,omitempty"`   // how a duplicate's build ended
+	Repeats   string `json:"repeats,omitempty"` // the build that this one is in place of
+}
+
+// before says what there was before of a build that is not the first of its push, or nothing.
+func (s *submission) before() string {
+	switch {
+	case s.Ended == string(messages.BuildStateSucceeded):
+		return " was asked for before and built: nothing new is built"
+	case s.Ended != "":
+		return fmt.Sprintf(" was asked for before and ended as %s: nothing new is built; for that: fenceline retry %s", s.Ended, s.Build)
+	case s.Duplicate:
+		return " was asked for before and is under way"
+	case s.Repeats != "":
+		return ", in place of " + s.Repeats + ", which came to no image"
+	}
+	return ""
 }
 
 func newSubmitCmd() *cobra.Command {
@@ -66,7 +83,7 @@ func newSubmitCmd() *cobra.Command {
 			return err
 		}
 		if !wait {
-			return s.decided(b, "%s: accepted, order %d", b.Build, b.Order)
+			return s.decided(b, "%s: accepted, order %d%s", b.Build, b.Order, b.before())
 		}
 		return s.awaitBuild(ctx, b.Build, timeout)
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/builder/dockerfile"
 	"github.com/fenceline/fenceline/messages"
 	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
@@ -121,8 +122,7 @@ func (r *run) explainStep(err error, f *messages.Failure) bool {
 	case failedOp(err).GetFile() != nil:
 		f.Fix = "correct what is copied or added: paths are relative to the build context"
 	case noKey.MatchString(r.text(err)):
-		f.Reason = "the Dockerfile asks for an ssh key, which builds don't get: " + f.Reason
-		f.Fix = "use an https address, and a secret that the pipeline names where one is needed"
+		f.Reason, f.Fix = dockerfile.NoKey+": "+f.Reason, dockerfile.NoKeyFix
 	default:
 		return explainWords(f)
 	}
@@ -140,8 +140,7 @@ func explainWords(f *messages.Failure) bool {
 		f.Class, f.Reason = messages.FailureInfrastructure, "what the Dockerfile adds can't be fetched now: "+f.Reason
 		f.Fix = "check its address and that its host is up"
 	case noRight.MatchString(f.Reason):
-		f.Reason = "the Dockerfile asks for a right that builds don't get: " + f.Reason
-		f.Fix = "take --security, --network=host or --device out of the Dockerfile"
+		f.Reason, f.Fix = dockerfile.NoRight+": "+f.Reason, dockerfile.NoRightFix
 	default:
 		return false
 	}

@@ -12,10 +12,10 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/builder/dockerfile"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/frontend/subrequests/convertllb"
 	"github.com/moby/buildkit/solver/pb"
@@ -69,7 +69,7 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 		return nil, err
 	}
 	if other := plan.frontend(); other != "" {
-		r.remark(fmt.Sprintf("The Dockerfile asks for the frontend %s; it is read by the built-in one.", r.progress.hide(other)))
+		r.remark("warning: " + r.progress.hide(dockerfile.PassedOver(other)))
 	}
 	bases, err := plan.images()
 	var user *builder.FailedError
@@ -226,8 +226,7 @@ func (r *run) mayAsk(p *plan) error {
 			place, _ := p.place(digest)
 			return failed(messages.Failure{
 				Class: messages.FailureUser, Place: place,
-				Reason: fmt.Sprintf("the Dockerfile asks for the secret %q, which the pipeline does not give it", id),
-				Fix:    "name it in the pipeline's secrets and give builders a file of that name, or take it out of the Dockerfile",
+				Reason: dockerfile.NoSecret(id), Fix: dockerfile.NoSecretFix,
 			})
 		}
 	}
@@ -288,13 +287,8 @@ func (p *plan) place(digest string) (string, bool) {
 // buildkitd has built in.
 func (p *plan) frontend() string {
 	for _, info := range p.source.GetInfos() {
-		ref, _, _, ok := parser.DetectSyntax(info.GetData())
-		if !ok {
-			continue
-		}
-		name, tag, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), ":")
-		if name != "docker/dockerfile" || strings.Contains(tag, "labs") {
-			return ref
+		if other, _ := dockerfile.Frontend(info.GetData()); other != "" {
+			return other
 		}
 	}
 	return ""
