@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
@@ -25,16 +26,16 @@ func TestLayersThatEnginesCantMount(t *testing.T) {
 		// The base has one layer.
 		return map[string]string{"Dockerfile": "FROM " + b.base + "\n" + strings.Repeat("COPY Dockerfile /etc/mark\n", layers-1)}
 	}
-	var written int
+	var written atomic.Int32
 	b.registry.Refuse(func(r *http.Request) int {
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/out/") {
-			written++
+			written.Add(1)
 		}
 		return 0
 	})
 	b.fails(t, b.order(t, dockerfile(126)), messages.FailureUser, "", "126 layers", "at most 125", "overlay2", "one COPY")
-	if written != 0 {
-		t.Errorf("%d requests wrote what engines can't mount to the registry", written)
+	if n := written.Load(); n != 0 {
+		t.Errorf("%d requests wrote what engines can't mount to the registry", n)
 	}
 	for layers, warned := range map[int]bool{119: false, 120: true, 125: true} {
 		o := b.order(t, dockerfile(layers))
