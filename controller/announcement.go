@@ -1,78 +1,102 @@
 package controller
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// believe tells why an announced image is not to be acted on, or nil: it has to be what the build's
-// record and the request, each under a subject of its own, say. Else whoever may announce an image
-// could flip any fleet to any, or block the fleet with an order that none will reach.
-func (c *Controller) believe(ctx context.Context, m *messages.ImageReady) error {
+// believe returns the fleets that an announced image is for, or why the announcement is not to be acted on: it
+// has to be what the build's record and the request, each under a subject of its own, say. Else whoever may
+// announce an image could flip any fleet to any, or block the fleet with an order that none will reach.
+func (c *Controller) believe(ctx context.Context, m *messages.ImageReady) ([]messages.FleetTarget, error) {
 	e, err := store.Builds(c.Queue).Current(ctx, m.Build)
 	switch r := e.Value; {
 	case errors.Is(err, queue.ErrNotFound):
-		return disbelieved(m.BuildRef, "the build has no record")
+		return nil, disbelieved(m.BuildRef, "the build has no record")
 	case errors.Is(err, messages.ErrMalformed):
-		return disbelieved(m.BuildRef, err.Error())
+		return nil, disbelieved(m.BuildRef, err.Error())
 	case err != nil:
-		return err
+		return nil, err
 	case r.State != messages.BuildStateSucceeded:
-		return disbelieved(m.BuildRef, fmt.Sprintf("the build's record says %s", r.State))
+		return nil, disbelieved(m.BuildRef, fmt.Sprintf("the build's record says %s", r.State))
 	case r.Image != m.Image:
-		return disbelieved(m.BuildRef, fmt.Sprintf("it names %s, the build's record %s", m.Image, r.Image))
+		return nil, disbelieved(m.BuildRef, fmt.Sprintf("it names %s, the build's record %s", m.Image, r.Image))
 	default:
 		return c.asked(ctx, m.BuildRef, r, m.Fleets)
 	}
 }
 
-// asked holds what a build says of itself against its record and its request. A request that is settled
-// may have been cleared from its stream: then the order that the record has must be one that was given.
-func (c *Controller) asked(ctx context.Context, b messages.BuildRef, r messages.BuildRecord, fleets []messages.FleetTarget) error {
+// asked holds what a build says of itself against its record and its request, and returns the fleets that it
+// is for with the policies of the request: a builder of another version may not know all of a policy.
+func (c *Controller) asked(ctx context.Context, b messages.BuildRef, r messages.BuildRecord, fleets []messages.FleetTarget) ([]messages.FleetTarget, error) {
 	if r.BuildRef != b {
-		return disbelieved(b, fmt.Sprintf("it says order %d of pipeline %s, the build's record order %d of %s", b.Order, b.Pipeline, r.Order, r.Pipeline))
+		return nil, disbelieved(b, fmt.Sprintf("it says order %d of pipeline %s, the build's record order %d of %s", b.Order, b.Pipeline, r.Order, r.Pipeline))
 	}
-	requests := c.Queue.Space().RequestsStream()
-	info, err := c.Queue.Info(ctx, requests)
+	info, err := c.Queue.Info(ctx, c.Queue.Space().RequestsStream())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if b.Order == 0 || b.Order > info.Last {
-		return disbelieved(b, fmt.Sprintf("no request has order %d: the last one that was given is %d", b.Order, info.Last))
+		return nil, disbelieved(b, fmt.Sprintf("no request has order %d: the last one that was given is %d", b.Order, info.Last))
 	}
-	m, err := c.Queue.At(ctx, requests, max(r.Request, 1))
+	request, known, err := c.requestAt(ctx, max(r.Request, 1))
 	if errors.Is(err, queue.ErrNotFound) {
-		return nil
+		request, known, err = c.kept(ctx, b, r)
 	}
-	if err != nil {
-		return err
-	}
-	found, err := c.Queue.Decode(m)
-	request, ok := found.Payload.(*messages.BuildRequested)
 	switch {
-	case err != nil || !ok || request.BuildRef() != b:
-		return disbelieved(b, fmt.Sprintf("request %d, which its record names, asks for something else", r.Request))
-	case found.Newer == "" && !sameTargets(fleets, request.Pipeline.Fleets):
-		return disbelieved(b, "it names other fleets, or another policy, than the request")
+	case err != nil:
+		return nil, err
+	case request == nil || request.BuildRef() != b:
+		return nil, disbelieved(b, fmt.Sprintf("request %d, which its record names, asks for something else", r.Request))
+	case !known:
+		return fleets, nil
+	case !slices.EqualFunc(fleets, request.Pipeline.Fleets, func(a, b messages.FleetTarget) bool { return a.Fleet == b.Fleet }):
+		return nil, disbelieved(b, "it names other fleets than the request")
 	}
-	return nil
+	return request.Pipeline.Fleets, nil
 }
 
-// sameTargets tells whether an image is for the fleets that were asked for, by the policy that was.
-func sameTargets(a, b []messages.FleetTarget) bool {
-	if len(a)+len(b) == 0 {
-		return true
+// requestAt reads the request at a sequence: nil where something else is there. known tells whether this version
+// knows all of it, or only what every version has. queue.ErrNotFound where nothing is there any more.
+func (c *Controller) requestAt(ctx context.Context, sequence uint64) (request *messages.BuildRequested, known bool, err error) {
+	m, err := c.Queue.At(ctx, c.Queue.Space().RequestsStream(), sequence)
+	if err != nil {
+		return nil, false, err
 	}
-	first, errA := json.Marshal(a)
-	second, errB := json.Marshal(b)
-	return errA == nil && errB == nil && bytes.Equal(first, second)
+	found, err := c.Queue.Decode(m)
+	if err != nil {
+		return nil, false, nil //nolint:nilerr // nothing that could be read becomes a request later
+	}
+	request, _ = found.Payload.(*messages.BuildRequested)
+	return request, found.Newer == "", nil
+}
+
+// kept is requestAt for a request that was settled and cleared from its stream: its build's record keeps it. That is
+// the builder's word, but the request that its order is of, where that is still there, must bear it out: it is
+// the build's own or, for a retry, the one that is retried.
+func (c *Controller) kept(ctx context.Context, b messages.BuildRef, r messages.BuildRecord) (request *messages.BuildRequested, known bool, err error) {
+	if r.Asked == nil {
+		return nil, false, disbelieved(b, "its request is not stored any more, and its record keeps none: submit the pipeline again")
+	}
+	_, p, newer, err := messages.DecodeStored(*r.Asked, r.Request)
+	request, ok := p.(*messages.BuildRequested)
+	if err != nil || !ok {
+		return nil, false, disbelieved(b, "its request is not stored any more, and what its record keeps can't be read")
+	}
+	first, _, err := c.requestAt(ctx, b.Order)
+	if errors.Is(err, queue.ErrNotFound) {
+		return request, newer == "", nil
+	}
+	if err == nil && (first == nil || first.Pipeline.Name != b.Pipeline || first.Build != b.Build && request.Cause != messages.CauseRetry) {
+		err = disbelieved(b, fmt.Sprintf("the request that has order %d asks for something else", b.Order))
+	}
+	return request, newer == "", err
 }
 
 // disbelieved is a failure that trying again can't mend.

@@ -17,7 +17,8 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 	if err != nil || b.Ended() {
 		return err
 	}
-	if err := c.asked(ctx, m.BuildRef, b, m.Fleets); err != nil {
+	fleets, err := c.asked(ctx, m.BuildRef, b, m.Fleets)
+	if err != nil {
 		return err
 	}
 	var images []messages.Image
@@ -26,7 +27,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 			images = append(images, base.Image)
 		}
 	}
-	for _, to := range m.Fleets {
+	for _, to := range fleets {
 		if !to.Policy.PreloadBases || len(images) == 0 {
 			continue
 		}

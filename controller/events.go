@@ -40,14 +40,17 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 	if len(m.Fleets) == 0 {
 		return c.endBases(ctx, m.Build)
 	}
-	if err := c.believe(ctx, m); err != nil {
+	fleets, err := c.believe(ctx, m)
+	if err != nil {
 		return err
 	}
+	ready := *m
+	ready.Fleets = fleets
 	after := ""
-	for _, to := range m.Fleets {
+	for _, to := range fleets {
 		now := time.Now().UTC()
 		r := messages.RolloutRecord{
-			ID: messages.RolloutID(to.Fleet, m.Build), Fleet: to.Fleet, After: after, Ready: *m, Policy: to.Policy,
+			ID: messages.RolloutID(to.Fleet, m.Build), Fleet: to.Fleet, After: after, Ready: ready, Policy: to.Policy,
 			State: messages.RolloutWaiting, Opened: now, Updated: now, Traceparent: traceparent,
 		}
 		after = to.Fleet
