@@ -235,7 +235,7 @@ func (a *attempt) ended(ctx context.Context, result messages.Payload, err error)
 		return a.handBack(fmt.Sprintf("worker %s was stopped", a.w.Worker), 0)
 	}
 	failing := a.failing()
-	if queue.IsPermanent(err) || a.record.Failures+1 >= a.request.Pipeline.Attempts || failing >= a.request.Pipeline.RetriesFor() {
+	if queue.IsPermanent(err) || a.request.Pipeline.GivesUp(a.record.Failures+1, failing) {
 		return a.exhausted(err)
 	}
 	return a.tryAgain(err, failing)
@@ -301,9 +301,11 @@ func (a *attempt) tryAgain(cause error, failing time.Duration) error {
 }
 
 // exhausted ends a build that infrastructure kept failing, and keeps its request among the
-// dead letters for a person to send again.
+// dead letters, where there is room, for a person to send again.
 func (a *attempt) exhausted(cause error) error {
-	if err := a.d.KeepLetter(cause.Error()); err != nil {
+	if err := a.d.KeepLetter(cause.Error()); errors.Is(err, queue.ErrFull) {
+		a.w.Logger.Error().Err(err).Str("build", a.request.Build).Msg("no dead letter of the request is kept: its record keeps it for fenceline retry")
+	} else if err != nil {
 		return err
 	}
 	return a.outcome(&messages.BuildFailed{

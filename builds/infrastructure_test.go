@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 var errAway = errors.New("the registry is away")
@@ -43,6 +44,41 @@ func TestInfrastructureThatStaysAwayIsGivenUpAfterThePipelinesTime(t *testing.T)
 	}
 	if got.Failing < r.Pipeline.RetryFor || got.Attempt < 2 {
 		t.Errorf("given up after %s and %d attempts", got.Failing, got.Attempt)
+	}
+}
+
+func TestTheAttemptsOfAnOlderProducersRequestDoNotCount(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	r := request("base", 1)
+	r.Pipeline.Attempts, r.Pipeline.RetryFor = 5, 0 // as it writes them for a pipeline that names neither
+	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		if j.Attempt <= 6 {
+			return nil, errAway
+		}
+		return succeed(ctx, j)
+	}))
+	if got := ended(t, c, submit(t, c, r).Build); got.State != messages.BuildStateSucceeded || got.Failures != 6 {
+		t.Errorf("record is %+v", got)
+	}
+}
+
+func TestABuildEndsWhereThereIsNoRoomForItsLetter(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	s.Limit(t, c.Space().LettersStream(), func(cfg *jetstream.StreamConfig) { cfg.MaxBytes = 100 })
+	r := request("base", 1)
+	r.Pipeline.Attempts = 1
+	stop := consume(t, c, work(func(context.Context, *builds.Job) (messages.Payload, error) { return nil, errAway }))
+	got := ended(t, c, submit(t, c, r).Build)
+	if got.State != messages.BuildStateFailed || got.Failure.Class != messages.FailureInfrastructure {
+		t.Errorf("record is %+v", got)
+	}
+	stop()
+	retried, err := queueOf(c).Retry(within(t), r.Build, "somebody")
+	must(t, err)
+	consume(t, c, work(succeed))
+	if got := ended(t, c, retried.Build); got.State != messages.BuildStateSucceeded {
+		t.Errorf("retried, it is %+v", got)
 	}
 }
 

@@ -23,7 +23,7 @@ type Pipeline struct {
 	TokenName  string            `json:"token_name,omitempty"` // name of the secret that reads the repository
 	Secrets    []string          `json:"secrets,omitempty"`    // names of secrets that RUN --mount=type=secret may ask for
 	Timeout    Duration          `json:"timeout"`              // for the whole solve
-	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see RetryFor
+	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see GivesUp
 	RetryFor   Duration          `json:"retry_for,omitempty"`  // how long a build that infrastructure fails is tried again; 0 means DefaultRetryFor
 	Fleets     []FleetTarget     `json:"fleets,omitempty"`     // in order: a fleet waits for the one before it
 }
@@ -112,6 +112,12 @@ const (
 // RetriesFor is how long a build that infrastructure fails is tried again, from its first failure on.
 // Times in which no builder was there don't count.
 func (p *Pipeline) RetriesFor() time.Duration { return cmp.Or(p.RetryFor, DefaultRetryFor).Std() }
+
+// GivesUp tells whether a build that infrastructure failed so many times, and for so long, is not tried again. The
+// producers that leave out RetryFor write a few attempts into every request, asked for or not: these don't count.
+func (p *Pipeline) GivesUp(failures int, failing time.Duration) bool {
+	return p.RetryFor != 0 && failures >= p.Attempts || failing >= p.RetriesFor()
+}
 
 var (
 	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$`)

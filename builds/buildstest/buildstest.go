@@ -25,7 +25,7 @@ func Request(pipeline string, n int) *messages.BuildRequested {
 		Pipeline: messages.Pipeline{
 			Name: pipeline, Repository: "https://git.example.com/ops/base.git", Branch: "main",
 			Dockerfile: "Dockerfile", Image: "registry.example.com/ops/base", HooksDir: "/etc/stackato/hooks",
-			Timeout: messages.Duration(time.Minute), Attempts: 3,
+			Timeout: messages.Duration(time.Minute), Attempts: 3, RetryFor: messages.DefaultRetryFor,
 		},
 		Ref: "refs/heads/main", Commit: Commit(n), Cause: messages.CausePush, Received: time.Now().UTC(),
 	}
