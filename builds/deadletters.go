@@ -2,6 +2,7 @@ package builds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,16 +29,29 @@ func (q *Queue) letterSubject(name string) (string, error) {
 	return q.c.Space().AnyVersion(messages.TypeDeadLetter, name[:i], strconv.FormatUint(sequence, 10)), nil
 }
 
+// lettersStream is the stream that keeps dead letters: that of events, where no controller has parted them yet.
+func (q *Queue) lettersStream(ctx context.Context) (string, error) {
+	stream := q.c.Space().LettersStream()
+	missing, err := q.c.Missing(ctx, stream)
+	if missing {
+		stream = q.c.Space().EventsStream()
+	}
+	return stream, err
+}
+
 // DeadLetters lists the messages that nobody could handle, oldest first.
 func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
 	var out []messages.DeadLetter
 	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}}
-	err := q.c.Read(ctx, q.c.Space().LettersStream(), o, func(r queue.Received) error {
-		if l, ok := r.Payload.(*messages.DeadLetter); ok {
-			out = append(out, *l)
-		}
-		return nil
-	})
+	stream, err := q.lettersStream(ctx)
+	if err == nil {
+		err = q.c.Read(ctx, stream, o, func(r queue.Received) error {
+			if l, ok := r.Payload.(*messages.DeadLetter); ok {
+				out = append(out, *l)
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing dead letters: %w", err)
 	}
@@ -52,7 +66,11 @@ func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s, err := q.c.Last(ctx, q.c.Space().LettersStream(), subject)
+	stream, err := q.lettersStream(ctx)
+	if err != nil {
+		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	}
+	s, err := q.c.Last(ctx, stream, subject)
 	if err != nil {
 		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
 	}
@@ -106,7 +124,11 @@ func (q *Queue) DropDeadLetter(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	purged, err := q.c.Purge(ctx, q.c.Space().LettersStream(), subject, 0)
+	stream, err := q.lettersStream(ctx)
+	var purged uint64
+	if err == nil {
+		purged, err = q.c.Purge(ctx, stream, subject, 0)
+	}
 	if err == nil && purged == 0 {
 		err = queue.ErrNotFound
 	}
@@ -114,4 +136,27 @@ func (q *Queue) DropDeadLetter(ctx context.Context, name string) error {
 		return fmt.Errorf("dropping dead letter %s: %w", name, err)
 	}
 	return nil
+}
+
+// DropLetterOf removes the dead letter of a build's request, if there is one, as the same is asked for again.
+func (q *Queue) DropLetterOf(ctx context.Context, build string) error {
+	e, err := q.records.Current(ctx, build)
+	if err == nil {
+		err = q.dropLetterAt(ctx, e.Value.Request)
+	}
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (q *Queue) dropLetterAt(ctx context.Context, request uint64) error {
+	return q.DropDeadLetter(ctx, LetterName(messages.DeadLetter{Stream: q.c.Space().RequestsStream(), Sequence: request}))
+}
+
+// builtAgain drops the letter of a build whose push is asked for again. That it can't is no reason not to build.
+func (q *Queue) builtAgain(ctx context.Context, build string) {
+	if err := q.DropLetterOf(ctx, build); err != nil {
+		q.c.Logger().Warn().Err(err).Str("build", build).Msg("its dead letter stays, though it is built again")
+	}
 }

@@ -7,11 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // dead waits until there are n dead letters.
@@ -119,5 +121,52 @@ func TestALongReasonIsCut(t *testing.T) {
 		if !strings.HasPrefix(got, "éé") || len(got) > 10<<10 {
 			t.Errorf("the %s has %d bytes", what, len(got))
 		}
+	}
+}
+
+// TestALetterGoesOnceTheSameIsBuiltAgain fails a push by the machines' fault, and has it told again, or seen at the
+// head of its branch after something else was asked for; or waits until the build is forgotten.
+func TestALetterGoesOnceTheSameIsBuiltAgain(t *testing.T) {
+	for name, then := range map[string]func(t *testing.T, s *queuetest.Server, c *queue.Client){
+		"told again": func(t *testing.T, _ *queuetest.Server, c *queue.Client) {
+			if a := submit(t, c, request("base", 1)); a.Repeats == "" {
+				t.Errorf("told again it is %+v", a)
+			}
+		},
+		"seen at the head": func(t *testing.T, _ *queuetest.Server, c *queue.Client) {
+			other := request("base", 2)
+			other.Ref = "refs/heads/other"
+			submit(t, c, other)
+			a, err := queueOf(c).RequestHead(within(t), request("base", 1), "")
+			must(t, err)
+			if a.Duplicate || a.Repeats != "" {
+				t.Errorf("seen at the head it is %+v", a)
+			}
+		},
+		"forgotten": func(t *testing.T, s *queuetest.Server, c *queue.Client) {
+			submit(t, c, request("base", 2)) // the last of a pipeline is not forgotten
+			s.Limit(t, c.Space().EventsStream(), func(cfg *jetstream.StreamConfig) { cfg.MaxAge = 200 * time.Millisecond })
+			consume(t, c, work(succeed))
+			eventually(t, "its record is dropped", func() bool {
+				report, err := queueOf(c).Sweep(within(t))
+				must(t, err)
+				return report.Dropped > 0
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := queuetest.Start(t)
+			c := s.Client(t)
+			stop := consume(t, c, work(func(context.Context, *builds.Job) (messages.Payload, error) {
+				return nil, queue.Permanent(errAway)
+			}))
+			a := submit(t, c, request("base", 1))
+			ended(t, c, a.Build)
+			dead(t, c, 1)
+			settled(t, c)
+			stop()
+			then(t, s, c)
+			dead(t, c, 0)
+		})
 	}
 }

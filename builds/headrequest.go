@@ -27,8 +27,16 @@ func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, tra
 			return Accepted{Build: newest.Build, Order: newest.Order, Duplicate: true}, nil
 		}
 	}
-	return q.Request(ctx, r, traceparent)
+	a, err := q.Request(ctx, r, traceparent)
+	if err == nil && newest != nil {
+		q.builtAgain(ctx, newest.Build)
+	}
+	return a, err
 }
+
+// lastEnds is how many builds of a branch or commit, but retries, are looked at for the newest, those whose records
+// were written last: more than end after one that came later.
+const lastEnds = 10
 
 // newestOf finds the newest build of r's pipeline that is of its branch or commit, and returns it if it
 // is of the commit.
@@ -57,16 +65,11 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*mess
 	if err != nil {
 		return nil, err
 	}
-	records, err := q.records.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range records {
-		if e.Value.Pipeline == r.Pipeline.Name {
-			n.see(e.Value.BuildRef, e.Value.Ref, e.Value.Commit)
-		}
-	}
-	return n.found(), nil
+	_, _, err = q.records.Latest(ctx, lastEnds, func(e queue.Entry[messages.BuildRecord]) bool {
+		b := e.Value
+		return b.Pipeline == r.Pipeline.Name && n.see(b.BuildRef, b.Ref, b.Commit) && b.Cause != messages.CauseRetry
+	})
+	return n.found(), err
 }
 
 // newestBuild is the newest of those builds seen that are of a branch or a commit.
@@ -76,10 +79,13 @@ type newestBuild struct {
 	same        bool // it is of the commit
 }
 
-func (n *newestBuild) see(b messages.BuildRef, ref, commit string) {
-	if (ref == n.ref || commit == n.commit) && b.Order >= n.of.Order {
+// see tells whether it is of the branch or commit.
+func (n *newestBuild) see(b messages.BuildRef, ref, commit string) bool {
+	of := ref == n.ref || commit == n.commit
+	if of && b.Order >= n.of.Order {
 		n.of, n.same = b, commit == n.commit
 	}
+	return of
 }
 
 func (n *newestBuild) found() *messages.BuildRef {

@@ -59,7 +59,7 @@ func TestAHeadIsAskedForUnlessItHasABuild(t *testing.T) {
 				a, err := q.Request(within(t), r, "")
 				must(t, err)
 				if last = a.Build; i < len(test.states) && test.states[i] != "" {
-					record := messages.BuildRecord{BuildRef: messages.BuildRef{Build: r.Build, Pipeline: "base", Order: a.Order}, State: test.states[i], Commit: r.Commit, Ref: r.Ref}
+					record := messages.BuildRecord{BuildRef: messages.BuildRef{Build: r.Build, Pipeline: "base", Order: a.Order}, State: test.states[i], Commit: r.Commit, Ref: r.Ref, Cause: r.Cause}
 					if test.class != "" {
 						record.Failure = &messages.Failure{Class: test.class, Reason: "it broke"}
 					}

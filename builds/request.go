@@ -80,7 +80,9 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 		switch {
 		case err == nil:
 			accepted := l.accept(r, sequence)
-			accepted.Repeats = repeats
+			if accepted.Repeats = repeats; repeats != "" {
+				q.builtAgain(ctx, repeats)
+			}
 			return accepted, nil
 		case errors.Is(err, queue.ErrMoved), errors.Is(err, queue.ErrUnavailable) && ctx.Err() == nil && q.c.Connected():
 			// Somebody else was first, or the answer was lost: look again.

@@ -61,6 +61,11 @@ func (q *Queue) drop(ctx context.Context, f floors) (dropped int, err error) {
 		return 0, err
 	}
 	for _, e := range old {
+		if f := e.Value.Failure; f != nil && f.Class == messages.FailureInfrastructure { // its request is a dead letter
+			if err := q.dropLetterAt(ctx, e.Value.Request); err != nil && !errors.Is(err, queue.ErrNotFound) {
+				q.c.Logger().Warn().Err(err).Str("build", e.Key).Msg("its dead letter stays, though its record goes")
+			}
+		}
 		unreadable = append(unreadable, queue.Broken{Key: e.Key, Revision: e.Revision})
 	}
 	last.at, last.more = info.Now, len(unreadable) > dropMost

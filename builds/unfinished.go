@@ -38,7 +38,7 @@ type sweeps struct {
 	dropped    dropping
 }
 
-// floors is the bucket of the floor.
+// floor is the bucket of the floor.
 func (q *Queue) floor() *queue.Records[string] {
 	return queue.NewTexts(q.c, q.c.Space().BuildsBucket(), "sweep.*")
 }

@@ -222,7 +222,7 @@ its image does not overtake one that came later.`,
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
 		}
-		if err := s.dropLetterOf(ctx, args[0]); err != nil {
+		if err := s.builds().DropLetterOf(ctx, args[0]); err != nil {
 			return err
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},

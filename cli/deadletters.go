@@ -189,19 +189,6 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 	})
 }
 
-// dropLetterOf removes the dead letter of a build's request, which a retry has sent again.
-func (s *session) dropLetterOf(ctx context.Context, build string) error {
-	e, err := store.Builds(s.queue).Get(ctx, build)
-	if err == nil {
-		l := messages.DeadLetter{Stream: s.queue.Space().RequestsStream(), Sequence: e.Value.Request}
-		err = s.builds().DropDeadLetter(ctx, builds.LetterName(l))
-	}
-	if errors.Is(err, queue.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
 // alone counts the dead letters that are no part of a failed build, which is shown as such, or was.
 func (s *session) alone(ctx context.Context, letters []messages.DeadLetter, listed []buildRow) (int, error) {
 	failed := map[uint64]bool{}

@@ -88,8 +88,8 @@ func (s *session) showLogs(ctx context.Context, build string, follow bool) error
 
 // untilEnded ends ctx once the build's outcome is announced.
 func (s *session) untilEnded(ctx context.Context, build string, cancel context.CancelCauseFunc) {
-	err := store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
-		if e.Key == build && e.Value.Ended() && e.Value.Announced {
+	err := store.Build(s.queue, build).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+		if e.Value.Ended() && e.Value.Announced {
 			cancel(errEnded)
 		}
 	}, nil)

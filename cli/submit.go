@@ -313,8 +313,8 @@ func (s *session) endOf(ctx context.Context, build string) (end *messages.BuildR
 	err = s.attended(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		return store.Builds(s.queue).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
-			if e.Key == build && e.Value.Ended() && e.Value.Announced {
+		return store.Build(s.queue, build).Watch(ctx, func(e queue.Entry[messages.BuildRecord]) {
+			if e.Value.Ended() && e.Value.Announced {
 				end = &e.Value
 				cancel()
 			}

@@ -79,11 +79,16 @@ func (w *watcher) run(ctx context.Context) error {
 	for _, of := range []struct {
 		stream string
 		up     func()
+		parted bool // from the events, by a controller that starts
 	}{
-		{space.RequestsStream(), requests}, {space.EventsStream(), events}, {space.ReportsStream(), reports},
-		{space.LettersStream(), letters}, {space.LogsStream(), logs},
+		{space.RequestsStream(), requests, false}, {space.EventsStream(), events, false}, {space.LogsStream(), logs, false},
+		{space.ReportsStream(), reports, true}, {space.LettersStream(), letters, true},
 	} {
 		g.Go(func() error {
+			if missing, _ := w.s.queue.Missing(ctx, of.stream); missing && of.parted {
+				of.up() // what it would have is among the events
+				return nil
+			}
 			return w.s.queue.Read(ctx, of.stream, queue.ReadOptions{New: true, Follow: true, CaughtUp: of.up}, w.message)
 		})
 	}

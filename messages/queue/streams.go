@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,6 +66,15 @@ func (c *Client) Subjects(ctx context.Context, stream, filter string) (map[strin
 		return nil, c.failure(ctx, err)
 	}
 	return info.State.Subjects, nil
+}
+
+// Missing tells whether the server answers and has no such stream.
+func (c *Client) Missing(ctx context.Context, stream string) (bool, error) {
+	_, err := c.Info(ctx, stream)
+	if errors.Is(err, ErrUndeclared) && !errors.Is(err, ErrUnavailable) {
+		return true, nil
+	}
+	return false, err
 }
 
 // Purge removes the messages on a subject below a sequence, or all of them where that is 0, and

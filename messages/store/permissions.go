@@ -41,6 +41,7 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream(), "$JS.API.STREAM.PURGE.KV_" + s.BuildsBucket()})
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()}) // of builds that are asked for again, or forgotten
 	return p
 }
 
@@ -84,7 +85,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p := ControllerPermissions(s, inbox)
 	more := ProducerPermissions(s, inbox)
 	p.add(more.Publish)
-	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream(), "$KV." + s.NodesBucket() + ".>"})
+	p.add([]string{"$KV." + s.NodesBucket() + ".>"})
 	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p

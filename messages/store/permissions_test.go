@@ -269,6 +269,8 @@ func TestProducerAndBuilderCanDoTheirWork(t *testing.T) {
 	ended(t, operator, dead.Build)
 	letters, err := builds.New(operator).DeadLetters(within(t))
 	must(t, err)
+	must(t, builds.New(producer).DropDeadLetter(within(t), builds.LetterName(letters[0])))
+	must(t, operator.Publish(within(t), "", &letters[0]))
 	must(t, builds.New(operator).RequeueDeadLetter(within(t), builds.LetterName(letters[0])))
 	for _, c := range []*queue.Client{producer, operator} {
 		_, err = builds.New(c).Sweep(within(t))

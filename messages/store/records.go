@@ -13,7 +13,16 @@ import (
 
 // Builds has a record for each claimed build, by its ID.
 func Builds(c *queue.Client) *queue.Records[messages.BuildRecord] {
-	return queue.NewRecords[messages.BuildRecord](c, c.Space().BuildsBucket(), "*").
+	return buildRecords(c, "*")
+}
+
+// Build is Builds for one of them alone: to watch it costs nothing for the others.
+func Build(c *queue.Client, build string) *queue.Records[messages.BuildRecord] {
+	return buildRecords(c, build)
+}
+
+func buildRecords(c *queue.Client, keys string) *queue.Records[messages.BuildRecord] {
+	return queue.NewRecords[messages.BuildRecord](c, c.Space().BuildsBucket(), keys).
 		Named(func(r messages.BuildRecord) string { return r.Build })
 }
 
