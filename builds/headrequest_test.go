@@ -112,3 +112,31 @@ func TestAHeadSeenByManyIsBuiltOnce(t *testing.T) {
 		t.Errorf("it is built %d times", asked)
 	}
 }
+
+// TestALookForAHeadReadsFewRecords looks for a head's build among many, after a retry of the first of them.
+func TestALookForAHeadReadsFewRecords(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	retry := request("base", 1)
+	retry.Cause, retry.Order = messages.CauseRetry, submit(t, c, request("base", 1)).Order
+	submit(t, c, retry)
+	for n := range 600 {
+		r := request("base", n+1)
+		_, err := store.Builds(c).Create(within(t), r.Build, messages.BuildRecord{
+			BuildRef: messages.BuildRef{Build: r.Build, Pipeline: "base", Order: uint64(n + 1)}, Cause: r.Cause,
+			State: messages.BuildStateSucceeded, Commit: r.Commit, Ref: r.Ref,
+		})
+		must(t, err)
+	}
+	sent := func() int64 {
+		v, err := s.Server().Varz(nil)
+		must(t, err)
+		return v.OutMsgs
+	}
+	before := sent()
+	a, err := builds.New(c).RequestHead(within(t), request("base", 600), "")
+	must(t, err)
+	if n := sent() - before; !a.Duplicate || n > 300 {
+		t.Errorf("%+v, for which the server sent %d messages", a, n)
+	}
+}
