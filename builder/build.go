@@ -68,7 +68,6 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
-		a.b.room.forget(t.request.Build)
 		a.step(messages.StepPushed, solved.Image.String())
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
@@ -93,7 +92,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // ends the look-up of the head, too
-	go a.b.room.watch(ctx, r.Build, cancel)
+	a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
