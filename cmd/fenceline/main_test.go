@@ -68,6 +68,7 @@ func TestStatusOfMistakes(t *testing.T) {
 		"unknown flag":           {[]string{"up", "--listn", "x"}, cli.ExitUsage, "did you mean --listen?"},
 		"a long interval":        {[]string{"up", "--interval", "16s"}, cli.ExitUsage, "every 15s or more often, or have them kept for longer (--interval"},
 		"a short time to live":   {[]string{"up", "--node-ttl", "5s"}, cli.ExitUsage, "every 2.5s or more often"},
+		"a producer's layout":    {[]string{"run", "producer", "--ack-wait", "1m"}, cli.ExitUsage, "unknown flag: --ack-wait"},
 		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, cli.ExitUsage, "unknown flag: --zzzzzzzz\n"},
 		"unknown short flag":     {[]string{"up", "-Z"}, cli.ExitUsage, "'Z'"},
 		"help on no command":     {[]string{"help", "rolback"}, cli.ExitUsage, "did you mean rollback?"},
