@@ -120,8 +120,11 @@ func (s *Stack) startRegistry(c Config) error {
 	return err
 }
 
+// IsAddress tells the address of a buildkitd that runs from the path of one to start.
+func IsAddress(buildkitd string) bool { return strings.Contains(buildkitd, "://") }
+
 func (s *Stack) startBuildkitd(ctx context.Context, c Config) error {
-	if strings.Contains(c.Buildkitd, "://") {
+	if IsAddress(c.Buildkitd) {
 		s.address = c.Buildkitd
 		return nil
 	}
