@@ -53,7 +53,11 @@ func (h *hook) content(b []byte) {
 		h.bashOnly(tree, shell, bytes.Contains(b, []byte("BASH_VERSION")))
 	}
 	h.exported(tree)
-	NeedsPerson(tree, false, h.fault, h.warn)
+	NeedsPerson(tree, false, func(line int, problem, fix string) {
+		if h.built == nil || !h.built.answered() {
+			h.fault(line, problem, fix)
+		}
+	}, h.warn)
 	if h.built != nil {
 		h.sudo(tree)
 	}
