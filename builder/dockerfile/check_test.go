@@ -62,6 +62,12 @@ func TestCheck(t *testing.T) {
 		"behind an option of RUN":          {"FROM x\nRUN --mount=type=cache,target=/a \\\n  apt-get upgrade\n", Given{}, "3 error apt-get upgrade"},
 		"dpkg-reconfigure":                 {"FROM x\nRUN dpkg-reconfigure tzdata\n", Given{}, "2 error dpkg-reconfigure"},
 		"dpkg-reconfigure, told":           {"FROM x\nENV DEBIAN_FRONTEND=noninteractive\nRUN dpkg-reconfigure tzdata\n", Given{}, ""},
+		"answered by a setting before":     {"FROM x AS a\nRUN echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/90\nRUN apt-get install x\nFROM a\nRUN [\"apt-get\", \"install\", \"x\"]\n", Given{}, ""},
+		"answered by a file":               {"FROM x\nCOPY 90 /etc/apt/apt.conf.d/\nRUN apt-get install x\n", Given{}, ""},
+		"answered in another stage":        {"FROM x AS a\nRUN echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf\nFROM x\nRUN apt-get install x\n", Given{}, "4 error apt-get install"},
+		"answered for one command":         {"FROM x\nRUN apt-get -o APT::Get::Assume-Yes=true install x\nRUN apt-get install x\n", Given{}, "3 error apt-get install"},
+		"a list of groups":                 {"FROM x\nRUN dnf group list && dnf search update\n", Given{}, ""},
+		"a group":                          {"FROM x\nRUN dnf group install x\n", Given{}, "2 error dnf install"},
 		"another shell":                    {"FROM x\nSHELL [\"powershell\", \"-c\"]\nRUN apt-get install x\n", Given{}, ""},
 		"reading an answer":                {"FROM x\nRUN read -p 'really? ' answer\n", Given{}, "2 warning terminal"},
 	} {

@@ -9,7 +9,7 @@ import (
 // owned is what a file of an image says of its owner.
 type owned struct{ uid, gid uint32 }
 
-func (o owned) GetUid() uint32 { return o.uid }
+func (o owned) GetUid() uint32 { return o.uid } //nolint:revive // the name is BuildKit's
 func (o owned) GetGid() uint32 { return o.gid }
 
 func TestRightsOfWhoRunsTheHooks(t *testing.T) {
