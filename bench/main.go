@@ -10,6 +10,7 @@
 //
 //	main.go          the figures
 //	memory.go        those of memory
+//	manyrecords.go   those of commands and sweeps, with many records
 //	buildtimes.go    those of builds and flips
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
@@ -54,12 +55,14 @@ type measure struct {
 
 func measures() []measure {
 	return []measure{
+		{"commands_10000_ms", commandsTook},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
 		{"overhead_cached_ms", overheadCached},
 		{"overhead_cached_apart_ms", overheadCachedApart},
 		{"overhead_cold_ratio", overheadCold},
+		{"producer_idle_cpu", producerIdle},
 		{"push_to_flip_ratio", pushToFlip},
 		{"recovery_builder_s", recoveryBuilder},
 		{"recovery_controller_s", recoveryController},

@@ -103,7 +103,7 @@ func (a *attempt) take() error {
 			return err
 		}
 	}
-	e, err := a.w.q.current(a.d.Context(), a.request.Build)
+	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return a.create()
 	}
@@ -180,7 +180,7 @@ func (a *attempt) put(next messages.BuildRecord) error {
 	if !errors.Is(err, queue.ErrMoved) {
 		return err
 	}
-	e, err := a.w.q.current(a.d.Context(), a.request.Build)
+	e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
 	if err != nil {
 		return err
 	}
@@ -253,7 +253,7 @@ func (a *attempt) failing() time.Duration {
 // cancelled finishes the announcement of a build that a person ended.
 func (a *attempt) cancelled() error {
 	err := a.d.Insist(func() error {
-		e, err := a.w.q.current(a.d.Context(), a.request.Build)
+		e, err := a.w.q.records.Current(a.d.Context(), a.request.Build)
 		a.record, a.revision = e.Value, e.Revision
 		return err
 	})

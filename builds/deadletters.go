@@ -3,7 +3,6 @@ package builds
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 
@@ -33,7 +32,7 @@ func (q *Queue) letterSubject(name string) (string, error) {
 func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
 	var out []messages.DeadLetter
 	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}}
-	err := q.c.Read(ctx, q.c.Space().EventsStream(), o, func(r queue.Received) error {
+	err := q.c.Read(ctx, q.c.Space().LettersStream(), o, func(r queue.Received) error {
 		if l, ok := r.Payload.(*messages.DeadLetter); ok {
 			out = append(out, *l)
 		}
@@ -53,7 +52,7 @@ func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s, err := q.c.Last(ctx, q.c.Space().EventsStream(), subject)
+	s, err := q.c.Last(ctx, q.c.Space().LettersStream(), subject)
 	if err != nil {
 		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
 	}
@@ -71,7 +70,7 @@ func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 	if err := l.Whole(); err != nil {
 		return err
 	}
-	m := asSent(messages.Message{Headers: l.Headers, Body: l.Body})
+	m := queue.AsSent(messages.Message{Headers: l.Headers, Body: l.Body})
 	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
 	_, request := p.(*messages.BuildRequested)
 	_, newer := messages.NewerRequest(m)
@@ -85,14 +84,6 @@ func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
 	}
 	_, err := q.c.Store(ctx, l.Subject, m)
 	return err
-}
-
-// asSent is a message that was stored without what the stream was told about it: that it is the
-// only one, and which ID it has.
-func asSent(m messages.Message) messages.Message {
-	h := maps.Clone(m.Headers)
-	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
-	return messages.Message{Headers: h, Body: m.Body}
 }
 
 // replace has an event take the place of the one it repeats. It may be repeated after a crash
@@ -115,7 +106,7 @@ func (q *Queue) DropDeadLetter(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	purged, err := q.c.Purge(ctx, q.c.Space().EventsStream(), subject, 0)
+	purged, err := q.c.Purge(ctx, q.c.Space().LettersStream(), subject, 0)
 	if err == nil && purged == 0 {
 		err = queue.ErrNotFound
 	}

@@ -23,7 +23,7 @@
 //	contexts.go     build contexts sent from a developer's machine
 //	cancel.go       a person ends a build
 //	retry.go        a person asks for a build again
-//	queued.go       what waits for a worker
+//	queued.go       what was asked for and is not settled; what waits for a worker
 //	deadletters.go  messages that nobody could handle
 //	sweep.go        finishes what a crash left behind
 //	unfinished.go   which builds something is left to do for, without a look at all

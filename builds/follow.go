@@ -23,7 +23,7 @@ func (q *Queue) follow(ctx context.Context, e queue.Entry[messages.BuildRecord])
 	if err != nil {
 		return false, err
 	}
-	now, err := q.current(ctx, e.Key)
+	now, err := q.records.Current(ctx, e.Key)
 	if errors.Is(err, queue.ErrNotFound) || err == nil && now.Revision != e.Revision {
 		return false, nil // the next sweep looks at it as it is now
 	}

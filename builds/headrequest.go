@@ -91,7 +91,7 @@ func (n *newestBuild) found() *messages.BuildRef {
 
 // wantedAgain tells whether the same is to be asked for again, by a build's record.
 func (q *Queue) wantedAgain(ctx context.Context, build string) (bool, error) {
-	e, err := q.current(ctx, build)
+	e, err := q.records.Current(ctx, build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return false, nil // nobody has claimed it yet, or it is long over
 	}

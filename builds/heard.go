@@ -2,6 +2,7 @@ package builds
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
@@ -39,6 +40,9 @@ func (q *Queue) dropBeats(ctx context.Context) error {
 			continue
 		}
 		e, err := beats.Current(ctx, key)
+		if e.Revision == 0 && errors.Is(err, queue.ErrNotFound) { // another sweep was first
+			continue
+		}
 		if e.Revision == 0 {
 			return err
 		}

@@ -35,7 +35,7 @@ func TestWhatACredentialMayNotTellIsNotBelievedOnASubjectThatItHas(t *testing.T)
 		}
 		return nil
 	}
-	must(t, c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{}, take))
+	must(t, c.Read(within(t), c.Space().ReportsStream(), queue.ReadOptions{}, take))
 	go func() {
 		_ = c.ConsumeEvents(t.Context(), "controllers", []messages.Type{messages.TypeNodeFailed},
 			func(_ context.Context, r queue.Received) error { return take(r) })

@@ -3,7 +3,6 @@ package builds
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -33,24 +32,6 @@ type Queue struct {
 // New is the way by a client.
 func New(c *queue.Client) *Queue {
 	return &Queue{c: c, records: store.Builds(c), contextRetry: contextRetry, contextLeft: contextLeft}
-}
-
-// current reads the record of a build from the leader. messages.ErrMalformed where it can't be read, or is
-// another build's: its key says whose it is.
-func (q *Queue) current(ctx context.Context, build string) (queue.Entry[messages.BuildRecord], error) {
-	e, err := q.records.Current(ctx, build)
-	if err == nil {
-		err = own(e)
-	}
-	return e, err
-}
-
-// own tells whether a record is of the build whose key it has.
-func own(e queue.Entry[messages.BuildRecord]) error {
-	if e.Value.Build != e.Key {
-		return fmt.Errorf("%w: it says that it is of build %q", messages.ErrMalformed, messages.Shorten(e.Value.Build, 80))
-	}
-	return nil
 }
 
 // Ready tells what is wrong with the queue, or nil.

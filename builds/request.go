@@ -127,7 +127,7 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 // sake of infrastructure, or with a record that nobody can read; a person's wish once it is over.
 // ended is how the earlier one ended, if it has.
 func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (ended messages.BuildState, again bool, err error) {
-	e, err := q.current(ctx, earlier.Build) // what is stale could lose a push
+	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
 	if errors.Is(err, queue.ErrNotFound) {
 		return "", false, nil
 	}

@@ -38,7 +38,7 @@ func (q *Queue) drop(ctx context.Context, f floors) (dropped int, err error) {
 		return 0, err
 	}
 	var old []queue.Entry[messages.BuildRecord]
-	var unreadable []queue.Unread
+	var unreadable []queue.Broken
 	err = q.records.Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
 		if info.Now.Sub(e.Created) <= info.MaxAge {
 			return false
@@ -47,7 +47,7 @@ func (q *Queue) drop(ctx context.Context, f floors) (dropped int, err error) {
 			old = append(old, e)
 		}
 		return true
-	}, func(u queue.Unread) bool {
+	}, func(u queue.Broken) bool {
 		if info.Now.Sub(u.Written) <= info.MaxAge {
 			return false
 		}
@@ -61,7 +61,7 @@ func (q *Queue) drop(ctx context.Context, f floors) (dropped int, err error) {
 		return 0, err
 	}
 	for _, e := range old {
-		unreadable = append(unreadable, queue.Unread{Key: e.Key, Revision: e.Revision})
+		unreadable = append(unreadable, queue.Broken{Key: e.Key, Revision: e.Revision})
 	}
 	last.at, last.more = info.Now, len(unreadable) > dropMost
 	for _, u := range unreadable[:min(len(unreadable), dropMost)] {

@@ -42,7 +42,7 @@ func (w *worker) lookAtAll(ctx context.Context) error {
 
 // lookAt reads the record of one running attempt.
 func (w *worker) lookAt(ctx context.Context, build string) error {
-	e, err := w.q.current(ctx, build)
+	e, err := w.q.records.Current(ctx, build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return nil
 	}

@@ -118,7 +118,7 @@ func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildReco
 // so that the next sweep does not do it again. It stays of its version, for all who can read that.
 // A worker that still has the build is taken over from, as after any redelivery.
 func (q *Queue) requeue(ctx context.Context, e queue.Entry[messages.BuildRecord]) error {
-	m, request, err := messages.WithOrder(asSent(*e.Value.Asked), e.Value.Order)
+	m, request, err := messages.WithOrder(queue.AsSent(*e.Value.Asked), e.Value.Order)
 	if err != nil {
 		return err
 	}

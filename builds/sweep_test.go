@@ -149,14 +149,14 @@ func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 	c := s.Client(t)
 	s.Limit(t, "fenceline-events", func(cfg *jetstream.StreamConfig) { cfg.MaxAge = 200 * time.Millisecond })
 	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-		if j.Request.Commit >= commit(6) {
+		if j.Request.Commit >= commit(7) {
 			return &messages.BuildFailed{Failure: messages.Failure{Class: messages.FailureUser, Reason: "no"}}, nil
 		}
 		return succeed(ctx, j)
 	}))
 	var made []string
 	for n := range 9 {
-		made = append(made, submit(t, c, request("base", n)).Build)
+		made = append(made, submit(t, c, request("base", n+1)).Build)
 		ended(t, c, made[n])
 	}
 	settled(t, c)
@@ -195,7 +195,7 @@ func TestOldRecordsAreDroppedWhenNothingAsksForThem(t *testing.T) {
 	if n := stream.CachedInfo().State.Msgs; n != 6 {
 		t.Errorf("%d messages are left of 6 records", n)
 	}
-	if again := submit(t, c, request("base", 8)); !again.Duplicate || again.Build != made[8] {
+	if again := submit(t, c, request("base", 9)); !again.Duplicate || again.Build != made[8] {
 		t.Errorf("the last push again is %+v", again)
 	}
 	if _, err := queueOf(c).Retry(within(t), made[6], "ann"); !errors.Is(err, queue.ErrNotFound) {

@@ -13,9 +13,9 @@ import (
 const (
 	// recently is how many writes before it a first sweep looks at, at once: what is not finished is
 	// nearly always among them.
-	recently = 5000
+	recently = 2000
 	// laterMost bounds how many of the records from before that each sweep looks at.
-	laterMost = 1000
+	laterMost = 500
 	// floorStep is how many writes have to come before the floor is kept again.
 	floorStep = 1000
 	// floorKey has the floor, beside the records in their bucket.
@@ -34,7 +34,7 @@ type sweeps struct {
 	until      uint64 // this one
 	floor      uint64 // as it was kept
 	unfinished map[string]queue.Entry[messages.BuildRecord]
-	broken     map[string]queue.Unread
+	broken     map[string]queue.Broken
 	dropped    dropping
 }
 
@@ -60,7 +60,7 @@ func (q *Queue) begin(ctx context.Context) error {
 	}
 	s.later, s.until = s.floor+1, max(s.floor, info.Last-min(info.Last, recently))+1
 	s.next = s.until
-	s.unfinished, s.broken = map[string]queue.Entry[messages.BuildRecord]{}, map[string]queue.Unread{}
+	s.unfinished, s.broken = map[string]queue.Entry[messages.BuildRecord]{}, map[string]queue.Broken{}
 	s.begun = true
 	return nil
 }
@@ -95,13 +95,9 @@ func (q *Queue) read(ctx context.Context, from *uint64, more func(n int, revisio
 		return more(n, revision)
 	}
 	return q.records.Since(ctx, *from, func(e queue.Entry[messages.BuildRecord]) bool {
-		if err := own(e); err != nil {
-			s.unreadable(q, queue.Unread{Key: e.Key, Revision: e.Revision, Written: e.Created, Err: err})
-		} else {
-			s.take(e)
-		}
+		s.take(e)
 		return took(e.Revision)
-	}, func(u queue.Unread) bool {
+	}, func(u queue.Broken) bool {
 		s.unreadable(q, u)
 		return took(u.Revision)
 	})
@@ -120,7 +116,7 @@ func (s *sweeps) take(e queue.Entry[messages.BuildRecord]) {
 }
 
 // unreadable says once of a record that nobody can read it.
-func (s *sweeps) unreadable(q *Queue, u queue.Unread) {
+func (s *sweeps) unreadable(q *Queue, u queue.Broken) {
 	if _, said := s.broken[u.Key]; !said {
 		q.c.Logger().Error().Err(u.Err).Str("build", u.Key).Msg("the record of a build can't be read: its request becomes a dead letter, which can be sent again")
 	}

@@ -35,47 +35,43 @@ type buildRow struct {
 	LastError string            `json:"last_error,omitempty"`
 	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
 
+	Head       string `json:"head,omitempty"`        // the commit that superseded it
+	FollowedBy string `json:"followed_by,omitempty"` // and the build of that
+	Waiting    bool   `json:"waiting,omitempty"`     // of a running one: nobody has it, between two attempts
+	Silence    string `json:"silence,omitempty"`     // of a running one: its worker is not heard any more
+	Broken     string `json:"broken,omitempty"`      // its request or record can't be read
+
+	claim   string // of its record
 	request uint64 // sequence of its request in its stream; 0 for a queued one
 }
 
-const stateQueued = "queued"
+// The states that no record has.
+const (
+	stateQueued = "queued"
+	stateBroken = "unreadable"
+	stateSilent = "silent"  // shown in place of running
+	stateWaits  = "waiting" // shown in place of running
+)
 
-// allBuilds lists builds, the newest first.
-func (s *session) allBuilds(ctx context.Context) ([]buildRow, error) {
-	records, err := store.Builds(s.queue).List(ctx)
-	if err != nil {
-		return nil, err
+// shown is the state as people are told it.
+func (b *buildRow) shown() string {
+	switch {
+	case b.Silence != "":
+		return stateSilent
+	case b.Waiting:
+		return stateWaits
 	}
-	queued, err := s.builds().Queued(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := []buildRow{}
-	for _, q := range queued {
-		out = append(out, buildRow{
-			Build: q.Build, Order: q.Order, Pipeline: q.Pipeline.Name, State: stateQueued, Commit: q.Commit, Cause: q.Cause, By: q.RequestedBy, Received: q.Received, Newer: q.Newer,
-		})
-	}
-	for _, e := range records {
-		r := e.Value
-		out = append(out, buildRow{
-			Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
-			Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
-			request: r.Request,
-		})
-	}
-	slices.SortFunc(out, func(a, b buildRow) int {
-		if a.Order != b.Order {
-			return cmp.Compare(b.Order, a.Order)
-		}
-		return strings.Compare(a.Build, b.Build)
-	})
-	return out, nil
+	return b.State
 }
 
 // findBuild finds a build, queued or claimed.
 func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error) {
-	all, err := s.allBuilds(ctx)
+	e, err := store.Builds(s.queue).Get(ctx, build)
+	if err == nil {
+		b := recordRow(&e.Value)
+		return &b, nil
+	}
+	all, err := s.recentBuilds(ctx, buildsShown, "")
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +106,14 @@ func (b *buildRow) why() string {
 	switch {
 	case b.Failure != nil:
 		return firstLine(b.Failure)
+	case b.Broken != "":
+		return b.Broken
+	case b.Silence != "":
+		return b.Silence
+	case b.FollowedBy != "":
+		return "by " + shortCommit(b.Head) + ", which is build " + b.FollowedBy
+	case b.Head != "":
+		return "by " + shortCommit(b.Head) + ", which is asked for if it was not"
 	case b.Image != "":
 		return short(b.Image) + b.unasked()
 	case b.LastError != "":
@@ -142,41 +146,46 @@ func firstLine(f *messages.Failure) string {
 
 func newBuildsCmd() *cobra.Command {
 	var pipeline string
+	var limit int
 	cmd := &cobra.Command{
 		Use: "builds", Short: "List builds, the newest first",
+		Long:    `Lists the builds that have not ended, the last of each pipeline, and of the others the newest.`,
 		Example: "  fenceline builds\n  fenceline builds --pipeline alsek -o json",
 		Args:    settings.Args(0, 0),
 	}
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only builds of this pipeline")
+	cmd.Flags().IntVar(&limit, "limit", buildsShown, "how many of the newest to list")
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
-		all, err := s.allBuilds(ctx)
+		if limit < 1 {
+			return settings.Usagef("--limit: %d: list 1 or more", limit)
+		}
+		all, err := s.recentBuilds(ctx, limit, pipeline)
 		if err != nil {
 			return err
 		}
-		if cmd.Flags().Changed("pipeline") {
-			if all, err = ofPipeline(all, pipeline); err != nil {
-				return err
-			}
+		if cmd.Flags().Changed("pipeline") && len(all) == 0 {
+			return s.noBuildOf(ctx, pipeline)
 		}
 		return s.print(all, func(p *terminal.Page) {
 			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				p.Row(b.Build, b.Order, b.State, b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.shown(), b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})
 }
 
-// ofPipeline are the builds of a pipeline. One that has none is not known from one that there is not.
-func ofPipeline(all []buildRow, pipeline string) ([]buildRow, error) {
+// noBuildOf says that a pipeline has no build. One that has none is not known from one that there is not.
+func (s *session) noBuildOf(ctx context.Context, pipeline string) error {
+	all, err := s.recentBuilds(ctx, buildsShown, "")
+	if err != nil {
+		return err
+	}
 	known := map[string]bool{}
 	for _, b := range all {
 		known[b.Pipeline] = true
 	}
-	if !known[pipeline] {
-		return nil, unknown("build of a pipeline", pipeline, sorted(known), "there are builds of "+cmp.Or(strings.Join(sorted(known), ", "), "none"))
-	}
-	return slices.DeleteFunc(all, func(b buildRow) bool { return b.Pipeline != pipeline }), nil
+	return unknown("build of a pipeline", pipeline, sorted(known), "there are builds of "+cmp.Or(strings.Join(sorted(known), ", "), "none"))
 }
 
 func latest(a, b time.Time) time.Time {

@@ -202,17 +202,30 @@ func (s *session) dropLetterOf(ctx context.Context, build string) error {
 	return err
 }
 
-// alone counts the dead letters that are no part of a failed build, which is shown as such.
-func (s *session) alone(letters []messages.DeadLetter, all []buildRow) int {
+// alone counts the dead letters that are no part of a failed build, which is shown as such, or was.
+func (s *session) alone(ctx context.Context, letters []messages.DeadLetter, listed []buildRow) (int, error) {
 	failed := map[uint64]bool{}
-	for _, b := range all {
+	for _, b := range listed {
 		failed[b.request] = failed[b.request] || b.Failure != nil
 	}
 	n := 0
 	for _, l := range letters {
-		if l.Stream != s.queue.Space().RequestsStream() || !failed[l.Sequence] {
+		if l.Stream == s.queue.Space().RequestsStream() && failed[l.Sequence] {
+			continue
+		}
+		_, p, _ := messages.Decode(messages.Message{Headers: l.Headers, Body: l.Body}) // nil for what can't be read
+		r, request := p.(*messages.BuildRequested)
+		if !request || l.Stream != s.queue.Space().RequestsStream() {
+			n++
+			continue
+		}
+		e, err := store.Builds(s.queue).Get(ctx, r.Build)
+		if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
+			return n, err
+		}
+		if e.Value.Failure == nil || e.Value.Request != l.Sequence {
 			n++
 		}
 	}
-	return n
+	return n, nil
 }

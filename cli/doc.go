@@ -6,16 +6,16 @@
 //   - connection.go: how a role or a person reaches NATS
 //   - session.go, away.go: what an operator's command is given when it runs, and how it waits
 //   - output.go: tables and JSON
-//   - fleets.go: which fleet a command is about, and its fence config
+//   - fleets.go: which fleet a command is about; fleets repair and fleets order
 //
 // Seeing what happens:
 //
 //   - status.go, failures.go: what is under way, what has failed, and what to do about it
-//   - builds.go: builds, cancel, retry
+//   - builds.go, recentbuilds.go: builds, cancel, retry
 //   - nodes.go, retire.go: nodes, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
-//   - logs.go, watch.go: progress as it happens
+//   - logs.go, watch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //
 // Deciding:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -34,7 +35,7 @@ func flagError(cmd *cobra.Command, err error) error {
 var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
-	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas",
+	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 

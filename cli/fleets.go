@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/suggest"
@@ -95,7 +97,7 @@ func unknown(what, name string, known []string, listed string) error {
 
 // fleetNames lists the fleets that have a record or a member, sorted.
 func (s *session) fleetNames(ctx context.Context) ([]string, error) {
-	fleets, err := store.Fleets(s.queue).List(ctx)
+	fleets, broken, err := store.Fleets(s.queue).ListAll(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +109,70 @@ func (s *session) fleetNames(ctx context.Context) ([]string, error) {
 	for _, f := range fleets {
 		seen[f.Key] = true
 	}
+	for _, b := range broken {
+		seen[b.Key] = true
+	}
 	for _, m := range members {
 		if fleet, _, err := messages.ParseNodeKey(m.Key); err == nil {
 			seen[fleet] = true
 		}
 	}
 	return sorted(seen), nil
+}
+
+func newFleetsCmd() *cobra.Command {
+	return Family("fleets", "Set a fleet's record right", "  fenceline fleets repair production", newRepairCmd(), newOrderCmd())
+}
+
+func newRepairCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "repair FLEET", Short: "Restore a fleet's record that can't be read",
+		Long: `Replaces a record that can't be read, as 'fenceline status' says of it, by the last value
+that can. Where none is left the record is made anew and the fleet is held.`,
+		Example: "  fenceline fleets repair production",
+		Args:    settings.Args(1, 1),
+	}
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		fleet, err := s.oneFleet(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		r, err := people.RepairFleet(ctx, s.queue, fleet, whoami())
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: repaired: %s", fleet, r.Mended.What)
+	})
+}
+
+func newOrderCmd() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "order FLEET ORDER", Short: "Set the highest order that a fleet was flipped to",
+		Long: `A fleet takes no image of an order that is not above the highest it was flipped to. Set that
+right where it is higher than any image will reach. It can't be set above the last order that
+was given. Below the orders of the fleet's own images it takes --force, as older ones could
+then be flipped to.`,
+		Example: "  fenceline fleets order production 118",
+		Args:    settings.Args(2, 2),
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also below the orders of the images that the fleet has")
+	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		order, err := strconv.ParseUint(args[1], 10, 64)
+		if err != nil {
+			return settings.Usagef("ORDER %q is not a whole number, as 'fenceline builds -o json' has them", args[1])
+		}
+		fleet, err := s.oneFleet(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		r, err := people.SetOrder(ctx, s.queue, fleet, order, force, whoami())
+		if errors.Is(err, people.ErrOlderCouldFlip) {
+			err = fmt.Errorf("%w: add --force where that is meant", err)
+		}
+		if err != nil {
+			return err
+		}
+		return s.decided(r, "%s: %s", fleet, r.Mended.What)
+	})
 }

@@ -15,16 +15,18 @@ import (
 
 // rollouts lists the rollouts of a fleet, or of all for "", the newest first.
 func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.RolloutRecord, error) {
-	entries, broken, err := store.Rollouts(s.queue).ListAll(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.broken = map[string]string{}
-	for _, b := range broken {
-		s.broken[b.Key] = b.Err.Error()
+	if s.allRollouts == nil {
+		entries, broken, err := store.Rollouts(s.queue).ListAll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.allRollouts, s.broken = &entries, map[string]string{}
+		for _, b := range broken {
+			s.broken[b.Key] = b.Err.Error()
+		}
 	}
 	out := []messages.RolloutRecord{}
-	for _, e := range entries {
+	for _, e := range *s.allRollouts {
 		if fleet == "" || e.Value.Fleet == fleet {
 			out = append(out, e.Value)
 		}

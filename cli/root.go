@@ -41,7 +41,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 	root.AddCommand(inGroup(groupLook, newStatusCmd(), newBuildsCmd(), newNodesCmd(), newRolloutsCmd(),
 		newHistoryCmd(), newLogsCmd(), newWatchCmd())...)
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
-		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd())...)
+		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd(), newFleetsCmd())...)
 	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newLintCmd(), newNotifyCmd(), newVersionCmd())...)
 	return root
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/spf13/cobra"
 )
@@ -21,6 +22,8 @@ type session struct {
 	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration
+
+	allRollouts *[]queue.Entry[messages.RolloutRecord] // read once, for all fleets
 }
 
 // builds is the way to the installation's builds.

@@ -23,12 +23,21 @@ type overview struct {
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
 	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 	Disk        string            `json:"disk,omitempty"`   // what is not done for want of room on the disk of `up`, where that is this machine
+	Unreadable  []unreadable      `json:"unreadable,omitempty"`
+}
+
+// unreadable is another record that can't be read, or whose name is not its key; of a fleet's its fleet says it.
+type unreadable struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Why    string `json:"why"`
 }
 
 // fleetStatus is a fleet in short.
 type fleetStatus struct {
 	Fleet    string                   `json:"fleet"`
 	Record   *messages.FleetRecord    `json:"record,omitempty"` // none before the first rollout
+	Broken   bool                     `json:"broken,omitempty"` // there is one, and it can't be read
 	Members  int                      `json:"members"`
 	Up       int                      `json:"up"`
 	Holding  int                      `json:"holding"`            // members that report the current image present
@@ -74,13 +83,16 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 	}
 	o.Broken = s.broken
-	builds, err := s.allBuilds(ctx)
+	builds, err := s.recentBuilds(ctx, buildsShown, "")
+	if err == nil {
+		builds, err = s.lastsOf(ctx, builds)
+	}
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string]bool{}
 	for _, b := range builds {
-		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning)
+		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""
 		if active || !seen[b.Pipeline] {
 			o.Builds = append(o.Builds, b)
 		}
@@ -91,7 +103,15 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.DeadLetters = s.alone(letters, builds)
+	if o.DeadLetters, err = s.alone(ctx, letters, builds); err != nil {
+		return nil, err
+	}
+	space := s.queue.Space()
+	for _, b := range s.queue.PassedOver() {
+		if b.Bucket != space.FleetsBucket() && b.Bucket != space.RolloutsBucket() && b.Bucket != space.BuildsBucket() {
+			o.Unreadable = append(o.Unreadable, unreadable{b.Bucket, b.Key, b.Err.Error()})
+		}
+	}
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }
@@ -102,6 +122,9 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, e
 	switch {
 	case err == nil:
 		f.Record = &record.Value
+	case errors.Is(err, messages.ErrMalformed):
+		f.Broken = true
+		f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, name))
 	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
 	}
@@ -167,7 +190,7 @@ func (o *overview) writeBuilds(p *terminal.Page) {
 	}
 	p.Head("BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		p.Row(b.Build, b.State, b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+		p.Row(b.Build, b.shown(), b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
 	}
 }
 
@@ -183,6 +206,9 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	for _, id := range sorted(o.Broken) {
 		p.Line("\nrollout %s has a record that can't be read, and goes no further: build its image again: %s", id, o.Broken[id])
 	}
+	for _, u := range o.Unreadable {
+		p.Line("\nrecord %s of %s is passed over: %s", u.Key, u.Bucket, u.Why)
+	}
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
 			counted(int(n.Waiting), "message"), n.Type, n.Role)
@@ -192,6 +218,8 @@ func (o *overview) writeFailures(p *terminal.Page) {
 func (f *fleetStatus) write(p *terminal.Page) {
 	p.Line("fleet %s: %d of %d members up", f.Fleet, f.Up, f.Members)
 	switch {
+	case f.Broken:
+		p.Line("  its record can't be read: what is current is not known")
 	case f.Record == nil || f.Record.Current.IsZero():
 		p.Line("  no image has been flipped to yet")
 	default:
@@ -201,6 +229,10 @@ func (f *fleetStatus) write(p *terminal.Page) {
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold
 		p.Line("  HELD by %s %s: %s; 'fenceline release %s' ends it", h.By, ago(h.At), h.Reason, f.Fleet)
+	}
+	if f.Record != nil && f.Record.Mended != nil {
+		m := f.Record.Mended
+		p.Line("  set right by %s %s: %s", m.By, ago(m.At), m.What)
 	}
 	for _, r := range f.Rollouts {
 		p.Line("  rollout %s: %s, present on %s: %s", r.ID, r.State, progress(&r), r.Why)

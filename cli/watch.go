@@ -74,18 +74,20 @@ type watcher struct {
 func (w *watcher) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	space := w.s.queue.Space()
-	nodes, fleets := w.source(), w.source()
-	requests, events, logs := w.source(), w.source(), w.source() // all, before the first is read
+	nodes, fleets, beats := w.source(), w.source(), w.source()
+	requests, events, reports, letters, logs := w.source(), w.source(), w.source(), w.source(), w.source() // all, before the first is read
 	for _, of := range []struct {
 		stream string
 		up     func()
 	}{
-		{space.RequestsStream(), requests}, {space.EventsStream(), events}, {space.LogsStream(), logs},
+		{space.RequestsStream(), requests}, {space.EventsStream(), events}, {space.ReportsStream(), reports},
+		{space.LettersStream(), letters}, {space.LogsStream(), logs},
 	} {
 		g.Go(func() error {
 			return w.s.queue.Read(ctx, of.stream, queue.ReadOptions{New: true, Follow: true, CaughtUp: of.up}, w.message)
 		})
 	}
+	g.Go(func() error { return (&silences{w, map[string]*time.Timer{}}).follow(ctx, beats) })
 	follow(ctx, g, store.Nodes(w.s.queue), nodes, w.node)
 	follow(ctx, g, store.Fleets(w.s.queue), fleets, w.fleet)
 	return g.Wait()

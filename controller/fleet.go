@@ -20,8 +20,9 @@ type fleetActor struct {
 	fleet   string
 	backend fence.Backend
 	clocks  *decide.Clocks
-	began   time.Time // to listen to the fleet
-	failed  uint64    // the epoch to which the fence config could not be driven when it was last tried; 0 for none
+	ttl     messages.Duration // of heartbeats; 0 where it is to be asked for
+	began   time.Time         // to listen to the fleet
+	failed  uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
 	log     zerolog.Logger
 }
 
@@ -29,6 +30,9 @@ type fleetActor struct {
 // compared then, and progress that only people look at is written. What fails keeps nothing else
 // from being done, as a rollback has to reach the fence config whatever else is wrong.
 func (f *fleetActor) pass(ctx context.Context, due bool) error {
+	if due {
+		f.ttl = 0
+	}
 	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
 	if due {
 		failed = errors.Join(failed, f.noteSilence(ctx))
@@ -82,12 +86,39 @@ func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	return nil
 }
 
-// makeRecord gives the fleet a record where it has none.
-func (f *fleetActor) makeRecord(ctx context.Context) error {
-	if _, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
-		return nil
+// nodeTTL is how long heartbeats are kept. It is asked for when the timer runs out, as the bucket may be
+// declared anew with another.
+func (f *fleetActor) nodeTTL(ctx context.Context) (messages.Duration, error) {
+	if f.ttl == 0 {
+		info, err := f.Queue.Info(ctx, queue.Bucket(f.Queue.Space().NodesBucket(), 1).Name)
+		if errors.Is(err, queue.ErrUndeclared) { // it is declared again soon
+			return f.ttl, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		f.ttl = messages.Duration(info.MaxAge)
 	}
-	r := messages.FleetRecord{Fleet: f.fleet, ID: messages.NewID(), Decision: messages.NewID()}
+	return f.ttl, nil
+}
+
+// makeRecord gives the fleet a record where it has none, and has it say how long heartbeats are kept.
+func (f *fleetActor) makeRecord(ctx context.Context) error {
+	ttl, err := f.nodeTTL(ctx)
+	if err != nil {
+		return err
+	}
+	if s, revision, _ := f.views.snapshot(f.fleet, f.clocks); revision > 0 {
+		if ttl == 0 || s.Record.NodeTTL == ttl {
+			return nil
+		}
+		return f.changeRecord(ctx, f.fleet, func(r *messages.FleetRecord) bool {
+			was := r.NodeTTL
+			r.NodeTTL = ttl
+			return was != ttl
+		})
+	}
+	r := messages.FleetRecord{Fleet: f.fleet, ID: messages.NewID(), Decision: messages.NewID(), NodeTTL: ttl}
 	revision, err := store.Fleets(f.Queue).Create(ctx, f.fleet, r)
 	if errors.Is(err, queue.ErrExists) {
 		return f.reread(ctx)

@@ -68,10 +68,12 @@ type Distributor struct {
 	wake    chan struct{} // look again whether something is to be done
 	changed chan struct{} // send a heartbeat now
 	outbox  chan event
+	refused chan struct{} // closed when refuse is set
 
 	mu     sync.Mutex
 	record *messages.FleetChanged // as last read; nil until then
 	older  uint64                 // a lower revision that was read once; it is believed when it is read again
+	refuse error                  // why the node can't be one of this fleet, found with its first record
 	unread error                  // why the record could not be read; nil for a fleet that has none yet
 	work   *messages.NodeWork
 	job    *job
@@ -119,6 +121,7 @@ func New(c Config) (*Distributor, error) {
 	}
 	c.Labels = maps.Clone(c.Labels)
 	return &Distributor{
+		refused:  make(chan struct{}),
 		cfg:      c,
 		instance: messages.NewID(),
 		log:      c.Logger.With().Str("fleet", c.Fleet).Str("node", c.Node).Logger(),
@@ -137,7 +140,8 @@ func New(c Config) (*Distributor, error) {
 
 // Run works until ctx ends, whatever happens to the engine or the queue meanwhile. A pull
 // or trial under way is given up then, and the containers of the trial are removed. It ends with
-// an error where the node's first heartbeat is not allowed: its credential is another's.
+// an error where the node's first heartbeat is not allowed: its credential is another's; and where
+// its interval does not suit the installation.
 func (d *Distributor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context){
@@ -146,6 +150,7 @@ func (d *Distributor) Run(ctx context.Context) error {
 		g.Go(func() error { loop(ctx); return nil })
 	}
 	g.Go(func() error { return d.beatLoop(ctx) })
+	g.Go(func() error { return d.awaitRefusal(ctx) })
 	return g.Wait()
 }
 

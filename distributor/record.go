@@ -114,6 +114,7 @@ func (d *Distributor) takeRead(c messages.FleetChanged) {
 // adopt makes c the record to act on. A pull or trial that it no longer wants is given up.
 // The caller holds mu.
 func (d *Distributor) adopt(c messages.FleetChanged) {
+	d.checkInterval(c.Record.NodeTTL.Std())
 	if d.record == nil || !d.record.Record.Turns.Admits(d.cfg.Node) {
 		d.again = d.again || c.Record.Turns.Admits(d.cfg.Node)
 	}

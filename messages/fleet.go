@@ -44,6 +44,16 @@ type FleetRecord struct {
 	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
 	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
 	Applied  Applied      `json:"applied"`
+	Mended   *Mended      `json:"mended,omitempty"` // what a person last set right in the record itself
+	// NodeTTL is how long a heartbeat is kept: nodes send theirs more often, and may not ask.
+	NodeTTL Duration `json:"node_ttl,omitempty"`
+}
+
+// Mended is what a person set right in a fleet's record, beside the decisions.
+type Mended struct {
+	By   string    `json:"by"`
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
 }
 
 // Validate names the first field that a node can't act on.

@@ -131,6 +131,8 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Disabled":           true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Network":            true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Traceparent":              true, // see TestAPreloadsTraceIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.Mended":                           true, // see TestALaterFleetRecordIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.NodeTTL":                          true,
 	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
 }
 
@@ -221,6 +223,21 @@ func TestGoldens(t *testing.T) {
 	for _, f := range files {
 		if !f.IsDir() && !known[f.Name()] {
 			t.Errorf("testdata/%s is the golden of no type", f.Name())
+		}
+	}
+}
+
+// The golden has a fleet's record as the first controllers wrote it, without what came later.
+func TestALaterFleetRecordIsInItsWireForm(t *testing.T) {
+	r := sampleFleetRecord()
+	r.Mended, r.NodeTTL = &Mended{By: "ann", At: sampleTime, What: "highest order set from 9 to 4"}, Duration(30*time.Second)
+	m, err := Encode(sampleEnvelope(), &FleetChanged{Revision: 9, Record: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"mended":{"by":"ann","at":"2026-02-03T04:05:06.789Z","what":"highest order set from 9 to 4"}`, `"node_ttl":"30s"`} {
+		if !strings.Contains(string(m.Body), want) {
+			t.Errorf("it has no %s: %s", want, m.Body)
 		}
 	}
 }

@@ -91,14 +91,32 @@ func (s Space) LogSubjects() []string { return []string{s.AnyVersion(TypeBuildLo
 
 // EventSubjects are what the events stream stores.
 func (s Space) EventSubjects() []string {
+	return s.anyOf(TypeBuildStarted, TypeBasePinned, TypeBuildFailed, TypeBuildSuperseded, TypeBuildCancelled, TypeImageReady, TypeRolloutChanged)
+}
+
+// ReportSubjects are what the reports stream stores.
+func (s Space) ReportSubjects() []string { return s.anyOf(reportTypes...) }
+
+// LetterSubjects are what the letters stream stores.
+func (s Space) LetterSubjects() []string { return s.anyOf(TypeDeadLetter) }
+
+var reportTypes = []Type{TypeNodeFailed, TypeTrialFinished}
+
+func (s Space) anyOf(types ...Type) []string {
 	var out []string
-	for _, t := range []Type{
-		TypeBuildStarted, TypeBasePinned, TypeBuildFailed, TypeBuildSuperseded, TypeBuildCancelled,
-		TypeImageReady, TypeNodeFailed, TypeTrialFinished, TypeRolloutChanged, TypeDeadLetter,
-	} {
+	for _, t := range types {
 		out = append(out, s.AnyVersion(t))
 	}
 	return out
+}
+
+// EventStream is the stream that stores the events of a type: nodes report into one of their own, so that
+// a noisy one pushes out nobody else's.
+func (s Space) EventStream(t Type) string {
+	if slices.ContainsFunc(reportTypes, func(r Type) bool { return r.kind() == t.kind() }) {
+		return s.ReportsStream()
+	}
+	return s.EventsStream()
 }
 
 // The streams.
@@ -106,8 +124,14 @@ func (s Space) EventSubjects() []string {
 // RequestsStream keeps build requests, one subject per pipeline.
 func (s Space) RequestsStream() string { return s.Prefix() + "-requests" }
 
-// EventsStream keeps what happened.
+// EventsStream keeps what happened to builds and rollouts.
 func (s Space) EventsStream() string { return s.Prefix() + "-events" }
+
+// ReportsStream keeps what nodes report.
+func (s Space) ReportsStream() string { return s.Prefix() + "-reports" }
+
+// LettersStream keeps the dead letters.
+func (s Space) LettersStream() string { return s.Prefix() + "-letters" }
 
 // LogsStream keeps builds' progress.
 func (s Space) LogsStream() string { return s.Prefix() + "-logs" }

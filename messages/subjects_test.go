@@ -56,7 +56,7 @@ func TestEveryMessageHasOneStream(t *testing.T) {
 			want = 0 // core NATS: the record itself is kept
 		}
 		got := 0
-		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.LogSubjects()} {
+		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.ReportSubjects(), s.LetterSubjects(), s.LogSubjects()} {
 			for _, f := range filters {
 				if matches(f, s.Subject(p)) {
 					got++
@@ -87,13 +87,13 @@ func TestFilterLeavesItsArgumentsAlone(t *testing.T) {
 
 func names(s Space) []string {
 	return []string{
-		s.RequestsStream(), s.EventsStream(), s.LogsStream(), s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(),
+		s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(),
 		s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.ContextsStore(),
 	}
 }
 
 func TestSpacesDoNotMeet(t *testing.T) {
-	label := rapid.StringMatching(`[a-z0-9](-?(requests|events|builds|[a-z])){0,3}`)
+	label := rapid.StringMatching(`[a-z0-9](-?(requests|events|reports|letters|builds|[a-z])){0,3}`)
 	rapid.Check(t, func(t *rapid.T) {
 		a, errA := NewSpace(label.Draw(t, "a"))
 		b, errB := NewSpace(label.Draw(t, "b"))

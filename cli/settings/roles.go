@@ -81,6 +81,7 @@ type Up struct {
 	StepMemoryBytes int64
 	StepProcesses   int
 
+	NodeTTL     time.Duration
 	Grace       time.Duration
 	Verbose     bool
 	Producer    Producer
@@ -103,6 +104,7 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	Explain(fs, "step-network", "With a network of their own steps reach what this machine reaches, but not its loopback. "+
 		"auto is own where the machine can give them one, which takes ip and iptables, else host, with a warning.")
 	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
+	nodeTTLVar(fs, &u.NodeTTL)
 	graceVar(fs, &u.Grace)
 	fs.BoolVarP(&u.Verbose, "verbose", "v", false, "log more")
 	DefaultsTo(fs, "state", ".fenceline")
@@ -166,8 +168,14 @@ type Layout struct {
 // Add adds its flags.
 func (l *Layout) Add(fs *pflag.FlagSet) {
 	numberVar(fs, &l.Replicas, "replicas", 0, 0, "copies of each stream and bucket in a NATS cluster (default 1)")
-	SpanVar(fs, &l.NodeTTL, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	nodeTTLVar(fs, &l.NodeTTL)
 	SpanVar(fs, &l.AckWait, "ack-wait", 0, "how long a build stays with a builder that went silent (default 30s)")
+}
+
+// nodeTTLVar is the flag of how long heartbeats are kept.
+func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
+	SpanVar(fs, ttl, "node-ttl", 0, "how long a node's last heartbeat is kept (default 30s)")
+	Explain(fs, "node-ttl", "Twice the longest interval of the nodes or more: a node with a longer interval is refused.")
 }
 
 // Producer configures a producer.
@@ -263,6 +271,7 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	fs.StringVar(&d.DockerHost, "docker-host", "", "the Docker engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)")
 	fs.Var(d.Labels, "label", "label shown with the node; may be given several times")
 	SpanVar(fs, &d.Interval, "interval", distributor.DefaultInterval, "between heartbeats when nothing changes")
+	Explain(fs, "interval", "At most half of what the controllers keep heartbeats for (their --node-ttl): a longer one is refused, with the bound.")
 	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	SpanVar(fs, &d.Abandoned, "abandoned-after", distributor.DefaultAbandonedAfter, "how long images of another fleet stay on the engine that no distributor answers for")
 	DefaultsTo(fs, "node", "the host's name")

@@ -66,6 +66,8 @@ func TestStatusOfMistakes(t *testing.T) {
 		"unknown subcommand":     {[]string{"nodes", "retier", "x"}, cli.ExitUsage, "retire"},
 		"unknown role":           {[]string{"run", "cook"}, cli.ExitUsage, "cook"},
 		"unknown flag":           {[]string{"up", "--listn", "x"}, cli.ExitUsage, "did you mean --listen?"},
+		"a long interval":        {[]string{"up", "--interval", "16s"}, cli.ExitUsage, "every 15s or more often, or have them kept for longer (--interval"},
+		"a short time to live":   {[]string{"up", "--node-ttl", "5s"}, cli.ExitUsage, "every 2.5s or more often"},
 		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, cli.ExitUsage, "unknown flag: --zzzzzzzz\n"},
 		"unknown short flag":     {[]string{"up", "-Z"}, cli.ExitUsage, "'Z'"},
 		"help on no command":     {[]string{"help", "rolback"}, cli.ExitUsage, "did you mean rollback?"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -42,6 +44,9 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	log := cli.NewLogger(stderr, s.Verbose)
 	space, err := messages.NewSpace(s.Prefix)
 	if err != nil {
+		return settings.Usage(err)
+	}
+	if err := distributor.CheckInterval(s.Distributor.Interval, cmp.Or(s.NodeTTL, store.DefaultNodeTTL)); err != nil {
 		return settings.Usage(err)
 	}
 	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
@@ -141,7 +146,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
 	s.Builder.Room = u.stack.RoomForBuilds
 	s.Distributor.DockerConfig = u.stack.RegistryPulls()
-	layout := store.Layout{AckWait: s.Builder.AckWait}
+	layout := store.Layout{AckWait: s.Builder.AckWait, NodeTTL: s.NodeTTL}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {
 		return nil, err

@@ -29,11 +29,19 @@ func changeFleet(ctx context.Context, q *queue.Client, fleet string, change func
 		return e.Value, unknownFleet(ctx, q)
 	}
 	if err != nil {
-		return e.Value, err
+		return e.Value, orBroken(err)
 	}
 	// It stands, and a lost hint loses nothing: nodes read the record by themselves.
 	_ = store.AnnounceFleet(q, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
 	return e.Value, nil
+}
+
+// orBroken tells that a fleet's record can't be read, where that is why.
+func orBroken(err error) error {
+	if errors.Is(err, messages.ErrMalformed) {
+		return fmt.Errorf("%w: %w", ErrBrokenFleet, err)
+	}
+	return err
 }
 
 // unknownFleet names the fleets that there are.

@@ -11,5 +11,6 @@
 //	promote.go   Promote: an image that the nodes have becomes current
 //	presence.go  who has an image, by heartbeats that are heard from now on
 //	retire.go    RetireNode: a node leaves its fleet and what waits for it
+//	mend.go      RepairFleet and SetOrder: a fleet's record that is broken, or has an order that none reaches
 //	decision.go  how a decision is written and told
 package people

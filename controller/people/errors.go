@@ -16,6 +16,12 @@ var (
 	ErrNotPresent = errors.New("the image is not present on enough nodes")
 	// ErrTooLate tells that the rollout has passed the point where this could be decided.
 	ErrTooLate = errors.New("too late")
+	// ErrNoOrder tells that no request was ever given that order.
+	ErrNoOrder = errors.New("no such order")
+	// ErrOlderCouldFlip tells that images which are older than the fleet's could take their place.
+	ErrOlderCouldFlip = errors.New("an image that is older than the fleet's could then be flipped to")
+	// ErrBrokenFleet tells that the fleet's record can't be read: RepairFleet mends it.
+	ErrBrokenFleet = errors.New("the fleet's record can't be read")
 	// ErrNothingToDo tells that what was asked for is so already.
 	ErrNothingToDo = errors.New("nothing to do")
 )

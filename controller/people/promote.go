@@ -45,7 +45,7 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest string) (me
 		return messages.FleetRecord{}, unknownFleet(ctx, q)
 	}
 	if err != nil {
-		return messages.FleetRecord{}, err
+		return messages.FleetRecord{}, orBroken(err)
 	}
 	if means(e.Value.Current, digest) {
 		return e.Value, fmt.Errorf("%w: it is current already", ErrNothingToDo)

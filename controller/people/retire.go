@@ -27,9 +27,9 @@ func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error 
 // retire deletes the node's heartbeat and its membership, and takes it out of rollouts.
 func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 	key := messages.NodeKey(fleet, name)
-	member, err := store.Members(q).Get(ctx, key)
-	was := err == nil
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
+	member, err := store.Members(q).Current(ctx, key)
+	was := err == nil || errors.Is(err, messages.ErrMalformed)
+	if !was && !errors.Is(err, queue.ErrNotFound) {
 		return err
 	}
 	if was {
@@ -80,11 +80,11 @@ func unfreeze(ctx context.Context, q *queue.Client, fleet, name string) (was boo
 // endHeartbeat deletes a node's heartbeat, again when another came in between.
 func endHeartbeat(ctx context.Context, q *queue.Client, key string) error {
 	for {
-		e, err := store.Nodes(q).Get(ctx, key)
+		e, err := store.Nodes(q).Current(ctx, key)
 		if errors.Is(err, queue.ErrNotFound) {
 			return nil
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, messages.ErrMalformed) {
 			return err
 		}
 		if err := store.Nodes(q).Delete(ctx, key, e.Revision); !errors.Is(err, queue.ErrMoved) {

@@ -67,7 +67,7 @@ func rollback(ctx context.Context, q *queue.Client, fleet, to, by string, check 
 		return failed(e.Value, unknownFleet(ctx, q))
 	}
 	if err != nil {
-		return failed(e.Value, err)
+		return failed(e.Value, orBroken(err))
 	}
 	allowed, err := imageToGoBackTo(&e.Value, to)
 	if err == nil {

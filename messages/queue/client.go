@@ -63,6 +63,7 @@ type Client struct {
 	inbox     string
 	log       zerolog.Logger
 	denied    denials
+	passed    passed
 	noInfo    atomic.Bool   // the credential may not ask whether JetStream is up
 	asks      atomic.Bool   // the credential may not make consumers, and asks for messages
 	way       diagnosis.Way // as what and how it connects, to say what is wrong

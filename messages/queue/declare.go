@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +15,7 @@ import (
 type Stream struct {
 	Name       string
 	Subjects   []string
+	Once       []string      // subjects that it had beside them, which other streams have taken over: it gives them up
 	Memory     bool          // it is kept in memory, and gone with the server
 	DropOldest bool          // when it is full, or messages are too old, the oldest go; else new ones are refused
 	PerSubject int64         // messages kept of each subject, the last ones; 0: all
@@ -71,7 +74,8 @@ func orDefault[T comparable](v, def T) T {
 	return v
 }
 
-// Declare makes the streams that don't exist yet. What exists is left alone, and refused with a
+// Declare makes the streams that don't exist yet. What exists is left alone but for what another stream
+// has taken over, and refused with a
 // *DiffersError where its settings would lose messages or where something else is asked for.
 func (c *Client) Declare(ctx context.Context, all []Stream) error {
 	for _, want := range all {
@@ -82,6 +86,25 @@ func (c *Client) Declare(ctx context.Context, all []Stream) error {
 	return nil
 }
 
+// existing takes away from a stream what it stored once, and compares the rest.
+func (c *Client) existing(ctx context.Context, have jetstream.StreamConfig, want Stream) error {
+	given := func(subject string) bool { return slices.Contains(want.Once, subject) }
+	if slices.ContainsFunc(have.Subjects, given) {
+		left := have
+		left.Subjects = slices.DeleteFunc(slices.Clone(have.Subjects), given)
+		if err := compare(left, want); err != nil {
+			return err
+		}
+		ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.UPDATE."+want.Name)
+		defer done()
+		if _, err := c.js.UpdateStream(ctx, left); err != nil {
+			return fmt.Errorf("taking %s from it, which other streams store: %w", strings.Join(want.Once, ", "), c.failure(ctx, err))
+		}
+		return nil
+	}
+	return compare(have, want)
+}
+
 func (c *Client) declare(ctx context.Context, want Stream) error {
 	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+want.Name)
 	defer done()
@@ -90,7 +113,7 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 	for range 3 { // two clients may declare at once
 		s, err := c.js.Stream(ctx, want.Name)
 		if err == nil {
-			return compare(s.CachedInfo().Config, want)
+			return c.existing(ctx, s.CachedInfo().Config, want)
 		}
 		if !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return c.failure(ctx, err)

@@ -77,7 +77,7 @@ func TestAHandBackIsSentOnceAndAVerdictUntilItIsHeard(t *testing.T) {
 // somebody who is free has it at once, and not only after the AckWait.
 func TestABusySlotHandsBack(t *testing.T) {
 	c := plain(t, func(o *server.Options) { o.JetStream, o.StoreDir = true, t.TempDir() })
-	if err := c.Declare(t.Context(), []Stream{{Name: c.space.EventsStream(), Subjects: c.space.EventSubjects()}}); err != nil {
+	if err := c.Declare(t.Context(), []Stream{{Name: c.space.ReportsStream(), Subjects: c.space.ReportSubjects()}}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, end := context.WithCancel(t.Context())
@@ -90,7 +90,7 @@ func TestABusySlotHandsBack(t *testing.T) {
 		s := NewSlot(always, always)
 		for _, of := range []messages.Type{messages.TypeNodeFailed, messages.TypeTrialFinished} {
 			running.Go(func() {
-				_ = c.Consume(ctx, Shared{c.space.EventsStream(), "test", of, time.Minute}, s, func(d *Delivery) {
+				_ = c.Consume(ctx, Shared{c.space.ReportsStream(), "test", of, time.Minute}, s, func(d *Delivery) {
 					took <- fmt.Sprintf("%s: %s", name, messages.TypeOf(d.Message).Label())
 					handle(d)
 				})

@@ -18,7 +18,7 @@ func (c *Client) ConsumeEvents(ctx context.Context, name string, types []message
 	for _, t := range types {
 		for _, v := range t.Versions() {
 			all.Go(func() error {
-				s := Shared{c.space.EventsStream(), name, v, eventsAckWait}
+				s := Shared{c.space.EventStream(v), name, v, eventsAckWait}
 				return c.Consume(ctx, s, nil, func(d *Delivery) {
 					if err := d.event(ctx, handle); err != nil && !errors.Is(err, ErrLeaseLost) {
 						c.log.Error().Err(err).Str("subject", d.Subject).Msg("event not settled")

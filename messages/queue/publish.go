@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -95,6 +96,14 @@ func natsMessage(subject string, m messages.Message, extra []Header) *nats.Msg {
 		h[x.name] = []string{x.value}
 	}
 	return &nats.Msg{Subject: subject, Header: h, Data: m.Body}
+}
+
+// AsSent is a message that was stored without what the stream was told about it: that it is the
+// only one, and which ID it has.
+func AsSent(m messages.Message) messages.Message {
+	h := maps.Clone(m.Headers)
+	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "Nats-") })
+	return messages.Message{Headers: h, Body: m.Body}
 }
 
 // storeMsg publishes and waits for the stream's acknowledgement.

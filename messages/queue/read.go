@@ -25,11 +25,12 @@ type Received struct {
 
 // ReadOptions say what to read of a stream. The zero value reads all that is there.
 type ReadOptions struct {
-	Filters      []string // subject filters, as Space.Filter makes them; none means all
-	FromSequence uint64   // begin at this message
-	New          bool     // or with those stored from now on
-	Follow       bool     // go on until ctx ends, instead of ending when all is read
-	CaughtUp     func()   // called once when everything that was there has been given, if not nil
+	Filters      []string            // subject filters, as Space.Filter makes them; none means all
+	FromSequence uint64              // begin at this message
+	New          bool                // or with those stored from now on
+	Follow       bool                // go on until ctx ends, instead of ending when all is read
+	Broken       func(Stored, error) // called with what can't be decoded, which is passed over; nil: it is logged
+	CaughtUp     func()              // called once when everything that was there has been given, if not nil
 }
 
 // Read gives the messages of a stream to fn, in order. Without Follow it returns nil when all are
@@ -45,6 +46,10 @@ func (c *Client) Read(ctx context.Context, stream string, o ReadOptions, fn func
 				newer[t] = true
 				c.log.Warn().Err(err).Str("stream", stream).Msg("messages of a newer fenceline passed over")
 			}
+			return nil
+		}
+		if err != nil && o.Broken != nil {
+			o.Broken(m, err)
 			return nil
 		}
 		if err != nil {

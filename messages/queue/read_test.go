@@ -23,10 +23,10 @@ func TestAReaderEndsThoughWhatItWaitedForWasRemoved(t *testing.T) {
 		must(t, err)
 	}
 	<-js.PublishAsyncComplete()
-	s, err := js.Stream(within(t), c.Space().EventsStream())
+	s, err := js.Stream(within(t), c.Space().ReportsStream())
 	must(t, err)
 	read := 0
-	must(t, c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{}, func(queue.Received) error {
+	must(t, c.Read(within(t), c.Space().ReportsStream(), queue.ReadOptions{}, func(queue.Received) error {
 		if read++; read > 1 {
 			return nil
 		}
@@ -58,7 +58,7 @@ func TestAReaderEndsWhereItsFunctionDoes(t *testing.T) {
 	}
 	enough := errors.New("enough")
 	n := 0
-	err := c.Read(within(t), c.Space().EventsStream(), queue.ReadOptions{FromSequence: 2, Follow: true}, func(r queue.Received) error {
+	err := c.Read(within(t), c.Space().ReportsStream(), queue.ReadOptions{FromSequence: 2, Follow: true}, func(r queue.Received) error {
 		if n++; r.Sequence != uint64(n+1) {
 			t.Errorf("message %d came as number %d", r.Sequence, n)
 		}

@@ -3,19 +3,10 @@ package queue
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // errEnough ends a reading that has all that it wanted.
 var errEnough = errors.New("enough was read")
-
-// Unread is a record that was found and can't be read.
-type Unread struct {
-	Key      string
-	Revision uint64
-	Written  time.Time // by the server's clock
-	Err      error
-}
 
 // Info is what the server says of the bucket's stream, whose sequences the revisions are.
 func (r *Records[T]) Info(ctx context.Context) (StreamInfo, error) { return r.c.Info(ctx, r.stream()) }
@@ -23,7 +14,7 @@ func (r *Records[T]) Info(ctx context.Context) (StreamInfo, error) { return r.c.
 // Since gives the records at a revision or above to fn in the order in which they were last written, until it
 // returns false, and those that can't be read to broken. It costs what it gives, however many records
 // there are below.
-func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T]) bool, broken func(Unread) bool) error {
+func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T]) bool, broken func(Broken) bool) error {
 	s := session{stream: r.stream(), filters: []string{r.Subject(r.keys)}, from: max(revision, 1)}
 	for try := 1; ; try++ {
 		err := r.c.run(ctx, s, func(m Stored) error {
@@ -32,7 +23,7 @@ func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T
 			more := true
 			switch {
 			case err != nil:
-				more = broken(Unread{e.Key, e.Revision, e.Created, err})
+				more = broken(Broken{r.bucket, e.Key, e.Revision, e.Created, err})
 			case !e.Deleted:
 				more = fn(e)
 			}
@@ -50,9 +41,9 @@ func (r *Records[T]) Since(ctx context.Context, revision uint64, fn func(Entry[T
 	}
 }
 
-// Latest lists, of a bucket without history, so many of the records that were written last, the oldest write first, and those
-// among them that can't be read. It costs what it lists.
-func (r *Records[T]) Latest(ctx context.Context, most int) (out []Entry[T], broken []Unread, err error) {
+// Latest lists, of a bucket without history, so many of the records that were written last and that it wants, the oldest
+// write first, and those among them that can't be read. It costs what lies between.
+func (r *Records[T]) Latest(ctx context.Context, most int, want func(Entry[T]) bool) (out []Entry[T], broken []Broken, err error) {
 	info, err := r.Info(ctx)
 	if err != nil || info.Messages == 0 {
 		return nil, nil, err
@@ -65,6 +56,9 @@ func (r *Records[T]) Latest(ctx context.Context, most int) (out []Entry[T], brok
 			from = info.Last - back
 		}
 		err := r.Since(ctx, from, func(e Entry[T]) bool {
+			if !want(e) {
+				return true
+			}
 			if i, again := at[e.Key]; again {
 				out[i] = e
 				return true
@@ -72,7 +66,7 @@ func (r *Records[T]) Latest(ctx context.Context, most int) (out []Entry[T], brok
 			at[e.Key] = len(out)
 			out = append(out, e)
 			return true
-		}, func(u Unread) bool { broken = append(broken, u); return true })
+		}, func(u Broken) bool { broken = append(broken, u); return true })
 		if err != nil || len(out) >= most || from == info.First {
 			return out[max(0, len(out)-most):], broken, err
 		}

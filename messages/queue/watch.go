@@ -1,9 +1,14 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 )
 
 // errCaughtUp ends a session that reads what is there and no more.
@@ -32,14 +37,41 @@ func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
 }
 
 func (r *Records[T]) passedOver(key string, err error) {
+	r.c.passed.add(Broken{Bucket: r.bucket, Key: key, Err: err})
 	r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", key).Msg("record passed over")
 }
 
 // Broken is a record that can't be read.
 type Broken struct {
+	Bucket   string
 	Key      string
 	Revision uint64
+	Written  time.Time // by the server's clock
 	Err      error
+}
+
+// passed is what lists and watches of a client have passed over.
+type passed struct {
+	mu  sync.Mutex
+	all map[[2]string]Broken
+}
+
+func (p *passed) add(b Broken) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = map[[2]string]Broken{}
+	}
+	p.all[[2]string{b.Bucket, b.Key}] = b
+}
+
+// PassedOver is what could not be read of what was listed and watched, by bucket and key.
+func (c *Client) PassedOver() []Broken {
+	c.passed.mu.Lock()
+	defer c.passed.mu.Unlock()
+	return slices.SortedFunc(maps.Values(c.passed.all), func(a, b Broken) int {
+		return cmp.Or(strings.Compare(a.Bucket, b.Bucket), strings.Compare(a.Key, b.Key))
+	})
 }
 
 // ListAll is List, with what is passed over.
@@ -55,7 +87,7 @@ func (r *Records[T]) ListAll(ctx context.Context) ([]Entry[T], []Broken, error) 
 		switch {
 		case e.Revision != last[e.Key] || e.Deleted:
 		case e.err != nil:
-			broken = append(broken, Broken{e.Key, e.Revision, e.err})
+			broken = append(broken, Broken{r.bucket, e.Key, e.Revision, e.Created, e.err})
 		default:
 			out = append(out, e.Entry)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -15,8 +16,11 @@ import (
 // makes the streams beforehand: what exists is left alone.
 const (
 	requestBytes = 256 << 20 // then requests are refused
-	eventBytes   = 512 << 20 // then the oldest events go
+	eventBytes   = 320 << 20 // then the oldest events go
 	eventAge     = 90 * 24 * time.Hour
+	reportBytes  = 64 << 20 // then the oldest reports of nodes go
+	reportAge    = 90 * 24 * time.Hour
+	letterBytes  = 128 << 20 // then what can't be handled stays where it is
 	logBytes     = 512 << 20 // then the oldest logs go
 	logAge       = 14 * 24 * time.Hour
 	contextBytes = 2 << 30 // then uploads are refused
@@ -49,6 +53,9 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	all := l.streams(c.Space())
 	all[0].First = func(ctx context.Context) (uint64, error) { return nextOrder(ctx, c) }
 	if err := c.Declare(ctx, all); err != nil {
+		return err
+	}
+	if err := moveLetters(ctx, c); err != nil {
 		return err
 	}
 	return l.declareConsumers(ctx, c, l.AckWait)
@@ -87,7 +94,11 @@ func (l Layout) streams(s messages.Space) []queue.Stream {
 	all := []queue.Stream{
 		{Name: s.RequestsStream(), Subjects: s.RequestSubjects(), Duplicates: duplicates, MaxBytes: requestBytes,
 			Batches: true}, // requests that wait together are stored together
-		{Name: s.EventsStream(), Subjects: s.EventSubjects(), Duplicates: duplicates, DropOldest: true, MaxBytes: eventBytes, MaxAge: eventAge},
+		// Before those that store what it once did.
+		{Name: s.EventsStream(), Subjects: s.EventSubjects(), Once: slices.Concat(s.ReportSubjects(), s.LetterSubjects()),
+			Duplicates: duplicates, DropOldest: true, MaxBytes: eventBytes, MaxAge: eventAge},
+		{Name: s.ReportsStream(), Subjects: s.ReportSubjects(), Duplicates: duplicates, DropOldest: true, MaxBytes: reportBytes, MaxAge: reportAge},
+		{Name: s.LettersStream(), Subjects: s.LetterSubjects(), Duplicates: duplicates, MaxBytes: letterBytes},
 		{Name: s.LogsStream(), Subjects: s.LogSubjects(), Duplicates: duplicates, DropOldest: true, MaxBytes: logBytes, MaxAge: logAge},
 		queue.Bucket(s.BuildsBucket(), 1),
 		queue.Bucket(s.RolloutsBucket(), 1),
@@ -122,4 +133,30 @@ func nextOrder(ctx context.Context, c *queue.Client) (uint64, error) {
 		highest = max(highest, e.Value.Highest)
 	}
 	return highest + 1, nil
+}
+
+// moveLetters brings the dead letters that the events stream has, of an installation from before they had
+// a stream of their own, where they are kept.
+func moveLetters(ctx context.Context, c *queue.Client) error {
+	events, letters := c.Space().EventsStream(), c.Space().LetterSubjects()
+	if _, err := c.Last(ctx, events, letters[0]); err != nil {
+		if errors.Is(err, queue.ErrNotFound) {
+			return nil
+		}
+		return fmt.Errorf("looking for dead letters among the events: %w", err)
+	}
+	err := c.Read(ctx, events, queue.ReadOptions{Filters: letters}, func(r queue.Received) error {
+		_, err := c.PublishOnce(ctx, r.Subject, queue.AsSent(r.Message))
+		return err
+	})
+	if err == nil {
+		_, err = c.Purge(ctx, events, letters[0], 0)
+	}
+	if errors.Is(err, queue.ErrForbidden) {
+		return nil // a controller does it
+	}
+	if err != nil {
+		return fmt.Errorf("moving the dead letters to %s: %w", c.Space().LettersStream(), err)
+	}
+	return nil
 }

@@ -11,7 +11,7 @@ import (
 func TestOrdersGoOnInARequestsStreamMadeAnew(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	for n := range 5 {
-		submit(t, c, request("base", n))
+		submit(t, c, request("base", n+1))
 	}
 	_, err := store.Fleets(c).Create(within(t), "default", messages.FleetRecord{Fleet: "default", Highest: 5})
 	must(t, err)

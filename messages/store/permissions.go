@@ -84,7 +84,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p := ControllerPermissions(s, inbox)
 	more := ProducerPermissions(s, inbox)
 	p.add(more.Publish)
-	p.add([]string{"$JS.API.STREAM.PURGE." + s.EventsStream(), "$KV." + s.NodesBucket() + ".>"})
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream(), "$KV." + s.NodesBucket() + ".>"})
 	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p
@@ -125,7 +125,7 @@ func read(stream string) []string {
 
 // all lists the installation's streams, those below its buckets included.
 func all(s messages.Space) []string {
-	out := []string{s.RequestsStream(), s.EventsStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
+	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
 	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket()} {
 		out = append(out, "KV_"+b)
 	}
@@ -145,7 +145,8 @@ func declarer(s messages.Space) []string {
 	for _, stream := range all(s) {
 		out = append(out, "$JS.API.STREAM.CREATE."+stream)
 	}
-	return out
+	// What other streams have taken over from it.
+	return append(out, "$JS.API.STREAM.UPDATE."+s.EventsStream(), "$JS.API.STREAM.PURGE."+s.EventsStream())
 }
 
 func contexts(s messages.Space) []string {

@@ -192,7 +192,7 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 		"$KV.fenceline-rollouts.x", "$KV.fenceline-members.production.n1", "$KV.fenceline-nodes.production.n1",
 		"fenceline.fleet.changed.v1.production", "fenceline.rollout.changed.v1.production.x",
 		"fenceline.node.failed.v1.production.n1", "fenceline.trial.finished.v1.production.n1",
-		"$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.KV_fenceline-rollouts", "$JS.API.STREAM.PURGE.fenceline-events",
+		"$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.KV_fenceline-rollouts", "$JS.API.STREAM.PURGE.fenceline-events", "$JS.API.STREAM.UPDATE.fenceline-events",
 	}
 	destruction := []string{
 		"$JS.API.STREAM.DELETE.fenceline-requests", "$JS.API.STREAM.UPDATE.fenceline-requests", "$JS.API.STREAM.DELETE.KV_fenceline-fleets",

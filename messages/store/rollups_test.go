@@ -30,7 +30,7 @@ func TestNoCredentialCanRemoveMessagesByAHeader(t *testing.T) {
 	must(t, err)
 	fleetRecord(t, controller, "production")
 	for what, test := range map[string]struct{ user, subject, stream string }{
-		"a node, in the events":          {"n1", "fenceline.node.failed.v1.production.n1", "fenceline-events"},
+		"a node, in the events":          {"n1", "fenceline.node.failed.v1.production.n1", "fenceline-reports"},
 		"a node, in the heartbeats":      {"n1", "$KV.fenceline-nodes.production.n1", "KV_fenceline-nodes"},
 		"a builder, in the events":       {"builder", "fenceline.image.ready.v1.base.base-y", "fenceline-events"},
 		"a builder, in the logs":         {"builder", "fenceline.build.log.v1.base.base-x", "fenceline-logs"},

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// buildsShown is how many of the builds that have ended are listed where nothing else is asked for.
+const buildsShown = 100
+
+// recentBuilds lists builds, the newest first: those that have not ended, the last of each pipeline, and of the
+// others as many as most that were written last. Pipeline is the only one to list, or "".
+func (s *session) recentBuilds(ctx context.Context, most int, pipeline string) ([]buildRow, error) {
+	of := func(e queue.Entry[messages.BuildRecord]) bool { return pipeline == "" || e.Value.Pipeline == pipeline }
+	records, broken, err := store.Builds(s.queue).Latest(ctx, most, of)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := s.builds().Asked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := map[string]buildRow{}
+	for _, e := range records {
+		rows[e.Key] = recordRow(&e.Value)
+	}
+	for _, u := range broken {
+		rows[u.Key] = buildRow{Build: u.Key, State: stateBroken, Updated: u.Written, Broken: unreadRecord(u.Err)}
+	}
+	for _, a := range asked {
+		if pipeline == "" || a.Pipeline.Name == pipeline {
+			row := askedRow(&a)
+			rows[cmp.Or(a.Build, row.Broken)] = row
+		}
+	}
+	out := make([]buildRow, 0, len(rows))
+	for _, b := range rows {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b buildRow) int {
+		return cmp.Or(cmp.Compare(b.Order, a.Order), strings.Compare(a.Build, b.Build))
+	})
+	return out, s.hear(ctx, out)
+}
+
+// recordRow is a claimed build.
+func recordRow(r *messages.BuildRecord) buildRow {
+	return buildRow{
+		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
+		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
+		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
+	}
+}
+
+// askedRow is a build whose request is there.
+func askedRow(a *builds.Asked) buildRow {
+	switch {
+	case a.Record != nil:
+		return recordRow(&a.Record.Value)
+	case a.Broken != nil && a.Build != "":
+		return buildRow{Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateBroken, Commit: a.Commit, Received: a.Received, Broken: unreadRecord(a.Broken)}
+	case a.Broken != nil:
+		return buildRow{Order: a.Order, Pipeline: a.Pipeline.Name, State: stateBroken, Broken: fmt.Sprintf("request %d can't be read, and becomes a dead letter: %v", a.Order, a.Broken)}
+	}
+	return buildRow{
+		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Commit: a.Commit,
+		Cause: a.Cause, By: a.RequestedBy, Received: a.Received, Newer: a.Newer,
+	}
+}
+
+// unreadRecord says what becomes of a build whose record can't be read.
+func unreadRecord(err error) string {
+	return fmt.Sprintf("its record can't be read, and its request becomes a dead letter, which can be sent again: %v", err)
+}
+
+// hear looks when the workers of running builds were heard.
+func (s *session) hear(ctx context.Context, all []buildRow) error {
+	if !slices.ContainsFunc(all, func(b buildRow) bool { return b.State == string(messages.BuildStateRunning) && !b.Waiting }) {
+		return nil
+	}
+	beats, err := store.Beats(s.queue).List(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := store.Builds(s.queue).Info(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range beats {
+		for i := range all {
+			if b := &all[i]; b.claim == e.Value.Claim && b.State == string(messages.BuildStateRunning) {
+				b.Silence = silence(&e.Value, info.Now.Sub(e.Created))
+			}
+		}
+	}
+	return nil
+}
+
+// silence says of a worker that was heard so long ago when another one takes its build over; nothing while it is heard.
+func silence(b *messages.BuildBeat, heard time.Duration) string {
+	if !b.Silent(heard) {
+		return ""
+	}
+	said := fmt.Sprintf("%s was not heard for %s, ", b.Worker, heard.Round(time.Second))
+	if left := b.AckWait.Std() - heard; left > 0 {
+		return said + fmt.Sprintf("another builder takes over in %s", left.Round(time.Second))
+	}
+	return said + "any builder that is free takes over"
+}
+
+// lastsOf adds, for pipelines whose builds in all neither made an image nor failed, the last that did: it can be older
+// than what is listed.
+func (s *session) lastsOf(ctx context.Context, all []buildRow) ([]buildRow, error) {
+	decided := map[string]bool{}
+	for _, b := range all {
+		decided[b.Pipeline] = decided[b.Pipeline] || b.Failure != nil || b.State == string(messages.BuildStateSucceeded)
+	}
+	space := s.queue.Space()
+	for pipeline, done := range decided {
+		if done || pipeline == "" {
+			continue
+		}
+		for _, t := range []messages.Type{messages.TypeBuildFailed, messages.TypeImageReady} {
+			m, err := s.queue.Last(ctx, space.EventsStream(), space.AnyVersion(t, pipeline, "*"))
+			if errors.Is(err, queue.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			e, err := store.Builds(s.queue).Get(ctx, m.Subject[strings.LastIndexByte(m.Subject, '.')+1:])
+			if err == nil {
+				all = append(all, recordRow(&e.Value))
+			} else if !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}

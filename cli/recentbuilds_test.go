@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/builds/buildstest"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// record writes the record of a build.
+func record(t *testing.T, c *queue.Client, pipeline string, n int, change func(*messages.BuildRecord)) messages.BuildRecord {
+	t.Helper()
+	r := messages.BuildRecord{
+		BuildRef: messages.BuildRef{Build: fmt.Sprintf("%s-%04d", pipeline, n), Pipeline: pipeline, Order: uint64(n)},
+		State:    messages.BuildStateSucceeded, Attempt: 1, Worker: "w1", Claim: fmt.Sprint("claim", n), Announced: true,
+	}
+	if change != nil {
+		change(&r)
+	}
+	if _, err := store.Builds(c).Create(t.Context(), r.Build, r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestTheNewestBuildsAreListedAndWhatIsOpen(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	s := &session{queue: c}
+	claimed := buildstest.Request("slow", 1) // an old one that is still tried
+	open := buildstest.Submit(t, c, claimed)
+	record(t, c, "slow", 1, func(r *messages.BuildRecord) {
+		r.Build, r.State, r.Waiting, r.LastError = claimed.Build, messages.BuildStateRunning, true, "the registry is away"
+	})
+	for n := range 30 {
+		record(t, c, []string{"base", "other"}[n%2], n+2, nil)
+	}
+	queued := buildstest.Submit(t, c, buildstest.Request("base", 99))
+	for name, test := range map[string]struct {
+		most     int
+		pipeline string
+		rows     int
+	}{
+		"the newest":                   {10, "", 12},
+		"all":                          {500, "", 32},
+		"those of a pipeline":          {10, "base", 11},
+		"those of one with few":        {10, "slow", 1},
+		"those of one that is unknown": {10, "nobody", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows, err := s.recentBuilds(t.Context(), test.most, test.pipeline)
+			if err != nil || len(rows) != test.rows {
+				t.Fatalf("%d rows are listed, %v", len(rows), err)
+			}
+			got := map[string]*buildRow{}
+			for i := range rows {
+				got[rows[i].Build] = &rows[i]
+				if i > 0 && rows[i].Order > rows[i-1].Order {
+					t.Errorf("%s comes after %s", rows[i].Build, rows[i-1].Build)
+				}
+			}
+			if b := got[open.Build]; test.pipeline == "" && (b == nil || b.shown() != stateWaits || !strings.Contains(b.why(), "the registry is away")) {
+				t.Errorf("the one that is tried again is %+v", b)
+			}
+			if b := got[queued.Build]; test.pipeline == "" && (b == nil || b.State != stateQueued) {
+				t.Errorf("the one that waits is %+v", b)
+			}
+		})
+	}
+}
+
+func TestWhatHasFailedIsFoundHoweverLongAgo(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	failure := messages.Failure{Class: messages.FailureUser, Reason: "no"}
+	old := record(t, c, "quiet", 1, func(r *messages.BuildRecord) { r.State, r.Failure = messages.BuildStateFailed, &failure })
+	publish(t, c, &messages.BuildFailed{BuildRef: old.BuildRef, Attempt: 1, Failure: failure})
+	for n := range 2 * buildsShown {
+		record(t, c, "busy", n+2, nil)
+	}
+	record(t, c, "quiet", 1000, func(r *messages.BuildRecord) { r.State = messages.BuildStateCancelled })
+	o, err := (&session{queue: c}).overview(t.Context())
+	if err != nil || len(o.Failed) != 1 || o.Failed[0].Build != old.Build || len(o.Builds) != 2 {
+		t.Errorf("failed are %+v, builds %+v, %v", o.Failed, o.Builds, err)
+	}
+}
+
+func TestABuildWhoseBuilderIsNotHeardIsSaid(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	next := watching(t, c)
+	r := record(t, c, "base", 1, func(r *messages.BuildRecord) { r.State, r.Announced = messages.BuildStateRunning, false })
+	beat := messages.BuildBeat{Worker: r.Worker, Claim: r.Claim, AckWait: messages.Duration(time.Second)}
+	if err := store.Beats(c).Note(store.BeatKey(r.Build), beat); err != nil {
+		t.Fatal(err)
+	}
+	m := steps(next, stepSilent)[stepSilent] // then it has been silent for long
+	if m.Build != r.Build || !strings.Contains(m.Text, "w1 was not heard for") {
+		t.Errorf("watch tells %+v", m)
+	}
+	rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, "")
+	if err != nil || len(rows) != 1 || rows[0].shown() != stateSilent || !strings.Contains(rows[0].why(), "takes over") {
+		t.Errorf("listed are %+v, %v", rows, err)
+	}
+	for name, change := range map[string]func(*messages.BuildRecord){
+		"it waits":       func(r *messages.BuildRecord) { r.Waiting = true },
+		"another has it": func(r *messages.BuildRecord) { r.Waiting, r.Claim = false, "another" },
+		"it has ended":   func(r *messages.BuildRecord) { r.State = messages.BuildStateSucceeded },
+	} {
+		if _, err := store.Builds(c).Modify(t.Context(), r.Build, func(r *messages.BuildRecord) error { change(r); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, ""); err != nil || rows[0].Silence != "" {
+			t.Errorf("%s: listed are %+v, %v", name, rows, err)
+		}
+	}
+}
+
+func TestSilenceIsToldAsItIs(t *testing.T) {
+	beat := &messages.BuildBeat{Worker: "w1", AckWait: messages.Duration(30 * time.Second)}
+	for heard, want := range map[time.Duration]string{
+		3 * time.Second:          "",
+		12 * time.Second:         "w1 was not heard for 12s, another builder takes over in 18s",
+		90 * time.Second:         "w1 was not heard for 1m30s, any builder that is free takes over",
+		-2 * time.Second:         "",
+		12345 * time.Millisecond: "w1 was not heard for 12s, another builder takes over in 18s",
+	} {
+		if got := silence(beat, heard); got != want {
+			t.Errorf("after %s: %q", heard, got)
+		}
+	}
+}
+
+func TestWhatCanNotBeReadIsSaidInStatus(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	js := queuetest.JetStream(t, c)
+	r := buildstest.Request("base", 1)
+	for subject, body := range map[string]string{
+		store.Builds(c).Subject(r.Build):      "{",
+		store.Builds(c).Subject("base-alone"): `{"build":"base-another"}`,
+		c.Space().RequestSubject("garbled"):   "{",
+	} {
+		if _, err := js.Publish(t.Context(), subject, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	buildstest.Submit(t, c, r)
+	var out bytes.Buffer
+	s := &session{queue: c, out: &out}
+	o, err := s.overview(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]string{}
+	for _, b := range o.Builds {
+		if b.State != stateBroken || b.Broken == "" {
+			t.Errorf("row %+v", b)
+		}
+		said[b.Build] = b.why()
+	}
+	if len(said) != 3 || !strings.Contains(said[r.Build], "record can't be read") || said["base-alone"] == "" || !strings.Contains(said[""], "can't be read") {
+		t.Errorf("said are %q", said)
+	}
+}
