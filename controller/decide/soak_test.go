@@ -184,6 +184,45 @@ func TestWhatASoakForgives(t *testing.T) {
 	}
 }
 
+// TestASoakBlamesNoImageForNodesThatWaitForTheirTurn has all nodes lose it, of which few may fetch at
+// one time.
+func TestASoakBlamesNoImageForNodesThatWaitForTheirTurn(t *testing.T) {
+	for name, change := range map[string]func(*crowded){
+		"by the bound":          func(*crowded) {},
+		"for the wave they had": func(c *crowded) { c.Record.Spread = &messages.Spread{Rollout: "default-b1", Threshold: 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCrowd(20, func(p *messages.Policy) {
+				p.Soak, p.Canaries, p.MaxInFlight = messages.Duration(time.Hour), 0, 2
+			})
+			for w.Rollouts[0].State != messages.RolloutSoaking {
+				for _, name := range sortedNames(w.pulls) {
+					w.ends(name)
+				}
+				w.pass(t, time.Second)
+			}
+			w.Record.Previous = testFleetImage(9)
+			w.pass(t, time.Second)
+			for name, n := range w.Nodes {
+				n.Status.Images = nil
+				w.Nodes[name] = n
+			}
+			change(w)
+			for at := range 50 { // each pull takes half a minute
+				if at%3 == 0 {
+					for _, name := range sortedNames(w.pulls) {
+						w.ends(name)
+					}
+				}
+				w.pass(t, 10*time.Second)
+			}
+			if w.Record.Current.Order != 1 {
+				t.Fatalf("%s: %s; the record is %+v", w.Rollouts[0].State, w.Rollouts[0].Why, w.Record)
+			}
+		})
+	}
+}
+
 // TestASoakWaitsForThoseThatLackTheImage at its end, as long as they may lack it.
 func TestASoakWaitsForThoseThatLackTheImage(t *testing.T) {
 	s := soaking(t)
