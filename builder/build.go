@@ -21,6 +21,7 @@ type task struct {
 	request *messages.BuildRequested
 	attempt int
 	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
+	later   func(context.Context) (string, error)        // the commit of a later push to the branch, or ""
 	out     interface {
 		Event(ctx context.Context, p messages.Payload) error
 		Log(l messages.BuildLog)
@@ -68,7 +69,6 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
-		a.b.room.forget(t.request.Build)
 		a.step(messages.StepPushed, solved.Image.String())
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
@@ -93,7 +93,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // ends the look-up of the head, too
-	go a.b.room.watch(ctx, r.Build, cancel)
+	a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
@@ -206,7 +206,7 @@ const (
 )
 
 // unlessStale is err where what the repository shows in place of the commit can be believed, and else another look
-// later.
+// later. Where the branch was pushed to again, that push takes this one's place, whatever is shown.
 func (a *running) unlessStale(ctx context.Context, err error, shown string) error {
 	if a.age == nil {
 		return err
@@ -214,6 +214,9 @@ func (a *running) unlessStale(ctx context.Context, err error, shown string) erro
 	age, clockErr := a.age(ctx)
 	if clockErr != nil || age > mirrorLag {
 		return err
+	}
+	if commit, laterErr := a.later(ctx); laterErr == nil && commit != "" && commit != a.request.Commit {
+		return &supersededError{head: commit}
 	}
 	return &builds.LaterError{
 		Err:   fmt.Errorf("the repository shows %s where %s was pushed a moment ago: it is asked again", shown, a.request.Commit),

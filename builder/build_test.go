@@ -26,6 +26,7 @@ import (
 var (
 	commit = strings.Repeat("a1", 20)
 	other  = strings.Repeat("b2", 20)
+	third  = strings.Repeat("c3", 20)
 	image  = messages.Image("registry.example.com/image@sha256:" + strings.Repeat("0", 64))
 )
 
@@ -347,22 +348,32 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 		err   error
 		age   time.Duration
 		later bool
+		push  string // that came later
+		by    string // what it is superseded by
 	}{
-		"an older head":                 {messages.CausePush, other, nil, 2 * time.Second, true},
-		"an older head, to a person":    {messages.CausePerson, other, nil, 2 * time.Second, true},
-		"no branch yet":                 {messages.CausePush, "", git.ErrNoBranch, 0, true},
-		"another head for a while":      {messages.CausePush, other, nil, time.Minute, false},
-		"no branch for a while":         {messages.CausePush, "", git.ErrNoBranch, time.Minute, false},
-		"the head":                      {messages.CausePush, commit, nil, 0, false},
-		"another head, of a retry":      {messages.CauseRetry, other, nil, 0, false},
-		"what the credential can't see": {messages.CausePush, "", git.ErrDenied, 0, false},
+		"an older head":                  {messages.CausePush, other, nil, 2 * time.Second, true, "", ""},
+		"an older head, pushed to again": {messages.CausePush, other, nil, 2 * time.Second, false, third, third},
+		"no branch yet, pushed to again": {messages.CausePush, "", git.ErrNoBranch, 0, false, third, third},
+		"the same was pushed again":      {messages.CausePush, other, nil, 2 * time.Second, true, commit, ""},
+		"another head for a while, then": {messages.CausePush, other, nil, time.Minute, false, "", other},
+		"an older head, to a person":     {messages.CausePerson, other, nil, 2 * time.Second, true, "", ""},
+		"no branch yet":                  {messages.CausePush, "", git.ErrNoBranch, 0, true, "", ""},
+		"another head for a while":       {messages.CausePush, other, nil, time.Minute, false, "", ""},
+		"no branch for a while":          {messages.CausePush, "", git.ErrNoBranch, time.Minute, false, "", ""},
+		"the head":                       {messages.CausePush, commit, nil, 0, false, "", ""},
+		"another head, of a retry":       {messages.CauseRetry, other, nil, 0, false, "", ""},
+		"what the credential can't see":  {messages.CausePush, "", git.ErrDenied, 0, false, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
 			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
 			r := request()
 			r.Cause = c.cause
-			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil }})
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },
+				later: func(context.Context) (string, error) { return c.push, nil }})
+			if s, ok := p.(*messages.BuildSuperseded); c.by != "" && (!ok || s.Head != c.by) {
+				t.Errorf("outcome %+v, want superseded by %s", p, c.by)
+			}
 			var later *builds.LaterError
 			if errors.As(err, &later) != c.later || !c.later && err != nil {
 				t.Fatalf("outcome %+v, %v", p, err)

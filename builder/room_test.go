@@ -55,6 +55,115 @@ func TestABuildThatFillsTheDiskIsStopped(t *testing.T) {
 	})
 }
 
+// filling is a builder, whether its disk is full, and what a build of it ends with that is not stopped before.
+func filling(t *testing.T) (b *Builder, full *atomic.Bool, ends chan error) {
+	t.Helper()
+	full, ends = new(atomic.Bool), make(chan error)
+	b = newBuilder(t, &solver{solve: func(ctx context.Context, _ Build) (Solved, error) {
+		select {
+		case <-ctx.Done():
+			return Solved{}, ctx.Err()
+		case err := <-ends:
+			return Solved{}, err
+		}
+	}})
+	b.room.short = func() error {
+		if full.Load() {
+			return errors.New("5 MiB are free")
+		}
+		return nil
+	}
+	return b, full, ends
+}
+
+// class runs a build, and sends the class of its failure.
+func class(t *testing.T, b *Builder, build string) <-chan messages.FailureClass {
+	t.Helper()
+	r := request()
+	r.Build = build
+	end := make(chan messages.FailureClass, 1)
+	go func() {
+		p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+		var infrastructure *FailedError
+		switch failed, ok := p.(*messages.BuildFailed); {
+		case ok:
+			end <- failed.Failure.Class
+		case errors.As(err, &infrastructure):
+			end <- infrastructure.Class
+		default:
+			t.Errorf("%s: %+v, %v", build, p, err)
+			end <- ""
+		}
+	}()
+	return end
+}
+
+// TestBuildsThatRunTogetherAreNotBlamed: of builds that are stopped together none is known to have filled the disk.
+func TestBuildsThatRunTogetherAreNotBlamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, full, _ := filling(t)
+		run := func(want messages.FailureClass, builds ...string) {
+			t.Helper()
+			full.Store(false)
+			var ends []<-chan messages.FailureClass
+			for _, build := range builds {
+				ends = append(ends, class(t, b, build))
+			}
+			synctest.Wait()
+			full.Store(true)
+			for i, end := range ends {
+				if got := <-end; got != want {
+					t.Errorf("%s of %v ends as %s, want %s", builds[i], builds, got, want)
+				}
+			}
+		}
+		for range 3 {
+			run(messages.FailureInfrastructure, "p-one", "p-two")
+		}
+		run(messages.FailureInfrastructure, "p-one")
+		run(messages.FailureInfrastructure, "p-one", "p-two") // which doesn't clear it
+		run(messages.FailureInfrastructure, "p-two")
+		run(messages.FailureUser, "p-one")
+		run(messages.FailureUser, "p-two")
+		synctest.Wait()
+		b.room.mu.Lock()
+		defer b.room.mu.Unlock()
+		if len(b.room.stopped)+len(b.room.running) > 0 {
+			t.Errorf("it remembers %v, %v", b.room.stopped, b.room.running)
+		}
+	})
+}
+
+// TestAStoppedBuildThatEndsOtherwiseIsForgotten has a build be stopped once, and then fail for something else.
+func TestAStoppedBuildThatEndsOtherwiseIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, full, ends := filling(t)
+		remembers := func(want int) {
+			t.Helper()
+			synctest.Wait()
+			b.room.mu.Lock()
+			defer b.room.mu.Unlock()
+			if len(b.room.stopped) != want || len(b.room.running) > 0 {
+				t.Errorf("it remembers %v, and runs %v", b.room.stopped, b.room.running)
+			}
+		}
+		end := class(t, b, "p-one")
+		synctest.Wait()
+		full.Store(true)
+		if got := <-end; got != messages.FailureInfrastructure {
+			t.Errorf("it ends as %s", got)
+		}
+		remembers(1)
+		full.Store(false)
+		end = class(t, b, "p-one")
+		ends <- &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "RUN false: exit status 1", Fix: "correct it"}}
+		if got := <-end; got != messages.FailureUser {
+			t.Errorf("it ends as %s", got)
+		}
+		remembers(0)
+	})
+}
+
 // TestNoBuildBeginsOnAFullDisk: requests are left where they are, and a build that was taken is handed back
 // without blame.
 func TestNoBuildBeginsOnAFullDisk(t *testing.T) {

@@ -161,3 +161,33 @@ func TestASupersededBuildOfBeforeIsLeftAlone(t *testing.T) {
 		t.Errorf("the sweep did %+v", report)
 	}
 }
+
+func TestALaterPushIsKnown(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	before, after := make(chan string, 1), make(chan string, 1)
+	pushed := make(chan struct{})
+	later := func(ctx context.Context, j *builds.Job) string {
+		commit, err := j.Later(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		return commit
+	}
+	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		if j.Request.Commit == commit(1) {
+			before <- later(ctx, j)
+			<-pushed
+			after <- later(ctx, j)
+		}
+		return succeed(ctx, j)
+	}))
+	submit(t, c, request("base", 1))
+	if got := <-before; got != "" {
+		t.Errorf("before it was pushed to again, %s came later", got)
+	}
+	submit(t, c, request("base", 2))
+	close(pushed)
+	if got := <-after; got != commit(2) {
+		t.Errorf("%q came later, want %s", got, commit(2))
+	}
+}

@@ -110,6 +110,18 @@ func (j *Job) Age(ctx context.Context) (time.Duration, error) {
 	return now.Sub(j.d.Time), err
 }
 
+// Later is the commit of a later push to the same branch, where the pipeline's last request is one, else "".
+func (j *Job) Later(ctx context.Context) (string, error) {
+	var l lastRequest
+	if err := j.q.look(ctx, j.Request.Pipeline.Name, &l); err != nil {
+		return "", err
+	}
+	if r := l.request; r != nil && l.sequence > j.d.Sequence && r.FollowsHead() && r.Ref == j.Request.Ref {
+		return r.Commit, nil
+	}
+	return "", nil
+}
+
 // worker is a running Consume.
 type worker struct {
 	Work

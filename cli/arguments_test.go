@@ -226,12 +226,13 @@ func TestWarningsUnderAFailure(t *testing.T) {
 
 // TestPrintingGoesThroughTheFilter: commands write text by pages alone.
 func TestPrintingGoesThroughTheFilter(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	for _, more := range []string{"install/*.go", "pki/*.go"} {
-		found, e := filepath.Glob(more)
-		if files, err = append(files, found...), e; err != nil {
+	var files []string
+	for _, some := range []string{"*.go", "install/*.go", "pki/*.go"} {
+		found, err := filepath.Glob(some)
+		if err != nil {
 			t.Fatal(err)
 		}
+		files = append(files, found...)
 	}
 	seen := 0
 	for _, file := range files {

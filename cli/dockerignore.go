@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -14,7 +16,8 @@ import (
 
 // ignored tells what of a folder no build of it sees, so that it isn't sent either: what the
 // .dockerignore names. A file DOCKERFILE.dockerignore takes its place, as in BuildKit. The Dockerfile
-// and the ignore files themselves are always sent.
+// and the ignore files themselves are always sent, and whatever is called like one: the pipeline may
+// name another Dockerfile now than its last build had.
 type ignored struct {
 	patterns *patternmatcher.PatternMatcher
 	sent     []string
@@ -47,26 +50,16 @@ func readIgnored(dir, dockerfile string) (*ignored, error) {
 }
 
 // has tells whether a file or folder is left out. One inside a folder that is left out may still be sent.
-func (i *ignored) has(name string) (bool, error) {
-	for _, s := range i.sent {
-		if name == s {
-			return false, nil
-		}
+func (i *ignored) has(name string, kind fs.FileMode) (bool, error) {
+	if i.always(name) && (kind.IsRegular() || kind&fs.ModeSymlink != 0) {
+		return false, nil
 	}
 	return i.patterns.MatchesOrParentMatches(name)
 }
 
-// whole tells whether nothing inside a folder that is left out is sent.
-func (i *ignored) whole(folder string) bool {
-	if i.patterns.Exclusions() {
-		return false
-	}
-	for _, s := range i.sent {
-		for p := path.Dir(s); p != "."; p = path.Dir(p) {
-			if p == folder {
-				return false
-			}
-		}
-	}
-	return true
+// always tells whether a file is sent whatever names it.
+func (i *ignored) always(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	return slices.Contains(i.sent, name) || strings.Contains(base, "dockerfile") || strings.Contains(base, "containerfile") ||
+		strings.HasSuffix(base, ".dockerignore")
 }

@@ -33,11 +33,15 @@ func TestWhatADockerignoreNamesIsNotSent(t *testing.T) {
 		},
 		"all but some": {
 			map[string]string{".dockerignore": "**\n!src\n"}, "Dockerfile",
-			[]string{"docker", "docker/base.Dockerfile", "docker/notes", ".env", "a.log", "keep.log", "node_modules", "node_modules/x", "node_modules/x/y", "node_modules/keep", "node_modules/keep/z"},
+			[]string{"docker", "docker/notes", ".env", "a.log", "keep.log", "node_modules", "node_modules/x", "node_modules/x/y", "node_modules/keep", "node_modules/keep/z"},
 		},
 		"the Dockerfile itself and the ignore files": {
 			map[string]string{".dockerignore": "docker\n.dockerignore\nDockerfile\n"}, "docker/base.Dockerfile",
-			[]string{"Dockerfile", "docker", "docker/notes"},
+			[]string{"docker", "docker/notes"},
+		},
+		"a Dockerfile that no build had yet": {
+			map[string]string{".dockerignore": "docker\nnode_modules\n", "docker/base.Dockerfile.dockerignore": "src\n"}, "Dockerfile",
+			[]string{"docker", "docker/notes", "node_modules", "node_modules/x", "node_modules/x/y", "node_modules/keep", "node_modules/keep/z"},
 		},
 		"one of the Dockerfile alone": {
 			map[string]string{".dockerignore": ".env\n", "docker/base.Dockerfile.dockerignore": "src\n"}, "docker/base.Dockerfile",

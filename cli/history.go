@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
@@ -78,77 +77,27 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	})
 }
 
-// causesOf is, for each change of the fence config, the rollout that it came of, or nil. Where the
-// fence config keeps no causes it is, of those that flipped to the image, the one at the same place in the
-// order of flips; a change that came of none has the rollout that had brought its image before. Times
-// only say what can't be, as they are those of two machines.
+// causesOf is, for each change of the fence config, the rollout that it came of, or nil. A change of
+// which the fence config keeps no cause, such as a person's, has the rollout that had brought its image before.
 func causesOf(changes []fence.Change, rollouts []messages.RolloutRecord) []*messages.RolloutRecord {
-	named := map[string]bool{}
-	var untold []fence.Change // of which the fence config doesn't say what they came of
-	for _, c := range changes {
-		if named[c.Cause.Rollout] = true; c.Cause.Rollout == "" {
-			untold = append(untold, c)
-		}
-	}
-	var flips []*messages.RolloutRecord
 	known := map[string]*messages.RolloutRecord{}
 	for i := range rollouts {
-		r := &rollouts[i]
-		if known[r.ID] = r; !named[r.ID] && !r.FlippedAt.IsZero() {
-			flips = append(flips, r)
-		}
+		known[rollouts[i].ID] = &rollouts[i]
 	}
-	slices.SortStableFunc(flips, func(a, b *messages.RolloutRecord) int {
-		return cmp.Or(a.FlippedAt.Compare(b.FlippedAt), cmp.Compare(a.Ready.Order, b.Ready.Order))
-	})
-	guessed := matched(untold, flips)
 	out := make([]*messages.RolloutRecord, len(changes))
 	last := map[string]*messages.RolloutRecord{}
 	for i, c := range changes {
 		if c.Cause.Rollout != "" {
 			out[i] = known[c.Cause.Rollout]
 		} else {
-			out[i], guessed = guessed[0], guessed[1:]
-			out[i] = cmp.Or(out[i], last[c.Value], brought(c.Value, rollouts))
+			out[i] = cmp.Or(last[c.Value], brought(c.Value, rollouts))
 		}
 		last[c.Value] = out[i]
 	}
 	return out
 }
 
-// matched pairs changes and flips, both in the order in which they came, so that the most are paired:
-// the longest common subsequence. Of several changes that a flip can have caused it is the first.
-func matched(changes []fence.Change, flips []*messages.RolloutRecord) []*messages.RolloutRecord {
-	caused := func(i, j int) bool {
-		c, r := changes[i-1], flips[j-1]
-		return string(r.Ready.Image) == c.Value && !r.FlippedAt.After(c.At.Add(wrongClock))
-	}
-	most := make([][]int, len(changes)+1) // pairs of the first i changes and the first j flips
-	most[0] = make([]int, len(flips)+1)
-	for i := 1; i <= len(changes); i++ {
-		most[i] = make([]int, len(flips)+1)
-		for j := 1; j <= len(flips); j++ {
-			if most[i][j] = max(most[i][j-1], most[i-1][j]); caused(i, j) {
-				most[i][j] = max(most[i][j], most[i-1][j-1]+1)
-			}
-		}
-	}
-	out := make([]*messages.RolloutRecord, len(changes))
-	for i, j := len(changes), len(flips); i > 0 && j > 0; {
-		switch {
-		case most[i][j] == most[i-1][j]:
-			i--
-		case caused(i, j) && most[i][j] == most[i-1][j-1]+1:
-			out[i-1] = flips[j-1]
-			i, j = i-1, j-1
-		default:
-			j--
-		}
-	}
-	return out
-}
-
-// brought is the first rollout of an image, for a value that no flip is known of.
+// brought is the first rollout of an image, for a value that no cause is known of.
 func brought(image string, rollouts []messages.RolloutRecord) *messages.RolloutRecord {
 	var first *messages.RolloutRecord
 	for i := range rollouts {

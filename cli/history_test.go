@@ -17,8 +17,8 @@ func TestNoHistory(t *testing.T) {
 	}
 }
 
-// TestHistoryNamesCauses: each flip has the rollout that caused it, also where an image's digest comes
-// again, and a rollback that which had brought its image.
+// TestHistoryNamesCauses: each flip has the rollout that the fence config says caused it, also where an
+// image's digest comes again, and what it says nothing of has that which had brought its image.
 func TestHistoryNamesCauses(t *testing.T) {
 	flip := func(id string, order uint64, image messages.Image, minute int) messages.RolloutRecord {
 		return messages.RolloutRecord{
@@ -39,14 +39,11 @@ func TestHistoryNamesCauses(t *testing.T) {
 		flips   []messages.RolloutRecord
 		want    string
 	}{
-		"the digest returns":                {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "a b c"},
-		"by a store whose clock is late":    {[]fence.Change{change(imageOne, 500), change(imageTwo, 500), change(imageOne, 500)}, []messages.RolloutRecord{c, b, a}, "a b c"},
-		"a rollback, before it returns":     {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 15), change(imageTwo, 20), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "a b a b c"},
-		"it returns while it is current":    {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 15)}, []messages.RolloutRecord{c, b, a}, "a b a"},
-		"the first is remembered no longer": {[]fence.Change{change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "b c"},
-		"only the last is":                  {[]fence.Change{change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "c"},
+		"nothing is said":                   {[]fence.Change{change(imageOne, 0), change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "a b a"},
+		"the first is remembered no longer": {[]fence.Change{change(imageTwo, 10), change(imageOne, 30)}, []messages.RolloutRecord{c, b, a}, "b a"},
 		"one that was never flipped":        {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never, a}, "a"},
 		"a value of a person's":             {[]fence.Change{change("by/hand", 0), change(imageOne, 1)}, []messages.RolloutRecord{a}, "- a"},
+		"by a rollout whose record is gone": {[]fence.Change{told}, []messages.RolloutRecord{a}, "-"},
 		"what the fence config says":        {[]fence.Change{told, change(imageTwo, 10), change(imageOne, 40)}, []messages.RolloutRecord{c, b, a}, "c b c"},
 		"an image set by hand":              {[]fence.Change{change(imageOne, 0)}, []messages.RolloutRecord{never}, "z"},
 	} {

@@ -118,7 +118,7 @@ func hostileFolder(t *testing.T) string {
 	clitest.Write(t, filepath.Join(dir, "fenceline.yaml"), "version: 1\npipelines:\n  - name: \""+`\e[31m\nchecked forged\u202e`+"\"\n    \"\\e]52;c\\nfleet forged\": 1\n")
 	clitest.Write(t, filepath.Join(dir, "Dockerfile"), "FROM scratch\nEVIL\x1b[31m\u202e forged\n")
 	clitest.Write(t, filepath.Join(dir, "hooks", "pre-running"), "#!/bin/\x1b[31m\u202esh\nif \x1b]52;c\x07\n")
-	clitest.Write(t, filepath.Join(dir, "hooks", "pre-runing\x1b[31m\n    fix: run forged"), "#!/bin/sh\n")
+	clitest.Write(t, filepath.Join(dir, "hooks", "pre-runnin\x1b[31m\n    fix: run forged"), "#!/bin/sh\n")
 	return dir
 }
 

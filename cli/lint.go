@@ -14,8 +14,6 @@ import (
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/yamlfile"
-	"github.com/moby/patternmatcher"
-	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/spf13/cobra"
 )
 
@@ -150,12 +148,12 @@ func (l *linted) dockerfile(path string) error {
 }
 
 func (l *linted) hooks(path string) error {
-	ignored, err := leftOut(filepath.Dir(path))
+	ignored, err := readIgnored(filepath.Dir(path), messages.DefaultDockerfile)
 	if err != nil {
 		return err
 	}
 	r, err := hooks.CheckDir(path, func(name string) bool {
-		left, err := ignored.MatchesOrParentMatches("hooks/" + name)
+		left, err := ignored.patterns.MatchesOrParentMatches("hooks/" + name)
 		return err == nil && left
 	})
 	if err != nil {
@@ -163,27 +161,4 @@ func (l *linted) hooks(path string) error {
 	}
 	l.Findings = append(l.Findings, r.Findings...)
 	return nil
-}
-
-// leftOut matches the files of a folder that its .dockerignore keeps out of a build.
-func leftOut(dir string) (*patternmatcher.PatternMatcher, error) {
-	for _, name := range []string{messages.DefaultDockerfile + ".dockerignore", ".dockerignore"} {
-		f, err := os.Open(filepath.Join(dir, name))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		patterns, err := ignorefile.ReadAll(f)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
-		}
-		m, err := patternmatcher.New(patterns)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
-		}
-		return m, nil
-	}
-	return patternmatcher.New(nil)
 }

@@ -26,6 +26,8 @@ type nodeRow struct {
 	// noted that; that takes messages.SilentAfter.
 	SilentSince time.Time `json:"silent_since,omitzero"`
 
+	Waits string `json:"waits,omitempty"` // for what, where the fleet's record keeps it from fetching an image that it lacks
+
 	heard time.Time // when its heartbeat was stored
 }
 
@@ -93,6 +95,41 @@ func (n *nodeRow) has(i messages.Image) bool {
 	return n.counts() && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
 }
 
+// markWaiting says for what nodes wait, by the records of their fleets.
+func (s *session) markWaiting(ctx context.Context, all []nodeRow) error {
+	fleets, err := store.Fleets(s.queue).List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range fleets {
+		for i := range all {
+			if all[i].Fleet == f.Key {
+				all[i].markWaiting(&f.Value)
+			}
+		}
+	}
+	return nil
+}
+
+// markWaiting says for what the node waits with the first image that it lacks and may not fetch.
+func (n *nodeRow) markWaiting(r *messages.FleetRecord) {
+	if !n.counts() || n.Status.Engine.Error != "" || n.Status.Revision == 0 {
+		return
+	}
+	for _, i := range append([]messages.FleetImage{r.Current}, decide.Kept(r)...) {
+		w := n.Status.Work
+		switch lacks := !i.IsZero() && !n.has(i.Image) && (w == nil || w.Image != i.Image); {
+		case lacks && i == r.Current && !r.Spread.Admits(n.Node):
+			n.Waits = "waits for its wave to fetch " + short(i.Image)
+		case lacks && !r.Turns.Admits(n.Node):
+			n.Waits = "waits for its turn to fetch " + short(i.Image)
+		}
+		if n.Waits != "" {
+			return
+		}
+	}
+}
+
 // doing says in a line what the node does, or what is wrong with it.
 func (n *nodeRow) doing() string {
 	if !n.Up && !n.SilentSince.IsZero() {
@@ -116,6 +153,9 @@ func (n *nodeRow) doing() string {
 		parts = append(parts, withReason(string(w.State)+" "+short(w.Image), w.Reason))
 	} else if f := n.Status.Fetching; f != nil {
 		parts = append(parts, string(messages.WorkPulling)+" "+short(f.Image))
+	}
+	if n.Waits != "" {
+		parts = append(parts, n.Waits)
 	}
 	for _, p := range n.Status.Problems {
 		if w == nil || p.Image != w.Image || w.Reason == "" {
@@ -167,6 +207,9 @@ func newNodesCmd() *cobra.Command {
 		}
 		all, err := s.nodes(ctx, fleet)
 		if err != nil {
+			return err
+		}
+		if err := s.markWaiting(ctx, all); err != nil {
 			return err
 		}
 		return s.print(all, func(p *terminal.Page) { writeNodes(p, all) })

@@ -29,3 +29,43 @@ func TestLabelsAreShown(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatANodeWaitsFor is said where the fleet's record keeps it from fetching what it lacks.
+func TestWhatANodeWaitsFor(t *testing.T) {
+	one, two := messages.FleetImage{Image: imageOne, Rollout: "r1"}, messages.FleetImage{Image: imageTwo}
+	turn := func(nodes ...string) *messages.Turns { return &messages.Turns{Nodes: nodes} }
+	status := func(has ...messages.Image) messages.NodeStatus {
+		s := messages.NodeStatus{Revision: 1}
+		for _, i := range has {
+			s.Images = append(s.Images, messages.PresentImage{Image: i})
+		}
+		return s
+	}
+	down := status()
+	down.Engine.Error = "connection refused"
+	unread := status()
+	unread.Revision = 0
+	preloading := status()
+	preloading.Work = &messages.NodeWork{Image: imageOne, State: messages.WorkWaiting}
+	for name, test := range map[string]struct {
+		record messages.FleetRecord
+		status messages.NodeStatus
+		want   string
+	}{
+		"its turn":                    {messages.FleetRecord{Current: one, Turns: turn("n2")}, status(), "waits for its turn to fetch " + short(imageOne)},
+		"its wave":                    {messages.FleetRecord{Current: one, Spread: &messages.Spread{Rollout: "r1", Threshold: 1}}, status(), "waits for its wave to fetch " + short(imageOne)},
+		"its turn for an earlier one": {messages.FleetRecord{Current: one, Previous: two, Turns: turn()}, status(imageOne), "waits for its turn to fetch " + short(imageTwo)},
+		"nothing in its turn":         {messages.FleetRecord{Current: one, Turns: turn("n1")}, status(), ""},
+		"nothing where it has all":    {messages.FleetRecord{Current: one, Previous: two, Turns: turn()}, status(imageOne, imageTwo), ""},
+		"nothing without a bound":     {messages.FleetRecord{Current: one}, status(), ""},
+		"nothing it has not read of":  {messages.FleetRecord{Current: one, Turns: turn()}, unread, ""},
+		"its engine first":            {messages.FleetRecord{Current: one, Turns: turn()}, down, "engine: connection refused"},
+		"a preload, said once":        {messages.FleetRecord{Current: one, Turns: turn()}, preloading, "waiting " + short(imageOne)},
+	} {
+		n := nodeRow{Fleet: "production", Node: "n1", Up: true, Status: &test.status}
+		n.markWaiting(&test.record)
+		if got := n.doing(); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func TestAPushWaitsForAllItsRefsTogether(t *testing.T) {
 	}
 	refusing := func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED }
 	busy := func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 503, Body: io.NopCloser(strings.NewReader(`{"error":"the queue is full"}`))}, nil
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Body: io.NopCloser(strings.NewReader(`{"error":"the queue is full"}`))}, nil
 	}
 	for name, test := range map[string]struct {
 		producer roundTrips

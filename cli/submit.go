@@ -214,25 +214,22 @@ func pack(w io.Writer, dir, dockerfile string) error {
 	}
 	t := tar.NewWriter(w)
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil || rel == "." {
-			return err
+		rel, bad := filepath.Rel(dir, path)
+		if bad != nil || rel == "." {
+			return errors.Join(err, bad)
 		}
 		if rel == ".git" && e.IsDir() {
 			return fs.SkipDir
 		}
 		name := filepath.ToSlash(rel)
-		out, err := left.has(name)
+		out, bad := left.has(name, e.Type())
 		switch {
-		case err != nil:
-			return fmt.Errorf("matching %s with the .dockerignore: %w", path, err)
-		case out && e.IsDir() && left.whole(name):
-			return fs.SkipDir
-		case out:
+		case bad != nil:
+			return fmt.Errorf("matching %s with the .dockerignore: %w", path, bad)
+		case out: // its content may not be for whoever submits
 			return nil
+		case err != nil:
+			return err
 		}
 		return packFile(t, path, name, e)
 	})

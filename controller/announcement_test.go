@@ -162,3 +162,20 @@ func TestAClearedRequestIsWhatTheRecordKeeps(t *testing.T) {
 		until(t, store.Rollouts(i.q), messages.RolloutID("default", m.Build), "the rollout "+test.name, func(messages.RolloutRecord) bool { return true })
 	}
 }
+
+// TestBasesOfABuildWhoseRecordCanNotBeRead are a dead letter at once.
+func TestBasesOfABuildWhoseRecordCanNotBeRead(t *testing.T) {
+	i, _ := installed(t, 0)
+	fleets := []messages.FleetTarget{target("default", func(p *messages.Policy) { p.PreloadBases = true })}
+	_, err := queuetest.JetStream(t, i.q).Publish(queuetest.Within(t), "$KV.fenceline-builds.app-torn", []byte("{"))
+	queuetest.Must(t, err)
+	queuetest.Must(t, i.q.Publish(t.Context(), "", &messages.BasePinned{
+		BuildRef: messages.BuildRef{Build: "app-torn", Pipeline: "app", Order: 1},
+		Bases:    []messages.PinnedBase{{Source: "base", Image: image(7)}}, Fleets: fleets,
+	}))
+	queuetest.Eventually(t, "the event is a dead letter", func() bool {
+		letters, err := builds.New(i.q).DeadLetters(t.Context())
+		queuetest.Must(t, err)
+		return len(letters) == 1 && strings.Contains(letters[0].Reason, "app-torn is not believed")
+	})
+}

@@ -66,6 +66,9 @@ func (c *Controller) buildRecord(ctx context.Context, id string) (messages.Build
 	if errors.Is(err, queue.ErrNotFound) {
 		return messages.BuildRecord{}, nil
 	}
+	if errors.Is(err, messages.ErrMalformed) {
+		return messages.BuildRecord{}, disbelieved(messages.BuildRef{Build: id}, err.Error())
+	}
 	return e.Value, err
 }
 

@@ -66,6 +66,9 @@ func (f *fleetActor) fleetUnmoved(ctx context.Context, revision uint64) error {
 // that follows the look fails.
 func (f *fleetActor) rolloutUnmoved(ctx context.Context, id string, revision uint64) error {
 	e, err := store.Rollouts(f.Queue).Current(ctx, id)
+	if f.lost(id, err) {
+		return fmt.Errorf("rollout %s: %w", id, queue.ErrMoved)
+	}
 	if err != nil {
 		return fmt.Errorf("reading rollout %s before a decision about it: %w", id, err)
 	}
@@ -107,10 +110,25 @@ func (f *fleetActor) reread(ctx context.Context) error {
 			continue
 		}
 		e, err := store.Rollouts(f.Queue).Get(ctx, id)
+		if f.lost(id, err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		f.views.seeRollout(e)
 	}
 	return nil
+}
+
+// lost tells whether reading a rollout's record gave that it is gone or can't be read, and takes it out
+// of the views then, as for a controller that has just started: it must keep nothing else from being
+// done.
+func (f *fleetActor) lost(id string, err error) bool {
+	if !errors.Is(err, messages.ErrMalformed) && !errors.Is(err, queue.ErrNotFound) {
+		return false
+	}
+	f.log.Warn().Err(err).Str("rollout", id).Msg("a rollout is passed over")
+	f.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: id, Deleted: true})
+	return true
 }

@@ -105,7 +105,7 @@ func TestEngine(t *testing.T) {
 		engine.set(false)
 		first := s.ended(t, s.build(t, "engine", exporting("one")))
 		s.problem(t, "unix://"+engine.path, "check that dockerd runs there")
-		s.waits(t, fleet, first, "missing "+fleet)
+		s.waits(t, fleet, first, fleet+" (")
 		if out, err := s.Run(t.Context(), "config", "get", "fence", "docker/image"); err == nil {
 			t.Errorf("without an engine the fence config became %s", out)
 		}
@@ -118,7 +118,7 @@ func TestEngine(t *testing.T) {
 		engine.set(false)
 		second := s.ended(t, s.build(t, "engine", exporting("two")))
 		s.problem(t, "unix://"+engine.path, "check that dockerd runs there")
-		s.waits(t, fleet, second, "missing "+fleet)
+		s.waits(t, fleet, second, fleet+" (")
 		if got := s.fence(t); got != current {
 			t.Errorf("without an engine the fence config moved to %s", got)
 		}
@@ -131,7 +131,7 @@ func TestEngine(t *testing.T) {
 		s.again(t, append(slices.Clone(flags), "--min-free-bytes", strconv.Itoa(math.MaxInt64))...)
 		third := s.ended(t, s.build(t, "engine", exporting("three")))
 		s.problem(t, "bytes are free where the engine keeps images", "remove images or files, or lower min-free-bytes")
-		s.waits(t, fleet, third, "missing "+fleet)
+		s.waits(t, fleet, third, fleet+" (")
 		if got := s.fence(t); got != current {
 			t.Errorf("without room for it the fence config moved to %s", got)
 		}

@@ -345,11 +345,11 @@ func ownIn(t *testing.T, dir string, pipelines []pipeline, flags ...string) *sta
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if t.Failed() && s.up != nil {
-			t.Logf("the end of fenceline's log:\n%s", s.up.Tail(60))
-		}
 		if err := s.end(); err != nil {
 			t.Errorf("ending: %v", err)
+		}
+		if t.Failed() && s.up != nil {
+			t.Logf("the end of fenceline's log:\n%s", s.up.Tail(60))
 		}
 	})
 	if err := s.start(t.Context()); err != nil {

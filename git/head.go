@@ -165,7 +165,7 @@ func (r Remote) hide(text string) string {
 // explain makes an error of what git wrote: git's exit status is 128 for everything.
 func (r Remote) explain(text string, err error) error {
 	t := Read(text)
-	said := messages.Shorten(cmp.Or(t.Said, err.Error()), 400)
+	said := messages.ShortenMiddle(cmp.Or(t.Said, err.Error()), 400)
 	switch t.Kind {
 	case Denied:
 		if r.Token.IsZero() {

@@ -83,7 +83,11 @@ func (s *Stack) start(ctx context.Context, c Config) error {
 			s.passwords[u.Name] = password
 		}
 	}
-	var err error
+	// Before the streams are an account's: a binary of the layout before would find none, and begin anew.
+	err := c.State.writeLayout()
+	if err != nil {
+		return err
+	}
 	s.nats, err = StartNATS(ctx, NATSConfig{
 		Address: c.NATS, StoreDir: c.State.Path(partNATS), Users: users, Accounts: c.Accounts, Passwords: s.passwords,
 		Logger: c.Logger.With().Str("part", "nats").Logger(),
@@ -120,8 +124,11 @@ func (s *Stack) startRegistry(c Config) error {
 	return err
 }
 
+// IsAddress tells the address of a buildkitd that runs from the path of one to start.
+func IsAddress(buildkitd string) bool { return strings.Contains(buildkitd, "://") }
+
 func (s *Stack) startBuildkitd(ctx context.Context, c Config) error {
-	if strings.Contains(c.Buildkitd, "://") {
+	if IsAddress(c.Buildkitd) {
 		s.address = c.Buildkitd
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/standalone"
 )
@@ -87,6 +88,32 @@ func TestWhatIsStoredSurvivesARestart(t *testing.T) {
 	}
 	if _, err := nats.Connect(s.NATS().URL(), nats.UserInfo("operator", "wrong")); err == nil {
 		t.Error("a wrong password gets in")
+	}
+}
+
+func TestAFolderOfTheLayoutBeforeIsTakenOver(t *testing.T) {
+	dir := t.TempDir()
+	version := filepath.Join(dir, "version")
+	if err := os.WriteFile(version, []byte("2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	state, err := standalone.OpenState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(version); string(b) != "2\n" {
+		t.Errorf("before the store is moved the version is %q, %v", b, err)
+	}
+	s, err := standalone.Start(t.Context(), standalone.Config{
+		State: state, NATS: "127.0.0.1:0", Registry: "127.0.0.1:0", Buildkitd: "unix:///of/somebody/else", Logger: zerolog.Nop(),
+		Users: []standalone.User{{Name: "operator"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopStack(t, s, state)
+	if b, err := os.ReadFile(version); string(b) != "3\n" {
+		t.Errorf("the version is %q, %v: a binary that knows no accounts would begin anew", b, err)
 	}
 }
 

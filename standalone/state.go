@@ -13,7 +13,10 @@ import (
 
 // Layout is the number of the state folder's layout that this package reads and writes. It
 // changes when an older binary could not make sense of the folder.
-const Layout = 2
+const Layout = 3
+
+// adoptable is the layout before, in which no account has the streams. Start makes such a folder one of Layout.
+const adoptable = 2
 
 // State is a state folder that this process has to itself until Close.
 type State struct {
@@ -112,16 +115,21 @@ func (s *State) checkLayout() error {
 		if err := s.checkFresh(); err != nil {
 			return err
 		}
-		return WriteFile(path, []byte(strconv.Itoa(Layout)+"\n"), 0o600)
+		return s.writeLayout()
 	case err != nil:
 		return fmt.Errorf("reading the version of the state folder: %w", err)
 	}
 	found := strings.TrimSpace(string(b))
-	if found == strconv.Itoa(Layout) {
+	if found == strconv.Itoa(Layout) || found == strconv.Itoa(adoptable) {
 		return nil
 	}
 	return fmt.Errorf("%w: %s says layout %q and this fenceline works with %d: run the fenceline that made it, or start with a new folder (in fenceline's checkout: make clean)",
 		ErrLayout, path, found, Layout)
+}
+
+// writeLayout gives the folder the number of this package's layout.
+func (s *State) writeLayout() error {
+	return WriteFile(s.Path(partVersion), []byte(strconv.Itoa(Layout)+"\n"), 0o600)
 }
 
 // checkFresh refuses a folder without a version that has parts of a state folder already.

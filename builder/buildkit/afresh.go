@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 )
 
@@ -13,26 +14,39 @@ import (
 //
 // BuildKit's git source has one bare clone for each repository and keeps its submodules in that. git
 // notes a submodule's address there when it first sees it, and passes over what .gitmodules says
-// later. So the clone is dropped, which the second attempt makes anew.
+// later. So the clone is dropped, which the second attempt makes anew. One that isn't dropped is in use, or was
+// dropped for another build a moment ago.
 func (r *run) afresh(ctx context.Context, attempt func() error) error {
 	err := attempt()
-	if err == nil || lostConnection(err) {
-		return err
-	}
-	g, ok := readGit(r.text(err))
-	if !ok || g.place != atSubmodules || g.fresh || g.remote == "" {
+	g, ok := r.kept(err)
+	if !ok {
 		return err
 	}
 	dropped, dropErr := r.dropClone(ctx, g.remote)
-	switch {
-	case dropErr != nil:
+	if dropErr != nil {
 		r.remark(fmt.Sprintf("A submodule of %s failed, and buildkitd's clone can't be dropped to fetch it afresh: %s", g.remote, r.clean(dropErr)))
-		return err
-	case !dropped:
 		return err
 	}
 	r.remark(fmt.Sprintf("A submodule of %s failed: it is fetched afresh, as its address may have changed.", g.remote))
-	return attempt()
+	err = attempt()
+	if g, ok = r.kept(err); !ok || dropped {
+		return err
+	}
+	return failed(messages.Failure{
+		Class:  messages.FailureInfrastructure,
+		Reason: fmt.Sprintf("a submodule of %s failed, perhaps at an earlier address, as other builds use buildkitd's clone: %s", g.remote, messages.ShortenMiddle(g.Said, 600)),
+		Fix:    "check the submodule's address in .gitmodules if this goes on",
+	})
+}
+
+// kept tells whether an attempt failed for a submodule whose address may be the one that buildkitd's clone has
+// kept.
+func (r *run) kept(err error) (gitFailure, bool) {
+	if err == nil || lostConnection(err) {
+		return gitFailure{}, false
+	}
+	g, ok := readGit(r.text(err))
+	return g, ok && g.place == atSubmodules && !g.fresh && g.remote != ""
 }
 
 // dropClone drops buildkitd's clone of a repository, and tells whether there was one that nobody

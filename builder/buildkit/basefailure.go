@@ -54,9 +54,3 @@ func (r *run) explainBase(ctx context.Context, base string, f *messages.Failure)
 	}
 	return failed(*f)
 }
-
-// isImage tells whether Docker Hub has an image of this name.
-func (r *run) isImage(ctx context.Context, name string) bool {
-	said, _ := r.solver.registry.ask(ctx, name)
-	return said == present
-}

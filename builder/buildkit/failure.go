@@ -84,8 +84,10 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 		if asked != nil {
 			return r.explainDockerfile(asked, &f)
 		}
-		if m, ok := misspeltStage(stages); ok && base != "" && !r.isImage(ctx, m.name) {
-			return failed(m.failure(r.build.Pipeline.Dockerfile))
+		if base != "" {
+			if m, ok := r.misspeltStage(ctx, stages); ok {
+				return failed(m.failure(r.build.Pipeline.Dockerfile))
+			}
 		}
 	}
 	if base != "" {

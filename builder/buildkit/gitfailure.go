@@ -102,7 +102,7 @@ func readSubmodule(said string) submodule {
 // Dockerfile adds. What can't be reached now is for another attempt.
 func (r *run) explainGit(g gitFailure, planning bool) error {
 	f := messages.Failure{Class: messages.FailureInfrastructure}
-	said := messages.Shorten(g.Said, 600)
+	said := messages.ShortenMiddle(g.Said, 600)
 	switch {
 	case g.Kind == git.Full:
 		f.Reason, f.Fix = "the build machine has no room for the repository: "+said, "make room on the build machine"
@@ -120,7 +120,7 @@ func (r *run) explainGit(g gitFailure, planning bool) error {
 
 // explainOwn is about the pipeline's repository.
 func (r *run) explainOwn(g gitFailure, f *messages.Failure) {
-	said := messages.Shorten(g.Said, 600)
+	said := messages.ShortenMiddle(g.Said, 600)
 	if g.Kind.Users() || g.place == atFolder {
 		f.Class = messages.FailureUser
 	}
@@ -145,7 +145,7 @@ func (r *run) explainOwn(g gitFailure, f *messages.Failure) {
 
 // explainAdded is about a repository that the Dockerfile adds.
 func explainAdded(g gitFailure, f *messages.Failure) {
-	said := messages.Shorten(g.Said, 600)
+	said := messages.ShortenMiddle(g.Said, 600)
 	if g.Kind.Users() || g.place == atFolder {
 		f.Class = messages.FailureUser
 		f.Reason = fmt.Sprintf("a repository that the Dockerfile adds%s can't be read: %s", named(g.remote), said)
@@ -168,7 +168,7 @@ var bySSH = regexp.MustCompile(`^(ssh|git\+ssh|ssh\+git)://|^[^/:]+@[^/:]+:|^[^/
 
 // explainSubmodule is about a repository that another has as a submodule.
 func (r *run) explainSubmodule(g gitFailure, f *messages.Failure) {
-	said := messages.Shorten(g.Said, 600)
+	said := messages.ShortenMiddle(g.Said, 600)
 	what := "a submodule"
 	if g.path != "" {
 		what = fmt.Sprintf("the submodule %q", g.path)

@@ -1,10 +1,13 @@
 package buildkit
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/git"
+	"github.com/fenceline/fenceline/messages"
 )
 
 // TestReadGit has BuildKit's own texts, as it gives them for real repositories.
@@ -61,6 +64,37 @@ func TestWhatIsReadBySSH(t *testing.T) {
 	} {
 		if got := bySSH.MatchString(address); got != want {
 			t.Errorf("%q: %t", strings.TrimSpace(address), got)
+		}
+	}
+}
+
+// TestALongFailureEndsWithItsCause: what git and registries say begins with what was asked for, of any length.
+func TestALongFailureEndsWithItsCause(t *testing.T) {
+	const cause = "Could not resolve host: h.example"
+	far := "http://h.example/" + strings.Repeat("a/", 2000) + "b.git"
+	said := "git stderr:\nfatal: unable to access '" + far + "/': " + cause + ": exit status 128"
+	order := builder.Build{Pipeline: &messages.Pipeline{Image: "r.example:5000/out/image"}}
+	r := &run{build: order, progress: newProgress(func(messages.BuildLog) {}, newHider(messages.Secret{}, nil))}
+	explained := func(text string, planning bool) error {
+		g, ok := readGit(text)
+		if !ok {
+			t.Errorf("%.80s is not taken for git's", text)
+		}
+		return r.explainGit(g, planning)
+	}
+	for name, err := range map[string]error{
+		"the repository":       explained("failed to fetch remote "+far+": "+said, true),
+		"one that is added":    explained("failed to fetch remote http://h.example/b.git: "+said, false),
+		"a submodule":          explained("failed to update submodules for http://h.example/b.git: "+said, true),
+		"no room for it":       explained("failed to checkout remote http://h.example/b.git: git stderr:\nerror: unable to write file "+strings.Repeat("a/", 2000)+": No space left on device: exit status 1", true),
+		"a push to a registry": r.unpushed(t.Context(), errors.New("failed to push "+far+": dial tcp: lookup h.example: "+cause)),
+	} {
+		var f *builder.FailedError
+		switch {
+		case !errors.As(err, &f):
+			t.Errorf("%s: %v", name, err)
+		case !strings.Contains(f.Reason, cause) && !strings.Contains(f.Reason, "No space left on device") || len(f.Reason) > 2500:
+			t.Errorf("%s: a reason of %d bytes: %s", name, len(f.Reason), f.Reason)
 		}
 	}
 }

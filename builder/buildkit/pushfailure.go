@@ -19,7 +19,7 @@ func (r *run) unpushed(ctx context.Context, err error) error {
 	text := r.text(err)
 	f := messages.Failure{
 		Class:  messages.FailureInfrastructure,
-		Reason: fmt.Sprintf("pushing to %s: %s", r.build.Pipeline.Image, messages.Shorten(text, 2000)),
+		Reason: fmt.Sprintf("pushing to %s: %s", r.build.Pipeline.Image, messages.ShortenMiddle(text, 2000)),
 	}
 	a := readAnswer(text, r.build.Pipeline.Image)
 	if a.status == 0 && a.code != "" {

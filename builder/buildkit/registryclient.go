@@ -137,10 +137,10 @@ func (a *authorizer) login(host string) (types.AuthConfig, error) {
 	return c, err
 }
 
-// noLog keeps containerd from logging each answer that isn't a yes: that is told by its error.
-var noLog = &log.Entry{Logger: &logrus.Logger{Out: io.Discard, Formatter: new(logrus.JSONFormatter), Hooks: make(logrus.LevelHooks), Level: logrus.PanicLevel}}
-
-func quietly(ctx context.Context) context.Context { return log.WithLogger(ctx, noLog) }
+// quietly keeps containerd from logging each answer that isn't a yes: that is told by its error.
+func quietly(ctx context.Context) context.Context {
+	return log.WithLogger(ctx, &log.Entry{Logger: &logrus.Logger{Out: io.Discard, Formatter: new(logrus.JSONFormatter), Hooks: make(logrus.LevelHooks), Level: logrus.PanicLevel}})
+}
 
 // manifest is a pushed manifest, as its bytes.
 type manifest struct {
@@ -214,7 +214,7 @@ func (c *registryClient) takes(ctx context.Context, ref name.Reference) (int, er
 	address := url.URL{Scheme: hosts[0].Scheme, Host: hosts[0].Host, Path: hosts[0].Path + "/" + ref.Context().RepositoryStr() + "/blobs/uploads/"}
 	var tried []*http.Response
 	for {
-		answer, err := request(ctx, hosts[0], http.MethodPost, address.String())
+		answer, err := request(ctx, hosts[0], http.MethodPost, address.String()) //nolint:bodyclose // request closes it
 		if err != nil {
 			return 0, err
 		}
@@ -223,7 +223,7 @@ func (c *registryClient) takes(ctx context.Context, ref name.Reference) (int, er
 			continue
 		}
 		if begun, err := answer.Location(); err == nil && answer.StatusCode == http.StatusAccepted {
-			_, _ = request(ctx, hosts[0], http.MethodDelete, begun.String()) // else the registry forgets it in time
+			_, _ = request(ctx, hosts[0], http.MethodDelete, begun.String()) //nolint:bodyclose // request closes it; a registry forgets an upload in time
 		}
 		return answer.StatusCode, nil
 	}

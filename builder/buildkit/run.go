@@ -162,7 +162,7 @@ func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
 	case s.refused != nil:
 		return nil, r.refused(s.refused)
 	case s.broken != nil:
-		return nil, r.explain(ctx, s.broken, false)
+		return nil, r.explain(ctx, err, false)
 	case err != nil && s.checked:
 		return nil, r.unpushed(ctx, err)
 	case err != nil:

@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -21,44 +22,63 @@ type misspelt struct {
 	name, stage string
 	line        int
 	later       bool // the stage has just this name, and comes after its use
+	base        bool // a FROM names it
 }
 
 // plainName is a name that may be a stage's, or an image's on Docker Hub.
 var plainName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
 
-// misspeltStage finds the first such name in the Dockerfile that the subrequest for its stages answers
-// with.
-func misspeltStage(answer []byte) (misspelt, bool) {
+// misspeltStage finds the first such name that is no image's. Where nobody can tell, a base counts as an
+// image, which most are, and what files are taken from as a stage.
+func (r *run) misspeltStage(ctx context.Context, answer []byte) (misspelt, bool) {
+	for _, m := range nearStages(answer) {
+		switch said, _ := r.solver.registry.ask(ctx, m.name); said {
+		case absent, denied:
+			return m, true
+		case troubled, silent:
+			if !m.base {
+				return m, true
+			}
+		case present:
+		}
+	}
+	return misspelt{}, false
+}
+
+// nearStages finds such names in the Dockerfile that the subrequest for its stages answers with.
+func nearStages(answer []byte) []misspelt {
 	var list targets.List
 	if err := json.Unmarshal(answer, &list); err != nil || len(list.Sources) == 0 {
-		return misspelt{}, false
+		return nil
 	}
 	file, err := parser.Parse(bytes.NewReader(list.Sources[0]))
 	if err != nil {
-		return misspelt{}, false
+		return nil
 	}
 	stages, _, err := instructions.Parse(file.AST, nil)
 	if err != nil {
-		return misspelt{}, false
+		return nil
 	}
-	var all, before []string
+	var all []string
 	for _, s := range stages {
 		all = append(all, s.Name)
 	}
+	var found []misspelt
 	for i, s := range stages {
-		before = slices.DeleteFunc(slices.Clone(all[:i]), func(name string) bool { return name == "" })
+		before := slices.DeleteFunc(slices.Clone(all[:i]), func(name string) bool { return name == "" })
 		if m, ok := compare(s.BaseName, before, all[i+1:], s.Location); ok {
-			return m, true
+			m.base = true
+			found = append(found, m)
 		}
 		for _, c := range s.Commands {
 			for _, from := range readsFrom(c) {
 				if m, ok := compare(from, before, all[i+1:], c.Location()); ok {
-					return m, true
+					found = append(found, m)
 				}
 			}
 		}
 	}
-	return misspelt{}, false
+	return found
 }
 
 // readsFrom lists what an instruction takes files from.

@@ -18,7 +18,6 @@ func TestAMisspeltStageIsTheUsersFault(t *testing.T) {
 	}{
 		"COPY":             {from + " AS tools\n" + from + "\nCOPY --from=tolls /etc/os-release /x\n", "Dockerfile:3", []string{`"tolls": no stage has this name, did you mean tools`}},
 		"RUN":              {from + " AS tools\n" + from + "\nRUN true\nRUN --mount=from=tool,target=/x true\n", "Dockerfile:4", []string{`"tool"`, "did you mean tools"}},
-		"FROM":             {from + " AS tools\nFROM toolz\n", "Dockerfile:2", []string{`"toolz"`, "did you mean tools"}},
 		"a later stage":    {from + "\nCOPY --from=tools /etc/os-release /x\n" + from + " AS tools\nRUN true\nFROM 0\nCOPY --from=tools / /y\n", "", nil},
 		"without a base":   {"FROM " + gone.Host + "/stack:1 AS tools\nFROM " + gone.Host + "/stack:1\nCOPY --from=tolls /etc/motd /etc/motd2\n", "Dockerfile:3", []string{"did you mean tools"}},
 		"a name with a _-": {from + " AS build_tools-1\n" + from + "\nCOPY --from=build_tool-1 /etc/os-release /x\n", "Dockerfile:3", []string{"did you mean build_tools-1"}},

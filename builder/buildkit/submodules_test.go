@@ -1,9 +1,11 @@
 package buildkit_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -74,6 +76,32 @@ func TestASubmoduleThatMoves(t *testing.T) {
 	t.Run("to another repository", func(t *testing.T) {
 		builds(t, b.repo.CommitSubmodule(t, "main", "shared", first.URL, one))
 		builds(t, b.repo.CommitSubmodule(t, "main", "shared", b.git.URL+"/second.git", two))
+	})
+	t.Run("under several builds at one time", func(t *testing.T) {
+		const most = 4
+		o := b.order(t, nil)
+		crowd := b.git.Repository(t, "crowd")
+		crowd.Commit(t, "main", files)
+		o.Pipeline.Repository = crowd.URL
+		o.Commit = crowd.CommitSubmodule(t, "main", "shared", "file:///nope.git", two)
+		b.fails(t, o, messages.FailureUser, "", `"shared"`, "'file' not allowed")
+		commit := crowd.CommitSubmodule(t, "main", "shared", "../second.git", two)
+		ends := make(chan error, most)
+		for range most {
+			o := b.order(t, nil)
+			o.Pipeline.Repository, o.Commit = crowd.URL, commit
+			go func() {
+				_, err := b.solver.Solve(t.Context(), o.Build)
+				ends <- err
+			}()
+		}
+		for range most {
+			// They share the clone, so that one may be too early; it is never the user's fault.
+			var f *builder.FailedError
+			if err := <-ends; err != nil && (!errors.As(err, &f) || f.Class != messages.FailureInfrastructure) {
+				t.Error(err)
+			}
+		}
 	})
 	t.Run("from an address that builds may not read", func(t *testing.T) {
 		o := b.order(t, nil)

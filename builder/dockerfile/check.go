@@ -40,9 +40,9 @@ type file struct {
 func Check(name string, content []byte, given Given) []messages.Finding {
 	f := &file{name: name, content: content}
 	f.frontend()
-	f.lineEnds()
 	parsed, err := parser.Parse(bytes.NewReader(content))
 	if err == nil {
+		f.lineEnds(parsed.AST.Children)
 		f.stages, f.args, err = instructions.Parse(parsed.AST, linter.New(&linter.Config{}))
 	}
 	if err == nil {

@@ -1,8 +1,10 @@
 package dockerfile
 
 import (
-	"bytes"
-	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
 // What is said of commands and files with Windows line ends.
@@ -11,14 +13,11 @@ const (
 	WindowsLinesFix = "save the Dockerfile with Unix line ends, as dos2unix does, and set \"*  text eol=lf\" in .gitattributes"
 )
 
-// hereDocument is how an instruction begins one.
-var hereDocument = regexp.MustCompile(`(?i)^\s*(RUN|COPY|ADD)\s.*<<-?["']?[A-Za-z_]`)
-
-// lineEnds looks for Windows line ends in a file with here-documents. Elsewhere the frontend takes them away.
-func (f *file) lineEnds() {
-	for i, line := range bytes.Split(f.content, []byte("\n")) {
-		if bytes.HasSuffix(line, []byte("\r")) && hereDocument.Match(line) {
-			f.fault(i+1, WindowsLines, WindowsLinesFix)
+// lineEnds looks for Windows line ends in here-documents. Elsewhere the frontend takes them away.
+func (f *file) lineEnds(instructions []*parser.Node) {
+	for _, n := range instructions {
+		if slices.ContainsFunc(n.Heredocs, func(h parser.Heredoc) bool { return strings.Contains(h.Content, "\r\n") }) {
+			f.fault(n.StartLine, WindowsLines, WindowsLinesFix)
 			return
 		}
 	}

@@ -29,15 +29,15 @@ func (f *file) names() {
 	var before []string
 	for _, s := range f.stages {
 		if _, err := strconv.Atoi(s.BaseName); err != nil {
-			f.stage(s.BaseName, before, lineIn(s.Location))
+			f.stage(s.BaseName, before, lineIn(s.Location), f.warn) // an image may have the name
 		}
 		for _, c := range s.Commands {
 			switch c := c.(type) {
 			case *instructions.CopyCommand:
-				f.stage(c.From, before, lineIn(c.Location()))
+				f.stage(c.From, before, lineIn(c.Location()), f.fault)
 			case *instructions.RunCommand:
 				for _, m := range instructions.GetMounts(c) {
-					f.stage(m.From, before, lineIn(c.Location()))
+					f.stage(m.From, before, lineIn(c.Location()), f.fault)
 				}
 			}
 		}
@@ -47,17 +47,20 @@ func (f *file) names() {
 	}
 }
 
-func (f *file) stage(name string, before []string, line int) {
+// stage checks a name that stands in a line, and reports one that is none of the stages before it but seems
+// meant for a stage.
+func (f *file) stage(name string, before []string, line int, report func(line int, problem, fix string)) {
 	if n, err := strconv.Atoi(name); err == nil && (n < 0 || n >= len(f.stages)) {
 		f.fault(line, fmt.Sprintf("invalid stage index %d", n), fmt.Sprintf("count the stages from 0: the last is %d", len(f.stages)-1))
 	} else if err == nil || name == "" || name == "scratch" {
 		return
 	}
-	if i := slices.IndexFunc(f.stages, func(s instructions.Stage) bool { return strings.EqualFold(s.Name, name) }); i >= 0 && !slices.Contains(before, strings.ToLower(name)) {
-		f.fault(line, fmt.Sprintf("the stage %q begins behind this line, in line %d", name, lineIn(f.stages[i].Location)), "move it before the stage that uses it")
+	later := func(s instructions.Stage) bool { return strings.EqualFold(s.Name, name) && lineIn(s.Location) > line }
+	if i := slices.IndexFunc(f.stages, later); i >= 0 && !slices.Contains(before, strings.ToLower(name)) {
+		report(line, fmt.Sprintf("the stage %q begins behind this line, in line %d", name, lineIn(f.stages[i].Location)), "move it before the stage that uses it")
 		return
 	}
 	if problem, fix := NoStage(name, before); problem != "" {
-		f.fault(line, problem, fix)
+		report(line, problem, fix)
 	}
 }

@@ -76,12 +76,15 @@ func (a accounts) find(who string) account {
 		}
 		break
 	}
+	if gid, err := number(of); err == nil {
+		found.gid = gid // which need not be in the image
+	}
 	for f := range fieldsOf(a.group, 4) {
 		gid, err := number(f[2])
 		if err != nil {
 			continue
 		}
-		if of != "" && (f[0] == of || f[2] == of) {
+		if of != "" && f[0] == of {
 			found.gid = gid
 		}
 		if found.known && gid == found.gid || slices.Contains(strings.Split(f[3], ","), found.name) {

@@ -13,6 +13,7 @@
 //	script.go             what stands in one hook: its first line, its syntax
 //	bashonly.go           what is for bash in a script for sh
 //	needsperson.go        commands that wait for an answer which nobody gives
+//	answered.go           settings with which those commands don't ask
 //	credentials.go        what looks like a secret in it
 //	exportedvariables.go  variables that it exports without setting them
 //	sudocalls.go          its uses of sudo, held to what the image allows

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -27,6 +28,7 @@ type image struct {
 	accounts accounts
 	user     account // who runs the hooks
 	sudoers  *sudoers
+	answered func() bool            // its package managers are set to go on without an answer
 	seen     map[string]fs.FileInfo // by path, nil where nothing is
 	err      error                  // the first about reading the image; the answers count no more
 }
@@ -43,6 +45,7 @@ func newImage(files fs.FS, user string) (*image, error) {
 		i.user = i.accounts.find(own.User())
 	}
 	i.sudoers = &sudoers{image: i}
+	i.answered = sync.OnceValue(i.saysYes)
 	return i, nil
 }
 

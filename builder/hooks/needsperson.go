@@ -18,10 +18,13 @@ type asking struct {
 
 var (
 	aptVerbs = []string{"install", "reinstall", "remove", "purge", "upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade", "dselect-upgrade", "build-dep", "autoremove", "autopurge"}
-	rpmVerbs = []string{"install", "reinstall", "remove", "erase", "update", "upgrade", "downgrade", "localinstall", "groupinstall", "group", "autoremove", "swap", "distro-sync"}
+	rpmVerbs = []string{"install", "reinstall", "remove", "erase", "update", "upgrade", "downgrade", "localinstall", "groupinstall", "autoremove", "swap", "distro-sync"}
 	apt      = asking{aptVerbs, []string{"-y", "--yes", "--assume-yes", "-qq", "-s", "--simulate", "--dry-run", "--print-uris", "--force-yes", "--assume-no"}, "-y"}
 	rpm      = asking{rpmVerbs, []string{"-y", "--assumeyes", "--assumeno"}, "-y"}
 )
+
+// harmlessVerbs ask nothing, whatever stands behind them: `dnf search update`, `dnf group list`.
+var harmlessVerbs = []string{"list", "search", "info", "show", "showpkg", "policy", "download", "source", "changelog", "provides", "whatprovides", "repoquery", "repolist", "deplist", "check", "check-update", "clean", "makecache"}
 
 // askingCommands are those that build steps and hooks are most often seen to have.
 var askingCommands = map[string]asking{
@@ -37,22 +40,12 @@ var askingCommands = map[string]asking{
 	"pip3":               {[]string{"uninstall"}, []string{"-y", "--yes"}, "-y"},
 }
 
-// answeredBy are variables and settings with which nothing of a script asks.
-var answeredBy = []string{"Assume-Yes", "assume-yes \"true\"", "assumeyes=1", "assumeyes=True", "assumeyes=true", "NONINTERACTIVE_FRONTEND"}
-
 // NeedsPerson reports the commands of a script that wait for an answer, which nobody gives in a build or a hook:
 // they end with an error or hang. quiet: DEBIAN_FRONTEND is in its environment. report is for those that are sure to ask, warn for those that may have another input.
 func NeedsPerson(tree syntax.Node, quiet bool, report, warn func(line int, problem, fix string)) {
 	fed := map[syntax.Node]bool{}    // statements whose input is not the terminal's
 	called := map[syntax.Node]bool{} // those of functions, whose input may be another where they are called
-	answered := false
 	syntax.Walk(tree, func(n syntax.Node) bool {
-		if l, ok := n.(*syntax.Lit); ok && slices.ContainsFunc(answeredBy, func(s string) bool { return strings.Contains(l.Value, s) }) {
-			answered = true
-		}
-		if q, ok := n.(*syntax.SglQuoted); ok && slices.ContainsFunc(answeredBy, func(s string) bool { return strings.Contains(q.Value, s) }) {
-			answered = true
-		}
 		switch n := n.(type) {
 		case *syntax.BinaryCmd:
 			if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
@@ -67,7 +60,7 @@ func NeedsPerson(tree syntax.Node, quiet bool, report, warn func(line int, probl
 		}
 		return true
 	})
-	if answered {
+	if says(tree) {
 		return
 	}
 	syntax.Walk(tree, func(n syntax.Node) bool {
@@ -125,8 +118,8 @@ func Asks(words []string, quiet bool) (problem, fix string) {
 	}
 	verb := ""
 	if a.verbs != nil {
-		i := slices.IndexFunc(args, func(w string) bool { return slices.Contains(a.verbs, w) })
-		if i < 0 {
+		i := slices.IndexFunc(args, func(w string) bool { return slices.Contains(a.verbs, w) || slices.Contains(harmlessVerbs, w) })
+		if i < 0 || slices.Contains(harmlessVerbs, args[i]) {
 			return "", ""
 		}
 		verb = " " + args[i]

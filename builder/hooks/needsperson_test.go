@@ -46,3 +46,29 @@ func TestWhatNeedsAPerson(t *testing.T) {
 	}
 	one(t, run(t, fstest.MapFS{"etc/stackato/hooks/pre-running": script("#!/bin/sh\nread -r answer\n")}), 2, true, "terminal")
 }
+
+func TestAnImageMayAnswerForAPerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, content string
+		asks          bool
+	}{
+		"apt":                 {"etc/apt/apt.conf.d/90yes", "APT::Get::Assume-Yes \"true\";\n", false},
+		"apt, in blocks":      {"etc/apt/apt.conf", "apt { get { assume-yes true; } }\n", false},
+		"dnf":                 {"etc/dnf/dnf.conf", "[main]\nassumeyes = True\n", false},
+		"apt, the other way":  {"etc/apt/apt.conf.d/90", "APT::Get::Assume-Yes \"false\";\n", true},
+		"apt, in a comment":   {"etc/apt/apt.conf.d/90", "// APT::Get::Assume-Yes \"true\";\n", true},
+		"apt, something else": {"etc/apt/apt.conf.d/docker-clean", "Dir::Cache::pkgcache \"\";\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := run(t, fstest.MapFS{
+				"etc/stackato/hooks/pre-running": script("#!/bin/sh\nsudo apt-get install x\n"), "bin/apt-get": script(""),
+				"etc/sudoers": {Data: []byte("stackato ALL= NOPASSWD: ALL\n")}, c.file: {Data: []byte(c.content)},
+			})
+			if c.asks {
+				one(t, r, 2, false, "nobody is there to answer", "-y")
+			} else if len(r.Findings) != 0 {
+				t.Errorf("findings %v", r.Findings)
+			}
+		})
+	}
+}

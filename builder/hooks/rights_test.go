@@ -9,7 +9,7 @@ import (
 // owned is what a file of an image says of its owner.
 type owned struct{ uid, gid uint32 }
 
-func (o owned) GetUid() uint32 { return o.uid }
+func (o owned) GetUid() uint32 { return o.uid } //nolint:revive // the name is BuildKit's
 func (o owned) GetGid() uint32 { return o.gid }
 
 func TestRightsOfWhoRunsTheHooks(t *testing.T) {
@@ -38,6 +38,10 @@ func TestRightsOfWhoRunsTheHooks(t *testing.T) {
 		"a shell in a closed folder":     {fstest.MapFS{"bin": folder(0o750, owned{})}, "", []string{"/bin: can't be entered"}},
 		"a shell that may not be run":    {fstest.MapFS{"bin/sh": hook(0o750, owned{})}, "", []string{"/bin/sh, which stackato may not execute"}},
 		"another user":                   {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o500, owned{1000, 0}), "etc/passwd": {Data: []byte(users + "app:x:7:7::/:/bin/sh\n")}}, "app", []string{"by app"}},
+		"a group of no name":             {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o750, owned{0, 2000})}, "stackato:2000", nil},
+		"not in the primary group":       {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o750, owned{0, 1001})}, "stackato:2000", []string{"by stackato"}},
+		"a group by its name":            {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o750, owned{0, 50}), "etc/group": {Data: []byte("wheel:x:50:\n")}}, "stackato:wheel", nil},
+		"a group by its number":          {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o750, owned{0, 50}), "etc/group": {Data: []byte("wheel:x:50:\n")}}, "stackato:50", nil},
 		"root, in an image without user": {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o100, owned{9, 9}), "etc/passwd": {}}, "", nil},
 		"root, without any x":            {fstest.MapFS{"etc/stackato/hooks/pre-running": hook(0o644, owned{}), "etc/passwd": {}}, "", []string{"is not executable"}},
 	} {

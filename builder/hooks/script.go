@@ -53,7 +53,11 @@ func (h *hook) content(b []byte) {
 		h.bashOnly(tree, shell, bytes.Contains(b, []byte("BASH_VERSION")))
 	}
 	h.exported(tree)
-	NeedsPerson(tree, false, h.fault, h.warn)
+	NeedsPerson(tree, false, func(line int, problem, fix string) {
+		if h.built == nil || !h.built.answered() {
+			h.fault(line, problem, fix)
+		}
+	}, h.warn)
 	if h.built != nil {
 		h.sudo(tree)
 	}
@@ -94,13 +98,15 @@ func plain(b []byte) []byte { return bytes.ToValidUTF8(b, []byte("é")) }
 func readByShell(b []byte) []byte {
 	last := 0 // the line of the command that ends it
 	text := bytes.ReplaceAll(plain(b), []byte{0}, []byte("é"))
-	// An error is of no interest: it is met again where it matters.
-	_ = syntax.NewParser(syntax.Variant(syntax.LangBash)).Stmts(shallow{bytes.NewReader(text)}, func(s *syntax.Stmt) bool {
+	for s, err := range syntax.NewParser(syntax.Variant(syntax.LangBash)).StmtsSeq(shallow{bytes.NewReader(text)}) {
+		if err != nil { // it is met again where it matters
+			break
+		}
 		if ends(s) {
 			last = int(s.End().Line())
+			break
 		}
-		return last == 0
-	})
+	}
 	if last == 0 {
 		return b
 	}

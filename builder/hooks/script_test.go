@@ -14,7 +14,7 @@ func TestWhatIsNeverRead(t *testing.T) {
 		"behind exec":           "#!/bin/sh\nexec /bin/true \"$@\"\n)(\n",
 		"in a block":            "#!/bin/sh\n{ true; exit; }\nfi fi\n",
 		"without any new line":  "#!/bin/sh\nexit 0",
-		"Latin-1 in a comment":  "#!/bin/sh\n# Autor: J\xfcrgen\n:\n",
+		"Latin-1 in a comment":  "#!/bin/sh\n# Auteur: J\xfcrgen\n:\n",
 		"Latin-1 in a string":   "#!/bin/bash\necho \"gr\xfcn\" 'gr\xfcn' gr\xfcn\n",
 		"Latin-1 and no UTF-8":  "# \xa4\n:\n",
 		"Latin-1 in a document": "#!/bin/sh\ncat <<EOF\n\xe9t\xe9\nEOF\n",

@@ -76,14 +76,14 @@ func (s *sudoers) allows(run sudoRun) string {
 	case s.steps < 0:
 		return tooManySudoers
 	}
-	found := false
+	found, target := false, s.target(run)
 	var last rule
 	for _, r := range s.rules {
 		if !s.step(1) {
 			return tooManySudoers
 		}
 		if s.matches("User_Alias", r.users, s.isUser) && s.matches("Host_Alias", r.hosts, isAny) &&
-			s.becomes(r, run) && s.commandMatches(r.command, run) {
+			s.becomes(r, run, target) && s.commandMatches(r.command, run) {
 			last, found = r, true
 		}
 	}
@@ -114,16 +114,21 @@ func (r sudoRun) becoming() string {
 	return text
 }
 
-// becomes tells whether a rule lets who runs sudo become whom the run asks for.
-func (s *sudoers) becomes(r rule, run sudoRun) bool {
-	name := run.as
-	if name == "" && run.group == "" {
-		name = "root"
+// target is whom a run becomes: with a group alone, who runs it.
+func (s *sudoers) target(run sudoRun) account {
+	switch {
+	case run.as != "":
+		return s.image.accounts.find(run.as)
+	case run.group != "":
+		return s.user
 	}
-	target := s.image.accounts.find(name)
-	self := name == "" || target.name == s.user.name
-	user := self && run.group != "" || s.matches("Runas_Alias", r.runas, func(entry string) bool {
-		return entry == "ALL" || entry == target.name || entry == name || entry == "#0" && target.name == "root" || target.known && entry == fmt.Sprintf("#%d", target.uid) ||
+	return s.image.accounts.find("root")
+}
+
+// becomes tells whether a rule lets who runs sudo become whom the run asks for.
+func (s *sudoers) becomes(r rule, run sudoRun, target account) bool {
+	user := run.group != "" && target.name == s.user.name || s.matches("Runas_Alias", r.runas, func(entry string) bool {
+		return entry == "ALL" || entry == target.name || entry == run.as || entry == "#0" && target.name == "root" || target.known && entry == fmt.Sprintf("#%d", target.uid) ||
 			slices.ContainsFunc(target.groups, func(g group) bool { return entry == "%"+g.name })
 	})
 	return user && (run.group == "" || s.matches("Runas_Alias", r.groups, func(entry string) bool { return entry == "ALL" || entry == run.group }))

@@ -14,14 +14,12 @@ import (
 // RunProducer is what `fenceline run producer` is told.
 type RunProducer struct {
 	Run
-	Layout
 	Producer
 }
 
 // Add adds its flags.
 func (r *RunProducer) Add(fs *pflag.FlagSet) {
 	r.Run.Add(fs)
-	r.Layout.Add(fs)
 	r.Producer.Add(fs)
 	FileVar(fs, &r.TokenFile, "token-file", "", "file with the token for calls; without it there are none")
 }

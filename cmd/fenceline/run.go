@@ -26,7 +26,7 @@ func newRunCmd() *cobra.Command {
 type wiring struct {
 	caller cli.Caller
 	meant  string        // the user that init makes for it
-	layout *store.Layout // that it declares, if it does
+	layout *store.Layout // that it declares, or waits for where its user may make none
 	make   func(*queue.Client) (role, error)
 }
 
@@ -134,7 +134,7 @@ func newRunProducerCmd() *cobra.Command {
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
 		pipelines, err := loadPipelines(s.Config, log)
-		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, layout(&s.Layout), func(q *queue.Client) (role, error) {
+		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(q *queue.Client) (role, error) {
 			listener, err := standalone.Listen(standalone.ServiceHTTP, s.Listen)
 			if err != nil {
 				return nil, err

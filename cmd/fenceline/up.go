@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
@@ -18,6 +17,7 @@ import (
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func newUpCmd() *cobra.Command {
@@ -33,11 +33,27 @@ one folder, and used again next time.` + settings.FileNote("nats-listen"),
 			if err := settings.Complete(cmd.Flags(), settings.Everything); err != nil {
 				return err
 			}
+			if err := ownBuildkitd(cmd.Flags(), s.Buildkitd); err != nil {
+				return err
+			}
 			return up(cmd.Context(), &s, cmd.ErrOrStderr())
 		},
 	}
 	s.Add(cmd.Flags())
 	return cmd
+}
+
+// ownBuildkitd refuses what is said of a buildkitd that `up` starts where it is told to use one that runs.
+func ownBuildkitd(given *pflag.FlagSet, buildkitd string) error {
+	if !standalone.IsAddress(buildkitd) {
+		return nil
+	}
+	for _, name := range []string{"step-network", "step-memory-bytes", "step-processes"} {
+		if given.Changed(name) {
+			return settings.Usagef("--%s is for a buildkitd that this one starts: leave it out, or say it to the one at --buildkitd %s", name, buildkitd)
+		}
+	}
+	return nil
 }
 
 func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
@@ -91,7 +107,7 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 func startServers(ctx context.Context, s *settings.Up, state *standalone.State, space messages.Space, log zerolog.Logger) (*standalone.Stack, error) {
 	standalone.RedirectLogrus(part(log, "registry"))
 	buildkitd, runc := s.Buildkitd, s.Runc
-	if !strings.Contains(buildkitd, "://") {
+	if !standalone.IsAddress(buildkitd) {
 		var err error
 		if buildkitd, err = standalone.FindProgram("buildkitd", buildkitd, state.Path("bin")); err != nil {
 			return nil, err

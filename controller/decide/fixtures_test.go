@@ -83,6 +83,14 @@ func (s *State) fetch(names ...string) {
 	}
 }
 
+// hold lets all nodes have an image, too.
+func (s *State) hold(i messages.Image) {
+	for name, n := range s.Nodes {
+		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: i})
+		s.Nodes[name] = n
+	}
+}
+
 func (s *State) admitted() []string {
 	var out []string
 	for _, m := range s.Members {

@@ -67,16 +67,18 @@ func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 	w.checkTrials(t, s, &r)
 }
 
-// checkTurns looks at whose turn it is to fetch: never more than the policy lets.
+// checkTurns looks at whose turn it is to fetch: never more than the policy lets, but for those that had
+// theirs by another policy.
 func (w *world) checkTurns(t *rapid.T, s *State, to *messages.FleetRecord) {
 	r, known := w.rollouts[to.Rollout]
 	if !known {
 		r, known = w.rollouts[to.Current.Rollout]
 	}
+	hadNone := func(node string) bool { return w.record.Turns == nil || !w.record.Turns.Admits(node) }
 	switch {
 	case known && r.Policy.MaxInFlight > 0 && to.Turns == nil:
 		t.Fatalf("at most %d may fetch, and all do", r.Policy.MaxInFlight)
-	case known && to.Turns != nil && len(to.Turns.Nodes) > r.Policy.MaxInFlight:
+	case known && to.Turns != nil && len(to.Turns.Nodes) > r.Policy.MaxInFlight && slices.ContainsFunc(to.Turns.Nodes, hadNone):
 		t.Fatalf("it is the turn of %v, at most %d may fetch", to.Turns.Nodes, r.Policy.MaxInFlight)
 	}
 }
@@ -115,6 +117,8 @@ func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 		t.Fatalf("the highest order is %d after %d, current is %d", to.Highest, from.Highest, to.Current.Order)
 	case back && (from.Soaking != from.Current.Rollout || to.Current != from.Previous || to.Hold == nil || to.Soaking != ""):
 		t.Fatalf("went back from %+v to %+v", from, to)
+	case back && !w.better(s, from.Previous.Image, from.Current):
+		t.Fatalf("went back to %s, which no more members have", to.Current.Image)
 	case stays && to.Hold == nil:
 		t.Fatalf("what failed in its soak is current without a hold")
 	case !back && !stays && to.Hold != from.Hold && (to.Hold == nil || from.Hold == nil || *to.Hold != *from.Hold):
@@ -141,6 +145,27 @@ func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 	}
 }
 
+// better tells whether a fleet is better off with the image before: a quorum has it, or more members
+// than have the current one, which nobody can use that failed its trial.
+func (w *world) better(s *State, before messages.Image, current messages.FleetImage) bool {
+	r := w.rollouts[current.Rollout]
+	held, left := 0, 0
+	for _, m := range s.Members {
+		if s.Nodes[m].Has(before) {
+			held++
+		}
+		if s.Nodes[m].Has(current.Image) {
+			left++
+		}
+	}
+	for _, trial := range r.Trials {
+		if !trial.Passed {
+			left = 0
+		}
+	}
+	return held >= r.Policy.QuorumFloor && held*100 >= r.Policy.QuorumPercent*len(s.Members) || held > left
+}
+
 // checkRollout looks at a controller's write of a rollout's record.
 func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 	from := w.rollouts[to.ID]
@@ -155,7 +180,7 @@ func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)
 	case to.State.Final() && s.Record.Rollout == to.ID && s.Record.Current.Rollout != to.ID && !s.wasFlipped(&from):
 		t.Fatalf("%s ended as %s while the record moves it", to.ID, to.State)
-	case to.State == messages.RolloutDone && s.Record.Current.Rollout == to.ID && s.Record.Applied.Value != string(s.Record.Current.Image):
+	case !slim && to.State == messages.RolloutDone && s.Record.Current.Rollout == to.ID && s.Record.Applied.Value != string(s.Record.Current.Image):
 		t.Fatalf("%s is done, and the fence config holds %q", to.ID, s.Record.Applied.Value)
 	case len(from.Members) == 0 && len(to.Members) > 0 && !slices.Equal(to.Members, s.Members):
 		t.Fatalf("%s counts %v, the members are %v", to.ID, to.Members, s.Members)

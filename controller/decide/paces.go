@@ -12,7 +12,8 @@ type lack struct {
 }
 
 // measureLost sets how long members have lacked the image that soaks. A node that says nothing lacks
-// nothing, and its time goes on.
+// nothing, and its time goes on. That of one that may not fetch it yet has not begun, unless it failed
+// to.
 func (c *Clocks) measureLost(s *State, now time.Time) {
 	r := s.rollout(s.Record.Soaking)
 	if r == nil {
@@ -25,10 +26,11 @@ func (c *Clocks) measureLost(s *State, now time.Time) {
 	for _, name := range r.Members {
 		n, at := s.Nodes[name], c.lost[name]
 		lacks := n.lacks(r.Ready.Image)
+		waits := n.problem(r.Ready.Image) == "" && !(s.Record.Turns.Admits(name) && s.Record.Spread.Admits(name))
 		switch {
 		case n.Has(r.Ready.Image):
 			at = lack{had: true}
-		case lacks && at.since.IsZero():
+		case lacks && (at.since.IsZero() || waits):
 			at.since = now
 		case lacks && n.Status.Fetching != nil && n.Status.Fetching.Image == r.Ready.Image && n.Status.Fetching.Bytes > at.bytes:
 			at.since, at.bytes = now, n.Status.Fetching.Bytes

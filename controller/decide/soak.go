@@ -41,8 +41,8 @@ func (s *State) endSoak(r *messages.RolloutRecord) Step {
 }
 
 // failSoak takes the fleet back to the image before. The rollout ends as failed, its image still
-// current, where there is no image before, or where the fence config holds what somebody else has
-// set: a rollback would overwrite it.
+// current, where there is no image before, where going back to it wins nothing, or where the fence
+// config holds what somebody else has set: a rollback would overwrite it.
 func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
 	switch a := s.Record.Applied; {
 	case a.Epoch == s.Record.Epoch && !s.applied():
@@ -50,10 +50,38 @@ func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
 	case s.Record.Previous.IsZero():
 		return s.setState(r, messages.RolloutFailed, why+"; there is no earlier image to go back to")
 	}
+	if few := s.tooFewBefore(r); few != "" {
+		return s.setState(r, messages.RolloutFailed, why+"; not rolled back, as "+few)
+	}
 	out := s.ChangeFleet(func(f *messages.FleetRecord) { Back(f, f.Previous, NewHold("fenceline", why, s.Now)) })
 	out.Event = AboutRollout(r, out.Fleet.Epoch)
 	out.Event.State, out.Event.Why, out.Event.To = messages.RolloutRolledBack, why, out.Fleet.Current
 	return out
+}
+
+// tooFewBefore says why going back wins nothing, or "": no quorum has the image before, nor do more
+// members than have the one that failed. What failed its trial is of use to none that has it.
+func (s *State) tooFewBefore(r *messages.RolloutRecord) string {
+	before, after := s.holding(s.Record.Previous.Image), s.holding(r.Ready.Image)
+	if s.progressOf(r, nil).trialFailure() != "" {
+		after = 0
+	}
+	needed := Quorum(&r.Policy, len(s.Members))
+	if before >= needed || before > after {
+		return ""
+	}
+	return fmt.Sprintf("%d of %s have the image before, %d must", before, Count(len(s.Members), "member", "members"), needed)
+}
+
+// holding counts the members that have an image.
+func (s *State) holding(i messages.Image) int {
+	n := 0
+	for _, name := range s.Members {
+		if s.Nodes[name].Has(i) {
+			n++
+		}
+	}
+	return n
 }
 
 // soakFailure says what is wrong with the image in its soak, or "": a trial that failed, or more

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatCountsAsAFailureInASoak(t *testing.T) {
-	gone := func(n *Node) { n.Status.Images = nil }
+	gone := func(n *Node) { n.Status.Images = []messages.PresentImage{{Image: testImage(9)}} }
 	for _, c := range []struct {
 		name   string
 		change func(*Node)
@@ -28,6 +28,7 @@ func TestWhatCountsAsAFailureInASoak(t *testing.T) {
 			}
 			s.apply()
 			s.Record.Previous = messages.FleetImage{Image: testImage(9), Rollout: "default-b0"}
+			s.hold(testImage(9))
 			s.settle(t)
 			if s.Rollouts[0].State != messages.RolloutSoaking {
 				t.Fatalf("the rollout is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
@@ -78,6 +79,7 @@ func soaking(t *testing.T) *State {
 		s.fetch(s.Members...)
 	}
 	s.apply()
+	s.hold(testImage(1))
 	s.settle(t)
 	if r.State != messages.RolloutSoaking {
 		t.Fatalf("the rollout is %s: %s", r.State, r.Why)
@@ -96,6 +98,7 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 			h := NewHold("ada", "I try something", time.Time{})
 			r.Applied.Value, r.Applied.Error, r.Hold = "somebody/else", "set by somebody else", &h
 		}, "ada", `set to "somebody/else" by somebody else`},
+		{"too few have the image before", func(*messages.FleetRecord) {}, "fenceline", "not rolled back, as 0 of 2 members have the image before, 2 must"},
 		{"there is no image to go back to", func(r *messages.FleetRecord) { r.Previous = messages.FleetImage{} }, "fenceline", "no earlier image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -133,6 +136,57 @@ func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 	}
 }
 
+// TestASoakGoesBackWhereThatWinsSomething has five nodes, all of which the quorum asks for, and one that
+// lacks the image before or is silent.
+func TestASoakGoesBackWhereThatWinsSomething(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(s *State, n *Node) // for the node n0
+		fails  func(s *State)
+		back   bool
+	}{
+		{"a prune took both from one", func(_ *State, n *Node) { n.Status.Images = nil }, func(*State) {}, false},
+		{"one is silent, all others lost the image", func(_ *State, n *Node) { n.Fresh = false }, func(s *State) {
+			for _, name := range s.Members[1:] {
+				n := s.Nodes[name]
+				n.Status.Images = []messages.PresentImage{{Image: testImage(9)}}
+				s.Nodes[name] = n
+			}
+		}, true},
+		{"one lacks the image before, the trial failed", func(_ *State, n *Node) {
+			n.Status.Images = []messages.PresentImage{{Image: testImage(1)}}
+		}, func(s *State) {
+			s.Rollouts[0].Trials = map[string]messages.TrialResult{"n1": {Reason: "status 1"}}
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := fleetOf(5, func(p *messages.Policy) { p.Soak, p.SoakFailures = messages.Duration(time.Hour), new(0) })
+			for range 3 {
+				s.settle(t)
+				s.fetch(s.Members...)
+			}
+			s.apply()
+			s.settle(t)
+			s.Record.Previous = messages.FleetImage{Image: testImage(9)}
+			s.hold(testImage(9))
+			n := s.Nodes["n0"]
+			c.change(s, &n)
+			s.Nodes["n0"] = n
+			c.fails(s)
+			for name, n := range s.Nodes {
+				if n.lacks(testImage(1)) {
+					n.Had, n.Lacked = true, time.Hour
+					s.Nodes[name] = n
+				}
+			}
+			s.settle(t)
+			if back := s.Record.Current.Image == testImage(9); back != c.back || s.Record.Hold == nil {
+				t.Errorf("went back: %v; %s: %s; hold %+v", back, s.Rollouts[0].State, s.Rollouts[0].Why, s.Record.Hold)
+			}
+		})
+	}
+}
+
 // TestWhatASoakForgives has a fleet of 20 whose nodes lose the image that soaks, of which 10 % may fail.
 func TestWhatASoakForgives(t *testing.T) {
 	for _, c := range []struct {
@@ -157,12 +211,13 @@ func TestWhatASoakForgives(t *testing.T) {
 				w.pass(t, time.Second)
 			}
 			w.Record.Previous = testFleetImage(9)
+			w.hold(testImage(9))
 			w.pass(t, time.Second)
 			has := func(names []string, is bool) {
 				for _, name := range names {
 					n := w.Nodes[name]
-					if n.Status.Images = nil; is {
-						n.Status.Images = []messages.PresentImage{{Image: testImage(1)}}
+					if n.Status.Images = []messages.PresentImage{{Image: testImage(9)}}; is {
+						n.Status.Images = append(n.Status.Images, messages.PresentImage{Image: testImage(1)})
 					}
 					w.Nodes[name] = n
 				}
@@ -184,12 +239,51 @@ func TestWhatASoakForgives(t *testing.T) {
 	}
 }
 
+// TestASoakBlamesNoImageForNodesThatWaitForTheirTurn has all nodes lose it, of which few may fetch at
+// one time.
+func TestASoakBlamesNoImageForNodesThatWaitForTheirTurn(t *testing.T) {
+	for name, change := range map[string]func(*crowded){
+		"by the bound":          func(*crowded) {},
+		"for the wave they had": func(c *crowded) { c.Record.Spread = &messages.Spread{Rollout: "default-b1", Threshold: 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCrowd(20, func(p *messages.Policy) {
+				p.Soak, p.Canaries, p.MaxInFlight = messages.Duration(time.Hour), 0, 2
+			})
+			for w.Rollouts[0].State != messages.RolloutSoaking {
+				for _, name := range sortedNames(w.pulls) {
+					w.ends(name)
+				}
+				w.pass(t, time.Second)
+			}
+			w.Record.Previous = testFleetImage(9)
+			w.pass(t, time.Second)
+			for name, n := range w.Nodes {
+				n.Status.Images = nil
+				w.Nodes[name] = n
+			}
+			change(w)
+			for at := range 50 { // each pull takes half a minute
+				if at%3 == 0 {
+					for _, name := range sortedNames(w.pulls) {
+						w.ends(name)
+					}
+				}
+				w.pass(t, 10*time.Second)
+			}
+			if w.Record.Current.Order != 1 {
+				t.Fatalf("%s: %s; the record is %+v", w.Rollouts[0].State, w.Rollouts[0].Why, w.Record)
+			}
+		})
+	}
+}
+
 // TestASoakWaitsForThoseThatLackTheImage at its end, as long as they may lack it.
 func TestASoakWaitsForThoseThatLackTheImage(t *testing.T) {
 	s := soaking(t)
 	s.Rollouts[0].Policy.SoakGrace = messages.Duration(2 * time.Minute)
 	n := s.Nodes["n1"]
-	n.Had, n.Lacked, n.Status.Images = true, time.Minute, nil
+	n.Had, n.Lacked, n.Status.Images = true, time.Minute, []messages.PresentImage{{Image: testImage(1)}}
 	s.Nodes["n1"] = n
 	s.Soaked = time.Hour
 	s.settle(t)

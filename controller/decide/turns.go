@@ -88,7 +88,8 @@ func before(a, b claim) int {
 }
 
 // claim is a member's claim, and whether it lacks anything that it may fetch. A turn is over for a
-// node that fails, after another try, and for one that comes no further or is silent for too long.
+// node that fails, after another try, and for one that comes no further or is silent for too long. A
+// node that fetches does not fail now: what it says of a problem is of an earlier try.
 func (s *State) claim(f *messages.FleetRecord, name string) (c claim, lacks bool) {
 	n := s.Nodes[name]
 	c = claim{node: name, holds: f.Turns != nil && f.Turns.Admits(name), waits: n.Waits}
@@ -96,7 +97,8 @@ func (s *State) claim(f *messages.FleetRecord, name string) (c claim, lacks bool
 		return c, c.holds && n.Idle < s.turnDeadline(f)
 	}
 	image := messages.Image("")
-	for class, i := range s.mayFetch(f, name) {
+	may := s.mayFetch(f, name)
+	for class, i := range may {
 		if n.misses(i) {
 			image, c.class = i, class
 			break
@@ -106,7 +108,9 @@ func (s *State) claim(f *messages.FleetRecord, name string) (c claim, lacks bool
 		return c, false
 	}
 	slice := failedTurn * n.Status.Interval.Std()
-	c.over = c.holds && (n.Idle >= s.turnDeadline(f) || n.problem(image) != "" && n.Turn > 0 && n.Turn >= slice)
+	fetches := n.Status.Fetching != nil && slices.Contains(may, n.Status.Fetching.Image)
+	fails := n.problem(image) != "" && !fetches
+	c.over = c.holds && (n.Idle >= s.turnDeadline(f) || fails && n.Turn > 0 && n.Turn >= slice)
 	return c, true
 }
 

@@ -275,3 +275,47 @@ func TestASilentNodeKeepsItsTurnUntilItsDeadline(t *testing.T) {
 		t.Fatalf("after its deadline it is the turn of %v", got)
 	}
 }
+
+// TestThoseThatFailedOnceFetchToTheirEnd has pulls that take longer than a failing node's turn, after an
+// outage in which more nodes failed than may fetch at one time.
+func TestThoseThatFailedOnceFetchToTheirEnd(t *testing.T) {
+	c := newCrowd(12, func(p *messages.Policy) { p.MaxInFlight, p.QuorumPercent, p.Canaries = 3, 10, 0 })
+	c.pass(t, time.Second)
+	for _, name := range sortedNames(c.pulls) {
+		c.ends(name)
+	}
+	c.pass(t, time.Second) // flips
+	for name, n := range c.Nodes {
+		n.Status.Problems = []messages.ImageProblem{{Image: testImage(1), Reason: "the registry does not answer"}}
+		c.Nodes[name] = n
+	}
+	for range 60 {
+		for name, n := range c.Nodes {
+			i, pulls := c.pulls[name]
+			switch was := n.Status.Fetching; {
+			case !pulls:
+				n.Status.Fetching = nil
+			case was == nil:
+				n.Status.Fetching = &messages.ImageFetch{Image: i, Bytes: 1}
+			default:
+				n.Status.Fetching = &messages.ImageFetch{Image: i, Bytes: was.Bytes + 1}
+			}
+			c.Nodes[name] = n
+			if pulls && n.Status.Fetching.Bytes > 6 { // a minute
+				c.ends(name)
+				n = c.Nodes[name]
+				n.Status.Fetching, n.Status.Problems = nil, nil
+				c.Nodes[name] = n
+			}
+		}
+		c.pass(t, 10*time.Second)
+	}
+	for name, n := range c.Nodes {
+		if !n.Has(testImage(1)) {
+			t.Errorf("%s never has it", name)
+		}
+	}
+	if c.most > 3 || c.Record.Current.Order != 1 {
+		t.Errorf("%d fetched at one time, current is %+v", c.most, c.Record.Current)
+	}
+}

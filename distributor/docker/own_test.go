@@ -208,7 +208,11 @@ func (o *own) start() {
 [ ! -d /run/containerd ] || mount -t tmpfs none /run/containerd
 echo "$2" >"$0/config.json"
 rm -f "$0/pid" "$0/exec/containerd/containerd.pid" # of a killed one: these numbers are soon another's here
-[ -z "$3" ] || containerd --config "$3" &
+rm -f "$0/containerd.sock"
+if [ -n "$3" ]; then
+  containerd --config "$3" &
+  until [ -S "$0/containerd.sock" ]; do sleep 0.1; done # dockerd ends where nothing listens there yet
+fi
 exec dockerd ${3:+--containerd "$0/containerd.sock"} --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
   --host "$1" --exec-opt native.cgroupdriver=cgroupfs \
   --bridge none --iptables=false --ip6tables=false`

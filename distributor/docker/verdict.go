@@ -120,8 +120,8 @@ func (e *Engine) startFault(ctx context.Context, t distributor.Trial, command st
 // is the engine's; what another doesn't meet is the image's.
 func (e *Engine) blame(ctx context.Context, t distributor.Trial, doing string, err error) error {
 	kind := kindOf(err)
-	gone := kind == distributor.ErrNotFound && strings.Contains(strings.ToLower(err.Error()), "no such image")
-	if ctx.Err() != nil || kind == distributor.ErrEngine || kind == distributor.ErrNoSpace || kind == distributor.ErrDamaged || gone {
+	gone := errors.Is(kind, distributor.ErrNotFound) && strings.Contains(strings.ToLower(err.Error()), "no such image")
+	if ctx.Err() != nil || errors.Is(kind, distributor.ErrEngine) || errors.Is(kind, distributor.ErrNoSpace) || errors.Is(kind, distributor.ErrDamaged) || gone {
 		return e.fault(ctx, doing, err)
 	}
 	if another := e.startsAnother(ctx, t); another != nil {

@@ -45,11 +45,12 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// BuilderPermissions are a builder's: to take requests, to write build records, events of
+// BuilderPermissions are a builder's: to take requests, and see which came after them, to write build records, events of
 // builds and logs, and to read contexts. The consumers that it takes requests from are declared.
 func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Subscribe: []string{inbox + ".>"}}
 	p.add([]string{"$JS.API.INFO"})
+	p.add(ask(s.RequestsStream()))
 	p.add(ask("KV_" + s.BuildsBucket()))
 	p.add(ask("OBJ_" + s.ContextsStore()))
 	for _, t := range append(messages.TypeBuildRequested.Versions(), nextVersions(messages.TypeBuildRequested)...) {
