@@ -28,7 +28,7 @@ func DefaultMemory() int64 {
 	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	return int64(info.Totalram) * int64(info.Unit) / 4 * 3 //nolint:gosec // their types differ by architecture
+	return int64(info.Totalram) * int64(info.Unit) / 4 * 3
 }
 
 // stepGroup is the control group in which buildkitd puts all steps.

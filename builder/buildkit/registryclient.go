@@ -218,7 +218,7 @@ func (c *registryClient) takes(ctx context.Context, ref name.Reference) (int, er
 		if err != nil {
 			return 0, err
 		}
-		tried = append(tried, answer)
+		tried = append(tried, answer) //nolint:bodyclose // as above
 		if answer.StatusCode == http.StatusUnauthorized && len(tried) < 3 && hosts[0].Authorizer.AddResponses(ctx, tried) == nil {
 			continue
 		}

@@ -19,8 +19,8 @@ type asking struct {
 var (
 	aptVerbs = []string{"install", "reinstall", "remove", "purge", "upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade", "dselect-upgrade", "build-dep", "autoremove", "autopurge"}
 	rpmVerbs = []string{"install", "reinstall", "remove", "erase", "update", "upgrade", "downgrade", "localinstall", "groupinstall", "autoremove", "swap", "distro-sync"}
-	apt      = asking{aptVerbs, []string{"-y", "--yes", "--assume-yes", "-qq", "-s", "--simulate", "--dry-run", "--print-uris", "--force-yes", "--assume-no"}, "-y"}
-	rpm      = asking{rpmVerbs, []string{"-y", "--assumeyes", "--assumeno"}, "-y"}
+	aptQuiet = []string{"-y", "--yes", "--assume-yes", "-qq", "-s", "--simulate", "--dry-run", "--print-uris", "--force-yes", "--assume-no"}
+	rpmQuiet = []string{"-y", "--assumeyes", "--assumeno"}
 )
 
 // harmlessVerbs ask nothing, whatever stands behind them: `dnf search update`, `dnf group list`.
@@ -28,8 +28,13 @@ var harmlessVerbs = []string{"list", "search", "info", "show", "showpkg", "polic
 
 // askingCommands are those that build steps and hooks are most often seen to have.
 var askingCommands = map[string]asking{
-	"apt-get": apt, "apt": apt, "aptitude": apt,
-	"yum": rpm, "dnf": rpm, "microdnf": rpm, "tdnf": rpm,
+	"apt-get":            {aptVerbs, aptQuiet, "-y"},
+	"apt":                {aptVerbs, aptQuiet, "-y"},
+	"aptitude":           {aptVerbs, aptQuiet, "-y"},
+	"yum":                {rpmVerbs, rpmQuiet, "-y"},
+	"dnf":                {rpmVerbs, rpmQuiet, "-y"},
+	"microdnf":           {rpmVerbs, rpmQuiet, "-y"},
+	"tdnf":               {rpmVerbs, rpmQuiet, "-y"},
 	"zypper":             {[]string{"install", "in", "remove", "rm", "update", "up", "dist-upgrade", "dup", "patch"}, []string{"-n", "--non-interactive", "-y", "--no-confirm"}, "--non-interactive before the verb"},
 	"pacman":             {[]string{"-S", "-Sy", "-Syu", "-Su", "-U", "-R", "-Rs", "-Rns"}, []string{"--noconfirm"}, "--noconfirm"},
 	"add-apt-repository": {nil, []string{"-y", "--yes", "-h", "--help"}, "-y"},
