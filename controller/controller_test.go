@@ -29,7 +29,7 @@ func TestAnImageReachesTheFleet(t *testing.T) {
 		t.Errorf("the record is %+v", r)
 	}
 	done := i.rollout(t, id, "to be done, and name no members", func(r messages.RolloutRecord) bool {
-		return r.State == messages.RolloutDone && r.MemberCount > 0
+		return r.State == messages.RolloutDone && len(r.Members) == 0
 	})
 	if done.Present != 5 || done.Counts() != 5 || len(done.Members) > 0 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
 		t.Errorf("the rollout is %+v", done)

@@ -59,7 +59,8 @@ type RolloutRecord struct {
 	// Traceparent is that of the image-ready event that opened it: what the rollout publishes, and its
 	// nodes do, carries it on.
 	Traceparent string `json:"traceparent,omitempty"`
-	// MemberCount is how many members it counted, in the record of a rollout that is over.
+	// MemberCount is how many members it counted when it was flipped, or else when it was over. Members
+	// may be fewer since: some were retired, or it names none.
 	MemberCount int `json:"member_count,omitempty"`
 	// FailedCount and StaleCount are how many there are, as Failed and Stale name only so
 	// many as fit a record; StaleNodes is how many nodes ran those containers.

@@ -59,7 +59,10 @@ func (s *State) applied() bool {
 func (s *State) markFlipped(r *messages.RolloutRecord) Step {
 	counted := *r
 	if len(r.Members) == 0 && tooMany(r, s.Members) == "" { // it was over, and counts the members anew
-		counted.Members, counted.MemberCount = slices.Clone(s.Members), 0
+		counted.Members = slices.Clone(s.Members)
+	}
+	if len(counted.Members) > 0 {
+		counted.MemberCount = len(counted.Members)
 	}
 	p := s.progressOf(&counted, nil)
 	return s.changeRollout(r, func(r *messages.RolloutRecord) {

@@ -54,7 +54,7 @@ func slimEnded(s *State) Step {
 	for i := range s.Rollouts {
 		if r := &s.Rollouts[i]; r.State.Final() && len(r.Members) > 0 {
 			slim := *r
-			slim.MemberCount, slim.Members = len(r.Members), nil
+			slim.MemberCount, slim.Members = r.Counts(), nil
 			return Step{Rollout: &slim}
 		}
 	}

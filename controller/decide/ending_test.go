@@ -39,7 +39,7 @@ func TestARolloutThatIsOverNamesNoMembers(t *testing.T) {
 	r.State = messages.RolloutRolledBack
 	Forward(&s.Record, testFleetImage(1), 2)
 	s.settle(t)
-	if r.State != messages.RolloutFlipped || len(r.Members) != 100 || r.MemberCount != 0 {
+	if r.State != messages.RolloutFlipped || len(r.Members) != 100 || r.MemberCount != 100 {
 		t.Errorf("promoted, it is %s and counts %d of %d", r.State, len(r.Members), r.MemberCount)
 	}
 }

@@ -174,7 +174,7 @@ func (w *world) checkRollout(t *rapid.T, s *State, to *messages.RolloutRecord) {
 	again := from.State.Final() && to.State == messages.RolloutFlipped && s.Record.Current.Rollout == to.ID
 	slim := from.State.Final() && to.State == from.State && len(from.Members) > 0
 	switch {
-	case slim && (len(to.Members) > 0 || to.MemberCount != len(from.Members)):
+	case slim && (len(to.Members) > 0 || to.MemberCount != from.Counts()):
 		t.Fatalf("%s is over, and counts %v, %d", to.ID, to.Members, to.MemberCount)
 	case from.State.Final() && !left && !again && !slim:
 		t.Fatalf("%s was over as %s, and is %s", to.ID, from.State, to.State)

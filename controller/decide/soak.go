@@ -86,14 +86,15 @@ func (s *State) holding(i messages.Image) int {
 
 // soakFailure says what is wrong with the image in its soak, or "": a trial that failed, or more
 // members than may fail that have lacked it for longer than they may. A node that is silent says
-// nothing about the image. Members that lacked it when it was flipped are no failure.
+// nothing about the image. Members that lacked it when it was flipped are no failure, whoever was retired
+// since.
 func (s *State) soakFailure(r *messages.RolloutRecord) string {
 	if why := s.progressOf(r, nil).trialFailure(); why != "" {
 		return why
 	}
 	lost, lacking := s.lacking(r, true)
 	may := r.Policy.MayFail(len(r.Members))
-	if len(lost) <= may && len(lacking) <= len(r.Members)-r.Present+may {
+	if len(lost) <= may && len(lacking) <= r.Counts()-r.Present+may {
 		return ""
 	}
 	if len(lost) <= may {

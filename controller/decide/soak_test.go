@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -295,5 +296,62 @@ func TestASoakWaitsForThoseThatLackTheImage(t *testing.T) {
 	s.settle(t)
 	if s.Record.Current.Order != 1 {
 		t.Fatalf("it is %s: %s", s.Rollouts[0].State, s.Rollouts[0].Why)
+	}
+}
+
+// TestARetiredNodeFailsNoSoak takes nodes out that had the image at its flip: the others that lacked it
+// then are no more than they were, and what one of those that are left loses counts as before.
+func TestARetiredNodeFailsNoSoak(t *testing.T) {
+	lost := func(s *State, names ...string) {
+		for _, name := range names {
+			n := s.Nodes[name]
+			n.Lacked, n.Status.Images = time.Hour, []messages.PresentImage{{Image: testImage(9)}}
+			s.Nodes[name] = n
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		lacking []string // at the flip
+		retired []string
+		lost    []string
+		back    bool
+	}{
+		{name: "one of those that have it", retired: []string{"n0"}},
+		{name: "all but one", retired: []string{"n0", "n1", "n2", "n3", "n4"}},
+		{name: "all that have it but one", lacking: []string{"n4", "n5"}, retired: []string{"n0", "n1", "n2"}},
+		{name: "one of those that lacked it", lacking: []string{"n4", "n5"}, retired: []string{"n5"}},
+		{name: "one, and another loses it", retired: []string{"n0"}, lost: []string{"n1"}, back: true},
+		{name: "one, and others than those that lacked it do", lacking: []string{"n5"}, retired: []string{"n0"}, lost: []string{"n1"}, back: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := fleetOf(6, func(p *messages.Policy) { p.Soak, p.Canaries, p.QuorumPercent = messages.Duration(time.Hour), 0, 50 })
+			had := slices.DeleteFunc(slices.Clone(s.Members), func(m string) bool { return slices.Contains(c.lacking, m) })
+			s.settle(t)
+			s.fetch(had...)
+			s.settle(t)
+			s.Record.Previous = messages.FleetImage{Image: testImage(9)}
+			s.hold(testImage(9))
+			s.apply()
+			s.settle(t)
+			lost(s, c.lacking...)
+			s.settle(t)
+			if r := s.Rollouts[0]; r.State != messages.RolloutSoaking || r.Present != len(had) {
+				t.Fatalf("it is %s, %d are present: %s", r.State, r.Present, r.Why)
+			}
+			s.Retired = map[string]bool{}
+			for _, name := range c.retired {
+				s.Members = slices.DeleteFunc(s.Members, func(m string) bool { return m == name })
+				s.Retired[name] = true
+				delete(s.Nodes, name)
+			}
+			lost(s, c.lost...)
+			s.settle(t)
+			if r := s.Rollouts[0]; (s.Record.Current.Order != 1) != c.back {
+				t.Errorf("went back: %v; it is %s, %d of %d were present; hold %+v", !c.back, r.State, r.Present, r.Counts(), s.Record.Hold)
+			}
+			if r := s.Rollouts[0]; r.Counts() != 6 || r.Present > r.Counts() {
+				t.Errorf("%d of %d were present", r.Present, r.Counts())
+			}
+		})
 	}
 }

@@ -170,16 +170,24 @@ func (w *world) build(t *rapid.T) {
 func (w *world) works(t *rapid.T, name string, trialPasses bool) {
 	n := w.nodes[name]
 	n.Fresh, n.Quiet = true, 0
-	p := w.record.Preload
-	if p != nil && admits(p, name) && (w.record.Turns.Admits(name) || n.Has(p.Image)) {
-		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: p.Image})
-		n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
-		if slices.Contains(p.Canaries, name) && !p.Trial.Disabled {
-			n.Status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
+	fetch := func(i messages.Image) {
+		if i != "" && !n.Has(i) && w.record.Turns.Admits(name) {
+			n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: i})
 		}
 	}
-	if c := w.record.Current.Image; c != "" && !n.Has(c) && w.record.Turns.Admits(name) && w.record.Spread.Admits(name) {
-		n.Status.Images = append(slices.Clone(n.Status.Images), messages.PresentImage{Image: c})
+	if w.record.Spread.Admits(name) {
+		fetch(w.record.Current.Image)
+	}
+	if p := w.record.Preload; p != nil && admits(p, name) {
+		if fetch(p.Image); n.Has(p.Image) {
+			n.Status.Work = &messages.NodeWork{Rollout: p.Rollout, Image: p.Image, State: messages.WorkDone}
+			if slices.Contains(p.Canaries, name) && !p.Trial.Disabled {
+				n.Status.Work.Trial = &messages.TrialResult{Passed: trialPasses}
+			}
+		}
+	}
+	for _, i := range Kept(&w.record) { // what a rollback needs
+		fetch(i.Image)
 	}
 	w.nodes[name] = n
 }

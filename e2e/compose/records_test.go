@@ -52,7 +52,7 @@ type fleetRecord struct {
 type rolloutRecord struct {
 	ID, State, Why string
 	Members        []string
-	Count          int `json:"member_count"` // of one that is over
+	Count          int `json:"member_count"` // of one that was flipped or is over
 	Policy         struct {
 		Quorum int `json:"quorum_percent"`
 		Floor  int `json:"quorum_floor"`
@@ -244,7 +244,7 @@ func (r *records) fleet(ctx context.Context) (fleetRecord, error) {
 
 func (r *records) rollout(ctx context.Context, id string) (rolloutRecord, error) {
 	var out rolloutRecord
-	if err := r.value(ctx, "rollouts", id, &out); err != nil || out.Count == 0 {
+	if err := r.value(ctx, "rollouts", id, &out); err != nil || out.Count == 0 || len(out.Members) > 0 {
 		return out, err
 	}
 	keys, err := r.keys(ctx, "members") // nobody joins or leaves the fleet during a test
