@@ -78,6 +78,9 @@ func StartNATS(ctx context.Context, c NATSConfig) (*NATS, error) {
 	if err := c.adoptStore(); err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(c.StoreDir, 0o700); err != nil {
+		return nil, fmt.Errorf("starting the NATS server: %w", err)
+	}
 	room, err := newRoom(c.StoreDir, c.StoreDir+".reserve", c.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("starting the NATS server: %w", err)
