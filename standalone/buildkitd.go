@@ -297,7 +297,7 @@ func endChild(cmd *exec.Cmd, ended chan error) error {
 		return nil
 	case <-time.After(buildkitdGrace):
 	}
-	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) { // it ended just now
 		return fmt.Errorf("killing %s: %w", cmd.Path, err)
 	}
 	<-ended //nolint:errcheck // it was killed

@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,9 +42,12 @@ type stepGroup struct {
 // cgroupRoot is where the kernel shows control groups.
 const cgroupRoot = "/sys/fs/cgroup"
 
-// makeStepGroup makes a group with bounds, for the steps of the buildkitd over a folder. Left over from before, it is used again.
+// makeStepGroup makes a group with bounds, for the steps of the buildkitd over a folder, in place of one that was left behind.
 func makeStepGroup(dir string, l BuildLimits) (*stepGroup, error) {
 	g := &stepGroup{name: fmt.Sprintf("/fenceline-%x", sha256.Sum256([]byte(dir)))[:23]}
+	if err := g.remove(); err != nil {
+		return nil, fmt.Errorf("bounding what build steps use: what was left behind is still there: %w", err)
+	}
 	var err error
 	if _, unified := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers")); unified == nil {
 		err = g.unified(l)
@@ -88,15 +94,57 @@ func (g *stepGroup) bound(controller, file string, limit int64) error {
 // settings are those of buildkitd, in TOML.
 func (g *stepGroup) settings() string { return fmt.Sprintf("defaultCgroupParent = %q\n", g.name) }
 
-// remove takes the group away, which has no steps any more: also where buildkitd made it for a controller without a bound.
+// How long the removal of a group tries again: the kernel keeps one that has processes, also such as are ending.
+const (
+	groupEnd  = 10 * time.Second
+	groupPoll = 20 * time.Millisecond
+)
+
+// remove takes the group away, also where buildkitd made it for a controller without a bound, with what is left below it:
+// the groups of a step whose runc was killed while it made them, of which nothing else knows. What runs there is ended.
 func (g *stepGroup) remove() error {
+	for until := time.Now().Add(groupEnd); ; {
+		err := g.removeOnce()
+		if err == nil || time.Now().After(until) {
+			return err
+		}
+		<-time.After(groupPoll)
+	}
+}
+
+func (g *stepGroup) removeOnce() error {
 	all, err := filepath.Glob(filepath.Join(cgroupRoot, "*", g.name))
 	for _, dir := range append(all, filepath.Join(cgroupRoot, g.name)) {
-		for _, d := range []string{filepath.Join(dir, "buildkit"), dir} { // buildkitd has its steps in one below
-			if gone := os.Remove(d); gone != nil && !errors.Is(gone, os.ErrNotExist) {
-				err = errors.Join(err, gone)
+		for _, d := range slices.Backward(groupsFrom(dir)) { // inner ones first
+			gone := unix.Rmdir(d)
+			if errors.Is(gone, unix.EBUSY) {
+				endProcesses(d)
+			}
+			if gone != nil && !errors.Is(gone, unix.ENOENT) {
+				err = errors.Join(err, fmt.Errorf("removing %s: %w", d, gone))
 			}
 		}
 	}
 	return err
+}
+
+// groupsFrom lists a group's folder and those below it, outer ones first.
+func groupsFrom(dir string) (all []string) {
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			all = append(all, path)
+		}
+		return nil // what is gone meanwhile needs no removal
+	})
+	return all
+}
+
+// endProcesses kills what runs in a group.
+func endProcesses(dir string) {
+	pids, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs")) // empty where there are none, or the group is gone
+	for line := range strings.FieldsSeq(string(pids)) {
+		if pid, err := strconv.Atoi(line); err == nil && pid > 1 {
+			_ = unix.Kill(pid, unix.SIGKILL) // or it has ended by itself
+		}
+	}
 }

@@ -182,6 +182,9 @@ func (n *BuildNetwork) forget(ctx context.Context) error {
 // command runs a program of the machine. The error has what it said.
 func command(ctx context.Context, name string, args ...string) error {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // which killed it
+	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, bytes.TrimSpace(out))
 	}

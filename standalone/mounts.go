@@ -25,7 +25,7 @@ func UnmountBelow(dir string) error {
 	}
 	var errs []error
 	for _, p := range points {
-		if err := unix.Unmount(p, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
+		if err := unix.Unmount(p, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) { // gone meanwhile
 			errs = append(errs, fmt.Errorf("unmounting %s, which was left behind: %w", p, err))
 		}
 	}

@@ -176,15 +176,17 @@ func (c NATSConfig) options() (*server.Options, error) {
 }
 
 func (s natsServer) start(ctx context.Context, c NATSConfig) error {
-	started := make(chan bool, 1)
+	begun, started := make(chan struct{}), make(chan bool, 1)
 	go func() {
 		s.server.Start()
+		close(begun)
 		started <- s.server.ReadyForConnections(natsStart)
 	}()
 	select {
 	case err := <-s.fatal:
 		return err
 	case <-ctx.Done():
+		<-begun // it can't be ended before, and would go on with its folder
 		return fmt.Errorf("starting the NATS server: %w", context.Cause(ctx))
 	case ok := <-started:
 		select { // a fatal error also ends the wait for connections

@@ -6,8 +6,14 @@ import (
 	"time"
 )
 
-// healthInterval is between two looks at the server's health.
-const healthInterval = 2 * time.Second
+// healthInterval is between two looks at the server's health. A stream or consumer that is being made or
+// removed shows as an error meanwhile, as its folder is there without it: a second look tells that from a
+// disk that was full, which stays so, and who fails for another error has seen it healthLooks times in a row,
+// as a slow disk takes its time.
+const (
+	healthInterval = 2 * time.Second
+	healthLooks    = 10
+)
 
 // keep looks after the server until ctx ends. After an error of the disk a stream refuses every write
 // until it is opened anew, with space on the disk again or not, and the server only logs that: it is
@@ -15,6 +21,7 @@ const healthInterval = 2 * time.Second
 func (n *NATS) keep(ctx context.Context) {
 	tick := time.NewTicker(healthInterval)
 	defer tick.Stop()
+	seen := 0
 	for last := ""; ; {
 		fatal := n.running().fatal
 		select {
@@ -25,19 +32,21 @@ func (n *NATS) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		// A stream that is being made shows as an error for a moment: its folder is there before
-		// it is. So only an error that is seen twice counts.
 		now := n.running().server.Healthz(nil).Error
 		if now == "" || now != last {
-			last = now
+			last, seen = now, 1
 			continue
 		}
-		last = ""
+		seen++
 		err := storeError(n.config.StoreDir, errors.New(now))
 		if !errors.Is(err, ErrDiskFull) && n.room.forNATS() == nil {
+			if seen < healthLooks {
+				continue
+			}
 			fail(n.failed, err)
 			return
 		}
+		last = ""
 		n.config.Logger.Error().Err(err).Msg("NATS can't store: it is started again once there is room")
 		if !n.reopen(ctx, tick.C) {
 			return

@@ -109,11 +109,15 @@ func (r *Registry) Address() string { return r.address }
 // Failed delivers the error that ends the registry while it should run.
 func (r *Registry) Failed() <-chan error { return r.failed }
 
-// Stop lets pushes and pulls under way finish until ctx ends, then breaks them off.
+// Stop lets pushes and pulls under way finish until ctx ends, then breaks them off, which is no error: who
+// pushes or pulls does it again.
 func (r *Registry) Stop(ctx context.Context) error {
 	err := r.server.Shutdown(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = r.server.Close()
+	}
 	if err != nil {
-		err = errors.Join(fmt.Errorf("stopping the registry: %w", err), r.server.Close())
+		err = fmt.Errorf("stopping the registry: %w", err)
 	}
 	r.cancel()
 	return errors.Join(err, r.app.Shutdown())

@@ -49,7 +49,7 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 		}
 		q, err := reach(cmd.Context(), &f.NATS, w, natsPatience, log)
 		if err != nil {
-			return cli.Ended(cmd.Context(), err)
+			return stoppedAtStart(cmd.Context(), err, log)
 		}
 		defer q.Close()
 		r, err := w.make(q)

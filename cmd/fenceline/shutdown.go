@@ -7,8 +7,18 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
+
+// stoppedAtStart takes whatever ended a start that was told to stop for no error, and logs it.
+func stoppedAtStart(ctx context.Context, err error, log zerolog.Logger) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	log.Info().AnErr("start", err).Msg("stopped while it started")
+	return nil
+}
 
 // runTogether runs parts until ctx ends or one fails, and returns when all have ended, or stop
 // after they were told to: the state is such that a process may be killed at any moment.

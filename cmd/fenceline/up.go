@@ -56,7 +56,7 @@ func ownBuildkitd(given *pflag.FlagSet, buildkitd string) error {
 	return nil
 }
 
-func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
+func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	log := cli.NewLogger(stderr, s.Verbose)
 	space, err := messages.NewSpace(s.Prefix)
 	if err != nil {
@@ -71,35 +71,46 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	if s.StepMemoryBytes < 0 || s.StepProcesses < 0 {
 		return settings.Usagef("--step-memory-bytes and --step-processes are bounds: give 0 for none, or more")
 	}
-	state, err := standalone.OpenState(s.State)
+	u := &upRun{settings: s, space: space, log: log}
+	err = u.all(ctx, stderr)
+	if !u.started {
+		err = stoppedAtStart(ctx, err, log)
+	}
+	return err
+}
+
+// all opens the state folder, starts the servers and the roles, runs them until ctx ends, and ends what it started.
+func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
+	s := u.settings
+	u.state, err = standalone.OpenState(s.State)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, state.Close()) }()
+	defer func() { err = errors.Join(err, u.state.Close()) }()
 	s.Builder.SecretsDir = s.Producer.SecretsDir
-	pipelines, err := loadPipelines(s.Producer.Config, log)
+	pipelines, err := loadPipelines(s.Producer.Config, u.log)
 	if err != nil {
 		return err
 	}
-	stack, err := startServers(ctx, s, state, space, log)
+	u.stack, err = startServers(ctx, s, u.state, u.space, u.log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stack.Stop()) }()
+	defer func() { err = errors.Join(err, u.stack.Stop()) }()
 	listener, err := standalone.Listen(standalone.ServiceHTTP, s.Producer.Listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	u := &upRun{settings: s, state: state, stack: stack, space: space, log: log}
 	defer u.close()
-	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, log})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, u.log})
 	if err != nil {
 		return err
 	}
 	if err := u.announce(stderr, listener); err != nil {
 		return err
 	}
+	u.started = true
 	return u.run(ctx, roles)
 }
 
@@ -138,6 +149,7 @@ type upRun struct {
 	space    messages.Space
 	log      zerolog.Logger
 	clients  []*queue.Client
+	started  bool // the roles
 }
 
 func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.Client, error) {

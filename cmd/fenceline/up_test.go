@@ -110,6 +110,21 @@ func TestUpWithoutItsParts(t *testing.T) {
 	}
 }
 
+// TestAStopDuringTheStartIsNoError tells `up` to stop before it begins and at moments of its start.
+func TestAStopDuringTheStartIsNoError(t *testing.T) {
+	for _, after := range []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond, 120 * time.Millisecond, 250 * time.Millisecond} {
+		t.Run(after.String(), func(t *testing.T) {
+			args := upArgs(t, t.TempDir())
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			log := new(clitest.Output)
+			if status := run(ctx, args, strings.NewReader(""), io.Discard, log); status != cli.ExitDone {
+				t.Errorf("it ended with %d: %s", status, log)
+			}
+		})
+	}
+}
+
 // hidden fails the test where text has a secret of one of the files.
 func hidden(t *testing.T, text string, paths ...string) {
 	t.Helper()
