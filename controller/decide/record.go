@@ -108,8 +108,12 @@ func ClearRollout(f *messages.FleetRecord, rollout string) {
 	}
 }
 
-// RemoveNodes takes nodes out of a rollout's record: it counts and waits for them no more.
+// RemoveNodes takes nodes out of a rollout's record: it counts and waits for them no more. How many a flip
+// counted stays, also where it was flipped by a controller that didn't note it.
 func RemoveNodes(r *messages.RolloutRecord, gone func(node string) bool) {
+	if !r.FlippedAt.IsZero() {
+		r.MemberCount = r.Counts()
+	}
 	r.Members = slices.DeleteFunc(slices.Clone(r.Members), gone)
 	r.Canaries = slices.DeleteFunc(slices.Clone(r.Canaries), gone)
 	r.Failed, r.Trials = maps.Clone(r.Failed), maps.Clone(r.Trials)

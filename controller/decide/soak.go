@@ -94,7 +94,7 @@ func (s *State) soakFailure(r *messages.RolloutRecord) string {
 	}
 	lost, lacking := s.lacking(r, true)
 	may := r.Policy.MayFail(len(r.Members))
-	if len(lost) <= may && len(lacking) <= r.Counts()-r.Present+may {
+	if len(lost) <= may && len(lacking) <= max(0, r.Counts()-r.Present)+may {
 		return ""
 	}
 	if len(lost) <= may {

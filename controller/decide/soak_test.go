@@ -88,6 +88,42 @@ func soaking(t *testing.T) *State {
 	return s
 }
 
+// TestASoakOfAnEarlierVersionOutlivesARetirement has a rollout that was flipped without a note of how many it
+// counted, as by a controller of before the upgrade. Some members lacked the image then; retired are those that lack it, or
+// those that have it.
+func TestASoakOfAnEarlierVersionOutlivesARetirement(t *testing.T) {
+	for name, c := range map[string]struct {
+		members, present int
+		lacks, retired   []string
+		fails            bool
+		taken            bool // out of the record, by a command of the earlier version
+	}{
+		"who lacked it":                           {members: 4, present: 3, lacks: []string{"n3"}, retired: []string{"n3"}},
+		"who had it":                              {members: 4, present: 3, lacks: []string{"n3"}, retired: []string{"n0"}},
+		"who had it, by a command of before":      {members: 4, present: 4, retired: []string{"n0", "n1"}, taken: true},
+		"who had it, and one more lacks it since": {members: 4, present: 3, lacks: []string{"n2", "n3"}, retired: []string{"n0"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fleetOf(c.members, func(p *messages.Policy) { p.Soak = messages.Duration(time.Hour) })
+			r := &s.Rollouts[0]
+			r.State, r.Members, r.Present, r.FlippedAt = messages.RolloutSoaking, slices.Clone(s.Members), c.present, s.Now
+			for _, name := range c.lacks {
+				n := s.Nodes[name]
+				n.Lacked = time.Hour
+				s.Nodes[name] = n
+			}
+			gone := func(n string) bool { return slices.Contains(c.retired, n) }
+			if c.taken {
+				r.Members = slices.DeleteFunc(r.Members, gone)
+			}
+			RemoveNodes(r, gone)
+			if why := s.soakFailure(r); (why != "") != c.fails {
+				t.Errorf("its soak fails: %q", why)
+			}
+		})
+	}
+}
+
 func TestAFailedSoakThatDoesNotGoBack(t *testing.T) {
 	for _, c := range []struct {
 		name   string
