@@ -86,7 +86,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 		}
 		if base != "" {
 			if m, ok := r.misspeltStage(ctx, stages); ok {
-				return failed(m.failure(r.build.Pipeline.Dockerfile))
+				return failed(misspelt(m, r.build.Pipeline.Dockerfile))
 			}
 		}
 	}

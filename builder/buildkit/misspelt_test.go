@@ -57,7 +57,7 @@ func TestANameThatIsNearToAStage(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := &run{solver: &Solver{registry: newRegistry(logins{}, trust{transport: hub{c.status}})}}
-			if m, ok := r.misspeltStage(t.Context(), answer); m.name != c.want || ok != (c.want != "") {
+			if m, ok := r.misspeltStage(t.Context(), answer); m.Name != c.want || ok != (c.want != "") {
 				t.Errorf("%+v, %v; want %q", m, ok, c.want)
 			}
 		})

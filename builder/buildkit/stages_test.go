@@ -26,7 +26,7 @@ func TestAMisspeltStageIsTheUsersFault(t *testing.T) {
 			o := b.order(t, map[string]string{"Dockerfile": c.dockerfile})
 			if c.words == nil {
 				o.Pipeline.BuildArgs = nil
-				f := b.fails(t, o, messages.FailureUser, "Dockerfile:2", "comes later")
+				f := b.fails(t, o, messages.FailureUser, "Dockerfile:2", "begins behind this line, in line 3")
 				_ = f
 				return
 			}
