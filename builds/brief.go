@@ -46,7 +46,7 @@ func briefFindings(all []messages.Finding) []messages.Finding {
 		last := all[len(all)-1]
 		out = append(out, messages.Finding{
 			File: messages.Shorten(last.File, findingMost), Problem: fmt.Sprintf("%d more findings are not listed", left),
-			Fix: "mend those that are, and build again", Warning: last.Warning,
+			Fix: "mend those that are, and build again", Warning: last.Warning, More: left,
 		})
 	}
 	return out

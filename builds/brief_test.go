@@ -38,7 +38,7 @@ func TestAFailureOfAnyLengthEndsItsBuild(t *testing.T) {
 	if !strings.HasPrefix(f.Reason, "firsté") || !strings.HasSuffix(f.Detail, "olast") {
 		t.Errorf("reason and output are %.20q and %.20q", f.Reason, f.Detail)
 	}
-	if k := len(f.Findings); f.Findings[0].File != "hook0" || !strings.HasPrefix(f.Findings[k-1].Problem, fmt.Sprint(n-k+1, " more")) {
+	if k := len(f.Findings); f.Findings[0].File != "hook0" || !strings.HasPrefix(f.Findings[k-1].Problem, fmt.Sprint(n-k+1, " more")) || f.Findings[k-1].More != n-k+1 {
 		t.Errorf("%d findings, the last of them %+v", k, f.Findings[k-1])
 	}
 	if got := endings(t, c); got["build.failed "+a.Build] != 1 || len(got) != 1 {

@@ -77,7 +77,11 @@ func (b *buildRow) writeFailed(p *terminal.Page) {
 	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, ago(latest(b.Received, b.Updated)))
 	f := *b.Failure
 	f.Detail = ""
-	if more := len(f.Findings) - findingsShown; more > 0 {
+	if len(f.Findings) > findingsShown {
+		more := 0
+		for _, x := range f.Findings[findingsShown:] {
+			more += max(1, x.More)
+		}
 		f.Findings = f.Findings[:findingsShown:findingsShown]
 		f.Findings = append(f.Findings, messages.Finding{File: "and", Problem: fmt.Sprintf("%d more", more), Fix: "fenceline logs " + b.Build})
 	}

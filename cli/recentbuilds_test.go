@@ -140,6 +140,9 @@ func TestWhatCanNotBeReadIsSaidInStatus(t *testing.T) {
 	js := queuetest.JetStream(t, c)
 	r := buildstest.Request("base", 1)
 	for subject, body := range map[string]string{
+		store.Fleets(c).Subject("production"): "{",
+		store.Rollouts(c).Subject("broken"):   "{",
+		store.Members(c).Subject("staging.n"): "{",
 		store.Builds(c).Subject(r.Build):      "{",
 		store.Builds(c).Subject("base-alone"): `{"build":"base-another"}`,
 		c.Space().RequestSubject("garbled"):   "{",
@@ -161,6 +164,18 @@ func TestWhatCanNotBeReadIsSaidInStatus(t *testing.T) {
 			t.Errorf("row %+v", b)
 		}
 		said[b.Build] = b.why()
+	}
+	unread := map[string]bool{}
+	for _, u := range o.Unreadable {
+		if u.Why == "" {
+			t.Errorf("unreadable without a reason: %+v", u)
+		}
+		unread[strings.TrimPrefix(u.Bucket, "fenceline-")+" "+u.Key] = true
+	}
+	for _, want := range []string{"fleets production", "rollouts broken", "members staging.n", "builds " + r.Build, "builds base-alone", "requests 1"} {
+		if !unread[want] {
+			t.Errorf("%q is not among the unreadable %v", want, unread)
+		}
 	}
 	if len(said) != 3 || !strings.Contains(said[r.Build], "record can't be read") || said["base-alone"] == "" || !strings.Contains(said[""], "can't be read") {
 		t.Errorf("said are %q", said)

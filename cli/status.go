@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -17,7 +18,7 @@ import (
 // overview is what `status` shows.
 type overview struct {
 	Fleets      []fleetStatus     `json:"fleets"`
-	Broken      map[string]string `json:"broken,omitempty"` // rollouts whose records can't be read, and why
+	Broken      map[string]string `json:"broken,omitempty"` // of Unreadable the rollouts, by ID, and why
 	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
 	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
@@ -26,24 +27,29 @@ type overview struct {
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
 }
 
-// unreadable is another record that can't be read, or whose name is not its key; of a fleet's its fleet says it.
+// unreadable is a record or a message that can't be read, or a record whose name is not its key.
 type unreadable struct {
-	Bucket string `json:"bucket"`
-	Key    string `json:"key"`
+	Bucket string `json:"bucket"` // of a message, its stream
+	Key    string `json:"key"`    // of a message, its sequence
 	Why    string `json:"why"`
+	Fix    string `json:"fix,omitempty"` // what to do, unless it goes by itself
+
+	told bool // elsewhere in the text
 }
 
 // fleetStatus is a fleet in short.
 type fleetStatus struct {
 	Fleet    string                   `json:"fleet"`
 	Record   *messages.FleetRecord    `json:"record,omitempty"` // none before the first rollout
-	Broken   bool                     `json:"broken,omitempty"` // there is one, and it can't be read
+	Broken   bool                     `json:"broken,omitempty"` // it is among the unreadable
 	Members  int                      `json:"members"`
 	Up       int                      `json:"up"`
 	Holding  int                      `json:"holding"`            // members that report the current image present
 	Rollouts []messages.RolloutRecord `json:"rollouts,omitempty"` // those under way
 	Failed   *messages.RolloutRecord  `json:"failed,omitempty"`   // the last, unless there was a flip since
 	Problems []string                 `json:"problems,omitempty"`
+
+	broken error // why its record can't be read
 }
 
 func newStatusCmd() *cobra.Command {
@@ -76,6 +82,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 			return nil, err
 		}
 		o.Fleets = append(o.Fleets, *f)
+		if f.broken != nil {
+			o.Unreadable = append(o.Unreadable, unreadable{s.queue.Space().FleetsBucket(), name, f.broken.Error(), "fenceline fleets repair " + name, true})
+		}
 	}
 	if len(names) == 0 { // nobody has listed the rollouts
 		if _, err := s.rollouts(ctx, ""); err != nil {
@@ -106,14 +115,29 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if o.DeadLetters, err = s.alone(ctx, letters, builds); err != nil {
 		return nil, err
 	}
-	space := s.queue.Space()
-	for _, b := range s.queue.PassedOver() {
-		if b.Bucket != space.FleetsBucket() && b.Bucket != space.RolloutsBucket() && b.Bucket != space.BuildsBucket() {
-			o.Unreadable = append(o.Unreadable, unreadable{b.Bucket, b.Key, b.Err.Error()})
-		}
-	}
+	o.addUnreadable(s.queue, builds)
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
+}
+
+// addUnreadable lists what can't be read besides records of fleets.
+func (o *overview) addUnreadable(q *queue.Client, builds []buildRow) {
+	space := q.Space()
+	for _, id := range sorted(o.Broken) {
+		o.Unreadable = append(o.Unreadable, unreadable{space.RolloutsBucket(), id, o.Broken[id], "build its image again", true})
+	}
+	for _, b := range builds {
+		if b.Broken != "" && b.Build != "" {
+			o.Unreadable = append(o.Unreadable, unreadable{space.BuildsBucket(), b.Build, b.Broken, "requeue its dead letter: fenceline dead-letters list", true})
+		} else if b.Broken != "" {
+			o.Unreadable = append(o.Unreadable, unreadable{space.RequestsStream(), strconv.FormatUint(b.Order, 10), b.Broken, "", true})
+		}
+	}
+	for _, b := range q.PassedOver() {
+		if b.Bucket != space.FleetsBucket() && b.Bucket != space.RolloutsBucket() && b.Bucket != space.BuildsBucket() {
+			o.Unreadable = append(o.Unreadable, unreadable{Bucket: b.Bucket, Key: b.Key, Why: b.Err.Error()})
+		}
+	}
 }
 
 func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, error) {
@@ -123,7 +147,7 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, e
 	case err == nil:
 		f.Record = &record.Value
 	case errors.Is(err, messages.ErrMalformed):
-		f.Broken = true
+		f.Broken, f.broken = true, err
 		f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, name))
 	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
@@ -207,7 +231,9 @@ func (o *overview) writeFailures(p *terminal.Page) {
 		p.Line("\nrollout %s has a record that can't be read, and goes no further: build its image again: %s", id, o.Broken[id])
 	}
 	for _, u := range o.Unreadable {
-		p.Line("\nrecord %s of %s is passed over: %s", u.Key, u.Bucket, u.Why)
+		if !u.told {
+			p.Line("\nrecord %s of %s is passed over: %s", u.Key, u.Bucket, u.Why)
+		}
 	}
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",

@@ -98,6 +98,7 @@ type Finding struct {
 	Problem string `json:"problem"`
 	Fix     string `json:"fix"`
 	Warning bool   `json:"warning,omitempty"` // shown, but the image passes
+	More    int    `json:"more,omitempty"`    // of one that stands for others, which are not listed: how many
 }
 
 // String is FILE:LINE: PROBLEM; FIX, as far as there are a line and a fix.

@@ -71,7 +71,7 @@ func sampleFleetRecord() FleetRecord {
 // samples has one payload of every type with every field set.
 func samples() []Payload {
 	ref := BuildRef{Build: sampleBuild, Pipeline: "libgraphite2", Order: 7}
-	finding := Finding{File: "pre-running", Line: 3, Problem: "if without fi", Fix: "add fi", Warning: true}
+	finding := Finding{File: "pre-running", Line: 3, Problem: "if without fi", Fix: "add fi", Warning: true, More: 7}
 	bases := []PinnedBase{{Source: "docker.io/stackato/stack-alsek:latest", Image: sampleBase}}
 	return []Payload{
 		&BuildRequested{

@@ -83,7 +83,7 @@ func (r *reader) connect(url string, options ...nats.Option) (err error) {
 	if err != nil {
 		return err
 	}
-	r.js, err = jetstream.New(r.nc, jetstream.WithDefaultTimeout(500*time.Millisecond))
+	r.js, err = jetstream.New(r.nc, jetstream.WithDefaultTimeout(250*time.Millisecond)) // one that starts may leave a question unanswered
 	return err
 }
 

@@ -205,12 +205,28 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// missedMost is how often a moment may be over before the part is taken away.
+// missedMost is how often a moment may be over before the part is taken away, and how often the flip after it may
+// be one that could not be judged.
 const missedMost = 5
 
-// survives takes a part away at a moment, its own or that of another service.
+// survives takes a part away at a moment, its own or that of another service, again where what came of it was
+// not seen.
 func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 	s.onFailure(t)
+	for missed := 0; ; missed++ {
+		unseen := s.survivesOnce(t, m, o, service)
+		if len(unseen) == 0 {
+			return
+		}
+		if missed == missedMost {
+			t.Fatalf("not seen, again and again: %s", unseen)
+		}
+		t.Logf("done again, as it was not seen: %s", unseen)
+	}
+}
+
+func (s *shape) survivesOnce(t *testing.T, m moment, o outage, service string) (unseen []string) {
+	t.Helper()
 	var id string
 	var c container
 	var giveBack func()
@@ -249,12 +265,13 @@ func (s *shape) survives(t *testing.T, m moment, o outage, service string) {
 		s.outageWithNATS(t, o, c, id, giveBack)
 	}
 	s.flipped(t, id)
-	s.check(t)
+	unseen = s.judge(t)
 	s.healthy(t)
 	b := s.readBuild(t, id)
 	if service == "" && m.retried != nil && m.retried(o) && b.Attempt < 2 {
 		t.Errorf("the build ended in attempt %d: the moment was missed", b.Attempt)
 	}
+	return unseen
 }
 
 // outageWithoutNATS sees that status says so, for as long as a stopped server stands still, and

@@ -46,6 +46,7 @@ type shape struct {
 	repo      *site.Repository
 	records   *records
 	ledger    ledger
+	told      []string // what judge could not judge
 }
 
 // The only pipeline and the only fleet.
