@@ -58,6 +58,17 @@ func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) 
 	return out, nil
 }
 
+// LettersFull tells that one more dead letter may not fit: what nobody can handle then comes again until it does, and a
+// build that is given up ends without one.
+func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
+	stream, err := q.lettersStream(ctx)
+	if err != nil || stream != q.c.Space().LettersStream() {
+		return false, err // the oldest events make way
+	}
+	info, err := q.c.Info(ctx, stream)
+	return info.MaxBytes > 0 && int64(info.Bytes)+q.c.MaxPayload() > info.MaxBytes, err
+}
+
 // RequeueDeadLetter sends a dead letter's message again and drops the letter. A build request
 // is retried under a new ID, as its build has ended; an event takes the place of the one it
 // repeats where a build has only one of its kind.

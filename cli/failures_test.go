@@ -96,13 +96,14 @@ func TestStatusTellsOfFailures(t *testing.T) {
 			Class: messages.FailureHooks, Reason: "refused",
 			Findings: []messages.Finding{{File: "f1"}, {File: "f2"}, {File: "f3"}, {File: "f4"}, {File: "f5", More: 7}},
 		}}},
-		DeadLetters: 1,
+		DeadLetters: 1, LettersFull: true,
 	}
 	out := written(t, o.write)
 	for _, want := range []string{
 		"last rollout production-b: failed 0s ago: the trial failed on node-2\n    fix: mend what it names and push; was it not the image: fenceline retry b\n",
 		"pipeline base: no image since build c failed 0s ago\n  f1:\n  f2:\n  f3:\n  and: 8 more; fenceline logs c\n  then push, or build the same again: fenceline retry c\n",
 		"\n1 dead letter: 'fenceline dead-letters list'\n",
+		"\nproblem: there is no room for more dead letters",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status lacks %q:\n%s", want, out)

@@ -22,6 +22,7 @@ type overview struct {
 	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
 	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
+	LettersFull bool              `json:"dead_letters_full,omitempty"`
 	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
 	Disk        string            `json:"disk,omitempty"`   // what is not done for want of room on the disk of `up`, where that is this machine
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
@@ -113,6 +114,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		return nil, err
 	}
 	if o.DeadLetters, err = s.alone(ctx, letters, builds); err != nil {
+		return nil, err
+	}
+	if o.LettersFull, err = s.builds().LettersFull(ctx); err != nil {
 		return nil, err
 	}
 	o.addUnreadable(s.queue, builds)
@@ -226,6 +230,9 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	}
 	if o.DeadLetters > 0 {
 		p.Line("\n%s: 'fenceline dead-letters list'", counted(o.DeadLetters, "dead letter"))
+	}
+	if o.LettersFull {
+		p.Line("\nproblem: there is no room for more dead letters: what nobody can handle is tried again until there is: drop or requeue some")
 	}
 	for _, id := range sorted(o.Broken) {
 		p.Line("\nrollout %s has a record that can't be read, and goes no further: build its image again: %s", id, o.Broken[id])

@@ -206,9 +206,15 @@ func (d *Delivery) Return(delay time.Duration) error {
 	return d.settled(verdict, errors.Join(err, lost))
 }
 
-// Bury keeps the message among the dead letters and ends its deliveries.
+// Bury keeps the message among the dead letters and ends its deliveries. Where no letter fits it comes again, after pauses that
+// grow, until one does: nothing else would keep it.
 func (d *Delivery) Bury(reason string) error {
-	if err := d.KeepLetter(reason); err != nil {
+	err := d.KeepLetter(reason)
+	if errors.Is(err, ErrFull) {
+		d.c.log.Error().Err(err).Str("subject", d.Subject).Msg("there is no room for a dead letter: the message comes again until some are dropped")
+		return d.Return(Backoff(eventsBackoff, d.Deliveries))
+	}
+	if err != nil {
 		return err
 	}
 	return d.settle(ackTerm + " " + strings.ReplaceAll(messages.ShortenMiddle(reason, reasonMost), "\n", " "))
