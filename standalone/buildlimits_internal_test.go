@@ -1,12 +1,51 @@
 package standalone
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
+
+// TestStepGroupBounds has a shell in the group that wants more processes than it may have.
+func TestStepGroupBounds(t *testing.T) {
+	g, err := makeStepGroup(t.TempDir(), BuildLimits{Memory: 64 << 20, Processes: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.remove(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for limit, files := range map[string][]string{"67108864": {"memory/%s/memory.limit_in_bytes", "%s/memory.max"}, "10": {"pids/%s/pids.max", "%s/pids.max"}} {
+		var got []byte
+		for _, file := range files { // of either version
+			if content, err := os.ReadFile(filepath.Join(cgroupRoot, fmt.Sprintf(file, g.name))); err == nil {
+				got = content
+			}
+		}
+		if strings.TrimSpace(string(got)) != limit {
+			t.Errorf("of %v one should have %s: %q", files, limit, got)
+		}
+	}
+	const fork = `set -e; for dir; do echo $$ >"$dir/cgroup.procs"; done; i=0; while [ $i -lt 20 ]; do sleep 600 >/dev/null 2>&1 & i=$((i+1)); done`
+	var dirs []string
+	for _, pattern := range []string{"pids", "memory", "."} {
+		found, err := filepath.Glob(filepath.Join(cgroupRoot, pattern, g.name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs = append(dirs, found...)
+	}
+	out, err := exec.Command("sh", append([]string{"-c", fork + "", "sh"}, dirs...)...).CombinedOutput()
+	if err == nil {
+		t.Errorf("20 processes were made in %v: %s", dirs, out)
+	}
+}
 
 // TestStepGroupIsRemovedWithWhatIsBelow has what a killed runc leaves: groups of a step, made for some controllers
 // only, and a process in one of them.
