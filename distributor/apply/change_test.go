@@ -213,6 +213,69 @@ func TestACommandOfAKilledDistributorIsEnded(t *testing.T) {
 	}
 }
 
+// killedVariable names the folder of a process that applies an image until it is killed.
+const killedVariable = "APPLY_UNTIL_KILLED"
+
+// untilKilled is a target whose command does not end before its folder has a file named go.
+func untilKilled(dir string) (*Target, error) {
+	at := func(name string) string { return filepath.Join(dir, name) }
+	return New(Config{File: at("image"), Command: "echo $$ >>" + at("began") + "; test -e " + at("go") + " || sleep 600"})
+}
+
+// TestUntilKilled is the process of TestAKilledDistributor.
+func TestUntilKilled(t *testing.T) {
+	dir := os.Getenv(killedVariable)
+	if dir == "" {
+		return
+	}
+	tg, err := untilKilled(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tg.Apply(t.Context(), change("1", 1))
+	t.Fatalf("its command ended: %v", err)
+}
+
+// TestAKilledDistributor has its command run again by the next one, and never two at one time.
+func TestAKilledDistributor(t *testing.T) {
+	dir := t.TempDir()
+	killed := exec.Command(os.Args[0], "-test.run=^TestUntilKilled$")
+	killed.Env = append(os.Environ(), killedVariable+"="+dir)
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	noted := func() bool { // which command runs is noted once it does
+		s, err := readState(filepath.Join(dir, ".image.fenceline"))
+		return err == nil && s.Running != nil
+	}
+	for b := []byte(nil); !strings.HasSuffix(string(b), "\n") || !noted(); b, _ = os.ReadFile(filepath.Join(dir, "began")) {
+		<-tick.C
+	}
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait() // it was killed
+	has(t, filepath.Join(dir, "image"), image("1")+"\n")
+	write(t, filepath.Join(dir, "go"), "")
+	began := filepath.Join(dir, "began")
+	first, err := os.ReadFile(began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, began+".first", string(first))
+	next, err := untilKilled(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	applies(t, next, change("1", 1))
+	gone(t, began+".first")
+	if b, err := os.ReadFile(began); err != nil || strings.Count(string(b), "\n") != 2 {
+		t.Errorf("the command began as %q, %v", b, err)
+	}
+}
+
 // TestAnothersProcessIsLeftAlone that has the number of a command of earlier.
 func TestAnothersProcessIsLeftAlone(t *testing.T) {
 	other := exec.Command("sleep", "600")

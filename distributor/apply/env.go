@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -48,12 +49,13 @@ func (e variable) render(content []byte, v Values) ([]byte, string, error) {
 		return out, had, nil
 	}
 	if len(out) > 0 && !bytes.HasSuffix(out, []byte("\n")) {
-		if bytes.HasSuffix(out, []byte("\\")) {
-			return nil, "", fmt.Errorf("its last line ends in a backslash, so that no line can follow: remove that")
-		}
 		out = append(out, '\n')
 	}
-	return append(out, e.key+"="+v.Image+"\n"...), "", nil
+	out = append(out, e.key+"="+v.Image+"\n"...)
+	if all, _ = assignments(out); len(all) == 0 || string(out[all[len(all)-1].key[0]:all[len(all)-1].key[1]]) != e.key {
+		return nil, "", errors.New("its last line ends in a backslash, so that no line can follow: remove that")
+	}
+	return out, "", nil
 }
 
 // assignment is where a variable and its value stand.

@@ -135,7 +135,7 @@ func TestFilesThatHaveNoPlaceForIt(t *testing.T) {
 // FuzzEnv holds what is written to what a shell makes of it: the variable is the image, and all others
 // are as before.
 func FuzzEnv(f *testing.F) {
-	for _, seed := range []string{"", "A=1\nIMG=x\n", "IMG='a\nb'\nB=\"c\\\"\nIMG=d\"\n", "IMG=\\\nB=1", "export IMG=1\r\n# IMG=\n;x\n", "=\nIMG\n", "A='"} {
+	for _, seed := range []string{"", "A=1\nIMG=x\n", "IMG='a\nb'\nB=\"c\\\"\nIMG=d\"\n", "IMG=\\\nB=1", "export IMG=1\r\n# IMG=\n;x\n", "=\nIMG\n", "A='", "0=\\\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, from string) {
