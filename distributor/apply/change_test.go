@@ -124,8 +124,8 @@ func TestAFailedCommandIsRunAgain(t *testing.T) {
 
 // TestWhatSomebodyElseWroteIsPutRight and said, and the command run, as its software may have read it.
 func TestWhatSomebodyElseWroteIsPutRight(t *testing.T) {
-	tg, file, log := target(t, func(c *Config) { c.Command = "echo run >>" + c.File + ".log" })
-	log = file + ".log"
+	tg, file, _ := target(t, func(c *Config) { c.Command = "echo run >>" + c.File + ".log" })
+	log := file + ".log"
 	applies(t, tg, change("1", 1))
 	write(t, file, "somebody/else\n")
 	if r := applies(t, tg, change("1", 2)); r.Mended != `it had "somebody/else"` || r.Revision != 1 {
@@ -153,8 +153,8 @@ func TestAKillLeavesWordOfWhatIsToBeDone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tg, file, log := target(t, func(c *Config) { c.Command = "echo run >>" + c.File + ".log" })
-			log = file + ".log"
+			tg, file, _ := target(t, func(c *Config) { c.Command = "echo run >>" + c.File + ".log" })
+			log := file + ".log"
 			s := state{Image: image("1"), Revision: 7}
 			if err := tg.keep(s); err != nil {
 				t.Fatal(err)

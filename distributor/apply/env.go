@@ -65,7 +65,6 @@ type assignment struct{ key, value [2]int }
 // or 0.
 func assignments(b []byte) (all []assignment, open int) {
 	for at := 0; at < len(b); {
-		end := at
 		for at < len(b) && (b[at] == ' ' || b[at] == '\t') {
 			at++
 		}
@@ -82,7 +81,8 @@ func assignments(b []byte) (all []assignment, open int) {
 		}
 		a := assignment{key: [2]int{key, at}}
 		value := at + 1
-		if end = valueEnd(b, value); end < 0 {
+		end := valueEnd(b, value)
+		if end < 0 {
 			return all, 1 + bytes.Count(b[:value], []byte("\n"))
 		}
 		stop := end
