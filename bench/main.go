@@ -12,6 +12,7 @@
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
 //	buildtimes.go    those of builds and flips
+//	nodeflip.go      that of a flip until a node's own software is told
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	recovery.go      those of recoveries
@@ -56,6 +57,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"flip_node_ms", flipNode},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},

@@ -37,15 +37,16 @@ type rig struct {
 	secretFile string
 	lines      <-chan site.Line
 	stop       context.CancelFunc
+	flags      []string // more of up
 
 	watchFailure func() error
 }
 
-// start starts a `fenceline up`. The pipelines are named as their repositories; the one called
-// fed feeds the fleet.
-func start(ctx context.Context, o options, pipelines []string, fed string) (*rig, error) {
+// start starts a `fenceline up`, with more flags where some are given. The pipelines are named as their
+// repositories; the one called fed feeds the fleet.
+func start(ctx context.Context, o options, pipelines []string, fed string, flags ...string) (*rig, error) {
 	ctx, stop := context.WithCancel(ctx)
-	r := &rig{options: o, stop: stop}
+	r := &rig{options: o, stop: stop, flags: flags}
 	err := r.prepare(pipelines, fed, "")
 	if err == nil {
 		err = r.start(ctx)
@@ -78,10 +79,10 @@ func (r *rig) prepare(pipelines []string, fed, policy string) (err error) {
 }
 
 func (r *rig) start(ctx context.Context) (err error) {
-	r.up, err = site.Start(site.Program{Path: r.program, Args: []string{
+	r.up, err = site.Start(site.Program{Path: r.program, Args: append([]string{
 		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry,
 		"--nats-listen", "127.0.0.1:0", "--fleet", fleet, "--buildkitd", filepath.Join(r.tools, "buildkitd"),
-	}, Env: r.environment()})
+	}, r.flags...), Env: r.environment()})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -131,6 +132,24 @@ func (d *doctor) checkEngine(ctx context.Context) checked {
 		return c.problem(err)
 	}
 	c.Found = fmt.Sprintf("%s %s, API %s", info.Name, info.Version, info.API)
+	return c
+}
+
+// checkApply looks at where the node writes the current image.
+func (d *doctor) checkApply(context.Context) checked {
+	c := checked{What: "applying the image"}
+	if !d.apply.Given() {
+		c.Found = "nothing on this machine is told which image is current"
+		return c
+	}
+	t, err := apply.New(d.apply)
+	if err == nil {
+		err = t.Check()
+	}
+	if err != nil {
+		return c.problem(err)
+	}
+	c.Found = t.Describe()
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -36,6 +37,8 @@ var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
+	apply.FieldFile: "apply", apply.FieldFormat: "apply-format", apply.FieldKey: "apply-key", apply.FieldTemplate: "apply-template",
+	apply.FieldCommand: "apply-command", apply.FieldTimeout: "apply-timeout", apply.FieldState: "apply-state",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
@@ -68,6 +71,7 @@ func fieldsOf(err error) []string {
 	var connection *queue.FieldError
 	var solver *buildkit.FieldError
 	var engine *docker.FieldError
+	var applying *apply.FieldError
 	switch {
 	case errors.As(err, &connection):
 		return connection.Fields
@@ -75,6 +79,8 @@ func fieldsOf(err error) []string {
 		return []string{solver.Field}
 	case errors.As(err, &engine):
 		return []string{engine.Field}
+	case errors.As(err, &applying):
+		return []string{applying.Field}
 	}
 	return nil
 }

@@ -162,10 +162,33 @@ func (n *nodeRow) doing() string {
 			parts = append(parts, withReason(string(messages.WorkFailed)+" "+short(p.Image), p.Reason))
 		}
 	}
+	if a := n.applying(); a != "" {
+		parts = append(parts, a)
+	}
 	if n.Clock != "" {
 		parts = append(parts, n.Clock)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// applying says what a node has not applied, and why, or what it has put right.
+func (n *nodeRow) applying() string {
+	a := n.Status.Applied
+	switch {
+	case a == nil || a.Image == "":
+		return ""
+	case a.State != messages.ApplyDone:
+		return withReason("not applied "+short(a.Image)+", "+string(a.State), a.Error)
+	case a.Mended != "":
+		return "put right what it applies: " + a.Mended
+	}
+	return ""
+}
+
+// misapplies tells whether somebody has to look at how the node applies the current image.
+func (n *nodeRow) misapplies() bool {
+	a := n.Status.Applied
+	return a != nil && (a.Error != "" && a.State != messages.ApplyWaiting || a.Mended != "")
 }
 
 // withReason is what a node does, with the reason where there is one.
@@ -178,7 +201,7 @@ func withReason(what, reason string) string {
 
 // troubled tells whether somebody has to look at the node.
 func (n *nodeRow) troubled() bool {
-	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.misapplies() || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {

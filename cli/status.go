@@ -46,6 +46,8 @@ type fleetStatus struct {
 	Members  int                      `json:"members"`
 	Up       int                      `json:"up"`
 	Holding  int                      `json:"holding"`            // members that report the current image present
+	Applied  int                      `json:"applied,omitempty"`  // members that have applied it where their own software reads it
+	Applying int                      `json:"applying,omitempty"` // members that say what they apply
 	Rollouts []messages.RolloutRecord `json:"rollouts,omitempty"` // those under way
 	Failed   *messages.RolloutRecord  `json:"failed,omitempty"`   // the last, unless there was a flip since
 	Problems []string                 `json:"problems,omitempty"`
@@ -180,6 +182,12 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 		if f.Record != nil && n.has(f.Record.Current.Image) {
 			f.Holding++
 		}
+		if n.Status != nil && n.Status.Applied != nil && n.counts() {
+			f.Applying++
+			if f.Record != nil && n.Status.Applied.Has(f.Record.Current.Image) {
+				f.Applied++
+			}
+		}
 		if n.troubled() {
 			f.Problems = append(f.Problems, "node "+n.Node+": "+n.doing())
 		}
@@ -248,6 +256,17 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	}
 }
 
+// applied says on how many members the current image is applied, where any says so.
+func (f *fleetStatus) applied() string {
+	switch {
+	case f.Applying == 0:
+		return ""
+	case f.Applying < f.Members:
+		return fmt.Sprintf(", applied on %d of the %d that say so", f.Applied, f.Applying)
+	}
+	return fmt.Sprintf(", applied on %d of %d", f.Applied, f.Members)
+}
+
 func (f *fleetStatus) write(p *terminal.Page) {
 	p.Line("fleet %s: %d of %d members up", f.Fleet, f.Up, f.Members)
 	switch {
@@ -257,7 +276,7 @@ func (f *fleetStatus) write(p *terminal.Page) {
 		p.Line("  no image has been flipped to yet")
 	default:
 		c := f.Record.Current
-		p.Line("  current %s (build %s, epoch %d), present on %d of %d", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members)
+		p.Line("  current %s (build %s, epoch %d), present on %d of %d%s", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members, f.applied())
 	}
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold

@@ -50,5 +50,5 @@ func (b *heartbeat) inherit(old heartbeat, now time.Time) {
 func (b heartbeat) isNews(before heartbeat) bool {
 	was, is := &before.status, &b.status
 	return before.fresh(b.at) != b.fresh(b.at) || !slices.Equal(was.Images, is.Images) || !reflect.DeepEqual(was.Work, is.Work) ||
-		was.Engine.Error != is.Engine.Error || was.Engine.ID != is.Engine.ID || !slices.Equal(was.Problems, is.Problems) || (was.Revision == 0) != (is.Revision == 0)
+		was.Engine.Error != is.Engine.Error || was.Engine.ID != is.Engine.ID || !slices.Equal(was.Problems, is.Problems) || !reflect.DeepEqual(was.Applied, is.Applied) || (was.Revision == 0) != (is.Revision == 0)
 }

@@ -55,6 +55,7 @@ type Config struct {
 	// Place tells installations that share an engine apart: where the fleet's record is. "" where it
 	// is not known.
 	Place          string
+	Applier        Applier       // nil where nothing is applied
 	AbandonedAfter time.Duration // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
 	Logger         zerolog.Logger
 }
@@ -67,6 +68,7 @@ type Distributor struct {
 
 	wake    chan struct{} // look again whether something is to be done
 	changed chan struct{} // send a heartbeat now
+	toApply chan struct{} // look again whether the current image is applied
 	outbox  chan event
 	refused chan struct{} // closed when refuse is set
 
@@ -81,6 +83,7 @@ type Distributor struct {
 	beats  beatView
 	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
 	// What the heartbeats say of images:
+	applied  *messages.NodeApplied // nil where nothing is
 	fetching *messages.ImageFetch
 	problems map[messages.Image]string // why they are not there
 
@@ -120,7 +123,8 @@ func New(c Config) (*Distributor, error) {
 		c.MinFreeBytes = DefaultMinFreeBytes
 	}
 	c.Labels = maps.Clone(c.Labels)
-	return &Distributor{
+	d := &Distributor{
+		toApply:  make(chan struct{}, 1),
 		refused:  make(chan struct{}),
 		cfg:      c,
 		instance: messages.NewID(),
@@ -135,7 +139,11 @@ func New(c Config) (*Distributor, error) {
 		asked:    map[string]*question{},
 		unusable: map[messages.Image]time.Time{},
 		problems: map[messages.Image]string{},
-	}, nil
+	}
+	if c.Applier != nil {
+		d.applied = &messages.NodeApplied{State: messages.ApplyWaiting}
+	}
+	return d, nil
 }
 
 // Run works until ctx ends, whatever happens to the engine or the queue meanwhile. A pull
@@ -145,7 +153,7 @@ func New(c Config) (*Distributor, error) {
 func (d *Distributor) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range []func(context.Context){
-		d.followRecord, d.rereadRecord, d.followEngine, d.workLoop, d.sendEvents,
+		d.followRecord, d.rereadRecord, d.followEngine, d.workLoop, d.applyLoop, d.sendEvents,
 	} {
 		g.Go(func() error { loop(ctx); return nil })
 	}

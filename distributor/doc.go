@@ -20,6 +20,7 @@
 //	disk.go         whether there is room for a pull
 //	localtag.go     the names that keep a fleet's images from a prune
 //	trial.go        a canary tries an image
+//	applying.go     the current image is made the one that the node's own software reads; package apply writes it
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
 //	retry.go        what failed, and when it is tried again

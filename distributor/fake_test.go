@@ -104,6 +104,8 @@ type world struct {
 	queue  *fakeQueue
 	engine *enginetest.Fake
 	agent  *distributor.Distributor
+
+	applier distributor.Applier // nil for none
 }
 
 // run runs test beside an agent. The engine has images "1" to "9" to pull.
@@ -120,7 +122,7 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 			prepare(w)
 		}
 		agent, err := distributor.New(distributor.Config{
-			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here",
+			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here", Applier: w.applier,
 			Labels: map[string]string{"zone": "a"}, Logger: zerolog.New(t.Output()),
 		})
 		if err != nil {

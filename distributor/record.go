@@ -127,6 +127,7 @@ func (d *Distributor) adopt(c messages.FleetChanged) {
 		d.job.cancel(errNotWanted)
 	}
 	signal(d.wake)
+	signal(d.toApply)
 	signal(d.changed)
 }
 

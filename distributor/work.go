@@ -19,6 +19,7 @@ func (d *Distributor) workLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := d.step(ctx)
 		if wait == 0 {
+			signal(d.toApply) // the image may be there
 			continue
 		}
 		timer := time.NewTimer(wait)

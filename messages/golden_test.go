@@ -134,6 +134,9 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Mended":                           true, // see TestALaterFleetRecordIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.NodeTTL":                          true,
 	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Apply":          true, // see TestAPolicyOfApplyingIsInItsWireForm
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.Apply":                       true,
+	"dev.fenceline.image.ready.v1.Fleets.Policy.Apply":                       true,
 }
 
 // The golden has a preload as a fleet's first controllers wrote it, without a trace.

@@ -37,8 +37,9 @@ type NodeStatus struct {
 	Fetching   *ImageFetch       `json:"fetching,omitempty"` // what it fetches now, for whatever reason
 	Problems   []ImageProblem    `json:"problems,omitempty"` // of the images that the record wants, why some are not there
 	Containers []ContainerUse    `json:"containers,omitempty"`
-	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
-	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
+	Applied    *NodeApplied      `json:"applied,omitempty"` // what it has done with the current image where its own software reads it; nil where it applies nothing, and of older nodes
+	Twin       bool              `json:"twin,omitempty"`    // another distributor sends heartbeats under this name too
+	At         time.Time         `json:"at,omitzero"`       // by the node's clock, for people: how far it is off; decides nothing
 }
 
 // Engine is a node's container engine.
@@ -134,13 +135,40 @@ type HookRun struct {
 	Output string `json:"output,omitempty"` // the last lines
 }
 
+// NodeApplied is how far a node is with the fleet's current image where its own software reads it: a
+// file is written, and a command run after it.
+type NodeApplied struct {
+	Image    Image      `json:"image,omitempty"`    // the current one; "" where the fleet has none yet
+	Revision uint64     `json:"revision,omitempty"` // of the fleet record by which it became current here
+	State    ApplyState `json:"state"`
+	At       time.Time  `json:"at,omitzero"`      // since when the image is applied, by the node's clock: for people
+	Error    string     `json:"error,omitempty"`  // why it is not
+	Mended   string     `json:"mended,omitempty"` // what somebody else had put in its place, and was put right
+}
+
+// Has tells whether an image is applied.
+func (a *NodeApplied) Has(i Image) bool {
+	return a != nil && i != "" && a.Image == i && a.State == ApplyDone
+}
+
+// ApplyState is how far a node is with applying the current image.
+type ApplyState string
+
+// The states of applying.
+const (
+	ApplyWaiting ApplyState = "waiting" // for the image, or for a first one
+	ApplyRunning ApplyState = "running"
+	ApplyDone    ApplyState = "applied"
+	ApplyFailed  ApplyState = "failed" // and tried again
+)
+
 // NodeFailed tells that a node could not do its part of a rollout.
 type NodeFailed struct {
 	Fleet   string `json:"fleet"`
 	Node    string `json:"node"`
 	Rollout string `json:"rollout,omitempty"`
 	Image   Image  `json:"image,omitempty"`
-	Step    string `json:"step"` // what it was doing: "pull", "disk", "verify", "engine"
+	Step    string `json:"step"` // what it was doing: "pull", "disk", "verify", "engine", "apply"
 	Reason  string `json:"reason"`
 }
 

@@ -23,6 +23,33 @@ type Policy struct {
 	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+	// Apply makes a rollout done only where so many nodes have applied its image; nil asks for nothing.
+	Apply *ApplyPolicy `json:"apply,omitempty"`
+}
+
+// ApplyPolicy says how many nodes must have applied a rollout's image after its flip, and by when: else
+// the fleet goes back to the image before.
+type ApplyPolicy struct {
+	QuorumPercent int      `json:"quorum_percent"` // 1 to 100, of the members; those that don't say what they apply count as not having done so
+	Deadline      Duration `json:"deadline"`       // in which the quorum may be missing
+}
+
+// The defaults of ApplyPolicy.
+const (
+	DefaultApplyQuorum   = 100 // percent
+	DefaultApplyDeadline = Duration(5 * time.Minute)
+)
+
+// Validate names the first field that can't be acted on.
+func (a *ApplyPolicy) Validate() error {
+	switch {
+	case a == nil:
+	case a.QuorumPercent < 1 || a.QuorumPercent > 100:
+		return fmt.Errorf("apply.quorum: %d: must be 1 to 100", a.QuorumPercent)
+	case a.Deadline <= 0:
+		return fmt.Errorf("apply.deadline: must be more than zero")
+	}
+	return nil
 }
 
 // Trial says how canaries try an image before it is flipped.
@@ -111,5 +138,5 @@ func (p *Policy) Validate() error {
 		}
 		last = w
 	}
-	return nil
+	return p.Apply.Validate()
 }

@@ -48,6 +48,7 @@ pipelines:
           soak: 30s
           keep: 3
           preload_bases: true
+          apply: {quorum: 90%, deadline: 3m}
 `
 
 func TestLoadPipelinesReadsEveryField(t *testing.T) {
@@ -62,6 +63,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 			{Fleet: "default", Policy: messages.Policy{
 				Canaries: 2, Waves: []int{10, 50, 100}, MaxInFlight: 7, QuorumPercent: 90, QuorumFloor: 2, NodeDeadline: messages.Duration(300e9),
 				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
+				Apply: &messages.ApplyPolicy{QuorumPercent: 90, Deadline: messages.Duration(180e9)},
 			}},
 		},
 	}
@@ -99,6 +101,10 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"another version":               {"version: 2\npipelines: []\n", ":1: version: 2 is not a whole number from 1 to 1"},
 		"no pipelines":                  {"version: 1\n", "pipelines: is missing"},
 		"an unknown field":              {item("    dockerfiel: x"), `:6: pipelines[0]: unknown field "dockerfiel", did you mean "dockerfile"?`},
+		"a quorum of none":              {item("    fleets: [{name: f, rollout: {apply: {quorum: 0%}}}]"), ":6: pipelines[0].fleets[0].rollout.apply.quorum: "},
+		"a deadline without a unit":     {item("    fleets: [{name: f, rollout: {apply: {deadline: 5}}}]"), ":6: pipelines[0].fleets[0].rollout.apply.deadline: "},
+		"an apply that is no mapping":   {item("    fleets: [{name: f, rollout: {apply: 90%}}]"), ":6: pipelines[0].fleets[0].rollout.apply: "},
+		"a misspelt part of apply":      {item("    fleets: [{name: f, rollout: {apply: {qorum: 9%}}}]"), `unknown field "qorum", did you mean "quorum"?`},
 		"a field twice":                 {item("    image: example.com/b"), ":6: pipelines[0].image: is given twice"},
 		"a field without a value":       {item("    branch:"), ":6: pipelines[0].branch: has no value"},
 		"a number for text":             {item("    branch: 1.0"), ":6: pipelines[0].branch: the number 1.0 where text was expected: put it in quotes"},
@@ -350,4 +356,18 @@ func FuzzHooks(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestAnApplyPolicyHasDefaults where it says one thing alone.
+func TestAnApplyPolicyHasDefaults(t *testing.T) {
+	for written, want := range map[string]messages.ApplyPolicy{
+		"{quorum: 50%}":  {QuorumPercent: 50, Deadline: messages.DefaultApplyDeadline},
+		"{deadline: 1m}": {QuorumPercent: messages.DefaultApplyQuorum, Deadline: messages.Duration(60e9)},
+		"{}":             {QuorumPercent: messages.DefaultApplyQuorum, Deadline: messages.DefaultApplyDeadline},
+	} {
+		p := load(t, item("    fleets: [{name: f, rollout: {apply: "+written+"}}]"))
+		if got := p.All()[0].Fleets[0].Policy.Apply; got == nil || *got != want {
+			t.Errorf("%s is %+v", written, got)
+		}
+	}
 }

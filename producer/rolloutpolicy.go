@@ -70,6 +70,7 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		}},
 		{"keep", "", d.integer(&p.Keep, 0, 1000)},
 		{"preload_bases", "", d.truth(&p.PreloadBases)},
+		{"apply", "", func(n *yaml.Node, field string) { d.apply(p, n, field) }},
 	})
 	if len(d.Problems) > before {
 		return
@@ -77,6 +78,20 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 	if err := p.Validate(); err != nil {
 		d.Problem(n, field, "%v", err)
 	}
+}
+
+// apply reads what is asked of how nodes apply an image, over its defaults.
+func (d *document) apply(p *messages.Policy, n *yaml.Node, field string) {
+	a := messages.ApplyPolicy{QuorumPercent: messages.DefaultApplyQuorum, Deadline: messages.DefaultApplyDeadline}
+	d.mapping(n, field, []key{
+		{"quorum", "", func(n *yaml.Node, field string) {
+			if v, ok := d.percent(n, field); ok {
+				a.QuorumPercent = v
+			}
+		}},
+		{"deadline", "", d.duration(&a.Deadline, messages.Duration(1e9))},
+	})
+	p.Apply = &a
 }
 
 // waves reads rising percentages of which the last is 100%.

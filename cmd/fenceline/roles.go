@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
@@ -136,8 +137,16 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	if err != nil {
 		return nil, err
 	}
+	var applier distributor.Applier
+	if s.Apply.Given() {
+		config := s.Apply
+		config.Logger = part(log, "apply")
+		if applier, err = apply.New(config); err != nil {
+			return nil, err
+		}
+	}
 	return distributor.New(distributor.Config{
-		Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
+		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
 }

@@ -20,6 +20,7 @@ type Clocks struct {
 	lost  map[string]lack // of the members of the rollout that soaks
 	turns map[string]turn
 	stall stall
+	deed  deed
 }
 
 // pace is how far a node is, and since when it has been no further.
@@ -51,6 +52,7 @@ func (c *Clocks) Measure(s *State, now time.Time) {
 		c.soaking, c.soak = id, now
 	}
 	c.measureLost(s, now)
+	c.measureApplied(s, now)
 	if id != "" {
 		s.Soaked = now.Sub(c.soak)
 	}

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,14 +33,13 @@ func followCurrent(s *State) Step {
 // followFlipped is the step that says how far the rollout of the current image is: flipped, soaking
 // or done. Only while the fence config holds its image does it soak, and is it done.
 func (s *State) followFlipped(r *messages.RolloutRecord) Step {
-	broken := s.Record.Applied.Error
 	switch {
 	case r.State != messages.RolloutFlipped && r.State != messages.RolloutSoaking:
 		return s.markFlipped(r)
 	case !s.applied():
-		return s.setState(r, messages.RolloutFlipped, broken)
+		return s.setState(r, messages.RolloutFlipped, s.Record.Applied.Error)
 	case s.Record.Soaking == r.ID:
-		return s.setState(r, messages.RolloutSoaking, cmp.Or(broken, fmt.Sprintf("soaks for %s", r.Policy.Soak)))
+		return s.watched(r)
 	}
 	return s.changeRollout(r, func(r *messages.RolloutRecord) {
 		r.State = messages.RolloutDone

@@ -11,6 +11,7 @@
 //	ending.go    the rules that end what can't become current, and clear what is over
 //	current.go   the rules about the rollout whose image is current
 //	soak.go      the rule about a soak, and what counts as a failure in it
+//	applying.go  how far nodes are with applying what was flipped, and what the policy asks of that
 //	progress.go  how far a rollout is: who is present, who failed, who tried
 //	waves.go     canaries and waves: which members are admitted, and how many at once
 //	spread.go    the waves go on after the flip, for what is current

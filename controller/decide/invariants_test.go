@@ -38,8 +38,11 @@ func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 		return
 	}
 	r := w.rollouts[to.Current.Rollout]
-	present := 0
+	present, able := 0, 0
 	for _, m := range r.Members {
+		if s.Nodes[m].Status.Applied != nil {
+			able++
+		}
 		if n := s.Nodes[m]; n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == to.Current.Image }) {
 			present++
 		}
@@ -61,8 +64,10 @@ func (w *world) check(t *rapid.T, s *State, to *messages.FleetRecord) {
 		t.Fatalf("flipped from %+v, and can go back to %+v", from.Current, to.Previous)
 	case to.Preload != nil && to.Preload.Rollout == r.ID:
 		t.Fatalf("flipped, and preloads it still")
-	case (to.Soaking == r.ID) != (r.Policy.Soak > 0):
-		t.Fatalf("flipped with soak %s, soaking is %q", r.Policy.Soak, to.Soaking)
+	case (to.Soaking == r.ID) != (r.Policy.Soak > 0 || r.Policy.Apply != nil):
+		t.Fatalf("flipped with soak %s and apply %+v, soaking is %q", r.Policy.Soak, r.Policy.Apply, to.Soaking)
+	case able*100 < w.applyPercent(&r)*len(r.Members):
+		t.Fatalf("flipped where %d of %d members say what they apply, policy %+v", able, len(r.Members), r.Policy.Apply)
 	}
 	w.checkTrials(t, s, &r)
 }
@@ -136,10 +141,13 @@ func (w *world) checkRecord(t *rapid.T, s *State, to *messages.FleetRecord) {
 			lack++
 		}
 	}
-	failed := lack > len(r.Members)*messages.DefaultSoakFailures/100
+	failed := r.Policy.Soak > 0 && lack > len(r.Members)*messages.DefaultSoakFailures/100
+	applied := w.appliedIn(s, &r)*100 >= w.applyPercent(&r)*len(r.Members)
 	switch {
-	case back && !failed:
+	case back && !failed && (applied || s.Unapplied < r.Policy.Apply.Deadline.Std()):
 		t.Fatalf("rolled back with %d of %d members lacking the image", lack, len(r.Members))
+	case !back && to.Soaking == "" && !applied && !r.State.Final():
+		t.Fatalf("the watch ended with %d of %d that have applied the image, policy %+v", w.appliedIn(s, &r), len(r.Members), r.Policy.Apply)
 	case !back && to.Soaking == "" && (failed && !from.Previous.IsZero() || s.Soaked < r.Policy.Soak.Std()) && !r.State.Final():
 		t.Fatalf("the soak ended after %s, %d of %d members lack the image", s.Soaked, lack, len(r.Members))
 	}
@@ -163,7 +171,21 @@ func (w *world) better(s *State, before messages.Image, current messages.FleetIm
 			left = 0
 		}
 	}
+	if r.Policy.Apply != nil && s.Unapplied >= r.Policy.Apply.Deadline.Std() && w.appliedIn(s, &r)*100 < w.applyPercent(&r)*len(r.Members) {
+		left = w.appliedIn(s, &r)
+	}
 	return held >= r.Policy.QuorumFloor && held*100 >= r.Policy.QuorumPercent*len(s.Members) || held > left
+}
+
+// appliedIn counts the members of a rollout that have applied its image, in a state.
+func (w *world) appliedIn(s *State, r *messages.RolloutRecord) int {
+	n := 0
+	for _, m := range r.Members {
+		if s.Nodes[m].Status.Applied.Has(r.Ready.Image) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkRollout looks at a controller's write of a rollout's record.
@@ -229,6 +251,7 @@ func (w *world) superseded(r *messages.RolloutRecord) bool {
 func (w *world) recover(t *rapid.T) {
 	w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
 	for range 60 {
+		w.older = map[string]bool{}
 		for _, name := range w.members {
 			if n := w.nodes[name]; n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed {
 				n.Status.Work = nil
@@ -243,6 +266,10 @@ func (w *world) recover(t *rapid.T) {
 			} else if !r.State.Final() && len(r.Members) > 0 && r.Policy.QuorumFloor > len(r.Members) && r.ID != w.record.Current.Rollout {
 				w.abort(t, r) // it would wait for nodes that there are not
 			}
+		}
+		w.settle(t)
+		for _, name := range w.members {
+			w.works(t, name, true)
 		}
 		w.settle(t)
 		w.soak(time.Hour)

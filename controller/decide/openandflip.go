@@ -43,7 +43,7 @@ func (s *State) nearlyThere(r *messages.RolloutRecord) bool {
 		return false
 	}
 	if p := s.Record.Preload; p == nil || p.Rollout != r.ID || s.Record.Hold != nil || s.Record.Soaking != "" ||
-		r.Policy.Approval && r.Approved == "" || s.Stalled >= r.Policy.NodeDeadline.Std() {
+		r.Policy.Approval && r.Approved == "" || s.applyGap(r) != "" || s.Stalled >= r.Policy.NodeDeadline.Std() {
 		return false
 	}
 	p := s.progressOf(r, s.Record.Preload)
@@ -141,7 +141,7 @@ func flipOrAdmit(s *State) Step {
 			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
 				f.Spread = nil // all are admitted
 			}
-			if r.Policy.Soak > 0 {
+			if r.Policy.Soak > 0 || r.Policy.Apply != nil {
 				f.Soaking = r.ID
 			}
 		})
@@ -161,12 +161,18 @@ func (s *State) stage(r *messages.RolloutRecord, p *progress) (messages.RolloutS
 	if !p.quorum() || !p.passed() {
 		return messages.RolloutPreloading, s.waitsFor(r, p)
 	}
+	gap := s.applyGap(r)
 	switch {
+	case gap != "":
+		return messages.RolloutPreloading, gap
 	case r.Policy.Approval && r.Approved == "":
 		return messages.RolloutApproval, "waits for approval: fenceline approve " + r.ID
 	case s.Record.Hold != nil:
 		return messages.RolloutHeld, fmt.Sprintf("held by %s (%s): fenceline release %s", s.Record.Hold.By, s.Record.Hold.Reason, r.Fleet)
 	case s.Record.Soaking != "":
+		if w := s.rollout(s.Record.Soaking); w != nil && w.Policy.Soak == 0 {
+			return messages.RolloutWaiting, "waits until enough nodes have applied the image of " + w.ID
+		}
 		return messages.RolloutWaiting, "waits for the soak of " + s.Record.Soaking
 	}
 	return messages.RolloutFlipped, ""

@@ -84,6 +84,16 @@ func (w *world) nodesActions() map[string]func(*rapid.T) {
 			}
 			w.nodes[n.Status.Node] = n
 		},
+		"node fails to apply": func(t *rapid.T) {
+			n := w.nodes[pick(t)]
+			n.Status.Applied = &messages.NodeApplied{Image: w.record.Current.Image, State: messages.ApplyFailed, Error: "reload ended with 1"}
+			w.nodes[n.Status.Node] = n
+		},
+		"node is of an older version": func(t *rapid.T) {
+			n := w.nodes[pick(t)]
+			w.older[n.Status.Node], n.Status.Applied = true, nil
+			w.nodes[n.Status.Node] = n
+		},
 		"node falls silent": func(t *rapid.T) {
 			n := w.nodes[pick(t)]
 			n.Fresh, n.Quiet = false, time.Hour

@@ -9,7 +9,8 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// followSoak ends a soak: by a rollback when the image fails, else when its time is over.
+// followSoak ends the watch over what was flipped, of its soak and of how it is applied: by a rollback
+// when the image fails or too few nodes apply it, else when its time is over and enough have.
 func followSoak(s *State) Step {
 	if s.Record.Soaking == "" {
 		return Step{}
@@ -18,10 +19,15 @@ func followSoak(s *State) Step {
 	if r == nil || r.State.Final() || r.ID != s.Record.Current.Rollout {
 		return s.endSoak(r)
 	}
-	if why := s.soakFailure(r); why != "" {
-		return s.failSoak(r, "failed in its soak: "+why)
+	if r.Policy.Soak > 0 || r.Policy.Apply == nil {
+		if why := s.soakFailure(r); why != "" {
+			return s.failSoak(r, "failed in its soak: "+why)
+		}
 	}
-	if r.State == messages.RolloutSoaking && s.Soaked >= s.soakTime(r) {
+	if why := s.applyFailure(r); why != "" {
+		return s.failSoak(r, why)
+	}
+	if s.watchOver(r) {
 		out := s.endSoak(nil)
 		out.RestsOn = r.ID
 		return out
@@ -65,6 +71,8 @@ func (s *State) tooFewBefore(r *messages.RolloutRecord) string {
 	before, after := s.holding(s.Record.Previous.Image), s.holding(r.Ready.Image)
 	if s.progressOf(r, nil).trialFailure() != "" {
 		after = 0
+	} else if s.applyFailure(r) != "" {
+		after = s.applyingOf(r).done // the others have no use of it
 	}
 	needed := Quorum(&r.Policy, len(s.Members))
 	if before >= needed || before > after {

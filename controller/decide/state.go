@@ -11,18 +11,19 @@ import (
 // State is all that a decision about one fleet is based on. Nothing else counts: two
 // controllers with the same state decide the same, but for random IDs.
 type State struct {
-	Record   messages.FleetRecord
-	Rollouts []messages.RolloutRecord          // of this fleet
-	Before   map[string]messages.RolloutRecord // by ID: those of other fleets that this fleet's rollouts wait for
-	Members  []string                          // sorted
-	Retired  map[string]bool                   // nodes that an operator took out of the fleet
-	Nodes    map[string]Node
-	Soaked   time.Duration   // how long this controller has seen Record.Soaking soak
-	New      map[string]bool // members that this controller has made members
-	Settling string          // why the members are not frozen yet: some are still joining; "" once they have settled
-	Stalled  time.Duration   // how long no further member has the image of the moving rollout, while a newer rollout waits
-	Report   bool            // it is time to write progress that only people look at
-	Now      time.Time       // for people to read; decides nothing
+	Record    messages.FleetRecord
+	Rollouts  []messages.RolloutRecord          // of this fleet
+	Before    map[string]messages.RolloutRecord // by ID: those of other fleets that this fleet's rollouts wait for
+	Members   []string                          // sorted
+	Retired   map[string]bool                   // nodes that an operator took out of the fleet
+	Nodes     map[string]Node
+	Soaked    time.Duration   // how long this controller has seen Record.Soaking soak
+	New       map[string]bool // members that this controller has made members
+	Settling  string          // why the members are not frozen yet: some are still joining; "" once they have settled
+	Unapplied time.Duration   // how long this controller has seen too few members with the image applied that is watched after its flip
+	Stalled   time.Duration   // how long no further member has the image of the moving rollout, while a newer rollout waits
+	Report    bool            // it is time to write progress that only people look at
+	Now       time.Time       // for people to read; decides nothing
 }
 
 // MissedBeats is how many of a node's own intervals its last heartbeat stays fresh.
@@ -36,14 +37,15 @@ type Node struct {
 	Shares string              // the member that counts for its engine, where two nodes' names have one engine; "" where it counts itself
 
 	// By this controller's clock:
-	Quiet   time.Duration // since its admission to the moving rollout or its last progress
-	Failing time.Duration // since it failed in the moving rollout first, without coming further
-	Failure string        // how it failed there last
-	Had     bool          // it was seen with the image that soaks
-	Lacked  time.Duration // how long it has said that it lacks the image that soaks
-	Turn    time.Duration // since it got its turn to fetch
-	Idle    time.Duration // since it came further in its turn
-	Waits   time.Duration // since its last turn ended; 0 where it had none
+	Quiet    time.Duration // since its admission to the moving rollout or its last progress
+	Failing  time.Duration // since it failed in the moving rollout first, without coming further
+	Failure  string        // how it failed there last
+	Had      bool          // it was seen with the image that soaks
+	DidApply bool          // it had applied the image that is watched when it was heard last
+	Lacked   time.Duration // how long it has said that it lacks the image that soaks
+	Turn     time.Duration // since it got its turn to fetch
+	Idle     time.Duration // since it came further in its turn
+	Waits    time.Duration // since its last turn ended; 0 where it had none
 }
 
 // healthy tells whether a node can be expected to do what it is asked to now.

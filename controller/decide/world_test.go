@@ -23,6 +23,8 @@ type world struct {
 	retired   map[string]bool
 	nodes     map[string]Node
 	soaked    time.Duration
+	unapplied time.Duration   // how long too few have applied what is watched
+	older     map[string]bool // nodes that don't say what they apply
 	had       map[string]bool // nodes that had the current image when it was flipped to
 	order     uint64
 	seen      []snapshot // what controllers have read and not acted on yet
@@ -38,7 +40,7 @@ type snapshot struct {
 func newWorld(members int) *world {
 	w := &world{
 		record: messages.FleetRecord{Fleet: "default"}, rollouts: map[string]messages.RolloutRecord{},
-		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]Node{},
+		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]Node{}, older: map[string]bool{},
 	}
 	for range members {
 		w.join()
@@ -49,13 +51,13 @@ func newWorld(members int) *world {
 func (w *world) join() {
 	name := fmt.Sprintf("n%d", len(w.nodes))
 	w.members = append(w.members, name)
-	w.nodes[name] = Node{Fresh: true, Status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1}}
+	w.nodes[name] = Node{Fresh: true, Status: messages.NodeStatus{Fleet: "default", Node: name, Revision: 1, Applied: &messages.NodeApplied{State: messages.ApplyWaiting}}}
 }
 
 func (w *world) view() snapshot {
 	s := State{
 		Record: cloneRecord(w.record), Members: slices.Sorted(slices.Values(w.members)), Retired: maps.Clone(w.retired),
-		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Report: true, Now: time.Unix(1, 0),
+		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Unapplied: w.unapplied, Report: true, Now: time.Unix(1, 0),
 	}
 	for name, n := range s.Nodes { // as after the grace of a soak
 		if n.Had = w.had[name] || n.Has(w.record.Current.Image); w.record.Soaking != "" && n.lacks(w.record.Current.Image) {
@@ -113,7 +115,7 @@ func (w *world) apply(t *rapid.T, v snapshot) bool {
 func (w *world) put(r messages.FleetRecord) {
 	released := w.record.Hold != nil && r.Hold == nil
 	if r.Epoch != w.record.Epoch || released && r.Applied.Value != string(r.Current.Image) {
-		w.soaked = 0
+		w.soaked, w.unapplied = 0, 0
 		w.had = map[string]bool{}
 		for name, n := range w.nodes {
 			w.had[name] = slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == r.Current.Image })
@@ -126,9 +128,33 @@ func (w *world) put(r messages.FleetRecord) {
 
 // soak lets time pass; an image soaks while the fence config holds it.
 func (w *world) soak(d time.Duration) {
+	if r, watched := w.rollouts[w.record.Soaking]; watched && w.appliedOn(&r)*100 < w.applyPercent(&r)*len(r.Members) {
+		w.unapplied += d
+	} else {
+		w.unapplied = 0
+	}
 	if w.record.Applied.Value == string(w.record.Current.Image) {
 		w.soaked += d
 	}
+}
+
+// appliedOn counts the members of a rollout that have applied its image.
+func (w *world) appliedOn(r *messages.RolloutRecord) int {
+	n := 0
+	for _, m := range r.Members {
+		if a := w.nodes[m].Status.Applied; a != nil && a.Image == r.Ready.Image && a.State == messages.ApplyDone {
+			n++
+		}
+	}
+	return n
+}
+
+// applyPercent is how many members must apply a rollout's image, in percent.
+func (w *world) applyPercent(r *messages.RolloutRecord) int {
+	if r.Policy.Apply == nil {
+		return 0
+	}
+	return r.Policy.Apply.QuorumPercent
 }
 
 func (w *world) putRollout(r messages.RolloutRecord) {
@@ -156,6 +182,9 @@ func (w *world) build(t *rapid.T) {
 	p.Trial.Disabled = rapid.Bool().Draw(t, "no trial")
 	if rapid.Bool().Draw(t, "soak") {
 		p.Soak = messages.Duration(time.Minute)
+	}
+	if rapid.Bool().Draw(t, "apply") {
+		p.Apply = &messages.ApplyPolicy{QuorumPercent: rapid.SampledFrom([]int{50, 100}).Draw(t, "apply quorum"), Deadline: messages.Duration(time.Minute)}
 	}
 	w.putRollout(messages.RolloutRecord{
 		ID: messages.RolloutID("default", build), Fleet: "default", State: messages.RolloutWaiting, Policy: p,
@@ -188,6 +217,14 @@ func (w *world) works(t *rapid.T, name string, trialPasses bool) {
 	}
 	for _, i := range Kept(&w.record) { // what a rollback needs
 		fetch(i.Image)
+	}
+	switch current := w.record.Current.Image; {
+	case w.older[name]:
+		n.Status.Applied = nil
+	case n.Has(current):
+		n.Status.Applied = &messages.NodeApplied{Image: current, State: messages.ApplyDone}
+	default:
+		n.Status.Applied = &messages.NodeApplied{Image: current, State: messages.ApplyWaiting}
 	}
 	w.nodes[name] = n
 }

@@ -95,6 +95,9 @@ type Client struct {
 	Producer string `json:"producer"`
 	Registry string `json:"registry"`
 	Buildkit string `json:"buildkit"`
+
+	User         string `json:"user"`
+	PasswordFile string `json:"password_file"`
 }
 
 // Client reads client.json.
