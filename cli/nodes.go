@@ -151,8 +151,13 @@ func (n *nodeRow) doing() string {
 	w := n.Status.Work
 	if w != nil {
 		parts = append(parts, withReason(string(w.State)+" "+short(w.Image), w.Reason))
-	} else if f := n.Status.Fetching; f != nil {
-		parts = append(parts, string(messages.WorkPulling)+" "+short(f.Image))
+	}
+	switch f := n.Status.Fetching; {
+	case f == nil:
+	case w != nil && w.Image == f.Image:
+		parts[0] = withReason(parts[0], fetchProgress(f))
+	default:
+		parts = append(parts, withReason(string(messages.WorkPulling)+" "+short(f.Image), fetchProgress(f)))
 	}
 	if n.Waits != "" {
 		parts = append(parts, n.Waits)
@@ -166,6 +171,27 @@ func (n *nodeRow) doing() string {
 		parts = append(parts, n.Clock)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// fetchProgress says how far a fetch is, or "" before its first byte.
+func fetchProgress(f *messages.ImageFetch) string {
+	if f.Bytes == 0 && f.From == "" {
+		return ""
+	}
+	said := size(f.Bytes)
+	if f.Total > 0 {
+		said += " of " + size(f.Total)
+	}
+	if f.Rate > 0 {
+		said += ", " + size(f.Rate) + "/s"
+	}
+	if f.Layer != "" {
+		said += ", layer " + f.Layer
+	}
+	if f.From != "" {
+		said += ", from " + f.From
+	}
+	return said
 }
 
 // withReason is what a node does, with the reason where there is one.

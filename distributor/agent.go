@@ -81,7 +81,7 @@ type Distributor struct {
 	beats  beatView
 	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
 	// What the heartbeats say of images:
-	fetching *messages.ImageFetch
+	fetching *pullView
 	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.

@@ -22,6 +22,7 @@
 //	trial.go        a canary tries an image
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
+//	progress.go     how far a pull is, and its rate
 //	retry.go        what failed, and when it is tried again
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them

@@ -20,10 +20,10 @@ type Engine interface {
 	// Inspect looks at one image, by name and digest, and at its files. ErrNotFound when it
 	// is not there; another error when the engine knows of it and can't read it.
 	Inspect(ctx context.Context, image messages.Image) (Image, error)
-	// Pull fetches an image by digest. It calls progress with the bytes fetched so far
-	// whenever something moves, and returns the bytes fetched, also with an error.
+	// Pull fetches an image by digest. It calls progress, never twice at one time, whenever
+	// something moves, and returns the bytes fetched, also with an error.
 	// Layers that the engine has already count nothing.
-	Pull(ctx context.Context, image messages.Image, progress func(fetched int64)) (int64, error)
+	Pull(ctx context.Context, image messages.Image, progress func(Progress)) (int64, error)
 	// Tag gives an image that is present one more name.
 	Tag(ctx context.Context, image messages.Image, local string) error
 	// Remove takes one name (a tag, or name@digest) off an image, and removes the image

@@ -74,11 +74,13 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	before, looked := d.fetchedBytes(w), start
-	d.noteFetched(w, before, 0)
+	d.noteFetched(w, before, Progress{})
 	defer d.fetchEnded()
-	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
+	var last Progress
+	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(p Progress) {
 		watchdog.Reset(stallTimeout)
-		d.noteFetched(w, before, fetched)
+		d.noteFetched(w, before, p)
+		last = p
 		if time.Since(looked) < roomInterval {
 			return
 		}
@@ -87,7 +89,8 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 			cancel(err)
 		}
 	})
-	d.noteFetched(w, before, n)
+	last.Bytes = n
+	d.noteFetched(w, before, last)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)

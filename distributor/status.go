@@ -23,7 +23,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
-	s.Fetching = d.fetching
+	s.Fetching = d.fetchNow()
 	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())

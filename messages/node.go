@@ -59,8 +59,12 @@ type PresentImage struct {
 
 // ImageFetch is how far a node is with an image that it fetches.
 type ImageFetch struct {
-	Image Image `json:"image"`
-	Bytes int64 `json:"bytes"` // fetched
+	Image Image  `json:"image"`
+	Bytes int64  `json:"bytes"`           // fetched
+	Total int64  `json:"total,omitempty"` // bytes of the layers that the node lacks, as far as their sizes are known; 0 where none is
+	Layer string `json:"layer,omitempty"` // the beginning of the ID or digest of the one that moved last
+	Rate  int64  `json:"rate,omitempty"`  // bytes a second, of late
+	From  string `json:"from,omitempty"`  // the mirror or registry, where the node and not its engine fetches
 }
 
 // ImageProblem is why a node lacks an image that its fleet's record wants.

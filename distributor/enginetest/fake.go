@@ -53,6 +53,8 @@ type Fake struct {
 	// Hold, where set, is waited for by each pull: what it delivers is a sign of life, and
 	// when it is closed the pull goes on.
 	Hold <-chan struct{}
+	// Moves, where set, is like Hold: what it delivers is how far the pull is.
+	Moves <-chan distributor.Progress
 	// Pulled lists the pulls that were begun, in order.
 	Pulled []messages.Image
 	// Trials lists the trials that were begun.
