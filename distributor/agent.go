@@ -55,7 +55,8 @@ type Config struct {
 	// Place tells installations that share an engine apart: where the fleet's record is. "" where it
 	// is not known.
 	Place          string
-	AbandonedAfter time.Duration // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Pull           *messages.Pull // how this node fetches images; nil is as its fleet says
+	AbandonedAfter time.Duration  // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
 	Logger         zerolog.Logger
 }
 
@@ -109,6 +110,11 @@ func New(c Config) (*Distributor, error) {
 	if c.Interval < 0 || c.MinFreeBytes < 0 || c.AbandonedAfter < 0 {
 		return nil, fmt.Errorf("distributor: interval (%s), minimum of free space (%d bytes) and abandoned-after (%s) must not be negative",
 			c.Interval, c.MinFreeBytes, c.AbandonedAfter)
+	}
+	if c.Pull != nil {
+		if err := c.Pull.Validate(); err != nil {
+			return nil, fmt.Errorf("how this node fetches images: %w", err)
+		}
 	}
 	if c.AbandonedAfter == 0 {
 		c.AbandonedAfter = DefaultAbandonedAfter

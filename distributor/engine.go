@@ -3,7 +3,6 @@ package distributor
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -63,31 +62,14 @@ type Image struct {
 
 // Has tells whether the engine knows the image by exactly this name and digest.
 func (i Image) Has(image messages.Image) bool {
-	want := canonical(string(image))
-	return slices.ContainsFunc(i.Digests, func(d string) bool { return canonical(d) == want })
+	want := messages.CanonicalName(string(image))
+	return slices.ContainsFunc(i.Digests, func(d string) bool { return messages.CanonicalName(d) == want })
 }
 
 // keeps tells whether the engine knows the image by its digest, and by the local tag that
 // keeps it from a prune.
 func (i Image) keeps(image messages.Image, local string) bool {
 	return i.Has(image) && slices.Contains(i.Tags, local)
-}
-
-// canonical is a name with Docker Hub's host and folder spelled out: engines report debian@sha256:…
-// for what was pulled as docker.io/library/debian@sha256:….
-func canonical(name string) string {
-	host, rest, ok := strings.Cut(name, "/")
-	switch {
-	case !ok:
-		return "docker.io/library/" + name
-	case host == "index.docker.io":
-		return canonical("docker.io/" + rest)
-	case host == "docker.io" && !strings.Contains(rest, "/"):
-		return "docker.io/library/" + rest
-	case host != "docker.io" && host != "localhost" && !strings.ContainsAny(host, ".:"):
-		return "docker.io/" + name
-	}
-	return name
 }
 
 // Container is a container on the node.

@@ -34,6 +34,15 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 	})
 }
 
+// refuseImage reports that the node may not fetch an image: its fleet's list of repositories leaves it out.
+func (d *Distributor) refuseImage(w want, r *messages.FleetRecord) {
+	err := messages.CheckPreload(r.PreloadFrom, w.Image)
+	if err == nil {
+		return
+	}
+	d.fail(w, string(w.Image), "refused", fmt.Errorf("fetching %s is refused: %w", w.Image, err))
+}
+
 // pullFailed reports a failed pull. What an earlier pull left damaged is removed at the next try.
 // What the image is to blame for is a canary's verdict on it.
 func (d *Distributor) pullFailed(w want, r *messages.FleetRecord, err error) {

@@ -40,6 +40,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if record != nil {
 		s.Revision = record.Revision
+		s.Mirror = d.mirror(&record.Record)
 		s.Problems = problemsOf(&record.Record, problems, s.Images)
 	}
 	return s

@@ -36,6 +36,7 @@ type NodeStatus struct {
 	Work       *NodeWork         `json:"work,omitempty"`     // what it does about the preload
 	Fetching   *ImageFetch       `json:"fetching,omitempty"` // what it fetches now, for whatever reason
 	Problems   []ImageProblem    `json:"problems,omitempty"` // of the images that the record wants, why some are not there
+	Mirror     string            `json:"mirror,omitempty"`   // that it fetches from first and shares with other nodes
 	Containers []ContainerUse    `json:"containers,omitempty"`
 	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
 	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
