@@ -121,6 +121,8 @@ func (n *nodeRow) markWaiting(r *messages.FleetRecord) {
 		switch lacks := !i.IsZero() && !n.has(i.Image) && (w == nil || w.Image != i.Image); {
 		case lacks && i == r.Current && !r.Spread.Admits(n.Node):
 			n.Waits = "waits for its wave to fetch " + short(i.Image)
+		case lacks && r.HeldBack(n.Node, n.Status.Mirror, i.Image):
+			n.Waits = "waits until another node has fetched " + short(i.Image) + " through their mirror " + n.Status.Mirror
 		case lacks && !r.Turns.Admits(n.Node):
 			n.Waits = "waits for its turn to fetch " + short(i.Image)
 		}
@@ -167,6 +169,9 @@ func (n *nodeRow) doing() string {
 			parts = append(parts, withReason(string(messages.WorkFailed)+" "+short(p.Image), p.Reason))
 		}
 	}
+	for _, t := range n.Status.Troubles {
+		parts = append(parts, t.Reason)
+	}
 	if n.Clock != "" {
 		parts = append(parts, n.Clock)
 	}
@@ -204,7 +209,7 @@ func withReason(what, reason string) string {
 
 // troubled tells whether somebody has to look at the node.
 func (n *nodeRow) troubled() bool {
-	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || len(n.Status.Troubles) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {

@@ -54,7 +54,10 @@ type Config struct {
 	MinFreeBytes int64         // free space that pulls leave alone; 0 is DefaultMinFreeBytes
 	// Place tells installations that share an engine apart: where the fleet's record is. "" where it
 	// is not known.
-	Place          string
+	Place string
+	// Contents opens images for the ways in which the agent itself fetches; nil is none, so that the engine
+	// pulls whatever the fleet says.
+	Contents       Contents
 	Pull           *messages.Pull // how this node fetches images; nil is as its fleet says
 	AbandonedAfter time.Duration  // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
 	Logger         zerolog.Logger
@@ -86,14 +89,15 @@ type Distributor struct {
 	problems map[messages.Image]string // why they are not there
 
 	// The work loop's own.
-	retries  retries
-	verdict  verdict
-	short    map[messages.Image]*shortage // of images whose pull ran out of space
-	damaged  map[messages.Image]int       // how often in a row an image could not be read
-	unusable map[messages.Image]time.Time // when the engine could not take in an image, for what that is
-	asked    map[string]*question         // of the realms of others
-	sweptAt  time.Time                    // when trials' containers were looked for last
-	swept    bool                         // no container of a trial is left
+	retries     retries
+	verdict     verdict
+	short       map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged     map[messages.Image]int       // how often in a row an image could not be read
+	unusable    map[messages.Image]time.Time // when the engine could not take in an image, for what that is
+	asked       map[string]*question         // of the realms of others
+	mirrorsTold []messages.MirrorTrouble     // how mirrors failed, as it was logged
+	sweptAt     time.Time                    // when trials' containers were looked for last
+	swept       bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.

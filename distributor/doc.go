@@ -17,7 +17,7 @@
 //	job.go          a pull or a trial under way, given up when the record no longer wants it
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
-//	pullway.go      in which way this node fetches
+//	pullway.go      in which way this node fetches, and how mirrors fail
 //	disk.go         whether there is room for a pull
 //	localtag.go     the names that keep a fleet's images from a prune
 //	trial.go        a canary tries an image

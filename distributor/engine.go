@@ -2,6 +2,7 @@ package distributor
 
 import (
 	"context"
+	"io"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ type Engine interface {
 	// something moves, and returns the bytes fetched, also with an error.
 	// Layers that the engine has already count nothing.
 	Pull(ctx context.Context, image messages.Image, progress func(Progress)) (int64, error)
+	// Load is Pull where the agent fetches: the engine is fed with what it lacks of the content, and knows the
+	// image afterwards as after a Pull.
+	Load(ctx context.Context, image messages.Image, from Content, progress func(Progress)) (int64, error)
 	// Tag gives an image that is present one more name.
 	Tag(ctx context.Context, image messages.Image, local string) error
 	// Remove takes one name (a tag, or name@digest) off an image, and removes the image
@@ -51,6 +55,25 @@ type Engine interface {
 	// and then whenever images lost a name or were deleted, or a note was added. It returns when the engine
 	// goes away or ctx ends.
 	Watch(ctx context.Context, changed func()) error
+}
+
+// Contents opens what images are made of, for engines that are fed; package content serves it.
+type Contents interface {
+	// Open makes an image's parts readable: from the mirrors in their order, then from its registry.
+	Open(image messages.Image, mirrors []messages.Mirror) (Content, error)
+	// Troubles lists the mirrors that failed when they were asked last.
+	Troubles() []messages.MirrorTrouble
+}
+
+// Content is what one image is made of. What is read is what its digest says, or ends with an error:
+// ErrWrongBytes where it came from somebody who is not asked again. It is for one goroutine.
+type Content interface {
+	// Manifest reads a manifest or index.
+	Manifest(ctx context.Context, digest string) ([]byte, error)
+	// Blob opens a configuration or layer, of the size that its manifest gives.
+	Blob(ctx context.Context, digest string, size int64) (io.ReadCloser, error)
+	// From is where the last answer came from, for people.
+	From() string
 }
 
 // Image is an image that an engine has.

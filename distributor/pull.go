@@ -20,7 +20,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
 			d.write(ctx, Note{Kind: NotePull, Realm: localName(r), Text: string(w.Image)})
-			err = d.pull(ctx, w, free)
+			err = d.pull(ctx, w, r, free)
 		}
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotWanted):
@@ -75,7 +75,7 @@ const damagedLooks = 3
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
 // nobody can know how long an image may take.
-func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
+func (d *Distributor) pull(ctx context.Context, w want, r *messages.FleetRecord, free int64) error {
 	d.log.Info().Stringer("image", w.Image).Msg("pulling")
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -86,7 +86,7 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	d.noteFetched(w, before, Progress{})
 	defer d.fetchEnded()
 	var last Progress
-	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(p Progress) {
+	n, err := d.bring(ctx, w.Image, r, func(p Progress) {
 		watchdog.Reset(stallTimeout)
 		d.noteFetched(w, before, p)
 		last = p

@@ -40,7 +40,8 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if record != nil {
 		s.Revision = record.Revision
-		s.Mirror = d.mirror(&record.Record)
+		way := d.way(&record.Record)
+		s.Mirror, s.Troubles = way.Shared(), d.troubles(&way)
 		s.Problems = problemsOf(&record.Record, problems, s.Images)
 	}
 	return s

@@ -29,6 +29,7 @@ func (s *site) fixture(t *testing.T) enginetest.Fixture {
 	none := "@sha256:" + strings.Repeat("0", 64)
 	return enginetest.Fixture{
 		Engine:      e,
+		Content:     func(i messages.Image) distributor.Content { return w.content(t, i) },
 		Silent:      s.apart,
 		Fleet:       w.fleet,
 		Good:        w.push(t, w.base, hooks),

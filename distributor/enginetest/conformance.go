@@ -38,6 +38,8 @@ type Fixture struct {
 	Missing messages.Image
 	// Unreachable is in a registry that is gone.
 	Unreachable messages.Image
+	// Content opens what an image is made of.
+	Content func(image messages.Image) distributor.Content
 	// Silent tells that the engine may leave out what it fetched of layers that come fast.
 	Silent bool
 }
@@ -50,6 +52,10 @@ func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
 	}{
 		{"a pulled image is there by its digest", testPull},
 		{"layers that are there are not fetched again", testSharedLayers},
+		{"a loaded image is there by its digest", testLoad},
+		{"a load fetches the layers that are not there", testLoadSharedLayers},
+		{"a load that can't be had leaves nothing", testLoadErrors},
+		{"a loaded image is kept, tried and removed as a pulled one", testLoadKeeps},
 		{"a missing image and a dead registry are told apart", testPullErrors},
 		{"a pull ends with its context", testPullCancelled},
 		{"a local tag keeps an image until it is removed", testTags},

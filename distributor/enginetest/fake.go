@@ -57,6 +57,8 @@ type Fake struct {
 	Moves <-chan distributor.Progress
 	// Pulled lists the pulls that were begun, in order.
 	Pulled []messages.Image
+	// Loaded lists the loads that were begun, in order.
+	Loaded []messages.Image
 	// Trials lists the trials that were begun.
 	Trials []distributor.Trial
 	// Removed lists the names that were removed.

@@ -69,6 +69,19 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(dis
 	return bytes, err
 }
 
+// Load copies from Registry, once the content's manifest can be read.
+func (f *Fake) Load(ctx context.Context, image messages.Image, from distributor.Content, progress func(distributor.Progress)) (int64, error) {
+	f.Do(func(f *Fake) { f.Loaded = append(f.Loaded, image) })
+	if _, err := from.Manifest(ctx, image.Digest()); err != nil {
+		return 0, fmt.Errorf("loading %s: %w", image, err)
+	}
+	bytes, err := f.take(ctx, image)
+	if err == nil {
+		progress(distributor.Progress{Bytes: bytes, Total: bytes, From: from.From()})
+	}
+	return bytes, err
+}
+
 // take copies an image from Registry, and returns the bytes of the layers that it lacked.
 func (f *Fake) take(ctx context.Context, image messages.Image) (int64, error) {
 	done, err := f.up(ctx)
