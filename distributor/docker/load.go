@@ -32,7 +32,7 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 	if err != nil {
 		return 0, e.fault(ctx, doing, err)
 	}
-	held, err := e.heldLayers(ctx, parts.config.RootFS.DiffIDs)
+	held, err := e.heldLayers(ctx, parts, lists)
 	if err != nil {
 		return 0, e.fault(ctx, doing, err)
 	}

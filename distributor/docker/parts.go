@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
 	"github.com/fenceline/fenceline/distributor"
@@ -119,12 +121,30 @@ func mediaTypeOf(raw []byte) string {
 	return string(types.OCIManifestSchema1)
 }
 
-// heldLayers is how many layers of an image, from the first on, are those of images that the engine has.
-func (e *Engine) heldLayers(ctx context.Context, layers []v1.Hash) (int, error) {
+// heldLayers is how many layers of an image, from the first on, are those of images that the engine has. Images of
+// its repository are looked at first, as each look takes time: one that has all but the last layer is taken for the
+// nearest, unless the engine has the same image under another name.
+func (e *Engine) heldLayers(ctx context.Context, p *parts, lists bool) (int, error) {
+	layers, id := p.config.RootFS.DiffIDs, p.configDigest
+	if lists {
+		id = p.manifests[0].digest
+	}
+	if _, err := e.api.ImageInspect(ctx, id); err == nil {
+		return len(layers), nil
+	}
 	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
 		return 0, err
 	}
+	sameName := func(i image.Summary) int {
+		for _, n := range slices.Concat(i.RepoDigests, i.RepoTags) {
+			if strings.HasPrefix(n, p.image.Name()+"@") || strings.HasPrefix(n, p.image.Name()+":") {
+				return 0
+			}
+		}
+		return 1
+	}
+	slices.SortStableFunc(list.Items, func(a, b image.Summary) int { return cmp.Compare(sameName(a), sameName(b)) })
 	held := 0
 	for _, i := range list.Items {
 		got, err := e.api.ImageInspect(ctx, i.ID)
@@ -135,20 +155,31 @@ func (e *Engine) heldLayers(ctx context.Context, layers []v1.Hash) (int, error) 
 		for n < min(len(layers), len(got.RootFS.Layers)) && got.RootFS.Layers[n] == layers[n].String() {
 			n++
 		}
-		if held = max(held, n); held == len(layers) {
+		if held = max(held, n); held >= len(layers)-1 {
 			break
 		}
 	}
 	return held, nil
 }
 
-// snapshots tells whether containerd keeps the engine's images.
+// snapshots tells whether containerd keeps the engine's images. It is asked once, and again after the engine was
+// gone.
 func (e *Engine) snapshots(ctx context.Context) (bool, error) {
+	e.mu.Lock()
+	known := e.lists
+	e.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
 	got, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return false, err
 	}
-	return slices.Contains(got.Info.DriverStatus, [2]string{"driver-type", snapshotter}), nil
+	lists := slices.Contains(got.Info.DriverStatus, [2]string{"driver-type", snapshotter})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lists = &lists
+	return lists, nil
 }
 
 // keptMark begins the tag under which an engine knows an image that it was fed: an engine without containerd's
