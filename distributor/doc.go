@@ -17,12 +17,14 @@
 //	job.go          a pull or a trial under way, given up when the record no longer wants it
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
+//	pullway.go      in which way this node fetches, and how mirrors fail
 //	disk.go         whether there is room for a pull
 //	localtag.go     the names that keep a fleet's images from a prune
 //	trial.go        a canary tries an image
 //	applying.go     the current image is made the one that the node's own software reads; package apply writes it
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
+//	progress.go     how far a pull is, and its rate
 //	retry.go        what failed, and when it is tried again
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them

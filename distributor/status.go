@@ -23,7 +23,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
-	s.Fetching, s.Applied = d.fetching, d.applied
+	s.Fetching, s.Applied = d.fetchNow(), d.applied
 	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
@@ -40,6 +40,8 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if record != nil {
 		s.Revision = record.Revision
+		way := d.way(&record.Record)
+		s.Mirror, s.Troubles = way.Shared(), d.troubles(&way)
 		s.Problems = problemsOf(&record.Record, problems, s.Images)
 	}
 	return s

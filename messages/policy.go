@@ -23,6 +23,8 @@ type Policy struct {
 	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+	PreloadFrom   []string `json:"preload_from,omitempty"`  // registries and repositories that nodes may fetch from, bases too; none is all
+	Pull          *Pull    `json:"pull,omitempty"`          // how nodes fetch images; nil is by their engines
 	// Apply makes a rollout done only where so many nodes have applied its image; nil asks for nothing.
 	Apply *ApplyPolicy `json:"apply,omitempty"`
 }
@@ -138,5 +140,23 @@ func (p *Policy) Validate() error {
 		}
 		last = w
 	}
-	return p.Apply.Validate()
+	if err := p.Apply.Validate(); err != nil {
+		return err
+	}
+	return p.validatePulls()
+}
+
+// validatePulls names the first field about fetching that can't be acted on.
+func (p *Policy) validatePulls() error {
+	for i, entry := range p.PreloadFrom {
+		if err := CheckPreloadFrom(entry); err != nil {
+			return fmt.Errorf("preload_from[%d]: %w", i, err)
+		}
+	}
+	if p.Pull != nil {
+		if err := p.Pull.Validate(); err != nil {
+			return fmt.Errorf("pull.%w", err)
+		}
+	}
+	return nil
 }

@@ -17,6 +17,8 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	d.mapping(n, field, []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
 		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
+		{"preload_from", "", func(n *yaml.Node, field string) { d.preloadFrom(&t.Policy, n, field) }},
+		{"pull", "", func(n *yaml.Node, field string) { d.pull(&t.Policy, n, field) }},
 	})
 	if t.Fleet != "" {
 		p.Fleets = append(p.Fleets, t)

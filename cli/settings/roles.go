@@ -261,6 +261,7 @@ type Distributor struct {
 	MinFreeBytes int64
 	Abandoned    time.Duration
 	Apply        apply.Config // what becomes of the current image on the node; nothing where it is empty
+	Pull         PullWay
 }
 
 // Add adds the flags that `run` and `up` have for it.
@@ -275,6 +276,7 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	SpanVar(fs, &d.Abandoned, "abandoned-after", distributor.DefaultAbandonedAfter, "how long images of another fleet stay on the engine that no distributor answers for")
 	AddApply(fs, &d.Apply)
+	d.Pull.Add(fs)
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
 	Explain(fs, "abandoned-after", "Sooner where this node had them for an earlier fleet or installation.")

@@ -31,6 +31,7 @@ type Engine struct {
 	logins logins
 
 	mu    sync.Mutex
+	lists *bool    // whether containerd keeps its images; nil where that is not known
 	roots []string // where the engine keeps images, if it is on this machine
 }
 
@@ -77,7 +78,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.roots = nil // a restarted engine may keep its images elsewhere
+	e.lists, e.roots = nil, nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
 	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
 	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's

@@ -75,7 +75,7 @@ func TestAConnectionThatBreaksIsTheEngines(t *testing.T) {
 	image := messages.Image("r.example/base@sha256:" + strings.Repeat("0", 64))
 	line := `{"status": "Downloading", "id": "a", "progressDetail": {"current": 1, "total": 9}}` + "\n{"
 	for _, beginning := range []string{"", line} {
-		_, err := breaking(t, beginning).Pull(t.Context(), image, func(int64) {})
+		_, err := breaking(t, beginning).Pull(t.Context(), image, func(distributor.Progress) {})
 		if !errors.Is(err, distributor.ErrEngine) || errors.Is(err, distributor.ErrRegistry) {
 			t.Errorf("pulling, broken off after %q: %v, want ErrEngine", beginning, err)
 		}
