@@ -39,6 +39,7 @@ var fieldFlags = map[string]string{
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
 	apply.FieldFile: "apply", apply.FieldFormat: "apply-format", apply.FieldKey: "apply-key", apply.FieldTemplate: "apply-template",
 	apply.FieldCommand: "apply-command", apply.FieldTimeout: "apply-timeout", apply.FieldState: "apply-state",
+	distributor.FieldPull: "pull", distributor.FieldMirrors: "mirror",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 

@@ -119,8 +119,8 @@ func New(c Config) (*Distributor, error) {
 			c.Interval, c.MinFreeBytes, c.AbandonedAfter)
 	}
 	if c.Pull != nil {
-		if err := c.Pull.Validate(); err != nil {
-			return nil, fmt.Errorf("how this node fetches images: %w", err)
+		if err := checkPull(c.Pull); err != nil {
+			return nil, err
 		}
 	}
 	if c.AbandonedAfter == 0 {

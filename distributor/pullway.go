@@ -3,10 +3,32 @@ package distributor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 )
+
+// The fields that errors name which say otherwise how a node fetches.
+const (
+	FieldPull    = "Pull"
+	FieldMirrors = "Pull.Mirrors"
+)
+
+// checkPull refuses what can't be how a node fetches.
+func checkPull(p *messages.Pull) error {
+	err := p.Validate()
+	if err == nil {
+		return nil
+	}
+	field := FieldPull
+	if strings.HasPrefix(err.Error(), "mirrors") {
+		field = FieldMirrors
+	}
+	return &queue.FieldError{Fields: []string{field}, Err: fmt.Errorf("how this node fetches images: %w", err)}
+}
 
 // way is how this node fetches images: as it was told itself, or as its fleet says.
 func (d *Distributor) way(r *messages.FleetRecord) messages.Pull {

@@ -137,6 +137,16 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Apply":          true, // see TestAPolicyOfApplyingIsInItsWireForm
 	"dev.fenceline.base.pinned.v1.Fleets.Policy.Apply":                       true,
 	"dev.fenceline.image.ready.v1.Fleets.Policy.Apply":                       true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.PreloadFrom":    true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.PreloadFrom":                 true,
+	"dev.fenceline.image.ready.v1.Fleets.Policy.PreloadFrom":                 true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Pull":           true,
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.Pull":                        true,
+	"dev.fenceline.image.ready.v1.Fleets.Policy.Pull":                        true,
+	"dev.fenceline.fleet.changed.v1.Record.PreloadFrom":                      true,
+	"dev.fenceline.fleet.changed.v1.Record.Pull":                             true,
+	"dev.fenceline.fleet.changed.v1.Record.Firsts":                           true,
+	"dev.fenceline.fleet.changed.v1.Record.Bases.Refused":                    true,
 }
 
 // The golden has a preload as a fleet's first controllers wrote it, without a trace.
