@@ -47,13 +47,13 @@ func (k *Kato) run(ctx context.Context, args ...string) ([]byte, error) {
 	err = endedWithGroup(cmd)
 	switch cause := context.Cause(within); {
 	case err == nil:
-		return stdout.Bytes(), nil
+		return stdout.kept, nil
 	case errors.Is(cause, errLimit):
-		return nil, fmt.Errorf("%s had not ended after %v, and was killed%s", call, k.c.Limit, k.advice(stderr.String()))
+		return nil, fmt.Errorf("%s had not ended after %v, and was killed%s", call, k.c.Limit, k.advice(stderr.kept))
 	case errors.Is(cause, errTooMuch):
 		return nil, fmt.Errorf("%s was killed: %w: is this the cluster's own kato?", call, cause)
 	case cause != nil:
-		return nil, fmt.Errorf("%s was killed before it had ended: %w%s", call, cause, k.advice(stderr.String()))
+		return nil, fmt.Errorf("%s was killed before it had ended: %w%s", call, cause, k.advice(stderr.kept))
 	}
 	return nil, k.explained(call, err, &stdout, &stderr)
 }
@@ -100,9 +100,9 @@ func (k *Kato) explained(call string, err error, stdout, stderr *printed) error 
 	case !errors.As(err, &exit):
 		return fmt.Errorf("running %s: %w", call, err)
 	}
-	said := reason(stderr.Bytes())
+	said := reason(stderr.kept)
 	if said == "" {
-		said = reason(stdout.Bytes())
+		said = reason(stdout.kept)
 	}
 	if said == "" {
 		said = "it said nothing about why"
@@ -110,12 +110,12 @@ func (k *Kato) explained(call string, err error, stdout, stderr *printed) error 
 	if exit.ExitCode() == 127 { // a shell's for a program that it doesn't find
 		said += ": set Program to the path of kato"
 	}
-	return fmt.Errorf("%s ended with %w: %s%s", call, exit, said, k.advice(stderr.String()))
+	return fmt.Errorf("%s ended with %w: %s%s", call, exit, said, k.advice(stderr.kept))
 }
 
 // advice is what to do where kato wanted a password.
-func (k *Kato) advice(said string) string {
-	if !strings.Contains(strings.ToLower(said), "password") {
+func (k *Kato) advice(said []byte) string {
+	if !bytes.Contains(bytes.ToLower(said), []byte("password")) {
 		return ""
 	}
 	return ": it asks for a password, which nobody can give: run it as the user that kato belongs to (User, stackato on a cluster), or let that one's sudo ask for none"
@@ -131,17 +131,19 @@ func reason(said []byte) string {
 	return text
 }
 
-// printed keeps what kato prints, up to a bound that ends it.
+// printed keeps what kato prints, up to a bound that ends it. (An embedded buffer would be read into past
+// Write.)
 type printed struct {
-	bytes.Buffer
+	kept []byte
 	full context.CancelCauseFunc
 }
 
 // Write keeps b.
 func (p *printed) Write(b []byte) (int, error) {
-	if p.Len()+len(b) > maxPrinted {
+	if len(p.kept)+len(b) > maxPrinted {
 		p.full(errTooMuch)
 		return 0, errTooMuch
 	}
-	return p.Buffer.Write(b)
+	p.kept = append(p.kept, b...)
+	return len(b), nil
 }

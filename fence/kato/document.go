@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/fenceline/fenceline/fence"
@@ -93,7 +92,7 @@ func chosen(docker map[string]json.RawMessage) (document, error) {
 		if err := json.Unmarshal(one, &image); err != nil {
 			return document{}, fmt.Errorf("has %s under %s, where the name of an image belongs: set one by hand (kato config set --force fence %[2]s NAME)", kind(one), fence.Key)
 		}
-		return document{key: fence.Key, images: []string{image}}, checkPrinted(fence.Key, image)
+		return document{key: fence.Key, images: []string{image}}, checkFirst(fence.Key, image)
 	}
 	return document{key: fence.Key}, nil
 }
@@ -109,18 +108,18 @@ func listUnder(key string, raw json.RawMessage) (document, error) {
 		if err := json.Unmarshal(entry, &image); err != nil || image == "" || kind(entry) == "null" {
 			return document{}, fmt.Errorf("has %s as entry %d of %s, where the name of an image belongs: set the list by hand (kato config set -j fence %[3]s '[\"NAME\"]')", kind(entry), i+1, key)
 		}
-		if err := checkPrinted(key, image); err != nil {
-			return document{}, err
-		}
 		d.images = append(d.images, image)
 	}
-	return d, nil
+	if len(d.images) == 0 {
+		return d, nil
+	}
+	return d, checkFirst(key, d.images[0])
 }
 
-// checkPrinted refuses an image that nobody meant.
-func checkPrinted(key, image string) error {
-	if strings.ContainsFunc(image, unicode.IsControl) {
-		return fmt.Errorf("has control characters in %s (%q): set it by hand", key, clip(image, 80))
+// checkFirst refuses a current image that is none. "" is a setting that is not set.
+func checkFirst(key, image string) error {
+	if err := fence.CheckValue(image); image != "" && err != nil {
+		return fmt.Errorf("has something else than an image under %s: %w: set it by hand", key, err)
 	}
 	return nil
 }

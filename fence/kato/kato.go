@@ -73,7 +73,7 @@ func (k *Kato) Set(ctx context.Context, value string, expected fence.Revision) (
 }
 
 func (k *Kato) set(ctx context.Context, value string, expected fence.Revision) (fence.Setting, error) {
-	if err := checkValue(value); err != nil {
+	if err := fence.CheckValue(value); err != nil {
 		return fence.Setting{}, err
 	}
 	unlock, err := k.lock(ctx)

@@ -89,7 +89,7 @@ func run(args []string, in io.Reader, out, warn io.Writer) error {
 		if err := s.save(); err != nil {
 			return err
 		}
-		return show(out, v, asJSON)
+		return show(out, v, false) // -j is for the value, then
 	case command == "config del" && key != "":
 		if err := del(s.Config, component, key); err != nil {
 			return err
