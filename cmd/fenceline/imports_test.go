@@ -39,6 +39,7 @@ var rules = []rule{
 	{module + "console", []string{"console", "cmd"}, false},
 	{module + "signer", []string{"signer", "cmd"}, false},
 	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},
+	{module + "fence/kato", []string{"fence/kato", "fence/backends"}, true},
 	{module + "fence/backends", []string{"fence/backends", "cli", "cmd"}, true},
 	{module + "fence", []string{"fence", "controller", "cli", "cmd"}, false},
 	{module + "cli/pki", []string{"cli"}, false},
