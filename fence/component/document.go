@@ -14,7 +14,7 @@ import (
 
 // The key paths under which a document names the image, as kato has them.
 const (
-	KeyImage  = fence.Key       // a string
+	KeyImage  = fence.Key       // a string; for a while lists stood there, too
 	KeyImages = "docker/images" // a list
 )
 
@@ -27,13 +27,12 @@ const (
 // Document is a fence component's document, read.
 type Document struct {
 	// Key is KeyImage or KeyImages: where the document names the image, or, where it names none, where
-	// it will. A document that has both is that of a cluster that was brought from the string to the
-	// list: the list is meant.
+	// it will.
 	Key string
-	// Images are the images that stand there, the one that is used first. Of KeyImage it is one.
+	// List tells whether what stands there is a list.
+	List bool
+	// Images are the images that stand there, the one that is used first: one, or those of the list.
 	Images []string
-	// Set tells whether the key is there, and not null.
-	Set bool
 
 	text   []byte
 	root   object
@@ -58,16 +57,32 @@ func Read(text []byte) (*Document, error) {
 		return nil, fmt.Errorf("the key %s holds %s where fence has an object: `kato config del fence %[1]s` removes it", docker, kind(at.of(text)))
 	}
 	d.docker = &inner
-	one, isOne := inner.last(image)
-	if list, ok := inner.last(images); ok && (!isOne || string(list.of(text)) != "null") {
-		d.Key, d.value = KeyImages, &list
-		return d, d.readList()
+	return d, d.choose()
+}
+
+// choose finds the key that is there. A key that holds null is not.
+func (d *Document) choose() error {
+	one, hasOne := d.docker.last(image)
+	several, hasSeveral := d.docker.last(images)
+	isNull := func(at span) bool { return string(at.of(d.text)) == "null" }
+	switch {
+	case hasOne && hasSeveral && !isNull(one) && !isNull(several):
+		return fmt.Errorf("it has both %s and %s, and fence reads one of them: `kato config del fence %[1]s` removes the one that Stackato reads up to 3.2, `kato config del fence %[2]s` the one that it reads from 3.4 on",
+			KeyImage, KeyImages)
+	case hasSeveral && (!hasOne || isNull(one)):
+		d.Key, d.List, d.value = KeyImages, true, &several
+	case hasOne:
+		d.List, d.value = one.of(d.text)[0] == '[', &one
+	default:
+		return nil
 	}
-	if isOne {
-		d.value = &one
-		return d, d.readString()
+	switch {
+	case isNull(*d.value):
+		return nil
+	case d.List:
+		return d.readList()
 	}
-	return d, nil
+	return d.readString()
 }
 
 // readRoot finds the members of the whole document.
@@ -98,35 +113,29 @@ func whyNotJSON(text []byte) error {
 
 func (d *Document) readString() error {
 	raw := d.value.of(d.text)
-	if string(raw) == "null" {
-		return nil
-	}
 	s, err := text(raw)
 	if err != nil {
 		return fmt.Errorf("the key %s holds %s, not the name of an image: `kato config set fence %[1]s IMAGE` puts it right", d.Key, kind(raw))
 	}
-	d.Images, d.Set = []string{s}, true
+	d.Images = []string{s}
 	return nil
 }
 
 func (d *Document) readList() error {
 	raw := d.value.of(d.text)
-	if string(raw) == "null" {
-		return nil
-	}
-	const mend = "`kato config set -j fence docker/images '[\"IMAGE\"]'` puts it right"
+	mend := "`kato config set -j fence " + d.Key + " '[\"IMAGE\"]'` puts it right"
 	items, err := readItems(d.text, *d.value)
 	if err != nil {
 		return fmt.Errorf("the key %s holds %s, not a list: %s", d.Key, kind(raw), mend)
 	}
 	for n, item := range items {
 		s, err := text(item.of(d.text))
-		if err != nil {
+		if err != nil || s == "" {
 			return fmt.Errorf("the key %s holds %s as its number %d, not the name of an image: %s", d.Key, kind(item.of(d.text)), n+1, mend)
 		}
 		d.Images = append(d.Images, s)
 	}
-	d.items, d.Set = items, true
+	d.items = items
 	return nil
 }
 
@@ -153,6 +162,9 @@ func kind(raw []byte) string {
 		if !utf8.Valid(raw) {
 			return "a string that is no UTF-8"
 		}
+		if string(raw) == `""` {
+			return "an empty string"
+		}
 		return "a string"
 	case 't', 'f':
 		return "true or false"
@@ -162,24 +174,17 @@ func kind(raw []byte) string {
 	return "a number"
 }
 
-// Setting is what the document says. Its revision tells apart what stands under the key, and
-// which key that is; whatever else the document holds may change without moving it.
+// Setting is what the document says: nothing, where it has no image. Its revision tells apart what
+// stands under the key, and which key that is; whatever else the document holds may change without
+// moving it.
 func (d *Document) Setting() fence.Setting {
-	if !d.Set {
+	if len(d.Images) == 0 || d.Images[0] == "" {
 		return fence.Setting{}
 	}
-	s := fence.Setting{Revision: revision(d.Key, d.Images)}
-	if len(d.Images) > 0 {
-		s.Value = d.Images[0]
-	}
-	return s
-}
-
-func revision(key string, names []string) fence.Revision {
-	all, err := json.Marshal(append([]string{key}, names...))
+	state, err := json.Marshal([]any{d.Key, d.List, d.Images})
 	if err != nil { // strings can always be written
 		panic(err)
 	}
-	sum := sha256.Sum256(all)
-	return fence.Revision(hex.EncodeToString(sum[:12]))
+	sum := sha256.Sum256(state)
+	return fence.Setting{Value: d.Images[0], Revision: fence.Revision(hex.EncodeToString(sum[:12]))}
 }

@@ -18,9 +18,10 @@ func TestRead(t *testing.T) {
 	}{
 		"a string":                         {`{"docker":{"image":"a"}}`, component.KeyImage, []string{"a"}, false},
 		"a list":                           {`{"docker":{"images":["a","b"]}}`, component.KeyImages, []string{"a", "b"}, false},
-		"both: the list":                   {`{"docker":{"images":["a"],"image":"b"}}`, component.KeyImages, []string{"a"}, false},
-		"an empty list":                    {`{"docker":{"images":[]}}`, component.KeyImages, nil, false},
-		"an empty string":                  {`{"docker":{"image":""}}`, component.KeyImage, []string{""}, false},
+		"a list under the string's key":    {`{"docker":{"image":["a","b"]}}`, component.KeyImage, []string{"a", "b"}, false},
+		"null beside a list":               {`{"docker":{"images":["a"],"image":null}}`, component.KeyImages, []string{"a"}, false},
+		"an empty list":                    {`{"docker":{"images":[]}}`, component.KeyImages, nil, true},
+		"an empty string":                  {`{"docker":{"image":""}}`, component.KeyImage, []string{""}, true},
 		"nothing":                          {`{}`, component.KeyImage, nil, true},
 		"an object without an image":       {"\n{ \"docker\" : { } }\n", component.KeyImage, nil, true},
 		"null":                             {`{"docker":{"image":null}}`, component.KeyImage, nil, true},
@@ -39,7 +40,7 @@ func TestRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d.Key != tc.key || !slices.Equal(d.Images, tc.images) || d.Set == tc.unset {
+			if d.Key != tc.key || !slices.Equal(d.Images, tc.images) {
 				t.Errorf("it says %+v", d)
 			}
 			if s := d.Setting(); (s == fence.Setting{}) != tc.unset || !tc.unset && s.Revision == "" || len(tc.images) > 0 && s.Value != tc.images[0] {
@@ -61,7 +62,8 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"a list as document":          {`[]`, []string{"a list", "object"}},
 		"YAML":                        {"docker:\n  image: a\n", []string{"not JSON"}},
 		"a string where docker is":    {`{"docker":"a"}`, []string{"docker holds a string", "kato config del"}},
-		"a list under image":          {`{"docker":{"image":["a"]}}`, []string{"docker/image holds a list", "kato config set fence docker/image"}},
+		"both keys":                   {`{"docker":{"image":"a","images":["b"]}}`, []string{"both docker/image and docker/images", "kato config del fence"}},
+		"an empty name in a list":     {`{"docker":{"image":["a",""]}}`, []string{"docker/image holds an empty string as its number 2"}},
 		"a number under image":        {`{"docker":{"image":7}}`, []string{"docker/image holds a number"}},
 		"a list key without a list":   {`{"docker":{"images":"a"}}`, []string{"docker/images holds a string, not a list", "kato config set -j fence docker/images"}},
 		"a list with a number":        {`{"docker":{"images":["a",7]}}`, []string{"a number as its number 2"}},
@@ -95,7 +97,7 @@ func TestRevisionIsTheSettingsOwn(t *testing.T) {
 		t.Error("another field moved it")
 	}
 	seen := map[fence.Revision]string{first: "the string"}
-	for _, other := range []string{`{"docker":{"image":"b"}}`, `{"docker":{"image":""}}`, `{"docker":{"images":["a"]}}`, `{"docker":{"images":["a","b"]}}`, `{"docker":{"images":[]}}`, `{}`} {
+	for _, other := range []string{`{"docker":{"image":"b"}}`, `{"docker":{"image":["a"]}}`, `{"docker":{"images":["a"]}}`, `{"docker":{"images":["a","b"]}}`, `{}`} {
 		r := read(other)
 		if before, ok := seen[r]; ok {
 			t.Errorf("%s has the revision of %s", other, before)
@@ -122,7 +124,7 @@ func TestListRule(t *testing.T) {
 		"the repository's tags stay beside a digest": {[]string{"core:49153/newimg:1.0.0"}, d("1"), []string{d("1"), "core:49153/newimg:1.0.0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := (&component.Document{Key: component.KeyImages, Images: tc.images}).With(tc.image)
+			got := (&component.Document{Key: component.KeyImages, List: true, Images: tc.images}).With(tc.image)
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("%v becomes %v, not %v", tc.images, got, tc.want)
 			}

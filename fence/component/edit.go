@@ -8,24 +8,24 @@ import (
 
 // Put is the document's text with an image in front, as With has it. Nothing else in it is
 // written anew: each other byte stays what it was, and what stays of a list too.
-func (d *Document) Put(image string) []byte {
-	value := quoted(image)
-	if d.Key == KeyImages {
-		value = d.list(image)
+func (d *Document) Put(name string) []byte {
+	value := quoted(name)
+	if d.List {
+		value = d.list(name)
 	}
 	switch {
 	case d.value != nil:
 		return d.replaced(*d.value, value)
 	case d.docker != nil:
-		return d.added(*d.docker, "image", value)
+		return d.added(*d.docker, image, value)
 	default:
 		return d.added(d.root, docker, slices.Concat([]byte(`{"image":`), value, []byte("}")))
 	}
 }
 
-func (d *Document) list(image string) []byte {
-	parts := [][]byte{quoted(image)}
-	for _, n := range d.kept(image) {
+func (d *Document) list(name string) []byte {
+	parts := [][]byte{quoted(name)}
+	for _, n := range d.kept(name) {
 		parts = append(parts, d.items[n].of(d.text))
 	}
 	return slices.Concat([]byte("["), bytes.Join(parts, []byte(",")), []byte("]"))

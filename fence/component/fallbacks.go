@@ -15,7 +15,7 @@ const ours = 4
 // So the list grows by one at most. Of the images that came with earlier flips, which are of the same
 // repository and named by their digest, the oldest are left out.
 func (d *Document) With(image string) []string {
-	if d.Key == KeyImage {
+	if !d.List {
 		return []string{image}
 	}
 	names := []string{image}
