@@ -118,7 +118,7 @@ func (d *Document) readString() error {
 		return fmt.Errorf("the key %s holds %s, not the name of an image: `kato config set fence %[1]s IMAGE` puts it right", d.Key, kind(raw))
 	}
 	d.Images = []string{s}
-	return nil
+	return d.checkFirst()
 }
 
 func (d *Document) readList() error {
@@ -136,6 +136,17 @@ func (d *Document) readList() error {
 		d.Images = append(d.Images, s)
 	}
 	d.items = items
+	return d.checkFirst()
+}
+
+// checkFirst refuses what nobody meant to be the image.
+func (d *Document) checkFirst() error {
+	if len(d.Images) == 0 || d.Images[0] == "" {
+		return nil
+	}
+	if err := fence.CheckValue(d.Images[0]); err != nil {
+		return fmt.Errorf("under the key %s, %w: set it by hand (`kato config set`)", d.Key, err)
+	}
 	return nil
 }
 

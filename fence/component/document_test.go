@@ -68,6 +68,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 		"a list key without a list":   {`{"docker":{"images":"a"}}`, []string{"docker/images holds a string, not a list", "kato config set -j fence docker/images"}},
 		"a list with a number":        {`{"docker":{"images":["a",7]}}`, []string{"a number as its number 2"}},
 		"a name that is no UTF-8":     {"{\"docker\":{\"image\":\"\xff\"}}", []string{"no UTF-8"}},
+		"words":                       {`{"docker":{"image":"two words"}}`, []string{"under the key docker/image", "not the name of an image"}},
 		"deeper than any reader goes": {`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`, []string{"not JSON"}},
 	} {
 		t.Run(name, func(t *testing.T) {

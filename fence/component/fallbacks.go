@@ -3,6 +3,8 @@ package component
 import (
 	"slices"
 	"strings"
+
+	"github.com/fenceline/fenceline/fence"
 )
 
 // ours is how many images of one repository by digest a list keeps: the one in front, the one
@@ -52,4 +54,9 @@ func repository(image string) string {
 		return ""
 	}
 	return name
+}
+
+// After is the setting that Put makes.
+func (d *Document) After(image string) fence.Setting {
+	return (&Document{Key: d.Key, List: d.List, Images: d.With(image)}).Setting()
 }
