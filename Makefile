@@ -46,6 +46,7 @@ bin/fenceline bin/demo $(GOTEST): FORCE
 
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
+	@scripts/redis
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
@@ -71,6 +72,7 @@ vet:
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit: $(GOTEST)
+	@scripts/redis
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30

@@ -24,7 +24,7 @@ import (
 )
 
 // missing is what to do where there is no redis-server.
-const missing = "make setup installs it (Debian: apt-get install redis-server; it need not run)"
+const missing = "scripts/redis installs it (Debian: apt-get install redis-server; none need run)"
 
 // Server is a redis-server with a folder of its own, reached through a socket there.
 type Server struct {
