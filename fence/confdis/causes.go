@@ -47,8 +47,14 @@ var fixes = []struct{ word, cause string }{
 	{"MOVED", "it is a node of a Redis cluster, which Stackato's configuration is never kept in"},
 }
 
+// where a call goes, for people.
+type where struct {
+	place  string // an address without secrets
+	secure bool   // whether it is asked for TLS
+}
+
 // explained adds to an error where it happened, and the fix.
-func explained(ctx context.Context, err error, place string) error {
+func explained(ctx context.Context, err error, at where) error {
 	var fault *documentError
 	var answer redis.Error
 	var network net.Error
@@ -56,17 +62,17 @@ func explained(ctx context.Context, err error, place string) error {
 	case errors.Is(err, fence.ErrConflict):
 		return err
 	case errors.As(err, &fault):
-		return fmt.Errorf("%s: %w", place, err)
+		return fmt.Errorf("%s: %w", at.place, err)
 	case errors.Is(err, redis.Nil):
-		return fmt.Errorf("%s has no document of component fence: is this Stackato's own Redis, and this database? If so, `kato config set fence docker/image IMAGE` begins one", place)
+		return fmt.Errorf("%s has no document of component fence: is this Stackato's own Redis, and this database? If so, `kato config set fence docker/image IMAGE` begins one", at.place)
 	case errors.As(err, &answer):
-		return fmt.Errorf("%s refused: %w%s", place, err, fix(err.Error()))
+		return fmt.Errorf("%s refused: %w%s", at.place, err, fix(err.Error()))
 	case ctx.Err() != nil:
-		return fmt.Errorf("%s: %w (%w)", place, context.Cause(ctx), err)
+		return fmt.Errorf("%s: %w (%w)", at.place, context.Cause(ctx), err)
 	case errors.As(err, &network) && network.Timeout():
-		return fmt.Errorf("%s gave no answer in time: %w: is the host up, and does a firewall let this through?", place, err)
+		return fmt.Errorf("%s gave no answer in time: %w: is the host up, and does a firewall let this through?", at.place, err)
 	}
-	return fmt.Errorf("%s can't be reached: %w%s", place, err, unreachable(err))
+	return fmt.Errorf("%s can't be reached: %w%s", at.place, err, unreachable(err, at.secure))
 }
 
 func fix(answer string) string {
@@ -79,7 +85,7 @@ func fix(answer string) string {
 	return ""
 }
 
-func unreachable(err error) string {
+func unreachable(err error, secure bool) string {
 	switch text := err.Error(); {
 	case strings.Contains(text, "connection refused"):
 		return ": is it running (`kato process status config_redis`), and is the port right? Stackato's is 7474"
@@ -87,8 +93,10 @@ func unreachable(err error) string {
 		return ": it does not speak TLS there: begin the URI with redis://"
 	case strings.Contains(text, "certificate"):
 		return ": name the authority of its certificate"
-	case strings.Contains(text, "EOF"), strings.Contains(text, "reset by peer"):
-		return ": it ended the connection; if it speaks TLS there, begin the URI with rediss://"
+	case !strings.Contains(text, "EOF") && !strings.Contains(text, "reset by peer") && !strings.Contains(text, "broken pipe"):
+		return ""
+	case secure:
+		return ": it ended the connection: does it want to be shown a certificate?"
 	}
-	return ""
+	return ": it ended the connection: if it speaks TLS there, begin the URI with rediss://"
 }

@@ -73,7 +73,7 @@ type Store struct {
 	mu     sync.Mutex
 	client *redis.Client // of address; nil before the first call
 	uri    string        // that address was read from
-	place  string        // the address, without secrets
+	at     where
 }
 
 var _ fence.Backend = (*Store)(nil)
@@ -144,12 +144,12 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) call(ctx context.Context, do func(context.Context, *redis.Client) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.config.Limit, fmt.Errorf("no answer within %s", s.config.Limit))
 	defer cancel()
-	c, place, err := s.connection()
+	c, at, err := s.connection()
 	if err != nil {
 		return err
 	}
 	if err := do(ctx, c); err != nil {
-		return explained(ctx, err, place)
+		return explained(ctx, err, at)
 	}
 	return nil
 }

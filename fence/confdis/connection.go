@@ -10,26 +10,27 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// connection is the client of the address that is in force, and that address for people.
-func (s *Store) connection() (*redis.Client, string, error) {
+// connection is the client of the address that is in force, and where that is.
+func (s *Store) connection() (*redis.Client, where, error) {
 	uri, field, err := s.config.address()
 	if err != nil {
-		return nil, "", &FieldError{field, err}
+		return nil, where{}, &FieldError{field, err}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client != nil && uri == s.uri {
-		return s.client, s.place, nil
+		return s.client, s.at, nil
 	}
 	o, err := s.config.options(uri)
 	if err != nil {
-		return nil, "", fieldError(field, err)
+		return nil, where{}, fieldError(field, err)
 	}
 	if s.client != nil {
 		_ = s.client.Close() // whoever is in the middle of a call gets an error, and asks again
 	}
-	s.client, s.uri, s.place = redis.NewClient(o), uri, fmt.Sprintf("Redis at %s, database %d", o.Addr, o.DB)
-	return s.client, s.place, nil
+	s.client, s.uri = redis.NewClient(o), uri
+	s.at = where{fmt.Sprintf("Redis at %s, database %d", o.Addr, o.DB), o.TLSConfig != nil}
+	return s.client, s.at, nil
 }
 
 func fieldError(field string, err error) error {

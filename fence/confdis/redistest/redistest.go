@@ -1,10 +1,3 @@
-// Package redistest runs real Redis servers for tests and measurements, as Stackato keeps its own: with an
-// append-only file and without a password, unless it is asked for one.
-//
-// The files, in reading order:
-//
-//	redistest.go  Server: started, stopped, started again
-//	proxy.go      Proxy, which loses an answer
 package redistest
 
 import (
@@ -52,7 +45,7 @@ func Serve(dir string, args ...string) (*Server, error) {
 
 // Start starts a server that was stopped, with what it had stored.
 func (s *Server) Start() error {
-	args := append([]string{"--port", "0", "--unixsocket", s.Socket, "--dir", s.dir, "--appendonly", "yes", "--daemonize", "no"}, s.args...)
+	args := append([]string{"--port", "0", "--unixsocket", s.Socket, "--dir", s.dir, "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"}, s.args...)
 	s.cmd = exec.Command("redis-server", args...)
 	s.log = &log{ready: make(chan struct{}), ended: make(chan struct{})}
 	out, in, err := os.Pipe()
