@@ -116,6 +116,23 @@ func TestCheckChangesNothing(t *testing.T) {
 	}
 }
 
+// TestOldRedis: Stackato's Redis knows neither HELLO nor users.
+func TestOldRedis(t *testing.T) {
+	server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "", "--requirepass", secret)
+	server.Do(t, "-a", secret, "--no-auth-warning", "set", "fence", before+"app:1"+behind)
+	b := open(t, strings.Replace(server.URI(), "unix://", "unix://:"+secret+"@", 1))
+	must(t, b.Check(within(t)))
+	s, err := b.Get(within(t))
+	must(t, err)
+	if s, err = b.Set(within(t), "app:2", s.Revision); err != nil || s.Value != "app:2" {
+		t.Errorf("setting gives %+v, %v", s, err)
+	}
+	wrong := open(t, strings.Replace(server.URI(), "unix://", "unix://:"+secret+"x@", 1))
+	if err := wrong.Check(within(t)); err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "right one") {
+		t.Errorf("with another password it gives %v", err)
+	}
+}
+
 func TestAddress(t *testing.T) {
 	file := func(text string) string {
 		path := filepath.Join(t.TempDir(), "redis_uri")

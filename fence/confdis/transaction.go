@@ -65,9 +65,11 @@ func first(sent []redis.Cmder, err error) error {
 func rehearse(ctx context.Context, c *redis.Client) error {
 	conn := c.Conn()
 	defer conn.Close()
-	if err := conn.Do(ctx, "multi").Err(); err != nil {
-		return err
+	for _, words := range [][]any{{"multi"}, {"set", name, ""}, {"publish", channel, message}} {
+		if err := conn.Do(ctx, words...).Err(); err != nil {
+			_ = conn.Do(ctx, "discard").Err() // where there was a beginning
+			return err
+		}
 	}
-	err := errors.Join(conn.Do(ctx, "set", name, "").Err(), conn.Do(ctx, "publish", channel, message).Err())
-	return errors.Join(err, conn.Do(ctx, "discard").Err())
+	return conn.Do(ctx, "discard").Err()
 }
