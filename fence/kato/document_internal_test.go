@@ -27,6 +27,11 @@ func TestTheListIsLedByTheImage(t *testing.T) {
 			"r/app" + digest + "3",
 			[]string{"r/app" + digest + "3", "r/app" + digest + "2", "r/app:hand", "r/other" + digest + "1", "base"},
 		},
+		"so do those that nodes name": {
+			[]string{"fenceline.local/x/f:2", "fenceline.local/x/f:1", "fenceline.local/x/other:1", "base:1"}, "fenceline.local/x/f:3",
+			[]string{"fenceline.local/x/f:3", "fenceline.local/x/f:2", "fenceline.local/x/other:1", "base:1"},
+		},
+		"tags of people stay": {[]string{"base:3", "base:2", "base:1"}, "base:4", []string{"base:4", "base:3", "base:2", "base:1"}},
 		"back to the previous one": {
 			[]string{"r/app" + digest + "2", "r/app" + digest + "1", "base"}, "r/app" + digest + "1",
 			[]string{"r/app" + digest + "1", "r/app" + digest + "2", "base"},

@@ -9,6 +9,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// localHost is what the names begin with that nodes give images, a tag for each build.
+const localHost = "fenceline.local/"
+
 // naming are the words to kato that make image the current one. The plain words of the guide are enough for
 // a name that kato takes for a string: without -j it guesses the type, as YAML does.
 func (d document) naming(image string) ([]string, error) {
@@ -27,13 +30,12 @@ func (d document) naming(image string) ([]string, error) {
 }
 
 // leading is the list with image first, then the one that was first until now, then what was there, each
-// once. Earlier builds of the same image leave, or the list would grow with each flip: names with a digest,
-// which nobody keeps as a fallback, since nodes don't keep them.
+// once. Earlier builds of the same image leave, or the list would grow with each flip: nodes don't keep
+// them, so that they are no fallback.
 func (d document) leading(image string) []string {
 	list := []string{image}
 	for i, old := range d.images {
-		name, _, pinned := strings.Cut(old, "@")
-		earlier := i > 0 && pinned && name == repository(image)
+		earlier := i > 0 && builtAs(image) != "" && builtAs(old) == builtAs(image)
 		if !earlier && !slices.Contains(list, old) {
 			list = append(list, old)
 		}
@@ -41,8 +43,14 @@ func (d document) leading(image string) []string {
 	return list
 }
 
-// repository is an image's name without its digest.
-func repository(image string) string {
-	name, _, _ := strings.Cut(image, "@")
-	return name
+// builtAs is what the names of all builds of an image begin with, in either form that a flip sets: with a
+// digest, or as nodes name them. It is "" for names that people give.
+func builtAs(image string) string {
+	if name, _, ok := strings.Cut(image, "@"); ok {
+		return name
+	}
+	if i := strings.LastIndex(image, ":"); i >= 0 && strings.HasPrefix(image, localHost) {
+		return image[:i]
+	}
+	return ""
 }
