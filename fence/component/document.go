@@ -37,6 +37,7 @@ type Document struct {
 	text   []byte
 	root   object
 	docker *object // nil where there is none
+	null   *span   // in the place of docker
 	value  *span   // of Key; nil where it is not there
 	items  []span  // of a list
 }
@@ -50,6 +51,10 @@ func Read(text []byte) (*Document, error) {
 	d := &Document{Key: KeyImage, text: text, root: root}
 	at, ok := root.last(docker)
 	if !ok {
+		return d, nil
+	}
+	if string(at.of(text)) == "null" {
+		d.null = &at
 		return d, nil
 	}
 	inner, err := readObject(text, at)

@@ -27,6 +27,7 @@ func TestRead(t *testing.T) {
 		"null":                             {`{"docker":{"image":null}}`, component.KeyImage, nil, true},
 		"null for a list":                  {`{"docker":{"images":null}}`, component.KeyImages, nil, true},
 		"null for a list beside a string":  {`{"docker":{"images":null,"image":"a"}}`, component.KeyImage, []string{"a"}, false},
+		"null for docker":                  {`{"docker":null}`, component.KeyImage, nil, true},
 		"a name twice: the last":           {`{"docker":{"image":"a","image":"b"}}`, component.KeyImage, []string{"b"}, false},
 		"an object twice: the last":        {`{"docker":{"image":"a"},"docker":{}}`, component.KeyImage, nil, true},
 		"a name written in another way":    {`{"d\u006fcker":{"im\u0061ge":"\u0061"}}`, component.KeyImage, []string{"a"}, false},
@@ -107,31 +108,48 @@ func TestRevisionIsTheSettingsOwn(t *testing.T) {
 	}
 }
 
-func TestListRule(t *testing.T) {
-	d := func(n string) string { return "core:49153/newimg@sha256:" + strings.Repeat(n, 64) }
-	for name, tc := range map[string]struct {
-		images []string
+func TestTheListIsLedByTheImage(t *testing.T) {
+	const digest = "@sha256:"
+	for name, c := range map[string]struct {
+		before []string
 		image  string
-		want   []string
+		after  []string
 	}{
-		"in front of what was there":                 {[]string{"alsek", "b"}, d("1"), []string{d("1"), "alsek", "b"}},
-		"into an empty list":                         {nil, d("1"), []string{d("1")}},
-		"what is in front already":                   {[]string{d("1"), "alsek"}, d("1"), []string{d("1"), "alsek"}},
-		"what is further behind":                     {[]string{d("2"), "alsek", d("1")}, d("1"), []string{d("1"), d("2"), "alsek"}},
-		"repeats are dropped":                        {[]string{"alsek", "b", "alsek", d("1"), "b"}, d("1"), []string{d("1"), "alsek", "b"}},
-		"the oldest of our own are dropped":          {[]string{d("4"), d("3"), "alsek", d("2"), d("1"), "b"}, d("5"), []string{d("5"), d("4"), d("3"), "alsek", d("2"), "b"}},
-		"tags are nobody's of ours, and never go":    {[]string{"n:1", "n:2", "n:3", "n:4", "n:5"}, "n:6", []string{"n:6", "n:1", "n:2", "n:3", "n:4", "n:5"}},
-		"another repository's by digest never go":    {[]string{"o@sha256:1", "o@sha256:2", "o@sha256:3", "o@sha256:4", "o@sha256:5"}, d("1"), []string{d("1"), "o@sha256:1", "o@sha256:2", "o@sha256:3", "o@sha256:4", "o@sha256:5"}},
-		"the repository's tags stay beside a digest": {[]string{"core:49153/newimg:1.0.0"}, d("1"), []string{d("1"), "core:49153/newimg:1.0.0"}},
+		"nothing there":              {nil, "a", []string{"a"}},
+		"fallbacks keep their order": {[]string{"base", "old/base"}, "a", []string{"a", "base", "old/base"}},
+		"the previous one is second": {[]string{"a", "base"}, "b", []string{"b", "a", "base"}},
+		"a fallback comes first":     {[]string{"a", "b", "base"}, "b", []string{"b", "a", "base"}},
+		"it is first already":        {[]string{"a", "b"}, "a", []string{"a", "b"}},
+		"repeats leave":              {[]string{"a", "base", "a", "base"}, "b", []string{"b", "a", "base"}},
+		"earlier builds leave, tags and others stay": {
+			[]string{"r/app" + digest + "2", "r/app" + digest + "1", "r/app:hand", "r/other" + digest + "1", "base"},
+			"r/app" + digest + "3",
+			[]string{"r/app" + digest + "3", "r/app" + digest + "2", "r/app:hand", "r/other" + digest + "1", "base"},
+		},
+		"so do those that nodes name": {
+			[]string{"fenceline.local/x/f:2", "fenceline.local/x/f:1", "fenceline.local/x/other:1", "base:1"}, "fenceline.local/x/f:3",
+			[]string{"fenceline.local/x/f:3", "fenceline.local/x/f:2", "fenceline.local/x/other:1", "base:1"},
+		},
+		"tags of people stay": {[]string{"base:3", "base:2", "base:1"}, "base:4", []string{"base:4", "base:3", "base:2", "base:1"}},
+		"back to the previous one": {
+			[]string{"r/app" + digest + "2", "r/app" + digest + "1", "base"}, "r/app" + digest + "1",
+			[]string{"r/app" + digest + "1", "r/app" + digest + "2", "base"},
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			got := (&component.Document{Key: component.KeyImages, List: true, Images: tc.images}).With(tc.image)
-			if !slices.Equal(got, tc.want) {
-				t.Errorf("%v becomes %v, not %v", tc.images, got, tc.want)
-			}
-		})
+		got := component.Leading(c.before, c.image)
+		if !slices.Equal(got, c.after) || len(got) > len(c.before)+1 {
+			t.Errorf("%s: %v became %v, not %v", name, c.before, got, c.after)
+		}
 	}
-	if got := (&component.Document{Key: component.KeyImage, Images: []string{"a"}}).With("b"); !slices.Equal(got, []string{"b"}) {
-		t.Errorf("a string becomes %v", got)
+}
+
+// TestAListDoesNotGrowWithEveryFlip: ten thousand builds of one image.
+func TestAListDoesNotGrowWithEveryFlip(t *testing.T) {
+	images := []string{"stackato/stack-alsek", "stackato/stack/alsek"}
+	for n := range 10_000 {
+		images = component.Leading(images, "r/app@sha256:"+strings.Repeat("0", n%64))
+	}
+	if len(images) != 4 {
+		t.Fatalf("the list has %d images: %v", len(images), images)
 	}
 }

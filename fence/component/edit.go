@@ -16,6 +16,8 @@ func (d *Document) Put(name string) []byte {
 	switch {
 	case d.value != nil:
 		return d.replaced(*d.value, value)
+	case d.null != nil:
+		return d.replaced(*d.null, slices.Concat([]byte(`{"image":`), value, []byte("}")))
 	case d.docker != nil:
 		return d.added(*d.docker, image, value)
 	default:
@@ -25,7 +27,7 @@ func (d *Document) Put(name string) []byte {
 
 func (d *Document) list(name string) []byte {
 	parts := [][]byte{quoted(name)}
-	for _, n := range d.kept(name) {
+	for _, n := range kept(d.Images, name) {
 		parts = append(parts, d.items[n].of(d.text))
 	}
 	return slices.Concat([]byte("["), bytes.Join(parts, []byte(",")), []byte("]"))

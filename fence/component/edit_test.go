@@ -25,6 +25,7 @@ func TestPutChangesOneValue(t *testing.T) {
 		"a list under the string's key":                  {`{"docker":{"image":["a"]}}`, `{"docker":{"image":["new:1","a"]}}`},
 		"null":                                           {`{"docker":{"image":null}}`, `{"docker":{"image":"new:1"}}`},
 		"null for a list":                                {`{"docker":{"images":null}}`, `{"docker":{"images":["new:1"]}}`},
+		"null for docker":                                {`{"docker": null,"x":1}`, `{"docker": {"image":"new:1"},"x":1}`},
 		"no docker":                                      {`{"a":1 }`, `{"a":1,"docker":{"image":"new:1"} }`},
 		"nothing at all":                                 {" { }\n", " {\"docker\":{\"image\":\"new:1\"} }\n"},
 		"an empty docker":                                {`{"docker":{ }}`, `{"docker":{"image":"new:1" }}`},

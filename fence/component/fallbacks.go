@@ -7,53 +7,52 @@ import (
 	"github.com/fenceline/fenceline/fence"
 )
 
-// ours is how many images of one repository by digest a list keeps: the one in front, the one
-// before it, and as many as nodes keep by default besides these. Without a bound each flip would
-// leave one more, of images that no node has any longer.
-const ours = 4
+// localHost is what the names begin with that nodes give images, a tag for each build.
+const localHost = "fenceline.local/"
 
-// With is what stands under the key once an image is in front: the image alone where the key holds a
-// string; in a list the image, then what was in front, then the rest in its order, without repeats.
-// So the list grows by one at most. Of the images that came with earlier flips, which are of the same
-// repository and named by their digest, the oldest are left out.
-func (d *Document) With(image string) []string {
-	if !d.List {
-		return []string{image}
+// Leading is a list of images with one in front, then the one that was in front until now, then what was
+// there, each once. So it grows by one at most. Earlier builds of the same image leave, or it would grow with
+// each flip: nodes don't keep them, so that they are no fallback.
+func Leading(images []string, image string) []string {
+	list := []string{image}
+	for _, n := range kept(images, image) {
+		list = append(list, images[n])
 	}
-	names := []string{image}
-	for _, n := range d.kept(image) {
-		names = append(names, d.Images[n])
-	}
-	return names
+	return list
 }
 
 // kept are the places of the images that stay behind a new one.
-func (d *Document) kept(image string) []int {
+func kept(images []string, image string) []int {
 	var out []int
 	seen := []string{image}
-	same := 1
-	for n, name := range d.Images {
-		if slices.Contains(seen, name) {
-			continue
+	for n, old := range images {
+		earlier := n > 0 && builtAs(image) != "" && builtAs(old) == builtAs(image)
+		if !earlier && !slices.Contains(seen, old) {
+			seen, out = append(seen, old), append(out, n)
 		}
-		if r := repository(name); r != "" && r == repository(image) {
-			if same++; same > ours {
-				continue
-			}
-		}
-		seen = append(seen, name)
-		out = append(out, n)
 	}
 	return out
 }
 
-// repository is that of an image that is named by its digest.
-func repository(image string) string {
-	name, _, _ := strings.Cut(image, "@sha256:")
-	if name == image {
-		return ""
+// builtAs is what the names of all builds of an image begin with, in either form that a flip sets: with a
+// digest, or as nodes name them. It is "" for names that people give.
+func builtAs(image string) string {
+	if name, _, ok := strings.Cut(image, "@"); ok {
+		return name
 	}
-	return name
+	if i := strings.LastIndex(image, ":"); i >= 0 && strings.HasPrefix(image, localHost) {
+		return image[:i]
+	}
+	return ""
+}
+
+// With is what stands under the key once an image is in front: the image alone where the key holds a
+// string, else the list that it leads.
+func (d *Document) With(image string) []string {
+	if !d.List {
+		return []string{image}
+	}
+	return Leading(d.Images, image)
 }
 
 // After is the setting that Put makes.

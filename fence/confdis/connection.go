@@ -2,6 +2,7 @@ package confdis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ func (s *Store) connection() (*redis.Client, where, error) {
 }
 
 func fieldError(field string, err error) error {
-	if _, ok := err.(*FieldError); ok {
+	var named *FieldError
+	if errors.As(err, &named) {
 		return err
 	}
 	return &FieldError{field, err}
@@ -63,7 +65,7 @@ func (c Config) options(uri string) (*redis.Options, error) {
 }
 
 // silence keeps the library from writing to stderr: what it has to say is in the errors.
-var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) })
+var silence = sync.OnceFunc(func() { redis.SetLogger(quiet{}) }) //nolint:gochecknoglobals // so is the library's logger
 
 type quiet struct{}
 

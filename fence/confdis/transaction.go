@@ -64,7 +64,7 @@ func first(sent []redis.Cmder, err error) error {
 // would refuse later: on a replica, without memory, to a user who may not.
 func rehearse(ctx context.Context, c *redis.Client) error {
 	conn := c.Conn()
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	for _, words := range [][]any{{"multi"}, {"set", name, ""}, {"publish", channel, message}} {
 		if err := conn.Do(ctx, words...).Err(); err != nil {
 			_ = conn.Do(ctx, "discard").Err() // where there was a beginning
