@@ -96,19 +96,15 @@ func flip(ctx context.Context, c *queue.Client, image string, reads func(context
 
 // decide makes an image the current one, and returns the epoch of that.
 func decide(ctx context.Context, records *queue.Records[messages.FleetRecord], image string) (uint64, error) {
-	change := func(r *messages.FleetRecord) error {
+	e, err := records.Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+		if r.Fleet == "" {
+			r.Fleet, r.ID = fleet, messages.NewID()
+		}
 		r.Epoch++
 		r.Decision = messages.NewID()
 		r.Previous, r.Current = r.Current, messages.FleetImage{Image: messages.Image(image)}
 		return nil
-	}
-	e, err := records.Modify(ctx, fleet, change)
-	if errors.Is(err, queue.ErrNotFound) {
-		r := messages.FleetRecord{Fleet: fleet, ID: messages.NewID()}
-		_ = change(&r)
-		_, err = records.Create(ctx, fleet, r)
-		return r.Epoch, err
-	}
+	})
 	return e.Value.Epoch, err
 }
 
