@@ -12,6 +12,8 @@
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
 //	buildtimes.go    those of builds and flips
+//	flips.go         those of flips in the stores of fence configs
+//	flipconfdis.go   that of Stackato's Redis
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	recovery.go      those of recoveries
@@ -56,6 +58,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"flip_confdis_ms", flipConfdis},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},

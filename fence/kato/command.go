@@ -49,11 +49,11 @@ func (k *Kato) run(ctx context.Context, args ...string) ([]byte, error) {
 	case err == nil:
 		return stdout.kept, nil
 	case errors.Is(cause, errLimit):
-		return nil, fmt.Errorf("%s had not ended after %v, and was killed%s", call, k.c.Limit, k.advice(stderr.kept))
+		return nil, fmt.Errorf("%s had not ended after %v, and was killed%s", call, k.c.Limit, advice(stderr.kept))
 	case errors.Is(cause, errTooMuch):
 		return nil, fmt.Errorf("%s was killed: %w: is this the cluster's own kato?", call, cause)
 	case cause != nil:
-		return nil, fmt.Errorf("%s was killed before it had ended: %w%s", call, cause, k.advice(stderr.kept))
+		return nil, fmt.Errorf("%s was killed before it had ended: %w%s", call, cause, advice(stderr.kept))
 	}
 	return nil, k.explained(call, err, &stdout, &stderr)
 }
@@ -94,9 +94,9 @@ func (k *Kato) explained(call string, err error, stdout, stderr *printed) error 
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the program %s is not here: run this on a node of the cluster, where kato is installed, or set Program to its path (%w)", k.c.Program, err)
+		return &FieldError{FieldProgram, fmt.Errorf("the program %s is not here: on a node of the cluster, which has kato, give its whole path, as %s (%w)", k.c.Program, usualPath, err)}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be run: check the rights of Program and User (%w)", k.c.Program, err)
+		return &FieldError{FieldProgram, fmt.Errorf("%s may not be run: give a program that its user may execute (%w)", k.c.Program, err)}
 	case !errors.As(err, &exit):
 		return fmt.Errorf("running %s: %w", call, err)
 	}
@@ -107,18 +107,22 @@ func (k *Kato) explained(call string, err error, stdout, stderr *printed) error 
 	if said == "" {
 		said = "it said nothing about why"
 	}
+	err = fmt.Errorf("%s ended with %w: %s%s", call, exit, said, advice(stderr.kept))
 	if exit.ExitCode() == 127 { // a shell's for a program that it doesn't find
-		said += ": set Program to the path of kato"
+		return &FieldError{FieldProgram, fmt.Errorf("%w: give the whole path of kato, as %s", err, usualPath)}
 	}
-	return fmt.Errorf("%s ended with %w: %s%s", call, exit, said, k.advice(stderr.kept))
+	return err
 }
 
+// usualPath is kato's on a cluster's nodes.
+const usualPath = "/home/stackato/bin/kato"
+
 // advice is what to do where kato wanted a password.
-func (k *Kato) advice(said []byte) string {
+func advice(said []byte) string {
 	if !bytes.Contains(bytes.ToLower(said), []byte("password")) {
 		return ""
 	}
-	return ": it asks for a password, which nobody can give: run it as the user that kato belongs to (User, stackato on a cluster), or let that one's sudo ask for none"
+	return ": it asks for a password, which nobody can give: run kato as the user that it belongs to, stackato on a cluster, or let that one's sudo ask for none"
 }
 
 // reason is the end of what kato printed, on one line.

@@ -29,13 +29,13 @@ func TestKatoThatFailsIsExplained(t *testing.T) {
 		"a reason on standard output":    {`echo "no such component"; exit 1`, []string{"exit status 1: no such component"}},
 		"no reason":                      {`exit 1`, []string{"it said nothing about why"}},
 		"a reason without an end":        {`yes "control \033[2J and $(printf '\377') bytes" | head -c 100000 >&2; exit 1`, []string{"exit status 1: …"}},
-		"a password by sudo":             {`(exec 3</dev/tty) 2>"$dir/no-terminal" || { echo "sudo: a terminal is required to read the password" >&2; exit 1; }; read x </dev/tty`, []string{"asks for a password", "User"}},
+		"a password by sudo":             {`(exec 3</dev/tty) 2>"$dir/no-terminal" || { echo "sudo: a terminal is required to read the password" >&2; exit 1; }; read x </dev/tty`, []string{"asks for a password", "stackato"}},
 		"a password on standard input":   {`printf "Password: " >&2; read x || exit 1; exec "$real" "$@"`, []string{"asks for a password"}},
 		"garbage":                        {`head -c 2000 /dev/zero`, []string{"no JSON document", `begins with "\x00\x00`}},
 		"more than it can have to say":   {`exec yes`, []string{"more than 1048576 bytes"}},
 		"more errors than anybody reads": {`exec yes >&2`, []string{"more than 1048576 bytes"}},
 		"another component":              {`exec "$real" config get -j other`, []string{"another component"}},
-		"a program that isn't there":     {`exec /no/such/kato`, []string{"exit status 127", "set Program to the path of kato"}},
+		"a program that isn't there":     {`exec /no/such/kato`, []string{"exit status 127", "give the whole path of kato"}},
 		"a signal":                       {`kill -SEGV $$`, []string{"segmentation fault"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -73,12 +73,16 @@ func TestAProgramThatCantBeRunIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	for program, says := range map[string]string{
-		"no-such-kato": "set Program to its path", filepath.Join(dir, "kato"): "set Program to its path",
+		"no-such-kato": "give its whole path", filepath.Join(dir, "kato"): "give its whole path",
 		file: "may not be run", dir: "may not be run", empty: "exec format error",
 	} {
 		err := kato.New(kato.Config{Program: program, LockFile: filepath.Join(dir, "lock")}).Check(t.Context())
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v does not say %q", program, err, says)
+		}
+		var field *kato.FieldError
+		if says != "exec format error" && (!errors.As(err, &field) || field.Field != kato.FieldProgram) {
+			t.Errorf("%s: error %v names no field", program, err)
 		}
 	}
 }

@@ -23,6 +23,24 @@ type Config struct {
 	LockFile string        // what writers of this host lock; "" means DefaultLockFile()
 }
 
+// The fields of Config that a FieldError names.
+const (
+	FieldProgram = "Kato"
+	FieldUser    = "KatoUser"
+)
+
+// FieldError is an error that another value of a field of Config can mend.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+// Error says what is wrong.
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+// Unwrap is what is wrong.
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // Kato is the fence config of one cluster. Nothing of it is remembered between two calls.
 type Kato struct{ c Config }
 

@@ -37,7 +37,7 @@ func openLock(path string) (*os.File, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the lock of this host's writers can't be opened: let this user write in its folder, or set LockFile to a path that all controllers of this host share: %w", err)
+		return nil, fmt.Errorf("the lock that all controllers of this host take can't be opened: let this user write in its folder: %w", err)
 	}
 	return f, nil
 }

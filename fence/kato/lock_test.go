@@ -61,7 +61,7 @@ func TestALockThatCantBeTakenIsExplained(t *testing.T) {
 	for _, path := range []string{filepath.Join(dir, "no", "folder", "lock"), link} {
 		b := kato.New(kato.Config{Program: k.Program, LockFile: path})
 		_, err := b.Set(t.Context(), "exampleco/newimg", "")
-		if check := b.Check(t.Context()); err == nil || check == nil || !strings.Contains(check.Error(), "set LockFile") {
+		if check := b.Check(t.Context()); err == nil || check == nil || !strings.Contains(check.Error(), "lock that all controllers of this host take") {
 			t.Errorf("%s: setting gave %v, the check %v", path, err, check)
 		}
 	}

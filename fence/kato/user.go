@@ -23,11 +23,11 @@ func (k *Kato) command(ctx context.Context, args []string) (*exec.Cmd, error) {
 	}
 	u, err := user.Lookup(k.c.User)
 	if err != nil {
-		return nil, fmt.Errorf("this machine has no user %q: on a node of the cluster it is stackato (%w)", k.c.User, err)
+		return nil, &FieldError{FieldUser, fmt.Errorf("this machine has no user %q: on a node of the cluster it is stackato (%w)", k.c.User, err)}
 	}
 	as, err := credential(u)
 	if err != nil {
-		return nil, err
+		return nil, &FieldError{FieldUser, err}
 	}
 	shell := "/bin/bash"
 	if _, err := os.Stat(shell); err != nil {
@@ -47,7 +47,7 @@ func credential(u *user.User) (*syscall.Credential, error) {
 		return nil, nil
 	}
 	if os.Geteuid() != 0 {
-		return nil, fmt.Errorf("only root can run kato as %s, and this is run by the user with the number %d: run it as root or as %[1]s, or leave User empty", u.Username, os.Geteuid())
+		return nil, fmt.Errorf("only root can run kato as %s, and this is run by the user with the number %d: run it as root, or as %[1]s", u.Username, os.Geteuid())
 	}
 	ids, err := u.GroupIds()
 	if err != nil {

@@ -58,7 +58,7 @@ func TestAUserThatCantBeHadIsExplained(t *testing.T) {
 	}
 	k.Fails("no such program")
 	b := kato.New(kato.Config{Program: "no-such-kato", LockFile: k.LockFile(), User: "root"})
-	if _, err = b.Get(t.Context()); err == nil || !strings.Contains(err.Error(), "set Program to the path of kato") {
+	if _, err = b.Get(t.Context()); err == nil || !strings.Contains(err.Error(), "give the whole path of kato") {
 		t.Errorf("error %v", err)
 	}
 }
