@@ -30,7 +30,7 @@ func AddFence(fs *pflag.FlagSet, f *backends.Config) {
 	fs.StringVar(&f.FenceGet, "fence-get", "", "command that prints a fence config")
 	fs.StringVar(&f.FenceSet, "fence-set", "", "command that sets a fence config to VALUE if it is still EXPECTED, which it gets")
 	Explain(fs, "fence", "It is one for the installation: give all controllers the same. A fleet can have another by `fence:` in the pipeline file.")
-	Explain(fs, "redis-uri", "A password in it shows in the list of processes: give the file instead.")
+	Explain(fs, "redis-uri", "Without a password: one is kept in a file, for redis-uri-file.")
 	Explain(fs, "redis-uri-file", "As Stackato keeps it; read at each call.")
 	Explain(fs, "fence-get", "A program and its arguments, with quotes; no shell reads it. {fleet} is the fleet's name. See [fence-backends.md](fence-backends.md).")
 	Explain(fs, "fence-set", "As above.")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/fenceline/fenceline/fence"
@@ -41,7 +42,7 @@ type Config struct {
 	Kato, KatoUser     string // the program, and who runs it; see kato.Config
 	FenceGet, FenceSet string // command lines; see exec.Config
 
-	RedisURI, RedisURIFile                    string // of the Redis behind a cluster; see confdis.Config
+	RedisURI, RedisURIFile                   string // of the Redis behind a cluster; see confdis.Config
 	RedisCAFile, RedisCertFile, RedisKeyFile string
 }
 
@@ -65,6 +66,11 @@ func New(c Config) (*Backends, error) {
 		return nil, &FieldError{[]string{FieldKind}, err}
 	}
 	b.kato = kato.New(kato.Config{Program: c.Kato, User: c.KatoUser})
+	if at, err := url.Parse(c.RedisURI); err == nil && at.User != nil {
+		if _, has := at.User.Password(); has {
+			return nil, &FieldError{[]string{confdis.FieldURI, confdis.FieldURIFile}, errors.New("the address of Redis has a password in it, which a setting would show: keep it in a file")}
+		}
+	}
 	var err error
 	b.confdis, err = confdis.New(confdis.Config{
 		RedisURI: c.RedisURI, RedisURIFile: c.RedisURIFile, RedisCAFile: c.RedisCAFile, RedisCertFile: c.RedisCertFile, RedisKeyFile: c.RedisKeyFile,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 func TestWhatIsGivenForPlaces(t *testing.T) {
@@ -26,11 +27,12 @@ func TestWhatIsGivenForPlaces(t *testing.T) {
 		"kato":                       {backends.Config{Kind: messages.FenceKato}, nil, ""},
 		"confdis":                    {backends.Config{Kind: messages.FenceConfdis}, nil, ""},
 		"an address that is none":    {backends.Config{RedisURI: "http://x"}, []string{"RedisURI"}, "redis://"},
+		"a password in an address":   {backends.Config{RedisURI: "redis://u:hunter2@x:1"}, []string{"RedisURI", "RedisURIFile"}, "keep it in a file"},
 		"the address of Redis twice": {backends.Config{RedisURI: "redis://x:1", RedisURIFile: "/x"}, []string{"RedisURI"}, "twice"},
 	} {
 		_, err := backends.New(c.config)
 		var field *backends.FieldError
-		if (err != nil) != (c.fields != nil) || err != nil && (!errors.As(err, &field) || !slices.Equal(field.Fields, c.fields) || !strings.Contains(err.Error(), c.says)) {
+		if (err != nil) != (c.fields != nil) || err != nil && (!errors.As(err, &field) || !slices.Equal(field.Fields, c.fields) || !strings.Contains(err.Error(), c.says)) || err != nil && strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -50,7 +52,7 @@ func TestPlaces(t *testing.T) {
 		}
 		return err
 	})
-	open := b.Factory(nil)
+	open := b.Factory(queuetest.Start(t).Client(t))
 	for kind, want := range map[string]struct {
 		kind          string
 		sole, journal bool
