@@ -47,6 +47,8 @@ bin/fenceline bin/demo $(GOTEST): FORCE
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
 	@scripts/python
+	@scripts/redis
+	@scripts/etcd
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
@@ -64,7 +66,7 @@ lint:
 	@scripts/programs lint
 	@scripts/clocked check "running golangci-lint (minutes, the first time)" .fenceline/bin/golangci-lint run
 	@if command -v shellcheck >/dev/null; then \
-		shellcheck -x -P scripts $$(git ls-files scripts .ci examples | xargs grep -lE '^#!/(usr/bin/env bash|bin/(ba)?sh)'); \
+		shellcheck -x -P scripts $$(git ls-files scripts .ci examples ':!examples/guide' | xargs grep -lE '^#!/(usr/bin/env bash|bin/(ba)?sh)'); \
 	else echo "shellcheck is not installed: the scripts are not checked"; fi
 
 vet:
@@ -72,6 +74,8 @@ vet:
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit: $(GOTEST)
+	@scripts/redis
+	@scripts/etcd
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30
@@ -87,6 +91,7 @@ fuzz: ## each fuzz target for 10 seconds
 
 bench: ## the figures of docs/performance.md, to bench/results.json; ONLY=NAME for one
 	@$(MAKE) --no-print-directory bin/fenceline >&2
+	@scripts/redis >&2
 	@{ scripts/with-setup sh -c 'exec go run ./bench $(if $(ONLY),-only $(ONLY)) >&3' >&2; } 3>&1
 
 clean: ## remove .fenceline/ and bin/

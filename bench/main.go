@@ -13,6 +13,8 @@
 //	manyrecords.go   those of commands and sweeps, with many records
 //	buildtimes.go    those of builds and flips
 //	nodeflip.go      that of a flip until a node's own software is told
+//	flips.go         those of flips in the stores of fence configs
+//	flipconfdis.go   that of Stackato's Redis
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	pulls.go         those of updates of an image, by the engine and fed to it
@@ -60,6 +62,7 @@ func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
 		{"flip_node_ms", flipNode},
+		{"flip_confdis_ms", flipConfdis},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/standalone"
@@ -40,6 +41,8 @@ var fieldFlags = map[string]string{
 	apply.FieldFile: "apply", apply.FieldFormat: "apply-format", apply.FieldKey: "apply-key", apply.FieldTemplate: "apply-template",
 	apply.FieldCommand: "apply-command", apply.FieldTimeout: "apply-timeout", apply.FieldState: "apply-state",
 	distributor.FieldPull: "pull", distributor.FieldMirrors: "mirror",
+	backends.FieldKind: "fence", "FenceGet": "fence-get", "FenceSet": "fence-set", "Kato": "kato", "KatoUser": "kato-user",
+	"RedisURI": "redis-uri", "RedisURIFile": "redis-uri-file", "RedisCAFile": "redis-ca-file", "RedisCertFile": "redis-cert-file", "RedisKeyFile": "redis-key-file",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
@@ -55,9 +58,19 @@ func nameFlags(known *pflag.FlagSet, err error) error {
 	if errors.As(err, &at) {
 		return fmt.Errorf("%w: stop it, or choose another with --%s", err, listenFlags[at.Service])
 	}
+	return withFlags(err, func(name string) bool { return known.Lookup(name) != nil })
+}
+
+// NameFlags is err with the flags that set the fields which it names, for an error of a role that is shown
+// elsewhere than where the role runs.
+func NameFlags(err error) error {
+	return withFlags(err, func(name string) bool { return name != "" })
+}
+
+func withFlags(err error, known func(name string) bool) error {
 	var flags []string
 	for _, field := range fieldsOf(err) {
-		if name := fieldFlags[field]; known.Lookup(name) != nil {
+		if name := fieldFlags[field]; known(name) {
 			flags = append(flags, "--"+name)
 		}
 	}
@@ -73,7 +86,10 @@ func fieldsOf(err error) []string {
 	var solver *buildkit.FieldError
 	var engine *docker.FieldError
 	var applying *apply.FieldError
+	var place *backends.FieldError
 	switch {
+	case errors.As(err, &place):
+		return place.Fields
 	case errors.As(err, &connection):
 		return connection.Fields
 	case errors.As(err, &solver):

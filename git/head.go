@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -95,15 +94,17 @@ func (r Remote) run(ctx context.Context, more []string, args ...string) (out, sa
 }
 
 // output keeps the beginning of what git prints and drops the rest, since a host decides how
-// much that is.
-type output struct{ bytes.Buffer }
+// much that is. (An embedded buffer would be read into past Write.)
+type output struct{ kept []byte }
 
 const maxOutput = 1 << 20
 
 func (o *output) Write(b []byte) (int, error) {
-	_, err := o.Buffer.Write(b[:min(len(b), maxOutput-o.Len())])
-	return len(b), err
+	o.kept = append(o.kept, b[:min(len(b), maxOutput-len(o.kept))]...)
+	return len(b), nil
 }
+
+func (o *output) String() string { return string(o.kept) }
 
 // passed are the variables of git's own that reach it. Others would point it at another
 // repository or make it print requests with their credentials.

@@ -25,6 +25,7 @@ type Policy struct {
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
 	PreloadFrom   []string `json:"preload_from,omitempty"`  // registries and repositories that nodes may fetch from, bases too; none is all
 	Pull          *Pull    `json:"pull,omitempty"`          // how nodes fetch images; nil is by their engines
+	Fence         string   `json:"fence,omitempty"`         // of FenceKinds: where the fleet's fence config lives from the flip on; "" for where the controllers are told
 	// Apply makes a rollout done only where so many nodes have applied its image; nil asks for nothing.
 	Apply *ApplyPolicy `json:"apply,omitempty"`
 }

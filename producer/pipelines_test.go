@@ -148,6 +148,8 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"a deadline without a unit":        {item("    fleets: [{name: f, rollout: {apply: {deadline: 5}}}]"), ":6: pipelines[0].fleets[0].rollout.apply.deadline: "},
 		"an apply that is no mapping":      {item("    fleets: [{name: f, rollout: {apply: 90%}}]"), ":6: pipelines[0].fleets[0].rollout.apply: "},
 		"a misspelt part of apply":         {item("    fleets: [{name: f, rollout: {apply: {qorum: 9%}}}]"), `unknown field "qorum", did you mean "quorum"?`},
+		"an unknown place for fences":      {item("    fleets: [{name: f, fence: katto}]"), `:6: pipelines[0].fleets[0].fence: "katto" is no place where a fence config can live: choose one of natskv, kato, confdis, exec, did you mean "kato"?`},
+		"two fleets in one place":          {item("    fleets: [{name: f, fence: kato}, {name: g, fence: exec}, {name: h, fence: exec}, {name: i, fence: kato}]"), `:6: pipelines[0].fleets[3].fence: kato holds one image, and is that of a fleet at line 6 already`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, c.file)

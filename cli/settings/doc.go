@@ -4,6 +4,7 @@
 //
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
 //   - apply.go: where a node writes the current image
+//   - fence.go: where a controller finds fence configs
 //   - names.go: the names of roles, users and this machine
 //   - natsusers.go: the users of NATS that every installation has, and what each may do
 //   - pullways.go: how a node fetches images

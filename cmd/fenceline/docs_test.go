@@ -100,6 +100,25 @@ func flagsKnown(cmd *cobra.Command, words []string) error {
 	return nil
 }
 
+// TestTheGuidesExamplesAreLintedAsTheirReadmeSays: every line that lint prints of the admin guide's own
+// examples stands there, one after the other.
+func TestTheGuidesExamplesAreLintedAsTheirReadmeSays(t *testing.T) {
+	readme := readDoc(t, "examples/guide/README.md")
+	t.Chdir("../..")
+	for name, want := range map[string]int{
+		"libgraphite2": cli.ExitDone, "upgrade-alsek": cli.ExitFailed, "without-sudo": cli.ExitDone, "newrelic": cli.ExitFailed,
+	} {
+		var out, errs strings.Builder
+		if status := run(t.Context(), []string{"lint", "examples/guide/" + name}, strings.NewReader(""), &out, &errs); status != want {
+			t.Errorf("linting %s ends with %d:\n%s%s", name, status, out.String(), errs.String())
+		}
+		block := "\n    " + strings.ReplaceAll(strings.TrimSpace(out.String()), "\n", "\n    ") + "\n\n"
+		if !strings.Contains(readme, block) {
+			t.Errorf("the README does not have what lint says of %s:\n%s", name, block)
+		}
+	}
+}
+
 // TestExamplesPass holds the README to its word: a fresh checkout has no secrets, and its
 // examples are right all the same.
 func TestExamplesPass(t *testing.T) {

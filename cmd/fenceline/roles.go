@@ -125,10 +125,11 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 	})
 }
 
-func makeController(s *settings.Controller, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+	places.Explain(cli.NameFlags) // status shows what is wrong
 	return controller.New(controller.Config{
-		Queue: q, Backend: backends.Open(q),
-		Name: s.Name, LeaseTTL: s.LeaseTTL, Layout: layout, Logger: part(log, "controller"),
+		Queue: q, Backend: places.Factory(q),
+		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
 	})
 }
 

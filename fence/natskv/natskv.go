@@ -1,10 +1,3 @@
-// Package natskv keeps fence configs in a NATS key-value bucket: the embedded fence config
-// of fleets that have none of their own.
-//
-// The files, in reading order:
-//
-//	natskv.go  Config: the setting, by compare-and-set
-//	cause.go   what a value comes from is kept in its headers
 package natskv
 
 import (
@@ -121,7 +114,7 @@ func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
 	}
 	var out []fence.Change
 	for _, e := range entries {
-		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created, Cause: causeOf(e.Headers)})
+		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created, Cause: causeOf(e.Headers), Kind: messages.FenceNATS})
 	}
 	return out, nil
 }
