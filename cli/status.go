@@ -23,8 +23,8 @@ type overview struct {
 	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
 	LettersFull bool              `json:"dead_letters_full,omitempty"`
-	Newer       []store.NewerWork `json:"newer,omitempty"`  // what only a newer version of fenceline can read
-	Disk        string            `json:"disk,omitempty"`   // what is not done for want of room on the disk of `up`, where that is this machine
+	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
+	Disk        string            `json:"disk,omitempty"`  // what is not done for want of room on the disk of `up`, where that is this machine
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
 }
 
