@@ -11,7 +11,9 @@
 //	main.go          the figures
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
-//	buildtimes.go    those of builds and flips
+//	buildtimes.go    those of builds
+//	flips.go         those of flips, by the store that has the fence config
+//	flipkato.go      behind kato
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	recovery.go      those of recoveries
@@ -56,6 +58,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"flip_kato_ms", flipKato},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},

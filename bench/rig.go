@@ -35,6 +35,7 @@ type rig struct {
 	url        string // of the producer
 	registry   string
 	secretFile string
+	more       []string // arguments of up
 	lines      <-chan site.Line
 	stop       context.CancelFunc
 
@@ -42,10 +43,10 @@ type rig struct {
 }
 
 // start starts a `fenceline up`. The pipelines are named as their repositories; the one called
-// fed feeds the fleet.
-func start(ctx context.Context, o options, pipelines []string, fed string) (*rig, error) {
+// fed feeds the fleet. More arguments are for the program.
+func start(ctx context.Context, o options, pipelines []string, fed string, more ...string) (*rig, error) {
 	ctx, stop := context.WithCancel(ctx)
-	r := &rig{options: o, stop: stop}
+	r := &rig{options: o, stop: stop, more: more}
 	err := r.prepare(pipelines, fed, "")
 	if err == nil {
 		err = r.start(ctx)
@@ -78,10 +79,10 @@ func (r *rig) prepare(pipelines []string, fed, policy string) (err error) {
 }
 
 func (r *rig) start(ctx context.Context) (err error) {
-	r.up, err = site.Start(site.Program{Path: r.program, Args: []string{
+	r.up, err = site.Start(site.Program{Path: r.program, Args: append([]string{
 		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry,
 		"--nats-listen", "127.0.0.1:0", "--fleet", fleet, "--buildkitd", filepath.Join(r.tools, "buildkitd"),
-	}, Env: r.environment()})
+	}, r.more...), Env: r.environment()})
 	if err != nil {
 		return err
 	}
