@@ -46,6 +46,7 @@ bin/fenceline bin/demo $(GOTEST): FORCE
 
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
+	@scripts/redis
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
@@ -71,6 +72,7 @@ vet:
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit: $(GOTEST)
+	@scripts/redis
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30
@@ -86,6 +88,7 @@ fuzz: ## each fuzz target for 10 seconds
 
 bench: ## the figures of docs/performance.md, to bench/results.json; ONLY=NAME for one
 	@$(MAKE) --no-print-directory bin/fenceline >&2
+	@scripts/redis >&2
 	@{ scripts/with-setup sh -c 'exec go run ./bench $(if $(ONLY),-only $(ONLY)) >&3' >&2; } 3>&1
 
 clean: ## remove .fenceline/ and bin/

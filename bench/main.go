@@ -11,9 +11,10 @@
 //	main.go          the figures
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
-//	buildtimes.go    those of builds
-//	flips.go         those of flips, by the store that has the fence config
-//	flipkato.go      behind kato
+//	buildtimes.go    those of builds and flips
+//	flips.go         those of flips in the stores of fence configs
+//	flipconfdis.go   that of Stackato's Redis
+//	flipkato.go      that of its kato command
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	recovery.go      those of recoveries
@@ -58,6 +59,7 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"flip_confdis_ms", flipConfdis},
 		{"flip_kato_ms", flipKato},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},

@@ -35,7 +35,6 @@ type rig struct {
 	url        string // of the producer
 	registry   string
 	secretFile string
-	more       []string // arguments of up
 	lines      <-chan site.Line
 	stop       context.CancelFunc
 
@@ -43,10 +42,10 @@ type rig struct {
 }
 
 // start starts a `fenceline up`. The pipelines are named as their repositories; the one called
-// fed feeds the fleet. More arguments are for the program.
-func start(ctx context.Context, o options, pipelines []string, fed string, more ...string) (*rig, error) {
+// fed feeds the fleet.
+func start(ctx context.Context, o options, pipelines []string, fed string) (*rig, error) {
 	ctx, stop := context.WithCancel(ctx)
-	r := &rig{options: o, stop: stop, more: more}
+	r := &rig{options: o, stop: stop}
 	err := r.prepare(pipelines, fed, "")
 	if err == nil {
 		err = r.start(ctx)
@@ -79,10 +78,10 @@ func (r *rig) prepare(pipelines []string, fed, policy string) (err error) {
 }
 
 func (r *rig) start(ctx context.Context) (err error) {
-	r.up, err = site.Start(site.Program{Path: r.program, Args: append([]string{
+	r.up, err = site.Start(site.Program{Path: r.program, Args: []string{
 		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry,
 		"--nats-listen", "127.0.0.1:0", "--fleet", fleet, "--buildkitd", filepath.Join(r.tools, "buildkitd"),
-	}, r.more...), Env: r.environment()})
+	}, Env: r.environment()})
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -29,62 +31,91 @@ func checkSetting(args []string) error {
 	return nil
 }
 
+// setting is what config get and set print.
+type setting struct {
+	Fleet     string `json:"fleet"`
+	Component string `json:"component"`
+	Key       string `json:"key"`
+	Store     string `json:"store"` // of messages.FenceKinds
+	Value     string `json:"value"`
+	Previous  string `json:"previous,omitempty"` // that was set before
+	Held      bool   `json:"held"`
+}
+
+func settingOf(a messages.FenceAnswered) setting {
+	return setting{a.Fleet, component, fence.Key, a.Store, a.Value, a.Previous, a.Held}
+}
+
 func newConfigGetCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get [FLEET] fence docker/image", Short: "Show the image that new app containers get",
+		Long: `Asks the acting controller, which reads the fence config where it lives: no credential of
+that store is needed here.`,
 		Example: "  fenceline config get fence docker/image\n  fenceline config get production fence docker/image",
 	}
 	takesFleet(cmd, 2)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		fleet, b, _, err := s.setting(ctx, cmd, args, 2)
+		fleet, _, err := s.setting(ctx, cmd, args, 2)
 		if err != nil {
 			return err
 		}
-		v, err := b.Get(ctx)
+		a, err := people.ReadFence(ctx, s.queue, fleet)
 		if err != nil {
 			return err
 		}
-		if v.Value == "" {
+		if a.Value == "" {
 			return fmt.Errorf("fence %s is not set for fleet %s yet: no image has been flipped to", fence.Key, fleet)
 		}
-		return s.print(map[string]string{"fleet": fleet, "component": component, "key": fence.Key, "value": v.Value},
-			func(p *terminal.Page) { p.Line("%s", v.Value) })
+		out := settingOf(a)
+		out.Previous = ""
+		return s.print(out, func(p *terminal.Page) { p.Line("%s", a.Value) })
 	})
 }
 
 func newConfigSetCmd() *cobra.Command {
+	var reason string
+	var force bool
 	cmd := &cobra.Command{
-		Use: "set [FLEET] fence docker/image VALUE", Short: "Set the image by hand, past all checks",
-		Long: `Writes the fence config itself, as an administrator would with kato. Fenceline sees that
-it was a person's doing: it sets a hold on the fleet, reports it, and does not fight it. Before
-the fleet's first flip there is nothing to tell it from: the first image replaces it.
-'fenceline promote' and 'fenceline rollback' are the ways that check first.`,
-		Example: "  fenceline config set fence docker/image registry.example.com/exampleco/newimg@sha256:4f2d…",
+		Use: "set [FLEET] fence docker/image VALUE", Short: "Set the image by hand, past the rollout",
+		Long: `Has the acting controller write the fence config itself, wherever it lives, and holds the
+fleet: the value is a person's, and is not fought until 'fenceline release'. An image that no
+quorum of the nodes reports takes --force, and so does one that is not named by its digest.
+Before the fleet's first flip there is no hold: the first image replaces the value.
+'fenceline promote' and 'fenceline rollback' are the ways that keep to the fleet's images.`,
+		Example: "  fenceline config set fence docker/image registry.example.com/exampleco/newimg@sha256:4f2d… --reason 'until the next build'\n" +
+			"  fenceline config set fence docker/image stackato/stack-alsek --force",
 	}
 	takesFleet(cmd, 3)
+	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet and its history")
+	cmd.Flags().BoolVar(&force, "force", false, "set an image that fewer nodes than a quorum report present")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if args[len(args)-1] == "" {
 			return settings.Usagef("the value is empty: name an image")
 		}
-		fleet, b, args, err := s.setting(ctx, cmd, args, 3)
+		fleet, args, err := s.setting(ctx, cmd, args, 3)
 		if err != nil {
 			return err
 		}
-		was, err := b.Get(ctx)
+		set := people.SetFence
+		if force {
+			set = people.ForceFence
+		}
+		a, err := set(ctx, s.queue, fleet, args[2], reason, whoami())
+		if errors.Is(err, people.ErrNotPresent) {
+			return fmt.Errorf("%w; --force sets it all the same", err)
+		}
 		if err != nil {
 			return err
 		}
-		if _, err := b.Set(ctx, args[2], was.Revision); err != nil {
-			return err
+		if a.Held {
+			return s.decided(settingOf(a), "%s: %s, and held until 'fenceline release %s'", fleet, a.Value, fleet)
 		}
-		return s.decided(map[string]string{"fleet": fleet, "component": component, "key": fence.Key, "value": args[2], "previous": was.Value},
-			"%s: %s", fleet, args[2])
+		return s.decided(settingOf(a), "%s: %s", fleet, a.Value)
 	})
 }
 
-// setting finds what a command of so many words is about: a fleet, its fence config, and the words
-// without the fleet.
-func (s *session) setting(ctx context.Context, cmd *cobra.Command, args []string, words int) (fleet string, b fence.Backend, rest []string, err error) {
+// setting finds what a command of so many words is about: a fleet, and the words without it.
+func (s *session) setting(ctx context.Context, cmd *cobra.Command, args []string, words int) (fleet string, rest []string, err error) {
 	named, rest, err := fleetWord(cmd.Flags(), args, words)
 	if err == nil {
 		err = checkSetting(rest)
@@ -92,11 +123,5 @@ func (s *session) setting(ctx context.Context, cmd *cobra.Command, args []string
 	if err == nil {
 		fleet, err = s.oneFleet(ctx, named...)
 	}
-	if err != nil {
-		return "", nil, nil, err
-	}
-	return fleet, s.fence(fleet), rest, nil
+	return fleet, rest, err
 }
-
-// fence is the fence config of a fleet.
-func (s *session) fence(fleet string) fence.Backend { return backends.Open(s.queue)(fleet) }

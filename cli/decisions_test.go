@@ -43,7 +43,7 @@ func controlled(t *testing.T, c *queue.Client) {
 	t.Helper()
 	r, err := controller.New(controller.Config{
 		Queue: c, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
-		Backend: backends.Open(c),
+		Backend: new(backends.Backends).Factory(c),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,6 +34,7 @@ type doctor struct {
 	monitor    string          // URL of the NATS server's monitoring
 	builder    buildkit.Config // how buildkitd and registries are reached
 	registries settings.Registries
+	fence      backends.Config // where fence configs live
 	engine     docker.Config
 	flags      *pflag.FlagSet // the command's
 }
@@ -44,7 +46,7 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
-the Docker engine and its disk for a distributor. Without a role it checks everything, as
+for a controller the place where fence configs live; the Docker engine and its disk for a distributor. Without a role it checks everything, as
 'fenceline up' runs it. The file of --settings is the role's own, or that of 'fenceline up':
 all of it is read, and what the checks need is taken.` + settings.VariablesNote("password-file"),
 		Example: "  fenceline doctor\n  fenceline doctor builder --settings /etc/fenceline/builder.yaml\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
@@ -67,6 +69,7 @@ all of it is read, and what the checks need is taken.` + settings.VariablesNote(
 	cmd.Flags().StringVar(&d.builder.Address, "buildkit", "", "address of the buildkitd (default: that of 'fenceline up', or "+settings.DefaultBuildkit+")")
 	settings.FolderVar(cmd.Flags(), &d.builder.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	d.registries.Add(cmd.Flags())
+	settings.AddFence(cmd.Flags(), &d.fence)
 	settings.AddFile(cmd.Flags())
 	settings.Explain(cmd.Flags(), settings.FileFlag, "The role's, or that of up where no role is named.")
 	return cmd
@@ -112,10 +115,11 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
 	case settings.RoleController:
+		todo = append(todo, d.checkFence)
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk)
 	case "":
-		todo = append(todo, checkGit, d.checkBuildkit, d.checkEngine, d.checkDisk)
+		todo = append(todo, checkGit, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk)
 	}
 	var found []checked
 	bad := 0

@@ -14,6 +14,8 @@ import (
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/messages/store"
@@ -86,6 +88,24 @@ func (d *doctor) checkDurable(ctx context.Context) checked {
 		return c.problem(fmt.Errorf("what it acks can be lost with the machine for up to two minutes: set jetstream { sync_interval: always }"))
 	case !js.Config.SyncAlways:
 		c.Found = fmt.Sprintf("a cluster of %d; give producers and controllers --replicas 3, as writes are synced later", js.Cluster.Size)
+	}
+	return c
+}
+
+// checkFence looks at the place where fence configs live.
+func (d *doctor) checkFence(ctx context.Context) checked {
+	c := checked{What: "fence config"}
+	places, err := backends.New(d.fence)
+	if err == nil {
+		c.Found, err = places.Check(ctx)
+	}
+	if err != nil {
+		return c.problem(err)
+	}
+	if c.Found == messages.FenceNATS {
+		c.Found += ": in the installation's own bucket"
+	} else {
+		c.Found += " can be read"
 	}
 	return c
 }

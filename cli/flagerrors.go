@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/standalone"
@@ -36,6 +37,7 @@ var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
+	backends.FieldKind: "fence", "FenceGet": "fence-get", "FenceSet": "fence-set",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
@@ -51,9 +53,19 @@ func nameFlags(known *pflag.FlagSet, err error) error {
 	if errors.As(err, &at) {
 		return fmt.Errorf("%w: stop it, or choose another with --%s", err, listenFlags[at.Service])
 	}
+	return withFlags(err, func(name string) bool { return known.Lookup(name) != nil })
+}
+
+// NameFlags is err with the flags that set the fields which it names, for an error of a role that is shown
+// elsewhere than where the role runs.
+func NameFlags(err error) error {
+	return withFlags(err, func(name string) bool { return name != "" })
+}
+
+func withFlags(err error, known func(name string) bool) error {
 	var flags []string
 	for _, field := range fieldsOf(err) {
-		if name := fieldFlags[field]; known.Lookup(name) != nil {
+		if name := fieldFlags[field]; known(name) {
 			flags = append(flags, "--"+name)
 		}
 	}
@@ -68,7 +80,10 @@ func fieldsOf(err error) []string {
 	var connection *queue.FieldError
 	var solver *buildkit.FieldError
 	var engine *docker.FieldError
+	var place *backends.FieldError
 	switch {
+	case errors.As(err, &place):
+		return place.Fields
 	case errors.As(err, &connection):
 		return connection.Fields
 	case errors.As(err, &solver):

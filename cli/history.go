@@ -3,11 +3,11 @@ package cli
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -24,22 +24,12 @@ func newHistoryCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		b := s.fence(fleet)
-		changes, err := historyOf(ctx, b, fleet)
+		changes, err := backends.History(ctx, s.queue, fleet)
 		if err != nil {
 			return err
 		}
 		return s.printHistory(ctx, fleet, changes)
 	})
-}
-
-// historyOf is what a fleet's fence config was, where its backend remembers that.
-func historyOf(ctx context.Context, b fence.Backend, fleet string) ([]fence.Change, error) {
-	h, ok := b.(fence.Historian)
-	if !ok {
-		return nil, fmt.Errorf("the history of fleet %s: its fence config remembers no earlier values: 'fenceline rollouts %s' lists the images that were flipped to", fleet, fleet)
-	}
-	return h.History(ctx)
 }
 
 // pastValue is a value that the fence config had.
@@ -50,6 +40,9 @@ type pastValue struct {
 	Order   uint64 `json:"order,omitempty"`
 	Commit  string `json:"commit,omitempty"`
 	Rollout string `json:"rollout,omitempty"`
+	By      string `json:"by,omitempty"` // who decided; nobody is known of what was set past fenceline
+	Reason  string `json:"reason,omitempty"`
+	Store   string `json:"store,omitempty"` // where it stood, of messages.FenceKinds
 }
 
 func (s *session) printHistory(ctx context.Context, fleet string, changes []fence.Change) error {
@@ -60,7 +53,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	out := []pastValue{}
 	causes := causesOf(changes, rollouts)
 	for i, c := range changes {
-		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value}
+		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value, By: c.Cause.By, Reason: c.Cause.Reason, Store: c.Kind}
 		if r := causes[i]; r != nil {
 			v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
 		}
@@ -70,9 +63,9 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 		out = append(out, v)
 	}
 	return s.print(out, func(p *terminal.Page) {
-		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT", "ROLLOUT")
+		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT", "ROLLOUT", "BY", "REASON")
 		for _, v := range out {
-			p.Row(v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit), v.Rollout)
+			p.Row(v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
 		}
 	})
 }
@@ -110,6 +103,9 @@ func brought(image string, rollouts []messages.RolloutRecord) *messages.RolloutR
 
 // shown is a value of the fence config for a table: shortened where it is one of ours.
 func shown(value string) string {
+	if value == "" {
+		return "(unset)"
+	}
 	if i, err := messages.ParseImage(value); err == nil {
 		return short(i)
 	}

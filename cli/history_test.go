@@ -9,14 +9,6 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// TestNoHistory has a backend that remembers no earlier values.
-func TestNoHistory(t *testing.T) {
-	forgetful := struct{ fence.Backend }{}
-	if _, err := historyOf(t.Context(), forgetful, "production"); err == nil || !strings.Contains(err.Error(), "production: its fence config remembers no earlier values") {
-		t.Errorf("it says %v", err)
-	}
-}
-
 // TestHistoryNamesCauses: each flip has the rollout that the fence config says caused it, also where an
 // image's digest comes again, and what it says nothing of has that which had brought its image.
 func TestHistoryNamesCauses(t *testing.T) {

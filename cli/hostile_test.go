@@ -14,9 +14,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/fenceline/fenceline/cli/clitest"
-	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal/terminaltest"
 	"github.com/spf13/cobra"
@@ -74,11 +74,7 @@ func hostileInstallation(t *testing.T) *queue.Client {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	was, err := backends.Open(c)("production").Get(t.Context())
-	if err == nil {
-		_, err = backends.Open(c)("production").Set(t.Context(), hostile, was.Revision)
-	}
-	if err != nil {
+	if _, err := queuetest.JetStream(t, c).Publish(t.Context(), "$KV.fenceline-fence.production.docker/image", []byte(hostile)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -151,7 +147,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"abort":                {{hostile}, {"production-base-failed"}},
 		"config":               {{hostile}},
 		"config get":           {{"fence", "docker/image"}, {hostile, "x"}},
-		"config set":           {{"fence", "docker/image", hostile}},
+		"config set":           {{"fence", "docker/image", hostile}, {"fence", "docker/image", "a/b", "--force", "--reason", hostile}},
 		"fleets":               {{hostile}},
 		"fleets repair":        {{hostile}, {"production"}},
 		"fleets order":         {{hostile, "1"}, {"production", hostile}},
@@ -169,7 +165,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 // TestNothingHostileReachesATerminal runs every command over what strangers wrote. A new command has to
 // be added to hostileLines.
 func TestNothingHostileReachesATerminal(t *testing.T) {
-	hostileInstallation(t)
+	answered(t, hostileInstallation(t), hostile)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		_ = json.NewEncoder(w).Encode(map[string]any{"error": hostile, "ignored": hostile})

@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -83,7 +84,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	acting := as(t, dir, url, settings.UserController, settings.Inbox(settings.UserController))
 	c, err := controller.New(controller.Config{
 		Queue: acting, Name: "c1", Interval: 50 * time.Millisecond, Logger: zerolog.Nop(),
-		Backend: backends.Open(acting),
+		Backend: new(backends.Backends).Factory(acting),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +216,7 @@ func TestNodeMayDoNoMore(t *testing.T) {
 			return store.NewNode(node).Heartbeat(ctx, &messages.NodeStatus{Fleet: "production", Node: "node-2", Instance: "i", Beat: 1})
 		},
 		"the fence config": func(ctx context.Context) error {
-			_, err := backends.Open(node)("production").Set(ctx, "evil", "")
+			_, err := natskv.New(node, "production").Set(ctx, "evil", "")
 			return err
 		},
 		"the fleet's record": func(ctx context.Context) error {

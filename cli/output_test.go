@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli/clitest"
-	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -74,7 +74,7 @@ func prepare(t *testing.T, c *queue.Client) {
 		r.Fleet, r.Opened, r.Updated = "production", noon(), noon()
 		create(t, store.Rollouts(c), r.ID, r)
 	}
-	f := backends.Open(c)("production")
+	f := natskv.New(c, "production")
 	first, err := f.Set(t.Context(), "stackato/stack/alsek", "")
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +114,7 @@ func beat(t *testing.T, c *queue.Client, state messages.WorkState, reason string
 func TestOutput(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
+	answered(t, c, string(imageOne))
 	age, gap, at := regexp.MustCompile(`\d+[smhd] ago`), regexp.MustCompile(`  +`), regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 	for name, args := range map[string][]string{
 		"status": {"status"}, "builds": {"builds"}, "nodes": {"nodes"}, "rollouts": {"rollouts"}, "history": {"history"},
@@ -134,7 +135,9 @@ func TestOutput(t *testing.T) {
 // TestFilters shows what is there, and refuses names of what is not: with what may be meant, and with
 // what there is.
 func TestFilters(t *testing.T) {
-	prepare(t, installation(t))
+	c := installation(t)
+	prepare(t, c)
+	answered(t, c, string(imageOne))
 	for _, args := range [][]string{
 		{"builds", "--pipeline", "base"}, {"rollouts", "production"}, {"nodes", "production"}, {"history", "production"},
 		{"rollouts", "--fleet", "production"}, {"nodes", "--fleet=production"}, {"config", "get", "production", "fence", "docker/image"},
@@ -188,7 +191,7 @@ func TestSeveralFleets(t *testing.T) {
 	}
 }
 
-// TestDecisions runs people's decisions on prepared records, without a controller.
+// TestDecisions runs people's decisions on prepared records, without a controller but for the fence config.
 func TestDecisions(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
@@ -215,7 +218,19 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("retiring it again: %+v", s)
 	}
 	done(t, "cancel", "base-dddddddd")
-	done(t, "config", "set", "fence", "docker/image", "by/hand")
+	controlled(t, c)
+	if s := fenceline(t, "config", "set", "fence", "docker/image", "by/hand"); s.status != ExitFailed || !strings.Contains(s.err, "--force sets it all the same") {
+		t.Errorf("setting what no node can report: %+v", s)
+	}
+	if out := done(t, "config", "set", "fence", "docker/image", "by/hand", "--force", "--reason", "a test"); out != "production: by/hand, and held until 'fenceline release production'\n" {
+		t.Errorf("config set prints %q", out)
+	}
+	if out := done(t, "history"); !strings.Contains(out, "by/hand") || !strings.Contains(out, "a test") || !strings.Contains(out, whoami()) {
+		t.Errorf("the history is %q", out)
+	}
+	if out := done(t, "status"); !strings.Contains(out, "set the fence config to by/hand: a test") {
+		t.Errorf("the status is %q", out)
+	}
 	if out := done(t, "config", "get", "fence", "docker/image"); out != "by/hand\n" {
 		t.Errorf("what was set is %q", out)
 	}

@@ -17,12 +17,15 @@ func (c *Controller) act(ctx context.Context) error {
 	defer done()
 	fleets, ctx := errgroup.WithContext(ctx)
 	fleets.Go(func() error { c.dropFromTimeToTime(ctx); return nil })
+	fleets.Go(func() error { c.hearQuestions(ctx); return nil })
+	defer c.stopAnswering()
 	started := map[string]bool{}
 	for {
 		for _, name := range c.views.fleetNames() {
 			if !started[name] {
 				started[name] = true
-				fleets.Go(func() error { c.actOn(ctx, name); return nil })
+				asks := c.answering(name)
+				fleets.Go(func() error { c.actOn(ctx, name, asks); return nil })
 			}
 		}
 		select {
@@ -64,9 +67,9 @@ func (c *Controller) dropRollouts(ctx context.Context) error {
 }
 
 // actOn advances one fleet until ctx ends: at once when something about it changed, and by a timer.
-func (c *Controller) actOn(ctx context.Context, fleet string) {
+func (c *Controller) actOn(ctx context.Context, fleet string, asks chan question) {
 	f := &fleetActor{
-		Controller: c, fleet: fleet, backend: c.Backend(fleet), clocks: &decide.Clocks{},
+		Controller: c, fleet: fleet, clocks: &decide.Clocks{}, asks: asks,
 		began: time.Now(), log: c.Logger.With().Str("fleet", fleet).Logger(),
 	}
 	changed, done := c.views.subscribe(fleet)
@@ -87,6 +90,9 @@ func (c *Controller) actOn(ctx context.Context, fleet string) {
 		case <-changed:
 			due = false
 		case <-settled.C:
+			due = false
+		case q := <-f.asks:
+			f.answer(ctx, q)
 			due = false
 		case <-tick.C:
 			due = true

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/builds/buildstest"
-	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
@@ -14,7 +14,7 @@ import (
 // Two controllers share the events of a build that pins its bases and fails at once.
 func TestBasesOfAFailedBuildAreNotPreloaded(t *testing.T) {
 	q := queuetest.Start(t).Client(t)
-	c, err := New(Config{Queue: q, Name: "c1", Backend: func(string) fence.Backend { return nil }})
+	c, err := New(Config{Queue: q, Name: "c1", Backend: new(backends.Backends).Factory(q)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/fence"
@@ -43,6 +44,10 @@ type Config struct {
 type Controller struct {
 	Config
 	views *views
+
+	mu     sync.Mutex
+	owners map[string]string        // by kind of place that is one fleet's alone
+	asks   map[string]chan question // by fleet, while this is the acting controller
 }
 
 // New returns a controller. Streams and buckets must be declared before it runs.
@@ -63,7 +68,7 @@ func New(c Config) (*Controller, error) {
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = DefaultLeaseTTL
 	}
-	return &Controller{Config: c, views: newViews(c.Queue)}, nil
+	return &Controller{Config: c, views: newViews(c.Queue), owners: map[string]string{}}, nil
 }
 
 // Run works until ctx ends, then returns nil. It is called once.

@@ -92,7 +92,11 @@ func TestASuccessorDrivesWhatAKilledControllerDecided(t *testing.T) {
 	tried := make(chan struct{}, 1)
 	kill := i.controller(t, "c1", func(c *controller.Config) {
 		real := c.Backend
-		c.Backend = func(fleet string) fence.Backend { return stuck{real(fleet), tried} }
+		c.Backend = func(fleet, kind string) (fence.Place, error) {
+			p, err := real(fleet, kind)
+			p.Backend = stuck{p.Backend, tried}
+			return p, err
+		}
 	})
 	startNode(t, i.q, "default", "n1")
 	i.members(t, 1)

@@ -177,7 +177,8 @@ func TestTheFenceConfigKeepsWhatCausedAValue(t *testing.T) {
 	}
 	for n, c := range changes {
 		order := uint64(n + 1)
-		if want := (fence.Cause{Epoch: order, Rollout: messages.RolloutID("default", build(order)), Build: build(order), Order: order}); c.Cause != want {
+		if want := (fence.Cause{Epoch: order, Rollout: messages.RolloutID("default", build(order)), Build: build(order), Order: order,
+			By: "fenceline", Reason: "flipped by rollout " + messages.RolloutID("default", build(order))}); c.Cause != want {
 			t.Errorf("%s comes from %+v, want %+v", c.Value, c.Cause, want)
 		}
 	}

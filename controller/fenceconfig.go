@@ -59,13 +59,13 @@ func (e restlessError) Error() string {
 // driveOnce reads the fence config, and does what decide.Compare says about its value. A
 // restlessError tells that it was written, errRecordMoved that the fleet was decided about in between.
 func (f *fleetActor) driveOnce(ctx context.Context) error {
-	now, err := f.readFence(ctx)
+	before, _, _ := f.views.snapshot(f.fleet, f.clocks)
+	place, now, err := f.readFence(ctx, &before.Record)
 	if err != nil {
-		return f.noteBroken(ctx, fmt.Errorf("the fence config can't be read: %w", err))
+		return f.noteBroken(ctx, err)
 	}
 	// The record is read after the fence config. Whoever decides later than this read looks at the
 	// fence config later than the write below, and drives it on.
-	before, _, _ := f.views.snapshot(f.fleet, f.clocks)
 	if err := f.reread(ctx); err != nil {
 		return err
 	}
@@ -73,9 +73,10 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	if s.Record.Epoch != before.Record.Epoch {
 		return errRecordMoved
 	}
-	c := decide.Compare(&s, now.Value)
+	f.journal(ctx, place, now.Value, f.causeOf(&s.Record, now.Value))
+	c := decide.Compare(&s, place.Kind, now.Value)
 	if c.Drive {
-		return f.setFence(ctx, &s.Record, now)
+		return f.setFence(ctx, place, &s.Record, now)
 	}
 	if c.Note == nil {
 		return nil
@@ -94,28 +95,61 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 
 // setFence writes the fence config over what was read, with the decision that is behind it where the
 // fence config keeps that. The next look reads it back.
-func (f *fleetActor) setFence(ctx context.Context, r *messages.FleetRecord, over fence.Setting) error {
-	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
-	defer cancel()
+func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *messages.FleetRecord, over fence.Setting) error {
 	value := string(r.Current.Image)
-	var err error
-	if b, keeps := f.backend.(fence.CauseKeeper); keeps {
-		c := r.Current
-		_, err = b.SetFor(bounded, value, over.Revision, fence.Cause{Epoch: r.Epoch, Rollout: c.Rollout, Build: c.Build, Order: c.Order})
-	} else {
-		_, err = f.backend.Set(bounded, value, over.Revision)
-	}
+	err := f.set(ctx, place, value, over, f.causeOf(r, value))
 	if err == nil || errors.Is(err, fence.ErrConflict) {
 		return restlessError{value, over.Value}
 	}
 	return f.noteBroken(ctx, fmt.Errorf("the fence config can't be set: %w", err))
 }
 
-// readFence reads the fence config.
-func (f *fleetActor) readFence(ctx context.Context) (fence.Setting, error) {
+// set writes a fence config in less time than the lease lasts.
+func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
 	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
-	return f.backend.Get(ctx)
+	var err error
+	if b, keeps := place.Backend.(fence.CauseKeeper); keeps {
+		_, err = b.SetFor(ctx, value, over.Revision, cause)
+	} else {
+		_, err = place.Set(ctx, value, over.Revision)
+	}
+	return err
+}
+
+// readFence reads the fence config where the fleet's record says that it lives. A place that can be one
+// fleet's alone, and is another's, is not read for a fleet that has an image.
+func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fence.Place, fence.Setting, error) {
+	place, err := f.Backend(f.fleet, r.Fence)
+	if err != nil {
+		if r.Fence != "" {
+			err = fmt.Errorf("this fleet's fence, by the pipeline file, is %s: %w", r.Fence, err)
+		}
+		return place, fence.Setting{}, err
+	}
+	if owner := f.owner(place, f.fleet); owner != f.fleet && r.Epoch > 0 {
+		return place, fence.Setting{}, taken(place.Kind, owner)
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	defer cancel()
+	now, err := place.Get(ctx)
+	if err != nil {
+		err = fmt.Errorf("the fence config can't be read: %w", err)
+	}
+	return place, now, err
+}
+
+// causeOf is what a value comes from that a fleet's record decided for; nothing where it decided for another.
+func (f *fleetActor) causeOf(r *messages.FleetRecord, value string) fence.Cause {
+	c := r.Current
+	if value == "" || value != string(c.Image) {
+		return fence.Cause{}
+	}
+	cause := fence.Cause{Epoch: r.Epoch, Rollout: c.Rollout, Build: c.Build, Order: c.Order}
+	if d := r.Decided; d != nil && d.Epoch == r.Epoch {
+		cause.By, cause.Reason = d.By, d.Reason
+	}
+	return cause
 }
 
 // noteBroken writes into the fleet's record what is wrong with the fence config, and returns it. The

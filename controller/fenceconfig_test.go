@@ -56,7 +56,13 @@ func TestAFenceConfigThatDoesNotKeepWhatIsWritten(t *testing.T) {
 				return func(cfg *controller.Config) {
 					cfg.Interval = every
 					real := cfg.Backend
-					cfg.Backend = func(fleet string) fence.Backend { l := l; l.Backend = real(fleet); return l }
+					cfg.Backend = func(fleet, kind string) (fence.Place, error) {
+						p, err := real(fleet, kind)
+						l := l
+						l.Backend = p.Backend
+						p.Backend = l
+						return p, err
+					}
 				}
 			}
 			i := install(t)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
-	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -17,13 +16,14 @@ import (
 // fleetActor advances one fleet while its controller holds the lease.
 type fleetActor struct {
 	*Controller
-	fleet   string
-	backend fence.Backend
-	clocks  *decide.Clocks
-	ttl     messages.Duration // of heartbeats; 0 where it is to be asked for
-	began   time.Time         // to listen to the fleet
-	failed  uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
-	log     zerolog.Logger
+	fleet  string
+	clocks *decide.Clocks
+	ttl    messages.Duration // of heartbeats; 0 where it is to be asked for
+	began  time.Time         // to listen to the fleet
+	failed uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
+	asks   chan question     // about the fence config
+	noted  notedValue        // what the journal was last seen to end with
+	log    zerolog.Logger
 }
 
 // pass does all that is to be done now. Due tells that the timer has run out: the fence config is

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -62,7 +63,7 @@ func (i installation) controller(t *testing.T, name string, change ...func(*cont
 	q := i.server.Connect(t)
 	cfg := controller.Config{
 		Queue: q, Name: name, Interval: 50 * time.Millisecond, LeaseTTL: leaseTTL, Logger: zerolog.New(zerolog.NewTestWriter(t)),
-		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
+		Backend: new(backends.Backends).Factory(q),
 	}
 	for _, f := range change {
 		f(&cfg)

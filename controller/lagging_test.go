@@ -6,8 +6,7 @@ import (
 
 	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/controller/people"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -19,7 +18,7 @@ func blind(t *testing.T, q *queue.Client) *Controller {
 	t.Helper()
 	c, err := New(Config{
 		Queue: q, Name: "c1", LeaseTTL: time.Second,
-		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
+		Backend: new(backends.Backends).Factory(q),
 	})
 	if err != nil {
 		t.Fatal(err)

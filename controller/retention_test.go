@@ -7,8 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/controller/decide"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -142,7 +141,7 @@ func TestAnActingControllerForgetsOldRollouts(t *testing.T) {
 	}
 	c, err := New(Config{
 		Queue: q, Name: "c1", LeaseTTL: time.Second, Interval: time.Hour,
-		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
+		Backend: new(backends.Backends).Factory(q),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -39,7 +39,7 @@ func TestARolloutThatCanNotBeReadStopsNothing(t *testing.T) {
 			queuetest.Must(t, err)
 			c.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: "default", Value: record, Revision: at})
 			damage(t, q, r.ID, revision)
-			f := &fleetActor{Controller: c, fleet: "default", backend: backend, clocks: &decide.Clocks{}, log: c.Logger}
+			f := &fleetActor{Controller: c, fleet: "default", clocks: &decide.Clocks{}, log: c.Logger}
 			queuetest.Must(t, f.pass(t.Context(), true))
 			var now fence.Setting
 			now, err = backend.Get(t.Context())

@@ -267,6 +267,13 @@ func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, r
 	return s, e.Revision, revisions
 }
 
+// fleet returns a fleet's record as it was seen last.
+func (v *views) fleet(name string) messages.FleetRecord {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fleets[name].Value
+}
+
 // rollout returns a rollout's record as it was seen last.
 func (v *views) rollout(id string) messages.RolloutRecord {
 	v.mu.Lock()

@@ -41,6 +41,8 @@ type Cause struct {
 	Rollout string // that the image came with, or "" where none did
 	Build   string
 	Order   uint64
+	By      string // who decided; "" where that isn't known
+	Reason  string
 }
 
 // CauseKeeper is a Backend that keeps with a value what it comes from: a Historian gives it back. One
@@ -51,14 +53,33 @@ type CauseKeeper interface {
 	SetFor(ctx context.Context, value string, expected Revision, cause Cause) (Setting, error)
 }
 
-// Factory returns where the setting of a fleet lives.
-type Factory func(fleet string) Backend
+// Place is where the setting of a fleet lives.
+type Place struct {
+	Backend
+	Kind    string  // of messages.FenceKinds
+	Sole    bool    // the store has one setting, which can be one fleet's alone
+	Journal Journal // what the setting was, where the store doesn't keep that; else nil
+}
+
+// Factory returns where the setting of a fleet lives: in a place of a kind, or where "" is given in the
+// default one. The error says what the kind lacks.
+type Factory func(fleet, kind string) (Place, error)
+
+// Journal remembers what a setting was, for a store that does not.
+type Journal interface {
+	// Last is the value that was noted last, and whether there is any.
+	Last(ctx context.Context) (value string, known bool, err error)
+	// Note adds a value, "" where the setting was unset, and what it comes from: nothing where
+	// somebody else set it.
+	Note(ctx context.Context, value string, cause Cause) error
+}
 
 // Change is an earlier state of the setting.
 type Change struct {
 	Setting
-	At    time.Time // by the clock of the store
-	Cause Cause     // zero where it isn't known, as for a person's value
+	At    time.Time // by the clock of what remembers it
+	Cause Cause     // zero where it isn't known, as for a value that was set past fenceline
+	Kind  string    // of the place where the setting lived
 }
 
 // Historian is a Backend that remembers earlier values.

@@ -23,6 +23,7 @@
 //	buildlog.go    a build's progress, and the steps that people watch
 //	rollout.go     an image's passage through one fleet: its states, record and event
 //	fleet.go       a fleet's record, the only point of decision, and its announcement
+//	fence.go       where a fence config can live; a person's question to the acting controller, and its answer
 //	waves.go       which nodes a wave admits
 //	node.go        members and heartbeats; what a node does, fails at and finds out
 //	deadletter.go  a message that nobody could handle

@@ -45,6 +45,8 @@ type FleetRecord struct {
 	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
 	Applied  Applied      `json:"applied"`
 	Mended   *Mended      `json:"mended,omitempty"` // what a person last set right in the record itself
+	Fence    string       `json:"fence,omitempty"`  // Policy.Fence of the last flip
+	Decided  *Decided     `json:"decided,omitempty"`
 	// NodeTTL is how long a heartbeat is kept: nodes send theirs more often, and may not ask.
 	NodeTTL Duration `json:"node_ttl,omitempty"`
 }
@@ -54,6 +56,13 @@ type Mended struct {
 	By   string    `json:"by"`
 	At   time.Time `json:"at"`
 	What string    `json:"what"`
+}
+
+// Decided says who made Current current, and why.
+type Decided struct {
+	Epoch  uint64 `json:"epoch"` // whose decision it is: of another it says nothing
+	By     string `json:"by"`
+	Reason string `json:"reason"`
 }
 
 // Validate names the first field that a node can't act on.
@@ -158,4 +167,9 @@ type Applied struct {
 	Epoch uint64 `json:"epoch"`           // whose image the backend was driven to and read back
 	Value string `json:"value,omitempty"` // as read back
 	Error string `json:"error,omitempty"` // why it could not be written or read
+	// Store is the kind of fence config that this is about; "" is FenceNATS.
+	Store string `json:"store,omitempty"`
+	// ByHand tells that a person set the value through a controller, so that it is theirs even where an
+	// earlier decision was for it.
+	ByHand bool `json:"by_hand,omitempty"`
 }

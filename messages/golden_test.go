@@ -102,6 +102,10 @@ func samples() []Payload {
 			To: sampleFleetRecord().Current,
 		},
 		&FleetChanged{Revision: 9, Record: sampleFleetRecord()},
+		&FenceAsked{Ask: "mnopqrst", Fleet: "production", Set: &FenceSet{Value: string(sampleImage), By: "ann", Reason: "until the next build"}},
+		&FenceAnswered{
+			Ask: "mnopqrst", Fleet: "production", Store: FenceKato, Value: string(sampleImage), Previous: "stackato/stack-alsek", Held: true, Error: "timeout",
+		},
 		&DeadLetter{
 			Stream: "fenceline-requests", Sequence: 4, Subject: "fenceline.build.requested.v1.libgraphite2", Reason: "not JSON",
 			Headers: Headers{"ce-id": {"x"}}, Body: []byte("{"), Deliveries: 2, At: sampleTime,
@@ -133,6 +137,13 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Traceparent":              true, // see TestAPreloadsTraceIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.Mended":                           true, // see TestALaterFleetRecordIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.NodeTTL":                          true,
+	"dev.fenceline.fleet.changed.v1.Record.Fence":                            true,
+	"dev.fenceline.fleet.changed.v1.Record.Decided":                          true,
+	"dev.fenceline.fleet.changed.v1.Record.Applied.Store":                    true,
+	"dev.fenceline.fleet.changed.v1.Record.Applied.ByHand":                   true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Fence":          true, // see TestALaterPolicyIsInItsWireForm
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.Fence":                       true,
+	"dev.fenceline.image.ready.v1.Fleets.Policy.Fence":                       true,
 	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
 }
 
@@ -231,13 +242,41 @@ func TestGoldens(t *testing.T) {
 func TestALaterFleetRecordIsInItsWireForm(t *testing.T) {
 	r := sampleFleetRecord()
 	r.Mended, r.NodeTTL = &Mended{By: "ann", At: sampleTime, What: "highest order set from 9 to 4"}, Duration(30*time.Second)
+	r.Fence, r.Decided = FenceConfdis, &Decided{Epoch: 3, By: "ann", Reason: "rolled back"}
+	r.Applied.Store, r.Applied.ByHand = FenceKato, true
 	m, err := Encode(sampleEnvelope(), &FleetChanged{Revision: 9, Record: r})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"mended":{"by":"ann","at":"2026-02-03T04:05:06.789Z","what":"highest order set from 9 to 4"}`, `"node_ttl":"30s"`} {
+	for _, want := range []string{`"mended":{"by":"ann","at":"2026-02-03T04:05:06.789Z","what":"highest order set from 9 to 4"}`, `"node_ttl":"30s"`,
+		`"fence":"confdis"`, `"decided":{"epoch":3,"by":"ann","reason":"rolled back"}`, `"store":"kato","by_hand":true`} {
 		if !strings.Contains(string(m.Body), want) {
 			t.Errorf("it has no %s: %s", want, m.Body)
 		}
+	}
+}
+
+// The goldens have policies without what came later.
+func TestALaterPolicyIsInItsWireForm(t *testing.T) {
+	p := samplePipeline()
+	p.Fleets[0].Policy.Fence = FenceExec
+	m, err := Encode(sampleEnvelope(), &BuildRequested{Build: sampleBuild, Pipeline: p, Commit: sampleCommit, Ref: "refs/heads/main", Cause: CausePush, Received: sampleTime})
+	if err != nil || !strings.Contains(string(m.Body), `"fence":"exec"`) {
+		t.Fatalf("it is %s, error %v", m.Body, err)
+	}
+	if _, got, err := DecodeAs[*BuildRequested](m); err != nil || got.Pipeline.Fleets[0].Policy.Fence != FenceExec {
+		t.Errorf("read, it is %+v, error %v", got, err)
+	}
+}
+
+// A kind of fence config that a later version has is no reason to refuse an image, or a fleet's record.
+func TestAnUnknownFenceIsNoReasonToRefuse(t *testing.T) {
+	p := DefaultPolicy()
+	p.Fence = "zookeeper"
+	if err := p.Validate(); err != nil {
+		t.Error(err)
+	}
+	if err := CheckFence("kat"); err == nil || !strings.Contains(err.Error(), `"kat"`) || !strings.Contains(err.Error(), "natskv, kato, confdis, exec") {
+		t.Errorf("it says %v", err)
 	}
 }

@@ -23,6 +23,7 @@ type Policy struct {
 	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+	Fence         string   `json:"fence,omitempty"`         // of FenceKinds: where the fleet's fence config lives from the flip on; "" for where the controllers are told
 }
 
 // Trial says how canaries try an image before it is flipped.

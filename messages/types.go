@@ -27,6 +27,8 @@ const (
 	TypeTrialFinished   Type = "dev.fenceline.trial.finished.v1"
 	TypeRolloutChanged  Type = "dev.fenceline.rollout.changed.v1"
 	TypeFleetChanged    Type = "dev.fenceline.fleet.changed.v1"
+	TypeFenceAsked      Type = "dev.fenceline.fence.asked.v1"
+	TypeFenceAnswered   Type = "dev.fenceline.fence.answered.v1"
 	TypeDeadLetter      Type = "dev.fenceline.dead.letter.v1"
 )
 
@@ -49,6 +51,8 @@ var registry = map[Type]func() Payload{
 	TypeTrialFinished:   func() Payload { return new(TrialFinished) },
 	TypeRolloutChanged:  func() Payload { return new(RolloutChanged) },
 	TypeFleetChanged:    func() Payload { return new(FleetChanged) },
+	TypeFenceAsked:      func() Payload { return new(FenceAsked) },
+	TypeFenceAnswered:   func() Payload { return new(FenceAnswered) },
 	TypeDeadLetter:      func() Payload { return new(DeadLetter) },
 }
 

@@ -21,13 +21,14 @@ type document struct {
 	pipelines []*declared
 	names     map[string]int // by pipeline, its line
 	fleets    map[string]int // by fleet, the line at which it is fed
+	fences    map[string]int // by kind of fence config that holds one image, the line at which a fleet has it
 }
 
 // defaultTimeout bounds a solve where the file says nothing.
 const defaultTimeout = messages.Duration(30 * 60e9)
 
 func (d *document) read(root *yaml.Node) {
-	d.names, d.fleets = map[string]int{}, map[string]int{}
+	d.names, d.fleets, d.fences = map[string]int{}, map[string]int{}, map[string]int{}
 	version := 0
 	d.mapping(root, "", []key{
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},

@@ -113,6 +113,8 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"a merge key":                   {"x: &x {branch: b}\n" + item("    <<: *x"), "merge keys"},
 		"a duplicate name":              {item("  - {name: base, repository: 'https://git.example.com/b.git', image: example.com/b}"), `:6: pipelines[1].name: pipeline name "base" is taken by the pipeline at line 3`},
 		"a fleet of two pipelines":      {item("    fleets: [{name: f}]", "  - {name: b, repository: 'https://git.example.com/b.git', image: example.com/b, fleets: [{name: f}]}"), `:7: pipelines[1].fleets[0].name: fleet "f" is fed at line 6 already`},
+		"an unknown place for fences":    {item("    fleets: [{name: f, fence: katto}]"), `:6: pipelines[0].fleets[0].fence: "katto" is no place where a fence config can live: choose one of natskv, kato, confdis, exec, did you mean "kato"?`},
+		"two fleets in one place":        {item("    fleets: [{name: f, fence: kato}, {name: g, fence: exec}, {name: h, fence: exec}, {name: i, fence: kato}]"), `:6: pipelines[0].fleets[3].fence: kato holds one image, and is that of a fleet at line 6 already`},
 		"a percentage without its sign": {item("    fleets: [{name: f, rollout: {quorum: 90}}]"), "quorum: 90 is not a percentage from 1% to 100%"},
 		"waves that fall":               {item("    fleets: [{name: f, rollout: {waves: [50%, 10%, 100%]}}]"), "waves[1]: 10% is not more than"},
 		"waves that end early":          {item("    fleets: [{name: f, rollout: {waves: [50%]}}]"), "let the last be 100%"},

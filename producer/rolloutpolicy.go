@@ -1,7 +1,10 @@
 package producer
 
 import (
+	"errors"
+
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -17,6 +20,7 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	d.mapping(n, field, []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
 		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
+		{"fence", "", func(n *yaml.Node, field string) { d.fence(&t.Policy.Fence, n, field) }},
 	})
 	if t.Fleet != "" {
 		p.Fleets = append(p.Fleets, t)
@@ -36,6 +40,26 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 	}
 	d.fleets[name] = n.Line
 	*to = name
+}
+
+// fence reads where a fleet's fence config lives. What has one setting can be one fleet's alone.
+func (d *document) fence(to *string, n *yaml.Node, field string) {
+	var kind string
+	d.text(&kind, func(s string) error {
+		err := messages.CheckFence(s)
+		if near := suggest.DidYouMean(s, messages.FenceKinds()); err != nil && near != "" {
+			err = errors.New(err.Error() + near)
+		}
+		return err
+	})(n, field)
+	if at, ok := d.fences[kind]; ok {
+		d.Problem(n, field, "%s holds one image, and is that of a fleet at line %d already: give one of them another place", kind, at)
+		return
+	}
+	if kind == messages.FenceKato || kind == messages.FenceConfdis {
+		d.fences[kind] = n.Line
+	}
+	*to = kind
 }
 
 // rollout reads a policy over the defaults.

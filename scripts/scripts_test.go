@@ -289,6 +289,10 @@ func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 			t.Errorf("%s: status %d, and it does not say %q:\n%s", script, status, want, said)
 		}
 	}
+	// What only some tests need is no reason to run none.
+	if status, said := m.run(t, "./redis"); status != 0 || !strings.Contains(said, "apt-get install redis-server") {
+		t.Errorf("redis: status %d:\n%s", status, said)
+	}
 }
 
 func TestALongCommandIsSeenToRun(t *testing.T) {

@@ -3,6 +3,7 @@
 // order:
 //
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
+//   - fence.go: where a controller finds fence configs
 //   - names.go: the names of roles, users and this machine
 //   - natsusers.go: the users of NATS that every installation has, and what each may do
 //   - flagkinds.go: the kinds of flags: paths, names, labels, durations

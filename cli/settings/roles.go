@@ -6,6 +6,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/pflag"
@@ -242,12 +243,30 @@ func (r *Registries) Add(fs *pflag.FlagSet) {
 // Controller configures a controller.
 type Controller struct {
 	Name     string
-	LeaseTTL time.Duration
+	LeaseTTL time.Duration // 0 means one for the kind of fence config
+	Fence    backends.Config
+}
+
+// katoLease is the default lease of controllers whose fence configs are read and set by kato, which takes
+// seconds to start, three times for one change.
+const katoLease = 20 * time.Second
+
+// Lease is LeaseTTL, or its default.
+func (c *Controller) Lease() time.Duration {
+	switch {
+	case c.LeaseTTL > 0:
+		return c.LeaseTTL
+	case c.Fence.Kind == messages.FenceKato:
+		return katoLease
+	}
+	return controller.DefaultLeaseTTL
 }
 
 // Add adds the flags that `run` and `up` have for it.
 func (c *Controller) Add(fs *pflag.FlagSet) {
-	SpanVar(fs, &c.LeaseTTL, "lease-ttl", controller.DefaultLeaseTTL, "how long the other controllers wait for a silent acting one")
+	SpanVar(fs, &c.LeaseTTL, "lease-ttl", 0, "how long the other controllers wait for a silent acting one (default 5s, or 20s where fence is kato)")
+	Explain(fs, "lease-ttl", "One call of a fence config's store may take half of it: give more where kato takes long.")
+	AddFence(fs, &c.Fence)
 }
 
 // Distributor configures a distributor.

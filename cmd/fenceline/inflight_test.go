@@ -13,8 +13,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/enginetest"
-	"github.com/fenceline/fenceline/fence"
-	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -101,7 +100,7 @@ func TestNoMoreInFlightBeforeAndAfterTheFlip(t *testing.T) {
 	q := queuetest.Start(t).Client(t)
 	c, err := controller.New(controller.Config{
 		Queue: q, Name: "c1", Logger: zerolog.Nop(),
-		Backend: func(fleet string) fence.Backend { return natskv.New(q, fleet) },
+		Backend: new(backends.Backends).Factory(q),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
+	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -123,10 +124,14 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 	})
 }
 
-func makeController(s *settings.Controller, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+	open := places.Factory(q)
 	return controller.New(controller.Config{
-		Queue: q, Backend: backends.Open(q),
-		Name: s.Name, LeaseTTL: s.LeaseTTL, Layout: layout, Logger: part(log, "controller"),
+		Queue: q, Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
+		Backend: func(fleet, kind string) (fence.Place, error) {
+			p, err := open(fleet, kind)
+			return p, cli.NameFlags(err) // it is shown by status
+		},
 	})
 }
 

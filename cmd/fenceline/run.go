@@ -8,6 +8,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -171,9 +172,10 @@ func newRunControllerCmd() *cobra.Command {
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
 		l := layout(&s.Layout)
+		places, err := backends.New(s.Fence)
 		return wiring{callerOf(settings.RoleController, s.Name), settings.UserController, l, func(q *queue.Client) (role, error) {
-			return makeController(&s.Controller, *l, q, log)
-		}}, nil
+			return makeController(&s.Controller, places, *l, q, log)
+		}}, err
 	})
 }
 

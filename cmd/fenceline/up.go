@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -71,6 +72,10 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 	if s.StepMemoryBytes < 0 || s.StepProcesses < 0 {
 		return settings.Usagef("--step-memory-bytes and --step-processes are bounds: give 0 for none, or more")
 	}
+	places, err := backends.New(s.Controller.Fence)
+	if err != nil {
+		return err
+	}
 	state, err := standalone.OpenState(s.State)
 	if err != nil {
 		return err
@@ -91,7 +96,7 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) (err error) {
 		return err
 	}
 	defer listener.Close()
-	u := &upRun{settings: s, state: state, stack: stack, space: space, log: log}
+	u := &upRun{places: places, settings: s, state: state, stack: stack, space: space, log: log}
 	defer u.close()
 	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, log})
 	if err != nil {
@@ -132,6 +137,7 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 
 // upRun is a running `up`.
 type upRun struct {
+	places   *backends.Backends
 	settings *settings.Up
 	state    *standalone.State
 	stack    *standalone.Stack
@@ -184,7 +190,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		user, inbox string
 		make        func(*queue.Client) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, layout, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, u.places, layout, q, u.log) }},
 		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), q, u.log) }},
 		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
 	} {

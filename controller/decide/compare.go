@@ -13,17 +13,22 @@ type Comparison struct {
 	Hold  string            // why a hold is to be set, or ""
 }
 
-// Compare judges a value of the fence config. A value of an earlier decision of ours, or the one
-// that was there before the first, is driven to the current image. Any other value is a person's: it
-// sets a hold and is not fought, until a later decision, or the release of the hold, says to go on.
-func Compare(s *State, value string) Comparison {
+// Compare judges a value of the fence config, which lives in a place of messages.FenceKinds. A value of an
+// earlier decision of ours, or the one that was there before the first, is driven to the current image. Any
+// other value is a person's, and so is one that they set through a controller: it
+// sets a hold and is not fought, until a later decision, or the release of the hold, says to go on. A place
+// that was not looked at yet is one that nothing was decided about: its value was there before.
+func Compare(s *State, kind, value string) Comparison {
 	r := &s.Record
 	want := string(r.Current.Image)
-	note := messages.Applied{Epoch: r.Epoch, Value: value}
-	known := value == r.Applied.Value && r.Applied.Epoch == r.Epoch
+	last := s.lastSeen(kind)
+	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
+	known := value == last.Value && last.Epoch == r.Epoch
 	switch {
 	case want == "", value == want:
-	case s.isOurs(value), value == r.Applied.Value && (r.Applied.Epoch < r.Epoch || r.Hold == nil):
+	case known && last.ByHand && r.Hold != nil:
+		note = byHand(r, kind, value)
+	case s.isOurs(value, last), value == last.Value && (last.Epoch < r.Epoch || r.Hold == nil):
 		return Comparison{Drive: true}
 	default:
 		note.Error = fmt.Sprintf("the fence config was set to %q by somebody else; fenceline release %s drives it to %s again", value, r.Fleet, want)
@@ -41,10 +46,10 @@ func Compare(s *State, value string) Comparison {
 // isOurs tells whether a value may be overwritten: whether it comes from an earlier decision about
 // this fleet, or was there before the first. An empty fence config is a person's doing once we have
 // written to it.
-func (s *State) isOurs(value string) bool {
+func (s *State) isOurs(value string, last messages.Applied) bool {
 	// Nothing was written yet: what is there was there before us, where it is empty now, or was
 	// never looked at before the first flip.
-	if a := &s.Record.Applied; a.Epoch == 0 && (value == "" || a.Value == "") {
+	if last.Epoch == 0 && (value == "" || last.Value == "") {
 		return true
 	}
 	if value == "" {
@@ -63,4 +68,46 @@ func (s *State) isOurs(value string) bool {
 		}
 	}
 	return false
+}
+
+// SetByHand is the step that takes in what a person set through a controller: it is theirs, whatever was
+// decided for that image before, and takes the hold of a person's value.
+func SetByHand(s *State, kind, value, by, reason string) Step {
+	out := s.ChangeFleet(func(r *messages.FleetRecord) {
+		r.Applied = byHand(r, kind, value)
+		if r.Applied.Error != "" && r.Hold == nil {
+			r.Hold = new(NewHold(by, fmt.Sprintf("set the fence config to %s: %s", value, reason), s.Now))
+		}
+	})
+	if h := out.Fleet.Hold; s.Record.Hold == nil && h != nil {
+		out.Event = AboutFleet(out.Fleet, messages.RolloutHeld, h.Reason, by)
+	}
+	return out
+}
+
+// byHand is what the record says of a value that a person set through a controller. One that is the current
+// image, or that stands before there is any, is no more theirs than ours.
+func byHand(r *messages.FleetRecord, kind, value string) messages.Applied {
+	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
+	if want := string(r.Current.Image); want != "" && value != want {
+		note.ByHand = true
+		note.Error = fmt.Sprintf("the fence config was set to %q by hand; fenceline release %s drives it to %s again", value, r.Fleet, want)
+	}
+	return note
+}
+
+// lastSeen is what the record says of a place; nothing where it is about another.
+func (s *State) lastSeen(kind string) messages.Applied {
+	if s.Record.Applied.Store != storeOf(kind) {
+		return messages.Applied{}
+	}
+	return s.Record.Applied
+}
+
+// storeOf is a kind of place as the record names it.
+func storeOf(kind string) string {
+	if kind == messages.FenceNATS {
+		return ""
+	}
+	return kind
 }

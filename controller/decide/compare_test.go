@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,8 +19,38 @@ func flippedRollout(order uint64) messages.RolloutRecord {
 
 // note notes what a fence config holds.
 func (s *State) note(value string) {
-	if c := Compare(s, value); c.Note != nil {
+	if c := Compare(s, messages.FenceNATS, value); c.Note != nil {
 		s.Record.Applied = *c.Note
+	}
+}
+
+// byHand has a person set the fence config through a controller.
+func (s *State) byHand(value string) {
+	s.Record = *SetByHand(s, messages.FenceNATS, value, "ada", "a trial").Fleet
+}
+
+func TestSettingByHandTakesAHold(t *testing.T) {
+	s := &State{Record: messages.FleetRecord{Fleet: "default", Epoch: 3, Current: testFleetImage(3), Previous: testFleetImage(2)}}
+	out := SetByHand(s, messages.FenceKato, string(testImage(2)), "ada", "a trial")
+	if h := out.Fleet.Hold; h == nil || h.By != "ada" || !strings.HasSuffix(h.Reason, ": a trial") || h.Epoch != 0 || out.Event == nil || out.Event.State != messages.RolloutHeld {
+		t.Errorf("the hold is %+v, the event %+v", h, out.Event)
+	}
+	if a := out.Fleet.Applied; !a.ByHand || a.Store != messages.FenceKato || a.Value != string(testImage(2)) || a.Error == "" {
+		t.Errorf("the record says %+v", a)
+	}
+	for name, change := range map[string]func(*State){
+		"the current image":         func(s *State) { s.Record.Current = testFleetImage(2) },
+		"before there is any image": func(s *State) { s.Record.Current = messages.FleetImage{} },
+	} {
+		s := &State{Record: s.Record}
+		change(s)
+		if out := SetByHand(s, messages.FenceKato, string(testImage(2)), "ada", "a trial"); out.Fleet.Hold != nil || out.Event != nil || out.Fleet.Applied.ByHand || out.Fleet.Applied.Error != "" {
+			t.Errorf("%s: %+v", name, out.Fleet)
+		}
+	}
+	s.Record.Hold = &messages.Hold{By: "bob", Reason: "freeze"}
+	if out := SetByHand(s, messages.FenceKato, "else", "ada", "a trial"); out.Fleet.Hold.By != "bob" || out.Event != nil {
+		t.Errorf("it is held as %+v", out.Fleet.Hold)
 	}
 }
 
@@ -62,6 +93,22 @@ func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 		{"what was there before the first image, which came before the first look", func(s *State) {
 			s.Record.Applied, s.Record.Epoch = messages.Applied{}, 1
 		}, "stackato/stack-alsek", true, false, false},
+		{"an earlier image, set by hand and held", func(s *State) { s.byHand(string(testImage(2))) }, string(testImage(2)), false, false, false},
+		{"an earlier image, set by hand, after a time when it could not be read", func(s *State) {
+			s.byHand(string(testImage(2)))
+			s.Record.Applied.Error = "can't be read"
+		}, string(testImage(2)), false, false, true},
+		{"an earlier image, set by hand and released", func(s *State) { s.byHand(string(testImage(2))); s.Record.Hold = nil }, string(testImage(2)), true, false, false},
+		{"an earlier image, set by hand, and then a decision", func(s *State) {
+			s.byHand(string(testImage(2)))
+			Forward(&s.Record, testFleetImage(4), 2)
+		}, string(testImage(2)), true, false, false},
+		{"another earlier one after one that was set by hand", func(s *State) {
+			s.byHand(string(testImage(2)))
+			s.Record.Keep = []messages.FleetImage{testFleetImage(1)}
+		}, string(testImage(1)), true, false, false},
+		{"what is there in a place that was not looked at", func(s *State) { s.Record.Applied.Store = messages.FenceKato }, "stackato/stack-alsek", true, false, false},
+		{"what it should be, in a place that was not looked at", func(s *State) { s.Record.Applied.Store = messages.FenceKato }, string(testImage(3)), false, false, true},
 		{"any, while there is no image", func(s *State) { s.Record = messages.FleetRecord{Fleet: "default"} }, "stackato/stack-alsek", false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +116,7 @@ func TestWhatAFenceConfigsValueMeans(t *testing.T) {
 			if c.change != nil {
 				c.change(s)
 			}
-			got := Compare(s, c.value)
+			got := Compare(s, messages.FenceNATS, c.value)
 			if got.Drive != c.write || (got.Hold != "") != c.hold || (got.Note != nil) != c.noted {
 				t.Errorf("it means %+v", got)
 			}

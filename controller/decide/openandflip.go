@@ -138,6 +138,8 @@ func flipOrAdmit(s *State) Step {
 	if at == messages.RolloutFlipped {
 		out := s.ChangeFleet(func(f *messages.FleetRecord) {
 			Forward(f, ImageOf(r), r.Policy.Keep)
+			Sign(f, "fenceline", "flipped by rollout "+r.ID)
+			f.Fence = r.Policy.Fence
 			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
 				f.Spread = nil // all are admitted
 			}

@@ -72,6 +72,12 @@ func Back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	r.Soaking, r.Spread = "", nil
 	hold.Epoch = r.Epoch
 	r.Hold = &hold
+	Sign(r, hold.By, hold.Reason)
+}
+
+// Sign says who has made an image current, and why.
+func Sign(r *messages.FleetRecord, by, reason string) {
+	r.Decided = &messages.Decided{Epoch: r.Epoch, By: by, Reason: reason}
 }
 
 // newestFirst sorts images by order, and drops those named twice.

@@ -9,6 +9,7 @@
 //	hold.go      Hold and Release: flips of a fleet stop, and go on
 //	rollout.go   Approve and Abort: a person's word about one rollout
 //	promote.go   Promote: an image that the nodes have becomes current
+//	setbyhand.go  ReadFence and SetFence: the fence config itself, through the acting controller
 //	presence.go  who has an image, by heartbeats that are heard from now on
 //	retire.go    RetireNode: a node leaves its fleet and what waits for it
 //	mend.go      RepairFleet and SetOrder: a fleet's record that is broken, or has an order that none reaches

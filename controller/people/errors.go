@@ -22,6 +22,8 @@ var (
 	ErrOlderCouldFlip = errors.New("an image that is older than the fleet's could then be flipped to")
 	// ErrBrokenFleet tells that the fleet's record can't be read: RepairFleet mends it.
 	ErrBrokenFleet = errors.New("the fleet's record can't be read")
+	// ErrNoController tells that no controller answers.
+	ErrNoController = errors.New("no controller answers")
 	// ErrNothingToDo tells that what was asked for is so already.
 	ErrNothingToDo = errors.New("nothing to do")
 )

@@ -18,7 +18,7 @@ import (
 // refuses an image that no quorum of the members reports in them: ErrNotPresent names who
 // lacks it. ErrTooLate where the fleet's image was changed during that.
 func Promote(ctx context.Context, q *queue.Client, fleet, digest, by string) (messages.FleetRecord, error) {
-	r, err := makeCurrent(ctx, q, fleet, digest)
+	r, err := makeCurrent(ctx, q, fleet, digest, by)
 	if err != nil {
 		return r, fmt.Errorf("promoting %s in fleet %s: %w", digest, fleet, err)
 	}
@@ -39,7 +39,7 @@ func aboutCurrent(r *messages.FleetRecord, why, by string) *messages.RolloutChan
 }
 
 // makeCurrent promotes, without telling of it.
-func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest string) (messages.FleetRecord, error) {
+func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string) (messages.FleetRecord, error) {
 	e, err := store.Fleets(q).Get(ctx, fleet)
 	if errors.Is(err, queue.ErrNotFound) {
 		return messages.FleetRecord{}, unknownFleet(ctx, q)
@@ -58,7 +58,11 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest string) (me
 		return e.Value, err
 	}
 	return changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
-		return promoteAt(r, e.Value.Epoch, to, policy.Keep)
+		err := promoteAt(r, e.Value.Epoch, to, policy.Keep)
+		if err == nil {
+			decide.Sign(r, by, "promoted")
+		}
+		return err
 	})
 }
 

@@ -1,15 +1,129 @@
-// Package backends opens the fence configs of fleets: the one place that knows which backends there
-// are. Roles and commands go through it, and know the interface alone.
 package backends
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/exec"
+	"github.com/fenceline/fenceline/fence/kato"
 	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// Open returns how the fence config of each fleet is reached: in the installation's own bucket.
-// It asks nothing yet.
-func Open(q *queue.Client) fence.Factory {
-	return func(fleet string) fence.Backend { return natskv.New(q, fleet) }
+// FieldKind is the field of Config that says which place is the default.
+const FieldKind = "FenceKind"
+
+// FieldError is an error that setting some fields of Config otherwise can mend.
+type FieldError struct {
+	Fields []string
+	Err    error
+}
+
+// Error says what is wrong.
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+// Unwrap is what is wrong.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// Config says where fence configs can live, and in which place they do by default. What a place needs that
+// is not the default is needed for the fleets alone whose policy names it.
+type Config struct {
+	Kind               string // of messages.FenceKinds; "" means natskv
+	Kato, KatoUser     string // the program, and who runs it; see kato.Config
+	FenceGet, FenceSet string // command lines; see exec.Config
+}
+
+// Backends opens fence configs. The zero value knows the installation's own bucket alone.
+type Backends struct {
+	kind string
+	kato *kato.Kato
+	exec *exec.Commands // nil where none are given
+}
+
+// New returns the places. It asks nothing yet, but reads what is given for them.
+func New(c Config) (*Backends, error) {
+	b := &Backends{kind: cmp.Or(c.Kind, messages.FenceNATS)}
+	if err := messages.CheckFence(b.kind); err != nil {
+		return nil, &FieldError{[]string{FieldKind}, err}
+	}
+	b.kato = kato.New(kato.Config{Program: c.Kato, User: c.KatoUser})
+	if c.FenceGet != "" || c.FenceSet != "" {
+		var err error
+		if b.exec, err = exec.New(exec.Config{Get: c.FenceGet, Set: c.FenceSet}); err != nil {
+			return nil, named(err)
+		}
+	}
+	if b.kind != messages.FenceNATS {
+		if _, err := b.open(b.kind, "default"); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// open is a place without its journal.
+func (b *Backends) open(kind, fleet string) (fence.Place, error) {
+	switch kind {
+	case messages.FenceKato:
+		if b.kato != nil {
+			return fence.Place{Backend: b.kato, Sole: true}, nil
+		}
+	case messages.FenceExec:
+		if b.exec == nil {
+			return fence.Place{}, &FieldError{[]string{exec.FieldGet, exec.FieldSet}, fmt.Errorf("the fence config is to live in %s, and no commands are given that read and set it", kind)}
+		}
+		return fence.Place{Backend: b.exec.Fleet(fleet), Sole: b.exec.Sole()}, nil
+	}
+	if err := messages.CheckFence(kind); err != nil {
+		return fence.Place{}, err
+	}
+	return fence.Place{}, fmt.Errorf("no fence config in %s is known here", kind)
+}
+
+// Factory opens them for an installation.
+func (b *Backends) Factory(q *queue.Client) fence.Factory {
+	return func(fleet, kind string) (fence.Place, error) {
+		kind = cmp.Or(kind, b.kind, messages.FenceNATS)
+		if kind == messages.FenceNATS {
+			return fence.Place{Backend: natskv.New(q, fleet), Kind: kind}, nil
+		}
+		p, err := b.open(kind, fleet)
+		p.Kind, p.Journal = kind, natskv.NewJournal(q, fleet, kind)
+		return p, err
+	}
+}
+
+// Check tells whether the default place can be read, and says which it is. The installation's own bucket is
+// there with the installation: it is not asked for here.
+func (b *Backends) Check(ctx context.Context) (found string, err error) {
+	switch b.kind {
+	case messages.FenceKato:
+		err = b.kato.Check(ctx)
+	case messages.FenceExec:
+		err = b.exec.Check(ctx, "default")
+	}
+	return b.kind, named(err)
+}
+
+// named is a backend's error with its field.
+func named(err error) error {
+	var command *exec.FieldError
+	if errors.As(err, &command) {
+		return &FieldError{[]string{command.Field}, err}
+	}
+	return err
+}
+
+// History is what a fleet's fence config was, oldest first, wherever it lived.
+func History(ctx context.Context, q *queue.Client, fleet string) ([]fence.Change, error) {
+	own, err := natskv.New(q, fleet).History(ctx)
+	noted, errNoted := natskv.NewJournal(q, fleet, "").History(ctx)
+	all := slices.Concat(own, noted)
+	slices.SortStableFunc(all, func(a, b fence.Change) int { return a.At.Compare(b.At) })
+	return all, errors.Join(err, errNoted)
 }

@@ -1,59 +1,12 @@
 package kato
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/fence"
+	stackato "github.com/fenceline/fenceline/fence/component"
 )
-
-const digest = "@sha256:"
-
-func TestTheListIsLedByTheImage(t *testing.T) {
-	for name, c := range map[string]struct {
-		before []string
-		image  string
-		after  []string
-	}{
-		"nothing there":              {nil, "a", []string{"a"}},
-		"fallbacks keep their order": {[]string{"base", "old/base"}, "a", []string{"a", "base", "old/base"}},
-		"the previous one is second": {[]string{"a", "base"}, "b", []string{"b", "a", "base"}},
-		"a fallback comes first":     {[]string{"a", "b", "base"}, "b", []string{"b", "a", "base"}},
-		"it is first already":        {[]string{"a", "b"}, "a", []string{"a", "b"}},
-		"repeats leave":              {[]string{"a", "base", "a", "base"}, "b", []string{"b", "a", "base"}},
-		"earlier builds leave, tags and others stay": {
-			[]string{"r/app" + digest + "2", "r/app" + digest + "1", "r/app:hand", "r/other" + digest + "1", "base"},
-			"r/app" + digest + "3",
-			[]string{"r/app" + digest + "3", "r/app" + digest + "2", "r/app:hand", "r/other" + digest + "1", "base"},
-		},
-		"so do those that nodes name": {
-			[]string{"fenceline.local/x/f:2", "fenceline.local/x/f:1", "fenceline.local/x/other:1", "base:1"}, "fenceline.local/x/f:3",
-			[]string{"fenceline.local/x/f:3", "fenceline.local/x/f:2", "fenceline.local/x/other:1", "base:1"},
-		},
-		"tags of people stay": {[]string{"base:3", "base:2", "base:1"}, "base:4", []string{"base:4", "base:3", "base:2", "base:1"}},
-		"back to the previous one": {
-			[]string{"r/app" + digest + "2", "r/app" + digest + "1", "base"}, "r/app" + digest + "1",
-			[]string{"r/app" + digest + "1", "r/app" + digest + "2", "base"},
-		},
-	} {
-		got := document{key: listKey, isList: true, images: c.before}.leading(c.image)
-		if !slices.Equal(got, c.after) || len(got) > len(c.before)+1 {
-			t.Errorf("%s: %v became %v, not %v", name, c.before, got, c.after)
-		}
-	}
-}
-
-// TestAListDoesNotGrowWithEveryFlip: ten thousand builds of one image.
-func TestAListDoesNotGrowWithEveryFlip(t *testing.T) {
-	d := document{key: listKey, isList: true, images: []string{"stackato/stack-alsek", "stackato/stack/alsek"}}
-	for n := range 10_000 {
-		d.images = d.leading("r/app" + digest + strings.Repeat("0", n%64))
-	}
-	if len(d.images) != 4 {
-		t.Fatalf("the list has %d images: %v", len(d.images), d.images)
-	}
-}
 
 func TestBadAnswersAreExplained(t *testing.T) {
 	for name, c := range map[string]struct{ printed, says string }{
@@ -148,11 +101,11 @@ func FuzzAnswer(f *testing.F) {
 		if s.Value != "" && fence.CheckValue(s.Value) != nil {
 			t.Errorf("%q is read as the image %q", printed, s.Value)
 		}
-		args, err := d.naming("r/app" + digest + "1")
+		args, err := d.naming("r/app@sha256:1")
 		if err != nil || !strings.HasPrefix(strings.Join(args, " "), "config set ") {
 			t.Errorf("%q can't be set: %v, error %v", printed, args, err)
 		}
-		if list := d.leading("r/app" + digest + "1"); d.isList && len(list) > len(d.images)+1 {
+		if list := stackato.Leading(d.images, "r/app@sha256:1"); d.isList && len(list) > len(d.images)+1 {
 			t.Errorf("%v became %v", d.images, list)
 		}
 	})

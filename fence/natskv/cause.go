@@ -2,6 +2,7 @@ package natskv
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
@@ -13,7 +14,12 @@ const (
 	headerRollout = "Fenceline-Rollout"
 	headerBuild   = "Fenceline-Build"
 	headerOrder   = "Fenceline-Order"
+	headerBy      = "Fenceline-By"
+	headerReason  = "Fenceline-Reason"
 )
+
+// wordsMost bounds a text that a person gave, in a header.
+const wordsMost = 1000
 
 // headersOf keeps a cause; none for the zero one.
 func headersOf(c fence.Cause) messages.Headers {
@@ -23,6 +29,7 @@ func headersOf(c fence.Cause) messages.Headers {
 	return messages.Headers{
 		headerEpoch: {strconv.FormatUint(c.Epoch, 10)}, headerRollout: {c.Rollout},
 		headerBuild: {c.Build}, headerOrder: {strconv.FormatUint(c.Order, 10)},
+		headerBy: {words(c.By)}, headerReason: {words(c.Reason)},
 	}
 }
 
@@ -34,8 +41,13 @@ func causeOf(h messages.Headers) fence.Cause {
 		}
 		return ""
 	}
-	c := fence.Cause{Rollout: first(headerRollout), Build: first(headerBuild)}
+	c := fence.Cause{Rollout: first(headerRollout), Build: first(headerBuild), By: first(headerBy), Reason: first(headerReason)}
 	c.Epoch, _ = strconv.ParseUint(first(headerEpoch), 10, 64)
 	c.Order, _ = strconv.ParseUint(first(headerOrder), 10, 64)
 	return c
+}
+
+// words is a text as it can stand in a header: on one line, and not longer than wordsMost.
+func words(text string) string {
+	return messages.Shorten(strings.Join(strings.Fields(text), " "), wordsMost)
 }

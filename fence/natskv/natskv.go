@@ -5,6 +5,7 @@
 //
 //	natskv.go  Config: the setting, by compare-and-set
 //	cause.go   what a value comes from is kept in its headers
+//	journal.go  Journal: what a setting was that lives in another store
 package natskv
 
 import (
@@ -121,7 +122,7 @@ func (c *Config) History(ctx context.Context) ([]fence.Change, error) {
 	}
 	var out []fence.Change
 	for _, e := range entries {
-		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created, Cause: causeOf(e.Headers)})
+		out = append(out, fence.Change{Setting: setting(e.Value, e.Revision), At: e.Created, Cause: causeOf(e.Headers), Kind: messages.FenceNATS})
 	}
 	return out, nil
 }

@@ -22,6 +22,7 @@
 //	batch.go           StoreBatch: all of some messages or none
 //	lossy.go           PublishLossy: messages that may be lost, for logs
 //	hints.go           Hint, HearHints: messages that nobody stores
+//	questions.go       Question: one is put to whoever listens, and the answer waited for
 //	read.go            Read, Last: messages as a stream keeps them
 //	session.go         one pass over a stream, from its start to the first trouble
 //	asking.go          the same for who may make no consumers

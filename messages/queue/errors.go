@@ -39,6 +39,10 @@ var (
 	ErrDiffers = errors.New("exists with other settings")
 	// ErrUnchanged is returned by the function given to Modify to stop without a write.
 	ErrUnchanged = errors.New("nothing to change")
+	// ErrNobody tells that nobody heard a question.
+	ErrNobody = errors.New("nobody hears it")
+	// ErrUnanswered tells that a question was heard, and not answered in time.
+	ErrUnanswered = errors.New("it is not answered")
 	// ErrLeaseLost is the cause with which a delivery's or a lease's context ends when somebody
 	// else may hold it by now. Nothing may be sent for it any more.
 	ErrLeaseLost = errors.New("the lease is lost")

@@ -6,6 +6,7 @@
 //	layout.go       the streams and buckets, and their declaration
 //	records.go      the records of builds, rollouts, fleets, members and nodes
 //	fleets.go       a fleet's record as nodes follow it, and its announcement
+//	fence.go        questions to the acting controller about a fence config
 //	heartbeats.go   what a node stores of itself
 //	consumers.go    the names under which workers share what they consume
 //	newer.go        what waits for a newer version of this program

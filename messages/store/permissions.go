@@ -68,7 +68,8 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 }
 
 // ControllerPermissions are a controller's: to declare the layout, to consume events, to
-// write rollouts, fleets, members and the fence config, to drop old rollouts, and to tell nodes.
+// write rollouts, fleets, members and the fence config, to drop old rollouts, to tell nodes, and to hear and
+// answer what operators ask of the fence config.
 func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add(declarer(s))
@@ -76,7 +77,8 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 		p.add([]string{"$KV." + bucket + ".>"})
 	}
 	p.add([]string{"$JS.ACK." + s.EventsStream() + ".>", "$JS.API.STREAM.PURGE.KV_" + s.RolloutsBucket()})
-	p.add(events(s, messages.TypeRolloutChanged, messages.TypeDeadLetter, messages.TypeFleetChanged))
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeDeadLetter, messages.TypeFleetChanged, messages.TypeFenceAnswered))
+	p.Subscribe = append(p.Subscribe, s.AnyVersion(messages.TypeFenceAsked))
 	return p
 }
 
@@ -88,6 +90,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p.add(more.Publish)
 	p.add([]string{"$KV." + s.NodesBucket() + ".>"})
 	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
+	p.add(events(s, messages.TypeFenceAsked))
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p
 }

@@ -1,0 +1,30 @@
+package settings
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/suggest"
+	"github.com/spf13/pflag"
+)
+
+// AddFence adds the flags that say where fence configs live.
+func AddFence(fs *pflag.FlagSet, f *backends.Config) {
+	f.Kind = messages.FenceNATS
+	fs.Var(checkedFlag{&f.Kind, "KIND", func(s string) error {
+		err := messages.CheckFence(s)
+		if near := suggest.DidYouMean(s, messages.FenceKinds()); err != nil && near != "" {
+			err = errors.New(err.Error() + near)
+		}
+		return err
+	}}, "fence", "where fence configs live: "+strings.Join(messages.FenceKinds(), ", "))
+	pathVar(fs, kindProgram, &f.Kato, "kato", "kato", "the kato command of this Stackato node")
+	fs.StringVar(&f.KatoUser, "kato-user", "", "user who runs kato (default: the controller's own)")
+	fs.StringVar(&f.FenceGet, "fence-get", "", "command that prints a fence config")
+	fs.StringVar(&f.FenceSet, "fence-set", "", "command that sets a fence config to VALUE if it is still EXPECTED, which it gets")
+	Explain(fs, "fence", "It is one for the installation: give all controllers the same. A fleet can have another by `fence:` in the pipeline file.")
+	Explain(fs, "fence-get", "A program and its arguments, with quotes; no shell reads it. {fleet} is the fleet's name. See [fence-backends.md](fence-backends.md).")
+	Explain(fs, "fence-set", "As above.")
+}
