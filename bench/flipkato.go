@@ -17,25 +17,39 @@ const katoLookEvery = 250 * time.Microsecond
 // katoStore is the store of a stand-in for kato, which is quicker than the real one.
 type katoStore struct{ program, file string }
 
-// flipKato takes a flip of a fence config behind kato.
+// flipKato takes a flip of a fence config behind kato. The peer has a store of its own, so that the controller
+// doesn't take its writes for a person's.
 func flipKato(ctx context.Context, o options) (_ Figure, err error) {
 	dir, err := os.MkdirTemp(o.dir, "bench-kato-")
 	if err != nil {
 		return Figure{}, fmt.Errorf("making a folder for kato: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ours, err := newKato(ctx, filepath.Join(dir, "ours"))
+	if err != nil {
+		return Figure{}, err
+	}
+	peer, err := newKato(ctx, filepath.Join(dir, "peer"))
+	if err != nil {
+		return Figure{}, err
+	}
+	return flips(ctx, o, fenceStore{
+		figure: "flip_kato_ms", peer: "kato config set", args: []string{"--fence", "kato", "--kato", ours.program}, reads: ours.reads, write: peer.write,
+	})
+}
+
+// newKato makes a kato with a store beside it.
+func newKato(ctx context.Context, dir string) (katoStore, error) {
 	k := katoStore{filepath.Join(dir, "kato"), filepath.Join(dir, "kato.json")}
 	build := exec.CommandContext(ctx, "go", "build", "-o", k.program, "./fence/kato/standin")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return Figure{}, fmt.Errorf("building the stand-in for kato: %w\n%s", err, out)
+		return k, fmt.Errorf("building the stand-in for kato: %w\n%s", err, out)
 	}
-	if err := os.WriteFile(k.file, []byte(`{"config": {"fence": {"docker": {"image": "stackato/stack-alsek"}}}}`), 0o600); err != nil {
-		return Figure{}, fmt.Errorf("writing kato's store: %w", err)
+	if err := os.WriteFile(k.file, []byte(`{"config": {"fence": {"docker": {"image": ""}}}}`), 0o600); err != nil {
+		return k, fmt.Errorf("writing kato's store: %w", err)
 	}
-	return flips(ctx, o, fenceStore{
-		figure: "flip_kato_ms", peer: "kato config set", args: []string{"--fence", "kato", "--kato", k.program}, reads: k.reads, write: k.write,
-	})
+	return k, nil
 }
 
 // write sets a value as an administrator does.
@@ -60,7 +74,11 @@ func (k katoStore) reads(ctx context.Context, image string) error {
 	tick := time.NewTicker(katoLookEvery)
 	defer tick.Stop()
 	for {
-		var s struct{ Config struct{ Fence struct{ Docker struct{ Image string } } } }
+		var s struct {
+			Config struct {
+				Fence struct{ Docker struct{ Image string } }
+			}
+		}
 		b, err := os.ReadFile(k.file)
 		if err == nil {
 			err = json.Unmarshal(b, &s)
