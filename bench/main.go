@@ -15,6 +15,7 @@
 //	nodeflip.go      that of a flip until a node's own software is told
 //	flips.go         those of flips in the stores of fence configs
 //	flipconfdis.go   that of Stackato's Redis
+//	flipkato.go      that of its kato command
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	pulls.go         those of updates of an image, by the engine and fed to it
@@ -63,6 +64,7 @@ func measures() []measure {
 		{"commands_10000_ms", commandsTook},
 		{"flip_node_ms", flipNode},
 		{"flip_confdis_ms", flipConfdis},
+		{"flip_kato_ms", flipKato},
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},

@@ -23,8 +23,14 @@ const (
 // told that they don't. Each call to the fence config is given less time than the lease lasts, so
 // that a successor writes after it.
 func (f *fleetActor) drive(ctx context.Context) error {
+	look := 1
+	if tried, err := f.driveAtOnce(ctx); err != nil {
+		return err
+	} else if tried {
+		look++
+	}
 	var restless restlessError
-	for look := 1; ; {
+	for {
 		err := f.driveOnce(ctx)
 		switch {
 		case errors.Is(err, queue.ErrMoved):
@@ -56,6 +62,38 @@ func (e restlessError) Error() string {
 	return fmt.Sprintf("the fence config was set to %s but reads back as %q: does something else write it, or do reads lag behind?", e.want, e.is)
 }
 
+// seenSetting is what a look saw of the fence config.
+type seenSetting struct {
+	fence string // FleetRecord.Fence: where it was seen
+	fence.Setting
+}
+
+// driveAtOnce sets the fence config for a newer decision over what the last look saw, without another look:
+// stores are slow, and one that was changed in between refuses it. It tells whether it tried; whatever came of
+// it, the fence config is read next.
+func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
+	last := f.seen
+	f.seen = nil
+	if last == nil {
+		return false, nil
+	}
+	if err := f.reread(ctx); err != nil {
+		return false, err
+	}
+	s, _, _ := f.views.snapshot(f.fleet, f.clocks)
+	r := &s.Record
+	if r.Fence != last.fence || r.Applied.Epoch == r.Epoch {
+		return false, nil
+	}
+	place, err := f.place(r)
+	if err != nil || !decide.Compare(&s, place.Kind, last.Value).Drive {
+		return false, nil // the look says what is wrong
+	}
+	value := string(r.Current.Image)
+	_ = f.set(ctx, place, value, last.Setting, f.causeOf(r, value)) // the look tells what came of it
+	return true, nil
+}
+
 // driveOnce reads the fence config, and does what decide.Compare says about its value. A
 // restlessError tells that it was written, errRecordMoved that the fleet was decided about in between.
 func (f *fleetActor) driveOnce(ctx context.Context) error {
@@ -73,6 +111,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	if s.Record.Epoch != before.Record.Epoch {
 		return errRecordMoved
 	}
+	f.seen = &seenSetting{s.Record.Fence, now}
 	f.journal(ctx, place, now.Value, f.causeOf(&s.Record, now.Value))
 	c := decide.Compare(&s, place.Kind, now.Value)
 	if c.Drive {
@@ -117,18 +156,11 @@ func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, o
 	return err
 }
 
-// readFence reads the fence config where the fleet's record says that it lives. A place that can be one
-// fleet's alone, and is another's, is not read for a fleet that has an image.
+// readFence reads the fence config where the fleet's record says that it lives.
 func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fence.Place, fence.Setting, error) {
-	place, err := f.Backend(f.fleet, r.Fence)
+	place, err := f.place(r)
 	if err != nil {
-		if r.Fence != "" {
-			err = fmt.Errorf("this fleet's fence, by the pipeline file, is %s: %w", r.Fence, err)
-		}
 		return place, fence.Setting{}, err
-	}
-	if owner := f.owner(place, f.fleet); owner != f.fleet && r.Epoch > 0 {
-		return place, fence.Setting{}, taken(place.Kind, owner)
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
@@ -137,6 +169,22 @@ func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fe
 		err = fmt.Errorf("the fence config can't be read: %w", err)
 	}
 	return place, now, err
+}
+
+// place is where the fleet's fence config lives. One that can be one fleet's alone, and is another's, is not
+// touched for a fleet that has an image.
+func (f *fleetActor) place(r *messages.FleetRecord) (fence.Place, error) {
+	place, err := f.Backend(f.fleet, r.Fence)
+	if err != nil {
+		if r.Fence != "" {
+			err = fmt.Errorf("this fleet's fence, by the pipeline file, is %s: %w", r.Fence, err)
+		}
+		return place, err
+	}
+	if owner := f.owner(place, f.fleet); owner != f.fleet && r.Epoch > 0 {
+		return place, taken(place.Kind, owner)
+	}
+	return place, nil
 }
 
 // causeOf is what a value comes from that a fleet's record decided for; nothing where it decided for another.

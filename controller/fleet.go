@@ -23,6 +23,7 @@ type fleetActor struct {
 	failed uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
 	asks   chan question     // about the fence config
 	noted  notedValue        // what the journal was last seen to end with
+	seen   *seenSetting      // what the fence config was last seen to hold; nil where it was set since
 	log    zerolog.Logger
 }
 
@@ -33,20 +34,31 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	if due {
 		f.ttl = 0
 	}
-	failed := errors.Join(f.enrol(ctx), f.advance(ctx, due))
+	_, failed := f.follow(ctx, false) // first: a decision that somebody else made is not to wait
+	failed = errors.Join(failed, f.enrol(ctx), f.advance(ctx, due))
 	if due {
 		failed = errors.Join(failed, f.noteSilence(ctx))
 	}
+	followed, err := f.follow(ctx, due)
+	if followed && err == nil {
+		err = f.advance(ctx, due)
+	}
+	return errors.Join(failed, err)
+}
+
+// follow drives the fence config where it is behind the fleet's record, and compares it where that is due.
+// It tells whether there was anything to do.
+func (f *fleetActor) follow(ctx context.Context, due bool) (bool, error) {
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
 	behind := s.Record.Applied.Epoch != s.Record.Epoch && f.failed != s.Record.Epoch
 	if revision == 0 || !due && !behind {
-		return failed
+		return false, nil
 	}
-	if err := f.drive(ctx); err != nil {
+	err := f.drive(ctx)
+	if err != nil {
 		f.failed = s.Record.Epoch // the timer tries again; a newer decision is driven at once
-		return errors.Join(failed, err)
 	}
-	return errors.Join(failed, f.advance(ctx, due))
+	return true, err
 }
 
 // enrol makes nodes that beat for the first time members, and a record for a fleet that has none. It
