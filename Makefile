@@ -47,6 +47,7 @@ bin/fenceline bin/demo $(GOTEST): FORCE
 test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tests, with the race detector
 	@scripts/compiler
 	@scripts/redis
+	@scripts/etcd
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
@@ -73,6 +74,7 @@ vet:
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit: $(GOTEST)
 	@scripts/redis
+	@scripts/etcd
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30

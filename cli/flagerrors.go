@@ -37,7 +37,8 @@ var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
-	backends.FieldKind: "fence", "FenceGet": "fence-get", "FenceSet": "fence-set",
+	backends.FieldKind: "fence", "FenceGet": "fence-get", "FenceSet": "fence-set", "Kato": "kato", "KatoUser": "kato-user",
+	"RedisURI": "redis-uri", "RedisURIFile": "redis-uri-file", "RedisCAFile": "redis-ca-file", "RedisCertFile": "redis-cert-file", "RedisKeyFile": "redis-key-file",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 

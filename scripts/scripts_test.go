@@ -290,8 +290,10 @@ func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 		}
 	}
 	// What only some tests need is no reason to run none.
-	if status, said := m.run(t, "./redis"); status != 0 || !strings.Contains(said, "apt-get install redis-server") {
-		t.Errorf("redis: status %d:\n%s", status, said)
+	for _, name := range []string{"redis", "etcd"} {
+		if status, said := m.run(t, "./"+name); status != 0 || !strings.Contains(said, "apt-get install "+name+"-server") {
+			t.Errorf("%s: status %d:\n%s", name, status, said)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ var rules = []rule{
 	{"github.com/redis/go-redis", []string{"fence/confdis"}, false},
 	{module + "fence/confdis/redistest", []string{"bench"}, true},
 	{module + "fence/confdis", []string{"fence/confdis", "fence/backends"}, true},
+	{module + "fence/exec", []string{"fence/exec", "fence/backends"}, true},
 	{module + "fence/kato", []string{"fence/kato", "fence/backends"}, true},
 	{module + "fence/backends", []string{"fence/backends", "cli", "cmd"}, true},
 	{module + "fence", []string{"fence", "controller", "cli", "cmd"}, false},

@@ -16,7 +16,6 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
-	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -125,13 +124,10 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 }
 
 func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
-	open := places.Factory(q)
+	places.Explain(cli.NameFlags) // status shows what is wrong
 	return controller.New(controller.Config{
-		Queue: q, Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
-		Backend: func(fleet, kind string) (fence.Place, error) {
-			p, err := open(fleet, kind)
-			return p, cli.NameFlags(err) // it is shown by status
-		},
+		Queue: q, Backend: places.Factory(q),
+		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
 	})
 }
 

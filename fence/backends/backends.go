@@ -5,15 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/fence/confdis"
 	"github.com/fenceline/fenceline/fence/exec"
 	"github.com/fenceline/fenceline/fence/kato"
 	"github.com/fenceline/fenceline/fence/natskv"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
+
+// RedisURIFile is where the address of a cluster's Redis is read from by default.
+const RedisURIFile = confdis.DefaultURIFile
 
 // FieldKind is the field of Config that says which place is the default.
 const FieldKind = "FenceKind"
@@ -36,14 +41,23 @@ type Config struct {
 	Kind               string // of messages.FenceKinds; "" means natskv
 	Kato, KatoUser     string // the program, and who runs it; see kato.Config
 	FenceGet, FenceSet string // command lines; see exec.Config
+
+	RedisURI, RedisURIFile                   string // of the Redis behind a cluster; see confdis.Config
+	RedisCAFile, RedisCertFile, RedisKeyFile string
 }
 
 // Backends opens fence configs. The zero value knows the installation's own bucket alone.
 type Backends struct {
-	kind string
-	kato *kato.Kato
-	exec *exec.Commands // nil where none are given
+	kind    string
+	kato    *kato.Kato
+	confdis *confdis.Store
+	exec    *exec.Commands // nil where none are given
+	explain func(error) error
 }
+
+// Explain has every error of the places that are opened pass through f, as for those who know how the
+// fields are set that a FieldError names.
+func (b *Backends) Explain(f func(error) error) { b.explain = f }
 
 // New returns the places. It asks nothing yet, but reads what is given for them.
 func New(c Config) (*Backends, error) {
@@ -52,8 +66,19 @@ func New(c Config) (*Backends, error) {
 		return nil, &FieldError{[]string{FieldKind}, err}
 	}
 	b.kato = kato.New(kato.Config{Program: c.Kato, User: c.KatoUser})
+	if at, err := url.Parse(c.RedisURI); err == nil && at.User != nil {
+		if _, has := at.User.Password(); has {
+			return nil, &FieldError{[]string{confdis.FieldURI, confdis.FieldURIFile}, errors.New("the address of Redis has a password in it, which a setting would show: keep it in a file")}
+		}
+	}
+	var err error
+	b.confdis, err = confdis.New(confdis.Config{
+		RedisURI: c.RedisURI, RedisURIFile: c.RedisURIFile, RedisCAFile: c.RedisCAFile, RedisCertFile: c.RedisCertFile, RedisKeyFile: c.RedisKeyFile,
+	})
+	if err != nil {
+		return nil, named(err)
+	}
 	if c.FenceGet != "" || c.FenceSet != "" {
-		var err error
 		if b.exec, err = exec.New(exec.Config{Get: c.FenceGet, Set: c.FenceSet}); err != nil {
 			return nil, named(err)
 		}
@@ -72,6 +97,10 @@ func (b *Backends) open(kind, fleet string) (fence.Place, error) {
 	case messages.FenceKato:
 		if b.kato != nil {
 			return fence.Place{Backend: b.kato, Sole: true}, nil
+		}
+	case messages.FenceConfdis:
+		if b.confdis != nil {
+			return fence.Place{Backend: b.confdis, Sole: true}, nil
 		}
 	case messages.FenceExec:
 		if b.exec == nil {
@@ -93,9 +122,35 @@ func (b *Backends) Factory(q *queue.Client) fence.Factory {
 			return fence.Place{Backend: natskv.New(q, fleet), Kind: kind}, nil
 		}
 		p, err := b.open(kind, fleet)
-		p.Kind, p.Journal = kind, natskv.NewJournal(q, fleet, kind)
-		return p, err
+		p.Backend, p.Kind, p.Journal = explained{p.Backend, b.said}, kind, natskv.NewJournal(q, fleet, kind)
+		return p, b.said(err)
 	}
+}
+
+// said is an error as it is told to people.
+func (b *Backends) said(err error) error {
+	if err = named(err); b.explain != nil && err != nil {
+		return b.explain(err)
+	}
+	return err
+}
+
+// explained is a Backend whose errors are told to people.
+type explained struct {
+	fence.Backend
+	said func(error) error
+}
+
+// Get reads the setting.
+func (e explained) Get(ctx context.Context) (fence.Setting, error) {
+	s, err := e.Backend.Get(ctx)
+	return s, e.said(err)
+}
+
+// Set writes it.
+func (e explained) Set(ctx context.Context, value string, expected fence.Revision) (fence.Setting, error) {
+	s, err := e.Backend.Set(ctx, value, expected)
+	return s, e.said(err)
 }
 
 // Check tells whether the default place can be read, and says which it is. The installation's own bucket is
@@ -104,6 +159,8 @@ func (b *Backends) Check(ctx context.Context) (found string, err error) {
 	switch b.kind {
 	case messages.FenceKato:
 		err = b.kato.Check(ctx)
+	case messages.FenceConfdis:
+		err = b.confdis.Check(ctx)
 	case messages.FenceExec:
 		err = b.exec.Check(ctx, "default")
 	}
@@ -113,8 +170,15 @@ func (b *Backends) Check(ctx context.Context) (found string, err error) {
 // named is a backend's error with its field.
 func named(err error) error {
 	var command *exec.FieldError
-	if errors.As(err, &command) {
+	var redis *confdis.FieldError
+	var program *kato.FieldError
+	switch {
+	case errors.As(err, &program):
+		return &FieldError{[]string{program.Field}, err}
+	case errors.As(err, &command):
 		return &FieldError{[]string{command.Field}, err}
+	case errors.As(err, &redis):
+		return &FieldError{[]string{redis.Field}, err}
 	}
 	return err
 }
