@@ -21,9 +21,9 @@ up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until C
 
 images: bin/fenceline ## the images of compose.yaml, in the Docker engine
 	@scripts/setup images
-	@scripts/images
+	@scripts/images $(if $(STACKATO),stackato)
 
-compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers
+compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers, STACKATO=kato|confdis|exec a fence config
 	@scripts/compose up
 
 compose-down: ## end compose.yaml; its volumes are kept
@@ -52,7 +52,7 @@ test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tes
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
-		scripts/images && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
+		scripts/images stackato && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 

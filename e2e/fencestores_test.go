@@ -95,7 +95,9 @@ func (s *stack) reads(t *testing.T, store fenceStore, image string) {
 }
 
 func redisStore(t *testing.T) fenceStore {
-	return inRedis(t, func(image string) string { return `{"docker":{"image":"` + image + `","port":4243},"max":12345678901234567890}` }, false)
+	return inRedis(t, func(image string) string {
+		return `{"docker":{"image":"` + image + `","port":4243},"max":12345678901234567890}`
+	}, false)
 }
 
 func redisListStore(t *testing.T) fenceStore {
@@ -150,7 +152,9 @@ func katoStore(t *testing.T) fenceStore {
 			}
 			return images
 		},
-		sets: func(_ *testing.T, image string) { c.Run("config", "set", "-j", "fence", "docker/images", `["`+image+`"]`) },
+		sets: func(_ *testing.T, image string) {
+			c.Run("config", "set", "-j", "fence", "docker/images", `["`+image+`"]`)
+		},
 		away: func(*testing.T) func() {
 			move(c.Program, gone)
 			return func() { move(gone, c.Program) }

@@ -6,7 +6,7 @@
 // shape_test.go starts a compose.yaml and what surrounds it, and containers_test.go takes its
 // containers away. outages_test.go does so at the worst moments, producer_test.go at one of the
 // producer's, cluster_test.go with three NATS servers, and soak_test.go at random; push_test.go
-// pushes meanwhile. records_test.go and heartbeats_test.go read what NATS has stored, and
+// pushes meanwhile. stackato_test.go has its profile of that name. records_test.go and heartbeats_test.go read what NATS has stored, and
 // invariants_test.go judges it. main_test.go prepares and cleans up.
 package compose
 
@@ -85,13 +85,21 @@ func prepare() error {
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		return err
 	}
-	for _, image := range []string{"fenceline:local", "fenceline-nats:local", "fenceline-registry:local", "fenceline-buildkitd:local", "fenceline-node:local"} {
-		if out, err := exec.Command("docker", "image", "inspect", "--format", "{{.Id}}", image).CombinedOutput(); err != nil {
-			return fmt.Errorf("no image %s: %s: make images makes it", image, strings.TrimSpace(string(out)))
-		}
+	if err := images("make images", "fenceline:local", "fenceline-nats:local", "fenceline-registry:local", "fenceline-buildkitd:local", "fenceline-node:local"); err != nil {
+		return err
 	}
 	if _, err := os.Stat(program()); err != nil {
 		return fmt.Errorf("%w: make build makes it", err)
+	}
+	return nil
+}
+
+// images sees that images are there, which a command makes.
+func images(maker string, names ...string) error {
+	for _, image := range names {
+		if out, err := exec.Command("docker", "image", "inspect", "--format", "{{.Id}}", image).CombinedOutput(); err != nil {
+			return fmt.Errorf("no image %s: %s: %s makes it", image, strings.TrimSpace(string(out)), maker)
+		}
 	}
 	return nil
 }

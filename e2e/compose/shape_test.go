@@ -83,6 +83,11 @@ func (s *sharedShape) end() {
 
 // start brings compose.yaml up with one NATS server, or the cluster's three.
 func start(ctx context.Context, project string, servers int) (*shape, error) {
+	return startWith(ctx, project, servers, nil)
+}
+
+// startWith is start with more variables, and with profiles.
+func startWith(ctx context.Context, project string, servers int, env map[string]string, profiles ...string) (*shape, error) {
 	s := &shape{project: project, dir: filepath.Join(work, project), addresses: map[string]string{}}
 	s.Program, s.State = program(), filepath.Join(s.dir, "credentials")
 	if err := s.prepare(ctx, servers); err != nil {
@@ -93,10 +98,12 @@ func start(ctx context.Context, project string, servers int) (*shape, error) {
 		files = append(files, filepath.Join(root, "compose.cluster.yaml"))
 	}
 	var err error
-	if s.stack, err = compose.NewDockerComposeWith(compose.StackIdentifier(project), compose.WithStackFiles(files...)); err != nil {
+	if s.stack, err = compose.NewDockerComposeWith(compose.StackIdentifier(project), compose.WithStackFiles(files...), compose.WithProfiles(profiles...)); err != nil {
 		return nil, fmt.Errorf("reading compose.yaml: %w", err)
 	}
-	if err := s.stack.WithEnv(s.environment()).Up(ctx, compose.Wait(true)); err != nil {
+	all := s.environment()
+	maps.Copy(all, env)
+	if err := s.stack.WithEnv(all).Up(ctx, compose.Wait(true)); err != nil {
 		return s, fmt.Errorf("starting compose.yaml: %w", errors.Join(err, s.end()))
 	}
 	if err := s.pushBase(ctx); err != nil {

@@ -35,7 +35,7 @@ var fixes = []struct{ word, cause string }{
 	{"ERR invalid password", "it refuses this password: put the right one into the URI"},
 	{"ERR Client sent AUTH", "it has no password: leave the one in the URI out"},
 	{"ERR AUTH", "it has no password for this user: leave it out of the URI, or set it there"},
-	{"NOPERM", "this user may not: allow it `+get +set +watch +multi +exec +discard +publish ~fence &fence:_changes`"},
+	{"NOPERM", "this user may not: allow it `+get +set +watch +unwatch +multi +exec +discard +publish +select ~fence &fence:_changes`"},
 	{"MISCONF", "it can't save to its disk and takes no writes until it can: look at its log and its disk"},
 	{"LOADING", "it has just started and still loads its data: wait"},
 	{"MASTERDOWN", "it is a replica that has lost its primary: name the primary node's Redis"},
