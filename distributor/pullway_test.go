@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,21 +18,28 @@ import (
 
 // contents are contents whose first opened mirrors lie.
 type contents struct {
+	mu      sync.Mutex
 	lies    int
 	opened  []string
 	trouble []messages.MirrorTrouble
 }
 
 func (c *contents) Open(image messages.Image, mirrors []messages.Mirror) (distributor.Content, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.opened = append(c.opened, fmt.Sprint(image.Digest()[7:8], len(mirrors)))
 	return c, nil
 }
 
 func (c *contents) Troubles() []messages.MirrorTrouble {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return append([]messages.MirrorTrouble(nil), c.trouble...)
 }
 
 func (c *contents) Manifest(context.Context, string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.lies--; c.lies >= 0 {
 		c.trouble = []messages.MirrorTrouble{{Mirror: "http://a:5000", Reason: "mirror http://a:5000: it lied"}, {Mirror: "http://old:5000", Reason: "of an earlier fleet"}}
 		return nil, fmt.Errorf("fetching it: %w", distributor.ErrWrongBytes)
@@ -67,7 +75,9 @@ func TestANodeFetchesInItsFleetsWay(t *testing.T) {
 		if got := w.last().Troubles; len(got) != 0 {
 			t.Errorf("the troubles of mirrors that it has no more: %+v", got)
 		}
+		c.mu.Lock()
 		c.lies = 100
+		c.mu.Unlock()
 		w.announce(messages.FleetRecord{Current: fleetImage("4"), Pull: mirrors})
 		after(time.Second / 2)
 		if got := w.last().Problems; len(got) != 1 || !strings.Contains(got[0].Reason, "wrong bytes") {
