@@ -105,7 +105,9 @@ type world struct {
 	engine *enginetest.Fake
 	agent  *distributor.Distributor
 
-	applier distributor.Applier // nil for none
+	applier  distributor.Applier  // nil for none
+	contents distributor.Contents // nil for none
+	pull     *messages.Pull
 }
 
 // run runs test beside an agent. The engine has images "1" to "9" to pull.
@@ -122,7 +124,7 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 			prepare(w)
 		}
 		agent, err := distributor.New(distributor.Config{
-			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here", Applier: w.applier,
+			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here", Applier: w.applier, Contents: w.contents, Pull: w.pull,
 			Labels: map[string]string{"zone": "a"}, Logger: zerolog.New(t.Output()),
 		})
 		if err != nil {

@@ -2,7 +2,6 @@ package messages
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -40,45 +39,6 @@ func TestAPolicyOfApplyingIsInItsWireForm(t *testing.T) {
 	var back Policy
 	if err := json.Unmarshal(out, &back); err != nil || *back.Apply != *p.Apply {
 		t.Errorf("read, it is %+v, error %v", back.Apply, err)
-	}
-}
-
-// The goldens have fleets whose nodes fetch by their engines, from wherever an image is.
-func TestHowNodesFetchIsInItsWireForm(t *testing.T) {
-	pull := &Pull{Way: PullMirrors, Mirrors: []Mirror{{
-		URL: "http://rack-a.example.com:5000", Labels: map[string]string{"rack": "a"}, TimeLimit: Duration(5 * time.Second), BackOff: Duration(time.Minute),
-	}}}
-	p := DefaultPolicy()
-	p.PreloadFrom, p.Pull = []string{"debian"}, pull
-	r := FleetRecord{
-		Fleet: "production", PreloadFrom: p.PreloadFrom, Pull: pull, Firsts: []First{{Mirror: pull.Mirrors[0].URL, Image: sampleImage, Node: "dea-1"}},
-		Bases: &BasePreload{Build: sampleBuild, Refused: []ImageProblem{{Image: sampleBase, Reason: "not in the list"}}},
-	}
-	fetching := `"preload_from":["debian"],"pull":{"way":"mirrors","mirrors":[{"url":"http://rack-a.example.com:5000","labels":{"rack":"a"},"time_limit":"5s","back_off":"1m0s"}]}`
-	for _, c := range []struct {
-		it   any
-		want []string
-	}{
-		{&p, []string{fetching}},
-		{&r, []string{
-			fetching,
-			`"firsts":[{"mirror":"http://rack-a.example.com:5000","image":"` + string(sampleImage) + `","node":"dea-1"}]`,
-			`"refused":[{"image":"` + string(sampleBase) + `","reason":"not in the list"}]`,
-		}},
-	} {
-		out, err := json.Marshal(c.it)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, want := range c.want {
-			if !strings.Contains(string(out), want) {
-				t.Errorf("%s has no %s", out, want)
-			}
-		}
-		back := reflect.New(reflect.TypeOf(c.it).Elem()).Interface()
-		if err := json.Unmarshal(out, back); err != nil || !reflect.DeepEqual(back, c.it) {
-			t.Errorf("read, it is %+v, error %v", back, err)
-		}
 	}
 }
 

@@ -146,7 +146,7 @@ func (f *feed) archive(w *tar.Writer) error {
 
 // layout writes an OCI layout: for engines that keep images by the digests of their manifests.
 func (f *feed) layout(w *tar.Writer) error {
-	named := string(messages.CanonicalName(string(f.parts.image)))
+	named := messages.CanonicalName(string(f.parts.image))
 	type descriptor struct {
 		MediaType   string            `json:"mediaType"`
 		Digest      string            `json:"digest"`
