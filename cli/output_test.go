@@ -102,7 +102,7 @@ func beat(t *testing.T, c *queue.Client, state messages.WorkState, reason string
 	err := store.NewNode(c).Heartbeat(t.Context(), &messages.NodeStatus{
 		Fleet: "production", Node: "node-1", Instance: "i1", Beat: 1, Interval: messages.Duration(10 * time.Second), Version: "v1",
 		Engine: messages.Engine{Name: "docker", Version: "20.10.24", API: "1.41"}, FreeBytes: 5_400_000_000, Revision: 1,
-		Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "fenceline.local/production:1111111111111111"}},
+		Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "fenceline.local/production:1111111111111111111111111111111111111111111111111111111111111111"}},
 		Work:   &messages.NodeWork{Rollout: "production-base-bbbbbbbb", Image: imageTwo, State: state, Reason: reason, Bytes: 12_300},
 	})
 	if err != nil {

@@ -97,7 +97,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 func (f *fleetActor) setFence(ctx context.Context, r *messages.FleetRecord, over fence.Setting) error {
 	bounded, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
 	defer cancel()
-	value := string(r.Current.Image)
+	value := r.FenceValue()
 	var err error
 	if b, keeps := f.backend.(fence.CauseKeeper); keeps {
 		c := r.Current

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fenceline/fenceline/messages"
 )
 
 // An agent's images carry the local name of its fleet, here its realm. What carries another's belongs to
@@ -29,7 +31,7 @@ const (
 // realmOf is the local name that a tag begins with, or "".
 func realmOf(tag string) string {
 	name, _, ok := strings.Cut(tag, ":")
-	if !ok || !IsLocal(tag) {
+	if !ok || !messages.IsLocal(tag) {
 		return ""
 	}
 	return name

@@ -12,7 +12,7 @@ import (
 
 // tagOf is the local tag of an image of a fleet.
 func tagOf(id, fleet, c string) string {
-	return distributor.LocalTag(&messages.FleetRecord{ID: id, Fleet: fleet}, img(c))
+	return (&messages.FleetRecord{ID: id, Fleet: fleet}).LocalName(img(c))
 }
 
 // kept is what of these images, by the digit that their digest repeats, is on the engine.

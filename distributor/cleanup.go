@@ -31,7 +31,7 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 	if record == nil {
 		return
 	}
-	s := &sweep{realm: localName(&record.Record), record: &record.Record, images: images}
+	s := &sweep{realm: record.Record.LocalRealm(), record: &record.Record, images: images}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	notes, err := d.cfg.Engine.Notes(ctx)
@@ -45,7 +45,7 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 		return
 	}
 	fresh, err := d.readRecord(ctx)
-	if err != nil || fresh.Revision < record.Revision || localName(&fresh.Record) != s.realm {
+	if err != nil || fresh.Revision < record.Revision || fresh.Record.LocalRealm() != s.realm {
 		return
 	}
 	s.record = &fresh.Record
@@ -75,7 +75,7 @@ func (s *sweep) used(i Image) bool {
 func (s *sweep) leftovers() []leftover {
 	var wanted []string
 	for _, i := range s.record.Wanted() {
-		wanted = append(wanted, LocalTag(s.record, i))
+		wanted = append(wanted, s.record.LocalName(i))
 	}
 	var out []leftover
 	for _, i := range s.images {
@@ -148,11 +148,10 @@ func (d *Distributor) forgetRealms(ctx context.Context, s *sweep) {
 // image too, only the tag goes.
 func (d *Distributor) discard(ctx context.Context, l leftover) {
 	realm := realmOf(l.tag)
-	short := l.tag[len(realm)+1:]
 	foreign := slices.ContainsFunc(l.image.Tags, func(tag string) bool { return realmOf(tag) != realm })
 	var pulled []string
 	for _, digest := range l.image.Digests {
-		if shortDigest(messages.Image(digest).Digest()) == short {
+		if tagged(l.tag, messages.Image(digest)) {
 			pulled = append(pulled, digest)
 		}
 	}

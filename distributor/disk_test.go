@@ -95,15 +95,15 @@ func TestAPullLeavesTheSpaceThatMustStayFree(t *testing.T) {
 }
 
 func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
-	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
+	tag := func(c string) string { return (&messages.FleetRecord{Fleet: fleet}).LocalName(img(c)) }
 	run(t, func(w *world) {
-		w.engine.Put(img("1"), tag("1"))                                                                            // an old one of ours
-		w.engine.Put(img("2"), "app:1")                                                                             // somebody's
-		w.engine.Put(img("3"), tag("3"))                                                                            // a container runs it
-		w.engine.Put(img("4"), tag("4"), "app:2")                                                                   // ours and somebody's
-		w.engine.Put(img("5"), distributor.LocalTag(&messages.FleetRecord{Fleet: "staging"}, img("5")))             // another fleet's
-		w.engine.Put(img("6"), distributor.LocalTag(&messages.FleetRecord{Fleet: "prod-eu"}, img("6")))             // of a fleet whose name begins alike
-		w.engine.Put(img("8"), distributor.LocalTag(&messages.FleetRecord{Fleet: fleet, ID: "abcdefgh"}, img("8"))) // of another installation's fleet of the same name
+		w.engine.Put(img("1"), tag("1"))                                                                  // an old one of ours
+		w.engine.Put(img("2"), "app:1")                                                                   // somebody's
+		w.engine.Put(img("3"), tag("3"))                                                                  // a container runs it
+		w.engine.Put(img("4"), tag("4"), "app:2")                                                         // ours and somebody's
+		w.engine.Put(img("5"), (&messages.FleetRecord{Fleet: "staging"}).LocalName(img("5")))             // another fleet's
+		w.engine.Put(img("6"), (&messages.FleetRecord{Fleet: "prod-eu"}).LocalName(img("6")))             // of a fleet whose name begins alike
+		w.engine.Put(img("8"), (&messages.FleetRecord{Fleet: fleet, ID: "abcdefgh"}).LocalName(img("8"))) // of another installation's fleet of the same name
 		w.engine.Used = []distributor.Container{{Name: "app", ImageID: "id-" + img("3").Digest()}}
 	}, func(w *world) {
 		w.setGone(true)
@@ -135,7 +135,7 @@ func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
 
 // Two builds of the same content differ in their digest and have one image ID.
 func TestCleanupLeavesNoDigestOfAnImageThatWasBuiltTwice(t *testing.T) {
-	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
+	tag := func(c string) string { return (&messages.FleetRecord{Fleet: fleet}).LocalName(img(c)) }
 	run(t, func(w *world) {
 		w.engine.PutImage(distributor.Image{ID: "one", Digests: []string{string(img("1")), string(img("2"))}, Tags: []string{tag("1"), tag("2")}})
 	}, func(w *world) {

@@ -18,7 +18,7 @@
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
 //	disk.go         whether there is room for a pull
-//	localtag.go     the names that keep a fleet's images from a prune
+//	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left

@@ -131,7 +131,7 @@ func TestADamagedImageThatCantBeRemovedIsReported(t *testing.T) {
 	run(t, prepare, func(w *world) {
 		w.announce(messages.FleetRecord{Preload: preload("1")})
 		got := w.works(messages.WorkFailed, "a container uses it")
-		if !strings.Contains(got.Reason, "docker image rm -f "+distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img("1"))) {
+		if !strings.Contains(got.Reason, "docker image rm -f "+(&messages.FleetRecord{Fleet: fleet}).LocalName(img("1"))) {
 			t.Errorf("the reason %q does not say how to mend it", got.Reason)
 		}
 		w.pulled()

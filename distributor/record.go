@@ -133,7 +133,7 @@ func (d *Distributor) adopt(c messages.FleetChanged) {
 // viewOf is what a record says to this node: of whom it admits, whether it is this one. A fleet's
 // record changes with each node that is admitted, which must not set all others to work.
 func (d *Distributor) viewOf(r *messages.FleetRecord) messages.FleetRecord {
-	v := messages.FleetRecord{ID: r.ID, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep}
+	v := messages.FleetRecord{ID: r.ID, Reference: r.Reference, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep}
 	if !r.Turns.Admits(d.cfg.Node) {
 		v.Turns = &messages.Turns{}
 	}

@@ -107,7 +107,7 @@ func (d *Distributor) present(ctx context.Context, r *messages.FleetRecord) ([]m
 	var out []messages.PresentImage
 	for _, want := range r.Wanted() {
 		got, err := d.cfg.Engine.Inspect(ctx, want)
-		switch local := LocalTag(r, want); {
+		switch local := r.LocalName(want); {
 		case errors.Is(err, ErrEngine) || ctx.Err() != nil:
 			return nil, err
 		case err == nil && got.keeps(want, local):

@@ -44,7 +44,10 @@ type FleetRecord struct {
 	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
 	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
 	Applied  Applied      `json:"applied"`
-	Mended   *Mended      `json:"mended,omitempty"` // what a person last set right in the record itself
+	// Reference is the form in which the fence config names images; "" is ReferenceDigest. A flip to a
+	// newer image than any before brings it.
+	Reference Reference `json:"reference,omitempty"`
+	Mended    *Mended   `json:"mended,omitempty"` // what a person last set right in the record itself
 	// NodeTTL is how long a heartbeat is kept: nodes send theirs more often, and may not ask.
 	NodeTTL Duration `json:"node_ttl,omitempty"`
 }

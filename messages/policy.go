@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -23,6 +24,9 @@ type Policy struct {
 	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+	// Reference is the form in which the fence config names the fleet's images from this rollout's flip
+	// on; "" is ReferenceDigest.
+	Reference Reference `json:"reference,omitempty"`
 }
 
 // Trial says how canaries try an image before it is flipped.
@@ -97,6 +101,8 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("soak_failures: %d: must be 0 to 100", *p.SoakFailures)
 	case p.Keep < 0:
 		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
+	case p.Reference != "" && !slices.Contains(References, p.Reference):
+		return fmt.Errorf("reference: %q: must be digest or local", clip(string(p.Reference)))
 	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:
 		return fmt.Errorf("trial.timeout: must be more than zero")
 	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):

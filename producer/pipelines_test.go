@@ -36,6 +36,7 @@ pipelines:
     fleets:
       - name: staging
       - name: default
+        reference: local
         rollout:
           canaries: 2
           waves: [10%, 50%, 100%]
@@ -61,7 +62,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 			{Fleet: "staging", Policy: messages.DefaultPolicy()},
 			{Fleet: "default", Policy: messages.Policy{
 				Canaries: 2, Waves: []int{10, 50, 100}, MaxInFlight: 7, QuorumPercent: 90, QuorumFloor: 2, NodeDeadline: messages.Duration(300e9),
-				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
+				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true, Reference: messages.ReferenceLocal,
 			}},
 		},
 	}
@@ -117,6 +118,7 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"waves that fall":               {item("    fleets: [{name: f, rollout: {waves: [50%, 10%, 100%]}}]"), "waves[1]: 10% is not more than"},
 		"waves that end early":          {item("    fleets: [{name: f, rollout: {waves: [50%]}}]"), "let the last be 100%"},
 		"a truth value in words":        {item("    fleets: [{name: f, rollout: {approval: perhaps}}]"), "where true or false was expected"},
+		"an unknown form of references": {item("    fleets: [{name: f, reference: tag}]"), `:6: pipelines[0].fleets[0].reference: "tag": must be digest`},
 		"a missing secret file":         {item("    webhook: {secret_file: nope}"), `:6: pipelines[0].webhook.secret_file: secret file "nope" does not exist: make it`},
 		"an empty secret file":          {item("    webhook: {secret_file: /dev/null}"), "/dev/null is empty"},
 		"a folder as secret file":       {item("    webhook: {secret_file: .}"), "is a directory"},

@@ -1,6 +1,9 @@
 package producer
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/fenceline/fenceline/messages"
 	"go.yaml.in/yaml/v3"
 )
@@ -16,6 +19,12 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
 	d.mapping(n, field, []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
+		{"reference", "", d.text((*string)(&t.Policy.Reference), func(s string) error {
+			if !slices.Contains(messages.References, messages.Reference(s)) {
+				return fmt.Errorf("%q: must be digest (NAME@sha256:…, the default) or local (the name that each node gives the image)", s)
+			}
+			return nil
+		})},
 		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
 	})
 	if t.Fleet != "" {

@@ -18,7 +18,7 @@ type Comparison struct {
 // sets a hold and is not fought, until a later decision, or the release of the hold, says to go on.
 func Compare(s *State, value string) Comparison {
 	r := &s.Record
-	want := string(r.Current.Image)
+	want := r.FenceValue()
 	note := messages.Applied{Epoch: r.Epoch, Value: value}
 	known := value == r.Applied.Value && r.Applied.Epoch == r.Epoch
 	switch {
@@ -50,15 +50,18 @@ func (s *State) isOurs(value string) bool {
 	if value == "" {
 		return false
 	}
+	if s.Record.Names(value, s.Record.Current.Image) { // in the other form
+		return true
+	}
 	for _, i := range Kept(&s.Record) {
-		if string(i.Image) == value {
+		if s.Record.Names(value, i.Image) {
 			return true
 		}
 	}
 	for _, r := range s.Rollouts {
 		// An image above the highest order was flipped by a later decision, which a record that
 		// was restored from a backup has lost: whether to go back from it is a person's decision.
-		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() && r.Ready.Order <= s.Record.Highest {
+		if s.Record.Names(value, r.Ready.Image) && !r.FlippedAt.IsZero() && r.Ready.Order <= s.Record.Highest {
 			return true
 		}
 	}

@@ -137,6 +137,7 @@ func flipOrAdmit(s *State) Step {
 	at, why := s.stage(r, p)
 	if at == messages.RolloutFlipped {
 		out := s.ChangeFleet(func(f *messages.FleetRecord) {
+			TakeForm(f, ImageOf(r), &r.Policy)
 			Forward(f, ImageOf(r), r.Policy.Keep)
 			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
 				f.Spread = nil // all are admitted

@@ -150,7 +150,7 @@ func testPullCancelled(t *testing.T, f Fixture) {
 
 func testTags(t *testing.T, f Fixture) {
 	pull(t, f, f.Good)
-	local := distributor.LocalTag(&messages.FleetRecord{Fleet: f.Fleet}, f.Good)
+	local := (&messages.FleetRecord{Fleet: f.Fleet}).LocalName(f.Good)
 	if err := f.Engine.Tag(within(t), f.Good, local); err != nil {
 		t.Fatal(err)
 	}
