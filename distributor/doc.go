@@ -20,6 +20,7 @@
 //	disk.go         whether there is room for a pull
 //	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
+//	ledger.go       what agents brought to the engine, when and why
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
 //	retry.go        what failed, and when it is tried again

@@ -49,7 +49,7 @@ type Engine interface {
 	// RemoveNote removes the note of n's kind, realm and text. It is no error when it is not there.
 	RemoveNote(ctx context.Context, n Note) error
 	// Watch blocks while the engine can be watched, and calls changed once it is,
-	// and then whenever images lost a name or were deleted, or a note was added. It returns when the engine
+	// and then whenever images lost a name or were deleted, or a note was added or removed. It returns when the engine
 	// goes away or ctx ends.
 	Watch(ctx context.Context, changed func()) error
 }

@@ -19,7 +19,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		free, err := d.room(ctx, w.Image)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
-			d.write(ctx, Note{Kind: NotePull, Realm: r.LocalRealm(), Text: string(w.Image)})
+			d.noteFetch(ctx, r.LocalRealm(), w)
 			err = d.pull(ctx, w, free)
 		}
 		switch cause := context.Cause(ctx); {
@@ -109,6 +109,7 @@ func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.Fleet
 	call, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	local := r.LocalName(w.Image)
+	d.noteOrigin(call, r.LocalRealm(), w)
 	err := d.cfg.Engine.Tag(call, w.Image, local)
 	var got Image
 	if err == nil {

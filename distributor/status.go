@@ -24,6 +24,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	record := d.record
 	s.Fetching = d.fetching
+	s.Ledger, s.LedgerMore = d.ledger, d.ledgerMore
 	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
@@ -35,6 +36,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	if err != nil {
 		d.engineFailed(err)
 		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, brief(err.Error())
+		s.Ledger, s.LedgerMore = nil, 0
 	} else {
 		d.engineAnswers(s.Engine)
 	}

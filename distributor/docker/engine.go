@@ -123,7 +123,7 @@ func (e *Engine) Containers(ctx context.Context) ([]distributor.Container, error
 
 // Watch follows the engine's events.
 func (e *Engine) Watch(ctx context.Context, changed func()) error {
-	filters := client.Filters{}.Add("type", "image", "volume").Add("event", "delete", "untag", "create")
+	filters := client.Filters{}.Add("type", "image", "volume").Add("event", "delete", "untag", "create", "destroy")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// The stream sends nothing until something happens, and the client reports a refused

@@ -62,6 +62,8 @@ type Fake struct {
 
 	// Kept are the notes.
 	Kept []distributor.Note
+	// NoNotes, where set, is how calls about notes fail.
+	NoNotes error
 
 	images  []distributor.Image
 	watches map[chan struct{}]bool
@@ -217,7 +219,7 @@ func (f *Fake) Notes(ctx context.Context) ([]distributor.Note, error) {
 		return nil, err
 	}
 	defer done()
-	return slices.Clone(f.Kept), nil
+	return slices.Clone(f.Kept), f.NoNotes
 }
 
 // AddNote adds to Kept.
@@ -227,11 +229,11 @@ func (f *Fake) AddNote(ctx context.Context, n distributor.Note) error {
 		return err
 	}
 	defer done()
-	if !slices.ContainsFunc(f.Kept, same(n)) {
+	if f.NoNotes == nil && !slices.ContainsFunc(f.Kept, same(n)) {
 		f.Kept = append(f.Kept, n)
 		f.notify()
 	}
-	return nil
+	return f.NoNotes
 }
 
 // RemoveNote takes from Kept.
