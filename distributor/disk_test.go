@@ -154,3 +154,43 @@ func TestCleanupLeavesNoDigestOfAnImageThatWasBuiltTwice(t *testing.T) {
 		}
 	})
 }
+
+// A pull that its manifest says is too large is not begun, and says what it needs; what the fleet no longer
+// wants makes room first.
+func TestAPullThatDoesNotFitIsNotBegun(t *testing.T) {
+	run(t, func(w *world) {
+		w.engine.Tells, w.engine.Free = true, 3<<30
+		w.engine.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 3 << 30}, Shell: true}
+	}, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		got := w.works(messages.WorkFailed, "the pull needs 3.2 GB (3.2 GB to fetch")
+		if !strings.Contains(got.Reason, "3.2 GB are free") || !strings.Contains(got.Reason, "1.1 GB must stay free: remove") || got.Unusable {
+			t.Errorf("the work is %+v", got)
+		}
+		w.failed("disk", "the pull needs")
+		after(10 * time.Minute)
+		w.pulled()
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 5 << 30 })
+		after(2 * time.Minute)
+		w.pulled("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestRoomIsMadeOfWhatIsNotWanted(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Previous: fleetImage("2"), Keep: []messages.FleetImage{fleetImage("3")}})
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Tells, f.Free = true, 2<<30
+			f.Registry[img("4")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 3 << 30}, Shell: true}
+			f.Freed = func(distributor.Image) int64 { return 2 << 30 }
+		})
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Previous: fleetImage("3"), Preload: preload("4")})
+		w.pulled("1", "2", "3", "4") // 2 went before it
+		w.kept("1", "3", "4")
+		w.works(messages.WorkDone, "")
+		if got := w.events(); len(got) != 0 {
+			t.Errorf("events %+v", got)
+		}
+	})
+}

@@ -17,7 +17,8 @@
 //	job.go          a pull or a trial under way, given up when the record no longer wants it
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
-//	disk.go         whether there is room for a pull
+//	disk.go         whether there is room for any pull, and how one ran out of it
+//	room.go         whether there is room for an image, by its manifest
 //	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
 //	ledger.go       what agents brought to the engine, when and why

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -23,15 +24,23 @@ type Config struct {
 	// DockerConfig is the folder of the config.json with the registries' logins for pulls;
 	// "" for none. It is read at each pull, so that a changed login counts at once.
 	DockerConfig string
+	// Transport reaches the registries whose manifests are read before a pull; nil for one that has the
+	// engine's certificates.
+	Transport http.RoundTripper
 }
 
 // Engine is a Docker engine. Make it with New.
 type Engine struct {
-	api    *client.Client
-	logins logins
+	api       *client.Client
+	logins    logins
+	transport http.RoundTripper // to registries, or nil
 
-	mu    sync.Mutex
-	roots []string // where the engine keeps images, if it is on this machine
+	looking sync.Mutex // held while a manifest is read
+
+	mu     sync.Mutex
+	kept   []store             // where the engine keeps images, if it is on this machine
+	layers map[string][]string // of the images that it has, by their IDs
+	wanted *remoteImage        // whose manifest was read last, or nil
 }
 
 var _ distributor.Engine = (*Engine)(nil)
@@ -60,7 +69,7 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", c.Host, err)
 	}
-	e := &Engine{api: api, logins: logins{c.DockerConfig}}
+	e := &Engine{api: api, logins: logins{c.DockerConfig}, transport: c.Transport}
 	if _, err := e.logins.read(); err != nil {
 		return nil, errors.Join(&FieldError{"DockerConfig", err}, api.Close())
 	}
@@ -77,7 +86,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.roots = nil // a restarted engine may keep its images elsewhere
+	e.kept = nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
 	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
 	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's

@@ -39,6 +39,7 @@ type own struct {
 type kind struct {
 	today  bool                            // it is the one that scripts/programs builds, with its default store; else the machine's program with the classic one
 	disk   string                          // MiB of the disk with its images; "" is the machine's
+	loop   bool                            // that disk is a file with an ext4, on a loop device; else it is memory, whose size can be changed
 	opened bool                            // its socket is open while it is down, as under systemd
 	behind func(http.Handler) http.Handler // what its registry is behind, or nil
 }
@@ -77,7 +78,11 @@ func ownEngine(t *testing.T, k kind) *own {
 		t.Fatal(err)
 	}
 	if k.disk != "" {
-		o.disk(0, k.disk)
+		if k.loop {
+			o.loop()
+		} else {
+			o.disk(0, k.disk)
+		}
 		t.Cleanup(func() {
 			if err := unix.Unmount(o.store(), unix.MNT_DETACH); err != nil {
 				t.Errorf("cleaning up: %v", err)
@@ -126,6 +131,19 @@ func (o *own) disk(flags uintptr, mib string) {
 	o.t.Helper()
 	if err := unix.Mount("tmpfs", o.store(), "tmpfs", flags, "size="+mib+"m"); err != nil {
 		o.t.Fatalf("mounting a small disk: %v", err)
+	}
+}
+
+// loop mounts the disk with the images from a file.
+func (o *own) loop() {
+	o.t.Helper()
+	file := filepath.Join(o.dir, "disk")
+	for _, command := range [][]string{
+		{"truncate", "-s", o.kind.disk + "M", file}, {"mkfs.ext4", "-q", "-m", "0", file}, {"mount", "-o", "loop", file, o.store()},
+	} {
+		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			o.t.Fatalf("making a small disk on a loop device, which needs root, e2fsprogs and /dev/loop-control: %v: %v: %s", command, err, said)
+		}
 	}
 }
 
@@ -261,10 +279,21 @@ func (o *own) containerd() string {
 	return file
 }
 
-// client is a client of the engine.
+// dial connects to where the engine can.
+func (o *own) dial(_ context.Context, network, address string) (c net.Conn, err error) {
+	done := make(chan error)
+	o.thread <- func() {
+		c, err = net.Dial(network, address)
+		done <- err
+	}
+	return c, <-done
+}
+
+// client is a client of the engine that reaches what the engine does.
 func (o *own) client() *docker.Engine {
 	o.t.Helper()
-	e, err := docker.New(docker.Config{Host: o.socket()})
+	through := &http.Transport{DialContext: o.dial, DisableKeepAlives: true}
+	e, err := docker.New(docker.Config{Host: o.socket(), Transport: through})
 	if err != nil {
 		o.t.Fatal(err)
 	}

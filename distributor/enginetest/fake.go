@@ -44,8 +44,12 @@ type Fake struct {
 	Stuck error
 	// NoTags, where set, is how Tag fails; with ErrDamaged, until an image is removed.
 	NoTags error
+	// Tells has Room know what is in Registry, as if no layer were compressed and nothing unpacked.
+	Tells bool
 	// Free is what FreeBytes says. A pull of more runs out of space; -1 is enough for all.
 	Free int64
+	// Freed, where set, is what Free grows by with each image that is removed.
+	Freed func(distributor.Image) int64
 	// Left is the number of containers that earlier trials left, by owner.
 	Left map[string]int
 	// Used are the containers.
@@ -158,6 +162,21 @@ func (f *Fake) FreeBytes(ctx context.Context) (int64, error) {
 	}
 	defer done()
 	return f.Free, nil
+}
+
+// Room is what Registry says, where it Tells.
+func (f *Fake) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return distributor.Room{}, err
+	}
+	defer done()
+	if !f.Tells {
+		return distributor.Room{Needs: -1, Free: f.Free}, nil
+	}
+	r := distributor.Room{Free: f.Free, Fetch: f.lacks(image)}
+	r.Needs = r.Fetch
+	return r, nil
 }
 
 // Trial plays the image's hooks.

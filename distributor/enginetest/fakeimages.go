@@ -62,7 +62,7 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 		return 0, err
 	}
 	defer done()
-	from, ok := f.Registry[image]
+	_, ok := f.Registry[image]
 	switch {
 	case f.Gone[image]:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrRegistry)
@@ -71,12 +71,7 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 	case !ok:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrNotFound)
 	}
-	var bytes int64
-	for layer, n := range from.Layers {
-		if !f.hasLayer(layer) {
-			bytes += n
-		}
-	}
+	bytes := f.lacks(image)
 	if f.Free >= 0 && bytes > f.Free {
 		return f.Free, fmt.Errorf("pulling %s: %w", image, distributor.ErrNoSpace)
 	}
@@ -85,6 +80,17 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 		f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}})
 	}
 	return bytes, nil
+}
+
+// lacks is how many bytes of an image's layers are not there.
+func (f *Fake) lacks(image messages.Image) int64 {
+	var bytes int64
+	for layer, n := range f.Registry[image].Layers {
+		if !f.hasLayer(layer) {
+			bytes += n
+		}
+	}
+	return bytes
 }
 
 func (f *Fake) hasLayer(layer string) bool {
@@ -139,6 +145,9 @@ func (f *Fake) Remove(ctx context.Context, name string) error {
 			f.NoTags = nil
 		}
 		f.Removed = append(f.Removed, name)
+		if last && f.Freed != nil {
+			f.Free += f.Freed(*i)
+		}
 	}
 	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return len(i.Tags)+len(i.Digests) == 0 })
 	f.notify()
