@@ -24,6 +24,9 @@ type Engine interface {
 	// whenever something moves, and returns the bytes fetched, also with an error.
 	// Layers that the engine has already count nothing.
 	Pull(ctx context.Context, image messages.Image, progress func(fetched int64)) (int64, error)
+	// Sound tells whether the engine reads an image that was made just now: where it doesn't, no image is
+	// to blame for what it can't do with it.
+	Sound(ctx context.Context) error
 	// Tag gives an image that is present one more name.
 	Tag(ctx context.Context, image messages.Image, local string) error
 	// Remove takes one name (a tag, or name@digest) off an image, and removes the image

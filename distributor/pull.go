@@ -143,9 +143,16 @@ func (d *Distributor) mend(ctx context.Context, w want, r *messages.FleetRecord,
 		d.fail(w, string(w.Image), "verify", fmt.Errorf("the engine can't read what it has of the image: %w", err))
 		return
 	}
-	delete(d.damaged, w.Image)
 	call, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
+	if !errors.Is(err, ErrDamaged) {
+		if other := d.cfg.Engine.Sound(call); other != nil {
+			d.damaged[w.Image]-- // it is asked again before anything is removed
+			d.fail(w, string(w.Image), "engine", fmt.Errorf("the engine can't read what it has of the image: %w; nor any other image, so that this one stays: %w", err, other))
+			return
+		}
+	}
+	delete(d.damaged, w.Image)
 	for _, name := range []string{r.LocalName(w.Image), string(w.Image)} {
 		if refused := d.cfg.Engine.Remove(call, name); refused != nil {
 			d.fail(w, string(w.Image), "verify", fmt.Errorf(

@@ -41,6 +41,7 @@ type kind struct {
 	disk   string                          // MiB of the disk with its images; "" is the machine's
 	loop   bool                            // that disk is a file with an ext4, on a loop device; else it is memory, whose size can be changed
 	opened bool                            // its socket is open while it is down, as under systemd
+	blind  bool                            // the agent reaches no registry, so that it can't tell what a pull needs
 	behind func(http.Handler) http.Handler // what its registry is behind, or nil
 }
 
@@ -292,7 +293,10 @@ func (o *own) dial(_ context.Context, network, address string) (c net.Conn, err 
 // client is a client of the engine that reaches what the engine does.
 func (o *own) client() *docker.Engine {
 	o.t.Helper()
-	through := &http.Transport{DialContext: o.dial, DisableKeepAlives: true}
+	var through http.RoundTripper = &http.Transport{DialContext: o.dial, DisableKeepAlives: true}
+	if o.kind.blind {
+		through = nil
+	}
 	e, err := docker.New(docker.Config{Host: o.socket(), Transport: through})
 	if err != nil {
 		o.t.Fatal(err)

@@ -40,6 +40,8 @@ type Fake struct {
 	Down bool
 	// Broken are the images that are listed and can't be read, until they are removed.
 	Broken map[messages.Image]error
+	// Unsound, where set, is what Sound says.
+	Unsound error
 	// Stuck, where set, is how Containers fails.
 	Stuck error
 	// NoTags, where set, is how Tag fails; with ErrDamaged, until an image is removed.

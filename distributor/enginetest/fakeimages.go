@@ -102,6 +102,16 @@ func (f *Fake) hasLayer(layer string) bool {
 	})
 }
 
+// Sound is Unsound.
+func (f *Fake) Sound(ctx context.Context) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.Unsound
+}
+
 // Tag adds a name.
 func (f *Fake) Tag(ctx context.Context, image messages.Image, local string) error {
 	done, err := f.up(ctx)
