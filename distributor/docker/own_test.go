@@ -196,7 +196,7 @@ func (o *own) on(f func() error) {
 // site is where images for the engine come from: registries in the engine's network, where the test
 // can't reach them, so that pushes go to their handlers.
 func (o *own) site() *site {
-	return &site{host: o.socket(), apart: true, listen: func(t *testing.T) (listener net.Listener) {
+	return &site{host: o.socket(), reach: &http.Transport{DialContext: o.dial, DisableKeepAlives: true}, apart: true, listen: func(t *testing.T) (listener net.Listener) {
 		o.on(func() (err error) {
 			listener, err = net.Listen("tcp", "127.0.0.1:0")
 			return err

@@ -176,6 +176,9 @@ func (f *Fake) Room(ctx context.Context, image messages.Image) (distributor.Room
 	if !f.Tells {
 		return distributor.Room{Needs: -1, Free: f.Free}, nil
 	}
+	if _, known := f.Registry[image]; !known {
+		return distributor.Room{Needs: -1, Free: f.Free, Unknown: distributor.ErrNotFound}, nil
+	}
 	r := distributor.Room{Free: f.Free, Fetch: f.lacks(image)}
 	r.Needs = r.Fetch
 	return r, nil
