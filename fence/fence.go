@@ -1,6 +1,3 @@
-// Package fence is the fence config of a fleet: the fleet-wide setting that names the image
-// for new app containers. It has one interface for the places where that setting can live;
-// each is served by a package below this one.
 package fence
 
 import (
@@ -17,7 +14,7 @@ const Key = "docker/image"
 var ErrConflict = errors.New("the fence config was changed by somebody else in between")
 
 // Revision tells two states of the setting apart. It is opaque, and only compared with
-// others of the same backend. "" stands for a setting that was never set.
+// others of the same backend. "" stands for a setting that is not set.
 type Revision string
 
 // Setting is the fence config's image setting as it was read.
@@ -28,13 +25,13 @@ type Setting struct {
 
 // Backend is where one fleet's setting lives. It is safe for concurrent use.
 type Backend interface {
-	// Get reads the setting. A setting that was never set is the zero Setting, not an error.
+	// Get reads the setting. A setting that was never set, or was unset, is the zero Setting, not an error.
 	Get(ctx context.Context) (Setting, error)
 	// Set writes value if the setting is still at the expected revision, as Get returned it,
 	// and returns what is set then. It returns ErrConflict where it isn't. A backend
 	// without a compare-and-set of its own compares and writes under a lock that all its
 	// writers on this host take, and reads back what it wrote. After any other error it is
-	// not known whether the value was written: Get tells.
+	// not known whether the value was written: Get tells. A value that CheckValue refuses is not written.
 	Set(ctx context.Context, value string, expected Revision) (Setting, error)
 }
 

@@ -234,7 +234,8 @@ func testNotes(t *testing.T, f Fixture) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return slices.DeleteFunc(all, func(n distributor.Note) bool { return n.Realm != note.Realm })
+		// Agents of other tests may ask for the realm, if the engine is theirs too: such a note has no text.
+		return slices.DeleteFunc(all, func(n distributor.Note) bool { return n.Realm != note.Realm || n.Text != note.Text })
 	}
 	other := note
 	other.Kind = distributor.NoteAsk

@@ -79,8 +79,8 @@ func (c *Config) Set(ctx context.Context, value string, expected fence.Revision)
 
 // SetFor is Set for a decision, which is kept in the value's headers.
 func (c *Config) SetFor(ctx context.Context, value string, expected fence.Revision, cause fence.Cause) (fence.Setting, error) {
-	if value == "" {
-		return fence.Setting{}, c.failed("setting", errors.New("the value is empty: give an image"))
+	if err := fence.CheckValue(value); err != nil {
+		return fence.Setting{}, c.failed("setting", err)
 	}
 	revision, err := c.set(ctx, c.values.With(headersOf(cause)), value, expected)
 	if errors.Is(err, queue.ErrExists) || errors.Is(err, queue.ErrMoved) {

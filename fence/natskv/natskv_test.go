@@ -1,36 +1,64 @@
 package natskv_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/fencetest"
 	"github.com/fenceline/fenceline/fence/natskv"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 func TestConformance(t *testing.T) {
 	fencetest.Run(t, func(t *testing.T) fencetest.Store {
 		s := queuetest.Start(t)
-		c := s.Client(t)
+		near := s.Client(t)
+		p := s.Proxy(t)
+		c := s.Connect(t, queuetest.Through(p))
 		return fencetest.Store{
-			Open: func() fence.Backend { return natskv.New(c, "default") },
-			Interrupt: func() {
-				s.Restart(t)
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-				defer cancel()
-				for c.Ready(ctx) != nil {
-					if ctx.Err() != nil {
-						t.Fatal("the client does not reach the restarted server")
-					}
+			Open:     func() fence.Backend { return natskv.New(c, "default") },
+			Stranger: func(value string) { strange(t, near, value) },
+			Away: func() func() {
+				s.Stop()
+				return func() {
+					s.Resume(t)
+					queuetest.Back(t, c)
 				}
+			},
+			Stall: func() func() {
+				p.Hold()
+				return p.Release
+			},
+			LoseAnswer: func() func() {
+				looks := p.Sent("$JS.API.STREAM.MSG.GET.KV_fenceline-fence")
+				p.HoldAnswers()
+				go func() {
+					select {
+					case <-looks: // the answer was given up, and the look has begun
+					case <-t.Context().Done():
+					}
+					p.Release()
+				}()
+				return p.Release
 			},
 		}
 	})
+}
+
+// strange writes to the bucket as the nats command does.
+func strange(t *testing.T, c *queue.Client, value string) {
+	t.Helper()
+	bucket, err := queuetest.JetStream(t, c).KeyValue(t.Context(), "fenceline-fence")
+	queuetest.Must(t, err)
+	if value == "" {
+		queuetest.Must(t, bucket.Delete(t.Context(), "default.docker/image"))
+		return
+	}
+	_, err = bucket.PutString(t.Context(), "default.docker/image", value)
+	queuetest.Must(t, err)
 }
 
 func TestFleetsHaveSettingsOfTheirOwn(t *testing.T) {
