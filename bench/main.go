@@ -14,6 +14,8 @@
 //	buildtimes.go    those of builds and flips
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
+//	pulls.go         those of updates of an image, by the engine and fed to it
+//	mirrors.go       that of many nodes behind one mirror
 //	recovery.go      those of recoveries
 //	rig.go           `fenceline up` with what surrounds it
 //	rolesapart.go    its roles as processes of their own
@@ -59,6 +61,8 @@ func measures() []measure {
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
+		{"load_ratio", loadUpdate},
+		{"mirror_egress_ratio", mirrorEgress},
 		{"overhead_cached_ms", overheadCached},
 		{"overhead_cached_apart_ms", overheadCachedApart},
 		{"overhead_cold_ratio", overheadCold},
@@ -67,6 +71,7 @@ func measures() []measure {
 		{"recovery_builder_s", recoveryBuilder},
 		{"recovery_controller_s", recoveryController},
 		{"recovery_nats_s", recoveryNATS},
+		{"update_pull_ratio", updatePull},
 	}
 }
 

@@ -30,7 +30,7 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 			return err
 		}, []string{"decided, but", "'fenceline status'"}},
 		"steps": {func(ctx context.Context, s *session) error {
-			w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
+			w := newWatcher(s)
 			return s.attended(ctx, w.run)
 		}, nil},
 		"a log": {func(ctx context.Context, s *session) error {

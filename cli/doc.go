@@ -15,7 +15,7 @@
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
-//   - logs.go, watch.go, watchsilence.go: progress as it happens
+//   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //
 // Deciding:

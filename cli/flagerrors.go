@@ -36,6 +36,7 @@ var fieldFlags = map[string]string{
 	diagnosis.FieldUser: "user", diagnosis.FieldPassword: "password-file", diagnosis.FieldCredentialsFile: "credentials-file",
 	diagnosis.FieldCAFile: "ca-file", diagnosis.FieldCertFile: "cert-file", diagnosis.FieldKeyFile: "key-file",
 	queue.FieldInboxPrefix: "inbox-prefix", queue.FieldReplicas: "replicas", distributor.FieldInterval: "interval",
+	distributor.FieldPull: "pull", distributor.FieldMirrors: "mirror",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 

@@ -121,6 +121,8 @@ func (n *nodeRow) markWaiting(r *messages.FleetRecord) {
 		switch lacks := !i.IsZero() && !n.has(i.Image) && (w == nil || w.Image != i.Image); {
 		case lacks && i == r.Current && !r.Spread.Admits(n.Node):
 			n.Waits = "waits for its wave to fetch " + short(i.Image)
+		case lacks && r.HeldBack(n.Node, n.Status.Mirror, i.Image):
+			n.Waits = "waits until another node has fetched " + short(i.Image) + " through their mirror " + n.Status.Mirror
 		case lacks && !r.Turns.Admits(n.Node):
 			n.Waits = "waits for its turn to fetch " + short(i.Image)
 		}
@@ -151,8 +153,13 @@ func (n *nodeRow) doing() string {
 	w := n.Status.Work
 	if w != nil {
 		parts = append(parts, withReason(string(w.State)+" "+short(w.Image), w.Reason))
-	} else if f := n.Status.Fetching; f != nil {
-		parts = append(parts, string(messages.WorkPulling)+" "+short(f.Image))
+	}
+	switch f := n.Status.Fetching; {
+	case f == nil:
+	case w != nil && w.Image == f.Image:
+		parts[0] = withReason(parts[0], fetchProgress(f))
+	default:
+		parts = append(parts, withReason(string(messages.WorkPulling)+" "+short(f.Image), fetchProgress(f)))
 	}
 	if n.Waits != "" {
 		parts = append(parts, n.Waits)
@@ -162,10 +169,34 @@ func (n *nodeRow) doing() string {
 			parts = append(parts, withReason(string(messages.WorkFailed)+" "+short(p.Image), p.Reason))
 		}
 	}
+	for _, t := range n.Status.Troubles {
+		parts = append(parts, t.Reason)
+	}
 	if n.Clock != "" {
 		parts = append(parts, n.Clock)
 	}
 	return strings.Join(parts, "; ")
+}
+
+// fetchProgress says how far a fetch is, or "" before its first byte.
+func fetchProgress(f *messages.ImageFetch) string {
+	if f.Bytes == 0 && f.From == "" {
+		return ""
+	}
+	said := size(f.Bytes)
+	if f.Total > 0 {
+		said += " of " + size(f.Total)
+	}
+	if f.Rate > 0 {
+		said += ", " + size(f.Rate) + "/s"
+	}
+	if f.Layer != "" {
+		said += ", layer " + f.Layer
+	}
+	if f.From != "" {
+		said += ", from " + f.From
+	}
+	return said
 }
 
 // withReason is what a node does, with the reason where there is one.
@@ -178,7 +209,7 @@ func withReason(what, reason string) string {
 
 // troubled tells whether somebody has to look at the node.
 func (n *nodeRow) troubled() bool {
-	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
+	return !n.Up || n.Status.Twin || n.Status.Engine.Error != "" || n.Clock != "" || n.Shares != "" || len(n.Status.Problems) > 0 || len(n.Status.Troubles) > 0 || n.Status.Work != nil && n.Status.Work.State == messages.WorkFailed
 }
 
 func newNodesCmd() *cobra.Command {

@@ -45,6 +45,15 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 	down.Engine.Error = "connection refused"
 	unread := status()
 	unread.Revision = 0
+	behind := status()
+	behind.Mirror = "http://a:5000"
+	behind.Troubles = []messages.MirrorTrouble{{Mirror: "http://a:5000", Reason: "mirror http://a:5000: no answer within 10s"}}
+	fetching := status()
+	fetching.Work = &messages.NodeWork{Image: imageOne, State: messages.WorkPulling}
+	fetching.Fetching = &messages.ImageFetch{Image: imageOne, Bytes: 5_000_000, Total: 20_000_000, Rate: 1_000_000, Layer: "abc"}
+	base := status()
+	base.Fetching = &messages.ImageFetch{Image: imageTwo, Bytes: 5}
+	firsts := []messages.First{{Mirror: "http://a:5000", Image: imageOne, Node: "n2"}}
 	preloading := status()
 	preloading.Work = &messages.NodeWork{Image: imageOne, State: messages.WorkWaiting}
 	for name, test := range map[string]struct {
@@ -60,6 +69,12 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 		"nothing without a bound":     {messages.FleetRecord{Current: one}, status(), ""},
 		"nothing it has not read of":  {messages.FleetRecord{Current: one, Turns: turn()}, unread, ""},
 		"its engine first":            {messages.FleetRecord{Current: one, Turns: turn()}, down, "engine: connection refused"},
+		"the first behind its mirror": {
+			messages.FleetRecord{Current: one, Firsts: firsts}, behind,
+			"waits until another node has fetched " + short(imageOne) + " through their mirror http://a:5000; mirror http://a:5000: no answer within 10s",
+		},
+		"nothing while it fetches":    {messages.FleetRecord{}, fetching, "pulling " + short(imageOne) + ": 5.0 MB of 20.0 MB, 1.0 MB/s, layer abc"},
+		"nothing while it fetches ..": {messages.FleetRecord{}, base, "pulling " + short(imageTwo) + ": 5 B"},
 		"a preload, said once":        {messages.FleetRecord{Current: one, Turns: turn()}, preloading, "waiting " + short(imageOne)},
 	} {
 		n := nodeRow{Fleet: "production", Node: "n1", Up: true, Status: &test.status}

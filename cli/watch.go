@@ -32,6 +32,9 @@ type moment struct {
 	State    string             `json:"state,omitempty"`
 	Epoch    uint64             `json:"epoch,omitempty"`
 	Bytes    int64              `json:"bytes,omitempty"` // fetched by the node, or pushed
+	Total    int64              `json:"total,omitempty"` // that the node has to fetch
+	Rate     int64              `json:"rate,omitempty"`  // bytes a second of the node's fetch
+	Layer    string             `json:"layer,omitempty"` // that it fetches
 	Text     string             `json:"text,omitempty"`
 	Failure  *messages.Failure  `json:"failure,omitempty"`
 	Findings []messages.Finding `json:"findings,omitempty"`
@@ -43,14 +46,15 @@ func newWatchCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch", Short: "Show each step of builds and rollouts as it happens",
 		Long: `Prints a line for each step from now on: received, queued, claimed, base pinned, built,
-hooks checked, pushed, announced, present, trial passed, flipped; and what goes wrong.
+hooks checked, pushed, announced, fetching, present, trial passed, flipped; and what goes
+wrong. A node that fetches for long has a line at each tenth, or every 10 seconds.
 With -o json each line is an object; the first, "watching", tells that nothing after it
 is missed.`,
 		Example: "  fenceline watch\n  fenceline watch -o json",
 		Args:    settings.Args(0, 0),
 	}
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
-		w := &watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}
+		w := newWatcher(s)
 		err := s.attended(ctx, w.run)
 		if errors.Is(err, errAway) {
 			err = fmt.Errorf("%w: 'fenceline watch' goes on when it is there, 'fenceline status' says what happened meanwhile", err)
@@ -62,13 +66,20 @@ is missed.`,
 // watcher turns messages and records into moments.
 type watcher struct {
 	s       *session
-	nodes   map[string]messages.NodeWork // only the reader of nodes uses it
-	applied map[string]uint64            // only the reader of fleets uses it
+	nodes   map[string]messages.NodeWork // only the reader of nodes uses it, as the next
+	fetches map[string]fetched
+	applied map[string]uint64 // only the reader of fleets uses it
 
 	mu       sync.Mutex
 	starting int      // sources that are not read from now on yet
 	early    []moment // what came while some were starting
 	err      error    // of printing
+}
+
+func newWatcher(s *session) *watcher {
+	return &watcher{
+		s: s, nodes: map[string]messages.NodeWork{}, fetches: map[string]fetched{}, applied: map[string]uint64{},
+	}
 }
 
 func (w *watcher) run(ctx context.Context) error {
@@ -158,7 +169,7 @@ func (m *moment) write(p *terminal.Page) {
 			about = append(about, a)
 		}
 	}
-	if m.Bytes > 0 {
+	if m.Bytes > 0 && m.Step != stepFetching {
 		about = append(about, "("+size(m.Bytes)+")")
 	}
 	said := strings.Join(about, " ")
@@ -271,6 +282,7 @@ func (w *watcher) node(e queue.Entry[messages.NodeStatus], news bool) {
 		}
 		return
 	}
+	w.fetching(e, news)
 	if n.Work == nil {
 		return
 	}

@@ -25,7 +25,7 @@ func watching(t *testing.T, c *queue.Client) (next func() moment) {
 	ended := make(chan error, 1)
 	go func() {
 		s := &session{queue: c, out: w, format: formatJSON}
-		ended <- (&watcher{s: s, nodes: map[string]messages.NodeWork{}, applied: map[string]uint64{}}).run(ctx)
+		ended <- newWatcher(s).run(ctx)
 		w.Close()
 	}()
 	lines := make(chan moment, 100)
@@ -131,6 +131,17 @@ func TestWatch(t *testing.T) {
 		t.Errorf("flipped: %+v", m)
 	}
 	beat(t, c, messages.WorkDone, "") // is no news
+	for _, bytes := range []int64{0, 100, 150, 220, 230} {
+		status := &messages.NodeStatus{Fleet: "production", Node: "node-1", Fetching: &messages.ImageFetch{Image: imageTwo, Bytes: bytes, Total: 1000, Rate: 5, Layer: "abc"}}
+		if err := store.NewNode(c).Heartbeat(t.Context(), status); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int64{100, 220} {
+		if m := steps(next, stepFetching)[stepFetching]; m.Bytes != want || m.Total != 1000 || m.Layer != "abc" || m.Node != "node-1" || m.Image != imageTwo {
+			t.Errorf("fetching: %+v, want %d bytes", m, want)
+		}
+	}
 
 	publish(t, c, &messages.TrialFinished{
 		Fleet: "production", Node: "node-1", Rollout: "production-base-ffffffff", Image: imageTwo, TrialResult: messages.TrialResult{Reason: "exit 1"},
@@ -167,6 +178,12 @@ func TestWatchLine(t *testing.T) {
 		"present": {
 			moment{Step: "present", Node: "node-1", Image: imageOne, Bytes: 1_500_000},
 			at + "  present       node-1 registry.example.com/exampleco/base@111111111111 (1.5 MB)",
+		},
+		"fetching": {
+			moment{Step: stepFetching, Node: "node-1", Image: imageOne, Bytes: 5, Text: fetchProgress(&messages.ImageFetch{
+				Bytes: 1_500_000, Total: 20_000_000, Rate: 700_000, Layer: "abc", From: "http://rack7:5000",
+			})},
+			at + "  fetching      node-1 registry.example.com/exampleco/base@111111111111: 1.5 MB of 20.0 MB, 700.0 kB/s, layer abc, from http://rack7:5000",
 		},
 		"rollout": {moment{Step: "rollout", Build: "b", State: "held", Text: "why"}, at + "  rollout       b held: why"},
 		"failed": {

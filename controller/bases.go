@@ -28,8 +28,12 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 		}
 	}
 	for _, to := range fleets {
-		if !to.Policy.PreloadBases || len(images) == 0 {
+		images, refused := allowed(to.Policy.PreloadFrom, images)
+		if !to.Policy.PreloadBases || len(images)+len(refused) == 0 {
 			continue
+		}
+		for _, r := range refused {
+			c.Logger.Warn().Str("fleet", to.Fleet).Str("build", m.Build).Msg("a base is not preloaded: " + r.Reason)
 		}
 		nodes, err := store.MembersOf(ctx, c.Queue, to.Fleet)
 		if err != nil {
@@ -42,9 +46,10 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 		if limit := to.Policy.MaxInFlight; limit > 0 {
 			k = min(k, limit)
 		}
-		bases := messages.BasePreload{Build: m.Build, Images: images, Threshold: messages.WaveThreshold(m.Build, nodes, k)}
+		bases := messages.BasePreload{Build: m.Build, Images: images, Threshold: messages.WaveThreshold(m.Build, nodes, k), Refused: refused}
 		if err := c.changeRecord(ctx, to.Fleet, func(r *messages.FleetRecord) bool {
 			r.Bases = &bases
+			r.PreloadFrom, r.Pull = to.Policy.PreloadFrom, to.Policy.Pull
 			return true
 		}); err != nil {
 			return err
@@ -57,6 +62,18 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 		return err
 	}
 	return c.endBases(ctx, m.Build)
+}
+
+// allowed sorts images by whether nodes may fetch them, with the reasons where not.
+func allowed(from []string, images []messages.Image) (may []messages.Image, refused []messages.ImageProblem) {
+	for _, i := range images {
+		if err := messages.CheckPreload(from, i); err != nil {
+			refused = append(refused, messages.ImageProblem{Image: i, Reason: err.Error()})
+			continue
+		}
+		may = append(may, i)
+	}
+	return may, refused
 }
 
 // buildRecord reads a build's record, or the zero record where there is none. A build that has

@@ -54,8 +54,12 @@ type Config struct {
 	MinFreeBytes int64         // free space that pulls leave alone; 0 is DefaultMinFreeBytes
 	// Place tells installations that share an engine apart: where the fleet's record is. "" where it
 	// is not known.
-	Place          string
-	AbandonedAfter time.Duration // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Place string
+	// Contents opens images for the ways in which the agent itself fetches; nil is none, so that the engine
+	// pulls whatever the fleet says.
+	Contents       Contents
+	Pull           *messages.Pull // how this node fetches images; nil is as its fleet says
+	AbandonedAfter time.Duration  // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
 	Logger         zerolog.Logger
 }
 
@@ -81,22 +85,23 @@ type Distributor struct {
 	beats  beatView
 	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
 	// What the heartbeats say of images:
-	fetching *messages.ImageFetch
+	fetching *pullView
 	problems map[messages.Image]string // why they are not there
 	// What they list of the ledger, and how many entries more there are:
 	ledger     []messages.LedgerEntry
 	ledgerMore int
 
 	// The work loop's own.
-	retries  retries
-	verdict  verdict
-	short    map[messages.Image]*shortage // of images whose pull ran out of space
-	damaged  map[messages.Image]int       // how often in a row an image could not be read
-	unusable map[messages.Image]time.Time // when the engine could not take in an image, for what that is
-	asked    map[string]*question         // of the realms of others
-	mine     map[key]Note                 // of the ledger, those of this fleet
-	sweptAt  time.Time                    // when trials' containers were looked for last
-	swept    bool                         // no container of a trial is left
+	retries     retries
+	verdict     verdict
+	short       map[messages.Image]*shortage // of images whose pull ran out of space
+	damaged     map[messages.Image]int       // how often in a row an image could not be read
+	unusable    map[messages.Image]time.Time // when the engine could not take in an image, for what that is
+	asked       map[string]*question         // of the realms of others
+	mine        map[key]Note                 // of the ledger, those of this fleet
+	mirrorsTold []messages.MirrorTrouble     // how mirrors failed, as it was logged
+	sweptAt     time.Time                    // when trials' containers were looked for last
+	swept       bool                         // no container of a trial is left
 }
 
 // New checks the configuration and makes the agent.
@@ -113,6 +118,11 @@ func New(c Config) (*Distributor, error) {
 	if c.Interval < 0 || c.MinFreeBytes < 0 || c.AbandonedAfter < 0 {
 		return nil, fmt.Errorf("distributor: interval (%s), minimum of free space (%d bytes) and abandoned-after (%s) must not be negative",
 			c.Interval, c.MinFreeBytes, c.AbandonedAfter)
+	}
+	if c.Pull != nil {
+		if err := checkPull(c.Pull); err != nil {
+			return nil, err
+		}
 	}
 	if c.AbandonedAfter == 0 {
 		c.AbandonedAfter = DefaultAbandonedAfter

@@ -77,7 +77,7 @@ func (s *sweep) used(i Image) bool {
 
 // wants tells whether the fleet's record wants an image.
 func (s *sweep) wants(image string) bool {
-	return slices.ContainsFunc(s.record.Wanted(), func(i messages.Image) bool { return canonical(string(i)) == canonical(image) })
+	return slices.ContainsFunc(s.record.Wanted(), func(i messages.Image) bool { return messages.CanonicalName(string(i)) == messages.CanonicalName(image) })
 }
 
 // leftovers lists what is under local tags and not wanted. A tag as earlier versions made it is wanted until

@@ -17,6 +17,7 @@
 //	job.go          a pull or a trial under way, given up when the record no longer wants it
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
+//	pullway.go      in which way this node fetches, and how mirrors fail
 //	disk.go         whether there is room for any pull, and how one ran out of it
 //	room.go         whether there is room for an image, by its manifest
 //	localtag.go     which image a tag that keeps it from a prune is of
@@ -24,6 +25,7 @@
 //	ledger.go       what agents brought to the engine, when and why
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
+//	progress.go     how far a pull is, and its rate
 //	retry.go        what failed, and when it is tried again
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them

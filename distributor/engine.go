@@ -2,8 +2,8 @@ package distributor
 
 import (
 	"context"
+	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -20,10 +20,13 @@ type Engine interface {
 	// Inspect looks at one image, by name and digest, and at its files. ErrNotFound when it
 	// is not there; another error when the engine knows of it and can't read it.
 	Inspect(ctx context.Context, image messages.Image) (Image, error)
-	// Pull fetches an image by digest. It calls progress with the bytes fetched so far
-	// whenever something moves, and returns the bytes fetched, also with an error.
+	// Pull fetches an image by digest. It calls progress, never twice at one time, whenever
+	// something moves, and returns the bytes fetched, also with an error.
 	// Layers that the engine has already count nothing.
-	Pull(ctx context.Context, image messages.Image, progress func(fetched int64)) (int64, error)
+	Pull(ctx context.Context, image messages.Image, progress func(Progress)) (int64, error)
+	// Load is Pull where the agent fetches: the engine is fed with what it lacks of the content, and knows the
+	// image afterwards as after a Pull.
+	Load(ctx context.Context, image messages.Image, from Content, progress func(Progress)) (int64, error)
 	// Sound tells whether the engine reads an image that was made just now: where it doesn't, no image is
 	// to blame for what it can't do with it.
 	Sound(ctx context.Context) error
@@ -60,6 +63,25 @@ type Engine interface {
 	Watch(ctx context.Context, changed func()) error
 }
 
+// Contents opens what images are made of, for engines that are fed; package content serves it.
+type Contents interface {
+	// Open makes an image's parts readable: from the mirrors in their order, then from its registry.
+	Open(image messages.Image, mirrors []messages.Mirror) (Content, error)
+	// Troubles lists the mirrors that failed when they were asked last.
+	Troubles() []messages.MirrorTrouble
+}
+
+// Content is what one image is made of. What is read is what its digest says, or ends with an error:
+// ErrWrongBytes where it came from somebody who is not asked again. It is for one goroutine.
+type Content interface {
+	// Manifest reads a manifest or index.
+	Manifest(ctx context.Context, digest string) ([]byte, error)
+	// Blob opens a configuration or layer, of the size that its manifest gives.
+	Blob(ctx context.Context, digest string, size int64) (io.ReadCloser, error)
+	// From is where the last answer came from, for people.
+	From() string
+}
+
 // Image is an image that an engine has.
 type Image struct {
 	ID      string   // the engine's own ID
@@ -69,31 +91,14 @@ type Image struct {
 
 // Has tells whether the engine knows the image by exactly this name and digest.
 func (i Image) Has(image messages.Image) bool {
-	want := canonical(string(image))
-	return slices.ContainsFunc(i.Digests, func(d string) bool { return canonical(d) == want })
+	want := messages.CanonicalName(string(image))
+	return slices.ContainsFunc(i.Digests, func(d string) bool { return messages.CanonicalName(d) == want })
 }
 
 // keeps tells whether the engine knows the image by its digest, and by the local tag that
 // keeps it from a prune.
 func (i Image) keeps(image messages.Image, local string) bool {
 	return i.Has(image) && slices.Contains(i.Tags, local)
-}
-
-// canonical is a name with Docker Hub's host and folder spelled out: engines report debian@sha256:…
-// for what was pulled as docker.io/library/debian@sha256:….
-func canonical(name string) string {
-	host, rest, ok := strings.Cut(name, "/")
-	switch {
-	case !ok:
-		return "docker.io/library/" + name
-	case host == "index.docker.io":
-		return canonical("docker.io/" + rest)
-	case host == "docker.io" && !strings.Contains(rest, "/"):
-		return "docker.io/library/" + rest
-	case host != "docker.io" && host != "localhost" && !strings.ContainsAny(host, ".:"):
-		return "docker.io/" + name
-	}
-	return name
 }
 
 // Container is a container on the node.

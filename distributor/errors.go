@@ -16,6 +16,9 @@ var (
 	ErrDamaged = errors.New("the engine's copy of the image is damaged")
 	// ErrImage is returned where the image itself is why the engine can't take it: another image it can.
 	ErrImage = errors.New("this engine can't use the image")
+	// ErrWrongBytes is returned where what came is not what a digest says. Who gave it is not asked for that
+	// image again, so that another try can help.
+	ErrWrongBytes = errors.New("wrong bytes")
 	// ErrNoSpace is returned when the engine's disk is full.
 	ErrNoSpace = errors.New("no space left on the engine's disk")
 )

@@ -1,6 +1,10 @@
 package distributor
 
-import "time"
+import (
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
 
 // Note is what an agent keeps with the engine, so that whoever comes after it, or beside it, finds it
 // there: an agent has no other memory, and the engine's is where its images are. An engine that is made
@@ -35,5 +39,5 @@ func (n Note) inLedger() bool { return n.Kind == NotePull || n.Kind == NoteFound
 
 // says tells whether the note is of this kind, about this realm and this text.
 func (n Note) says(kind NoteKind, realm, text string) bool {
-	return n.Kind == kind && n.Realm == realm && canonical(n.Text) == canonical(text)
+	return n.Kind == kind && n.Realm == realm && messages.CanonicalName(n.Text) == messages.CanonicalName(text)
 }

@@ -20,7 +20,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
 			d.noteFetch(ctx, r.LocalRealm(), w)
-			err = d.pull(ctx, w, free)
+			err = d.pull(ctx, w, r, free)
 		}
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotWanted):
@@ -32,6 +32,15 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 			d.tagAndCheck(ctx, w, r)
 		}
 	})
+}
+
+// refuseImage reports that the node may not fetch an image: its fleet's list of repositories leaves it out.
+func (d *Distributor) refuseImage(w want, r *messages.FleetRecord) {
+	err := messages.CheckPreload(r.PreloadFrom, w.Image)
+	if err == nil {
+		return
+	}
+	d.fail(w, string(w.Image), "refused", fmt.Errorf("fetching %s is refused: %w", w.Image, err))
 }
 
 // pullFailed reports a failed pull. What an earlier pull left damaged is removed at the next try.
@@ -66,7 +75,7 @@ const damagedLooks = 3
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
 // nobody can know how long an image may take.
-func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
+func (d *Distributor) pull(ctx context.Context, w want, r *messages.FleetRecord, free int64) error {
 	d.log.Info().Stringer("image", w.Image).Msg("pulling")
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -74,11 +83,13 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
 	defer watchdog.Stop()
 	before, looked := d.fetchedBytes(w), start
-	d.noteFetched(w, before, 0)
+	d.noteFetched(w, before, Progress{})
 	defer d.fetchEnded()
-	n, err := d.cfg.Engine.Pull(ctx, w.Image, func(fetched int64) {
+	var last Progress
+	n, err := d.bring(ctx, w.Image, r, func(p Progress) {
 		watchdog.Reset(stallTimeout)
-		d.noteFetched(w, before, fetched)
+		d.noteFetched(w, before, p)
+		last = p
 		if time.Since(looked) < roomInterval {
 			return
 		}
@@ -87,7 +98,8 @@ func (d *Distributor) pull(ctx context.Context, w want, free int64) error {
 			cancel(err)
 		}
 	})
-	d.noteFetched(w, before, n)
+	last.Bytes = n
+	d.noteFetched(w, before, last)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)

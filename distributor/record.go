@@ -133,12 +133,17 @@ func (d *Distributor) adopt(c messages.FleetChanged) {
 // viewOf is what a record says to this node: of whom it admits, whether it is this one. A fleet's
 // record changes with each node that is admitted, which must not set all others to work.
 func (d *Distributor) viewOf(r *messages.FleetRecord) messages.FleetRecord {
-	v := messages.FleetRecord{ID: r.ID, Reference: r.Reference, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep}
+	v := messages.FleetRecord{ID: r.ID, Reference: r.Reference, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep, PreloadFrom: r.PreloadFrom, Pull: r.Pull}
 	if !r.Turns.Admits(d.cfg.Node) {
 		v.Turns = &messages.Turns{}
 	}
 	if !r.Spread.Admits(d.cfg.Node) {
 		v.Spread = &messages.Spread{}
+	}
+	for _, i := range r.Wanted() {
+		if mirror := d.mirror(r); r.HeldBack(d.cfg.Node, mirror, i) {
+			v.Firsts = append(v.Firsts, messages.First{Mirror: mirror, Image: i})
+		}
 	}
 	if d.admitted(r.Preload) {
 		p := *r.Preload

@@ -60,37 +60,6 @@ func brief(text string) string {
 	return messages.Shorten(text, maxReason/2) + " " + messages.ShortenHead(text, maxReason/2)
 }
 
-// noteFetched notes the bytes that this try has fetched, and before it others for the preload; the
-// next heartbeat tells.
-func (d *Distributor) noteFetched(w want, before, fetched int64) {
-	bytes := before + fetched
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fetching = &messages.ImageFetch{Image: w.Image, Bytes: fetched}
-	if d.worksOn(w) {
-		now := *d.work
-		now.Bytes = bytes
-		d.work = &now
-	}
-}
-
-// fetchedBytes is how many were noted.
-func (d *Distributor) fetchedBytes(w want) int64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.worksOn(w) {
-		return d.work.Bytes
-	}
-	return 0
-}
-
-// fetchEnded notes that nothing is fetched.
-func (d *Distributor) fetchEnded() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.fetching = nil
-}
-
 // noteProblem notes why an image that the record wants is not there, whichever it is; "" where it is.
 // Of a base that a build may need nothing is said.
 func (d *Distributor) noteProblem(w want, reason string) {

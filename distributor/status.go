@@ -23,7 +23,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
-	s.Fetching = d.fetching
+	s.Fetching = d.fetchNow()
 	s.Ledger, s.LedgerMore = d.ledger, d.ledgerMore
 	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
@@ -42,6 +42,8 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	if record != nil {
 		s.Revision = record.Revision
+		way := d.way(&record.Record)
+		s.Mirror, s.Troubles = way.Shared(), d.troubles(&way)
 		s.Problems = problemsOf(&record.Record, problems, s.Images)
 	}
 	return s

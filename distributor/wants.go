@@ -56,7 +56,7 @@ func (d *Distributor) mayFetch(r *messages.FleetRecord, w want) bool {
 	switch {
 	case w.base: // they have a bound of their own
 		return true
-	case !r.Turns.Admits(d.cfg.Node):
+	case !r.Turns.Admits(d.cfg.Node), r.HeldBack(d.cfg.Node, d.mirror(r), w.Image):
 		return false
 	}
 	return w.preload || w.Image != r.Current.Image || r.Spread.Admits(d.cfg.Node)

@@ -98,6 +98,8 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, e
 	switch {
 	case d.damaged[w.Image] >= damagedLooks:
 		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, errors.Join(ErrDamaged, err)) }
+	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && messages.CheckPreload(r.PreloadFrom, w.Image) != nil:
+		return string(w.Image), func(context.Context) { d.refuseImage(w, r) }
 	case (errors.Is(err, ErrNotFound) || err == nil && !got.Has(w.Image)) && !d.mayFetch(r, w):
 		d.report(w, messages.WorkWaiting, "", nil)
 		return "", nil

@@ -17,6 +17,8 @@
 //	subjects.go    subjects, streams, buckets and keys of an installation: Space
 //	pipeline.go    a resolved pipeline and the fleets it feeds
 //	policy.go      how an image passes through a fleet
+//	pull.go        how nodes fetch images: the ways, the mirrors
+//	preloadfrom.go the repositories that nodes may fetch from
 //	request.go     a build is asked for, also in a newer version than this program's
 //	build.go       what happens to a build: its events, failure and record; the image that is ready
 //	buildbeat.go   the sign of life of who builds

@@ -28,26 +28,29 @@ func (m *FleetChanged) Validate() error {
 // FleetRecord is the only point of decision about a fleet, in the fleets bucket under its
 // name. Every change is a compare-and-set of the whole record.
 type FleetRecord struct {
-	Fleet    string       `json:"fleet"`
-	ID       string       `json:"id,omitempty"` // random, made with the record: tells fleets of one name apart
-	Epoch    uint64       `json:"epoch"`        // rises with every change of Current
-	Decision string       `json:"decision"`     // random, to recognise an own write whose answer was lost
-	Current  FleetImage   `json:"current,omitzero"`
-	Previous FleetImage   `json:"previous,omitzero"`
-	Keep     []FleetImage `json:"keep,omitempty"` // older ones that nodes keep, newest first
-	Preload  *Preload     `json:"preload,omitempty"`
-	Bases    *BasePreload `json:"bases,omitempty"`
-	Spread   *Spread      `json:"spread,omitempty"` // which nodes may fetch Current yet; nil for all
-	Turns    *Turns       `json:"turns,omitempty"`  // which nodes may fetch images now; nil for all
-	Highest  uint64       `json:"highest"`          // highest order ever flipped to
-	Hold     *Hold        `json:"hold,omitempty"`
-	Soaking  string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
-	Rollout  string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
-	Applied  Applied      `json:"applied"`
+	Fleet       string       `json:"fleet"`
+	ID          string       `json:"id,omitempty"` // random, made with the record: tells fleets of one name apart
+	Epoch       uint64       `json:"epoch"`        // rises with every change of Current
+	Decision    string       `json:"decision"`     // random, to recognise an own write whose answer was lost
+	Current     FleetImage   `json:"current,omitzero"`
+	Previous    FleetImage   `json:"previous,omitzero"`
+	Keep        []FleetImage `json:"keep,omitempty"` // older ones that nodes keep, newest first
+	Preload     *Preload     `json:"preload,omitempty"`
+	Bases       *BasePreload `json:"bases,omitempty"`
+	Spread      *Spread      `json:"spread,omitempty"` // which nodes may fetch Current yet; nil for all
+	Turns       *Turns       `json:"turns,omitempty"`  // which nodes may fetch images now; nil for all
+	Highest     uint64       `json:"highest"`          // highest order ever flipped to
+	Hold        *Hold        `json:"hold,omitempty"`
+	Soaking     string       `json:"soaking,omitempty"` // rollout whose soak stops newer flips, or ""
+	Rollout     string       `json:"rollout,omitempty"` // the rollout that moves now, or ""
+	Applied     Applied      `json:"applied"`
+	Mended      *Mended      `json:"mended,omitempty"`       // what a person last set right in the record itself
+	PreloadFrom []string     `json:"preload_from,omitempty"` // as the policy of the newest image has it
+	Pull        *Pull        `json:"pull,omitempty"`         // likewise
+	Firsts      []First      `json:"firsts,omitempty"`       // of mirrors that have not got an image yet; see First
 	// Reference is the form in which the fence config names images; "" is ReferenceDigest. A flip to a
 	// newer image than any before brings it.
 	Reference Reference `json:"reference,omitempty"`
-	Mended    *Mended   `json:"mended,omitempty"` // what a person last set right in the record itself
 	// NodeTTL is how long a heartbeat is kept: nodes send theirs more often, and may not ask.
 	NodeTTL Duration `json:"node_ttl,omitempty"`
 }
@@ -126,6 +129,8 @@ type BasePreload struct {
 	Build     string  `json:"build"`
 	Images    []Image `json:"images"`
 	Threshold uint64  `json:"threshold,string"` // as Preload.Threshold, hashed with the build ID
+	// Refused are those that nodes may not fetch, with the reasons.
+	Refused []ImageProblem `json:"refused,omitempty"`
 }
 
 // Spread goes on with a rollout's waves after its flip: the nodes that have not been admitted don't
@@ -147,6 +152,21 @@ type Turns struct {
 
 // Admits tells whether it is a node's turn.
 func (t *Turns) Admits(node string) bool { return t == nil || slices.Contains(t.Nodes, node) }
+
+// First is the one node behind a mirror that fetches an image for now, so that the mirror fetches it once; the others wait
+// until it has it.
+type First struct {
+	Mirror string `json:"mirror"`
+	Image  Image  `json:"image"`
+	Node   string `json:"node"`
+}
+
+// HeldBack tells whether a node waits with an image for the first one behind its mirror.
+func (r *FleetRecord) HeldBack(node, mirror string, image Image) bool {
+	return mirror != "" && slices.ContainsFunc(r.Firsts, func(f First) bool {
+		return f.Mirror == mirror && f.Image == image && f.Node != node
+	})
+}
 
 // Hold stops flips of a fleet.
 type Hold struct {

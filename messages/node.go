@@ -36,6 +36,8 @@ type NodeStatus struct {
 	Work       *NodeWork         `json:"work,omitempty"`     // what it does about the preload
 	Fetching   *ImageFetch       `json:"fetching,omitempty"` // what it fetches now, for whatever reason
 	Problems   []ImageProblem    `json:"problems,omitempty"` // of the images that the record wants, why some are not there
+	Mirror     string            `json:"mirror,omitempty"`   // that it fetches from first and shares with other nodes
+	Troubles   []MirrorTrouble   `json:"troubles,omitempty"` // of mirrors that failed when it asked them last
 	Containers []ContainerUse    `json:"containers,omitempty"`
 	Twin       bool              `json:"twin,omitempty"` // another distributor sends heartbeats under this name too
 	At         time.Time         `json:"at,omitzero"`    // by the node's clock, for people: how far it is off; decides nothing
@@ -74,8 +76,18 @@ type PresentImage struct {
 
 // ImageFetch is how far a node is with an image that it fetches.
 type ImageFetch struct {
-	Image Image `json:"image"`
-	Bytes int64 `json:"bytes"` // fetched
+	Image Image  `json:"image"`
+	Bytes int64  `json:"bytes"`           // fetched
+	Total int64  `json:"total,omitempty"` // bytes of the layers that the node lacks, as far as their sizes are known; 0 where none is
+	Layer string `json:"layer,omitempty"` // the beginning of the ID or digest of the one that moved last
+	Rate  int64  `json:"rate,omitempty"`  // bytes a second, of late
+	From  string `json:"from,omitempty"`  // the mirror or registry, where the node and not its engine fetches
+}
+
+// MirrorTrouble is how a mirror failed.
+type MirrorTrouble struct {
+	Mirror string `json:"mirror"` // its address
+	Reason string `json:"reason"`
 }
 
 // ImageProblem is why a node lacks an image that its fleet's record wants.

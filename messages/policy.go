@@ -24,6 +24,8 @@ type Policy struct {
 	SoakFailures  *int     `json:"soak_failures,omitempty"` // 0 to 100 percent of the members, rounded down, that may fail in a soak without a rollback; nil for DefaultSoakFailures
 	Keep          int      `json:"keep"`                    // earlier images that nodes keep, besides current and previous
 	PreloadBases  bool     `json:"preload_bases,omitempty"` // nodes fetch the pinned bases while the build runs
+	PreloadFrom   []string `json:"preload_from,omitempty"`  // registries and repositories that nodes may fetch from, bases too; none is all
+	Pull          *Pull    `json:"pull,omitempty"`          // how nodes fetch images; nil is by their engines
 	// Reference is the form in which the fence config names the fleet's images from this rollout's flip
 	// on; "" is ReferenceDigest.
 	Reference Reference `json:"reference,omitempty"`
@@ -116,6 +118,21 @@ func (p *Policy) Validate() error {
 			return fmt.Errorf("waves: %v: must be rising percentages that end in 100", p.Waves)
 		}
 		last = w
+	}
+	return p.validatePulls()
+}
+
+// validatePulls names the first field about fetching that can't be acted on.
+func (p *Policy) validatePulls() error {
+	for i, entry := range p.PreloadFrom {
+		if err := CheckPreloadFrom(entry); err != nil {
+			return fmt.Errorf("preload_from[%d]: %w", i, err)
+		}
+	}
+	if p.Pull != nil {
+		if err := p.Pull.Validate(); err != nil {
+			return fmt.Errorf("pull.%w", err)
+		}
 	}
 	return nil
 }

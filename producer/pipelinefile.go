@@ -21,6 +21,8 @@ type document struct {
 	pipelines []*declared
 	names     map[string]int // by pipeline, its line
 	fleets    map[string]int // by fleet, the line at which it is fed
+
+	allowances []allowance // of the pipeline that is read
 }
 
 // defaultTimeout bounds a solve where the file says nothing.
@@ -51,6 +53,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		RetryFor:   messages.DefaultRetryFor,
 	}}
 	p := &x.pipeline
+	d.allowances = nil
 	before := len(d.Problems)
 	d.mapping(n, field, []key{
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
@@ -73,6 +76,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		}},
 	})
 	if len(d.Problems) > before {
+		return
+	}
+	if d.checkAllowances(p); len(d.Problems) > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.

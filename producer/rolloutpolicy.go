@@ -26,6 +26,8 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 			return nil
 		})},
 		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
+		{"preload_from", "", func(n *yaml.Node, field string) { d.preloadFrom(&t.Policy, n, field) }},
+		{"pull", "", func(n *yaml.Node, field string) { d.pull(&t.Policy, n, field) }},
 	})
 	if t.Fleet != "" {
 		p.Fleets = append(p.Fleets, t)

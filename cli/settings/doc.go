@@ -5,6 +5,7 @@
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
 //   - names.go: the names of roles, users and this machine
 //   - natsusers.go: the users of NATS that every installation has, and what each may do
+//   - pullways.go: how a node fetches images
 //   - flagkinds.go: the kinds of flags: paths, names, labels, durations
 //   - notes.go: what is noted beside a flag: that it is needed, its default in words, more about it
 //   - environment.go: the variable of a flag

@@ -259,6 +259,7 @@ type Distributor struct {
 	Interval     time.Duration
 	MinFreeBytes int64
 	Abandoned    time.Duration
+	Pull         PullWay
 }
 
 // Add adds the flags that `run` and `up` have for it.
@@ -272,6 +273,7 @@ func (d *Distributor) Add(fs *pflag.FlagSet) {
 	Explain(fs, "interval", "At most half of what the controllers keep heartbeats for (their --node-ttl): a longer one is refused, with the bound.")
 	numberVar(fs, &d.MinFreeBytes, "min-free-bytes", distributor.DefaultMinFreeBytes, 0, "free disk space that pulls leave alone")
 	SpanVar(fs, &d.Abandoned, "abandoned-after", distributor.DefaultAbandonedAfter, "how long images of another fleet stay on the engine that no distributor answers for")
+	d.Pull.Add(fs)
 	DefaultsTo(fs, "node", "the host's name")
 	Explain(fs, "fleet", "A DNS label.")
 	Explain(fs, "abandoned-after", "Sooner where this node had them for an earlier fleet or installation.")

@@ -32,7 +32,7 @@ var rules = []rule{
 	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},
 	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},
 	{module + "builder", []string{"builder", "cli", "cmd"}, false},
-	{module + "distributor", []string{"distributor", "cli", "cmd"}, false},
+	{module + "distributor", []string{"distributor", "cli", "cmd", "bench"}, false},
 	{module + "controller/people", []string{"controller/people", "cli"}, true},
 	{module + "controller", []string{"controller", "cli", "cmd"}, false},
 	{module + "builds", []string{"builds", "producer", "builder", "cli", "cmd", "bench"}, true},

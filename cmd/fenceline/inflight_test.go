@@ -60,7 +60,7 @@ type slowEngine struct {
 	pulls *pulling
 }
 
-func (e slowEngine) Pull(ctx context.Context, i messages.Image, progress func(int64)) (int64, error) {
+func (e slowEngine) Pull(ctx context.Context, i messages.Image, progress func(distributor.Progress)) (int64, error) {
 	e.pulls.begin()
 	select {
 	case <-time.After(pullTime):

@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
@@ -138,6 +139,7 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	}
 	return distributor.New(distributor.Config{
 		Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
+		Contents: content.New(content.Config{Login: engine.Login}), Pull: s.Pull.Way(),
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
 }

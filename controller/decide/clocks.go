@@ -20,6 +20,9 @@ type Clocks struct {
 	lost  map[string]lack // of the members of the rollout that soaks
 	turns map[string]turn
 	stall stall
+
+	firsts map[messages.First]idling
+	idled  map[messages.First]bool
 }
 
 // pace is how far a node is, and since when it has been no further.
@@ -43,6 +46,7 @@ func (c *Clocks) Measure(s *State, now time.Time) {
 	c.measureJoins(s, now)
 	c.measureTurns(s, now)
 	c.measureStall(s, now)
+	c.measureFirsts(s, now)
 	id := s.Record.Soaking
 	if r := s.rollout(id); r == nil || r.State != messages.RolloutSoaking || !s.applied() {
 		id = "" // an image soaks only while the fence config holds it; afterwards its soak begins anew
@@ -79,7 +83,8 @@ func (c *Clocks) measureNodes(s *State, now time.Time) {
 		was, known := c.nodes[name]
 		at := paceOf(n, p, was)
 		problem := n.problem(p.Image)
-		waits := n.healthy() && !at.present && problem == "" && !s.Record.Turns.Admits(name)
+		waits := n.healthy() && !at.present && problem == "" &&
+			(!s.Record.Turns.Admits(name) || s.Record.HeldBack(name, n.Status.Mirror, p.Image))
 		if !known || at != was && n.Fresh || waits {
 			at.since = now
 		}

@@ -14,6 +14,7 @@
 //	progress.go  how far a rollout is: who is present, who failed, who tried
 //	waves.go     canaries and waves: which members are admitted, and how many at once
 //	spread.go    the waves go on after the flip, for what is current
+//	firsts.go    which node fetches first behind a mirror that nodes share
 //	turns.go     whose turn it is to fetch, so that no more do at one time than the policy lets
 //	reasons.go   what a rollout waits for, for people
 //	compare.go   Compare: whose a value of the fence config is, and what to do about it

@@ -70,6 +70,9 @@ func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, strin
 	if r.Ready.Order <= s.Record.Highest {
 		return messages.RolloutSuperseded, passed(s.Record.Highest, r.Ready.Order)
 	}
+	if err := messages.CheckPreload(r.Policy.PreloadFrom, r.Ready.Image); err != nil {
+		return messages.RolloutFailed, err.Error()
+	}
 	p := s.progressOf(r, nil)
 	if why := cmp.Or(p.trialFailure(), r.Unusable, p.unusableFailure()); why != "" {
 		return messages.RolloutFailed, why

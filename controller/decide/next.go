@@ -21,6 +21,7 @@ func Next(s *State) Step {
 	} {
 		if out := rule(s); out.Fleet != nil || out.Rollout != nil {
 			if out.Fleet != nil {
+				out.Fleet.Firsts = s.firsts(out.Fleet)
 				out.Fleet.Turns = s.turns(out.Fleet)
 			}
 			return out

@@ -99,6 +99,7 @@ func openNewest(s *State) Step {
 	p := s.progressOf(r, nil)
 	return s.ChangeFleet(func(f *messages.FleetRecord) {
 		f.Rollout, f.Preload = r.ID, preloadOf(r, p.order, p.admit(r), 0)
+		f.PreloadFrom, f.Pull = r.Policy.PreloadFrom, r.Policy.Pull
 	})
 }
 

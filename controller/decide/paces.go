@@ -26,7 +26,8 @@ func (c *Clocks) measureLost(s *State, now time.Time) {
 	for _, name := range r.Members {
 		n, at := s.Nodes[name], c.lost[name]
 		lacks := n.lacks(r.Ready.Image)
-		waits := n.problem(r.Ready.Image) == "" && !(s.Record.Turns.Admits(name) && s.Record.Spread.Admits(name))
+		waits := n.problem(r.Ready.Image) == "" && (s.Record.HeldBack(name, n.Status.Mirror, r.Ready.Image) ||
+			!(s.Record.Turns.Admits(name) && s.Record.Spread.Admits(name)))
 		switch {
 		case n.Has(r.Ready.Image):
 			at = lack{had: true}

@@ -17,12 +17,13 @@ type State struct {
 	Members  []string                          // sorted
 	Retired  map[string]bool                   // nodes that an operator took out of the fleet
 	Nodes    map[string]Node
-	Soaked   time.Duration   // how long this controller has seen Record.Soaking soak
-	New      map[string]bool // members that this controller has made members
-	Settling string          // why the members are not frozen yet: some are still joining; "" once they have settled
-	Stalled  time.Duration   // how long no further member has the image of the moving rollout, while a newer rollout waits
-	Report   bool            // it is time to write progress that only people look at
-	Now      time.Time       // for people to read; decides nothing
+	Soaked   time.Duration           // how long this controller has seen Record.Soaking soak
+	New      map[string]bool         // members that this controller has made members
+	Settling string                  // why the members are not frozen yet: some are still joining; "" once they have settled
+	Idled    map[messages.First]bool // nodes that were named first behind their mirror and came no further
+	Stalled  time.Duration           // how long no further member has the image of the moving rollout, while a newer rollout waits
+	Report   bool                    // it is time to write progress that only people look at
+	Now      time.Time               // for people to read; decides nothing
 }
 
 // MissedBeats is how many of a node's own intervals its last heartbeat stays fresh.

@@ -9,10 +9,12 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// giveTurns writes whose turn it is to fetch, where that has changed.
+// giveTurns writes who fetches first behind each mirror, and whose turn it is to fetch, where that has changed.
 func giveTurns(s *State) Step {
-	if now := s.turns(&s.Record); !reflect.DeepEqual(now, s.Record.Turns) {
-		return s.ChangeFleet(func(f *messages.FleetRecord) { f.Turns = now })
+	at := s.Record
+	at.Firsts = s.firsts(&at)
+	if now := s.turns(&at); !reflect.DeepEqual(now, s.Record.Turns) || !slices.Equal(at.Firsts, s.Record.Firsts) {
+		return s.ChangeFleet(func(f *messages.FleetRecord) { f.Firsts, f.Turns = at.Firsts, now })
 	}
 	return Step{}
 }
@@ -125,6 +127,11 @@ func (s *State) mayFetch(f *messages.FleetRecord, name string) []messages.Image 
 	}
 	for _, i := range Kept(f) {
 		out = append(out, i.Image)
+	}
+	for i, image := range out {
+		if f.HeldBack(name, s.Nodes[name].Status.Mirror, image) {
+			out[i] = ""
+		}
 	}
 	return out
 }

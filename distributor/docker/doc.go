@@ -8,6 +8,8 @@
 //	room.go        what a pull would take of the disks
 //	manifest.go    what a registry says of an image's layers
 //	pull.go        a pull, and how far it is
+//	load.go        the engine is fed with what it lacks of an image
+//	parts.go       what an image is made of, and what of it the engine has
 //	logins.go      the registries' logins that pulls give the engine
 //	trial.go       a trial: a container per hook, as fence would start it
 //	look.go        what the image says of how its hooks run: user, shells

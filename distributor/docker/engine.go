@@ -41,6 +41,7 @@ type Engine struct {
 	kept   []store             // where the engine keeps images, if it is on this machine
 	layers map[string][]string // of the images that it has, by their IDs
 	wanted *remoteImage        // whose manifest was read last, or nil
+	lists  *bool               // whether containerd keeps its images; nil where that is not known
 }
 
 var _ distributor.Engine = (*Engine)(nil)
@@ -86,7 +87,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.kept = nil // a restarted engine may keep its images elsewhere
+	e.lists, e.kept = nil, nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
 	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
 	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's

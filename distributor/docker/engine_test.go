@@ -29,6 +29,7 @@ func (s *site) fixture(t *testing.T) enginetest.Fixture {
 	none := "@sha256:" + strings.Repeat("0", 64)
 	return enginetest.Fixture{
 		Engine:      e,
+		Content:     func(i messages.Image) distributor.Content { return w.content(t, i) },
 		Silent:      s.apart,
 		Fleet:       w.fleet,
 		Good:        w.push(t, w.base, hooks),
@@ -64,7 +65,7 @@ func TestAnEngineThatIsGoneIsNamed(t *testing.T) {
 	for doing, call := range map[string]func() error{
 		"info":   func() error { _, err := e.Info(t.Context()); return err },
 		"images": func() error { _, err := e.Images(t.Context()); return err },
-		"pull":   func() error { _, err := e.Pull(t.Context(), image, func(int64) {}); return err },
+		"pull":   func() error { _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); return err },
 		"free":   func() error { _, err := e.FreeBytes(t.Context()); return err },
 		"watch":  func() error { return e.Watch(t.Context(), func() {}) },
 		"trial": func() error {
@@ -104,7 +105,7 @@ func testLeftContainers(t *testing.T, s *site) {
 	e, w := s.engine(t), s.newWorld(t, nil)
 	t.Cleanup(func() { w.forget(t, e) })
 	image := w.hooked(t, map[string]string{"pre-running": "#!/bin/sh\nexit 0\n"})
-	if _, err := e.Pull(t.Context(), image, func(int64) {}); err != nil {
+	if _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); err != nil {
 		t.Fatal(err)
 	}
 	left := w.leave(t, image)
@@ -135,7 +136,7 @@ func testRunningContainer(t *testing.T, s *site) {
 	e, w := s.engine(t), s.newWorld(t, nil)
 	t.Cleanup(func() { w.forget(t, e) })
 	image := w.push(t, w.base)
-	if _, err := e.Pull(t.Context(), image, func(int64) {}); err != nil {
+	if _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); err != nil {
 		t.Fatal(err)
 	}
 	name := w.runApp(t, image)

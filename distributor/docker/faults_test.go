@@ -76,7 +76,7 @@ func TestAConnectionThatBreaksIsTheEngines(t *testing.T) {
 	image := messages.Image("r.example/base@sha256:" + strings.Repeat("0", 64))
 	line := `{"status": "Downloading", "id": "a", "progressDetail": {"current": 1, "total": 9}}` + "\n{"
 	for _, beginning := range []string{"", line} {
-		_, err := breaking(t, beginning).Pull(t.Context(), image, func(int64) {})
+		_, err := breaking(t, beginning).Pull(t.Context(), image, func(distributor.Progress) {})
 		if !errors.Is(err, distributor.ErrEngine) || errors.Is(err, distributor.ErrRegistry) {
 			t.Errorf("pulling, broken off after %q: %v, want ErrEngine", beginning, err)
 		}
@@ -120,7 +120,7 @@ func TestAnEngineThatAnswers500(t *testing.T) {
 		"asking for the version": func() error { _, err := e.Info(t.Context()); return err },
 		"listing images":         func() error { _, err := e.Images(t.Context()); return err },
 		"inspecting":             func() error { _, err := e.Inspect(t.Context(), image); return err },
-		"pulling":                func() error { _, err := e.Pull(t.Context(), image, func(int64) {}); return err },
+		"pulling":                func() error { _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); return err },
 		"tagging":                func() error { return e.Tag(t.Context(), image, "x") },
 		"removing":               func() error { return e.Remove(t.Context(), "x") },
 		"listing containers":     func() error { _, err := e.Containers(t.Context()); return err },

@@ -23,6 +23,10 @@ func imageOf(id string, digests, tags []string) distributor.Image {
 	for _, n := range slices.Concat(digests, tags) {
 		switch {
 		case strings.HasPrefix(n, "<none>"): // as older engines fill empty places
+		case keptAs(n) != "":
+			if kept := string(keptAs(n)); !slices.Contains(i.Digests, kept) {
+				i.Digests = append(i.Digests, kept)
+			}
 		case !strings.Contains(n, "@"):
 			i.Tags = append(i.Tags, n)
 		case !messages.IsLocal(n) && !slices.Contains(i.Digests, n):
@@ -42,6 +46,11 @@ func (e *Engine) Inspect(ctx context.Context, name messages.Image) (distributor.
 		options = append(options, client.ImageInspectWithManifests(true))
 	}
 	i, err := e.api.ImageInspect(ctx, string(name), options...)
+	if errdefs.IsNotFound(err) {
+		if kept, no := e.api.ImageInspect(ctx, keptTag(name), options...); no == nil {
+			i, err = kept, nil
+		}
+	}
 	switch {
 	case err != nil:
 		return distributor.Image{}, e.imageFault(ctx, doing, err)
@@ -68,7 +77,7 @@ func (e *Engine) imageFault(ctx context.Context, doing string, err error) error 
 
 // Tag names an image.
 func (e *Engine) Tag(ctx context.Context, image messages.Image, local string) error {
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: string(image), Target: local})
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: e.nameOf(ctx, string(image)), Target: local})
 	if err != nil {
 		return e.imageFault(ctx, fmt.Sprintf("tagging %s as %s", image, local), err)
 	}
@@ -77,9 +86,15 @@ func (e *Engine) Tag(ctx context.Context, image messages.Image, local string) er
 
 // Remove takes a name off an image.
 func (e *Engine) Remove(ctx context.Context, name string) error {
-	_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return e.fault(ctx, "removing "+name, err)
+	names := []string{name}
+	if image, err := messages.ParseImage(name); err == nil { // it may be there by the tag that it was fed under
+		names = []string{keptTag(image), name}
+	}
+	for _, name := range names {
+		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		if err != nil && !errdefs.IsNotFound(err) {
+			return e.fault(ctx, "removing "+name, err)
+		}
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func testKilledAgent(t *testing.T, s *site) {
 	image := w.push(t, w.base, accounts(t), hookLayer(t, map[string]string{
 		"pre-running": "#!/bin/sh\ntrap '' TERM INT HUP\nwhile :; do /bin/busybox sleep 1; done\n",
 	}))
-	if _, err := e.Pull(t.Context(), image, func(int64) {}); err != nil {
+	if _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); err != nil {
 		t.Fatal(err)
 	}
 	owner := w.fleet + ".node"

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
@@ -52,6 +53,27 @@ func (l logins) read() (*configfile.ConfigFile, error) {
 type login struct {
 	header string // X-Registry-Auth, "" for none
 	fix    string // what to do when the registry refuses it
+}
+
+// Login is the login for a registry's or mirror's HOST[:PORT], for what the agent itself fetches.
+func (e *Engine) Login(host string) (authn.Authenticator, error) {
+	if e.logins.dir == "" {
+		return authn.Anonymous, nil
+	}
+	read, err := e.logins.read()
+	if err != nil {
+		return nil, err
+	}
+	found, err := read.GetAuthConfig(host)
+	if err != nil {
+		return nil, fmt.Errorf("finding the login for %s in %s: %w", host, e.logins.file(), err)
+	}
+	if found == (types.AuthConfig{}) {
+		return authn.Anonymous, nil
+	}
+	return authn.FromConfig(authn.AuthConfig{
+		Username: found.Username, Password: found.Password, Auth: found.Auth, IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
+	}), nil
 }
 
 // of finds the login for an image's registry.

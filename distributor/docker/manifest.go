@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -27,8 +26,6 @@ import (
 )
 
 const (
-	// maxConfig bounds an image's configuration, which is read into memory.
-	maxConfig = 4 << 20
 	// unpackedRatio is how many times its size a layer is taken to have unpacked that doesn't say it: more
 	// than most have.
 	unpackedRatio = 3
@@ -103,7 +100,7 @@ func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteI
 	if ref, err = name.NewDigest(string(image), options...); err != nil {
 		return nil, err
 	}
-	auth, err := e.logins.authenticator(host)
+	auth, err := e.Login(host)
 	if err != nil {
 		return nil, err
 	}
@@ -247,19 +244,4 @@ func (r *remoteImage) trailer(ctx context.Context, l *v1.Descriptor) (uint32, er
 		return 0, err
 	}
 	return binary.LittleEndian.Uint32(last[:]), nil
-}
-
-// authenticator is the login for a registry.
-func (l logins) authenticator(host string) (authn.Authenticator, error) {
-	read, err := l.read()
-	if err != nil {
-		return nil, err
-	}
-	found, err := read.GetAuthConfig(host)
-	if err != nil {
-		return nil, fmt.Errorf("finding the login for %s in %s: %w", host, l.file(), err)
-	}
-	return authn.FromConfig(authn.AuthConfig{
-		Username: found.Username, Password: found.Password, IdentityToken: found.IdentityToken, RegistryToken: found.RegistryToken,
-	}), nil
 }

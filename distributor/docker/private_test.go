@@ -46,7 +46,7 @@ func testLogin(t *testing.T, s *site) {
 	}
 	refused := func(e *docker.Engine, fix string) {
 		t.Helper()
-		_, err := e.Pull(t.Context(), image, func(int64) {})
+		_, err := e.Pull(t.Context(), image, func(distributor.Progress) {})
 		if !errors.Is(err, distributor.ErrUnauthorized) || !strings.Contains(err.Error(), fix) {
 			t.Errorf("error %v, want ErrUnauthorized with the fix %q", err, fix)
 		}
@@ -66,7 +66,7 @@ func testLogin(t *testing.T, s *site) {
 	login(w.host, password[1:])
 	refused(e, "correct the login for "+w.host)
 	login(w.host, password) // it counts without a restart
-	if n, err := e.Pull(t.Context(), image, func(int64) {}); err != nil || n <= 0 && !s.apart {
+	if n, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); err != nil || n <= 0 && !s.apart {
 		t.Fatalf("pulled %d bytes, error %v", n, err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // Pull fetches an image by digest. The bytes are those of the layers as they travel.
-func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
+func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(distributor.Progress)) (int64, error) {
 	doing := "pulling " + string(image)
 	login, err := e.logins.of(image)
 	if err != nil {
@@ -38,7 +38,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(i
 			return layers.bytes(), e.pullFault(ctx, doing, e.orGone(ctx, err), fixes)
 		}
 		layers.note(m)
-		progress(layers.bytes())
+		progress(layers.progress(m.ID))
 	}
 	// That the stream ended without an error proves nothing, as it ends like this when the engine dies.
 	if _, err := e.Inspect(ctx, image); err != nil {
@@ -106,6 +106,19 @@ func (l fetchedLayers) note(m jsonstream.Message) {
 		return
 	}
 	l[m.ID] = layer
+}
+
+// progress is how far the fetch is, of the layers whose sizes were told. moved is the ID of a line; that
+// of the first names the image's tag or digest.
+func (l fetchedLayers) progress(moved string) distributor.Progress {
+	p := distributor.Progress{Bytes: l.bytes()}
+	for id, layer := range l {
+		p.Total += layer.size
+		if id == moved {
+			p.Layer = id
+		}
+	}
+	return p
 }
 
 // bytes is how many were fetched of all layers.

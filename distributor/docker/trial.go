@@ -115,7 +115,7 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, us
 	defer cancel()
 	made, err := e.api.ContainerCreate(call, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image:      image,
+			Image:      e.nameOf(call, image),
 			User:       user,
 			Entrypoint: command,
 			Env:        []string{distributor.TrialEnv},

@@ -26,7 +26,7 @@ func trialOf(t *testing.T, s *site, hook, network string) (string, error) {
 		Owner: w.fleet + ".node", Rollout: "r1", HooksDir: enginetest.HooksDir, Hooks: []string{"pre-running"}, Timeout: time.Minute,
 		Network: network, Image: w.hooked(t, map[string]string{"pre-running": hook}),
 	}
-	if _, err := e.Pull(t.Context(), trial.Image, func(int64) {}); err != nil {
+	if _, err := e.Pull(t.Context(), trial.Image, func(distributor.Progress) {}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := e.Trial(t.Context(), trial)
@@ -78,7 +78,7 @@ func accounts(t *testing.T) v1.Layer {
 func (s *site) try(t *testing.T, w *world, image messages.Image, user string) (messages.TrialResult, error) {
 	t.Helper()
 	e := s.engine(t)
-	if _, err := e.Pull(t.Context(), image, func(int64) {}); err != nil {
+	if _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); err != nil {
 		return messages.TrialResult{}, err
 	}
 	return e.Trial(t.Context(), distributor.Trial{

@@ -27,6 +27,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/moby/client"
 
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/distributor/enginetest"
 	"github.com/fenceline/fenceline/messages"
@@ -144,6 +146,20 @@ func (s *site) newWorld(t *testing.T, behind func(http.Handler) http.Handler) *w
 		w.options = []remote.Option{remote.WithTransport(direct{w.handler})}
 	}
 	return w
+}
+
+// content opens what an image is made of, from the registry or mirrors.
+func (w *world) content(t *testing.T, image messages.Image, mirrors ...messages.Mirror) distributor.Content {
+	t.Helper()
+	c := content.Config{}
+	if w.at.apart {
+		c.Transport = direct{w.handler}
+	}
+	got, err := content.New(c).Open(image, mirrors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 // layer makes a layer of executable files; a content of "->TARGET" makes a link. Each is

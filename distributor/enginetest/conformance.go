@@ -38,6 +38,8 @@ type Fixture struct {
 	Missing messages.Image
 	// Unreachable is in a registry that is gone.
 	Unreachable messages.Image
+	// Content opens what an image is made of.
+	Content func(image messages.Image) distributor.Content
 	// Silent tells that the engine may leave out what it fetched of layers that come fast.
 	Silent bool
 }
@@ -50,6 +52,10 @@ func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
 	}{
 		{"a pulled image is there by its digest", testPull},
 		{"layers that are there are not fetched again", testSharedLayers},
+		{"a loaded image is there by its digest", testLoad},
+		{"a load fetches the layers that are not there", testLoadSharedLayers},
+		{"a load that can't be had leaves nothing", testLoadErrors},
+		{"a loaded image is kept, tried and removed as a pulled one", testLoadKeeps},
 		{"a missing image and a dead registry are told apart", testPullErrors},
 		{"a pull ends with its context", testPullCancelled},
 		{"what a pull takes is known before it", testRoom},
@@ -77,7 +83,7 @@ func within(t *testing.T) context.Context {
 
 func pull(t *testing.T, f Fixture, image messages.Image) int64 {
 	t.Helper()
-	n, err := f.Engine.Pull(within(t), image, func(int64) {})
+	n, err := f.Engine.Pull(within(t), image, func(distributor.Progress) {})
 	if err != nil {
 		t.Fatalf("pulling %s: %v", image, err)
 	}
@@ -105,10 +111,10 @@ func testPull(t *testing.T, f Fixture) {
 	if _, err := f.Engine.Inspect(within(t), f.Good); !errors.Is(err, distributor.ErrNotFound) {
 		t.Fatalf("inspecting before the pull: %v, want ErrNotFound", err)
 	}
-	var last int64
-	n, err := f.Engine.Pull(within(t), f.Good, func(fetched int64) { last = fetched })
-	if err != nil || n <= 0 && !f.Silent || last != n {
-		t.Fatalf("pulled %d bytes with the last progress at %d, error %v", n, last, err)
+	var last, total int64
+	n, err := f.Engine.Pull(within(t), f.Good, func(p distributor.Progress) { last = p.Bytes; total = p.Total })
+	if err != nil || n <= 0 && !f.Silent || last != n || total < last {
+		t.Fatalf("pulled %d bytes with the last progress at %d of %d, error %v", n, last, total, err)
 	}
 	got, err := f.Engine.Inspect(within(t), f.Good)
 	listed := find(t, f, f.Good)
@@ -131,7 +137,7 @@ func testPullErrors(t *testing.T, f Fixture) {
 	for image, want := range map[messages.Image]error{
 		f.Missing: distributor.ErrNotFound, f.Unreachable: distributor.ErrRegistry,
 	} {
-		_, err := f.Engine.Pull(within(t), image, func(int64) {})
+		_, err := f.Engine.Pull(within(t), image, func(distributor.Progress) {})
 		if !errors.Is(err, want) {
 			t.Errorf("pulling %s: %v, want %v", image, err, want)
 		}
@@ -145,7 +151,7 @@ func testPullCancelled(t *testing.T, f Fixture) {
 	given := errors.New("changed my mind")
 	ctx, cancel := context.WithCancelCause(within(t))
 	cancel(given)
-	if _, err := f.Engine.Pull(ctx, f.Good, func(int64) {}); !errors.Is(err, given) {
+	if _, err := f.Engine.Pull(ctx, f.Good, func(distributor.Progress) {}); !errors.Is(err, given) {
 		t.Fatalf("error %v, want the context's cause", err)
 	}
 }

@@ -59,8 +59,12 @@ type Fake struct {
 	// Hold, where set, is waited for by each pull: what it delivers is a sign of life, and
 	// when it is closed the pull goes on.
 	Hold <-chan struct{}
+	// Moves, where set, is like Hold: what it delivers is how far the pull is.
+	Moves <-chan distributor.Progress
 	// Pulled lists the pulls that were begun, in order.
 	Pulled []messages.Image
+	// Loaded lists the loads that were begun, in order.
+	Loaded []messages.Image
 	// Trials lists the trials that were begun.
 	Trials []distributor.Trial
 	// Removed lists the names that were removed.

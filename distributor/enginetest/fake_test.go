@@ -1,9 +1,12 @@
 package enginetest_test
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/enginetest"
 	"github.com/fenceline/fenceline/messages"
 )
@@ -11,6 +14,15 @@ import (
 func image(c string) messages.Image {
 	return messages.Image("registry.example/base@sha256:" + strings.Repeat(c, 64))
 }
+
+// opened is content that can be read and says nothing.
+type opened struct{}
+
+func (opened) Manifest(ctx context.Context, _ string) ([]byte, error) { return nil, context.Cause(ctx) }
+func (opened) Blob(context.Context, string, int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("")), nil
+}
+func (opened) From() string { return "nowhere" }
 
 func TestFakeConforms(t *testing.T) {
 	enginetest.Run(t, func(*testing.T) enginetest.Fixture {
@@ -24,7 +36,7 @@ func TestFakeConforms(t *testing.T) {
 		next := good
 		next.Layers = map[string]int64{"base": 1000, "small": 10}
 		return enginetest.Fixture{
-			Fleet: "test",
+			Fleet: "test", Content: func(messages.Image) distributor.Content { return opened{} },
 			Engine: &enginetest.Fake{
 				Free: -1, Tells: true,
 				Registry: map[messages.Image]enginetest.FakeImage{

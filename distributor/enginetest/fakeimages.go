@@ -42,23 +42,50 @@ func (f *Fake) Inspect(ctx context.Context, image messages.Image) (distributor.I
 }
 
 // Pull copies from Registry, when Hold lets it.
-func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int64)) (int64, error) {
+func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(distributor.Progress)) (int64, error) {
 	done, err := f.up(ctx)
 	if err != nil {
 		return 0, err
 	}
 	f.Pulled = append(f.Pulled, image)
-	hold := f.Hold
+	hold, moves := f.Hold, f.Moves
 	done()
-	for held := hold != nil; held; {
+	for held, at := hold != nil || moves != nil, (distributor.Progress{}); held; {
 		select {
 		case _, held = <-hold:
-			progress(0)
+			progress(distributor.Progress{})
+		case at, held = <-moves:
+			if held {
+				progress(at)
+			}
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
 	}
-	if done, err = f.up(ctx); err != nil {
+	bytes, err := f.take(ctx, image)
+	if err == nil {
+		progress(distributor.Progress{Bytes: bytes, Total: bytes})
+	}
+	return bytes, err
+}
+
+// Load copies from Registry, once the content's manifest can be read.
+func (f *Fake) Load(ctx context.Context, image messages.Image, from distributor.Content, progress func(distributor.Progress)) (int64, error) {
+	f.Do(func(f *Fake) { f.Loaded = append(f.Loaded, image) })
+	if _, err := from.Manifest(ctx, image.Digest()); err != nil {
+		return 0, fmt.Errorf("loading %s: %w", image, err)
+	}
+	bytes, err := f.take(ctx, image)
+	if err == nil {
+		progress(distributor.Progress{Bytes: bytes, Total: bytes, From: from.From()})
+	}
+	return bytes, err
+}
+
+// take copies an image from Registry, and returns the bytes of the layers that it lacked.
+func (f *Fake) take(ctx context.Context, image messages.Image) (int64, error) {
+	done, err := f.up(ctx)
+	if err != nil {
 		return 0, err
 	}
 	defer done()
@@ -75,7 +102,6 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(int
 	if f.Free >= 0 && bytes > f.Free {
 		return f.Free, fmt.Errorf("pulling %s: %w", image, distributor.ErrNoSpace)
 	}
-	progress(bytes)
 	if f.find(image) == nil {
 		f.images = append(f.images, distributor.Image{ID: "id-" + image.Digest(), Digests: []string{string(image)}})
 	}

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"archive/tar"
+	"bytes"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+const (
+	updateBytes = 20 << 20 // of an update's one layer
+	baseLayers  = 8
+	baseBytes   = 25 << 20 // of each of the base's layers
+	mostBytes   = 1.02     // of what an update's layer has
+)
+
+// origin is a registry that counts what it gives.
+type origin struct {
+	server *httptest.Server
+	gave   atomic.Int64
+	base   []v1.Layer
+	images []string // that were pushed
+}
+
+func startOrigin() (*origin, error) {
+	o := &origin{}
+	handler := registry.New(registry.Logger(discard()))
+	o.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(&countedWriter{w, &o.gave}, r)
+	}))
+	for range baseLayers {
+		l, err := randomLayer(baseBytes)
+		if err != nil {
+			return nil, err
+		}
+		o.base = append(o.base, l)
+	}
+	return o, nil
+}
+
+// countedWriter counts an answer's bytes.
+type countedWriter struct {
+	http.ResponseWriter
+	gave *atomic.Int64
+}
+
+// Write writes and counts.
+func (c *countedWriter) Write(b []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(b)
+	c.gave.Add(int64(n))
+	return n, err
+}
+
+// randomLayer is a layer that no engine has, of bytes that can't be packed.
+func randomLayer(size int) (v1.Layer, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	content := make([]byte, size)
+	_, _ = rand.Read(content)
+	err := errors.Join(w.WriteHeader(&tar.Header{Name: "payload-" + messages.NewID(), Mode: 0o644, Size: int64(size)}), writeAll(w, content), w.Close())
+	if err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+}
+
+func writeAll(w io.Writer, b []byte) error {
+	_, err := w.Write(b)
+	return err
+}
+
+// push pushes an image of the base and some layers.
+func (o *origin) push(repository string, more ...v1.Layer) (messages.Image, error) {
+	image, err := mutate.AppendLayers(empty.Image, append(append([]v1.Layer{}, o.base...), more...)...)
+	if err != nil {
+		return "", err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return "", err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		return "", err
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return "", err
+	}
+	ref, err := name.NewDigest(strings.TrimPrefix(o.server.URL, "http://") + "/" + repository + "@" + digest.String())
+	if err != nil {
+		return "", err
+	}
+	o.images = append(o.images, ref.String())
+	return messages.Image(ref.String()), remote.Write(ref, image)
+}
+
+// puller is a distributor of the program, whose fleet's record the bench writes.
+type puller struct {
+	*origin
+	broker *broker
+	queue  *queue.Client
+	role   *site.Process
+	log    io.Writer
+
+	bytes []float64 // of each update, to its layer
+}
+
+// startPuller starts one that fetches in a way, with the base on its engine.
+func startPuller(ctx context.Context, o options, way messages.PullWay) (_ *puller, err error) {
+	p := &puller{log: o.log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.close(ctx))
+		}
+	}()
+	if p.origin, err = startOrigin(); err != nil {
+		return nil, err
+	}
+	if p.broker, err = startBroker(ctx, o); err != nil {
+		return nil, err
+	}
+	if p.queue, err = p.broker.connect(ctx, ""); err != nil {
+		return nil, err
+	}
+	if p.role, err = p.broker.role(o.program, "distributor", "--fleet", fleet, "--node", "bench", "--pull", string(way), "--min-free-bytes", "1000000"); err != nil {
+		return nil, err
+	}
+	base, err := p.push("bench/update")
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.present(ctx, base)
+	return p, err
+}
+
+// present makes an image the fleet's, and returns how long that takes until the node has it.
+func (p *puller) present(ctx context.Context, image messages.Image) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	there := make(chan struct{})
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	caughtUp, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		seen := false
+		ended <- store.Nodes(p.queue).Watch(watching, func(e queue.Entry[messages.NodeStatus]) {
+			for _, i := range e.Value.Images {
+				if i.Image == image && !seen {
+					seen = true
+					close(there)
+				}
+			}
+		}, func() { close(caughtUp) })
+	}()
+	select {
+	case <-caughtUp:
+	case err := <-ended:
+		return 0, err
+	}
+	start := time.Now()
+	e, err := store.Fleets(p.queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
+		if r.Fleet == "" {
+			r.Fleet, r.ID = fleet, messages.NewID()
+		}
+		r.Previous, r.Current = r.Current, messages.FleetImage{Image: image, Build: messages.NewID()}
+		return nil
+	})
+	if err == nil {
+		err = store.AnnounceFleet(p.queue, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
+	}
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case <-there:
+		return time.Since(start), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("the node does not get %s: %w\n%s", image, ctx.Err(), p.role.Tail(10))
+	}
+}
+
+// update takes the time of an update of one layer by the distributor.
+func (p *puller) update(ctx context.Context) (time.Duration, error) {
+	image, err := p.pushUpdate()
+	if err != nil {
+		return 0, err
+	}
+	before := p.gave.Load()
+	took, err := p.present(ctx, image)
+	p.bytes = append(p.bytes, float64(p.gave.Load()-before)/updateBytes)
+	return took, err
+}
+
+func (p *puller) pushUpdate() (messages.Image, error) {
+	layer, err := randomLayer(updateBytes)
+	if err != nil {
+		return "", err
+	}
+	return p.push("bench/update", layer)
+}
+
+// byHand takes that of docker pull.
+func (p *puller) byHand(ctx context.Context) (time.Duration, error) {
+	image, err := p.pushUpdate()
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	_, err = site.Docker(ctx, "pull", "--quiet", string(image))
+	return time.Since(start), err
+}
+
+// close ends everything, and takes its images off the engine.
+func (p *puller) close(ctx context.Context) error {
+	var errs []error
+	if p.role != nil {
+		errs = append(errs, p.role.Stop(stopTimeout))
+	}
+	if p.queue != nil {
+		p.queue.Close()
+	}
+	if p.broker != nil {
+		errs = append(errs, p.broker.close())
+	}
+	if p.origin != nil {
+		p.server.Close()
+		errs = append(errs, p.forget(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// forget removes the images that were pushed, under whatever name.
+func (o *origin) forget(ctx context.Context) error {
+	var errs []error
+	for _, image := range o.images {
+		id, err := site.Docker(ctx, "images", "--no-trunc", "--quiet", "--filter", "reference="+image)
+		if err != nil || strings.TrimSpace(id) == "" {
+			continue // it was removed already
+		}
+		_, err = site.Docker(ctx, "image", "rm", "--force", strings.Fields(id)[0])
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// updatePull takes the time from a fleet's record that names an image with a new top layer until the node reports
+// it present, against docker pull of such an image.
+func updatePull(ctx context.Context, o options) (Figure, error) {
+	return pullFigure(ctx, o, "update_pull_ratio", messages.PullEngine, 1.1)
+}
+
+// loadUpdate is the same of the way load.
+func loadUpdate(ctx context.Context, o options) (Figure, error) {
+	return pullFigure(ctx, o, "load_ratio", messages.PullLoad, 0.8)
+}
+
+func pullFigure(ctx context.Context, o options, figure string, way messages.PullWay, most float64) (_ Figure, err error) {
+	const n = 9
+	p, err := startPuller(ctx, o, way)
+	if err != nil {
+		return Figure{}, err
+	}
+	defer func() { err = errors.Join(err, p.close(ctx)) }()
+	ours, theirs, err := pairs(ctx, n, p.update, p.byHand)
+	if err != nil {
+		return Figure{}, err
+	}
+	bytes := median(p.bytes)
+	fmt.Fprintf(o.log, "bench: %s: %v, docker pull %v; %.4f of the layer's bytes\n", way, ours, theirs, bytes)
+	f := ratioFigure(figure, fmt.Sprintf("docker pull; %.4f of the layer's bytes were fetched", bytes), ours, theirs, most)
+	f.Target += fmt.Sprintf(", and at most %.2f of the layer's bytes", mostBytes)
+	f.Met = f.Met && bytes <= mostBytes
+	return f, nil
+}
+
+// temporary makes a folder that close removes.
+func temporary(o options) (string, error) {
+	dir, err := os.MkdirTemp(o.dir, "bench-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder: %w", err)
+	}
+	return dir, nil
+}

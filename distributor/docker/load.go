@@ -1,0 +1,241 @@
+package docker
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Load feeds the engine with what it lacks of an image. Where it turns out to lack more than it names, it is fed
+// with all.
+func (e *Engine) Load(ctx context.Context, image messages.Image, from distributor.Content, progress func(distributor.Progress)) (int64, error) {
+	doing := "loading " + string(image)
+	parts, err := e.partsOf(ctx, image, from)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", doing, err)
+	}
+	if _, err := e.Inspect(ctx, image); err == nil {
+		return 0, nil
+	}
+	lists, err := e.snapshots(ctx)
+	if err != nil {
+		return 0, e.fault(ctx, doing, err)
+	}
+	held, err := e.heldLayers(ctx, parts, lists)
+	if err != nil {
+		return 0, e.fault(ctx, doing, err)
+	}
+	f := &feed{ctx: ctx, from: from, parts: parts, held: held, progress: progress}
+	form := f.archive
+	if lists {
+		form = f.layout
+	}
+	err = e.feed(ctx, doing, f, form)
+	if err == nil {
+		err = e.loaded(ctx, image, parts, lists)
+	}
+	if err != nil && held > 0 && ctx.Err() == nil && f.broken == nil && !errors.Is(err, distributor.ErrEngine) && !errors.Is(err, distributor.ErrNoSpace) {
+		f.held = 0
+		if err = e.feed(ctx, doing, f, form); err == nil {
+			err = e.loaded(ctx, image, parts, lists)
+		}
+	}
+	if err == nil && !lists {
+		e.learn(ctx, image)
+	}
+	return f.bytes, err
+}
+
+// feed has the engine load what form writes.
+func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar.Writer) error) error {
+	r, w := io.Pipe()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		archive := tar.NewWriter(w)
+		f.broken = form(archive)
+		w.CloseWithError(errors.Join(f.broken, archive.Close()))
+	}()
+	err := e.load(ctx, r)
+	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
+	<-ended
+	switch {
+	case err == nil && f.broken == nil:
+		return nil
+	case ctx.Err() != nil || f.broken == nil || errors.Is(f.broken, io.ErrClosedPipe):
+		f.broken = nil
+		return e.pullFault(ctx, doing, e.orGone(ctx, err), fixes())
+	}
+	return fmt.Errorf("%s: %w", doing, f.broken)
+}
+
+// load has the engine load an archive.
+func (e *Engine) load(ctx context.Context, archive io.Reader) error {
+	answer, err := e.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Close() }()
+	for said := json.NewDecoder(answer); ; {
+		var m jsonstream.Message
+		switch err := said.Decode(&m); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case m.Error != nil:
+			return m.Error
+		}
+	}
+}
+
+// loaded checks that the engine has the image as it was fed.
+func (e *Engine) loaded(ctx context.Context, image messages.Image, parts *parts, lists bool) error {
+	got, err := e.Inspect(ctx, image)
+	if err == nil && !lists && got.ID != parts.configDigest {
+		err = fmt.Errorf("loading %s: %w: it has the ID %s, not %s", image, distributor.ErrDamaged, got.ID, parts.configDigest)
+	}
+	return err
+}
+
+// feed is what an engine is fed with.
+type feed struct {
+	ctx      context.Context //nolint:containedctx // of the one load that it is made for
+	from     distributor.Content
+	parts    *parts
+	held     int // so many layers, from the first on, the engine has
+	progress func(distributor.Progress)
+	bytes    int64 // of layers that were fetched
+	broken   error // why what it is fed with broke off
+}
+
+// archive writes what docker save writes: for engines that keep images by the digests of their configurations.
+func (f *feed) archive(w *tar.Writer) error {
+	type item struct {
+		Config   string
+		RepoTags []string
+		Layers   []string
+	}
+	one := item{Config: hexOf(f.parts.configDigest) + ".json", RepoTags: []string{keptTag(f.parts.image)}}
+	for _, l := range f.parts.manifest.Layers {
+		one.Layers = append(one.Layers, hexOf(l.Digest.String())+".tar")
+	}
+	list, err := json.Marshal([]item{one})
+	if err == nil {
+		err = write(w, "manifest.json", list)
+	}
+	if err == nil {
+		err = write(w, one.Config, f.parts.rawConfig)
+	}
+	if err != nil {
+		return err
+	}
+	return f.layers(w, func(hex string) string { return hex + ".tar" })
+}
+
+// layout writes an OCI layout: for engines that keep images by the digests of their manifests.
+func (f *feed) layout(w *tar.Writer) error {
+	named := string(messages.CanonicalName(string(f.parts.image)))
+	type descriptor struct {
+		MediaType   string            `json:"mediaType"`
+		Digest      string            `json:"digest"`
+		Size        int               `json:"size"`
+		Annotations map[string]string `json:"annotations"`
+	}
+	top := f.parts.manifests[0]
+	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []descriptor{{
+		top.mediaType, top.digest, len(top.raw), map[string]string{"io.containerd.image.name": named},
+	}}})
+	if err != nil {
+		return err
+	}
+	files := []struct {
+		name    string
+		content []byte
+	}{{"oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)}, {"index.json", index}, {blobPath(hexOf(f.parts.configDigest)), f.parts.rawConfig}}
+	for _, m := range f.parts.manifests {
+		files = append(files, struct {
+			name    string
+			content []byte
+		}{blobPath(hexOf(m.digest)), m.raw})
+	}
+	for _, file := range files {
+		if err := write(w, file.name, file.content); err != nil {
+			return err
+		}
+	}
+	return f.layers(w, blobPath)
+}
+
+// layers writes the layers that the engine lacks, each once.
+func (f *feed) layers(w *tar.Writer, file func(hex string) string) error {
+	var total int64
+	seen := map[string]bool{}
+	lacks := f.parts.manifest.Layers[f.held:]
+	for _, l := range lacks {
+		total += l.Size
+	}
+	for _, l := range lacks {
+		digest := l.Digest.String()
+		if seen[digest] {
+			continue
+		}
+		seen[digest] = true
+		blob, err := f.from.Blob(f.ctx, digest, l.Size)
+		if err != nil {
+			return err
+		}
+		tell := func(n int) {
+			f.bytes += int64(n)
+			f.progress(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
+		}
+		err = copyTo(w, file(hexOf(digest)), l.Size, counted{blob, tell})
+		_ = blob.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// counted tells of what is read.
+type counted struct {
+	io.Reader
+	tell func(int)
+}
+
+// Read reads and tells.
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if n > 0 {
+		c.tell(n)
+	}
+	return n, err
+}
+
+func copyTo(w *tar.Writer, name string, size int64, from io.Reader) error {
+	if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size}); err != nil {
+		return err
+	}
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{from}, make([]byte, 256<<10))
+	return err
+}
+
+func write(w *tar.Writer, name string, content []byte) error {
+	return copyTo(w, name, int64(len(content)), strings.NewReader(string(content)))
+}
+
+func blobPath(hex string) string { return path.Join("blobs", "sha256", hex) }
+
+func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
