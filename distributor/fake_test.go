@@ -104,6 +104,9 @@ type world struct {
 	queue  *fakeQueue
 	engine *enginetest.Fake
 	agent  *distributor.Distributor
+
+	contents distributor.Contents // nil for none
+	pull     *messages.Pull
 }
 
 // run runs test beside an agent. The engine has images "1" to "9" to pull.
@@ -120,7 +123,7 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 			prepare(w)
 		}
 		agent, err := distributor.New(distributor.Config{
-			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here",
+			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Contents: w.contents, Pull: w.pull, Place: "nats://here",
 			Labels: map[string]string{"zone": "a"}, Logger: zerolog.New(t.Output()),
 		})
 		if err != nil {

@@ -134,6 +134,16 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Traceparent":              true, // see TestAPreloadsTraceIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.Mended":                           true, // see TestALaterFleetRecordIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.NodeTTL":                          true,
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.PreloadFrom":    true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Pull":           true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.PreloadFrom":                 true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.base.pinned.v1.Fleets.Policy.Pull":                        true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.image.ready.v1.Fleets.Policy.PreloadFrom":                 true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.image.ready.v1.Fleets.Policy.Pull":                        true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.Bases.Refused":                    true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.PreloadFrom":                      true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.Pull":                             true, // see TestHowNodesFetchIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.Firsts":                           true, // see TestHowNodesFetchIsInItsWireForm
 	"dev.fenceline.dead.letter.v1.Omitted":                                   true,
 }
 
