@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,21 +19,28 @@ import (
 
 // contents are contents whose first opened mirrors lie.
 type contents struct {
+	mu      sync.Mutex
 	lies    int
 	opened  []string
 	trouble []messages.MirrorTrouble
 }
 
 func (c *contents) Open(image messages.Image, mirrors []messages.Mirror) (distributor.Content, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.opened = append(c.opened, fmt.Sprint(image.Digest()[7:8], len(mirrors)))
 	return c, nil
 }
 
 func (c *contents) Troubles() []messages.MirrorTrouble {
-	return append([]messages.MirrorTrouble(nil), c.trouble...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.trouble)
 }
 
 func (c *contents) Manifest(context.Context, string) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.lies--; c.lies >= 0 {
 		c.trouble = []messages.MirrorTrouble{{Mirror: "http://a:5000", Reason: "mirror http://a:5000: it lied"}, {Mirror: "http://old:5000", Reason: "of an earlier fleet"}}
 		return nil, fmt.Errorf("fetching it: %w", distributor.ErrWrongBytes)
