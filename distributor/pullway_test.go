@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +34,7 @@ func (c *contents) Open(image messages.Image, mirrors []messages.Mirror) (distri
 func (c *contents) Troubles() []messages.MirrorTrouble {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.trouble)
+	return append([]messages.MirrorTrouble(nil), c.trouble...)
 }
 
 func (c *contents) Manifest(context.Context, string) ([]byte, error) {
@@ -76,7 +75,9 @@ func TestANodeFetchesInItsFleetsWay(t *testing.T) {
 		if got := w.last().Troubles; len(got) != 0 {
 			t.Errorf("the troubles of mirrors that it has no more: %+v", got)
 		}
+		c.mu.Lock()
 		c.lies = 100
+		c.mu.Unlock()
 		w.announce(messages.FleetRecord{Current: fleetImage("4"), Pull: mirrors})
 		after(time.Second / 2)
 		if got := w.last().Problems; len(got) != 1 || !strings.Contains(got[0].Reason, "wrong bytes") {

@@ -33,7 +33,6 @@ type site struct {
 
 	mu    sync.Mutex
 	asked []string // "METHOD path range" of the registry
-	bytes int      // that it gave
 	auths map[string][]string
 }
 

@@ -50,7 +50,8 @@ func (f *Fake) Pull(ctx context.Context, image messages.Image, progress func(dis
 	f.Pulled = append(f.Pulled, image)
 	hold, moves := f.Hold, f.Moves
 	done()
-	for held, at := hold != nil || moves != nil, (distributor.Progress{}); held; {
+	var at distributor.Progress
+	for held := hold != nil || moves != nil; held; {
 		select {
 		case _, held = <-hold:
 			progress(distributor.Progress{})
