@@ -113,6 +113,26 @@ func TestRetire(t *testing.T) {
 	is("production.node-1", false)
 }
 
+func TestShowANode(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	create(t, store.Members(c), messages.NodeKey("staging", "node-2"), messages.Member{Fleet: "staging", Node: "node-2", Joined: noon()})
+	for _, words := range [][]string{{"node-1"}, {"production", "node-1"}, {"production.node-1"}, {"node-1", "--fleet", "production"}} {
+		if out := done(t, append([]string{"nodes", "show"}, words...)...); !strings.Contains(out, "was there already, for build base-bbbbbbbb") {
+			t.Errorf("%v prints %q", words, out)
+		}
+	}
+	if out := done(t, "nodes", "show", "staging", "node-2"); !strings.Contains(out, "silent: no heartbeat") || strings.Contains(out, "ledger") {
+		t.Errorf("of a silent node it prints %q", out)
+	}
+	refused(t, "node-1, node-2", "nodes", "show", "production", "node-9")
+	for _, words := range [][]string{nil, {"node-2"}, {"production", "node-1", "node-2"}} {
+		if s := fenceline(t, append([]string{"nodes", "show"}, words...)...); s.status != ExitUsage {
+			t.Errorf("%v: %+v", words, s)
+		}
+	}
+}
+
 // TestRetireTheSilent retires those members alone whose silence is long enough, by the clock of NATS.
 func TestRetireTheSilent(t *testing.T) {
 	c := installation(t)

@@ -12,7 +12,7 @@
 //
 //   - status.go, failures.go: what is under way, what has failed, and what to do about it
 //   - builds.go, recentbuilds.go: builds, cancel, retry
-//   - nodes.go, retire.go: nodes, nodes retire
+//   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
@@ -36,7 +37,8 @@ func newHistoryCmd() *cobra.Command {
 type pastValue struct {
 	At      string `json:"at"` // RFC 3339, by the store's clock
 	Value   string `json:"value"`
-	Build   string `json:"build,omitempty"` // of the image, where fenceline built it
+	Digest  string `json:"digest,omitempty"` // of the image that the value names
+	Build   string `json:"build,omitempty"`  // of the image, where fenceline built it
 	Order   uint64 `json:"order,omitempty"`
 	Commit  string `json:"commit,omitempty"`
 	Rollout string `json:"rollout,omitempty"`
@@ -53,7 +55,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	out := []pastValue{}
 	causes := causesOf(changes, rollouts)
 	for i, c := range changes {
-		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value, By: c.Cause.By, Reason: c.Cause.Reason, Store: c.Kind}
+		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value, Digest: digestIn(c.Value), By: c.Cause.By, Reason: c.Cause.Reason, Store: c.Kind}
 		if r := causes[i]; r != nil {
 			v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
 		}
@@ -91,14 +93,27 @@ func causesOf(changes []fence.Change, rollouts []messages.RolloutRecord) []*mess
 }
 
 // brought is the first rollout of an image, for a value that no cause is known of.
-func brought(image string, rollouts []messages.RolloutRecord) *messages.RolloutRecord {
+func brought(value string, rollouts []messages.RolloutRecord) *messages.RolloutRecord {
 	var first *messages.RolloutRecord
 	for i := range rollouts {
-		if r := &rollouts[i]; string(r.Ready.Image) == image && (first == nil || r.Ready.Order < first.Ready.Order) {
+		if r := &rollouts[i]; namesImage(value, r.Ready.Image) && (first == nil || r.Ready.Order < first.Ready.Order) {
 			first = r
 		}
 	}
 	return first
+}
+
+// digestIn is the digest of the image that a value of the fence config names, or "".
+func digestIn(value string) string {
+	if i, err := messages.ParseImage(value); err == nil {
+		return i.Digest()
+	}
+	return messages.LocalDigest(value)
+}
+
+// namesImage tells whether a value of the fence config names an image, in whichever form.
+func namesImage(value string, i messages.Image) bool {
+	return value == string(i) || value != "" && messages.LocalDigest(value) == i.Digest()
 }
 
 // shown is a value of the fence config for a table: shortened where it is one of ours.
@@ -108,6 +123,10 @@ func shown(value string) string {
 	}
 	if i, err := messages.ParseImage(value); err == nil {
 		return short(i)
+	}
+	if digest := messages.LocalDigest(value); digest != "" {
+		realm, _, _ := strings.Cut(value, ":")
+		return realm + ":" + shortDigest(digest)
 	}
 	return value
 }

@@ -268,7 +268,7 @@ func newNodesCmd() *cobra.Command {
 		}
 		return s.print(all, func(p *terminal.Page) { writeNodes(p, all) })
 	})
-	cmd.AddCommand(newRetireCmd())
+	cmd.AddCommand(newNodeShowCmd(), newRetireCmd())
 	return cmd
 }
 

@@ -112,19 +112,7 @@ func ago(t time.Time) string {
 }
 
 // size is a number of bytes, for people, in powers of ten as registries count.
-func size(n int64) string {
-	switch {
-	case n < 0:
-		return "unknown"
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1e6:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1e9:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-}
+func size(n int64) string { return messages.Size(n) }
 
 // counted is a number of things, in words.
 func counted(n int, thing string) string {

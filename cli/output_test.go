@@ -102,8 +102,13 @@ func beat(t *testing.T, c *queue.Client, state messages.WorkState, reason string
 	err := store.NewNode(c).Heartbeat(t.Context(), &messages.NodeStatus{
 		Fleet: "production", Node: "node-1", Instance: "i1", Beat: 1, Interval: messages.Duration(10 * time.Second), Version: "v1",
 		Engine: messages.Engine{Name: "docker", Version: "20.10.24", API: "1.41"}, FreeBytes: 5_400_000_000, Revision: 1,
-		Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "fenceline.local/production:1111111111111111"}},
-		Work:   &messages.NodeWork{Rollout: "production-base-bbbbbbbb", Image: imageTwo, State: state, Reason: reason, Bytes: 12_300},
+		Images: []messages.PresentImage{{Image: imageOne, ID: "sha256:aa", Local: "fenceline.local/production:1111111111111111111111111111111111111111111111111111111111111111"}},
+		Ledger: []messages.LedgerEntry{
+			{Image: imageOne, Fleet: "production", Tag: "fenceline.local/production:1111111111111111111111111111111111111111111111111111111111111111", At: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC), Why: "rollout production-base-aaaaaaaa"},
+			{Image: imageTwo, Fleet: "staging", ID: "abcdefgh", Found: true, At: time.Date(2020, 1, 1, 3, 4, 5, 0, time.UTC), Why: "was there already, for build base-bbbbbbbb"},
+		},
+		LedgerMore: 3,
+		Work:       &messages.NodeWork{Rollout: "production-base-bbbbbbbb", Image: imageTwo, State: state, Reason: reason, Bytes: 12_300},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +122,7 @@ func TestOutput(t *testing.T) {
 	answered(t, c, string(imageOne))
 	age, gap, at := regexp.MustCompile(`\d+[smhd] ago`), regexp.MustCompile(`  +`), regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 	for name, args := range map[string][]string{
-		"status": {"status"}, "builds": {"builds"}, "nodes": {"nodes"}, "rollouts": {"rollouts"}, "history": {"history"},
+		"status": {"status"}, "builds": {"builds"}, "nodes": {"nodes"}, "node-show": {"nodes", "show", "node-1"}, "rollouts": {"rollouts"}, "history": {"history"},
 		"config-get": {"config", "get", "fence", "docker/image"}, "dead-letters": {"dead-letters", "list"},
 	} {
 		t.Run(name, func(t *testing.T) {

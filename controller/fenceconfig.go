@@ -89,7 +89,7 @@ func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
 	if err != nil || !decide.Compare(&s, place.Kind, last.Value).Drive {
 		return false, nil // the look says what is wrong
 	}
-	value := string(r.Current.Image)
+	value := r.FenceValue()
 	_ = f.set(ctx, place, value, last.Setting, f.causeOf(r, value)) // the look tells what came of it
 	return true, nil
 }
@@ -135,7 +135,7 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 // setFence writes the fence config over what was read, with the decision that is behind it where the
 // fence config keeps that. The next look reads it back.
 func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *messages.FleetRecord, over fence.Setting) error {
-	value := string(r.Current.Image)
+	value := r.FenceValue()
 	err := f.set(ctx, place, value, over, f.causeOf(r, value))
 	if err == nil || errors.Is(err, fence.ErrConflict) {
 		return restlessError{value, over.Value}

@@ -21,6 +21,7 @@ type simulated struct {
 	trial  messages.TrialResult
 	broken string // why it can't fetch, or ""
 	lost   []messages.Image
+	older  bool          // it names images as nodes of an earlier version do
 	clock  time.Duration // how far its clock is ahead
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
@@ -97,9 +98,17 @@ func (n *simulated) work() {
 	n.status.Images = nil
 	for _, i := range have {
 		if !slices.Contains(n.lost, i) {
-			n.status.Images = append(n.status.Images, messages.PresentImage{Image: i, ID: i.Digest(), Local: "local"})
+			n.status.Images = append(n.status.Images, messages.PresentImage{Image: i, ID: i.Digest(), Local: n.named(i)})
 		}
 	}
+}
+
+// named is the name under which the node keeps an image.
+func (n *simulated) named(i messages.Image) string {
+	if n.older {
+		return n.record.LocalRealm() + ":" + i.Digest()[7:23]
+	}
+	return n.record.LocalName(i)
 }
 
 func (n *simulated) beats(ctx context.Context) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fenceline/fenceline/messages"
 )
 
 // An agent's images carry the local name of its fleet, here its realm. What carries another's belongs to
@@ -29,7 +31,7 @@ const (
 // realmOf is the local name that a tag begins with, or "".
 func realmOf(tag string) string {
 	name, _, ok := strings.Cut(tag, ":")
-	if !ok || !IsLocal(tag) {
+	if !ok || !messages.IsLocal(tag) {
 		return ""
 	}
 	return name
@@ -62,11 +64,19 @@ func (d *Distributor) tend(ctx context.Context, realm string, notes []Note) {
 	}
 }
 
-// write keeps a note. One that can't be kept is no reason to stop.
+// write keeps a new note.
 func (d *Distributor) write(ctx context.Context, n Note) {
+	n.At = time.Now()
+	if n.inLedger() {
+		d.mine[key{n.Kind, n.Text}] = n
+	}
+	d.keep(ctx, n)
+}
+
+// keep keeps a note. One that can't be kept is no reason to stop.
+func (d *Distributor) keep(ctx context.Context, n Note) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	n.At = time.Now()
 	if err := d.cfg.Engine.AddNote(ctx, n); err != nil {
 		d.log.Warn().Err(err).Str("kind", string(n.Kind)).Msg("can't keep a note with the engine")
 	}
@@ -74,6 +84,9 @@ func (d *Distributor) write(ctx context.Context, n Note) {
 
 // strike removes a note.
 func (d *Distributor) strike(ctx context.Context, n Note) {
+	if k := (key{n.Kind, n.Text}); n.inLedger() && d.mine[k].Realm == n.Realm {
+		delete(d.mine, k)
+	}
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
 	if err := d.cfg.Engine.RemoveNote(ctx, n); err != nil {

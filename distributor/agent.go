@@ -90,6 +90,9 @@ type Distributor struct {
 	applied  *messages.NodeApplied // nil where nothing is
 	fetching *pullView
 	problems map[messages.Image]string // why they are not there
+	// What they list of the ledger, and how many entries more there are:
+	ledger     []messages.LedgerEntry
+	ledgerMore int
 
 	// The work loop's own.
 	retries     retries
@@ -98,6 +101,7 @@ type Distributor struct {
 	damaged     map[messages.Image]int       // how often in a row an image could not be read
 	unusable    map[messages.Image]time.Time // when the engine could not take in an image, for what that is
 	asked       map[string]*question         // of the realms of others
+	mine        map[key]Note                 // of the ledger, those of this fleet
 	mirrorsTold []messages.MirrorTrouble     // how mirrors failed, as it was logged
 	sweptAt     time.Time                    // when trials' containers were looked for last
 	swept       bool                         // no container of a trial is left
@@ -147,6 +151,7 @@ func New(c Config) (*Distributor, error) {
 		short:    map[messages.Image]*shortage{},
 		damaged:  map[messages.Image]int{},
 		asked:    map[string]*question{},
+		mine:     map[key]Note{},
 		unusable: map[messages.Image]time.Time{},
 		problems: map[messages.Image]string{},
 	}

@@ -84,7 +84,7 @@ func (d *Distributor) changeTo(record *messages.FleetChanged) apply.Change {
 	image := r.Current.Image
 	return apply.Change{
 		Values: apply.Values{
-			Image: string(image), Local: LocalTag(r, image), Name: image.Name(), Digest: image.Digest(), Previous: string(r.Previous.Image),
+			Image: r.ReferenceTo(image), Local: r.LocalName(image), Name: image.Name(), Digest: image.Digest(), Previous: r.ReferenceTo(r.Previous.Image),
 			Build: r.Current.Build, Fleet: d.cfg.Fleet, Node: d.cfg.Node, Revision: record.Revision,
 		},
 		Present: func(ctx context.Context) error { return d.holds(ctx, r, image) },
@@ -97,7 +97,7 @@ func (d *Distributor) changeTo(record *messages.FleetChanged) apply.Change {
 // holds tells whether the engine has an image complete; the error says why not.
 func (d *Distributor) holds(ctx context.Context, r *messages.FleetRecord, image messages.Image) error {
 	got, err := d.inspect(ctx, image)
-	if err == nil && got.keeps(image, LocalTag(r, image)) {
+	if err == nil && got.keeps(image, r.LocalName(image)) {
 		return nil
 	}
 	if errors.Is(err, ErrEngine) {

@@ -31,7 +31,7 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 	if record == nil {
 		return
 	}
-	s := &sweep{realm: localName(&record.Record), record: &record.Record, images: images}
+	s := &sweep{realm: record.Record.LocalRealm(), record: &record.Record, images: images}
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	notes, err := d.cfg.Engine.Notes(ctx)
@@ -39,13 +39,17 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 		d.log.Debug().Err(err).Msg("can't read the notes that are kept with the engine")
 	}
 	s.notes = notes
+	if err == nil {
+		d.heal(ctx, s.realm, notes, images)
+		d.list(images, notes)
+	}
 	d.tend(ctx, s.realm, notes)
 	s.gone = d.abandoned(ctx, s.realm, images, notes)
-	if len(s.leftovers())+len(s.pulls())+len(s.gone) == 0 {
+	if len(s.leftovers())+len(s.unwanted())+len(s.gone) == 0 {
 		return
 	}
 	fresh, err := d.readRecord(ctx)
-	if err != nil || fresh.Revision < record.Revision || localName(&fresh.Record) != s.realm {
+	if err != nil || fresh.Revision < record.Revision || fresh.Record.LocalRealm() != s.realm {
 		return
 	}
 	s.record = &fresh.Record
@@ -54,10 +58,10 @@ func (d *Distributor) cleanup(ctx context.Context, images []Image) {
 	}
 	for _, l := range s.leftovers() {
 		if !s.used(l.image) {
-			d.discard(ctx, l)
+			d.discard(ctx, s, l)
 		}
 	}
-	for _, n := range s.pulls() {
+	for _, n := range s.unwanted() {
 		d.settle(ctx, s, n)
 	}
 	d.forgetRealms(ctx, s)
@@ -71,16 +75,27 @@ func (s *sweep) used(i Image) bool {
 	return slices.ContainsFunc(s.containers, func(c Container) bool { return c.ImageID == i.ID })
 }
 
-// leftovers lists what is under local tags and not wanted.
+// wants tells whether the fleet's record wants an image.
+func (s *sweep) wants(image string) bool {
+	return slices.ContainsFunc(s.record.Wanted(), func(i messages.Image) bool { return messages.CanonicalName(string(i)) == messages.CanonicalName(image) })
+}
+
+// leftovers lists what is under local tags and not wanted. A tag as earlier versions made it is wanted until
+// its image has the one of today.
 func (s *sweep) leftovers() []leftover {
-	var wanted []string
-	for _, i := range s.record.Wanted() {
-		wanted = append(wanted, LocalTag(s.record, i))
-	}
+	wanted := s.record.Wanted()
 	var out []leftover
 	for _, i := range s.images {
 		for _, tag := range i.Tags {
-			if realm := realmOf(tag); realm != "" && s.ours(realm) && !slices.Contains(wanted, tag) {
+			realm := realmOf(tag)
+			if realm == "" || !s.ours(realm) {
+				continue
+			}
+			keeps := realm == s.realm && slices.ContainsFunc(wanted, func(w messages.Image) bool {
+				local := s.record.LocalName(w)
+				return tag == local || tagged(tag, w) && !slices.Contains(i.Tags, local)
+			})
+			if !keeps {
 				out = append(out, leftover{tag, i})
 			}
 		}
@@ -88,30 +103,42 @@ func (s *sweep) leftovers() []leftover {
 	return out
 }
 
-// pulls lists the notes of pulls.
-func (s *sweep) pulls() []Note {
+// unwanted lists the notes of images that are not wanted.
+func (s *sweep) unwanted() []Note {
 	var out []Note
 	for _, n := range s.notes {
-		if n.Kind == NotePull && s.ours(n.Realm) {
+		if n.inLedger() && s.ours(n.Realm) && (n.Realm != s.realm || !s.wants(n.Text)) {
 			out = append(out, n)
 		}
 	}
 	return out
 }
 
-// settle ends a note of a pull, with the image that it brought where that was never tagged and nobody
-// wants it.
+// claimed tells whether agents of another realm count on an image's being there.
+func (s *sweep) claimed(realm string, i Image, name string) bool {
+	if s.wants(name) {
+		return true
+	}
+	byTag := slices.ContainsFunc(i.Tags, func(tag string) bool {
+		other := realmOf(tag)
+		return other != "" && other != realm && tagged(tag, messages.Image(name))
+	})
+	return byTag || slices.ContainsFunc(s.notes, func(n Note) bool { return n.Realm != realm && n.says(NotePull, n.Realm, name) })
+}
+
+// settle ends a note of an image that nobody wants, with the image where that was brought and is under
+// no tag.
 func (d *Distributor) settle(ctx context.Context, s *sweep, n Note) {
 	image := messages.Image(n.Text)
 	at := slices.IndexFunc(s.images, func(i Image) bool { return i.Has(image) })
-	tagged := at >= 0 && slices.ContainsFunc(s.images[at].Tags, func(tag string) bool { return realmOf(tag) == n.Realm })
+	there := at >= 0
 	switch {
-	case tagged: // from here on its tag tells
-	case n.Realm == s.realm && slices.Contains(s.record.Wanted(), image): // it is being fetched
+	case there && slices.ContainsFunc(s.images[at].Tags, func(tag string) bool { return realmOf(tag) == n.Realm && tagged(tag, image) }):
+		return // it goes with its tag
+	case !there, n.Kind == NoteFound, s.claimed(n.Realm, s.images[at], n.Text):
+	case s.used(s.images[at]):
 		return
-	case at >= 0 && s.used(s.images[at]):
-		return
-	case at >= 0:
+	default:
 		if err := d.cfg.Engine.Remove(ctx, n.Text); err != nil {
 			d.log.Warn().Err(err).Str("name", n.Text).Msg("can't remove an image that was pulled in vain; leaving it for later")
 			return
@@ -128,14 +155,14 @@ func (d *Distributor) forgetRealms(ctx context.Context, s *sweep) {
 		return
 	}
 	for _, realm := range s.gone {
-		left := slices.ContainsFunc(images, func(i Image) bool {
+		left := slices.ContainsFunc(s.notes, func(n Note) bool { return n.Realm == realm && n.inLedger() }) || slices.ContainsFunc(images, func(i Image) bool {
 			return slices.ContainsFunc(i.Tags, func(tag string) bool { return realmOf(tag) == realm })
 		})
 		if left {
 			continue
 		}
 		for _, n := range s.notes {
-			if n.Realm == realm && n.Kind != NotePull {
+			if n.Realm == realm && !n.inLedger() {
 				d.strike(ctx, n)
 			}
 		}
@@ -143,28 +170,41 @@ func (d *Distributor) forgetRealms(ctx context.Context, s *sweep) {
 	}
 }
 
-// discard takes a realm's names off an image. The name it was pulled by goes first, so that
-// the local tag is left to find it by if the engine refuses. Where somebody else has named the
-// image too, only the tag goes.
-func (d *Distributor) discard(ctx context.Context, l leftover) {
-	realm := realmOf(l.tag)
-	short := l.tag[len(realm)+1:]
-	foreign := slices.ContainsFunc(l.image.Tags, func(tag string) bool { return realmOf(tag) != realm })
-	var pulled []string
-	for _, digest := range l.image.Digests {
-		if shortDigest(messages.Image(digest).Digest()) == short {
-			pulled = append(pulled, digest)
-		}
-	}
-	names := []string{l.tag}
-	if !foreign && len(pulled) == 1 {
-		names = []string{pulled[0], l.tag}
-	}
-	for _, name := range names {
+// discard takes a realm's names off an image. The name that it was brought by goes first, so that
+// the local tag is left to find it by if the engine refuses.
+func (d *Distributor) discard(ctx context.Context, s *sweep, l leftover) {
+	for _, name := range append(s.broughtAs(l), l.tag) {
 		if err := d.cfg.Engine.Remove(ctx, name); err != nil {
 			d.log.Warn().Err(err).Str("name", name).Msg("can't remove an image that the fleet no longer wants; leaving it for later")
 			return
 		}
 	}
 	d.log.Info().Str("tag", l.tag).Strs("image", l.image.Digests).Msg("removed an image that the fleet no longer wants")
+}
+
+// broughtAs lists the names by which a realm's agents brought the image of a leftover, and which no other
+// realm counts on. Where the ledger says nothing of an image, it was brought if it has one such name, and
+// nobody else has named it.
+func (s *sweep) broughtAs(l leftover) []string {
+	realm := realmOf(l.tag)
+	var brought, untold []string
+	for _, name := range l.image.Digests {
+		switch {
+		case !tagged(l.tag, messages.Image(name)), s.claimed(realm, l.image, name):
+		case s.noted(NotePull, realm, name):
+			brought = append(brought, name)
+		case !s.noted(NoteFound, realm, name):
+			untold = append(untold, name)
+		}
+	}
+	others := slices.ContainsFunc(l.image.Tags, func(tag string) bool { return realmOf(tag) != realm })
+	if len(brought) == 0 && len(untold) == 1 && !others {
+		return untold
+	}
+	return brought
+}
+
+// noted tells whether there is such a note.
+func (s *sweep) noted(kind NoteKind, realm, name string) bool {
+	return slices.ContainsFunc(s.notes, func(n Note) bool { return n.says(kind, realm, name) })
 }

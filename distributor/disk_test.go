@@ -95,15 +95,15 @@ func TestAPullLeavesTheSpaceThatMustStayFree(t *testing.T) {
 }
 
 func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
-	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
+	tag := func(c string) string { return (&messages.FleetRecord{Fleet: fleet}).LocalName(img(c)) }
 	run(t, func(w *world) {
-		w.engine.Put(img("1"), tag("1"))                                                                            // an old one of ours
-		w.engine.Put(img("2"), "app:1")                                                                             // somebody's
-		w.engine.Put(img("3"), tag("3"))                                                                            // a container runs it
-		w.engine.Put(img("4"), tag("4"), "app:2")                                                                   // ours and somebody's
-		w.engine.Put(img("5"), distributor.LocalTag(&messages.FleetRecord{Fleet: "staging"}, img("5")))             // another fleet's
-		w.engine.Put(img("6"), distributor.LocalTag(&messages.FleetRecord{Fleet: "prod-eu"}, img("6")))             // of a fleet whose name begins alike
-		w.engine.Put(img("8"), distributor.LocalTag(&messages.FleetRecord{Fleet: fleet, ID: "abcdefgh"}, img("8"))) // of another installation's fleet of the same name
+		w.engine.Put(img("1"), tag("1"))                                                                  // an old one of ours
+		w.engine.Put(img("2"), "app:1")                                                                   // somebody's
+		w.engine.Put(img("3"), tag("3"))                                                                  // a container runs it
+		w.engine.Put(img("4"), tag("4"), "app:2")                                                         // ours and somebody's
+		w.engine.Put(img("5"), (&messages.FleetRecord{Fleet: "staging"}).LocalName(img("5")))             // another fleet's
+		w.engine.Put(img("6"), (&messages.FleetRecord{Fleet: "prod-eu"}).LocalName(img("6")))             // of a fleet whose name begins alike
+		w.engine.Put(img("8"), (&messages.FleetRecord{Fleet: fleet, ID: "abcdefgh"}).LocalName(img("8"))) // of another installation's fleet of the same name
 		w.engine.Used = []distributor.Container{{Name: "app", ImageID: "id-" + img("3").Digest()}}
 	}, func(w *world) {
 		w.setGone(true)
@@ -135,7 +135,7 @@ func TestCleanupTakesOnlyWhatTheAgentTagged(t *testing.T) {
 
 // Two builds of the same content differ in their digest and have one image ID.
 func TestCleanupLeavesNoDigestOfAnImageThatWasBuiltTwice(t *testing.T) {
-	tag := func(c string) string { return distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img(c)) }
+	tag := func(c string) string { return (&messages.FleetRecord{Fleet: fleet}).LocalName(img(c)) }
 	run(t, func(w *world) {
 		w.engine.PutImage(distributor.Image{ID: "one", Digests: []string{string(img("1")), string(img("2"))}, Tags: []string{tag("1"), tag("2")}})
 	}, func(w *world) {
@@ -151,6 +151,46 @@ func TestCleanupLeavesNoDigestOfAnImageThatWasBuiltTwice(t *testing.T) {
 		w.announce(messages.FleetRecord{Current: fleetImage("3")})
 		if got, want := removed(), []string{string(img("1")), tag("1"), string(img("2")), tag("2")}; !slices.Equal(got, want) {
 			t.Fatalf("removed %q, want %q", got, want)
+		}
+	})
+}
+
+// A pull that its manifest says is too large is not begun, and says what it needs; what the fleet no longer
+// wants makes room first.
+func TestAPullThatDoesNotFitIsNotBegun(t *testing.T) {
+	run(t, func(w *world) {
+		w.engine.Tells, w.engine.Free = true, 3<<30
+		w.engine.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 3 << 30}, Shell: true}
+	}, func(w *world) {
+		w.announce(messages.FleetRecord{Preload: preload("1")})
+		got := w.works(messages.WorkFailed, "the pull needs 3.2 GB (3.2 GB to fetch")
+		if !strings.Contains(got.Reason, "3.2 GB are free") || !strings.Contains(got.Reason, "1.1 GB must stay free: remove") || got.Unusable {
+			t.Errorf("the work is %+v", got)
+		}
+		w.failed("disk", "the pull needs")
+		after(10 * time.Minute)
+		w.pulled()
+		w.engine.Do(func(f *enginetest.Fake) { f.Free = 5 << 30 })
+		after(2 * time.Minute)
+		w.pulled("1")
+		w.works(messages.WorkDone, "")
+	})
+}
+
+func TestRoomIsMadeOfWhatIsNotWanted(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Previous: fleetImage("2"), Keep: []messages.FleetImage{fleetImage("3")}})
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Tells, f.Free = true, 2<<30
+			f.Registry[img("4")] = enginetest.FakeImage{Layers: map[string]int64{"huge": 3 << 30}, Shell: true}
+			f.Freed = func(distributor.Image) int64 { return 2 << 30 }
+		})
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Previous: fleetImage("3"), Preload: preload("4")})
+		w.pulled("1", "2", "3", "4") // 2 went before it
+		w.kept("1", "3", "4")
+		w.works(messages.WorkDone, "")
+		if got := w.events(); len(got) != 0 {
+			t.Errorf("events %+v", got)
 		}
 	})
 }

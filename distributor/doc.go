@@ -18,10 +18,12 @@
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
 //	pullway.go      in which way this node fetches, and how mirrors fail
-//	disk.go         whether there is room for a pull
-//	localtag.go     the names that keep a fleet's images from a prune
+//	disk.go         whether there is room for any pull, and how one ran out of it
+//	room.go         whether there is room for an image, by its manifest
+//	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
 //	applying.go     the current image is made the one that the node's own software reads; package apply writes it
+//	ledger.go       what agents brought to the engine, when and why
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
 //	progress.go     how far a pull is, and its rate

@@ -27,6 +27,9 @@ type Engine interface {
 	// Load is Pull where the agent fetches: the engine is fed with what it lacks of the content, and knows the
 	// image afterwards as after a Pull.
 	Load(ctx context.Context, image messages.Image, from Content, progress func(Progress)) (int64, error)
+	// Sound tells whether the engine reads an image that was made just now: where it doesn't, no image is
+	// to blame for what it can't do with it.
+	Sound(ctx context.Context) error
 	// Tag gives an image that is present one more name.
 	Tag(ctx context.Context, image messages.Image, local string) error
 	// Remove takes one name (a tag, or name@digest) off an image, and removes the image
@@ -38,6 +41,9 @@ type Engine interface {
 	// FreeBytes is the free space where the engine keeps images, or -1 if that can't
 	// be known from here.
 	FreeBytes(ctx context.Context) (int64, error)
+	// Room tells what a pull of an image would take of the engine's disks. What its registry or manifest
+	// keeps from being known is no error.
+	Room(ctx context.Context, image messages.Image) (Room, error)
 	// Trial runs a trial and removes its containers again, whatever happens. A verdict
 	// on the image is a result; an error means that there is none.
 	Trial(ctx context.Context, t Trial) (messages.TrialResult, error)
@@ -52,7 +58,7 @@ type Engine interface {
 	// RemoveNote removes the note of n's kind, realm and text. It is no error when it is not there.
 	RemoveNote(ctx context.Context, n Note) error
 	// Watch blocks while the engine can be watched, and calls changed once it is,
-	// and then whenever images lost a name or were deleted, or a note was added. It returns when the engine
+	// and then whenever images lost a name or were deleted, or a note was added or removed. It returns when the engine
 	// goes away or ctx ends.
 	Watch(ctx context.Context, changed func()) error
 }

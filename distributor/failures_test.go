@@ -131,7 +131,7 @@ func TestADamagedImageThatCantBeRemovedIsReported(t *testing.T) {
 	run(t, prepare, func(w *world) {
 		w.announce(messages.FleetRecord{Preload: preload("1")})
 		got := w.works(messages.WorkFailed, "a container uses it")
-		if !strings.Contains(got.Reason, "docker image rm -f "+distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, img("1"))) {
+		if !strings.Contains(got.Reason, "docker image rm -f "+(&messages.FleetRecord{Fleet: fleet}).LocalName(img("1"))) {
 			t.Errorf("the reason %q does not say how to mend it", got.Reason)
 		}
 		w.pulled()
@@ -255,4 +255,30 @@ func TestAnImageThatTheEngineCantTake(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An engine that can read no image is to blame itself: nothing is removed, and all is as before once it can.
+func TestAnEngineThatCanReadNothingLosesNothing(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1")})
+		w.has("1")
+		broken := errors.New("Error response from daemon: metadata is locked")
+		w.engine.Do(func(f *enginetest.Fake) {
+			f.Broken, f.Unsound = map[messages.Image]error{img("1"): broken}, broken
+		})
+		after(20 * time.Minute)
+		w.has()
+		if got := w.last().Problems; len(got) != 1 || !strings.Contains(got[0].Reason, "nor any other image") {
+			t.Errorf("problems %+v", got)
+		}
+		w.engine.Do(func(f *enginetest.Fake) {
+			if len(f.Removed) > 0 {
+				t.Errorf("removed %q", f.Removed)
+			}
+			f.Broken, f.Unsound = nil, nil
+		})
+		after(2 * time.Minute)
+		w.pulled("1")
+		w.has("1")
+	})
 }

@@ -225,7 +225,7 @@ func (w *world) has(want ...string) {
 	var got []string
 	for _, i := range w.last().Images {
 		got = append(got, i.Image.Digest()[7:8])
-		if i.ID == "" || i.Local != distributor.LocalTag(&messages.FleetRecord{Fleet: fleet}, i.Image) {
+		if i.ID == "" || i.Local != (&messages.FleetRecord{Fleet: fleet}).LocalName(i.Image) {
 			w.t.Errorf("claimed as %+v", i)
 		}
 	}

@@ -160,7 +160,7 @@ func TestWhatWasSeenLongAgoIsNotSent(t *testing.T) {
 		record := messages.FleetRecord{Fleet: fleet, Current: fleetImage("1")}
 		q := &fakeQueue{record: &messages.FleetChanged{Revision: 1, Record: record}}
 		e := &stopped{Fake: &enginetest.Fake{Free: 100 << 30}}
-		e.Put(img("1"), distributor.LocalTag(&record, img("1")))
+		e.Put(img("1"), record.LocalName(img("1")))
 		e.went = func() { e.Lose(img("1")) }
 		agent, err := distributor.New(distributor.Config{Fleet: fleet, Node: node, Queue: q, Engine: e, Logger: zerolog.New(t.Output())})
 		if err != nil {

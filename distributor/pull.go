@@ -19,7 +19,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		free, err := d.room(ctx, w.Image)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
-			d.write(ctx, Note{Kind: NotePull, Realm: localName(r), Text: string(w.Image)})
+			d.noteFetch(ctx, r.LocalRealm(), w)
 			err = d.pull(ctx, w, r, free)
 		}
 		switch cause := context.Cause(ctx); {
@@ -120,7 +120,8 @@ func (d *Distributor) pull(ctx context.Context, w want, r *messages.FleetRecord,
 func (d *Distributor) tagAndCheck(ctx context.Context, w want, r *messages.FleetRecord) {
 	call, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
-	local := LocalTag(r, w.Image)
+	local := r.LocalName(w.Image)
+	d.noteOrigin(call, r.LocalRealm(), w)
 	err := d.cfg.Engine.Tag(call, w.Image, local)
 	var got Image
 	if err == nil {
@@ -154,14 +155,21 @@ func (d *Distributor) mend(ctx context.Context, w want, r *messages.FleetRecord,
 		d.fail(w, string(w.Image), "verify", fmt.Errorf("the engine can't read what it has of the image: %w", err))
 		return
 	}
-	delete(d.damaged, w.Image)
 	call, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	for _, name := range []string{LocalTag(r, w.Image), string(w.Image)} {
+	if !errors.Is(err, ErrDamaged) {
+		if other := d.cfg.Engine.Sound(call); other != nil {
+			d.damaged[w.Image]-- // it is asked again before anything is removed
+			d.fail(w, string(w.Image), "engine", fmt.Errorf("the engine can't read what it has of the image: %w; nor any other image, so that this one stays: %w", err, other))
+			return
+		}
+	}
+	delete(d.damaged, w.Image)
+	for _, name := range []string{r.LocalName(w.Image), string(w.Image)} {
 		if refused := d.cfg.Engine.Remove(call, name); refused != nil {
 			d.fail(w, string(w.Image), "verify", fmt.Errorf(
 				"the engine can't read what it has of the image: %w; nor remove it: %w; remove it (docker image rm -f %s %s), and it is fetched again",
-				err, refused, LocalTag(r, w.Image), w.Image))
+				err, refused, r.LocalName(w.Image), w.Image))
 			return
 		}
 	}

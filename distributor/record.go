@@ -134,7 +134,7 @@ func (d *Distributor) adopt(c messages.FleetChanged) {
 // viewOf is what a record says to this node: of whom it admits, whether it is this one. A fleet's
 // record changes with each node that is admitted, which must not set all others to work.
 func (d *Distributor) viewOf(r *messages.FleetRecord) messages.FleetRecord {
-	v := messages.FleetRecord{ID: r.ID, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep, PreloadFrom: r.PreloadFrom, Pull: r.Pull}
+	v := messages.FleetRecord{ID: r.ID, Reference: r.Reference, Epoch: r.Epoch, Current: r.Current, Previous: r.Previous, Keep: r.Keep, PreloadFrom: r.PreloadFrom, Pull: r.Pull}
 	if !r.Turns.Admits(d.cfg.Node) {
 		v.Turns = &messages.Turns{}
 	}

@@ -24,6 +24,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	}
 	record := d.record
 	s.Fetching, s.Applied = d.fetchNow(), d.applied
+	s.Ledger, s.LedgerMore = d.ledger, d.ledgerMore
 	problems := maps.Clone(d.problems)
 	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, d.lookTimeout())
@@ -35,6 +36,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	if err != nil {
 		d.engineFailed(err)
 		s.Images, s.Containers, s.FreeBytes, s.Engine.Error = nil, nil, -1, brief(err.Error())
+		s.Ledger, s.LedgerMore = nil, 0
 	} else {
 		d.engineAnswers(s.Engine)
 	}
@@ -109,7 +111,7 @@ func (d *Distributor) present(ctx context.Context, r *messages.FleetRecord) ([]m
 	var out []messages.PresentImage
 	for _, want := range r.Wanted() {
 		got, err := d.cfg.Engine.Inspect(ctx, want)
-		switch local := LocalTag(r, want); {
+		switch local := r.LocalName(want); {
 		case errors.Is(err, ErrEngine) || ctx.Err() != nil:
 			return nil, err
 		case err == nil && got.keeps(want, local):

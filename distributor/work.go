@@ -110,7 +110,7 @@ func (d *Distributor) action(record *messages.FleetChanged, w want, got Image, e
 		return string(w.Image), func(ctx context.Context) { d.fetch(ctx, w, r) }
 	case err != nil:
 		return string(w.Image), func(ctx context.Context) { d.mend(ctx, w, r, err) }
-	case !got.keeps(w.Image, LocalTag(r, w.Image)):
+	case !got.keeps(w.Image, r.LocalName(w.Image)):
 		return string(w.Image), func(ctx context.Context) { d.tagAndCheck(ctx, w, r) }
 	}
 	d.noteProblem(w, "")

@@ -31,6 +31,7 @@
 //	deadletter.go  a message that nobody could handle
 //	names.go       names, IDs, commits and secrets' names, and what they may be
 //	image.go       images by name and digest
+//	localname.go   images by the names that nodes give them, and the form that a fence config takes
 //	repository.go  repositories, branches and paths that a builder may use
 //	trace.go       traceparents
 //	percent.go     attributes as headers carry them

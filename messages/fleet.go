@@ -50,6 +50,9 @@ type FleetRecord struct {
 	Firsts      []First      `json:"firsts,omitempty"`       // of mirrors that have not got an image yet; see First
 	Fence       string       `json:"fence,omitempty"`        // Policy.Fence of the last flip
 	Decided     *Decided     `json:"decided,omitempty"`
+	// Reference is the form in which the fence config names images; "" is ReferenceDigest. A flip to a
+	// newer image than any before brings it.
+	Reference Reference `json:"reference,omitempty"`
 	// NodeTTL is how long a heartbeat is kept: nodes send theirs more often, and may not ask.
 	NodeTTL Duration `json:"node_ttl,omitempty"`
 }

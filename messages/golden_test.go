@@ -49,6 +49,7 @@ func sampleFleets() []FleetTarget {
 	p.Waves, p.MaxInFlight, p.Approval = []int{10, 50, 100}, 3, true
 	p.Soak, p.PreloadBases, p.Trial.Network, p.Trial.User = Duration(time.Minute), true, "bridge", "deploy"
 	p.SoakGrace, p.SoakFailures = Duration(30*time.Second), new(5)
+	p.Reference = ReferenceLocal
 	return []FleetTarget{{Fleet: "production", Policy: p}}
 }
 
@@ -64,7 +65,7 @@ func sampleFleetRecord() FleetRecord {
 		Highest: 7, Hold: &Hold{By: "ann", Reason: "rolled back", At: sampleTime, Epoch: 3},
 		Spread: &Spread{Rollout: current.Rollout, Threshold: 1 << 62}, Turns: &Turns{Nodes: []string{"dea-1"}},
 		Soaking: "production-" + sampleBuild, Rollout: "production-" + sampleBuild,
-		Applied: Applied{Epoch: 3, Value: string(sampleImage), Error: "timeout"},
+		Applied: Applied{Epoch: 3, Value: string(sampleImage), Error: "timeout"}, Reference: ReferenceLocal,
 	}
 }
 

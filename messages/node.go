@@ -42,6 +42,21 @@ type NodeStatus struct {
 	Applied    *NodeApplied      `json:"applied,omitempty"` // what it has done with the current image where its own software reads it; nil where it applies nothing, and of older nodes
 	Twin       bool              `json:"twin,omitempty"`    // another distributor sends heartbeats under this name too
 	At         time.Time         `json:"at,omitzero"`       // by the node's clock, for people: how far it is off; decides nothing
+	// Ledger lists what agents of whichever fleet brought or tagged that is on the engine, the newest
+	// first; LedgerMore is how many there are beside those that it names.
+	Ledger     []LedgerEntry `json:"ledger,omitempty"`
+	LedgerMore int           `json:"ledger_more,omitempty"`
+}
+
+// LedgerEntry is an image on a node's engine that fenceline brought, or tagged.
+type LedgerEntry struct {
+	Image Image     `json:"image,omitempty"`
+	Fleet string    `json:"fleet"`        // for which
+	ID    string    `json:"id,omitempty"` // of that fleet's record, as in the tag
+	Tag   string    `json:"tag,omitempty"`
+	Found bool      `json:"found,omitempty"` // it was there already: the tag alone is fenceline's
+	At    time.Time `json:"at,omitzero"`     // when it was fetched or found, by the node's clock; zero where the ledger doesn't say
+	Why   string    `json:"why,omitempty"`
 }
 
 // Engine is a node's container engine.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -26,6 +27,9 @@ type Policy struct {
 	PreloadFrom   []string `json:"preload_from,omitempty"`  // registries and repositories that nodes may fetch from, bases too; none is all
 	Pull          *Pull    `json:"pull,omitempty"`          // how nodes fetch images; nil is by their engines
 	Fence         string   `json:"fence,omitempty"`         // of FenceKinds: where the fleet's fence config lives from the flip on; "" for where the controllers are told
+	// Reference is the form in which the fence config names the fleet's images from this rollout's flip
+	// on; "" is ReferenceDigest.
+	Reference Reference `json:"reference,omitempty"`
 	// Apply makes a rollout done only where so many nodes have applied its image; nil asks for nothing.
 	Apply *ApplyPolicy `json:"apply,omitempty"`
 }
@@ -127,6 +131,8 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("soak_failures: %d: must be 0 to 100", *p.SoakFailures)
 	case p.Keep < 0:
 		return fmt.Errorf("keep: %d: must be 0 or more", p.Keep)
+	case p.Reference != "" && !slices.Contains(References, p.Reference):
+		return fmt.Errorf("reference: %q: must be digest or local", clip(string(p.Reference)))
 	case p.Trial.Timeout < 0 || p.Trial.Timeout == 0 && !p.Trial.Disabled:
 		return fmt.Errorf("trial.timeout: must be more than zero")
 	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -49,3 +50,18 @@ func ShortenMiddle(text string, most int) string {
 
 // clip shortens outside input for an error message.
 func clip(s string) string { return Shorten(s, 100) }
+
+// Size is a number of bytes for people; one below 0 is not known.
+func Size(n int64) string {
+	switch {
+	case n < 0:
+		return "unknown"
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1e9:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}

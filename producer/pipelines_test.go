@@ -36,6 +36,7 @@ pipelines:
     fleets:
       - name: staging
       - name: default
+        reference: local
         rollout:
           canaries: 2
           waves: [10%, 50%, 100%]
@@ -68,7 +69,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 			{Fleet: "staging", Policy: messages.DefaultPolicy()},
 			{Fleet: "default", Policy: messages.Policy{
 				Canaries: 2, Waves: []int{10, 50, 100}, MaxInFlight: 7, QuorumPercent: 90, QuorumFloor: 2, NodeDeadline: messages.Duration(300e9),
-				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true,
+				Trial: messages.Trial{Timeout: messages.Duration(60e9), Network: "bridge", User: "deploy"}, Approval: true, Soak: messages.Duration(30e9), Keep: 3, PreloadBases: true, Reference: messages.ReferenceLocal,
 				Apply:       &messages.ApplyPolicy{QuorumPercent: 90, Deadline: messages.Duration(180e9)},
 				PreloadFrom: []string{"127.0.0.1:8441", "debian"},
 				Pull: &messages.Pull{Way: messages.PullMirrors, Mirrors: []messages.Mirror{
@@ -150,6 +151,7 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"a misspelt part of apply":         {item("    fleets: [{name: f, rollout: {apply: {qorum: 9%}}}]"), `unknown field "qorum", did you mean "quorum"?`},
 		"an unknown place for fences":      {item("    fleets: [{name: f, fence: katto}]"), `:6: pipelines[0].fleets[0].fence: "katto" is no place where a fence config can live: choose one of natskv, kato, confdis, exec, did you mean "kato"?`},
 		"two fleets in one place":          {item("    fleets: [{name: f, fence: kato}, {name: g, fence: exec}, {name: h, fence: exec}, {name: i, fence: kato}]"), `:6: pipelines[0].fleets[3].fence: kato holds one image, and is that of a fleet at line 6 already`},
+		"an unknown form of references":    {item("    fleets: [{name: f, reference: tag}]"), `:6: pipelines[0].fleets[0].reference: "tag": must be digest`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeFile(t, c.file)

@@ -2,6 +2,8 @@ package producer
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
@@ -19,6 +21,12 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
 	d.mapping(n, field, []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
+		{"reference", "", d.text((*string)(&t.Policy.Reference), func(s string) error {
+			if !slices.Contains(messages.References, messages.Reference(s)) {
+				return fmt.Errorf("%q: must be digest (NAME@sha256:…, the default) or local (the name that each node gives the image)", s)
+			}
+			return nil
+		})},
 		{"rollout", "", func(n *yaml.Node, field string) { d.rollout(&t.Policy, n, field) }},
 		{"preload_from", "", func(n *yaml.Node, field string) { d.preloadFrom(&t.Policy, n, field) }},
 		{"pull", "", func(n *yaml.Node, field string) { d.pull(&t.Policy, n, field) }},

@@ -20,7 +20,7 @@ type Comparison struct {
 // that was not looked at yet is one that nothing was decided about: its value was there before.
 func Compare(s *State, kind, value string) Comparison {
 	r := &s.Record
-	want := string(r.Current.Image)
+	want := r.FenceValue()
 	last := s.lastSeen(kind)
 	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
 	known := value == last.Value && last.Epoch == r.Epoch
@@ -55,15 +55,18 @@ func (s *State) isOurs(value string, last messages.Applied) bool {
 	if value == "" {
 		return false
 	}
+	if s.Record.Names(value, s.Record.Current.Image) { // in the other form
+		return true
+	}
 	for _, i := range Kept(&s.Record) {
-		if string(i.Image) == value {
+		if s.Record.Names(value, i.Image) {
 			return true
 		}
 	}
 	for _, r := range s.Rollouts {
 		// An image above the highest order was flipped by a later decision, which a record that
 		// was restored from a backup has lost: whether to go back from it is a person's decision.
-		if string(r.Ready.Image) == value && !r.FlippedAt.IsZero() && r.Ready.Order <= s.Record.Highest {
+		if s.Record.Names(value, r.Ready.Image) && !r.FlippedAt.IsZero() && r.Ready.Order <= s.Record.Highest {
 			return true
 		}
 	}
@@ -89,7 +92,7 @@ func SetByHand(s *State, kind, value, by, reason string) Step {
 // image, or that stands before there is any, is no more theirs than ours.
 func byHand(r *messages.FleetRecord, kind, value string) messages.Applied {
 	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
-	if want := string(r.Current.Image); want != "" && value != want {
+	if want := r.FenceValue(); want != "" && value != want {
 		note.ByHand = true
 		note.Error = fmt.Sprintf("the fence config was set to %q by hand; fenceline release %s drives it to %s again", value, r.Fleet, want)
 	}

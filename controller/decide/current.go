@@ -50,7 +50,7 @@ func (s *State) followFlipped(r *messages.RolloutRecord) Step {
 // applied tells whether the fence config was last seen to hold the current image.
 func (s *State) applied() bool {
 	a := &s.Record.Applied
-	return a.Epoch == s.Record.Epoch && a.Value == string(s.Record.Current.Image)
+	return a.Epoch == s.Record.Epoch && a.Value == s.Record.FenceValue()
 }
 
 // markFlipped is the step that gives a rollout the state RolloutFlipped.
@@ -128,7 +128,7 @@ func (s *State) noteStale(r *messages.RolloutRecord) {
 // of its names.
 func (s *State) runsCurrent(n Node, c messages.ContainerUse) bool {
 	current := s.Record.Current.Image
-	if c.Image == string(current) || c.Image == current.Digest() {
+	if s.Record.Names(c.Image, current) || c.Image == current.Digest() {
 		return true
 	}
 	return slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool {

@@ -47,6 +47,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 		p.canaries = min(r.Policy.Canaries, len(r.Members))
 	}
 	p.order, p.admitted = admissionOrder(r, preload)
+	local := LocalFor(&s.Record, r.Policy.Reference, r.Ready.Image)
 	for p.tries = p.admitted; p.tries < len(p.order) && slices.Contains(r.Canaries, p.order[p.tries]); {
 		p.tries++
 	}
@@ -55,7 +56,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 		if w := n.workOn(r.ID); w != nil && w.Trial != nil && slices.Contains(r.Canaries, name) {
 			p.trials[name] = *w.Trial
 		}
-		if n.Has(r.Ready.Image) {
+		if n.HasAs(r.Ready.Image, local) {
 			p.present = append(p.present, name)
 			if _, tried := p.trials[name]; !tried && i < p.admitted && slices.Contains(r.Canaries, name) && outOfTime(n, r) {
 				p.stuck[name] = cmp.Or(fitText(n.Failure, reasonMost), "no verdict in time")
@@ -66,7 +67,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 			p.unusable[name] = cmp.Or(w.Reason, "failed without a reason")
 		}
 		if i < p.admitted {
-			if reason := cmp.Or(nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
+			if reason := cmp.Or(n.otherName(r.Ready.Image), nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
 				p.failed[name] = reason
 			}
 		}

@@ -51,6 +51,18 @@ func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Soaking = ""
 }
 
+// TakeForm has the fence config name images in the form of a rollout that is about to be flipped to, where
+// its image is newer than any before: going back to an older one changes no form.
+func TakeForm(r *messages.FleetRecord, to messages.FleetImage, p *messages.Policy) {
+	if to.Order <= r.Highest {
+		return
+	}
+	r.Reference = p.Reference
+	if r.Reference == messages.ReferenceDigest {
+		r.Reference = ""
+	}
+}
+
 // Back makes an earlier image current and sets a hold that names the epoch of this. What was current
 // is kept, so that it can be promoted again. The previous image is then the newest of those that are
 // older than the one gone back to.

@@ -83,9 +83,9 @@ func (s *State) tooFewBefore(r *messages.RolloutRecord) string {
 
 // holding counts the members that have an image.
 func (s *State) holding(i messages.Image) int {
-	n := 0
+	n, local := 0, LocalFor(&s.Record, s.Record.Reference, i)
 	for _, name := range s.Members {
-		if s.Nodes[name].Has(i) {
+		if s.Nodes[name].HasAs(i, local) {
 			n++
 		}
 	}

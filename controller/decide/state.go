@@ -80,8 +80,32 @@ func (n Node) uncounted() string {
 }
 
 // Has tells whether a fresh heartbeat lists exactly this image.
-func (n Node) Has(i messages.Image) bool {
-	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
+func (n Node) Has(i messages.Image) bool { return n.HasAs(i, "") }
+
+// HasAs tells whether a fresh heartbeat lists exactly this image under a local name, or whichever where
+// that is "".
+func (n Node) HasAs(i messages.Image, local string) bool {
+	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool {
+		return p.Image == i && (local == "" || p.Local == local)
+	})
+}
+
+// LocalFor is the local name under which nodes must have an image for a fence config that names it in
+// a form; "" where any will do.
+func LocalFor(r *messages.FleetRecord, form messages.Reference, i messages.Image) string {
+	if form != messages.ReferenceLocal {
+		return ""
+	}
+	return r.LocalName(i)
+}
+
+// otherName is why a node that has an image does not count, or "": the fence config is to name it by the
+// local name that the fleet's record says.
+func (n Node) otherName(i messages.Image) string {
+	if !n.Has(i) {
+		return ""
+	}
+	return "has the image under another local name than the fleet's record says; a distributor of another version? update it"
 }
 
 // lacks tells whether a fresh heartbeat says that exactly this image is not there. A node

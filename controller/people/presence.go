@@ -19,12 +19,13 @@ import (
 const listenMost = 15 * time.Second
 
 // awaitPresence waits until a quorum of the members says in new heartbeats that it has the
-// image. It returns ErrNotPresent when all have been heard or three intervals are over.
-func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image messages.Image, policy messages.Policy) error {
+// image, under the local name where that is not "". It returns ErrNotPresent when all have been heard or three intervals are over.
+func awaitPresence(ctx context.Context, q *queue.Client, fleet string, image messages.Image, local string, policy messages.Policy) error {
 	a, err := newAudience(ctx, q, fleet, image, policy)
 	if err != nil {
 		return err
 	}
+	a.local = local
 	return a.await(ctx, q, fleet)
 }
 
@@ -58,6 +59,7 @@ func (a *audience) await(ctx context.Context, q *queue.Client, fleet string) err
 // audience is who has been heard of an image.
 type audience struct {
 	image   messages.Image
+	local   string // the name under which they must have it, "" for whichever
 	members []string
 	said    map[string]*messages.NodeStatus // by member: the last heartbeat that was heard
 	has     map[string]bool                 // members that say that they have it, counted or not
@@ -113,9 +115,14 @@ var errHeard = errors.New("enough was heard")
 func (a *audience) take(node string, s *messages.NodeStatus) {
 	a.said[node] = s
 	delete(a.has, node)
-	if (decide.Node{Status: *s, Fresh: true}).Has(a.image) {
+	if a.holds(s) {
 		a.has[node] = true
 	}
+}
+
+// holds tells whether a member says that it has the image.
+func (a *audience) holds(s *messages.NodeStatus) bool {
+	return decide.Node{Status: *s, Fresh: true}.HasAs(a.image, a.local)
 }
 
 // remember takes what members said in heartbeats that are stored and still fresh: both times are those
@@ -173,8 +180,11 @@ func (a *audience) lacks() map[string]string {
 			out[m] = decide.TwinReason
 		case shared[m] != "":
 			out[m] = decide.SharedReason(shared[m])
-		case !(decide.Node{Status: *s, Fresh: true}).Has(a.image):
+		case !a.holds(s):
 			out[m] = cmp.Or(s.Engine.Error, "the image is not there")
+			if a.local != "" && s.Engine.Error == "" {
+				out[m] += " as " + a.local
+			}
 		}
 	}
 	return out

@@ -54,11 +54,13 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string)
 	if err != nil {
 		return e.Value, err
 	}
-	if err := awaitPresence(ctx, q, fleet, to.Image, policy); err != nil {
+	after := e.Value
+	decide.TakeForm(&after, to, &policy)
+	if err := awaitPresence(ctx, q, fleet, to.Image, decide.LocalFor(&after, after.Reference, to.Image), policy); err != nil {
 		return e.Value, err
 	}
 	return changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
-		err := promoteAt(r, e.Value.Epoch, to, policy.Keep)
+		err := promoteAt(r, e.Value.Epoch, to, &policy)
 		if err == nil {
 			decide.Sign(r, by, "promoted")
 		}
@@ -68,14 +70,15 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string)
 
 // promoteAt makes an image current in a record that has the epoch which it had when the person asked.
 // ErrTooLate where it has another, so that a rollback that came meanwhile is not undone.
-func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, keep int) error {
+func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, policy *messages.Policy) error {
 	if r.Current.Image == to.Image {
 		return fmt.Errorf("%w: it is current already", ErrNothingToDo)
 	}
 	if r.Epoch != epoch {
 		return fmt.Errorf("%w: the fleet was changed to %s meanwhile; look, and promote again", ErrTooLate, r.Current.Image)
 	}
-	decide.Forward(r, to, max(keep, len(r.Keep)))
+	decide.TakeForm(r, to, policy)
+	decide.Forward(r, to, max(policy.Keep, len(r.Keep)))
 	return nil
 }
 

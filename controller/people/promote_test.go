@@ -34,7 +34,7 @@ func TestWhatComesBetweenAPromoteAndItsDecision(t *testing.T) {
 			r := messages.FleetRecord{Epoch: 2, Current: testFleetImage(2), Previous: testFleetImage(1)}
 			c.between(&r)
 			was := r.Current
-			err := promoteAt(&r, 2, testFleetImage(3), 2)
+			err := promoteAt(&r, 2, testFleetImage(3), &messages.Policy{Keep: 2})
 			if !errors.Is(err, c.is) || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}

@@ -48,6 +48,7 @@ func quorumHolds(ctx context.Context, q *queue.Client, r *messages.FleetRecord, 
 	case err != nil || len(a.members) == 0:
 		return err
 	}
+	a.local = decide.LocalFor(r, r.Reference, target.Image)
 	a.remember(ctx, q, r.Fleet)
 	if len(a.members)-len(a.lacks()) >= a.needed {
 		return nil

@@ -31,6 +31,16 @@ func ReadFence(ctx context.Context, q *queue.Client, fleet string) (messages.Fen
 // is not named by its digest is none that anybody could report.
 func SetFence(ctx context.Context, q *queue.Client, fleet, value, reason, by string) (messages.FenceAnswered, error) {
 	return setFence(ctx, q, fleet, messages.FenceSet{Value: value, By: by, Reason: reason}, func(r *messages.FleetRecord) error {
+		if messages.IsLocal(value) {
+			for _, image := range r.Wanted() {
+				if value == r.LocalName(image) {
+					named := *r
+					named.Reference = messages.ReferenceLocal
+					return quorumHolds(ctx, q, &named, messages.FleetImage{Image: image})
+				}
+			}
+			return fmt.Errorf("%w: %s is the local name of no image that nodes of this fleet keep", ErrNotPresent, value)
+		}
 		image, err := messages.ParseImage(value)
 		if err != nil {
 			return fmt.Errorf("%w: nodes report images by digest alone: %w", ErrNotPresent, err)

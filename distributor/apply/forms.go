@@ -33,7 +33,7 @@ const (
 
 // Values is what a file can be told, and a command in its environment.
 type Values struct {
-	Image    string `json:"image"`              // name@sha256:…
+	Image    string `json:"image"`              // as the fleet names it: name@sha256:…, or its local name
 	Local    string `json:"local,omitempty"`    // the tag by which this node's engine keeps it
 	Name     string `json:"name"`               // of the image, without its digest
 	Digest   string `json:"digest"`             // sha256:…

@@ -41,6 +41,14 @@ func (e *Engine) takesAnother(ctx context.Context, key string) error {
 	return e.withControl(ctx, key, func(string) error { return nil })
 }
 
+// Sound tells whether the engine takes in an image and reads it.
+func (e *Engine) Sound(ctx context.Context) error {
+	return e.withControl(ctx, "sound", func(image string) error {
+		_, err := e.api.ImageInspect(ctx, image)
+		return err
+	})
+}
+
 // withControl makes an image of one small file, calls fn with its name, and removes it. The name is
 // under the local tags' host, so that one that a killed agent leaves is found and removed.
 func (e *Engine) withControl(ctx context.Context, key string, fn func(image string) error) (err error) {

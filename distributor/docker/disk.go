@@ -13,3 +13,12 @@ func freeBytes(path string) int64 {
 	}
 	return int64(s.Bavail) * int64(s.Bsize) //nolint:unconvert // its type differs between platforms
 }
+
+// deviceOf tells the file systems of paths apart.
+func deviceOf(path string) uint64 {
+	var s syscall.Stat_t
+	if err := syscall.Stat(path, &s); err != nil {
+		return 0
+	}
+	return uint64(s.Dev) //nolint:unconvert // its type differs between platforms
+}

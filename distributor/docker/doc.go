@@ -5,6 +5,8 @@
 //	engine.go      the engine, its containers and events: Config, New, Engine
 //	images.go      its images: their names, whether they are whole
 //	store.go       where it keeps them, and the free space there
+//	room.go        what a pull would take of the disks
+//	manifest.go    what a registry says of an image's layers
 //	pull.go        a pull, and how far it is
 //	load.go        the engine is fed with what it lacks of an image
 //	parts.go       what an image is made of, and what of it the engine has

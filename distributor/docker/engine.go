@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -23,16 +24,24 @@ type Config struct {
 	// DockerConfig is the folder of the config.json with the registries' logins for pulls;
 	// "" for none. It is read at each pull, so that a changed login counts at once.
 	DockerConfig string
+	// Transport reaches the registries whose manifests are read before a pull; nil for one that has the
+	// engine's certificates.
+	Transport http.RoundTripper
 }
 
 // Engine is a Docker engine. Make it with New.
 type Engine struct {
-	api    *client.Client
-	logins logins
+	api       *client.Client
+	logins    logins
+	transport http.RoundTripper // to registries, or nil
 
-	mu    sync.Mutex
-	lists *bool    // whether containerd keeps its images; nil where that is not known
-	roots []string // where the engine keeps images, if it is on this machine
+	looking sync.Mutex // held while a manifest is read
+
+	mu     sync.Mutex
+	kept   []store             // where the engine keeps images, if it is on this machine
+	layers map[string][]string // of the images that it has, by their IDs
+	wanted *remoteImage        // whose manifest was read last, or nil
+	lists  *bool               // whether containerd keeps its images; nil where that is not known
 }
 
 var _ distributor.Engine = (*Engine)(nil)
@@ -61,7 +70,7 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", c.Host, err)
 	}
-	e := &Engine{api: api, logins: logins{c.DockerConfig}}
+	e := &Engine{api: api, logins: logins{c.DockerConfig}, transport: c.Transport}
 	if _, err := e.logins.read(); err != nil {
 		return nil, errors.Join(&FieldError{"DockerConfig", err}, api.Close())
 	}
@@ -78,7 +87,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.lists, e.roots = nil, nil // a restarted engine may keep its images elsewhere
+	e.lists, e.kept = nil, nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
 	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
 	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
@@ -124,7 +133,7 @@ func (e *Engine) Containers(ctx context.Context) ([]distributor.Container, error
 
 // Watch follows the engine's events.
 func (e *Engine) Watch(ctx context.Context, changed func()) error {
-	filters := client.Filters{}.Add("type", "image", "volume").Add("event", "delete", "untag", "create")
+	filters := client.Filters{}.Add("type", "image", "volume").Add("event", "delete", "untag", "create", "destroy")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	// The stream sends nothing until something happens, and the client reports a refused

@@ -42,7 +42,10 @@ func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map
 	}
 	kind := kindOf(err)
 	fix, meant := fixes[kind]
-	if !meant {
+	switch {
+	case !meant && kind == nil && errdefs.IsInternal(err):
+		return fmt.Errorf("%s: the engine failed: %w; look for the cause in its log (journalctl -u docker), and restart it if that goes on", doing, err)
+	case !meant:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return fmt.Errorf("%s: %w: %w; %s", doing, kind, err, fix)

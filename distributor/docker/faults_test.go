@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/jsonstream"
@@ -93,5 +94,57 @@ func TestOnlyAPullBlamesTheRegistry(t *testing.T) {
 	cause := errors.New("plugin: dial tcp 10.0.0.1:80: connect: connection refused")
 	if err := e.fault(t.Context(), "listing images", cause); errors.Is(err, distributor.ErrRegistry) || !errors.Is(err, cause) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// An engine that answers 500 to everything is named with what was being done, its words, and what to do.
+func TestAnEngineThatAnswers500(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		if r.URL.Path == "/_ping" {
+			return
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `{"message": "database is locked"}`)
+	}))
+	t.Cleanup(server.Close)
+	host := "tcp://" + strings.TrimPrefix(server.URL, "http://")
+	e, err := New(Config{Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	image := messages.Image("r.example/base@sha256:" + strings.Repeat("0", 64))
+	note := distributor.Note{Kind: distributor.NotePull, Realm: "fenceline.local/x", Text: string(image)}
+	for doing, call := range map[string]func() error{
+		"asking for the version": func() error { _, err := e.Info(t.Context()); return err },
+		"listing images":         func() error { _, err := e.Images(t.Context()); return err },
+		"inspecting":             func() error { _, err := e.Inspect(t.Context(), image); return err },
+		"pulling":                func() error { _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); return err },
+		"tagging":                func() error { return e.Tag(t.Context(), image, "x") },
+		"removing":               func() error { return e.Remove(t.Context(), "x") },
+		"listing containers":     func() error { _, err := e.Containers(t.Context()); return err },
+		"listing notes":          func() error { _, err := e.Notes(t.Context()); return err },
+		"keeping a note":         func() error { return e.AddNote(t.Context(), note) },
+		"removing a note":        func() error { return e.RemoveNote(t.Context(), note) },
+		"trial": func() error {
+			_, err := e.Trial(t.Context(), distributor.Trial{Image: image, Timeout: time.Minute})
+			return err
+		},
+		"listing trial containers": func() error { _, err := e.RemoveTrials(t.Context(), "x"); return err },
+	} {
+		err := call()
+		if err == nil || errors.Is(err, distributor.ErrEngine) || errors.Is(err, distributor.ErrNotFound) || errors.Is(err, distributor.ErrImage) || errors.Is(err, distributor.ErrDamaged) {
+			t.Errorf("%s: %v", doing, err)
+			continue
+		}
+		for _, part := range []string{doing, host, "database is locked", "the engine failed", "journalctl"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v does not say %q", doing, err, part)
+			}
+		}
+	}
+	if err := e.Sound(t.Context()); err == nil {
+		t.Error("it is sound")
 	}
 }

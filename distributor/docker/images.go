@@ -29,7 +29,7 @@ func imageOf(id string, digests, tags []string) distributor.Image {
 			}
 		case !strings.Contains(n, "@"):
 			i.Tags = append(i.Tags, n)
-		case !distributor.IsLocal(n) && !slices.Contains(i.Digests, n):
+		case !messages.IsLocal(n) && !slices.Contains(i.Digests, n):
 			i.Digests = append(i.Digests, n)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
@@ -60,14 +62,16 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 // feed has the engine load what form writes.
 func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar.Writer) error) error {
 	r, w := io.Pipe()
-	ended := make(chan struct{})
+	ended, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		archive := tar.NewWriter(w)
 		f.broken = form(archive)
 		w.CloseWithError(errors.Join(f.broken, archive.Close()))
+		f.unpacking(done)
 	}()
-	err := e.load(ctx, r)
+	err := e.load(ctx, r, f.again)
+	close(done)
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-ended
 	switch {
@@ -80,9 +84,9 @@ func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar
 	return fmt.Errorf("%s: %w", doing, f.broken)
 }
 
-// load has the engine load an archive.
-func (e *Engine) load(ctx context.Context, archive io.Reader) error {
-	answer, err := e.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+// load has the engine load an archive, and tells of each sign of life.
+func (e *Engine) load(ctx context.Context, archive io.Reader, lives func()) error {
+	answer, err := e.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(false))
 	if err != nil {
 		return err
 	}
@@ -97,6 +101,7 @@ func (e *Engine) load(ctx context.Context, archive io.Reader) error {
 		case m.Error != nil:
 			return m.Error
 		}
+		lives()
 	}
 }
 
@@ -118,6 +123,45 @@ type feed struct {
 	progress func(distributor.Progress)
 	bytes    int64 // of layers that were fetched
 	broken   error // why what it is fed with broke off
+
+	mu   sync.Mutex
+	last distributor.Progress
+}
+
+const (
+	// unpackTime is how long an engine may take to unpack what it was fed without a sign of life: some give none.
+	unpackTime = 15 * time.Minute
+	// unpackTold is how often it is told meanwhile that it goes on.
+	unpackTold = 10 * time.Second
+)
+
+// tell tells how far it is.
+func (f *feed) tell(p distributor.Progress) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = p
+	f.progress(p)
+}
+
+// again tells that it goes on.
+func (f *feed) again() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.progress(f.last)
+}
+
+// unpacking tells that it goes on while the engine unpacks, until done.
+func (f *feed) unpacking(done <-chan struct{}) {
+	tick := time.NewTicker(unpackTold)
+	defer tick.Stop()
+	for range int(unpackTime / unpackTold) {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			f.again()
+		}
+	}
 }
 
 // archive writes what docker save writes: for engines that keep images by the digests of their configurations.
@@ -198,7 +242,7 @@ func (f *feed) layers(w *tar.Writer, file func(hex string) string) error {
 		}
 		tell := func(n int) {
 			f.bytes += int64(n)
-			f.progress(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
+			f.tell(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
 		}
 		err = copyTo(w, file(hexOf(digest)), l.Size, counted{blob, tell})
 		_ = blob.Close()

@@ -141,7 +141,7 @@ func noise(t *testing.T, mib int) v1.Layer {
 func TestADiskThatIsFull(t *testing.T) { eachKind(t, testADiskThatIsFull) }
 
 func testADiskThatIsFull(t *testing.T, k kind) {
-	k.disk = "90"
+	k.disk, k.blind = "90", true
 	o := ownEngine(t, k)
 	image := o.world.push(t, o.world.base, noise(t, 64))
 	b := o.node(image, 1<<20)

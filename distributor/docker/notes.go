@@ -20,6 +20,7 @@ const (
 	labelNote  = "fenceline.note" // the kind
 	labelRealm = "fenceline.realm"
 	labelText  = "fenceline.text"
+	labelWhy   = "fenceline.why"
 	labelAt    = "fenceline.at" // RFC 3339
 )
 
@@ -42,7 +43,7 @@ func (e *Engine) Notes(ctx context.Context) ([]distributor.Note, error) {
 			continue // it is none of ours
 		}
 		out = append(out, distributor.Note{
-			Kind: distributor.NoteKind(v.Labels[labelNote]), Realm: v.Labels[labelRealm], Text: v.Labels[labelText], At: at,
+			Kind: distributor.NoteKind(v.Labels[labelNote]), Realm: v.Labels[labelRealm], Text: v.Labels[labelText], Why: v.Labels[labelWhy], At: at,
 		})
 	}
 	return out, nil
@@ -53,7 +54,7 @@ func (e *Engine) AddNote(ctx context.Context, n distributor.Note) error {
 	_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: noteName(n), Driver: "local",
 		Labels: map[string]string{
-			labelNote: string(n.Kind), labelRealm: n.Realm, labelText: n.Text, labelAt: n.At.UTC().Format(time.RFC3339),
+			labelNote: string(n.Kind), labelRealm: n.Realm, labelText: n.Text, labelWhy: n.Why, labelAt: n.At.UTC().Format(time.RFC3339),
 		},
 	})
 	if err != nil {

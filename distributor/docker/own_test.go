@@ -39,7 +39,9 @@ type own struct {
 type kind struct {
 	today  bool                            // it is the one that scripts/programs builds, with its default store; else the machine's program with the classic one
 	disk   string                          // MiB of the disk with its images; "" is the machine's
+	loop   bool                            // that disk is a file with an ext4, on a loop device; else it is memory, whose size can be changed
 	opened bool                            // its socket is open while it is down, as under systemd
+	blind  bool                            // the agent reaches no registry, so that it can't tell what a pull needs
 	behind func(http.Handler) http.Handler // what its registry is behind, or nil
 }
 
@@ -77,7 +79,11 @@ func ownEngine(t *testing.T, k kind) *own {
 		t.Fatal(err)
 	}
 	if k.disk != "" {
-		o.disk(0, k.disk)
+		if k.loop {
+			o.loop()
+		} else {
+			o.disk(0, k.disk)
+		}
 		t.Cleanup(func() {
 			if err := unix.Unmount(o.store(), unix.MNT_DETACH); err != nil {
 				t.Errorf("cleaning up: %v", err)
@@ -129,6 +135,19 @@ func (o *own) disk(flags uintptr, mib string) {
 	}
 }
 
+// loop mounts the disk with the images from a file.
+func (o *own) loop() {
+	o.t.Helper()
+	file := filepath.Join(o.dir, "disk")
+	for _, command := range [][]string{
+		{"truncate", "-s", o.kind.disk + "M", file}, {"mkfs.ext4", "-q", "-m", "0", file}, {"mount", "-o", "loop", file, o.store()},
+	} {
+		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			o.t.Fatalf("making a small disk on a loop device, which needs root, e2fsprogs and /dev/loop-control: %v: %v: %s", command, err, said)
+		}
+	}
+}
+
 // isolate makes the thread with a network of its own. It ends with the test, and so does what it started.
 func (o *own) isolate() {
 	o.t.Helper()
@@ -177,7 +196,7 @@ func (o *own) on(f func() error) {
 // site is where images for the engine come from: registries in the engine's network, where the test
 // can't reach them, so that pushes go to their handlers.
 func (o *own) site() *site {
-	return &site{host: o.socket(), apart: true, listen: func(t *testing.T) (listener net.Listener) {
+	return &site{host: o.socket(), reach: &http.Transport{DialContext: o.dial, DisableKeepAlives: true}, apart: true, listen: func(t *testing.T) (listener net.Listener) {
 		o.on(func() (err error) {
 			listener, err = net.Listen("tcp", "127.0.0.1:0")
 			return err
@@ -261,10 +280,24 @@ func (o *own) containerd() string {
 	return file
 }
 
-// client is a client of the engine.
+// dial connects to where the engine can.
+func (o *own) dial(_ context.Context, network, address string) (c net.Conn, err error) {
+	done := make(chan error)
+	o.thread <- func() {
+		c, err = net.Dial(network, address)
+		done <- err
+	}
+	return c, <-done
+}
+
+// client is a client of the engine that reaches what the engine does.
 func (o *own) client() *docker.Engine {
 	o.t.Helper()
-	e, err := docker.New(docker.Config{Host: o.socket()})
+	var through http.RoundTripper = &http.Transport{DialContext: o.dial, DisableKeepAlives: true}
+	if o.kind.blind {
+		through = nil
+	}
+	e, err := docker.New(docker.Config{Host: o.socket(), Transport: through})
 	if err != nil {
 		o.t.Fatal(err)
 	}

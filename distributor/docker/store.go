@@ -13,60 +13,76 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// snapshotter is what an engine says of its storage driver where containerd keeps its images.
-const snapshotter = "io.containerd.snapshotter.v1"
+// What containerd's plugins hold of images: what is fetched, and what is unpacked. Each may have a disk of
+// its own. snapshotter is also what an engine says of its storage driver where containerd keeps its images.
+const (
+	contentStore = "io.containerd.content.v1"
+	snapshotter  = "io.containerd.snapshotter.v1"
+)
 
-// containerdStores are the kinds of containerd's plugins that hold images: what is fetched, and what
-// is unpacked. Each may have a disk of its own.
-var containerdStores = []string{"io.containerd.content.v1", snapshotter}
+// store is a folder where an engine keeps images.
+type store struct {
+	root              string
+	fetched, unpacked bool // what of a pull goes there
+}
 
 // FreeBytes looks at the file systems of the engine's images, where those are on this machine, and
 // tells the one with the least.
 func (e *Engine) FreeBytes(ctx context.Context) (int64, error) {
-	if !strings.HasPrefix(e.api.DaemonHost(), "unix://") {
-		return -1, nil
-	}
-	e.mu.Lock()
-	roots := e.roots
-	e.mu.Unlock()
-	if roots == nil {
-		got, err := e.api.Info(ctx, client.InfoOptions{})
-		if err != nil {
-			return -1, e.fault(ctx, "asking where it keeps images", err)
-		}
-		roots = storesOf(ctx, &got.Info)
-		e.mu.Lock()
-		e.roots = roots
-		e.mu.Unlock()
+	stores, err := e.stores(ctx)
+	if err != nil {
+		return -1, err
 	}
 	least := int64(-1)
-	for _, root := range roots {
-		if free := freeBytes(root); free >= 0 && (least < 0 || free < least) {
+	for _, s := range stores {
+		if free := freeBytes(s.root); free >= 0 && (least < 0 || free < least) {
 			least = free
 		}
 	}
 	return least, nil
 }
 
+// stores are where the engine keeps images; none where that is on another machine.
+func (e *Engine) stores(ctx context.Context) ([]store, error) {
+	if !strings.HasPrefix(e.api.DaemonHost(), "unix://") {
+		return nil, nil
+	}
+	e.mu.Lock()
+	stores := e.kept
+	e.mu.Unlock()
+	if stores != nil {
+		return stores, nil
+	}
+	got, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, e.fault(ctx, "asking where it keeps images", err)
+	}
+	stores = storesOf(ctx, &got.Info)
+	e.mu.Lock()
+	e.kept = stores
+	e.mu.Unlock()
+	return stores, nil
+}
+
 // storesOf are the folders where an engine keeps images: its own root, or what containerd says, or
 // where containerd keeps them unless it is told otherwise.
-func storesOf(ctx context.Context, info *system.Info) []string {
+func storesOf(ctx context.Context, info *system.Info) []store {
 	if !slices.ContainsFunc(info.DriverStatus, func(s [2]string) bool { return s[0] == "driver-type" && s[1] == snapshotter }) {
-		return []string{info.DockerRootDir}
+		return []store{{info.DockerRootDir, true, true}}
 	}
 	if info.Containerd != nil {
-		if roots := containerdRoots(ctx, info.Containerd.Address, info.Driver); len(roots) > 0 {
-			return roots
+		if stores := containerdStores(ctx, info.Containerd.Address, info.Driver); len(stores) > 0 {
+			return stores
 		}
 	}
 	if own := filepath.Join(info.DockerRootDir, "containerd", "daemon"); freeBytes(own) >= 0 {
-		return []string{own}
+		return []store{{own, true, true}}
 	}
-	return []string{"/var/lib/containerd"}
+	return []store{{"/var/lib/containerd", true, true}}
 }
 
-// containerdRoots asks a containerd where its stores are; none where it can't be asked from here.
-func containerdRoots(ctx context.Context, address, driver string) []string {
+// containerdStores asks a containerd where its stores are; none where it can't be asked from here.
+func containerdStores(ctx context.Context, address, driver string) []store {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	conn, err := grpc.NewClient("unix://"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -78,13 +94,13 @@ func containerdRoots(ctx context.Context, address, driver string) []string {
 	if err != nil {
 		return nil
 	}
-	var roots []string
+	var stores []store
 	for _, p := range got.GetPlugins() {
 		root := p.GetExports()["root"]
-		if root == "" || !slices.Contains(containerdStores, p.GetType()) || p.GetType() == snapshotter && p.GetID() != driver {
-			continue
+		s := store{root, p.GetType() == contentStore, p.GetType() == snapshotter && p.GetID() == driver}
+		if root != "" && (s.fetched || s.unpacked) {
+			stores = append(stores, s)
 		}
-		roots = append(roots, root)
 	}
-	return roots
+	return stores
 }

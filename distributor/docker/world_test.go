@@ -37,6 +37,7 @@ import (
 // site is an engine, and where its images come from.
 type site struct {
 	host   string                          // of the engine; "" is the machine's
+	reach  http.RoundTripper               // to where the engine's registries are; nil for the test's own
 	apart  bool                            // the test can't reach what the engine can
 	listen func(t *testing.T) net.Listener // where the engine reaches a registry
 }
@@ -61,7 +62,7 @@ func machine() *site {
 // engine is a client of the engine. Its absence fails the test.
 func (s *site) engine(t *testing.T) *docker.Engine {
 	t.Helper()
-	e, err := docker.New(docker.Config{Host: s.host})
+	e, err := docker.New(docker.Config{Host: s.host, Transport: s.reach})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,8 @@ func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
 		{"a loaded image is kept, tried and removed as a pulled one", testLoadKeeps},
 		{"a missing image and a dead registry are told apart", testPullErrors},
 		{"a pull ends with its context", testPullCancelled},
+		{"what a pull takes is known before it", testRoom},
+		{"an engine that is well is sound", testSound},
 		{"a local tag keeps an image until it is removed", testTags},
 		{"a removal is noticed by who watches", testWatch},
 		{"a note stays until it is removed", testNotes},
@@ -154,9 +156,42 @@ func testPullCancelled(t *testing.T, f Fixture) {
 	}
 }
 
+func testRoom(t *testing.T, f Fixture) {
+	look := func(image messages.Image) distributor.Room {
+		t.Helper()
+		r, err := f.Engine.Room(within(t), image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	all := look(f.Good)
+	if all.Unknown != nil || all.Fetch <= 0 || all.Needs < all.Fetch || all.Needs != all.Fetch+all.Unpacked {
+		t.Fatalf("of an image that is not there a pull takes %+v", all)
+	}
+	pull(t, f, f.Good)
+	if got := look(f.Good); got.Unknown != nil || got.Needs != 0 {
+		t.Errorf("of an image that is there a pull takes %+v", got)
+	}
+	if got := look(f.Next); got.Unknown != nil || got.Fetch <= 0 || got.Needs >= all.Needs {
+		t.Errorf("of one with a small layer more a pull takes %+v, and of all %+v", got, all)
+	}
+	for _, image := range []messages.Image{f.Missing, f.Unreachable} {
+		if got := look(image); got.Unknown == nil || got.Needs >= 0 {
+			t.Errorf("of %s a pull takes %+v", image, got)
+		}
+	}
+}
+
+func testSound(t *testing.T, f Fixture) {
+	if err := f.Engine.Sound(within(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 func testTags(t *testing.T, f Fixture) {
 	pull(t, f, f.Good)
-	local := distributor.LocalTag(&messages.FleetRecord{Fleet: f.Fleet}, f.Good)
+	local := (&messages.FleetRecord{Fleet: f.Fleet}).LocalName(f.Good)
 	if err := f.Engine.Tag(within(t), f.Good, local); err != nil {
 		t.Fatal(err)
 	}

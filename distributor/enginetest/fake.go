@@ -40,12 +40,18 @@ type Fake struct {
 	Down bool
 	// Broken are the images that are listed and can't be read, until they are removed.
 	Broken map[messages.Image]error
+	// Unsound, where set, is what Sound says.
+	Unsound error
 	// Stuck, where set, is how Containers fails.
 	Stuck error
 	// NoTags, where set, is how Tag fails; with ErrDamaged, until an image is removed.
 	NoTags error
+	// Tells has Room know what is in Registry, as if no layer were compressed and nothing unpacked.
+	Tells bool
 	// Free is what FreeBytes says. A pull of more runs out of space; -1 is enough for all.
 	Free int64
+	// Freed, where set, is what Free grows by with each image that is removed.
+	Freed func(distributor.Image) int64
 	// Left is the number of containers that earlier trials left, by owner.
 	Left map[string]int
 	// Used are the containers.
@@ -66,6 +72,8 @@ type Fake struct {
 
 	// Kept are the notes.
 	Kept []distributor.Note
+	// NoNotes, where set, is how calls about notes fail.
+	NoNotes error
 
 	images  []distributor.Image
 	watches map[chan struct{}]bool
@@ -162,6 +170,24 @@ func (f *Fake) FreeBytes(ctx context.Context) (int64, error) {
 	return f.Free, nil
 }
 
+// Room is what Registry says, where it Tells.
+func (f *Fake) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+	done, err := f.up(ctx)
+	if err != nil {
+		return distributor.Room{}, err
+	}
+	defer done()
+	if !f.Tells {
+		return distributor.Room{Needs: -1, Free: f.Free}, nil
+	}
+	if _, known := f.Registry[image]; !known {
+		return distributor.Room{Needs: -1, Free: f.Free, Unknown: distributor.ErrNotFound}, nil
+	}
+	r := distributor.Room{Free: f.Free, Fetch: f.lacks(image)}
+	r.Needs = r.Fetch
+	return r, nil
+}
+
 // Trial plays the image's hooks.
 func (f *Fake) Trial(ctx context.Context, t distributor.Trial) (messages.TrialResult, error) {
 	done, err := f.up(ctx)
@@ -221,7 +247,7 @@ func (f *Fake) Notes(ctx context.Context) ([]distributor.Note, error) {
 		return nil, err
 	}
 	defer done()
-	return slices.Clone(f.Kept), nil
+	return slices.Clone(f.Kept), f.NoNotes
 }
 
 // AddNote adds to Kept.
@@ -231,11 +257,11 @@ func (f *Fake) AddNote(ctx context.Context, n distributor.Note) error {
 		return err
 	}
 	defer done()
-	if !slices.ContainsFunc(f.Kept, same(n)) {
+	if f.NoNotes == nil && !slices.ContainsFunc(f.Kept, same(n)) {
 		f.Kept = append(f.Kept, n)
 		f.notify()
 	}
-	return nil
+	return f.NoNotes
 }
 
 // RemoveNote takes from Kept.

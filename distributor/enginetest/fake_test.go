@@ -38,7 +38,7 @@ func TestFakeConforms(t *testing.T) {
 		return enginetest.Fixture{
 			Fleet: "test", Content: func(messages.Image) distributor.Content { return opened{} },
 			Engine: &enginetest.Fake{
-				Free: -1,
+				Free: -1, Tells: true,
 				Registry: map[messages.Image]enginetest.FakeImage{
 					image("1"): good, image("2"): next,
 					image("3"): one("pre-running", enginetest.FakeHook{Exit: 3, Output: enginetest.Lines(11, 30)}),

@@ -90,7 +90,7 @@ func (f *Fake) take(ctx context.Context, image messages.Image) (int64, error) {
 		return 0, err
 	}
 	defer done()
-	from, ok := f.Registry[image]
+	_, ok := f.Registry[image]
 	switch {
 	case f.Gone[image]:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrRegistry)
@@ -99,12 +99,7 @@ func (f *Fake) take(ctx context.Context, image messages.Image) (int64, error) {
 	case !ok:
 		return 0, fmt.Errorf("pulling %s: %w", image, distributor.ErrNotFound)
 	}
-	var bytes int64
-	for layer, n := range from.Layers {
-		if !f.hasLayer(layer) {
-			bytes += n
-		}
-	}
+	bytes := f.lacks(image)
 	if f.Free >= 0 && bytes > f.Free {
 		return f.Free, fmt.Errorf("pulling %s: %w", image, distributor.ErrNoSpace)
 	}
@@ -114,6 +109,17 @@ func (f *Fake) take(ctx context.Context, image messages.Image) (int64, error) {
 	return bytes, nil
 }
 
+// lacks is how many bytes of an image's layers are not there.
+func (f *Fake) lacks(image messages.Image) int64 {
+	var bytes int64
+	for layer, n := range f.Registry[image].Layers {
+		if !f.hasLayer(layer) {
+			bytes += n
+		}
+	}
+	return bytes
+}
+
 func (f *Fake) hasLayer(layer string) bool {
 	return slices.ContainsFunc(f.images, func(i distributor.Image) bool {
 		return slices.ContainsFunc(i.Digests, func(d string) bool {
@@ -121,6 +127,16 @@ func (f *Fake) hasLayer(layer string) bool {
 			return ok
 		})
 	})
+}
+
+// Sound is Unsound.
+func (f *Fake) Sound(ctx context.Context) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f.Unsound
 }
 
 // Tag adds a name.
@@ -166,6 +182,9 @@ func (f *Fake) Remove(ctx context.Context, name string) error {
 			f.NoTags = nil
 		}
 		f.Removed = append(f.Removed, name)
+		if last && f.Freed != nil {
+			f.Free += f.Freed(*i)
+		}
 	}
 	f.images = slices.DeleteFunc(f.images, func(i distributor.Image) bool { return len(i.Tags)+len(i.Digests) == 0 })
 	f.notify()

@@ -92,7 +92,7 @@ func testLoadErrors(t *testing.T, f Fixture) {
 
 func testLoadKeeps(t *testing.T, f Fixture) {
 	load(t, f, f.Good)
-	local := distributor.LocalTag(&messages.FleetRecord{Fleet: f.Fleet}, f.Good)
+	local := (&messages.FleetRecord{Fleet: f.Fleet}).LocalName(f.Good)
 	if err := f.Engine.Tag(within(t), f.Good, local); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,247 @@
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+const (
+	// unpackedRatio is how many times its size a layer is taken to have unpacked that doesn't say it: more
+	// than most have.
+	unpackedRatio = 3
+	// measured is how many layers are asked at one time how large they are.
+	measured = 4
+	// certificates is where engines keep the certificates of registries, a folder for each.
+	certificates = "/etc/docker/certs.d"
+)
+
+// layer is one of an image, from its manifest and configuration.
+type layer struct {
+	v1.Descriptor
+	content  string // the digest of what the blob unpacks to
+	unpacked int64  // -1 while it was not asked for
+}
+
+// remoteImage is an image in its registry.
+type remoteImage struct {
+	image     messages.Image
+	ref       name.Digest
+	transport http.RoundTripper
+	platform  v1.Platform
+	layers    []layer // from the lowest
+}
+
+// manifestOf reads an image's manifest from its registry, for the platform of the engine.
+func (e *Engine) manifestOf(ctx context.Context, image messages.Image) (*remoteImage, error) {
+	e.mu.Lock()
+	known := e.wanted
+	e.mu.Unlock()
+	if known != nil && known.image == image {
+		return known, nil
+	}
+	r, err := e.registryOf(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.read(ctx); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.wanted = r
+	e.mu.Unlock()
+	return r, nil
+}
+
+// registryOf opens the registry of an image as the engine does: with the login that pulls have, the
+// certificates of its folder, and without TLS where it was told so.
+func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteImage, error) {
+	info, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return nil, e.fault(ctx, "asking how it reaches registries", err)
+	}
+	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return nil, e.fault(ctx, "asking for the platform", err)
+	}
+	var options []name.Option
+	ref, err := name.NewDigest(string(image))
+	if err != nil {
+		return nil, err
+	}
+	host := ref.RegistryStr()
+	insecure := false
+	if c := info.Info.RegistryConfig; c != nil {
+		index, listed := c.IndexConfigs[host]
+		insecure = listed && !index.Secure || within(host, c.InsecureRegistryCIDRs)
+	}
+	if insecure {
+		options = append(options, name.Insecure)
+	}
+	if ref, err = name.NewDigest(string(image), options...); err != nil {
+		return nil, err
+	}
+	auth, err := e.Login(host)
+	if err != nil {
+		return nil, err
+	}
+	through := e.transport
+	if through == nil {
+		through = transportTo(host, insecure)
+	}
+	opened, err := transport.NewWithContext(ctx, ref.Registry, auth, through, []string{ref.Scope(transport.PullScope)})
+	if err != nil {
+		return nil, err
+	}
+	return &remoteImage{
+		image: image, ref: ref, transport: opened, platform: v1.Platform{OS: version.Os, Architecture: version.Arch},
+	}, nil
+}
+
+// within tells whether a registry's host is an address in one of some networks.
+func within(host string, networks []netip.Prefix) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	address, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, n := range networks {
+		if n.Contains(address) {
+			return true
+		}
+	}
+	return false
+}
+
+// transportTo trusts the certificates that the engine has for a registry, beside the machine's.
+func transportTo(host string, insecure bool) http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's
+	t.DisableKeepAlives = true
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the engine was told to
+	files, _ := filepath.Glob(filepath.Join(certificates, host, "*.crt"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		if t.TLSClientConfig.RootCAs == nil {
+			if t.TLSClientConfig.RootCAs, err = x509.SystemCertPool(); err != nil {
+				t.TLSClientConfig.RootCAs = x509.NewCertPool()
+			}
+		}
+		t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text)
+	}
+	return t
+}
+
+// read reads what the manifest and the configuration say.
+func (r *remoteImage) read(ctx context.Context) error {
+	image, err := remote.Image(r.ref, remote.WithContext(ctx), remote.WithTransport(r.transport), remote.WithPlatform(r.platform))
+	if err != nil {
+		return err
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return err
+	}
+	if manifest.Config.Size > maxConfig {
+		return fmt.Errorf("its configuration has %s", messages.Size(manifest.Config.Size))
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
+		return fmt.Errorf("its manifest has %d layers and its configuration %d", len(manifest.Layers), len(config.RootFS.DiffIDs))
+	}
+	for i, l := range manifest.Layers {
+		r.layers = append(r.layers, layer{Descriptor: l, content: config.RootFS.DiffIDs[i].String(), unpacked: -1})
+	}
+	return nil
+}
+
+// measure finds out how large the layers from a number on are unpacked.
+func (r *remoteImage) measure(ctx context.Context, from int) {
+	var g errgroup.Group
+	g.SetLimit(measured)
+	for i := from; i < len(r.layers); i++ {
+		if l := &r.layers[i]; l.unpacked < 0 {
+			g.Go(func() error {
+				l.unpacked = r.unpacked(ctx, &l.Descriptor)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // none fails
+}
+
+// unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
+func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) int64 {
+	guess := max(l.Size, 0)
+	switch mime := string(l.MediaType); {
+	case strings.HasSuffix(mime, "tar"):
+		return guess
+	case strings.HasSuffix(mime, "gzip"):
+		if said, err := r.trailer(ctx, l); err == nil {
+			return unpackedSize(l.Size, said)
+		}
+	}
+	for range unpackedRatio - 1 {
+		guess = sum(guess, l.Size)
+	}
+	return guess
+}
+
+// unpackedSize is the size of what a gzip file has, by its own size and the last four bytes: those are the
+// size modulo 2^32 (RFC 1952). It is no smaller than the file, but for a few bytes.
+func unpackedSize(size int64, said uint32) int64 {
+	out := int64(said)
+	if least := size - size/64 - 64; out < least {
+		out = sum(out, (least-out+1<<32-1)>>32<<32)
+	}
+	return out
+}
+
+// trailer reads the last four bytes of a gzip file.
+func (r *remoteImage) trailer(ctx context.Context, l *v1.Descriptor) (uint32, error) {
+	url := fmt.Sprintf("%s://%s/v2/%s/blobs/%s", r.ref.Scheme(), r.ref.RegistryStr(), r.ref.RepositoryStr(), l.Digest)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return 0, err
+	}
+	request.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", l.Size-4, l.Size-1))
+	answer, err := (&http.Client{Transport: r.transport}).Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusPartialContent {
+		return 0, errors.New("the registry serves no part of a blob: " + answer.Status)
+	}
+	var last [4]byte
+	if _, err := io.ReadFull(answer.Body, last[:]); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint32(last[:]), nil
+}

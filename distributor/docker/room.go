@@ -1,0 +1,152 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/moby/moby/client"
+
+	"github.com/fenceline/fenceline/distributor"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// manifestTimeout bounds the look at what a registry says of an image.
+const manifestTimeout = 5 * time.Second
+
+// Room reads the image's manifest from its registry, and compares it with the images that the engine
+// has. A pull takes as much as travels and as much as that is unpacked, at one time: the classic store keeps
+// what it fetched until it is unpacked, containerd's for as long as the image.
+func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+	stores, err := e.stores(ctx)
+	if err != nil {
+		return distributor.Room{}, err
+	}
+	r := distributor.Room{Needs: -1, Free: -1}
+	e.looking.Lock()
+	defer e.looking.Unlock()
+	look, cancel := context.WithTimeout(ctx, manifestTimeout)
+	defer cancel()
+	found, err := e.manifestOf(look, image)
+	if err != nil {
+		r.Unknown = fmt.Errorf("reading the manifest of %s: %w", image, err)
+		return r, context.Cause(ctx)
+	}
+	there, err := e.chains(ctx)
+	if err != nil {
+		return distributor.Room{}, err
+	}
+	from := shared(found.layers, there)
+	found.measure(look, from)
+	fetch, unpacked := takes(found.layers[from:])
+	for _, d := range disksOf(stores) {
+		on := distributor.Room{Free: d.free}
+		if d.fetched {
+			on.Fetch = fetch
+		}
+		if d.unpacked {
+			on.Unpacked = unpacked
+		}
+		on.Needs = sum(on.Fetch, on.Unpacked)
+		if r.Free < 0 || on.Free-on.Needs < r.Free-r.Needs {
+			r = on
+		}
+	}
+	return r, nil
+}
+
+// disk is a file system with images.
+type disk struct {
+	device            uint64
+	free              int64
+	fetched, unpacked bool
+}
+
+// disksOf are the disks that folders are on, without those that are not to be seen from here.
+func disksOf(stores []store) []disk {
+	var out []disk
+	for _, s := range stores {
+		free := freeBytes(s.root)
+		if free < 0 {
+			continue
+		}
+		d := disk{deviceOf(s.root), free, s.fetched, s.unpacked}
+		known := false
+		for i := range out {
+			if out[i].device == d.device {
+				out[i].fetched, out[i].unpacked, known = out[i].fetched || d.fetched, out[i].unpacked || d.unpacked, true
+			}
+		}
+		if !known {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// shared is how many layers, from the lowest, some image on the engine begins with too. An engine knows a
+// layer by all that are below it.
+func shared(layers []layer, there [][]string) int {
+	most := 0
+	for _, chain := range there {
+		n := 0
+		for n < len(chain) && n < len(layers) && chain[n] == layers[n].content {
+			n++
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// takes is what is to be fetched of layers, and what it is unpacked. A blob that is several layers travels
+// once.
+func takes(layers []layer) (fetch, unpacked int64) {
+	travels := map[v1.Hash]bool{}
+	for _, l := range layers {
+		unpacked = sum(unpacked, l.unpacked)
+		if !travels[l.Digest] {
+			travels[l.Digest] = true
+			fetch = sum(fetch, l.Size)
+		}
+	}
+	return fetch, unpacked
+}
+
+// sum adds sizes that strangers may have written.
+func sum(a, b int64) int64 {
+	if a, b = max(a, 0), max(b, 0); a <= math.MaxInt64-b {
+		return a + b
+	}
+	return math.MaxInt64
+}
+
+// chains are the layers of each image that the engine has, from the lowest, by their content.
+func (e *Engine) chains(ctx context.Context) ([][]string, error) {
+	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, e.fault(ctx, "listing images", err)
+	}
+	e.mu.Lock()
+	known := e.layers
+	e.mu.Unlock()
+	now := map[string][]string{}
+	var out [][]string
+	for _, i := range list.Items {
+		chain, is := known[i.ID]
+		if !is {
+			got, err := e.api.ImageInspect(ctx, i.ID)
+			if err != nil { // what it can't read it has to fetch
+				continue
+			}
+			chain = got.RootFS.Layers
+		}
+		now[i.ID] = chain
+		out = append(out, chain)
+	}
+	e.mu.Lock()
+	e.layers = now
+	e.mu.Unlock()
+	return out, nil
+}
