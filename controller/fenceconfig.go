@@ -87,7 +87,7 @@ func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
 	}
 	place, err := f.place(r)
 	if err != nil || !decide.Compare(&s, place.Kind, last.Value).Drive {
-		return false, nil // the look says what is wrong
+		return false, nil //nolint:nilerr // the look that follows meets it, and says so
 	}
 	value := r.FenceValue()
 	_ = f.set(ctx, place, value, last.Setting, f.causeOf(r, value)) // the look tells what came of it

@@ -44,6 +44,7 @@ func (k *Kato) run(ctx context.Context, args ...string) ([]byte, error) {
 	}
 	stdout, stderr := printed{full: stop}, printed{full: stop}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	begun := time.Now()
 	err = endedWithGroup(cmd)
 	switch cause := context.Cause(within); {
 	case err == nil:
@@ -52,6 +53,9 @@ func (k *Kato) run(ctx context.Context, args ...string) ([]byte, error) {
 		return nil, fmt.Errorf("%s had not ended after %v, and was killed%s", call, k.c.Limit, advice(stderr.kept))
 	case errors.Is(cause, errTooMuch):
 		return nil, fmt.Errorf("%s was killed: %w: is this the cluster's own kato?", call, cause)
+	case errors.Is(cause, context.DeadlineExceeded):
+		return nil, fmt.Errorf("%s had not ended after %v, all that was left for it, and was killed%s (%w)",
+			call, time.Since(begun).Round(100*time.Millisecond), advice(stderr.kept), cause)
 	case cause != nil:
 		return nil, fmt.Errorf("%s was killed before it had ended: %w%s", call, cause, advice(stderr.kept))
 	}

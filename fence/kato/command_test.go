@@ -175,6 +175,17 @@ func TestTheEndOfAContextEndsTheCall(t *testing.T) {
 	gone(t, k, "leader")
 }
 
+// TestACallThatHasNoTimeLeftIsExplained: the caller's deadline comes before the limit.
+func TestACallThatHasNoTimeLeftIsExplained(t *testing.T) {
+	k := katotest.New(t, fresh)
+	k.Fails("exec sleep 600")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := on(k).Get(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "had not ended after") {
+		t.Fatalf("error %v", err)
+	}
+}
+
 // TestAWriteThatKatoDoesNotKeepIsAnError: nothing is believed that can't be read back.
 func TestAWriteThatKatoDoesNotKeepIsAnError(t *testing.T) {
 	k := katotest.New(t, fresh)

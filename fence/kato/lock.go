@@ -32,7 +32,7 @@ func openLock(path string) (*os.File, error) {
 	const flags = os.O_RDONLY | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	f, err := os.OpenFile(path, flags, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		if f, err = os.OpenFile(path, flags|os.O_CREATE, 0o644); err == nil {
+		if f, err = os.OpenFile(path, flags|os.O_CREATE, 0o644); err == nil { //nolint:gosec // users that run kato share it, and it has nothing in it
 			err = f.Chmod(0o644) // whatever the umask
 		}
 	}

@@ -20,7 +20,7 @@ type Cluster struct {
 }
 
 // build makes the stand-in, once for all tests of a process.
-var build = sync.OnceValues(func() ([]byte, error) { //nolint:gochecknoglobals // made once
+var build = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "katotest-")
 	if err != nil {
 		return nil, err
