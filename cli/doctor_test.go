@@ -50,7 +50,7 @@ func TestDoctor(t *testing.T) {
 		}
 		got := fenceline(t, "doctor", "controller", "-o", "json")
 		var found []checked
-		if err := json.Unmarshal([]byte(got.out), &found); err != nil || len(found) != 1 {
+		if err := json.Unmarshal([]byte(got.out), &found); err != nil || len(found) != 2 {
 			t.Fatalf("%v: %+v", err, got)
 		}
 		if found[0].OK != declared || (got.status == ExitDone) != declared || (found[0].Problem == "") != declared {

@@ -32,6 +32,6 @@ func AddFence(fs *pflag.FlagSet, f *backends.Config) {
 	Explain(fs, "fence", "It is one for the installation: give all controllers the same. A fleet can have another by `fence:` in the pipeline file.")
 	Explain(fs, "redis-uri", "Without a password: one is kept in a file, for redis-uri-file.")
 	Explain(fs, "redis-uri-file", "As Stackato keeps it; read at each call.")
-	Explain(fs, "fence-get", "A program and its arguments, with quotes; no shell reads it. {fleet} is the fleet's name. See [fence-backends.md](fence-backends.md).")
+	Explain(fs, "fence-get", "A program and its arguments, with quotes; no shell reads it. {fleet} is the fleet's name. docs/fence-backends.md has what it must do.")
 	Explain(fs, "fence-set", "As above.")
 }

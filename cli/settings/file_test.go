@@ -36,6 +36,7 @@ func TestEverySettingCanBeGivenInAFile(t *testing.T) {
 		"string":      {"some-text", "some-text"},
 		"NAME":        {"some-name", "some-name"},
 		"PREFIX":      {"other", "other"},
+		"KIND":        {"exec", "exec"},
 		"bool":        {"true", "true"},
 		"int":         {"7", "7"},
 		"int64":       {"7000000000", "7000000000"},
