@@ -55,7 +55,7 @@ type etcd struct {
 
 func (e *etcd) start(t *testing.T) {
 	t.Helper()
-	e.running = osexec.Command(needed(t, "etcd", "etcd-server"), "--data-dir", e.dir, "--listen-client-urls", e.client, "--advertise-client-urls", e.client, //nolint:gosec,noctx // the test's own; ended below
+	e.running = osexec.Command(needed(t, "etcd", "etcd-server"), "--data-dir", e.dir, "--listen-client-urls", e.client, "--advertise-client-urls", e.client, //nolint:noctx // the test's own; ended below
 		"--listen-peer-urls", e.peer, "--initial-advertise-peer-urls", e.peer, "--initial-cluster", "default="+e.peer, "--logger", "zap")
 	var said bytes.Buffer
 	e.running.Stdout, e.running.Stderr = &said, &said
@@ -85,7 +85,7 @@ func (e *etcd) stop() {
 
 func (e *etcd) ctl(ctx context.Context, t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := osexec.CommandContext(ctx, needed(t, "etcdctl", "etcd-client"), append([]string{"--command-timeout=2s", "--dial-timeout=2s"}, args...)...) //nolint:gosec // the test's own
+	cmd := osexec.CommandContext(ctx, needed(t, "etcdctl", "etcd-client"), append([]string{"--command-timeout=2s", "--dial-timeout=2s"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
