@@ -265,3 +265,49 @@ func TestNoControllerAnswers(t *testing.T) {
 		t.Errorf("of an unknown fleet it says %v", err)
 	}
 }
+
+// TestTheHistorySaysWhoAndWhyOfLocalNames has a fence config hold local names, in the installation's own bucket and outside.
+func TestTheHistorySaysWhoAndWhyOfLocalNames(t *testing.T) {
+	o := newOutside(t)
+	i := install(t)
+	i.controller(t, "c1", o.places(t, "", "{fleet}"))
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	for order, place := range []string{messages.FenceNATS, messages.FenceExec} {
+		order := uint64(order + 1)
+		i.announce(t, order, target("default", func(p *messages.Policy) { p.Reference, p.Fence = messages.ReferenceLocal, place }))
+		i.fleet(t, "default", "to follow", func(r messages.FleetRecord) bool {
+			return r.Current.Order == order && r.Applied.Epoch == r.Epoch && r.Applied.Value == r.LocalName(image(order)) && r.Applied.Error == ""
+		})
+	}
+	got := i.past(t, "default")
+	for _, says := range []string{" default-app-build1/fenceline/flipped by rollout default-app-build1\n", " default-app-build2/fenceline/flipped by rollout default-app-build2\n"} {
+		if !strings.Contains(got, says) {
+			t.Errorf("the history has no %q:\n%s", says, got)
+		}
+	}
+}
+
+// TestAPromotedImageBringsItsPlace has a person make an image current that the fleet was never flipped to.
+func TestAPromotedImageBringsItsPlace(t *testing.T) {
+	o := newOutside(t)
+	i := install(t)
+	i.controller(t, "c1", o.places(t, "", "{fleet}"))
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	i.announce(t, 1, target("default", nil))
+	i.applied(t, "default", 1)
+	if _, err := people.Hold(t.Context(), i.q, "default", "a look first", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	held := i.announce(t, 2, target("default", func(p *messages.Policy) { p.Fence = messages.FenceExec }))
+	i.state(t, held, messages.RolloutHeld)
+	if _, err := people.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(2)))
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(1))) // an older image moves nothing back
+}
