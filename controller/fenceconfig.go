@@ -145,7 +145,7 @@ func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *message
 
 // set writes a fence config in less time than the lease lasts.
 func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
-	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	var err error
 	if b, keeps := place.Backend.(fence.CauseKeeper); keeps {
@@ -156,13 +156,28 @@ func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, o
 	return err
 }
 
+// bounded is the context of one call of a fence config.
+func (f *fleetActor) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, f.LeaseTTL/2, slowError{f.LeaseTTL})
+}
+
+// slowError is the end of the time that a call of a fence config has.
+type slowError struct{ lease time.Duration }
+
+func (e slowError) Error() string {
+	return fmt.Sprintf("a call may take half of the controllers' lease of %s: a store that is slower takes a longer lease", e.lease)
+}
+
+// Is tells those who ask that time was over.
+func (e slowError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // readFence reads the fence config where the fleet's record says that it lives.
 func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fence.Place, fence.Setting, error) {
 	place, err := f.place(r)
 	if err != nil {
 		return place, fence.Setting{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	now, err := place.Get(ctx)
 	if err != nil {

@@ -233,6 +233,10 @@ func TestOnePlaceIsOneFleets(t *testing.T) {
 	i.announce(t, 1, target("two", nil))
 	o.holds(t, "all", string(image(1)))
 	i.fleet(t, "two", "to hold it", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 1 })
+	i.heartbeats(t, 5)
+	if got := i.past(t, "one"); got != "" { // its looks see what is the other's
+		t.Errorf("the history of the fleet that has nothing there is\n%s", got)
+	}
 	i.announce(t, 2, target("one", nil))
 	refused := func(r messages.FleetRecord) bool {
 		return r.Current.Order == 2 && strings.Contains(r.Applied.Error, "exec holds one image, which is that of fleet two")
