@@ -27,6 +27,7 @@ if [ -e away ]; then echo the store is away >&2; exit 1; fi
 if [ "$1" = get ]; then cat "$2" 2>/dev/null; exit 0; fi
 [ "$(cat "$2" 2>/dev/null)" = "$4" ] || exit 75
 echo "$3" >"$2.new" && mv "$2.new" "$2"
+if [ -e lost ]; then echo the answer is lost >&2; exit 1; fi
 `
 	if err := os.WriteFile(filepath.Join(o.dir, "store"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -190,6 +191,22 @@ func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {
 		if _, err := people.SetFence(ctx, i.q, "default", value, "a trial", "ada"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", value, err)
 		}
+	}
+}
+
+func TestAPersonsWriteWhoseAnswerIsLostIsTheirs(t *testing.T) {
+	o := newOutside(t)
+	i := inPlace(t, o, 1)
+	o.write(t, "lost", "")
+	a, err := people.ForceFence(t.Context(), i.q, "default", "exampleco/by-hand", "a trial", "ada")
+	if err != nil || !a.Held || a.Value != "exampleco/by-hand" {
+		t.Fatalf("it answers %+v, %v", a, err)
+	}
+	if r := i.fleet(t, "default", "to be held", func(r messages.FleetRecord) bool { return r.Hold != nil }); r.Hold.By != "ada" || !r.Applied.ByHand {
+		t.Errorf("the record says %+v, %+v", r.Hold, r.Applied)
+	}
+	if got := i.past(t, "default"); !strings.HasSuffix(got, "exec exampleco/by-hand /ada/a trial\n") {
+		t.Errorf("the history is\n%s", got)
 	}
 }
 
