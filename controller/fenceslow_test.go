@@ -24,12 +24,12 @@ func TestAStoreSlowerThanTheLeaseSaysWhatMendsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := install(t)
-			i.controller(t, "c1", func(c *controller.Config) { c.Backend, c.LeaseTTL = b.Factory(c.Queue), time.Second })
+			i.controller(t, "c1", func(c *controller.Config) { c.Backend, c.LeaseTTL = b.Factory(c.Queue), 2 * time.Second })
 			startNode(t, i.q, "default", "n1")
 			i.members(t, 1)
 			i.announce(t, 1, target("default", func(p *messages.Policy) { p.Fence = kind }))
 			i.fleet(t, "default", "to say that the lease is too short", func(r messages.FleetRecord) bool {
-				return r.Epoch == 1 && strings.Contains(r.Applied.Error, "half of the controllers' lease of 1s: a store that is slower takes a longer lease")
+				return r.Epoch == 1 && strings.Contains(r.Applied.Error, "half of the controllers' lease of 2s: a store that is slower takes a longer lease")
 			})
 		})
 	}

@@ -72,20 +72,21 @@ func parse(out []byte) (document, error) {
 	return chosen(docker)
 }
 
-// chosen is the setting under the key that is there.
+// chosen is the setting under the key that is there. One that holds null is not.
 func chosen(docker map[string]json.RawMessage) (document, error) {
 	one, hasOne := docker[stringKey]
 	_, listName, _ := strings.Cut(listKey, "/")
 	several, hasList := docker[listName]
+	isNull := func(raw json.RawMessage) bool { return kind(raw) == "null" }
 	switch {
-	case hasOne && hasList:
+	case hasOne && hasList && !isNull(one) && !isNull(several):
 		return document{}, fmt.Errorf("has both %[1]s and %[2]s, and only one of them counts: delete the other (kato config del fence %[1]s, where fence reads the list, as from Stackato 3.4)",
 			fence.Key, listKey)
-	case hasList:
+	case hasList && (!hasOne || isNull(one)):
 		return listUnder(listKey, several)
 	case hasOne && kind(one) == "a list":
 		return listUnder(fence.Key, one)
-	case hasOne && kind(one) == "null":
+	case hasOne && isNull(one):
 		return document{key: fence.Key}, nil
 	case hasOne:
 		var image string
