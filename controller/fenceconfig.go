@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
@@ -215,6 +216,17 @@ func (f *fleetActor) causeOf(r *messages.FleetRecord, value string) fence.Cause 
 	return cause
 }
 
+// numbers are what often is the only difference between two errors of one cause: times, ports, processes.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// saysAlready tells whether the fleet's record says what is wrong with the fence config. Where other numbers are
+// the only difference it does, unless another decision came since: each write of the record is told to every
+// node, and of its earlier states only some are kept.
+func (f *fleetActor) saysAlready(r *messages.FleetRecord, cause error) bool {
+	is, was := cause.Error(), r.Applied.Error
+	return is == was || f.told == r.Epoch && numbers.ReplaceAllString(is, "0") == numbers.ReplaceAllString(was, "0")
+}
+
 // noteBroken writes into the fleet's record what is wrong with the fence config, and returns it. The
 // next pass tries again.
 func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
@@ -222,11 +234,13 @@ func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
 		return context.Cause(ctx)
 	}
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
-	if s.Record.Applied.Error != cause.Error() {
-		out := s.ChangeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
-		if err := f.write(ctx, out, revision, nil); err != nil {
-			return errors.Join(cause, err)
-		}
+	if f.saysAlready(&s.Record, cause) {
+		return cause
 	}
+	out := s.ChangeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
+	if err := f.write(ctx, out, revision, nil); err != nil {
+		return errors.Join(cause, err)
+	}
+	f.told = s.Record.Epoch
 	return cause
 }

@@ -23,7 +23,7 @@ func newOutside(t *testing.T) outside {
 	t.Helper()
 	o := outside{t.TempDir()}
 	script := "#!/bin/sh\ncd " + o.dir + ` || exit 1
-if [ -e away ]; then echo the store is away >&2; exit 1; fi
+if [ -e away ]; then echo "the store is away: $(cat away) $(date +%N)" >&2; exit 1; fi
 if [ "$1" = get ]; then cat "$2" 2>/dev/null; exit 0; fi
 [ "$(cat "$2" 2>/dev/null)" = "$4" ] || exit 75
 echo "$3" >"$2.new" && mv "$2.new" "$2"
@@ -160,6 +160,26 @@ func TestAStoreThatIsAwayIsSaidAndFollowsLater(t *testing.T) {
 	}
 	o.holds(t, "default", string(image(2)))
 	i.fleet(t, "default", "to say that it is well", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 2 && r.Applied.Error == "" })
+}
+
+// TestWhatIsWrongIsWrittenOnce has the store say something else each time, but only by its numbers: a record that
+// is written is told to every node, and of its earlier states only some are kept.
+func TestWhatIsWrongIsWrittenOnce(t *testing.T) {
+	o := newOutside(t)
+	i := inPlace(t, o, 1)
+	says := func(what string) func(messages.FleetRecord) bool {
+		return func(r messages.FleetRecord) bool {
+			return strings.Contains(r.Applied.Error, "the store is away: "+what)
+		}
+	}
+	o.write(t, "away", "broken")
+	first := i.fleet(t, "default", "to say what is wrong", says("broken"))
+	i.heartbeats(t, 10)
+	if r := i.fleet(t, "default", "to say it still", says("broken")); r.Decision != first.Decision || r.Applied.Error != first.Applied.Error {
+		t.Errorf("it was written again: %s, then %s", first.Applied.Error, r.Applied.Error)
+	}
+	o.write(t, "away", "repaired")
+	i.fleet(t, "default", "to say what is wrong now", says("repaired"))
 }
 
 func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {

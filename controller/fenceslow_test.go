@@ -24,7 +24,7 @@ func TestAStoreSlowerThanTheLeaseSaysWhatMendsIt(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := install(t)
-			i.controller(t, "c1", func(c *controller.Config) { c.Backend, c.LeaseTTL = b.Factory(c.Queue), 2 * time.Second })
+			i.controller(t, "c1", func(c *controller.Config) { c.Backend, c.LeaseTTL = b.Factory(c.Queue), 2*time.Second })
 			startNode(t, i.q, "default", "n1")
 			i.members(t, 1)
 			i.announce(t, 1, target("default", func(p *messages.Policy) { p.Fence = kind }))
