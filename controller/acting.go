@@ -17,10 +17,9 @@ func (c *Controller) act(ctx context.Context) error {
 	defer done()
 	fleets, ctx := errgroup.WithContext(ctx)
 	fleets.Go(func() error { c.dropFromTimeToTime(ctx); return nil })
-	fleets.Go(func() error { c.hearQuestions(ctx); return nil })
 	defer c.stopAnswering()
 	started := map[string]bool{}
-	for {
+	start := func() {
 		for _, name := range c.views.fleetNames() {
 			if !started[name] {
 				started[name] = true
@@ -28,8 +27,13 @@ func (c *Controller) act(ctx context.Context) error {
 				fleets.Go(func() error { c.actOn(ctx, name, asks); return nil })
 			}
 		}
+	}
+	start() // before questions are heard: of a fleet without an actor they are told that there is none
+	fleets.Go(func() error { c.hearQuestions(ctx); return nil })
+	for {
 		select {
 		case <-changed:
+			start()
 		case <-ctx.Done():
 			_ = fleets.Wait() // they only end with ctx
 			return context.Cause(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
@@ -145,7 +146,7 @@ func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *message
 
 // set writes a fence config in less time than the lease lasts.
 func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
-	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	var err error
 	if b, keeps := place.Backend.(fence.CauseKeeper); keeps {
@@ -156,13 +157,28 @@ func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, o
 	return err
 }
 
+// bounded is the context of one call of a fence config.
+func (f *fleetActor) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, f.LeaseTTL/2, slowError{f.LeaseTTL})
+}
+
+// slowError is the end of the time that a call of a fence config has.
+type slowError struct{ lease time.Duration }
+
+func (e slowError) Error() string {
+	return fmt.Sprintf("a call may take half of the controllers' lease of %s: a store that is slower takes a longer lease", e.lease)
+}
+
+// Is tells those who ask that time was over.
+func (e slowError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // readFence reads the fence config where the fleet's record says that it lives.
 func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fence.Place, fence.Setting, error) {
 	place, err := f.place(r)
 	if err != nil {
 		return place, fence.Setting{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, f.LeaseTTL/2)
+	ctx, cancel := f.bounded(ctx)
 	defer cancel()
 	now, err := place.Get(ctx)
 	if err != nil {
@@ -190,7 +206,7 @@ func (f *fleetActor) place(r *messages.FleetRecord) (fence.Place, error) {
 // causeOf is what a value comes from that a fleet's record decided for; nothing where it decided for another.
 func (f *fleetActor) causeOf(r *messages.FleetRecord, value string) fence.Cause {
 	c := r.Current
-	if value == "" || value != r.FenceValue() {
+	if !r.Names(value, c.Image) {
 		return fence.Cause{}
 	}
 	cause := fence.Cause{Epoch: r.Epoch, Rollout: c.Rollout, Build: c.Build, Order: c.Order}
@@ -200,6 +216,17 @@ func (f *fleetActor) causeOf(r *messages.FleetRecord, value string) fence.Cause 
 	return cause
 }
 
+// numbers are what often is the only difference between two errors of one cause: times, ports, processes.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
+// saysAlready tells whether the fleet's record says what is wrong with the fence config. Where other numbers are
+// the only difference it does, unless another decision came since: each write of the record is told to every
+// node, and of its earlier states only some are kept.
+func (f *fleetActor) saysAlready(r *messages.FleetRecord, cause error) bool {
+	is, was := cause.Error(), r.Applied.Error
+	return is == was || f.told == r.Epoch && numbers.ReplaceAllString(is, "0") == numbers.ReplaceAllString(was, "0")
+}
+
 // noteBroken writes into the fleet's record what is wrong with the fence config, and returns it. The
 // next pass tries again.
 func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
@@ -207,11 +234,13 @@ func (f *fleetActor) noteBroken(ctx context.Context, cause error) error {
 		return context.Cause(ctx)
 	}
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
-	if s.Record.Applied.Error != cause.Error() {
-		out := s.ChangeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
-		if err := f.write(ctx, out, revision, nil); err != nil {
-			return errors.Join(cause, err)
-		}
+	if f.saysAlready(&s.Record, cause) {
+		return cause
 	}
+	out := s.ChangeFleet(func(r *messages.FleetRecord) { r.Applied.Error = cause.Error() })
+	if err := f.write(ctx, out, revision, nil); err != nil {
+		return errors.Join(cause, err)
+	}
+	f.told = s.Record.Epoch
 	return cause
 }

@@ -16,7 +16,7 @@ type notedValue struct {
 // can't be noted is noted at a later look, and keeps the fence config from nothing.
 func (f *fleetActor) journal(ctx context.Context, place fence.Place, value string, cause fence.Cause) {
 	now := notedValue{place.Kind, value, true}
-	if place.Journal == nil || f.noted == now {
+	if place.Journal == nil || f.noted == now || f.owner(place, f.fleet) != f.fleet {
 		return
 	}
 	last, known, err := place.Journal.Last(ctx)

@@ -23,10 +23,11 @@ func newOutside(t *testing.T) outside {
 	t.Helper()
 	o := outside{t.TempDir()}
 	script := "#!/bin/sh\ncd " + o.dir + ` || exit 1
-if [ -e away ]; then echo the store is away >&2; exit 1; fi
+if [ -e away ]; then echo "the store is away: $(cat away) $(date +%N)" >&2; exit 1; fi
 if [ "$1" = get ]; then cat "$2" 2>/dev/null; exit 0; fi
 [ "$(cat "$2" 2>/dev/null)" = "$4" ] || exit 75
 echo "$3" >"$2.new" && mv "$2.new" "$2"
+if [ -e lost ]; then echo the answer is lost >&2; exit 1; fi
 `
 	if err := os.WriteFile(filepath.Join(o.dir, "store"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -166,6 +167,26 @@ func TestAStoreThatIsAwayIsSaidAndFollowsLater(t *testing.T) {
 	i.fleet(t, "default", "to say that it is well", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 2 && r.Applied.Error == "" })
 }
 
+// TestWhatIsWrongIsWrittenOnce has the store say something else each time, but only by its numbers: a record that
+// is written is told to every node, and of its earlier states only some are kept.
+func TestWhatIsWrongIsWrittenOnce(t *testing.T) {
+	o := newOutside(t)
+	i := inPlace(t, o, 1)
+	says := func(what string) func(messages.FleetRecord) bool {
+		return func(r messages.FleetRecord) bool {
+			return strings.Contains(r.Applied.Error, "the store is away: "+what)
+		}
+	}
+	o.write(t, "away", "broken")
+	first := i.fleet(t, "default", "to say what is wrong", says("broken"))
+	i.heartbeats(t, 10)
+	if r := i.fleet(t, "default", "to say it still", says("broken")); r.Decision != first.Decision || r.Applied.Error != first.Applied.Error {
+		t.Errorf("it was written again: %s, then %s", first.Applied.Error, r.Applied.Error)
+	}
+	o.write(t, "away", "repaired")
+	i.fleet(t, "default", "to say what is wrong now", says("repaired"))
+}
+
 func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {
 	o := newOutside(t)
 	i := inPlace(t, o, 2)
@@ -195,6 +216,22 @@ func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {
 		if _, err := people.SetFence(ctx, i.q, "default", value, "a trial", "ada"); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", value, err)
 		}
+	}
+}
+
+func TestAPersonsWriteWhoseAnswerIsLostIsTheirs(t *testing.T) {
+	o := newOutside(t)
+	i := inPlace(t, o, 1)
+	o.write(t, "lost", "")
+	a, err := people.ForceFence(t.Context(), i.q, "default", "exampleco/by-hand", "a trial", "ada")
+	if err != nil || !a.Held || a.Value != "exampleco/by-hand" {
+		t.Fatalf("it answers %+v, %v", a, err)
+	}
+	if r := i.fleet(t, "default", "to be held", func(r messages.FleetRecord) bool { return r.Hold != nil }); r.Hold.By != "ada" || !r.Applied.ByHand {
+		t.Errorf("the record says %+v, %+v", r.Hold, r.Applied)
+	}
+	if got := i.past(t, "default"); !strings.HasSuffix(got, "exec exampleco/by-hand /ada/a trial\n") {
+		t.Errorf("the history is\n%s", got)
 	}
 }
 
@@ -238,6 +275,10 @@ func TestOnePlaceIsOneFleets(t *testing.T) {
 	i.announce(t, 1, target("two", nil))
 	o.holds(t, "all", string(image(1)))
 	i.fleet(t, "two", "to hold it", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 1 })
+	i.heartbeats(t, 5)
+	if got := i.past(t, "one"); got != "" { // its looks see what is the other's
+		t.Errorf("the history of the fleet that has nothing there is\n%s", got)
+	}
 	i.announce(t, 2, target("one", nil))
 	refused := func(r messages.FleetRecord) bool {
 		return r.Current.Order == 2 && strings.Contains(r.Applied.Error, "exec holds one image, which is that of fleet two")
@@ -269,4 +310,50 @@ func TestNoControllerAnswers(t *testing.T) {
 	if _, err := people.ReadFence(t.Context(), i.q, "nope"); err == nil || !strings.Contains(err.Error(), "no such fleet") {
 		t.Errorf("of an unknown fleet it says %v", err)
 	}
+}
+
+// TestTheHistorySaysWhoAndWhyOfLocalNames has a fence config hold local names, in the installation's own bucket and outside.
+func TestTheHistorySaysWhoAndWhyOfLocalNames(t *testing.T) {
+	o := newOutside(t)
+	i := install(t)
+	i.controller(t, "c1", o.places(t, "", "{fleet}"))
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	for order, place := range []string{messages.FenceNATS, messages.FenceExec} {
+		order := uint64(order + 1)
+		i.announce(t, order, target("default", func(p *messages.Policy) { p.Reference, p.Fence = messages.ReferenceLocal, place }))
+		i.fleet(t, "default", "to follow", func(r messages.FleetRecord) bool {
+			return r.Current.Order == order && r.Applied.Epoch == r.Epoch && r.Applied.Value == r.LocalName(image(order)) && r.Applied.Error == ""
+		})
+	}
+	got := i.past(t, "default")
+	for _, says := range []string{" default-app-build1/fenceline/flipped by rollout default-app-build1\n", " default-app-build2/fenceline/flipped by rollout default-app-build2\n"} {
+		if !strings.Contains(got, says) {
+			t.Errorf("the history has no %q:\n%s", says, got)
+		}
+	}
+}
+
+// TestAPromotedImageBringsItsPlace has a person make an image current that the fleet was never flipped to.
+func TestAPromotedImageBringsItsPlace(t *testing.T) {
+	o := newOutside(t)
+	i := install(t)
+	i.controller(t, "c1", o.places(t, "", "{fleet}"))
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	i.announce(t, 1, target("default", nil))
+	i.applied(t, "default", 1)
+	if _, err := people.Hold(t.Context(), i.q, "default", "a look first", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	held := i.announce(t, 2, target("default", func(p *messages.Policy) { p.Fence = messages.FenceExec }))
+	i.state(t, held, messages.RolloutHeld)
+	if _, err := people.Promote(t.Context(), i.q, "default", image(2).Digest(), "ada"); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(2)))
+	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(1))) // an older image moves nothing back
 }

@@ -111,7 +111,7 @@ func (f *fleetActor) do(ctx context.Context, set *messages.FenceSet, a *messages
 	}
 	cause := fence.Cause{By: set.By, Reason: set.Reason}
 	if now.Value != set.Value {
-		if err := f.set(ctx, place, set.Value, now, cause); err != nil {
+		if err := f.setSurely(ctx, &s.Record, place, set.Value, now, cause); err != nil {
 			return fmt.Errorf("the fence config can't be set: %w", err)
 		}
 		f.journal(ctx, place, set.Value, cause)
@@ -119,6 +119,23 @@ func (f *fleetActor) do(ctx context.Context, set *messages.FenceSet, a *messages
 	a.Value = set.Value
 	held, err := f.takeByHand(ctx, place.Kind, set)
 	a.Held = held
+	return err
+}
+
+// setSurely is set where it is not to be left open whether the value was written: after an error it reads
+// what is there.
+func (f *fleetActor) setSurely(ctx context.Context, r *messages.FleetRecord, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
+	err := f.set(ctx, place, value, over, cause)
+	if err == nil || errors.Is(err, fence.ErrConflict) {
+		return err
+	}
+	_, is, unread := f.readFence(ctx, r)
+	switch {
+	case unread != nil:
+		return fmt.Errorf("%w; whether it was set all the same, 'fenceline config get' tells", err)
+	case is.Value == value:
+		return nil
+	}
 	return err
 }
 

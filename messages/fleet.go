@@ -48,7 +48,7 @@ type FleetRecord struct {
 	PreloadFrom []string     `json:"preload_from,omitempty"` // as the policy of the newest image has it
 	Pull        *Pull        `json:"pull,omitempty"`         // likewise
 	Firsts      []First      `json:"firsts,omitempty"`       // of mirrors that have not got an image yet; see First
-	Fence       string       `json:"fence,omitempty"`        // Policy.Fence of the last flip
+	Fence       string       `json:"fence,omitempty"`        // Policy.Fence of the newest image that was flipped to
 	Decided     *Decided     `json:"decided,omitempty"`
 	// Reference is the form in which the fence config names images; "" is ReferenceDigest. A flip to a
 	// newer image than any before brings it.

@@ -138,10 +138,9 @@ func flipOrAdmit(s *State) Step {
 	at, why := s.stage(r, p)
 	if at == messages.RolloutFlipped {
 		out := s.ChangeFleet(func(f *messages.FleetRecord) {
-			TakeForm(f, ImageOf(r), &r.Policy)
+			TakeFence(f, ImageOf(r), &r.Policy)
 			Forward(f, ImageOf(r), r.Policy.Keep)
 			Sign(f, "fenceline", "flipped by rollout "+r.ID)
-			f.Fence = r.Policy.Fence
 			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
 				f.Spread = nil // all are admitted
 			}

@@ -51,13 +51,13 @@ func Forward(r *messages.FleetRecord, to messages.FleetImage, keep int) {
 	r.Soaking = ""
 }
 
-// TakeForm has the fence config name images in the form of a rollout that is about to be flipped to, where
-// its image is newer than any before: going back to an older one changes no form.
-func TakeForm(r *messages.FleetRecord, to messages.FleetImage, p *messages.Policy) {
+// TakeFence has the fence config live in the place, and name images in the form, of a rollout that is about to
+// be flipped to, where its image is newer than any before: going back to an older one changes neither.
+func TakeFence(r *messages.FleetRecord, to messages.FleetImage, p *messages.Policy) {
 	if to.Order <= r.Highest {
 		return
 	}
-	r.Reference = p.Reference
+	r.Fence, r.Reference = p.Fence, p.Reference
 	if r.Reference == messages.ReferenceDigest {
 		r.Reference = ""
 	}

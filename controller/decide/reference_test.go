@@ -48,7 +48,7 @@ func TestAChangedFormComesWithTheNextImage(t *testing.T) {
 	byDigest := &messages.Policy{Reference: messages.ReferenceDigest}
 	r := messages.FleetRecord{Fleet: "default"}
 	forward := func(order uint64, p *messages.Policy) {
-		TakeForm(&r, testFleetImage(order), p)
+		TakeFence(&r, testFleetImage(order), p)
 		Forward(&r, testFleetImage(order), 2)
 	}
 	says := func(what, want string) {

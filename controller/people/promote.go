@@ -55,7 +55,7 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string)
 		return e.Value, err
 	}
 	after := e.Value
-	decide.TakeForm(&after, to, &policy)
+	decide.TakeFence(&after, to, &policy)
 	if err := awaitPresence(ctx, q, fleet, to.Image, decide.LocalFor(&after, after.Reference, to.Image), policy); err != nil {
 		return e.Value, err
 	}
@@ -77,7 +77,7 @@ func promoteAt(r *messages.FleetRecord, epoch uint64, to messages.FleetImage, po
 	if r.Epoch != epoch {
 		return fmt.Errorf("%w: the fleet was changed to %s meanwhile; look, and promote again", ErrTooLate, r.Current.Image)
 	}
-	decide.TakeForm(r, to, policy)
+	decide.TakeFence(r, to, policy)
 	decide.Forward(r, to, max(policy.Keep, len(r.Keep)))
 	return nil
 }
