@@ -66,24 +66,6 @@ func TestTheKeyThatHoldsNothingDoesNotCount(t *testing.T) {
 	}
 }
 
-// TestBothWaysToAClusterReadTheSame: kato and confdis are two ways to one document.
-func TestBothWaysToAClusterReadTheSame(t *testing.T) {
-	for _, printed := range []string{
-		`{}`, `{"docker":{}}`, `{"docker":{"image":"a"}}`, `{"docker":{"image":["a","b"]}}`, `{"docker":{"images":["a","b"]}}`, `{"docker":{"images":null}}`,
-		`{"docker":{"image":null,"images":["a"]}}`, `{"docker":{"image":"a","images":null}}`, `{"docker":{"image":null,"images":null}}`, `{"docker":{"image":"","images":null}}`,
-	} {
-		d, err := parse([]byte(printed))
-		other, otherErr := stackato.Read([]byte(printed))
-		if err != nil || otherErr != nil {
-			t.Errorf("%s: %v, and %v", printed, err, otherErr)
-			continue
-		}
-		if d.setting().Value != other.Setting().Value || d.key != other.Key || d.isList != other.List {
-			t.Errorf("%s is read as %+v, and by confdis as %q under %s, list %v", printed, d, other.Setting().Value, other.Key, other.List)
-		}
-	}
-}
-
 // TestRevisionsTellStatesApart: another image, another fallback, another key, another type.
 func TestRevisionsTellStatesApart(t *testing.T) {
 	seen := map[fence.Revision]string{}
