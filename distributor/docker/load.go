@@ -75,7 +75,8 @@ func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-ended
 	switch {
-	case err == nil && f.broken == nil:
+	case err == nil && (f.broken == nil || errors.Is(f.broken, io.ErrClosedPipe)): // it may have answered before it had read all
+		f.broken = nil
 		return nil
 	case ctx.Err() != nil || f.broken == nil || errors.Is(f.broken, io.ErrClosedPipe):
 		f.broken = nil
