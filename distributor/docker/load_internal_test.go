@@ -35,7 +35,9 @@ func newMade(size int) (*made, messages.Image) {
 	return m, messages.Image("r.example/base@" + manifest)
 }
 
-func (m *made) Manifest(_ context.Context, digest string) ([]byte, error) { return m.parts[digest], nil }
+func (m *made) Manifest(_ context.Context, digest string) ([]byte, error) {
+	return m.parts[digest], nil
+}
 
 func (m *made) Blob(_ context.Context, digest string, _ int64) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(m.parts[digest])), nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -216,10 +217,13 @@ func (e *Engine) nameOf(ctx context.Context, image string) string {
 	return image
 }
 
+// learnTimeout bounds that: a registry that is away must not hold up a node that has the image.
+const learnTimeout = 3 * time.Second
+
 // learn has an engine ask the registry for a manifest whose layers it has all, so that it knows the image by its
 // digest, too. The tag stays: with the last tag of a repository such an engine forgets the digests of it.
 func (e *Engine) learn(ctx context.Context, image messages.Image) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
 	defer cancel()
 	login, err := e.logins.of(image)
 	if err != nil {

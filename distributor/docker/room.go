@@ -13,13 +13,17 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// manifestTimeout bounds the look at what a registry says of an image.
-const manifestTimeout = 5 * time.Second
+const (
+	// manifestTimeout bounds the look at what a registry says of an image.
+	manifestTimeout = 5 * time.Second
+	// contentTimeout is the same for a content, whose mirrors have time limits of their own.
+	contentTimeout = 15 * time.Second
+)
 
-// Room reads the image's manifest from its registry, and compares it with the images that the engine
+// Room reads the image's manifest, and compares it with the images that the engine
 // has. A pull takes as much as travels and as much as that is unpacked, at one time: the classic store keeps
 // what it fetched until it is unpacked, containerd's for as long as the image.
-func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+func (e *Engine) Room(ctx context.Context, image messages.Image, from distributor.Content) (distributor.Room, error) {
 	stores, err := e.stores(ctx)
 	if err != nil {
 		return distributor.Room{}, err
@@ -27,9 +31,13 @@ func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Ro
 	r := distributor.Room{Needs: -1, Free: -1}
 	e.looking.Lock()
 	defer e.looking.Unlock()
-	look, cancel := context.WithTimeout(ctx, manifestTimeout)
+	limit := manifestTimeout
+	if from != nil {
+		limit = contentTimeout
+	}
+	look, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found, err := e.manifestOf(look, image)
+	found, err := e.manifestOf(look, image, from)
 	if err != nil {
 		r.Unknown = fmt.Errorf("reading the manifest of %s: %w", image, err)
 		return r, context.Cause(ctx)
@@ -38,9 +46,9 @@ func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Ro
 	if err != nil {
 		return distributor.Room{}, err
 	}
-	from := shared(found.layers, there)
-	found.measure(look, from)
-	fetch, unpacked := takes(found.layers[from:])
+	held := shared(found.layers, there)
+	found.measure(look, held)
+	fetch, unpacked := takes(found.layers[held:])
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
 		if d.fetched {

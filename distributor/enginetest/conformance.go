@@ -159,7 +159,7 @@ func testPullCancelled(t *testing.T, f Fixture) {
 func testRoom(t *testing.T, f Fixture) {
 	look := func(image messages.Image) distributor.Room {
 		t.Helper()
-		r, err := f.Engine.Room(within(t), image)
+		r, err := f.Engine.Room(within(t), image, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
