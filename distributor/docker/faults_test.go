@@ -121,12 +121,17 @@ func TestAnEngineThatAnswers500(t *testing.T) {
 		"listing images":         func() error { _, err := e.Images(t.Context()); return err },
 		"inspecting":             func() error { _, err := e.Inspect(t.Context(), image); return err },
 		"pulling":                func() error { _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); return err },
-		"tagging":                func() error { return e.Tag(t.Context(), image, "x") },
-		"removing":               func() error { return e.Remove(t.Context(), "x") },
-		"listing containers":     func() error { _, err := e.Containers(t.Context()); return err },
-		"listing notes":          func() error { _, err := e.Notes(t.Context()); return err },
-		"keeping a note":         func() error { return e.AddNote(t.Context(), note) },
-		"removing a note":        func() error { return e.RemoveNote(t.Context(), note) },
+		"loading": func() error {
+			from, made := newMade(1)
+			_, err := e.Load(t.Context(), made, from, func(distributor.Progress) {})
+			return err
+		},
+		"tagging":            func() error { return e.Tag(t.Context(), image, "x") },
+		"removing":           func() error { return e.Remove(t.Context(), "x") },
+		"listing containers": func() error { _, err := e.Containers(t.Context()); return err },
+		"listing notes":      func() error { _, err := e.Notes(t.Context()); return err },
+		"keeping a note":     func() error { return e.AddNote(t.Context(), note) },
+		"removing a note":    func() error { return e.RemoveNote(t.Context(), note) },
 		"trial": func() error {
 			_, err := e.Trial(t.Context(), distributor.Trial{Image: image, Timeout: time.Minute})
 			return err
@@ -146,5 +151,8 @@ func TestAnEngineThatAnswers500(t *testing.T) {
 	}
 	if err := e.Sound(t.Context()); err == nil {
 		t.Error("it is sound")
+	}
+	if room, err := e.Room(t.Context(), image, nil); err != nil || room.Unknown != nil || room.Free >= 0 { // its disks are not to be seen
+		t.Errorf("it was asked in vain what a pull takes: %+v, error %v", room, err)
 	}
 }

@@ -29,6 +29,9 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 		return distributor.Room{}, err
 	}
 	r := distributor.Room{Needs: -1, Free: -1}
+	if len(disksOf(stores)) == 0 { // no registry need be asked
+		return r, nil
+	}
 	e.looking.Lock()
 	defer e.looking.Unlock()
 	limit := manifestTimeout
