@@ -87,7 +87,7 @@ func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar
 
 // load has the engine load an archive, and tells of each sign of life.
 func (e *Engine) load(ctx context.Context, archive io.Reader, lives func()) error {
-	answer, err := e.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(false))
+	answer, err := e.api().ImageLoad(ctx, archive, client.ImageLoadWithQuiet(false))
 	if err != nil {
 		return err
 	}

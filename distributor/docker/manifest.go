@@ -91,11 +91,11 @@ func (e *Engine) readManifest(ctx context.Context, image messages.Image, from di
 // registryOf opens the registry of an image as the engine does: with the login that pulls have, the
 // certificates of its folder, and without TLS where it was told so.
 func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteImage, error) {
-	info, err := e.api.Info(ctx, client.InfoOptions{})
+	info, err := e.api().Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "asking how it reaches registries", err)
 	}
-	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	version, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "asking for the platform", err)
 	}

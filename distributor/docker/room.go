@@ -135,7 +135,7 @@ func sum(a, b int64) int64 {
 
 // chains are the layers of each image that the engine has, from the lowest, by their content.
 func (e *Engine) chains(ctx context.Context) ([][]string, error) {
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "listing images", err)
 	}
@@ -147,7 +147,7 @@ func (e *Engine) chains(ctx context.Context) ([][]string, error) {
 	for _, i := range list.Items {
 		chain, is := known[i.ID]
 		if !is {
-			got, err := e.api.ImageInspect(ctx, i.ID)
+			got, err := e.api().ImageInspect(ctx, i.ID)
 			if err != nil { // what it can't read it has to fetch
 				continue
 			}
