@@ -31,8 +31,9 @@ func (p *PullWay) Way() *messages.Pull {
 	for _, url := range p.mirrors {
 		out.Mirrors = append(out.Mirrors, messages.Mirror{URL: url, TimeLimit: messages.Duration(p.timeLimit), BackOff: messages.Duration(p.backOff)})
 	}
+	limited := p.timeLimit != messages.DefaultTimeLimit || p.backOff != messages.DefaultBackOff
 	switch {
-	case out.Way == "" && len(out.Mirrors) == 0:
+	case out.Way == "" && len(out.Mirrors) == 0 && !limited: // limits alone are of no mirrors, which Validate says
 		return nil
 	case out.Way == "":
 		out.Way = messages.PullMirrors
