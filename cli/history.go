@@ -67,7 +67,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	return s.print(out, func(p *terminal.Page) {
 		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT", "ROLLOUT", "BY", "REASON")
 		for _, v := range out {
-			p.Row(v.At, shown(v.Value), v.Build, v.Order, shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
+			p.Row(v.At, cmp.Or(shown(v.Value), "(unset)"), v.Build, v.Order, shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
 		}
 	})
 }
@@ -118,9 +118,6 @@ func namesImage(value string, i messages.Image) bool {
 
 // shown is a value of the fence config for a table: shortened where it is one of ours.
 func shown(value string) string {
-	if value == "" {
-		return "(unset)"
-	}
 	if i, err := messages.ParseImage(value); err == nil {
 		return short(i)
 	}

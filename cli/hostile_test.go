@@ -71,6 +71,11 @@ func hostileInstallation(t *testing.T) *queue.Client {
 	if err := store.NewNode(c).Heartbeat(t.Context(), &messages.NodeStatus{
 		Fleet: "production", Node: "node-3", Interval: messages.Duration(1e10), Version: hostile, Labels: map[string]string{hostile: hostile},
 		Engine: messages.Engine{Name: hostile, Version: hostile, Error: hostile}, Containers: []messages.ContainerUse{{Container: hostile, Image: hostile}},
+		Images:   []messages.PresentImage{{Image: imageTwo, ID: hostile, Local: hostile}},
+		Problems: []messages.ImageProblem{{Image: hostile, Reason: hostile}}, Fetching: &messages.ImageFetch{Image: hostile, Bytes: 1, Layer: hostile, From: hostile},
+		Mirror: hostile, Troubles: []messages.MirrorTrouble{{Mirror: hostile, Reason: hostile}},
+		Applied: &messages.NodeApplied{Image: hostile, State: hostile, Error: hostile, Mended: hostile},
+		Ledger:  []messages.LedgerEntry{{Image: hostile, Fleet: hostile, ID: hostile, Tag: hostile, Why: hostile}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -131,6 +136,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"status":               {{}},
 		"builds":               {{}, {"--pipeline", hostile}},
 		"nodes":                {{}, {hostile}},
+		"nodes show":           {{"node-3"}, {hostile}, {"production", hostile}},
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
 		"history":              {{}, {hostile}},

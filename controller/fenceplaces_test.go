@@ -47,9 +47,14 @@ func (o outside) places(t *testing.T, kind, fleet string) func(*controller.Confi
 	return func(c *controller.Config) { c.Backend, c.LeaseTTL = b.Factory(c.Queue), 5*time.Second }
 }
 
+// write sets the value at once: a controller that looks in between must not find an empty one.
 func (o outside) write(t *testing.T, fleet, value string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(o.dir, fleet), []byte(value), 0o600); err != nil {
+	made := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(made, []byte(value), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(made, filepath.Join(o.dir, fleet)); err != nil {
 		t.Fatal(err)
 	}
 }

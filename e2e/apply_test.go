@@ -77,7 +77,10 @@ func TestApply(t *testing.T) {
 	reloaded(ran...)
 	s.awaitStatus(t, "  current "+first.Image, "applied on 1 of 1")
 
-	if err := os.WriteFile(at("app.env"), []byte("# an app's\nPORT=8080\nAPP_IMAGE=somebody/else\n"), 0o640); err != nil {
+	if err := os.WriteFile(at("somebody.env"), []byte("# an app's\nPORT=8080\nAPP_IMAGE=somebody/else\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(at("somebody.env"), at("app.env")); err != nil {
 		t.Fatal(err)
 	}
 	holds(first.Image)
