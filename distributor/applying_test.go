@@ -2,13 +2,18 @@ package distributor_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/apply"
@@ -105,6 +110,44 @@ func TestTheCurrentImageIsApplied(t *testing.T) {
 		w.announce(messages.FleetRecord{Epoch: 3, Current: fleetImage("1")}) // a rollback
 		w.applies("1", messages.ApplyDone, "")
 		f.tried(t, "1", "2", "1")
+	})
+}
+
+// Where the fleet names images by their local names, so does what is applied, and a change of that is applied.
+func TestTheCurrentImageIsAppliedInTheFleetsForm(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "image.json")
+	target, err := apply.New(apply.Config{File: file, Format: apply.FormatJSON, Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func(want func(apply.Values) bool) {
+		t.Helper()
+		var v apply.Values
+		content, err := os.ReadFile(file)
+		if err == nil {
+			err = json.Unmarshal(content, &v)
+		}
+		if err != nil || !want(v) {
+			t.Fatalf("the file has %s, error %v", content, err)
+		}
+	}
+	run(t, func(w *world) { w.applier = target }, func(w *world) {
+		local := func(r messages.FleetRecord, c string) string { r.Fleet = fleet; return r.LocalName(img(c)) }
+		r := messages.FleetRecord{Epoch: 1, ID: "abcdefgh", Current: fleetImage("1"), Reference: messages.ReferenceLocal}
+		w.announce(r)
+		w.applies("1", messages.ApplyDone, "")
+		says(func(v apply.Values) bool {
+			return v.Image == local(r, "1") && v.Local == v.Image && v.Name == img("1").Name() && v.Digest == img("1").Digest() && v.Previous == ""
+		})
+		r = messages.FleetRecord{Epoch: 2, ID: "abcdefgh", Current: fleetImage("2"), Previous: fleetImage("1"), Reference: messages.ReferenceLocal}
+		w.announce(r)
+		w.applies("2", messages.ApplyDone, "")
+		says(func(v apply.Values) bool { return v.Image == local(r, "2") && v.Previous == local(r, "1") })
+		r.Epoch, r.Reference = 3, messages.ReferenceDigest
+		w.announce(r)
+		w.applies("2", messages.ApplyDone, "")
+		says(func(v apply.Values) bool { return v.Image == string(img("2")) && v.Previous == string(img("1")) })
 	})
 }
 

@@ -41,9 +41,9 @@ type Engine interface {
 	// FreeBytes is the free space where the engine keeps images, or -1 if that can't
 	// be known from here.
 	FreeBytes(ctx context.Context) (int64, error)
-	// Room tells what a pull of an image would take of the engine's disks. What its registry or manifest
-	// keeps from being known is no error.
-	Room(ctx context.Context, image messages.Image) (Room, error)
+	// Room tells what a pull of an image would take of the engine's disks, by the manifest of its registry, or of
+	// the content where that is not nil. What keeps that from being known is no error.
+	Room(ctx context.Context, image messages.Image, from Content) (Room, error)
 	// Trial runs a trial and removes its containers again, whatever happens. A verdict
 	// on the image is a result; an error means that there is none.
 	Trial(ctx context.Context, t Trial) (messages.TrialResult, error)

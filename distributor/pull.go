@@ -16,7 +16,7 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image && d.mayFetch(r, o) })
 	}
 	d.runJob(ctx, wanted, func(ctx context.Context) {
-		free, err := d.room(ctx, w.Image)
+		free, err := d.room(ctx, w.Image, r)
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
 			d.noteFetch(ctx, r.LocalRealm(), w)

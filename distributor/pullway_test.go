@@ -69,7 +69,7 @@ func TestANodeFetchesInItsFleetsWay(t *testing.T) {
 		w.announce(messages.FleetRecord{Current: fleetImage("3"), Pull: &messages.Pull{Way: "of a later version"}})
 		w.has("3")
 		w.pulled("3")
-		if got := strings.Join(c.opened, " "); got != "12 20" {
+		if got := strings.Join(c.opened, " "); got != "12 12 20" { // of mirrors once to see what it takes, too
 			t.Errorf("opened %s", got)
 		}
 		if got := w.last().Troubles; len(got) != 0 {
@@ -84,6 +84,28 @@ func TestANodeFetchesInItsFleetsWay(t *testing.T) {
 			t.Errorf("where all lie, the problems are %+v", got)
 		}
 	})
+}
+
+// What an image takes of the disk is asked of the mirrors that it comes from, not of its registry, which may be away;
+// one that lies keeps nobody from knowing it.
+func TestTheRoomForAnImageIsAskedOfItsMirrors(t *testing.T) {
+	c := &contents{lies: 1}
+	run(t, func(w *world) {
+		w.contents, w.engine.Tells, w.engine.Free = c, true, 3<<30
+		w.engine.Registry[img("1")] = enginetest.FakeImage{Layers: map[string]int64{"large": 5 << 30}}
+	}, func(w *world) {
+		w.announce(messages.FleetRecord{
+			Preload: preload("1"),
+			Pull:    &messages.Pull{Way: messages.PullMirrors, Mirrors: []messages.Mirror{{URL: "http://a:5000"}, {URL: "http://b:5000"}}},
+		})
+		w.works(messages.WorkFailed, "the pull needs 5")
+		if got := w.last().Troubles; len(got) != 1 || got[0].Mirror != "http://a:5000" {
+			t.Errorf("the heartbeat's troubles are %+v", got)
+		}
+	})
+	if got := strings.Join(c.opened, " "); got != "12" && got != "12 12" {
+		t.Errorf("opened %s", got)
+	}
 }
 
 // What a node is told itself counts in place of what its fleet says, and nonsense is refused by its field.

@@ -2,6 +2,7 @@ package distributor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/fenceline/fenceline/messages"
@@ -27,14 +28,14 @@ func (d *Distributor) makeRoom(ctx context.Context) {
 
 // fits tells how many bytes are free, and whether a pull leaves free what must stay free, by what its
 // manifest says. An error, ErrNoSpace where that is why, says that it must not begin.
-func (d *Distributor) fits(ctx context.Context, image messages.Image) (int64, error) {
+func (d *Distributor) fits(ctx context.Context, image messages.Image, r *messages.FleetRecord) (int64, error) {
 	free, err := d.freeBytes(ctx)
 	if err != nil {
 		return free, err
 	}
 	call, cancel := context.WithTimeout(ctx, 2*engineTimeout)
 	defer cancel()
-	room, err := d.cfg.Engine.Room(call, image)
+	room, err := d.lookForRoom(call, image, r)
 	if err != nil {
 		return free, fmt.Errorf("looking for room for %s: %w", image, err)
 	}
@@ -46,4 +47,24 @@ func (d *Distributor) fits(ctx context.Context, image messages.Image) (int64, er
 	}
 	return free, fmt.Errorf("%w: the pull needs %s (%s to fetch, %s unpacked), %s are free where the engine keeps images and %s must stay free: remove images or files, or lower min-free-bytes",
 		ErrNoSpace, messages.Size(room.Needs), messages.Size(room.Fetch), messages.Size(room.Unpacked), messages.Size(room.Free), messages.Size(d.cfg.MinFreeBytes))
+}
+
+// lookForRoom asks what a pull would take: by what mirrors say where the image comes from those, as its registry
+// may be away.
+func (d *Distributor) lookForRoom(ctx context.Context, image messages.Image, r *messages.FleetRecord) (Room, error) {
+	way := d.way(r)
+	if d.cfg.Contents == nil || way.Way != messages.PullMirrors {
+		return d.cfg.Engine.Room(ctx, image, nil)
+	}
+	content, err := d.cfg.Contents.Open(image, way.Mirrors)
+	if err != nil {
+		return Room{}, err
+	}
+	for tries := 0; ; tries++ {
+		room, err := d.cfg.Engine.Room(ctx, image, content)
+		if !errors.Is(room.Unknown, ErrWrongBytes) || tries == len(way.Mirrors) {
+			d.tellTroubles(&way)
+			return room, err
+		}
+	}
 }

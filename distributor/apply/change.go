@@ -37,7 +37,7 @@ func (t *Target) Apply(ctx context.Context, c Change) (Result, error) {
 	next := state{Image: c.Image, Previous: c.Previous, Revision: c.Revision}
 	if t.state.Image == c.Image {
 		next = *t.state
-	} else if t.state.Image != "" {
+	} else if t.state.Image != "" && !c.named(t.state.Image) {
 		next.Previous = t.state.Image
 	}
 	c.Previous, c.Revision = next.Previous, next.Revision

@@ -45,6 +45,9 @@ type Values struct {
 	Revision uint64 `json:"revision"` // of the fleet's record by which the image became current here
 }
 
+// named tells whether a name is the image's, in whichever form.
+func (v *Values) named(name string) bool { return name == v.Local || name == v.Name+"@"+v.Digest }
+
 // sample is what forms are tried with before there is an image.
 func sample() Values {
 	const digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -356,5 +357,40 @@ func TestWhenNobodyHasIt(t *testing.T) {
 		return c.Manifest(t.Context(), s.digest)
 	}(); err != nil || !bytes.Equal(raw, s.blob) {
 		t.Errorf("a manifest of %d bytes, error %v", len(raw), err)
+	}
+}
+
+// A mirror that takes connections and never speaks TLS costs its time limit, and one whose manifest never ends costs
+// what a manifest may have.
+func TestAMirrorThatNeverBeginsOrNeverEnds(t *testing.T) {
+	s := newSite(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	mute := mirrorAt(l.Addr().String())
+	mute.URL = "https" + strings.TrimPrefix(mute.URL, "http")
+	o := s.opener(nil)
+	if err := s.read(o, mute); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.Troubles(); len(got) != 1 || !strings.Contains(got[0].Reason, "no answer within 300ms") {
+		t.Errorf("the troubles are %+v", got)
+	}
+	endless := mirrorAt(s.serve("endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path != "/v2/" && r.Context().Err() == nil {
+			_, _ = w.Write(make([]byte, 64<<10))
+		}
+	}))
+	c, err := o.Open(s.image(), []messages.Mirror{endless})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Manifest(t.Context(), s.digest); !errors.Is(err, distributor.ErrWrongBytes) || !strings.Contains(err.Error(), endless.URL) {
+		t.Errorf("error %v, want ErrWrongBytes of the mirror", err)
+	}
+	if got, err := c.Manifest(t.Context(), s.digest); err != nil || !bytes.Equal(got, s.blob) {
+		t.Errorf("read %d bytes of the registry, error %v", len(got), err)
 	}
 }

@@ -28,7 +28,7 @@ func (e *Engine) startsAnother(ctx context.Context, t distributor.Trial) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, e.removeContainer(ctx, id)) }()
-		_, err = e.api.ContainerStart(ctx, id, client.ContainerStartOptions{})
+		_, err = e.api().ContainerStart(ctx, id, client.ContainerStartOptions{})
 		if err == nil || strings.Contains(err.Error(), nothing) {
 			return nil
 		}
@@ -44,7 +44,7 @@ func (e *Engine) takesAnother(ctx context.Context, key string) error {
 // Sound tells whether the engine takes in an image and reads it.
 func (e *Engine) Sound(ctx context.Context) error {
 	return e.withControl(ctx, "sound", func(image string) error {
-		_, err := e.api.ImageInspect(ctx, image)
+		_, err := e.api().ImageInspect(ctx, image)
 		return err
 	})
 }
@@ -61,7 +61,7 @@ func (e *Engine) withControl(ctx context.Context, key string, fn func(image stri
 	}
 	sum := sha256.Sum256([]byte(key))
 	image := distributor.ControlTag(fmt.Sprintf("%x", sum[:8]))
-	answer, err := e.api.ImageImport(ctx, client.ImageImportSource{Source: &archive, SourceName: "-"}, image, client.ImageImportOptions{})
+	answer, err := e.api().ImageImport(ctx, client.ImageImportSource{Source: &archive, SourceName: "-"}, image, client.ImageImportOptions{})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -31,7 +32,8 @@ type Config struct {
 
 // Engine is a Docker engine. Make it with New.
 type Engine struct {
-	api       *client.Client
+	options   []client.Opt
+	opened    atomic.Pointer[client.Client]
 	logins    logins
 	transport http.RoundTripper // to registries, or nil
 
@@ -42,6 +44,47 @@ type Engine struct {
 	layers map[string][]string // of the images that it has, by their IDs
 	wanted *remoteImage        // whose manifest was read last, or nil
 	lists  *bool               // whether containerd keeps its images; nil where that is not known
+
+	agreed   atomic.Bool // opened speaks a version that the engine does, or did
+	agreeing sync.Mutex
+	speaks   string // the engine's own version of the API then
+}
+
+// api is the engine's client.
+func (e *Engine) api() *client.Client { return e.opened.Load() }
+
+// agree has the client speak a version of the API that the engine does. One that was updated, or replaced by an older
+// one, may not know the version that was agreed on with its predecessor.
+func (e *Engine) agree(ctx context.Context) error {
+	e.agreeing.Lock()
+	defer e.agreeing.Unlock()
+	c := e.api()
+	is, err := c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	if err != nil {
+		return err
+	}
+	if e.agreed.Load() && e.speaks != is.APIVersion {
+		if c, err = client.New(e.options...); err != nil {
+			return err
+		}
+		if is, err = c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+			return errors.Join(err, c.Close())
+		}
+		_ = e.opened.Swap(c).Close() // its idle connections; calls under way go on
+	}
+	e.speaks = is.APIVersion
+	e.agreed.Store(true)
+	return nil
+}
+
+// version is that of the API that the engine and its client have agreed on.
+func (e *Engine) version(ctx context.Context) (string, error) {
+	if !e.agreed.Load() {
+		if err := e.agree(ctx); err != nil {
+			return "", err
+		}
+	}
+	return e.api().ClientVersion(), nil
 }
 
 var _ distributor.Engine = (*Engine)(nil)
@@ -70,7 +113,8 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", c.Host, err)
 	}
-	e := &Engine{api: api, logins: logins{c.DockerConfig}, transport: c.Transport}
+	e := &Engine{options: options, logins: logins{c.DockerConfig}, transport: c.Transport}
+	e.opened.Store(api)
 	if _, err := e.logins.read(); err != nil {
 		return nil, errors.Join(&FieldError{"DockerConfig", err}, api.Close())
 	}
@@ -78,19 +122,22 @@ func New(c Config) (*Engine, error) {
 }
 
 // Close ends the client's idle connections.
-func (e *Engine) Close() error { return e.api.Close() }
+func (e *Engine) Close() error { return e.api().Close() }
 
 // Info tells the engine's version and ID.
 func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
-	v, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err := e.agree(ctx); err != nil {
+		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
+	}
+	v, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
 	e.lists, e.kept = nil, nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
-	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api.ClientVersion()}
-	if info, err := e.api.Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
+	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api().ClientVersion()}
+	if info, err := e.api().Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
 		out.ID = info.Info.ID
 	}
 	return out, nil
@@ -98,7 +145,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 
 // Images lists all images, those with a digest and no tag included.
 func (e *Engine) Images(ctx context.Context) ([]distributor.Image, error) {
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "listing images", err)
 	}
@@ -111,7 +158,7 @@ func (e *Engine) Images(ctx context.Context) ([]distributor.Image, error) {
 
 // Containers lists all containers but those of trials.
 func (e *Engine) Containers(ctx context.Context) ([]distributor.Container, error) {
-	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	list, err := e.api().ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return nil, e.fault(ctx, "listing containers", err)
 	}
@@ -138,10 +185,10 @@ func (e *Engine) Watch(ctx context.Context, changed func()) error {
 	defer cancel()
 	// The stream sends nothing until something happens, and the client reports a refused
 	// connection in the same channel as a lost one: a ping tells that it is there.
-	if _, err := e.api.Ping(ctx, client.PingOptions{}); err != nil {
+	if _, err := e.api().Ping(ctx, client.PingOptions{}); err != nil {
 		return e.fault(ctx, "watching", err)
 	}
-	events := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
+	events := e.api().Events(ctx, client.EventsListOptions{Filters: filters})
 	changed()
 	for {
 		select {

@@ -33,7 +33,7 @@ func (e *Engine) fault(ctx context.Context, doing string, err error) error {
 // explain is fault with other fixes. An error of a kind that has no fix here keeps its own words: what
 // reads like a registry that is down is something else in a call that asks no registry.
 func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map[error]string) error {
-	doing += " (Docker engine at " + e.api.DaemonHost() + ")"
+	doing += " (Docker engine at " + e.api().DaemonHost() + ")"
 	if ctx.Err() != nil {
 		if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
 			return fmt.Errorf("%s: %w: no answer in time; check that dockerd runs and isn't overloaded", doing, distributor.ErrEngine)
@@ -108,6 +108,6 @@ func isTransport(err error) bool {
 func (e *Engine) alive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	_, err := e.api.Ping(ctx, client.PingOptions{})
+	_, err := e.api().Ping(ctx, client.PingOptions{})
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,12 +148,17 @@ func TestAnEngineThatAnswers500(t *testing.T) {
 		"listing images":         func() error { _, err := e.Images(t.Context()); return err },
 		"inspecting":             func() error { _, err := e.Inspect(t.Context(), image); return err },
 		"pulling":                func() error { _, err := e.Pull(t.Context(), image, func(distributor.Progress) {}); return err },
-		"tagging":                func() error { return e.Tag(t.Context(), image, "x") },
-		"removing":               func() error { return e.Remove(t.Context(), "x") },
-		"listing containers":     func() error { _, err := e.Containers(t.Context()); return err },
-		"listing notes":          func() error { _, err := e.Notes(t.Context()); return err },
-		"keeping a note":         func() error { return e.AddNote(t.Context(), note) },
-		"removing a note":        func() error { return e.RemoveNote(t.Context(), note) },
+		"loading": func() error {
+			from, made := newMade(1)
+			_, err := e.Load(t.Context(), made, from, func(distributor.Progress) {})
+			return err
+		},
+		"tagging":            func() error { return e.Tag(t.Context(), image, "x") },
+		"removing":           func() error { return e.Remove(t.Context(), "x") },
+		"listing containers": func() error { _, err := e.Containers(t.Context()); return err },
+		"listing notes":      func() error { _, err := e.Notes(t.Context()); return err },
+		"keeping a note":     func() error { return e.AddNote(t.Context(), note) },
+		"removing a note":    func() error { return e.RemoveNote(t.Context(), note) },
 		"trial": func() error {
 			_, err := e.Trial(t.Context(), distributor.Trial{Image: image, Timeout: time.Minute})
 			return err
@@ -172,5 +178,54 @@ func TestAnEngineThatAnswers500(t *testing.T) {
 	}
 	if err := e.Sound(t.Context()); err == nil {
 		t.Error("it is sound")
+	}
+	if room, err := e.Room(t.Context(), image, nil); err != nil || room.Unknown != nil || room.Free >= 0 { // its disks are not to be seen
+		t.Errorf("it was asked in vain what a pull takes: %+v, error %v", room, err)
+	}
+}
+
+// An engine that is updated while the agent runs, or replaced by an older one, is spoken to in its own version.
+func TestAnEngineThatSpeaksAnotherVersion(t *testing.T) {
+	var speaks atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		version := speaks.Load().(string)
+		w.Header().Set("Api-Version", version)
+		switch {
+		case r.URL.Path == "/_ping":
+		case !strings.HasPrefix(r.URL.Path, "/v"+version+"/"):
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"message": "client version is too old or too new"}`)
+		case strings.HasSuffix(r.URL.Path, "/images/json"):
+			_, _ = io.WriteString(w, `[]`)
+		case strings.Contains(r.URL.Path, "/images/"):
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"message": "No such image"}`)
+		default:
+			_, _ = io.WriteString(w, `{}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	speaks.Store("1.41")
+	e, err := New(Config{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	image := messages.Image("r.example/base@sha256:" + strings.Repeat("0", 64))
+	if _, err := e.Inspect(t.Context(), image); !errors.Is(err, distributor.ErrNotFound) { // the first call that there is
+		t.Errorf("inspecting: %v, want ErrNotFound", err)
+	}
+	for _, version := range []string{"1.50", "1.44", "1.51"} {
+		speaks.Store(version)
+		got, err := e.Info(t.Context())
+		if err != nil || got.API != version {
+			t.Errorf("of version %s it says %+v, error %v", version, got, err)
+		}
+		if _, err := e.Images(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := e.Inspect(t.Context(), image); !errors.Is(err, distributor.ErrNotFound) {
+			t.Errorf("inspecting: %v, want ErrNotFound", err)
+		}
 	}
 }

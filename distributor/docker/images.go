@@ -41,13 +41,17 @@ func imageOf(id string, digests, tags []string) distributor.Image {
 func (e *Engine) Inspect(ctx context.Context, name messages.Image) (distributor.Image, error) {
 	doing := "inspecting " + string(name)
 	var options []client.ImageInspectOption
-	lists := versions.GreaterThanOrEqualTo(e.api.ClientVersion(), "1.48")
+	version, err := e.version(ctx)
+	if err != nil {
+		return distributor.Image{}, e.fault(ctx, doing, err)
+	}
+	lists := versions.GreaterThanOrEqualTo(version, "1.48")
 	if lists {
 		options = append(options, client.ImageInspectWithManifests(true))
 	}
-	i, err := e.api.ImageInspect(ctx, string(name), options...)
+	i, err := e.api().ImageInspect(ctx, string(name), options...)
 	if errdefs.IsNotFound(err) {
-		if kept, no := e.api.ImageInspect(ctx, keptTag(name), options...); no == nil {
+		if kept, no := e.api().ImageInspect(ctx, keptTag(name), options...); no == nil {
 			i, err = kept, nil
 		}
 	}
@@ -77,7 +81,7 @@ func (e *Engine) imageFault(ctx context.Context, doing string, err error) error 
 
 // Tag names an image.
 func (e *Engine) Tag(ctx context.Context, image messages.Image, local string) error {
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: e.nameOf(ctx, string(image)), Target: local})
+	_, err := e.api().ImageTag(ctx, client.ImageTagOptions{Source: e.nameOf(ctx, string(image)), Target: local})
 	if err != nil {
 		return e.imageFault(ctx, fmt.Sprintf("tagging %s as %s", image, local), err)
 	}
@@ -91,7 +95,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 		names = []string{keptTag(image), name}
 	}
 	for _, name := range names {
-		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		_, err := e.api().ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 		if err != nil && !errdefs.IsNotFound(err) {
 			return e.fault(ctx, "removing "+name, err)
 		}

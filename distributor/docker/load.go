@@ -75,7 +75,8 @@ func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar
 	r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	<-ended
 	switch {
-	case err == nil && f.broken == nil:
+	case err == nil && (f.broken == nil || errors.Is(f.broken, io.ErrClosedPipe)): // it may have answered before it had read all
+		f.broken = nil
 		return nil
 	case ctx.Err() != nil || f.broken == nil || errors.Is(f.broken, io.ErrClosedPipe):
 		f.broken = nil
@@ -86,7 +87,7 @@ func (e *Engine) feed(ctx context.Context, doing string, f *feed, form func(*tar
 
 // load has the engine load an archive, and tells of each sign of life.
 func (e *Engine) load(ctx context.Context, archive io.Reader, lives func()) error {
-	answer, err := e.api.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(false))
+	answer, err := e.api().ImageLoad(ctx, archive, client.ImageLoadWithQuiet(false))
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (e *Engine) trialUser(ctx context.Context, t distributor.Trial, id string) 
 	if err != nil {
 		return "", err
 	}
-	got, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	got, err := e.api().ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", e.fault(ctx, "asking for the image's user", err)
 	}
@@ -141,7 +141,7 @@ func (e *Engine) namesIn(ctx context.Context, id, file string) ([]string, error)
 // firstOf is the first of some files that a container has, or "".
 func (e *Engine) firstOf(ctx context.Context, id string, files ...string) (string, error) {
 	for _, file := range files {
-		_, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
+		_, err := e.api().ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
 		if err == nil {
 			return file, nil
 		}
@@ -154,14 +154,14 @@ func (e *Engine) firstOf(ctx context.Context, id string, files ...string) (strin
 
 // read gives fn the content of a file in a container, through links.
 func (e *Engine) read(ctx context.Context, id, file string, fn func(io.Reader) error) error {
-	stat, err := e.api.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
+	stat, err := e.api().ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: file})
 	if err != nil {
 		return err
 	}
 	if stat.Stat.LinkTarget != "" {
 		file = stat.Stat.LinkTarget
 	}
-	got, err := e.api.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: file})
+	got, err := e.api().CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: file})
 	if err != nil {
 		return err
 	}

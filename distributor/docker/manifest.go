@@ -22,6 +22,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -42,28 +43,26 @@ type layer struct {
 	unpacked int64  // -1 while it was not asked for
 }
 
-// remoteImage is an image in its registry.
+// remoteImage is an image in its registry, or of a content.
 type remoteImage struct {
 	image     messages.Image
 	ref       name.Digest
-	transport http.RoundTripper
+	transport http.RoundTripper // nil where it is of a content
 	platform  v1.Platform
 	layers    []layer // from the lowest
 }
 
-// manifestOf reads an image's manifest from its registry, for the platform of the engine.
-func (e *Engine) manifestOf(ctx context.Context, image messages.Image) (*remoteImage, error) {
+// manifestOf reads an image's manifest from a content, or from its registry where that is nil, for the platform of
+// the engine.
+func (e *Engine) manifestOf(ctx context.Context, image messages.Image, from distributor.Content) (*remoteImage, error) {
 	e.mu.Lock()
 	known := e.wanted
 	e.mu.Unlock()
 	if known != nil && known.image == image {
 		return known, nil
 	}
-	r, err := e.registryOf(ctx, image)
+	r, err := e.readManifest(ctx, image, from)
 	if err != nil {
-		return nil, err
-	}
-	if err := r.read(ctx); err != nil {
 		return nil, err
 	}
 	e.mu.Lock()
@@ -72,14 +71,31 @@ func (e *Engine) manifestOf(ctx context.Context, image messages.Image) (*remoteI
 	return r, nil
 }
 
+func (e *Engine) readManifest(ctx context.Context, image messages.Image, from distributor.Content) (*remoteImage, error) {
+	if from == nil {
+		r, err := e.registryOf(ctx, image)
+		if err != nil {
+			return nil, err
+		}
+		return r, r.read(ctx)
+	}
+	p, err := e.partsOf(ctx, image, from)
+	if err != nil {
+		return nil, err
+	}
+	r := &remoteImage{image: image}
+	r.add(p.manifest, p.config)
+	return r, nil
+}
+
 // registryOf opens the registry of an image as the engine does: with the login that pulls have, the
 // certificates of its folder, and without TLS where it was told so.
 func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteImage, error) {
-	info, err := e.api.Info(ctx, client.InfoOptions{})
+	info, err := e.api().Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "asking how it reaches registries", err)
 	}
-	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	version, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "asking for the platform", err)
 	}
@@ -175,10 +191,15 @@ func (r *remoteImage) read(ctx context.Context) error {
 	if len(config.RootFS.DiffIDs) != len(manifest.Layers) {
 		return fmt.Errorf("its manifest has %d layers and its configuration %d", len(manifest.Layers), len(config.RootFS.DiffIDs))
 	}
+	r.add(manifest, config)
+	return nil
+}
+
+// add takes the layers of a manifest and its configuration, which has as many.
+func (r *remoteImage) add(manifest *v1.Manifest, config *v1.ConfigFile) {
 	for i, l := range manifest.Layers {
 		r.layers = append(r.layers, layer{Descriptor: l, content: config.RootFS.DiffIDs[i].String(), unpacked: -1})
 	}
-	return nil
 }
 
 // measure finds out how large the layers from a number on are unpacked.
@@ -196,13 +217,14 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	_ = g.Wait() // none fails
 }
 
-// unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
+// unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess. A mirror is not asked
+// for an end: one that does not have the layer yet would fetch all of it for that, and what it says can't be proven.
 func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) int64 {
 	guess := max(l.Size, 0)
 	switch mime := string(l.MediaType); {
 	case strings.HasSuffix(mime, "tar"):
 		return guess
-	case strings.HasSuffix(mime, "gzip"):
+	case r.transport != nil && strings.HasSuffix(mime, "gzip"):
 		if said, err := r.trailer(ctx, l); err == nil {
 			return unpackedSize(l.Size, said)
 		}

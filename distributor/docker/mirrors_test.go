@@ -25,9 +25,11 @@ func (p places) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func testMirrors(t *testing.T, s *site) {
 	var away atomic.Bool
+	var asked atomic.Int32 // while it was away
 	w := s.newWorld(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if away.Load() {
+				asked.Add(1)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
@@ -49,6 +51,12 @@ func testMirrors(t *testing.T, s *site) {
 	c, err := opener.Open(image, []messages.Mirror{{URL: "http://gone:5000"}, {URL: "http://page:5000"}, {URL: "http://good:5000"}})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if room, err := e.Room(t.Context(), image, c); err != nil || room.Unknown != nil || room.Fetch <= 0 || room.Fetch > 10_000 || room.Unpacked <= room.Fetch {
+		t.Errorf("it takes %+v, error %v", room, err)
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("its registry was asked %d times what it takes", n)
 	}
 	from := ""
 	n, err := e.Load(t.Context(), image, c, func(p distributor.Progress) { from = p.From })

@@ -32,7 +32,7 @@ func noteName(n distributor.Note) string {
 
 // Notes lists the notes of all agents.
 func (e *Engine) Notes(ctx context.Context) ([]distributor.Note, error) {
-	list, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", labelNote)})
+	list, err := e.api().VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", labelNote)})
 	if err != nil {
 		return nil, e.fault(ctx, "listing notes, which are volumes", err)
 	}
@@ -51,7 +51,7 @@ func (e *Engine) Notes(ctx context.Context) ([]distributor.Note, error) {
 
 // AddNote keeps a note. One that says the same stays as it is.
 func (e *Engine) AddNote(ctx context.Context, n distributor.Note) error {
-	_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{
+	_, err := e.api().VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: noteName(n), Driver: "local",
 		Labels: map[string]string{
 			labelNote: string(n.Kind), labelRealm: n.Realm, labelText: n.Text, labelWhy: n.Why, labelAt: n.At.UTC().Format(time.RFC3339),
@@ -65,7 +65,7 @@ func (e *Engine) AddNote(ctx context.Context, n distributor.Note) error {
 
 // RemoveNote removes a note.
 func (e *Engine) RemoveNote(ctx context.Context, n distributor.Note) error {
-	_, err := e.api.VolumeRemove(ctx, noteName(n), client.VolumeRemoveOptions{})
+	_, err := e.api().VolumeRemove(ctx, noteName(n), client.VolumeRemoveOptions{})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return e.fault(ctx, "removing a note, which is a volume", err)
 	}

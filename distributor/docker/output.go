@@ -13,7 +13,7 @@ import (
 func (e *Engine) lastLines(ctx context.Context, id string) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTimeout)
 	defer cancel()
-	logs, err := e.api.ContainerLogs(ctx, id, client.ContainerLogsOptions{
+	logs, err := e.api().ContainerLogs(ctx, id, client.ContainerLogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: fmt.Sprint(outputLines),
 	})
 	if err != nil {

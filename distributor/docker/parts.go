@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -95,7 +96,7 @@ func (e *Engine) topManifest(ctx context.Context, p *parts, named string, from d
 	if err != nil {
 		return "", fmt.Errorf("%w: reading its index: %w", distributor.ErrImage, err)
 	}
-	v, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	v, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return "", e.fault(ctx, "asking for the platform", err)
 	}
@@ -129,10 +130,10 @@ func (e *Engine) heldLayers(ctx context.Context, p *parts, lists bool) (int, err
 	if lists {
 		id = p.manifests[0].digest
 	}
-	if _, err := e.api.ImageInspect(ctx, id); err == nil {
+	if _, err := e.api().ImageInspect(ctx, id); err == nil {
 		return len(layers), nil
 	}
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +148,7 @@ func (e *Engine) heldLayers(ctx context.Context, p *parts, lists bool) (int, err
 	slices.SortStableFunc(list.Items, func(a, b image.Summary) int { return cmp.Compare(sameName(a), sameName(b)) })
 	held := 0
 	for _, i := range list.Items {
-		got, err := e.api.ImageInspect(ctx, i.ID)
+		got, err := e.api().ImageInspect(ctx, i.ID)
 		if err != nil {
 			continue // it is gone, or not whole: nothing is known of its layers
 		}
@@ -171,7 +172,7 @@ func (e *Engine) snapshots(ctx context.Context) (bool, error) {
 	if known != nil {
 		return *known, nil
 	}
-	got, err := e.api.Info(ctx, client.InfoOptions{})
+	got, err := e.api().Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return false, err
 	}
@@ -206,26 +207,29 @@ func keptAs(tag string) messages.Image {
 
 // nameOf is the name by which the engine knows an image: its own, or the tag that it was fed under.
 func (e *Engine) nameOf(ctx context.Context, image string) string {
-	if _, err := e.api.ImageInspect(ctx, image); err == nil || !strings.Contains(image, "@") {
+	if _, err := e.api().ImageInspect(ctx, image); err == nil || !strings.Contains(image, "@") {
 		return image
 	}
 	tag := keptTag(messages.Image(image))
-	if _, err := e.api.ImageInspect(ctx, tag); err == nil {
+	if _, err := e.api().ImageInspect(ctx, tag); err == nil {
 		return tag
 	}
 	return image
 }
 
+// learnTimeout bounds that: a registry that is away must not hold up a node that has the image.
+const learnTimeout = 3 * time.Second
+
 // learn has an engine ask the registry for a manifest whose layers it has all, so that it knows the image by its
 // digest, too. The tag stays: with the last tag of a repository such an engine forgets the digests of it.
 func (e *Engine) learn(ctx context.Context, image messages.Image) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
 	defer cancel()
 	login, err := e.logins.of(image)
 	if err != nil {
 		return
 	}
-	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
+	answer, err := e.api().ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
 	if err != nil {
 		return
 	}

@@ -25,7 +25,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 	fixes := fixes()
 	fixes[distributor.ErrRegistry] = "check that the registry runs and that the engine's host reaches it"
 	fixes[distributor.ErrUnauthorized] = login.fix
-	answer, err := e.api.ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
+	answer, err := e.api().ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
 	if err != nil {
 		return 0, e.explain(ctx, doing, err, fixes)
 	}
@@ -50,7 +50,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 // pullFault is explain for what ended a pull. What keeps the engine from taking in this image and not
 // another one is the image's fault.
 func (e *Engine) pullFault(ctx context.Context, doing string, err error, fixes map[error]string) error {
-	hint, suspect := unfit(err, versions.LessThan(e.api.ClientVersion(), "1.42"))
+	hint, suspect := unfit(err, versions.LessThan(e.api().ClientVersion(), "1.42"))
 	if ctx.Err() == nil && suspect && kindOf(err) == nil && e.takesAnother(ctx, doing) == nil {
 		return fmt.Errorf("%s: %w: %w%s", doing, distributor.ErrImage, err, hint)
 	}

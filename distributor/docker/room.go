@@ -13,23 +13,34 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// manifestTimeout bounds the look at what a registry says of an image.
-const manifestTimeout = 5 * time.Second
+const (
+	// manifestTimeout bounds the look at what a registry says of an image.
+	manifestTimeout = 5 * time.Second
+	// contentTimeout is the same for a content, whose mirrors have time limits of their own.
+	contentTimeout = 15 * time.Second
+)
 
-// Room reads the image's manifest from its registry, and compares it with the images that the engine
+// Room reads the image's manifest, and compares it with the images that the engine
 // has. A pull takes as much as travels and as much as that is unpacked, at one time: the classic store keeps
 // what it fetched until it is unpacked, containerd's for as long as the image.
-func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+func (e *Engine) Room(ctx context.Context, image messages.Image, from distributor.Content) (distributor.Room, error) {
 	stores, err := e.stores(ctx)
 	if err != nil {
 		return distributor.Room{}, err
 	}
 	r := distributor.Room{Needs: -1, Free: -1}
+	if len(disksOf(stores)) == 0 { // no registry need be asked
+		return r, nil
+	}
 	e.looking.Lock()
 	defer e.looking.Unlock()
-	look, cancel := context.WithTimeout(ctx, manifestTimeout)
+	limit := manifestTimeout
+	if from != nil {
+		limit = contentTimeout
+	}
+	look, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found, err := e.manifestOf(look, image)
+	found, err := e.manifestOf(look, image, from)
 	if err != nil {
 		r.Unknown = fmt.Errorf("reading the manifest of %s: %w", image, err)
 		return r, context.Cause(ctx)
@@ -38,9 +49,9 @@ func (e *Engine) Room(ctx context.Context, image messages.Image) (distributor.Ro
 	if err != nil {
 		return distributor.Room{}, err
 	}
-	from := shared(found.layers, there)
-	found.measure(look, from)
-	fetch, unpacked := takes(found.layers[from:])
+	held := shared(found.layers, there)
+	found.measure(look, held)
+	fetch, unpacked := takes(found.layers[held:])
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
 		if d.fetched {
@@ -124,7 +135,7 @@ func sum(a, b int64) int64 {
 
 // chains are the layers of each image that the engine has, from the lowest, by their content.
 func (e *Engine) chains(ctx context.Context) ([][]string, error) {
-	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "listing images", err)
 	}
@@ -136,7 +147,7 @@ func (e *Engine) chains(ctx context.Context) ([][]string, error) {
 	for _, i := range list.Items {
 		chain, is := known[i.ID]
 		if !is {
-			got, err := e.api.ImageInspect(ctx, i.ID)
+			got, err := e.api().ImageInspect(ctx, i.ID)
 			if err != nil { // what it can't read it has to fetch
 				continue
 			}

@@ -62,11 +62,11 @@ func testAPullThatWouldFillTheDisk(t *testing.T, k kind) {
 		t.Fatal(err)
 	}
 	got = b.says(t, "it has the image", state(messages.WorkDone))
-	if room, err := o.client().Room(t.Context(), image); err != nil || room.Needs != 0 || room.Unknown != nil {
+	if room, err := o.client().Room(t.Context(), image, nil); err != nil || room.Needs != 0 || room.Unknown != nil {
 		t.Errorf("of an image that is there a pull takes %+v, error %v", room, err)
 	}
 	next := o.world.push(t, o.world.base, large, noise(t, 2))
-	if room, err := o.client().Room(t.Context(), next); err != nil || room.Fetch < 2<<20 || room.Needs < 4<<20 || room.Needs > 5<<20 {
+	if room, err := o.client().Room(t.Context(), next, nil); err != nil || room.Fetch < 2<<20 || room.Needs < 4<<20 || room.Needs > 5<<20 {
 		t.Errorf("of one layer of 2 MiB more a pull takes %+v, error %v", room, err)
 	}
 	if len(got.Ledger) != 1 {

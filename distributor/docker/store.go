@@ -44,7 +44,7 @@ func (e *Engine) FreeBytes(ctx context.Context) (int64, error) {
 
 // stores are where the engine keeps images; none where that is on another machine.
 func (e *Engine) stores(ctx context.Context) ([]store, error) {
-	if !strings.HasPrefix(e.api.DaemonHost(), "unix://") {
+	if !strings.HasPrefix(e.api().DaemonHost(), "unix://") {
 		return nil, nil
 	}
 	e.mu.Lock()
@@ -53,7 +53,7 @@ func (e *Engine) stores(ctx context.Context) ([]store, error) {
 	if stores != nil {
 		return stores, nil
 	}
-	got, err := e.api.Info(ctx, client.InfoOptions{})
+	got, err := e.api().Info(ctx, client.InfoOptions{})
 	if err != nil {
 		return nil, e.fault(ctx, "asking where it keeps images", err)
 	}

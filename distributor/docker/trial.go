@@ -113,7 +113,7 @@ func (e *Engine) createTrial(ctx context.Context, t distributor.Trial, image, us
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	made, err := e.api.ContainerCreate(call, client.ContainerCreateOptions{
+	made, err := e.api().ContainerCreate(call, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image:      e.nameOf(call, image),
 			User:       user,
@@ -144,8 +144,8 @@ func (e *Engine) startTrial(ctx context.Context, t distributor.Trial, id, comman
 	defer cancel()
 	run := messages.HookRun{Exit: -1}
 	session := e.session(ctx, id)
-	wait := e.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+	wait := e.api().ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := e.api().ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return run, e.startFault(ctx, t, command, err)
 	}
 	var err error
@@ -166,7 +166,7 @@ func (e *Engine) startTrial(ctx context.Context, t distributor.Trial, id, comman
 func (e *Engine) removeContainer(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
-	_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	_, err := e.api().ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return e.fault(ctx, "removing the trial's container", err)
 	}
@@ -175,7 +175,7 @@ func (e *Engine) removeContainer(ctx context.Context, id string) error {
 
 // RemoveTrials removes an owner's trial containers, and those of any owner whose time is long up.
 func (e *Engine) RemoveTrials(ctx context.Context, owner string) (int, error) {
-	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelTrial)})
+	list, err := e.api().ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", labelTrial)})
 	if err != nil {
 		return 0, e.fault(ctx, "listing trial containers", err)
 	}

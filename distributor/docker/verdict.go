@@ -40,7 +40,7 @@ func conclude(runs []messages.HookRun, what string, err error) (messages.TrialRe
 // session delivers an error when the engine's process that answers now has ended. It follows events
 // that never happen, so nothing else ends it.
 func (e *Engine) session(ctx context.Context, id string) <-chan error {
-	return e.api.Events(ctx, client.EventsListOptions{
+	return e.api().Events(ctx, client.EventsListOptions{
 		Filters: client.Filters{}.Add("container", id).Add("event", "rename"),
 	}).Err
 }
@@ -58,10 +58,10 @@ func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResp
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if err := e.api.Close(); err != nil {
+	if err := e.api().Close(); err != nil {
 		return e.fault(ctx, doing, err)
 	}
-	got, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	got, err := e.api().ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return e.fault(ctx, doing, err)
 	}

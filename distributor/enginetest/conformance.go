@@ -55,6 +55,7 @@ func Run(t *testing.T, makeFixture func(t *testing.T) Fixture) {
 		{"a loaded image is there by its digest", testLoad},
 		{"a load fetches the layers that are not there", testLoadSharedLayers},
 		{"a load that can't be had leaves nothing", testLoadErrors},
+		{"a load that ends in the middle of a layer leaves nothing", testLoadCutOff},
 		{"a loaded image is kept, tried and removed as a pulled one", testLoadKeeps},
 		{"a missing image and a dead registry are told apart", testPullErrors},
 		{"a pull ends with its context", testPullCancelled},
@@ -159,7 +160,7 @@ func testPullCancelled(t *testing.T, f Fixture) {
 func testRoom(t *testing.T, f Fixture) {
 	look := func(image messages.Image) distributor.Room {
 		t.Helper()
-		r, err := f.Engine.Room(within(t), image)
+		r, err := f.Engine.Room(within(t), image, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

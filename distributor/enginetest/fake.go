@@ -170,8 +170,13 @@ func (f *Fake) FreeBytes(ctx context.Context) (int64, error) {
 	return f.Free, nil
 }
 
-// Room is what Registry says, where it Tells.
-func (f *Fake) Room(ctx context.Context, image messages.Image) (distributor.Room, error) {
+// Room is what Registry says, where it Tells, and the content has a manifest, where there is one.
+func (f *Fake) Room(ctx context.Context, image messages.Image, from distributor.Content) (distributor.Room, error) {
+	if from != nil {
+		if _, err := from.Manifest(ctx, image.Digest()); err != nil {
+			return distributor.Room{Needs: -1, Free: -1, Unknown: err}, nil
+		}
+	}
 	done, err := f.up(ctx)
 	if err != nil {
 		return distributor.Room{}, err

@@ -90,6 +90,56 @@ func testLoadErrors(t *testing.T, f Fixture) {
 	}
 }
 
+// cutOff is a content whose second blob, the first layer, ends a context in its middle, as a kill of the agent does.
+type cutOff struct {
+	distributor.Content
+	cancel func()
+	blobs  int
+}
+
+func (c *cutOff) Blob(ctx context.Context, digest string, size int64) (io.ReadCloser, error) {
+	b, err := c.Content.Blob(ctx, digest, size)
+	if c.blobs++; c.blobs != 2 || err != nil {
+		return b, err
+	}
+	return &half{b, ctx, size / 2, c.cancel}, nil
+}
+
+type half struct {
+	io.ReadCloser
+	ctx    context.Context //nolint:containedctx // the reader's
+	left   int64
+	cancel func()
+}
+
+func (h *half) Read(b []byte) (int, error) {
+	if h.left == 0 {
+		h.cancel()
+		<-h.ctx.Done()
+		return 0, context.Cause(h.ctx)
+	}
+	n, err := h.ReadCloser.Read(b[:min(int64(len(b)), h.left)])
+	h.left -= int64(n)
+	return n, err
+}
+
+func testLoadCutOff(t *testing.T, f Fixture) {
+	given := errors.New("killed")
+	ctx, cancel := context.WithCancelCause(within(t))
+	at := &cutOff{Content: f.Content(f.Good), cancel: func() { cancel(given) }}
+	_, err := f.Engine.Load(ctx, f.Good, at, func(distributor.Progress) {})
+	if cut := at.blobs > 1; cut != errors.Is(err, given) {
+		t.Fatalf("cut off: %v, error %v", cut, err)
+	}
+	if i := find(t, f, f.Good); i != nil && err != nil {
+		t.Errorf("%v is there", i)
+	}
+	load(t, f, f.Good)
+	if i := find(t, f, f.Good); i == nil {
+		t.Error("it is not there after another load")
+	}
+}
+
 func testLoadKeeps(t *testing.T, f Fixture) {
 	load(t, f, f.Good)
 	local := (&messages.FleetRecord{Fleet: f.Fleet}).LocalName(f.Good)
