@@ -74,6 +74,7 @@ vet:
 
 # What needs a Docker engine or a buildkitd, or tries the setup itself, is for make test.
 unit: $(GOTEST)
+	@scripts/python
 	@scripts/redis
 	@scripts/etcd
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')

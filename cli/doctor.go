@@ -48,9 +48,10 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
-where fence configs live for a controller; the Docker engine, its disk, and where the image is applied, for a distributor. Without a role it checks everything, as
-'fenceline up' runs it. The file of --settings is the role's own, or that of 'fenceline up':
-all of it is read, and what the checks need is taken.` + settings.VariablesNote("password-file"),
+where fence configs live for a controller; the Docker engine, its disk, and where the image
+is applied, for a distributor. Without a role it checks everything, as 'fenceline up' runs it.
+The file of --settings is the role's own, or that of 'fenceline up': all of it is read, and
+what the checks need is taken.` + settings.VariablesNote("password-file"),
 		Example: "  fenceline doctor\n  fenceline doctor builder --settings /etc/fenceline/builder.yaml\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
 			"  fenceline doctor controller --nats nats://core:4222 --nats-monitor http://core:8222",
 		Args:      settings.Args(0, 1),

@@ -156,7 +156,7 @@ print(server.image, c.DockerSpawner.pull_policy)
 `
 	out, err := exec.Command("python3", "-c", hub, filepath.Join(i.dir, "jupyterhub_config.py")).CombinedOutput()
 	if err != nil {
-		t.Fatalf("python3, which make test installs: %v: %s", err, out)
+		t.Fatalf("python3, which scripts/python installs (Debian: apt-get install python3-minimal): %v: %s", err, out)
 	}
 	if got := strings.TrimSpace(string(out)); got != string(imageOne)+" ifnotpresent" {
 		t.Errorf("a server starts from %q", got)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/controller/people"
+	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -16,6 +17,10 @@ func (i *installation) names(t *testing.T, order uint64, form messages.Reference
 		return r.Current.Order == order && r.Applied.Epoch == r.Epoch && r.Applied.Value == r.FenceValue() && r.Applied.Error == ""
 	})
 	r.Reference = form
+	// Who decided is kept with it, in either form.
+	if h, err := backends.History(t.Context(), i.q, "default"); err != nil || len(h) == 0 || h[len(h)-1].Cause.Order != order || h[len(h)-1].Cause.By == "" {
+		t.Errorf("the history is %+v, error %v", h, err)
+	}
 	if s, err := i.backend("default").Get(t.Context()); err != nil || s.Value != r.FenceValue() {
 		t.Fatalf("the fence config holds %q, error %v; want %q", s.Value, err, r.FenceValue())
 	}

@@ -290,9 +290,9 @@ func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 		}
 	}
 	// What only some tests need is no reason to run none.
-	for _, name := range []string{"redis", "etcd"} {
-		if status, said := m.run(t, "./"+name); status != 0 || !strings.Contains(said, "apt-get install "+name+"-server") {
-			t.Errorf("%s: status %d:\n%s", name, status, said)
+	for script, want := range map[string]string{"redis": "redis-server", "etcd": "etcd-server", "python": "python3-minimal"} {
+		if status, said := m.run(t, "./"+script); status != 0 || !strings.Contains(said, "apt-get install "+want) {
+			t.Errorf("%s: status %d:\n%s", script, status, said)
 		}
 	}
 }

@@ -120,6 +120,9 @@ func prefixVar(fs *pflag.FlagSet, to *string, usage string) {
 func SpanVar(fs *pflag.FlagSet, to *time.Duration, name string, value time.Duration, usage string) {
 	*to = value
 	fs.Var(spanFlag{to}, name, usage)
+	if value == 0 { // what --help shows as no default, unlike 0s
+		fs.Lookup(name).DefValue = "0"
+	}
 }
 
 // spanFlag is a duration that is not negative.

@@ -28,7 +28,7 @@ func TestHowANodeFetches(t *testing.T) {
 		p.Mirrors[0].Limit() != 3*time.Second || p.Mirrors[0].Rest() != messages.DefaultBackOff {
 		t.Errorf("mirrors: %+v, error %v", p, err)
 	}
-	for _, bad := range [][]string{{"--pull=mirror"}, {"--mirror=a:5000"}, {"--mirror=http://u:secret@a"}, {"--pull=load", "--mirror=http://a"}} {
+	for _, bad := range [][]string{{"--pull=mirror"}, {"--mirror=a:5000"}, {"--mirror=http://u:secret@a"}, {"--pull=load", "--mirror=http://a"}, {"--mirror-time-limit=3s"}, {"--mirror-back-off=3s"}} {
 		p, err := parse(bad...)
 		if err != nil || p == nil {
 			t.Fatalf("%s: %+v, error %v", bad, p, err)

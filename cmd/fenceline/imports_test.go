@@ -44,6 +44,7 @@ var rules = []rule{
 	{module + "fence/confdis", []string{"fence/confdis", "fence/backends"}, true},
 	{module + "fence/exec", []string{"fence/exec", "fence/backends"}, true},
 	{module + "fence/kato", []string{"fence/kato", "fence/backends"}, true},
+	{module + "fence/program", []string{"fence/exec", "fence/kato"}, false},
 	{module + "fence/backends", []string{"fence/backends", "cli", "cmd"}, true},
 	{module + "fence", []string{"fence", "controller", "cli", "cmd"}, false},
 	{module + "cli/pki", []string{"cli"}, false},

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -67,6 +68,7 @@ func newForm(c Config) (form, error) {
 	if format == "" && c.Template != "" {
 		format = FormatTemplate
 	}
+	format = cmp.Or(format, FormatPlain)
 	if c.Template != "" && format != FormatTemplate {
 		return nil, wrong(FieldTemplate, "a template makes a file of the format %s, not %s: leave one of them out", FormatTemplate, messages.Shorten(format, 40))
 	}
@@ -74,7 +76,7 @@ func newForm(c Config) (form, error) {
 		return nil, wrong(FieldKey, "the format %s has no key: it is for %s and %s", messages.Shorten(format, 40), FormatEnv, FormatTOML)
 	}
 	switch format {
-	case "", FormatPlain:
+	case FormatPlain:
 		return plain{}, nil
 	case FormatJSON:
 		return object{}, nil

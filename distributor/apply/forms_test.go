@@ -34,7 +34,7 @@ func TestSettingsThatCantBeCarriedOut(t *testing.T) {
 	}{
 		"no file":                      {Config{Command: "true"}, FieldFile, "missing"},
 		"an unknown form":              {Config{File: file, Format: "tom"}, FieldFormat, `did you mean "toml"?`},
-		"a key of no use":              {Config{File: file, Key: "X"}, FieldKey, "has no key"},
+		"a key of no use":              {Config{File: file, Key: "X"}, FieldKey, "format plain has no key"},
 		"no variable":                  {Config{File: file, Format: FormatEnv, Key: "A B"}, FieldKey, "is not the name of a variable"},
 		"no key":                       {Config{File: file, Format: FormatTOML, Key: "a..b"}, FieldKey, "is not the key of a TOML file"},
 		"a name of nothing":            {Config{File: file, Format: FormatTOML, Key: "a[b]"}, FieldKey, "is not the key of a TOML file"},

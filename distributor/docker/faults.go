@@ -43,6 +43,8 @@ func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map
 	kind := kindOf(err)
 	fix, meant := fixes[kind]
 	switch {
+	case !meant && kind == nil && tooOld(err):
+		return fmt.Errorf("%s: the engine is too old: %w; fenceline needs one of API 1.40 (Docker 19.03) or later", doing, err)
 	case !meant && kind == nil && errdefs.IsInternal(err):
 		return fmt.Errorf("%s: the engine failed: %w; look for the cause in its log (journalctl -u docker), and restart it if that goes on", doing, err)
 	case !meant:
@@ -85,6 +87,13 @@ func kindOf(err error) error {
 		return distributor.ErrNotFound
 	}
 	return nil
+}
+
+// tooOld tells whether an engine refuses the oldest API that the client speaks. The words are those of Docker from
+// 1.13 on, and of those before it.
+func tooOld(err error) bool {
+	return strings.Contains(err.Error(), "is too new. Maximum supported API version is") || strings.Contains(err.Error(), "have same version (client") ||
+		strings.Contains(err.Error(), "client is newer than server")
 }
 
 // isTransport tells whether the connection to the engine broke. An error of the connection between

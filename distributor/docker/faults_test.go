@@ -42,6 +42,32 @@ func TestErrorsOfAPullAreSorted(t *testing.T) {
 	}
 }
 
+// An engine before 19.03 says so in its words, of which the last are of 1.3, the first of 18.09.
+func TestAnEngineThatIsTooOldIsTold(t *testing.T) {
+	for api, says := range map[string]string{
+		"1.39": "client version 1.40 is too new. Maximum supported API version is 1.39",
+		"":     "client is newer than server (client API version: 1.40, server API version: 1.21)",
+		"1.15": "client and server don't have same version (client : 1.40, server: 1.15)",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/_ping" {
+				http.Error(w, says, http.StatusBadRequest)
+			} else if api != "" {
+				w.Header().Set("Api-Version", api)
+			}
+		}))
+		defer server.Close()
+		e, err := New(Config{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		if _, err := e.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "the engine is too old") || !strings.Contains(err.Error(), "19.03") {
+			t.Errorf("an engine of API %q: %v", api, err)
+		}
+	}
+}
+
 // breaking is an engine that answers /_ping, and breaks off every other answer after its beginning.
 func breaking(t *testing.T, beginning string) *Engine {
 	t.Helper()

@@ -152,11 +152,15 @@ func (s *shape) storeHas(t *testing.T, k kept, images ...string) {
 		if err != nil {
 			return err
 		}
-		var d struct{ Docker struct{ Images []string } }
-		if json.Unmarshal([]byte(out), &d) != nil {
-			d.Docker.Images, images = []string{strings.TrimSpace(out)}, images[:1]
+		has, want := []string{strings.TrimSpace(out)}, images[:1]
+		if json.Valid([]byte(out)) {
+			var d struct{ Docker struct{ Images []string } }
+			if err := json.Unmarshal([]byte(out), &d); err != nil {
+				return err
+			}
+			has, want = d.Docker.Images, images
 		}
-		if len(d.Docker.Images) < len(images) || !slices.Equal(d.Docker.Images[:len(images)], images) {
+		if len(has) < len(want) || !slices.Equal(has[:len(want)], want) {
 			return fmt.Errorf("it has %s", out)
 		}
 		return nil

@@ -120,7 +120,7 @@ func (d *Document) readString() error {
 	raw := d.value.of(d.text)
 	s, err := text(raw)
 	if err != nil {
-		return fmt.Errorf("the key %s holds %s, not the name of an image: `kato config set fence %[1]s IMAGE` puts it right", d.Key, kind(raw))
+		return fmt.Errorf("the key %s holds %s, not the name of an image: `kato config set --force fence %[1]s IMAGE` puts it right", d.Key, kind(raw))
 	}
 	d.Images = []string{s}
 	return d.checkFirst()
@@ -128,7 +128,7 @@ func (d *Document) readString() error {
 
 func (d *Document) readList() error {
 	raw := d.value.of(d.text)
-	mend := "`kato config set -j fence " + d.Key + " '[\"IMAGE\"]'` puts it right"
+	mend := "`kato config set -j --force fence " + d.Key + " '[\"IMAGE\"]'` puts it right"
 	items, err := readItems(d.text, *d.value)
 	if err != nil {
 		return fmt.Errorf("the key %s holds %s, not a list: %s", d.Key, kind(raw), mend)

@@ -6,7 +6,7 @@
 // The files, in reading order:
 //
 //	kato.go      Config and Kato: the setting, read and written
-//	document.go  what kato answers: which of the two keys there is, and the images in it
+//	document.go  what kato answers, of which package component reads the image
 //	value.go     what is written: an image, or the list that it leads, which package component makes
 //	command.go   one call of kato: bounded in time and output, ended with all that it started
 //	user.go      as which user, and with which environment

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/fence"
+	stackato "github.com/fenceline/fenceline/fence/component"
 )
 
 // DefaultLimit is how long one call of kato may take. Setting the fence config takes three.
@@ -65,17 +66,17 @@ func (k *Kato) Get(ctx context.Context) (fence.Setting, error) {
 	if err != nil {
 		return fence.Setting{}, fmt.Errorf("reading the fence config: %w", err)
 	}
-	return d.setting(), nil
+	return d.Setting(), nil
 }
 
-func (k *Kato) read(ctx context.Context) (document, error) {
+func (k *Kato) read(ctx context.Context) (*stackato.Document, error) {
 	out, err := k.run(ctx, "config", "get", "-j", component)
 	if err != nil {
-		return document{}, err
+		return nil, err
 	}
 	d, err := parse(out)
 	if err != nil {
-		return document{}, fmt.Errorf("%s config get -j %s %w", k.c.Program, component, err)
+		return nil, fmt.Errorf("%s config get -j %s %w", k.c.Program, component, err)
 	}
 	return d, nil
 }
@@ -103,25 +104,25 @@ func (k *Kato) set(ctx context.Context, value string, expected fence.Revision) (
 	if err != nil {
 		return fence.Setting{}, err
 	}
-	if before.setting().Revision != expected {
+	if before.Setting().Revision != expected {
 		return fence.Setting{}, fence.ErrConflict
 	}
-	args, err := before.naming(value)
+	args, err := naming(before, value)
 	if err != nil {
 		return fence.Setting{}, err
 	}
 	_, failed := k.run(ctx, args...)
 	after, err := k.read(ctx)
 	switch {
-	case err == nil && after.setting().Value == value:
-		return after.setting(), nil
+	case err == nil && after.Setting().Value == value:
+		return after.Setting(), nil
 	case failed != nil:
 		return fence.Setting{}, failed
 	case err != nil:
 		return fence.Setting{}, fmt.Errorf("it was set, but can't be read back: %w", err)
 	}
 	return fence.Setting{}, fmt.Errorf("%s took %s for %s/%s, but it reads back as %q: somebody else may have set it at the same time",
-		k.c.Program, value, component, before.key, after.setting().Value)
+		k.c.Program, value, component, before.Key, after.Setting().Value)
 }
 
 // Check tells whether the fence config can be read here, and writers can take their lock.

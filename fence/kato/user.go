@@ -6,10 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
+
+	"github.com/fenceline/fenceline/fence/program"
 )
 
 // command is a call of kato, as the user that is wanted. kato wants the environment of a login, which that
@@ -17,7 +17,7 @@ import (
 func (k *Kato) command(ctx context.Context, args []string) (*exec.Cmd, error) {
 	if k.c.User == "" {
 		cmd := exec.CommandContext(ctx, k.c.Program, args...)
-		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "FENCELINE_") })
+		cmd.Env = program.Environment()
 		cmd.Dir = "/"
 		return cmd, nil
 	}

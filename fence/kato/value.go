@@ -11,17 +11,17 @@ import (
 
 // naming are the words to kato that make image the current one. The plain words of the guide are enough for
 // a name that kato takes for a string: without -j it guesses the type, as YAML does.
-func (d document) naming(image string) ([]string, error) {
+func naming(d *stackato.Document, image string) ([]string, error) {
 	var guessed, value any = nil, image
-	if err := yaml.Unmarshal([]byte(image), &guessed); !d.isList && err == nil && guessed == value {
-		return []string{"config", "set", component, d.key, image}, nil
+	if err := yaml.Unmarshal([]byte(image), &guessed); !d.List && err == nil && guessed == value {
+		return []string{"config", "set", component, d.Key, image}, nil
 	}
-	if d.isList {
-		value = stackato.Leading(d.images, image)
+	if d.List {
+		value = stackato.Leading(d.Images, image)
 	}
 	b, err := json.Marshal(value)
 	if err != nil {
-		return nil, fmt.Errorf("writing %s %s: %w", component, d.key, err)
+		return nil, fmt.Errorf("writing %s %s: %w", component, d.Key, err)
 	}
-	return []string{"config", "set", "-j", component, d.key, string(b)}, nil
+	return []string{"config", "set", "-j", component, d.Key, string(b)}, nil
 }
