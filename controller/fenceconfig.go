@@ -206,7 +206,7 @@ func (f *fleetActor) place(r *messages.FleetRecord) (fence.Place, error) {
 // causeOf is what a value comes from that a fleet's record decided for; nothing where it decided for another.
 func (f *fleetActor) causeOf(r *messages.FleetRecord, value string) fence.Cause {
 	c := r.Current
-	if !r.Names(value, c.Image) {
+	if value == "" || value != r.FenceValue() {
 		return fence.Cause{}
 	}
 	cause := fence.Cause{Epoch: r.Epoch, Rollout: c.Rollout, Build: c.Build, Order: c.Order}
