@@ -89,11 +89,11 @@ func kindOf(err error) error {
 	return nil
 }
 
-// tooOld tells whether an engine refuses the oldest API that the client speaks. The words are those of Docker from
+// tooOld tells whether an engine and the client have no version of the API in common. The words are the client's, those of Docker from
 // 1.13 on, and of those before it.
 func tooOld(err error) bool {
 	return strings.Contains(err.Error(), "is too new. Maximum supported API version is") || strings.Contains(err.Error(), "have same version (client") ||
-		strings.Contains(err.Error(), "client is newer than server")
+		strings.Contains(err.Error(), "client is newer than server") || strings.Contains(err.Error(), "the minimum supported API version is")
 }
 
 // isTransport tells whether the connection to the engine broke. An error of the connection between
