@@ -35,11 +35,18 @@ type solver struct {
 	solve func(context.Context, Build) (Solved, error)
 	tag   func(context.Context, messages.Image, string) error
 	ready func(context.Context) error
+	room  func() // makes some
 }
 
 func (s *solver) Solve(ctx context.Context, b Build) (Solved, error) { return s.solve(ctx, b) }
 func (s *solver) Tag(ctx context.Context, i messages.Image, t string) error {
 	return s.tag(ctx, i, t)
+}
+func (s *solver) MakeRoom(context.Context) error {
+	if s.room != nil {
+		s.room()
+	}
+	return nil
 }
 func (s *solver) Ready(ctx context.Context) error {
 	if s.ready == nil {

@@ -40,6 +40,9 @@ type Config struct {
 	// Room tells why no build may write to the solver's disk now, or nil. While it returns an error no
 	// build is begun, and one that runs is stopped. It is asked often. May be nil.
 	Room func() error
+	// Afresh starts the solver's backend again, for the room that it holds and can't give: BuildKit keeps what a
+	// build wrote whose end it could not record, as the disk was full to the last byte. May be nil.
+	Afresh func()
 }
 
 // Builder does builds.
@@ -72,7 +75,7 @@ func (b *Builder) Run(ctx context.Context) error {
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, age: j.Age, later: j.Later, out: j})
 		},
-		Tag: b.tag, Ready: b.able,
+		Tag: b.tag, Ready: b.takes,
 	})
 }
 
@@ -85,6 +88,19 @@ func (b *Builder) Ready(ctx context.Context) error {
 		return fmt.Errorf("the builder can't build: %w", err)
 	}
 	return nil
+}
+
+// takes is able, asked by those who wait for builds. Where the disk is full it makes room first: what a build that
+// was stopped had written is a cache, through which no solver need look again until another build has ended.
+func (b *Builder) takes(ctx context.Context) error {
+	if b.room.now() != nil {
+		if err := b.config.Solver.MakeRoom(ctx); err != nil {
+			b.config.Logger.Warn().Err(err).Msg("no room can be made on the builder's disk")
+		} else if b.room.stuck() && b.config.Afresh != nil {
+			b.config.Afresh()
+		}
+	}
+	return b.able(ctx)
 }
 
 // able tells why no build can be done here now, or nil.

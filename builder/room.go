@@ -18,6 +18,7 @@ type room struct {
 	mu      sync.Mutex
 	running map[*writer]bool
 	stopped map[string]bool // builds whose last attempt here filled the disk alone
+	afresh  bool            // the solver's backend was started again since a build last ran
 }
 
 // writer is a build that runs.
@@ -33,6 +34,20 @@ func (r *room) now() error {
 		return nil
 	}
 	return r.short()
+}
+
+// stuck tells, once after builds have run, that the disk is full though none runs.
+func (r *room) stuck() bool {
+	if r.now() == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.afresh || len(r.running) > 0 {
+		return false
+	}
+	r.afresh = true
+	return true
 }
 
 // watch ends a build by end where the disk fills up while it runs, until ctx ends.
@@ -69,7 +84,7 @@ func (r *room) enter(build string, end context.CancelCauseFunc) *writer {
 	}
 	w := &writer{build: build, end: end, stopped: r.stopped[build]}
 	delete(r.stopped, build)
-	r.running[w] = true
+	r.running[w], r.afresh = true, false
 	return w
 }
 

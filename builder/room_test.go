@@ -187,3 +187,42 @@ func TestNoBuildBeginsOnAFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestRoomIsMadeWhereTheDiskIsFull: nobody else does while no build runs.
+func TestRoomIsMadeWhereTheDiskIsFull(t *testing.T) {
+	full := true
+	s := &solver{room: func() { full = false }}
+	b := newBuilder(t, s)
+	b.room.short = func() error {
+		if full {
+			return errors.New("5 MiB are free")
+		}
+		return nil
+	}
+	if err := b.takes(t.Context()); err != nil || full {
+		t.Errorf("no build is taken: %v", err)
+	}
+	s.room = func() { t.Error("room is made where there is some") }
+	if err := b.takes(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestASolverThatHoldsTheDiskIsStartedAgain, once, and only while no build runs.
+func TestASolverThatHoldsTheDiskIsStartedAgain(t *testing.T) {
+	again := 0
+	b := newBuilder(t, new(solver))
+	b.config.Afresh = func() { again++ }
+	b.room.short = func() error { return errors.New("5 MiB are free") }
+	w := b.room.enter("build", func(error) {})
+	for _, want := range []int{0, 1, 1} {
+		if err := b.takes(t.Context()); err == nil || again != want {
+			t.Errorf("it was started again %d times, not %d: %v", again, want, err)
+		}
+		b.room.leave(w)
+	}
+	b.room.leave(b.room.enter("build", func(error) {}))
+	if err := b.takes(t.Context()); err == nil || again != 2 {
+		t.Errorf("after another build it was started again %d times, not 2: %v", again, err)
+	}
+}

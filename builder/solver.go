@@ -20,6 +20,9 @@ type Solver interface {
 	Tag(ctx context.Context, image messages.Image, tag string) error
 	// Ready tells whether builds can be done now, else what is wrong.
 	Ready(ctx context.Context) error
+	// MakeRoom removes what earlier builds left on the solver's disk for later ones, the oldest first, until
+	// builds have room again or nothing is left to remove.
+	MakeRoom(ctx context.Context) error
 }
 
 // Build is what a Solver builds. Its source is Commit in the pipeline's repository or, when

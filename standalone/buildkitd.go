@@ -48,6 +48,7 @@ type Buildkitd struct {
 	steps   *stepGroup    // nil where nothing is bounded
 	ready   chan struct{} // closed at the first time it takes connections
 	done    chan error    // what ended it
+	again   chan struct{} // asks for another start
 	cancel  context.CancelFunc
 }
 
@@ -59,7 +60,7 @@ func StartBuildkitd(ctx context.Context, c BuildkitdConfig) (*Buildkitd, error) 
 			return nil, fmt.Errorf("starting buildkitd: %q is no absolute path: give one", path)
 		}
 	}
-	b := &Buildkitd{c: c, root: filepath.Join(c.Dir, "root"), ready: make(chan struct{}), done: make(chan error, 1)}
+	b := &Buildkitd{c: c, root: filepath.Join(c.Dir, "root"), ready: make(chan struct{}), done: make(chan error, 1), again: make(chan struct{}, 1)}
 	var err error
 	if b.sockets, err = socketDir(c.Dir); err != nil {
 		return nil, err
@@ -100,6 +101,14 @@ func (b *Buildkitd) Stop() error {
 		err = errors.Join(err, b.steps.remove())
 	}
 	return err
+}
+
+// StartAgain ends buildkitd and starts it again, without waiting for that. Builds that run are lost.
+func (b *Buildkitd) StartAgain() {
+	select {
+	case b.again <- struct{}{}:
+	default: // asked for already
+	}
 }
 
 // configure bounds the steps, where the machine lets us, and writes buildkitd's file of settings.
@@ -211,6 +220,8 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	case err := <-ended:
 		ended <- err
 		return fmt.Errorf("buildkitd ended by itself: %w", orExit(err))
+	case <-b.again:
+		return errors.Join(errors.New("it was told to, so that it lets go of what it holds on a full disk"), endChild(cmd, ended))
 	case <-ctx.Done():
 		return endChild(cmd, ended)
 	}

@@ -233,6 +233,13 @@ func (s *Stack) RoomForBuilds() error {
 	return s.nats.room.ForBuilds()
 }
 
+// StartBuildkitdAgain ends the buildkitd that is a child, and starts it again.
+func (s *Stack) StartBuildkitdAgain() {
+	if s.buildkitd != nil {
+		s.buildkitd.StartAgain()
+	}
+}
+
 // Wait returns the error of the first server that fails, or nil when ctx ends. A buildkitd
 // that dies is no failure: it is started again; nor is a full disk: NATS waits for room.
 func (s *Stack) Wait(ctx context.Context) error {

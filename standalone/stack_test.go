@@ -274,14 +274,26 @@ func TestALeftoverBuildkitdIsEndedAndNothingElse(t *testing.T) {
 }
 
 func TestBuildkitdIsStartedAgain(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *standalone.Stack, int){
+		"killed": func(t *testing.T, _ *standalone.Stack, pid int) {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"told to": func(_ *testing.T, s *standalone.Stack, _ int) { s.StartBuildkitdAgain() },
+	} {
+		t.Run(name, func(t *testing.T) { startsAgain(t, end) })
+	}
+}
+
+// startsAgain ends a buildkitd that runs, by its process ID, and waits for another.
+func startsAgain(t *testing.T, end func(*testing.T, *standalone.Stack, int)) {
 	dir := t.TempDir()
 	s, state := startStack(t, dir)
 	defer stopStack(t, s, state)
 	pidFile := filepath.Join(dir, "buildkit", "buildkitd.pid")
 	pid := readPID(t, pidFile)
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	end(t, s, pid)
 	awaitGone(t, pid)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

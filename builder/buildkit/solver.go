@@ -108,6 +108,17 @@ func (s *Solver) Ready(ctx context.Context) error {
 	return nil
 }
 
+// roomy is what MakeRoom leaves free: more than builds need.
+const roomy = 2 << 30
+
+// MakeRoom prunes buildkitd's cache. What builds that run use stays.
+func (s *Solver) MakeRoom(ctx context.Context) error {
+	if err := s.client.Prune(ctx, nil, client.WithKeepOpt(0, 0, 0, roomy)); err != nil {
+		return fmt.Errorf("pruning the cache of buildkitd at %s: %w", s.config.Address, err)
+	}
+	return nil
+}
+
 // StepNetwork says what network the RUN steps of buildkitd have, for people.
 func (s *Solver) StepNetwork(ctx context.Context) (string, error) {
 	workers, err := s.client.ListWorkers(ctx)

@@ -213,6 +213,7 @@ type Builder struct {
 	Slots        int
 	AckWait      time.Duration
 	Room         func() error // of the buildkitd's disk, where that is known: no setting
+	Afresh       func()       // starts that buildkitd again: no setting
 	Registries
 }
 

@@ -121,7 +121,7 @@ func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log 
 	}
 	return builder.New(builder.Config{
 		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
-		Grace: grace, Logger: part(log, "builder"), Room: s.Room,
+		Grace: grace, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }
 

@@ -178,7 +178,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Producer.TokenFile = u.state.SecretFile(secretToken)
 	s.Builder.Name, s.Controller.Name = s.Distributor.Node, s.Distributor.Node
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
-	s.Builder.Room = u.stack.RoomForBuilds
+	s.Builder.Room, s.Builder.Afresh = u.stack.RoomForBuilds, u.stack.StartBuildkitdAgain
 	s.Distributor.DockerConfig = u.stack.RegistryPulls()
 	layout := store.Layout{AckWait: s.Builder.AckWait, NodeTTL: s.NodeTTL}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
