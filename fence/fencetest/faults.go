@@ -80,21 +80,17 @@ func cancelled(t *testing.T, s Store) {
 	}
 }
 
-func away(t *testing.T, s Store) {
+func away(t *testing.T, s Store) { without(t, s, s.Away) }
+
+func stalled(t *testing.T, s Store) { without(t, s, s.Stall) }
+
+// without takes the store from a backend, and gives it back.
+func without(t *testing.T, s Store, take func() (giveBack func())) {
 	b := s.Open()
 	first := set(t, b, image(1), "")
-	back := s.Away()
+	back := take()
 	failing(t, b, first)
 	back()
-	goesOn(t, s, b, first.Value, image(2))
-}
-
-func stalled(t *testing.T, s Store) {
-	b := s.Open()
-	first := set(t, b, image(1), "")
-	resume := s.Stall()
-	failing(t, b, first)
-	resume()
 	goesOn(t, s, b, first.Value, image(2))
 }
 
