@@ -131,15 +131,20 @@ func TestWatch(t *testing.T) {
 		t.Errorf("flipped: %+v", m)
 	}
 	beat(t, c, messages.WorkDone, "") // is no news
-	for _, bytes := range []int64{0, 100, 150, 220, 230} {
-		status := &messages.NodeStatus{Fleet: "production", Node: "node-1", Fetching: &messages.ImageFetch{Image: imageTwo, Bytes: bytes, Total: 1000, Rate: 5, Layer: "abc"}}
+	for _, beat := range []struct {
+		bytes int64
+		told  bool
+	}{{0, false}, {100, true}, {150, false}, {220, true}, {230, false}} {
+		status := &messages.NodeStatus{Fleet: "production", Node: "node-1", Fetching: &messages.ImageFetch{Image: imageTwo, Bytes: beat.bytes, Total: 1000, Rate: 5, Layer: "abc"}}
 		if err := store.NewNode(c).Heartbeat(t.Context(), status); err != nil {
 			t.Fatal(err)
 		}
-	}
-	for _, want := range []int64{100, 220} {
-		if m := steps(next, stepFetching)[stepFetching]; m.Bytes != want || m.Total != 1000 || m.Layer != "abc" || m.Node != "node-1" || m.Image != imageTwo {
-			t.Errorf("fetching: %+v, want %d bytes", m, want)
+		if !beat.told {
+			continue
+		}
+		// The next heartbeat comes when this one was told: a record's watcher may miss what is soon written over.
+		if m := steps(next, stepFetching)[stepFetching]; m.Bytes != beat.bytes || m.Total != 1000 || m.Layer != "abc" || m.Node != "node-1" || m.Image != imageTwo {
+			t.Errorf("fetching: %+v, want %d bytes", m, beat.bytes)
 		}
 	}
 
@@ -152,17 +157,17 @@ func TestWatch(t *testing.T) {
 	}})
 	publish(t, c, &messages.BuildCancelled{BuildRef: ref, By: "ann"})
 	publish(t, c, &messages.BuildSuperseded{BuildRef: ref, Commit: commit, Head: commit})
-	for _, want := range []moment{
-		{Step: "trial failed", Text: "exit 1"}, {Step: "node failed", Text: "pull: no space"}, {Step: "failed"},
-		{Step: "cancelled", Text: "by ann"}, {Step: "superseded", Text: "by " + commit},
+	// Reports of nodes are in a stream of their own: what is told of two streams has no order.
+	wrong := steps(next, "trial failed", "node failed", "failed", "cancelled", "superseded")
+	for step, text := range map[string]string{
+		"trial failed": "exit 1", "node failed": "pull: no space", "failed": "", "cancelled": "by ann", "superseded": "by " + commit,
 	} {
-		m := next()
-		if m.Step != want.Step || m.Text != want.Text {
-			t.Errorf("%+v, want %q: %q", m, want.Step, want.Text)
+		if m := wrong[step]; m.Text != text {
+			t.Errorf("%+v, want %q: %q", m, step, text)
 		}
-		if m.Step == "failed" && (len(m.Findings) != 1 || m.Findings[0].Line != 3 || m.Failure == nil) {
-			t.Errorf("a failure is told as %+v", m)
-		}
+	}
+	if m := wrong["failed"]; len(m.Findings) != 1 || m.Findings[0].Line != 3 || m.Failure == nil {
+		t.Errorf("a failure is told as %+v", m)
 	}
 }
 
