@@ -41,7 +41,7 @@ func credentials(t *testing.T) (dir, url string) {
 		t.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the NATS server is not up")
 	}
 	t.Cleanup(func() {
@@ -190,7 +190,7 @@ func holdAll(ctx context.Context, q *queue.Client) error {
 }
 
 func awaitFlip(t *testing.T, q *queue.Client) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	flipped := errors.New("flipped")
 	ctx, stop := context.WithCancelCause(ctx)

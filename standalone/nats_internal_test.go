@@ -180,9 +180,7 @@ func TestNATSStoresAgainOnceThereIsRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	js := stream(t, n)
-	if err := publish(t, js, 1000); err != nil {
-		t.Fatal(err)
-	}
+	soon(t, "it stores", func() bool { return publish(t, js, 1000) == nil })
 	url := n.URL()
 	for range 2 {
 		empty := fill(t, dir)

@@ -115,7 +115,7 @@ func (b *bench) fails(t *testing.T, o *order, class messages.FailureClass, place
 // started waits until the build's step runs.
 func (o *order) started(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !strings.Contains(o.text(), text) {

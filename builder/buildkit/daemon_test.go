@@ -59,7 +59,7 @@ func TestAKilledBuildkitd(t *testing.T) {
 	buildkittest.StartIn(t, filepath.Dir(strings.TrimPrefix(b.daemon.Address, "unix://")))
 	if err := b.solver.Ready(t.Context()); err != nil {
 		// gRPC waits a little before it tries again.
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for err != nil && ctx.Err() == nil {
 			err = b.solver.Ready(ctx)

@@ -37,7 +37,7 @@ func start(t *testing.T, until string, args ...string) (log *clitest.Output, sto
 	case <-reached:
 	case status := <-ended:
 		t.Fatalf("fenceline %v ended with %d: %s", args, status, log)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("fenceline %v never printed %q: %s", args, until, log)
 	}
 	return log, stop

@@ -2,7 +2,6 @@ package docker_test
 
 import (
 	"errors"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/distributor/enginetest"
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -47,12 +47,11 @@ func (s *site) fixture(t *testing.T) enginetest.Fixture {
 // closedPort is an address at which nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 func TestAnEngineThatIsGoneIsNamed(t *testing.T) {
