@@ -29,7 +29,7 @@ func TestAHungBuildkitd(t *testing.T) {
 		if err := <-done; !errors.Is(err, ended) {
 			t.Errorf("error %v", err)
 		}
-		if took := time.Since(begin); took > time.Second {
+		if took := time.Since(begin); took > 4*time.Second { // the client by itself takes 5
 			t.Errorf("took %v to return", took)
 		}
 	})

@@ -323,7 +323,7 @@ func (o *own) stop(s os.Signal) {
 // until waits for a condition.
 func (o *own) until(what string, holds func(context.Context) bool) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(o.t.Context(), 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
