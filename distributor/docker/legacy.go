@@ -85,6 +85,7 @@ func stackedImage(id string, digests, tags []string) distributor.Image {
 		kept := keptAs(tag)
 		return kept != "" && hexOf(kept.Digest()) != id
 	}))
+	i.LocalOnly = true
 	return i
 }
 
