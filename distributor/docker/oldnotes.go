@@ -94,7 +94,7 @@ func (e *Engine) addNoteImage(ctx context.Context, n distributor.Note) error {
 		_, err = e.api().ImageTag(ctx, client.ImageTagOptions{Source: tag, Target: tag + "-new"})
 	}
 	if err == nil {
-		_, err = e.api().ImageRemove(ctx, tag+"-new", client.ImageRemoveOptions{})
+		_, err = e.api().ImageRemove(ctx, tag+"-new", client.ImageRemoveOptions{PruneChildren: true})
 	}
 	if err != nil {
 		return e.fault(ctx, doing, err)

@@ -39,7 +39,7 @@ type own struct {
 // kind says how an engine is unlike others.
 type kind struct {
 	today  bool                            // it is the one that scripts/programs builds, with its default store; else the machine's program with the classic one
-	old    bool                            // it is Docker 1.3, which scripts/programs builds, too
+	old    bool                            // it is Docker 1.3, which scripts/oldengine builds
 	disk   string                          // MiB of the disk with its images; "" is the machine's
 	loop   bool                            // that disk is a file with an ext4, on a loop device; else it is memory, whose size can be changed
 	opened bool                            // its socket is open while it is down, as under systemd
@@ -64,7 +64,7 @@ func ownEngine(t *testing.T, k kind) *own {
 	if k.today {
 		path = filepath.Dir(made(t, "engine/dockerd", "scripts/programs engine")) + ":" + path
 	} else if k.old {
-		path = filepath.Dir(made(t, "oldengine/docker", "scripts/programs oldengine")) + ":" + path
+		path = filepath.Dir(made(t, "oldengine/docker", "scripts/oldengine")) + ":" + path
 	} else if _, err := exec.LookPath("dockerd"); err != nil {
 		t.Fatalf("this test starts a dockerd of its own: run make setup, or install Docker Engine: %v", err)
 	}
