@@ -20,6 +20,11 @@ func TestEngineConforms(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *site) { enginetest.Run(t, s.fixture) })
 }
 
+// The oldest engine that there is to try: Docker 1.3, with what Stackato's nodes came with last.
+func TestAnOldEngineConforms(t *testing.T) {
+	enginetest.Run(t, ownEngine(t, kind{old: true}).site().fixture)
+}
+
 // fixture has the images of the suite in a registry that the engine reaches.
 func (s *site) fixture(t *testing.T) enginetest.Fixture {
 	e, w := s.engine(t), s.newWorld(t, nil)

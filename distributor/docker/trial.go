@@ -144,10 +144,12 @@ func (e *Engine) startTrial(ctx context.Context, t distributor.Trial, id, comman
 	defer cancel()
 	run := messages.HookRun{Exit: -1}
 	session := e.session(ctx, id)
-	wait := e.api().ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := e.api().ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return run, e.startFault(ctx, t, command, err)
 	}
+	// An engine before 17.06 answers a wait for what doesn't run at once, so that the start comes first. A container
+	// that has ended meanwhile is still there, with its status.
+	wait := e.api().ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	var err error
 	select {
 	case end := <-wait.Result:

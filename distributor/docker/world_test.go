@@ -67,6 +67,7 @@ func (s *site) engine(t *testing.T) *docker.Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
+	e.FeedFrom(content.New(content.Config{Transport: s.reach}))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := e.Info(ctx); err != nil {
