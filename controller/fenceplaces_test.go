@@ -219,6 +219,35 @@ func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {
 	}
 }
 
+// TestAPersonSetsWhatIsHeldAlready has two people set a fleet that a third one holds, in the installation's own
+// bucket and outside: what was set last is in the history, in the hold and in an event, with who and why.
+func TestAPersonSetsWhatIsHeldAlready(t *testing.T) {
+	for _, kind := range []string{messages.FenceNATS, messages.FenceExec} {
+		t.Run(kind, func(t *testing.T) {
+			o := newOutside(t)
+			i := install(t)
+			i.controller(t, "c1", o.places(t, kind, "{fleet}"))
+			startNode(t, i.q, "default", "n1")
+			i.members(t, 1)
+			i.announce(t, 1, target("default", nil))
+			i.fleet(t, "default", "to follow", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 1 && r.Applied.Error == "" })
+			if _, err := people.Hold(t.Context(), i.q, "default", "a freeze", "bob"); err != nil {
+				t.Fatal(err)
+			}
+			for _, by := range []string{"ada", "eve"} { // the same value twice
+				if _, err := people.ForceFence(t.Context(), i.q, "default", "exampleco/by-hand", "as "+by+" says", by); err != nil {
+					t.Fatal(err)
+				}
+				says := "set the fence config to exampleco/by-hand: as " + by + " says; held before by bob: a freeze"
+				i.fleet(t, "default", "to be held by "+by, func(r messages.FleetRecord) bool { return r.Hold != nil && r.Hold.By == by && r.Hold.Reason == says })
+				if got, want := i.past(t, "default"), kind+" exampleco/by-hand /"+by+"/as "+by+" says\n"; !strings.HasSuffix(got, want) {
+					t.Errorf("the history is\n%swithout %s", got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestAPersonsWriteWhoseAnswerIsLostIsTheirs(t *testing.T) {
 	o := newOutside(t)
 	i := inPlace(t, o, 1)

@@ -110,12 +110,12 @@ func (f *fleetActor) do(ctx context.Context, set *messages.FenceSet, a *messages
 		return err
 	}
 	cause := fence.Cause{By: set.By, Reason: set.Reason}
-	if now.Value != set.Value {
+	if _, keeps := place.Backend.(fence.CauseKeeper); keeps || now.Value != set.Value {
 		if err := f.setSurely(ctx, &s.Record, place, set.Value, now, cause); err != nil {
 			return fmt.Errorf("the fence config can't be set: %w", err)
 		}
-		f.journal(ctx, place, set.Value, cause)
 	}
+	f.journalSet(ctx, place, set.Value, cause)
 	a.Value = set.Value
 	held, err := f.takeByHand(ctx, place.Kind, set)
 	a.Held = held

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -74,18 +75,41 @@ func (s *State) isOurs(value string, last messages.Applied) bool {
 }
 
 // SetByHand is the step that takes in what a person set through a controller: it is theirs, whatever was
-// decided for that image before, and takes the hold of a person's value.
+// decided for that image before, and takes the hold of a person's value. Of a fleet that is held already the
+// hold says what was set last, and why it was held before.
 func SetByHand(s *State, kind, value, by, reason string) Step {
 	out := s.ChangeFleet(func(r *messages.FleetRecord) {
 		r.Applied = byHand(r, kind, value)
-		if r.Applied.Error != "" && r.Hold == nil {
-			r.Hold = new(NewHold(by, fmt.Sprintf("set the fence config to %s: %s", value, reason), s.Now))
+		if r.Applied.ByHand {
+			r.Hold = new(NewHold(by, fmt.Sprintf("set the fence config to %s: %s", value, reason)+earlierHold(r.Hold, &s.Record.Applied), s.Now))
 		}
 	})
-	if h := out.Fleet.Hold; s.Record.Hold == nil && h != nil {
-		out.Event = AboutFleet(out.Fleet, messages.RolloutHeld, h.Reason, by)
+	if out.Fleet.Applied.ByHand {
+		out.Event = AboutFleet(out.Fleet, messages.RolloutHeld, out.Fleet.Hold.Reason, by)
 	}
 	return out
+}
+
+const (
+	heldBefore = "; held before by "
+	// beforeMost bounds, in bytes, what a hold says of the one before it.
+	beforeMost = 500
+)
+
+// earlierHold is what a hold of a person's value says of the one that it takes the place of: nothing where that was
+// for another value, but what stood before that.
+func earlierHold(h *messages.Hold, was *messages.Applied) string {
+	if h == nil {
+		return ""
+	}
+	_, reason, again := strings.Cut(h.Reason, heldBefore)
+	switch {
+	case again:
+		return heldBefore + reason
+	case was.ByHand || was.Error != "" && h.Reason == was.Error:
+		return ""
+	}
+	return heldBefore + fitText(h.By+": "+h.Reason, beforeMost)
 }
 
 // byHand is what the record says of a value that a person set through a controller. One that is the current
