@@ -14,6 +14,8 @@ import (
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // outside is a store outside of the installation: a file for each fleet, reached by an operator's commands.
@@ -290,6 +292,38 @@ func TestAFleetMovesToThePlaceOfItsPolicy(t *testing.T) {
 	i.announce(t, 3, target("default", nil)) // and back
 	i.applied(t, "default", 3)
 	o.holds(t, "default", string(image(2)))
+}
+
+// TestControllersMoveToAnotherPlace starts a controller anew with another place, which is away at first, while an
+// image is in its soak: that is not over before the new place names the image, and an event says that it does.
+func TestControllersMoveToAnotherPlace(t *testing.T) {
+	o := newOutside(t)
+	o.write(t, "default", "stackato/stack-alsek")
+	o.write(t, "away", "")
+	i := install(t)
+	kill := i.controller(t, "c1")
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(2 * time.Second) }))
+	i.state(t, id, messages.RolloutSoaking)
+	kill()
+	i.controller(t, "c2", o.places(t, messages.FenceExec, "{fleet}"))
+	i.rollout(t, id, "to wait for the place", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutFlipped && strings.Contains(r.Why, "the store is away")
+	})
+	if err := os.Remove(filepath.Join(o.dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(1)))
+	i.state(t, id, messages.RolloutDone)
+	queuetest.Eventually(t, "an event to say so", func() bool {
+		said := false
+		queuetest.Must(t, i.q.Read(t.Context(), i.q.Space().EventsStream(), queue.ReadOptions{}, func(r queue.Received) error {
+			said = said || strings.Contains(string(r.Message.Body), "lives in exec now, and not in natskv")
+			return nil
+		}))
+		return said
+	})
 }
 
 // TestOnePlaceIsOneFleets has two fleets come to a store that has one setting.

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -25,6 +26,7 @@ func Compare(s *State, kind, value string) Comparison {
 	last := s.lastSeen(kind)
 	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
 	known := value == last.Value && last.Epoch == r.Epoch
+	hold := ""
 	switch {
 	case want == "", value == want:
 	case known && last.ByHand && r.Hold != nil:
@@ -32,16 +34,26 @@ func Compare(s *State, kind, value string) Comparison {
 	case s.isOurs(value, last), value == last.Value && (last.Epoch < r.Epoch || r.Hold == nil):
 		return Comparison{Drive: true}
 	default:
-		note.Error = fmt.Sprintf("the fence config was set to %q by somebody else; fenceline release %s drives it to %s again", value, r.Fleet, want)
+		hold = fmt.Sprintf("the fence config was set to %q by somebody else", value)
+		note.Error = fmt.Sprintf("%s; fenceline release %s drives it to %s again", hold, r.Fleet, want)
 	}
 	if r.Applied == note {
 		return Comparison{}
 	}
-	c := Comparison{Note: &note}
-	if !known { // else it is held already
-		c.Hold = note.Error
+	if known { // it is held already
+		hold = ""
 	}
-	return c
+	return Comparison{Note: &note, Hold: hold}
+}
+
+// Moved says that a fence config is seen in another place than before, and what it names there; "" where it is
+// not, or has still to be driven.
+func Moved(s *State, c Comparison) string {
+	was := &s.Record.Applied
+	if c.Note == nil || c.Note.Error != "" || was.Epoch == 0 || was.Store == c.Note.Store {
+		return ""
+	}
+	return fmt.Sprintf("the fence config lives in %s now, and not in %s: it names the current image there", kindOf(c.Note.Store), kindOf(was.Store))
 }
 
 // isOurs tells whether a value may be overwritten: whether it comes from an earlier decision about
@@ -106,7 +118,7 @@ func earlierHold(h *messages.Hold, was *messages.Applied) string {
 	switch {
 	case again:
 		return heldBefore + reason
-	case was.ByHand || was.Error != "" && h.Reason == was.Error:
+	case was.ByHand, strings.HasPrefix(was.Error, h.Reason): // as Compare has it
 		return ""
 	}
 	return heldBefore + fitText(h.By+": "+h.Reason, beforeMost)
@@ -130,6 +142,9 @@ func (s *State) lastSeen(kind string) messages.Applied {
 	}
 	return s.Record.Applied
 }
+
+// kindOf is a kind of place as people name it.
+func kindOf(store string) string { return cmp.Or(store, messages.FenceNATS) }
 
 // storeOf is a kind of place as the record names it.
 func storeOf(kind string) string {
