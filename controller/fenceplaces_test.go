@@ -26,6 +26,7 @@ func newOutside(t *testing.T) outside {
 	o := outside{t.TempDir()}
 	script := "#!/bin/sh\ncd " + o.dir + ` || exit 1
 if [ -e away ]; then echo "the store is away: $(cat away) $(date +%N)" >&2; exit 1; fi
+if [ "$1" = get ] && [ -e hangs ]; then exec sleep 60; fi
 if [ "$1" = get ]; then cat "$2" 2>/dev/null; exit 0; fi
 [ "$(cat "$2" 2>/dev/null)" = "$4" ] || exit 75
 echo "$3" >"$2.new" && mv "$2.new" "$2"
