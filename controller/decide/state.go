@@ -13,6 +13,7 @@ import (
 // controllers with the same state decide the same, but for random IDs.
 type State struct {
 	Record    messages.FleetRecord
+	Kind      string                            // of the place where the fence config lives now, of messages.FenceKinds; "" is natskv
 	Rollouts  []messages.RolloutRecord          // of this fleet
 	Before    map[string]messages.RolloutRecord // by ID: those of other fleets that this fleet's rollouts wait for
 	Members   []string                          // sorted
