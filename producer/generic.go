@@ -85,8 +85,8 @@ func standardProof(h http.Header, now time.Time) (proof, error) {
 	if len(want) == 0 {
 		return nil, errors.New("header webhook-signature has no v1,BASE64 of an HMAC-SHA256")
 	}
-	return func(body []byte, s *hookSecret) bool {
-		mac := hmac.New(sha256.New, s.key)
+	return func(body []byte, k *hookKey) bool {
+		mac := hmac.New(sha256.New, k.key)
 		_, _ = io.WriteString(mac, id+"."+stamp+".")
 		mac.Write(body)
 		got, ok := mac.Sum(nil), false
