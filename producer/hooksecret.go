@@ -58,6 +58,9 @@ func newHookSecret(content messages.Secret) (*hookSecret, error) {
 	if len(lines) > maxKeys {
 		return nil, fmt.Errorf("has several lines, %d: it may hold %d secrets at most, one a line: remove those that no webhook is signed with any more", len(lines), maxKeys)
 	}
+	if len(lines) == 0 {
+		return nil, errors.New("is empty: put the secret into it")
+	}
 	s := &hookSecret{}
 	for i, line := range lines {
 		line = strings.TrimSpace(line)

@@ -72,6 +72,7 @@ func TestARequestThatIsSignedTwiceAsksOnce(t *testing.T) {
 // TestFilesOfSeveralLinesThatAreNoSecrets would make secrets of what everybody can guess.
 func TestFilesOfSeveralLinesThatAreNoSecrets(t *testing.T) {
 	for name, content := range map[string]string{
+		"nothing":           " \n\n",
 		"a certificate":     "-----BEGIN-PRIVATE-KEY-----\n" + strings.Repeat("A", 64) + "\n-----END-PRIVATE-KEY-----\n",
 		"a comment":         "#the-secret-of-webhooks\n" + testSecret,
 		"a sentence":        testSecret + "\nthe secret of all webhooks",
