@@ -79,7 +79,7 @@ const (
 
 // forges has every forge that there is.
 func forges() []forge {
-	return []forge{github{}, gitlab{}, giteaForge, forgejoForge, gogsForge, bitbucket{}, generic{}}
+	return slices.Concat([]forge{github{}, gitlab{}}, giteaAlike(), []forge{bitbucket{}, generic{}})
 }
 
 func forgeNames() []string {
