@@ -203,7 +203,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 		before := len(d.Problems)
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
-				return errors.New(other.instead())
+				return errors.New(other)
 			}
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
@@ -245,8 +245,8 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		if exposed {
 			d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
 		}
-		if len(s.text) < 16 {
-			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
+		if least := s.shortest(); least < guessable {
+			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), least)
 		}
 		d.secrets[name] = s
 		x.secret = s
