@@ -14,7 +14,7 @@ import (
 // with the same errors. Who sees a head at the same time as others, or as a push is told, asks for
 // nothing twice.
 func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
-	newest, err := q.newestOf(ctx, r)
+	newest, err := q.newestOf(ctx, r, newestBuild{ref: r.FullRef(), commit: r.Commit, named: true})
 	if err != nil {
 		return Accepted{}, fmt.Errorf("looking for builds of %s: %w", r.Commit, err)
 	}
@@ -38,9 +38,8 @@ func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, tra
 // were written last: more than end after one that came later.
 const lastEnds = 10
 
-// newestOf finds the newest build of r's pipeline that is of its branch or commit, and returns it if it
-// is of the commit.
-func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*messages.BuildRef, error) {
+// newestOf finds the newest build of r's pipeline that n is about, and returns it if it is of the commit.
+func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested, n newestBuild) (*messages.BuildRef, error) {
 	l := lastRequest{}
 	if err := q.look(ctx, r.Pipeline.Name, &l); err != nil {
 		return nil, err
@@ -48,9 +47,8 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*mess
 	if l.sequence == 0 {
 		return nil, nil
 	}
-	n := newestBuild{ref: r.Ref, commit: r.Commit}
 	if l.request != nil && l.request.Order == l.sequence { // a retry has an older order
-		n.see(l.request.BuildRef(), l.request.Ref, l.request.Commit)
+		n.see(l.request.BuildRef(), l.request.FullRef(), l.request.Commit)
 	}
 	if n.of.Build != "" { // the usual case: nothing else has to be read
 		return n.found(), nil
@@ -58,7 +56,7 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*mess
 	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(r.Pipeline.Name)}}
 	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
 		if b, ok := m.Payload.(*messages.BuildRequested); ok {
-			n.see(b.BuildRef(), b.Ref, b.Commit)
+			n.see(b.BuildRef(), b.FullRef(), b.Commit)
 		}
 		return nil
 	})
@@ -72,16 +70,17 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested) (*mess
 	return n.found(), err
 }
 
-// newestBuild is the newest of those builds seen that are of a branch or a commit.
+// newestBuild is the newest of those builds seen that are of a branch or tag, or also of a commit that a person named.
 type newestBuild struct {
 	ref, commit string
+	named       bool // a person's word for the commit counts
 	of          messages.BuildRef
 	same        bool // it is of the commit
 }
 
-// see tells whether it is of the branch or commit.
+// see tells whether it is of them.
 func (n *newestBuild) see(b messages.BuildRef, ref, commit string) bool {
-	of := ref == n.ref || commit == n.commit
+	of := ref == n.ref || n.named && ref == "" && commit == n.commit
 	if of && b.Order >= n.of.Order {
 		n.of, n.same = b, commit == n.commit
 	}

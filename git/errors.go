@@ -13,4 +13,6 @@ var (
 	ErrNoRepository = errors.New("no such repository")
 	// ErrNoBranch: the repository has no such branch.
 	ErrNoBranch = errors.New("no such branch")
+	// ErrNoTag: the repository has no such tag.
+	ErrNoTag = errors.New("no such tag")
 )
