@@ -11,6 +11,7 @@
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
 //	forge.go            what a forge tells: the signature and the push
+//	push.go             the payload of a push that GitHub, Gitea and Forgejo share
 //	github.go           GitHub
 //	gitea.go            Gitea and Forgejo
 //	generic.go          signed generic webhooks

@@ -69,21 +69,23 @@ func (generic) proof(h http.Header, now time.Time) (proof, error) {
 	}, nil
 }
 
-func (generic) event(h http.Header, payload []byte) (event, error) {
-	e := event{kind: "push", delivery: h.Get("webhook-id")}
+func (generic) read(h http.Header, payload []byte) (delivery, error) {
+	d := delivery{kind: "push", id: h.Get("webhook-id")}
 	var p struct {
 		Repository string `json:"repository"`
 		Ref        string `json:"ref"`
+		Before     string `json:"before"`
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
 	}
 	if err := decode(payload, &p); err != nil {
-		return e, err
+		return d, err
 	}
 	if p.Repository == "" {
-		return e, errors.New("repository: is missing: give the repository's URL")
+		return d, errors.New("repository: is missing: give the repository's URL")
 	}
-	e.repositories = []string{p.Repository}
-	e.pusher = p.Pusher
-	return e.pushed(p.Ref, p.After, false)
+	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher}
+	err := e.check("ref", "after")
+	d.events = []event{e}
+	return d, err
 }

@@ -30,19 +30,20 @@ func (gitea) proof(h http.Header, _ time.Time) (proof, error) {
 	return p, nil
 }
 
-func (gitea) event(h http.Header, payload []byte) (event, error) {
+func (gitea) read(h http.Header, payload []byte) (delivery, error) {
 	brand := "Gitea"
 	if h.Get("X-Forgejo-Event") != "" {
 		brand = "Forgejo"
 	}
 	kind, err := one(h, "X-"+brand+"-Event")
 	if err != nil {
-		return event{}, err
+		return delivery{}, err
 	}
-	e := event{kind: kind, delivery: h.Get("X-" + brand + "-Delivery")}
+	d := delivery{kind: kind, id: h.Get("X-" + brand + "-Delivery")}
 	if kind != "push" {
-		e.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
-		return e, nil
+		d.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
+		return d, nil
 	}
-	return readPush(payload, e)
+	d.events, err = readPush(payload)
+	return d, err
 }

@@ -34,25 +34,25 @@ func (github) proof(h http.Header, _ time.Time) (proof, error) {
 	return p, nil
 }
 
-func (github) event(h http.Header, payload []byte) (event, error) {
+func (github) read(h http.Header, payload []byte) (delivery, error) {
 	kind, err := one(h, "X-GitHub-Event")
 	if err != nil {
-		return event{}, err
+		return delivery{}, err
 	}
-	e := event{kind: kind, delivery: h.Get("X-GitHub-Delivery")}
+	d := delivery{kind: kind, id: h.Get("X-GitHub-Delivery")}
 	switch kind {
 	case "push":
-		return readPush(payload, e)
+		d.events, err = readPush(payload)
 	case "ping":
-		return readPing(payload, e)
+		err = d.readPing(payload)
 	default:
-		e.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
+		d.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
 	}
-	return e, nil
+	return d, err
 }
 
 // readPing reads GitHub's ping event, which it sends when a webhook is made.
-func readPing(payload []byte, e event) (event, error) {
+func (d *delivery) readPing(payload []byte) error {
 	var p struct {
 		Hook struct {
 			Events []string `json:"events"`
@@ -60,12 +60,12 @@ func readPing(payload []byte, e event) (event, error) {
 		Repository repository `json:"repository"` // a webhook of an organisation has none
 	}
 	if err := decode(payload, &p); err != nil {
-		return e, err
+		return err
 	}
 	if l := p.Hook.Events; len(l) > 0 && !slices.Contains(l, "push") && !slices.Contains(l, "*") {
-		e.ignored = "a ping, but pushes are not sent: select the push event in the webhook's settings"
-		return e, nil
+		d.ignored = "a ping, but pushes are not sent: select the push event in the webhook's settings"
+		return nil
 	}
-	e.ping, e.repositories = true, p.Repository.urls()
-	return e, nil
+	d.ping = &ping{repositories: p.Repository.urls()}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/rs/zerolog"
@@ -19,9 +20,10 @@ type hooks struct {
 
 func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	var e event
-	builds, no := h.take(w, r, &e)
+	var d delivery
+	builds, no := h.take(w, r, &d)
 	log := h.log.Info()
+	ignored, stranger := d.whyIgnored()
 	switch {
 	case no != nil:
 		if log = h.log.Warn(); no.status >= 500 {
@@ -29,24 +31,79 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		log = log.Int("status", no.status).Str("reason", no.reason)
 		no.write(w)
-	case e.ignored != "":
-		log = log.Int("status", http.StatusOK).Str("ignored", e.ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored, Unknown: e.stranger})
+	case len(builds) == 0:
+		log = log.Int("status", http.StatusOK).Str("ignored", ignored)
+		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger})
 	default:
-		log = log.Int("status", http.StatusAccepted).Str("ref", e.ref).Str("commit", e.commit)
+		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
 		for _, b := range builds {
 			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate))
 		}
 		log = log.Array("builds", each)
-		writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+		if ignored != "" {
+			log = log.Str("ignored", ignored)
+		}
+		writeJSON(w, http.StatusAccepted, answer{Builds: builds, Ignored: ignored})
 	}
-	log.Str("forge", h.forge.name()).Str("event", clip(e.kind)).Str("delivery", clip(e.delivery)).
+	d.log(log)
+	log.Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
 		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
 }
 
-// take verifies a webhook, reads it, and stores what it asks for. e is set as far as known.
-func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]acceptedBuild, *refusal) {
+// whyIgnored says why nothing, or not everything, is built of a delivery, each reason once; "" where all of it
+// is. stranger is that no pipeline has its repository.
+func (d *delivery) whyIgnored() (reasons string, stranger bool) {
+	if d.ignored != "" {
+		return d.ignored, false
+	}
+	var all []string
+	for i := range d.events {
+		e := &d.events[i]
+		stranger = stranger || e.stranger
+		if e.ignored != "" && !slices.Contains(all, e.ignored) {
+			all = append(all, e.ignored)
+		}
+		if len(all) == maxReasons {
+			break
+		}
+	}
+	return strings.Join(all, "; "), stranger
+}
+
+const (
+	// maxReasons bounds how many reasons an answer has, and a line of the log, pushes.
+	maxReasons = 20
+	// maxRequests bounds how many builds one webhook can ask for, so that they are stored while its sender waits.
+	maxRequests = 1000
+)
+
+// log adds what was pushed to a line of the log.
+func (d *delivery) log(line *zerolog.Event) {
+	if len(d.events) == 1 {
+		d.events[0].log(line)
+		return
+	}
+	all := zerolog.Arr()
+	for i := range d.events[:min(len(d.events), maxReasons)] {
+		one := zerolog.Dict()
+		d.events[i].log(one)
+		all.Dict(one)
+	}
+	if len(d.events) > 0 {
+		line.Array("pushes", all).Int("refs", len(d.events))
+	}
+}
+
+func (e *event) log(line *zerolog.Event) {
+	line.Str("ref", clip(e.ref)).Str("before", clip(e.before)).Str("commit", clip(e.commit))
+	if e.forced {
+		line.Bool("forced", true)
+	}
+}
+
+// take verifies a webhook, reads it, and stores what it asks for. d is set as far as known.
+func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acceptedBuild, *refusal) {
 	received := h.now()
 	signed, err := h.forge.proof(r.Header, received)
 	if err != nil {
@@ -68,7 +125,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 	// From here on the sender is known.
 	keep(r.Context())
 	if err == nil {
-		*e, err = h.forge.event(r.Header, payload)
+		*d, err = h.forge.read(r.Header, payload)
 	}
 	if err != nil {
 		if other, ok := senderUnsupported(r.Header); ok {
@@ -76,24 +133,35 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 		}
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
-	if e.ignored != "" {
+	if d.ping != nil && d.ignored == "" {
+		d.ignored = d.ping.answer(pipelines)
+	}
+	if d.ignored != "" {
 		return nil, nil
 	}
-	if e.ping {
-		e.answerPing(pipelines)
+	requests := d.requests(pipelines, received)
+	switch n := len(requests); {
+	case n == 0:
 		return nil, nil
-	}
-	if pipelines = e.match(pipelines); len(pipelines) == 0 {
-		return nil, nil
-	}
-	requests := make([]*messages.BuildRequested, len(pipelines))
-	for i, d := range pipelines {
-		requests[i] = &messages.BuildRequested{
-			Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Ref: e.ref, Commit: e.commit,
-			Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
-		}
+	case n > maxRequests:
+		return nil, refuse(http.StatusUnprocessableEntity, "the push asks for %d builds at once, and %d are stored for one webhook at most: none is stored; push fewer refs at a time", n, maxRequests)
 	}
 	return h.store(r, requests)
+}
+
+// requests are those that a delivery's pushes ask for. Events of which nothing is built get the reason.
+func (d *delivery) requests(pipelines []*declared, received time.Time) []*messages.BuildRequested {
+	var all []*messages.BuildRequested
+	for i := range d.events {
+		e := &d.events[i]
+		for _, p := range e.match(pipelines) {
+			all = append(all, &messages.BuildRequested{
+				Build: messages.NewBuildID(p.pipeline.Name), Pipeline: p.pipeline, Ref: e.ref, Commit: e.commit,
+				Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
+			})
+		}
+	}
+	return all
 }
 
 // verified returns the pipelines whose secret signed a body, and its payload, which a form has in a
@@ -131,11 +199,23 @@ func (e *event) of(pipelines []*declared) []*declared {
 
 // match returns those of the pipelines that build what was pushed, or sets why none does.
 func (e *event) match(pipelines []*declared) []*declared {
+	branch, isBranch := e.branch()
+	_, isTag := e.tag()
+	switch {
+	case isTag:
+		e.ignored = fmt.Sprintf("%q is a tag: only branches are built", clip(e.ref))
+		return nil
+	case !isBranch:
+		e.ignored = fmt.Sprintf("%q is not a branch: only branches are built", clip(e.ref))
+		return nil
+	case e.deleted:
+		e.ignored = fmt.Sprintf("branch %q was deleted", clip(branch))
+		return nil
+	}
 	pipelines = e.of(pipelines)
 	if pipelines == nil {
 		return nil
 	}
-	branch := strings.TrimPrefix(e.ref, "refs/heads/")
 	var matching []*declared
 	for _, d := range pipelines {
 		if branch == d.pipeline.Branch {
@@ -148,17 +228,22 @@ func (e *event) match(pipelines []*declared) []*declared {
 	return matching
 }
 
-// answerPing sets what becomes of a push that is sent as the ping was.
-func (e *event) answerPing(pipelines []*declared) {
-	if len(e.repositories) > 0 {
+// ping asks whether pushes would be taken.
+type ping struct {
+	repositories []string // the URLs of its repository; none where it is of an organisation
+}
+
+// answer says what becomes of a push that is sent as the ping was.
+func (p *ping) answer(pipelines []*declared) string {
+	if len(p.repositories) > 0 {
+		e := event{repositories: p.repositories}
 		if pipelines = e.of(pipelines); pipelines == nil {
-			e.ignored = "a ping, but a push would be ignored: " + e.ignored
-			return
+			return "a ping, but a push would be ignored: " + e.ignored
 		}
 	}
 	taken := make([]string, len(pipelines))
 	for i, d := range pipelines {
 		taken[i] = fmt.Sprintf("branch %s for pipeline %s", clip(d.pipeline.Branch), d.pipeline.Name)
 	}
-	e.ignored = "a ping: a push would be taken, of " + strings.Join(taken, ", ")
+	return "a ping: a push would be taken, of " + strings.Join(taken, ", ")
 }
