@@ -38,6 +38,10 @@ func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, tra
 // were written last: more than end after one that came later.
 const lastEnds = 10
 
+// lastWrites is how many of the last changes of records are looked at for the push that a hook tells of again, while
+// others were told of other branches. One that is told again after more is taken for a new one.
+const lastWrites = 500
+
 // newestOf finds the newest build of r's pipeline that n is about, and returns it if it is of the commit.
 func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested, n newestBuild) (*messages.BuildRef, error) {
 	l := lastRequest{}
@@ -63,10 +67,22 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested, n newe
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = q.records.Latest(ctx, lastEnds, func(e queue.Entry[messages.BuildRecord]) bool {
+	see := func(e queue.Entry[messages.BuildRecord]) bool {
 		b := e.Value
 		return b.Pipeline == r.Pipeline.Name && n.see(b.BuildRef, b.Ref, b.Commit) && b.Cause != messages.CauseRetry
-	})
+	}
+	if n.named {
+		_, _, err = q.records.Latest(ctx, lastEnds, see)
+		return n.found(), err
+	}
+	info, err := q.records.Info(ctx)
+	if err != nil || info.Messages == 0 {
+		return n.found(), err
+	}
+	err = q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+		see(e)
+		return true
+	}, func(queue.Broken) bool { return true })
 	return n.found(), err
 }
 
@@ -110,4 +126,25 @@ func (q *Queue) wantedAgain(ctx context.Context, build string) (bool, error) {
 // the branch may have come back to it, or the machines are to blame.
 func unanswered(r *messages.BuildRecord) bool {
 	return r.State == messages.BuildStateSuperseded || r.Failure != nil && r.Failure.Class == messages.FailureInfrastructure
+}
+
+// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known.
+func (q *Queue) Refs(ctx context.Context, pipeline string) (map[string]bool, error) {
+	refs := map[string]bool{}
+	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(pipeline)}}
+	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
+		if b, ok := m.Payload.(*messages.BuildRequested); ok {
+			refs[b.FullRef()] = true
+		}
+		return nil
+	})
+	if err == nil {
+		err = q.records.Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
+			if e.Value.Pipeline == pipeline {
+				refs[e.Value.Ref] = true
+			}
+			return true
+		}, func(queue.Broken) bool { return true })
+	}
+	return refs, err
 }

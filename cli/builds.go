@@ -22,7 +22,8 @@ type buildRow struct {
 	Build     string            `json:"build"`
 	Order     uint64            `json:"order"`
 	Pipeline  string            `json:"pipeline"`
-	State     string            `json:"state"` // queued, or a state of the record
+	State     string            `json:"state"`         // queued, or a state of the record
+	Ref       string            `json:"ref,omitempty"` // the full name of the branch or tag
 	Commit    string            `json:"commit,omitempty"`
 	Cause     messages.Cause    `json:"cause,omitempty"`
 	By        string            `json:"requested_by,omitempty"`
@@ -167,9 +168,9 @@ func newBuildsCmd() *cobra.Command {
 			return s.noBuildOf(ctx, pipeline)
 		}
 		return s.print(all, func(p *terminal.Page) {
-			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "REF", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				p.Row(b.Build, b.Order, b.shown(), b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.shown(), b.Attempt, messages.ShownRef(b.Ref), shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})

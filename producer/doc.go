@@ -17,6 +17,7 @@
 //	generic.go          signed generic webhooks
 //	form.go             the payload of a webhook that is sent as a form
 //	otherforges.go      forges that are not supported, and what to use in their place
+//	matching.go         whether a pipeline builds a push
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
@@ -26,6 +27,7 @@
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
 //	pipelinefile.go     the file is read, field by field
+//	refpatterns.go      its branches and tags
 //	rolloutpolicy.go    its fleets and their policies
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it

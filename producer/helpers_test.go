@@ -102,6 +102,16 @@ func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequeste
 	return q.Request(ctx, r, trace)
 }
 
+func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	refs := map[string]bool{}
+	for _, r := range q.stored {
+		refs[r.FullRef()] = refs[r.FullRef()] || r.Pipeline.Name == pipeline
+	}
+	return refs, nil
+}
+
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil
 }

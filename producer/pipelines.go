@@ -18,9 +18,11 @@ type Pipelines struct {
 // declared is a pipeline with what only the producer needs to know of it.
 type declared struct {
 	pipeline messages.Pipeline
-	place    place       // its repository, for comparing with those in payloads
-	secret   *hookSecret // nil when no webhook is accepted for it
-	forges   []string    // whose webhooks are accepted for it
+	branches messages.Patterns // of the branches that it builds, where it isn't its own alone
+	tags     messages.Patterns // of the tags that it builds
+	place    place             // its repository, for comparing with those in payloads
+	secret   *hookSecret       // nil when no webhook is accepted for it
+	forges   []string          // whose webhooks are accepted for it
 	line     int
 }
 

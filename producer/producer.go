@@ -24,6 +24,8 @@ type Queue interface {
 	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
 	// RequestHead is Request for a branch's head that nobody told of; what was built already is a duplicate.
 	RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
+	// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known.
+	Refs(ctx context.Context, pipeline string) (map[string]bool, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.

@@ -155,10 +155,9 @@ func (d *delivery) requests(pipelines []*declared, received time.Time) []*messag
 	for i := range d.events {
 		e := &d.events[i]
 		for _, p := range e.match(pipelines) {
-			all = append(all, &messages.BuildRequested{
-				Build: messages.NewBuildID(p.pipeline.Name), Pipeline: p.pipeline, Ref: e.ref, Commit: e.commit,
-				Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
-			})
+			r := e.request(p)
+			r.Received = received.UTC()
+			all = append(all, r)
 		}
 	}
 	return all
@@ -197,37 +196,6 @@ func (e *event) of(pipelines []*declared) []*declared {
 	return matching
 }
 
-// match returns those of the pipelines that build what was pushed, or sets why none does.
-func (e *event) match(pipelines []*declared) []*declared {
-	branch, isBranch := e.branch()
-	_, isTag := e.tag()
-	switch {
-	case isTag:
-		e.ignored = fmt.Sprintf("%q is a tag: only branches are built", clip(e.ref))
-		return nil
-	case !isBranch:
-		e.ignored = fmt.Sprintf("%q is not a branch: only branches are built", clip(e.ref))
-		return nil
-	case e.deleted:
-		e.ignored = fmt.Sprintf("branch %q was deleted", clip(branch))
-		return nil
-	}
-	pipelines = e.of(pipelines)
-	if pipelines == nil {
-		return nil
-	}
-	var matching []*declared
-	for _, d := range pipelines {
-		if branch == d.pipeline.Branch {
-			matching = append(matching, d)
-		}
-	}
-	if matching == nil {
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds branch %q", clip(branch))
-	}
-	return matching
-}
-
 // ping asks whether pushes would be taken.
 type ping struct {
 	repositories []string // the URLs of its repository; none where it is of an organisation
@@ -243,7 +211,7 @@ func (p *ping) answer(pipelines []*declared) string {
 	}
 	taken := make([]string, len(pipelines))
 	for i, d := range pipelines {
-		taken[i] = fmt.Sprintf("branch %s for pipeline %s", clip(d.pipeline.Branch), d.pipeline.Name)
+		taken[i] = fmt.Sprintf("%s for pipeline %s", clip(d.pipeline.Refs()), d.pipeline.Name)
 	}
 	return "a ping: a push would be taken, of " + strings.Join(taken, ", ")
 }
