@@ -25,6 +25,7 @@ type answer struct {
 	Builds  []acceptedBuild `json:"builds,omitempty"`
 	Ignored string          `json:"ignored,omitempty"`            // why nothing is built, or not everything where there are builds
 	Unknown bool            `json:"unknown_repository,omitempty"` // that is why: no pipeline has it, so no push of it is built
+	Ping    *pingAnswer     `json:"ping,omitempty"`               // of a test delivery: what a push would meet
 	Error   string          `json:"error,omitempty"`
 }
 

@@ -4,8 +4,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/fenceline/fenceline/messages"
 )
 
 const otherCommit = "89abcdef0123456789abcdef0123456789abcdef"
@@ -75,36 +73,4 @@ func TestLongListsOfCommitsAndFilesAreNotTakenForComplete(t *testing.T) {
 	if p := (push{Forced: &no, Commits: commits{{Added: []string{"a"}}}}); !p.complete() {
 		t.Error("one commit of one file is not complete")
 	}
-}
-
-func FuzzHooks(f *testing.F) {
-	for i, s := range senders() {
-		f.Add(i, s.payload(baseURL, mainRef, testCommit), "sha256=00")
-	}
-	all := senders()
-	f.Fuzz(func(t *testing.T, i int, body, signature string) {
-		s := all[uint(i)%uint(len(all))]
-		for _, fg := range forges() {
-			if fg.name() != s.forge {
-				continue
-			}
-			r := s.hook(testSecret, body)
-			d, err := fg.read(r.Header, []byte(body))
-			for _, e := range d.events {
-				if err == nil && !e.deleted && strings.HasPrefix(e.ref, branchRefs) && messages.CheckCommit(e.commit) != nil {
-					t.Errorf("accepted %+v", e)
-				}
-			}
-			for name := range r.Header {
-				if strings.Contains(strings.ToLower(name), "signature") {
-					r.Header[name] = []string{signature}
-				}
-			}
-			secret, _ := newHookSecret(messages.NewSecret(testSecret))
-			p, err := fg.proof(r.Header, time0(r.Header))
-			if err == nil && p([]byte(body+"x"), secret) {
-				t.Errorf("signature %q verifies", signature)
-			}
-		}
-	})
 }

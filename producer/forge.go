@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -37,13 +38,16 @@ type delivery struct {
 	kind    string  // the forge's own word
 	id      string  // the forge's ID of the request, for its log and ours; not signed
 	ignored string  // why nothing is to be done with all of it, or ""
-	ping    *ping   // it asks whether pushes would be taken, or nil
 	events  []event // a push has one for each ref that it changed
+
+	ping   *ping       // it asks whether pushes would be taken, or nil
+	tested *pingAnswer // whether they would
 }
 
 // event is a push's change of one ref.
 type event struct {
 	repositories []string // the URLs that the forge has for the repository
+	hostless     string   // where it has none: the repository's path at whatever host, as scm/key/slug
 	ref          string   // full, such as refs/heads/main or refs/tags/v1
 	before       string   // the ref's object until now, in the forge's own field for it: zeros, or "", where there was none
 	commit       string   // the ref's commit now; "" where it was deleted
@@ -74,7 +78,9 @@ const (
 )
 
 // forges has every forge that there is.
-func forges() []forge { return []forge{github{}, gitea{}, generic{}} }
+func forges() []forge {
+	return []forge{github{}, gitlab{}, giteaForge, forgejoForge, gogsForge, bitbucket{}, generic{}}
+}
 
 func forgeNames() []string {
 	var names []string
@@ -97,6 +103,55 @@ func hexProof(digits string) (proof, error) {
 	}, nil
 }
 
+// prefixedProof reads a header that has an HMAC-SHA256 after sha256=.
+func prefixedProof(h http.Header, header string) (proof, error) {
+	v, err := one(h, header)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give the webhook a secret, the same as in the pipeline's secret_file", err)
+	}
+	digits, ok := strings.CutPrefix(v, "sha256=")
+	if !ok {
+		return nil, errors.New("header " + header + " does not begin with sha256=")
+	}
+	p, err := hexProof(digits)
+	if err != nil {
+		return nil, fmt.Errorf("header %s %w", header, err)
+	}
+	return p, nil
+}
+
+// wordProof is the secret itself. Hashes are compared, so that not even its length shows.
+func wordProof(word string) proof {
+	given := sha256.Sum256([]byte(word))
+	return func(_ []byte, s *hookSecret) bool {
+		want := sha256.Sum256(s.text)
+		return subtle.ConstantTimeCompare(given[:], want[:]) == 1
+	}
+}
+
+// errUnsignedTest is that a forge tests the connection alone, by a request that it never signs.
+var errUnsignedTest = errors.New("a test of the connection: this address is right. The forge does not sign its test, so whether the secret, the repository and the branch are right shows with the first push")
+
+// notAPush says that an event is of no use, and what to set.
+func notAPush(kind, setting string) string {
+	return fmt.Sprintf("event %q is not a push: %s in the webhook's settings", clip(kind), setting)
+}
+
+// firstOf is the first of some headers that a request has.
+func firstOf(h http.Header, names ...string) string {
+	for _, name := range names {
+		if v := h.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// nonEmpty are those of the texts that are not empty.
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
+}
+
 // one returns a header's value, and an error when it is missing or given twice, since then
 // it is not known which one counts.
 func one(h http.Header, name string) (string, error) {
@@ -108,17 +163,6 @@ func one(h http.Header, name string) (string, error) {
 		return "", fmt.Errorf("header %s is given %d times", name, len(v))
 	}
 	return v[0], nil
-}
-
-// repository is what payloads have of one.
-type repository struct {
-	CloneURL string `json:"clone_url"`
-	SSHURL   string `json:"ssh_url"`
-	HTMLURL  string `json:"html_url"`
-}
-
-func (r repository) urls() []string {
-	return slices.DeleteFunc([]string{r.CloneURL, r.SSHURL, r.HTMLURL}, func(u string) bool { return u == "" })
 }
 
 // check refuses an event that can't be acted on, by the names that the payload has for its fields.

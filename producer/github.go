@@ -1,11 +1,7 @@
 package producer
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -18,20 +14,7 @@ var _ forge = github{}
 func (github) name() string { return "github" }
 
 func (github) proof(h http.Header, _ time.Time) (proof, error) {
-	const header = "X-Hub-Signature-256"
-	v, err := one(h, header)
-	if err != nil {
-		return nil, fmt.Errorf("%w: give the webhook a secret, the same as in the pipeline's secret_file", err)
-	}
-	digits, ok := strings.CutPrefix(v, "sha256=")
-	if !ok {
-		return nil, errors.New("header " + header + " does not begin with sha256=")
-	}
-	p, err := hexProof(digits)
-	if err != nil {
-		return nil, fmt.Errorf("header %s %w", header, err)
-	}
-	return p, nil
+	return prefixedProof(h, "X-Hub-Signature-256")
 }
 
 func (github) read(h http.Header, payload []byte) (delivery, error) {
@@ -46,7 +29,7 @@ func (github) read(h http.Header, payload []byte) (delivery, error) {
 	case "ping":
 		err = d.readPing(payload)
 	default:
-		d.ignored = fmt.Sprintf("event %q is not a push", clip(kind))
+		d.ignored = notAPush(kind, "select the push event")
 	}
 	return d, err
 }
@@ -62,10 +45,6 @@ func (d *delivery) readPing(payload []byte) error {
 	if err := decode(payload, &p); err != nil {
 		return err
 	}
-	if l := p.Hook.Events; len(l) > 0 && !slices.Contains(l, "push") && !slices.Contains(l, "*") {
-		d.ignored = "a ping, but pushes are not sent: select the push event in the webhook's settings"
-		return nil
-	}
-	d.ping = &ping{repositories: p.Repository.urls()}
+	d.ping = &ping{repositories: p.Repository.urls(), defaultBranch: p.Repository.DefaultBranch, events: p.Hook.Events}
 	return nil
 }

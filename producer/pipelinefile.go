@@ -210,7 +210,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 		before := len(d.Problems)
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
-				return errors.New(other.instead())
+				return errors.New(other)
 			}
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))

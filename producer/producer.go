@@ -97,7 +97,7 @@ func (p *Producer) routes() http.Handler {
 		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		if other, ok := otherForgeCalled(name); ok {
-			refuse(http.StatusNotFound, "%s", other.instead()).write(w)
+			refuse(http.StatusNotFound, "%s", other).write(w)
 			return
 		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)

@@ -2,6 +2,19 @@ package producer
 
 import "errors"
 
+// repository is what payloads have of one.
+type repository struct {
+	CloneURL      string `json:"clone_url"`
+	SSHURL        string `json:"ssh_url"`
+	HTMLURL       string `json:"html_url"`
+	DefaultBranch string `json:"default_branch"`
+}
+
+func (r *repository) urls() []string { return nonEmpty(r.CloneURL, r.SSHURL, r.HTMLURL) }
+
+// errNoCloneURL is that a payload doesn't name its repository.
+var errNoCloneURL = errors.New("repository.clone_url: is missing: is this the payload of a push?")
+
 // push is what the payload of a push has in common at GitHub, Gitea, Forgejo and Gogs. Only what is
 // used is read.
 type push struct {
@@ -92,12 +105,16 @@ func readPush(body []byte) ([]event, error) {
 	if err := decode(body, &p); err != nil {
 		return nil, err
 	}
+	return p.events()
+}
+
+func (p *push) events() ([]event, error) {
 	e := event{
 		repositories: p.Repository.urls(), ref: p.Ref, before: p.Before, commit: p.After, deleted: p.Deleted,
 		forced: p.Forced != nil && *p.Forced, pusher: p.Pusher.String(), paths: p.Commits.paths(), pathsComplete: p.complete(),
 	}
 	if len(e.repositories) == 0 {
-		return nil, errors.New("repository.clone_url: is missing: is this the payload of a push?")
+		return nil, errNoCloneURL
 	}
 	if _, ok := e.tag(); ok && p.HeadCommit.ID != "" && !e.deleted {
 		e.commit = p.HeadCommit.ID // after is the tag's own object, where it is an annotated one

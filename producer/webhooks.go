@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -33,7 +34,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		no.write(w)
 	case len(builds) == 0:
 		log = log.Int("status", http.StatusOK).Str("ignored", ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger})
+		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
 	default:
 		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
@@ -105,13 +106,9 @@ func (e *event) log(line *zerolog.Event) {
 // take verifies a webhook, reads it, and stores what it asks for. d is set as far as known.
 func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acceptedBuild, *refusal) {
 	received := h.now()
-	signed, err := h.forge.proof(r.Header, received)
-	if err != nil {
-		w.Header().Set("Connection", "close") // the body is not worth reading
-		if other, ok := senderUnsupported(r.Header); ok {
-			return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %s", h.forge.name(), other.instead())
-		}
-		return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %v", h.forge.name(), err)
+	signed, no := h.proof(w, r, d)
+	if signed == nil {
+		return nil, no
 	}
 	body, no := h.readBody(w, r, maxHookBytes)
 	if no != nil {
@@ -120,7 +117,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	defer body.release()
 	pipelines, payload, err := h.verified(r.Header, body.bytes, signed)
 	if len(pipelines) == 0 {
-		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", h.forge.name())
+		return nil, refuse(http.StatusUnauthorized, "%sthe signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", misaddressed(r.Header, h.forge.name()), h.forge.name())
 	}
 	// From here on the sender is known.
 	keep(r.Context())
@@ -128,13 +125,14 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 		*d, err = h.forge.read(r.Header, payload)
 	}
 	if err != nil {
-		if other, ok := senderUnsupported(r.Header); ok {
-			return nil, refuse(http.StatusBadRequest, "%s", other.instead())
+		if kind := oddContentType(r.Header); kind != "" {
+			err = fmt.Errorf("%w (it is sent as %s: choose application/json in the webhook's settings)", err, kind)
 		}
-		return nil, refuse(http.StatusBadRequest, "%v", err)
+		return nil, refuse(http.StatusBadRequest, "%s%v", misaddressed(r.Header, h.forge.name()), err)
 	}
-	if d.ping != nil && d.ignored == "" {
-		d.ignored = d.ping.answer(pipelines)
+	if d.ping != nil {
+		d.tested = d.ping.answer(r.Header, pipelines)
+		d.ignored = d.tested.sentence()
 	}
 	if d.ignored != "" {
 		return nil, nil
@@ -163,6 +161,25 @@ func (d *delivery) requests(pipelines []*declared, received time.Time) []*messag
 	return all
 }
 
+// proof reads a webhook's signature. Where there is none to be checked, all is said: by the refusal, or by
+// what d then says.
+func (h *hooks) proof(w http.ResponseWriter, r *http.Request, d *delivery) (proof, *refusal) {
+	signed, err := h.forge.proof(r.Header, h.now())
+	encoding := r.Header.Get("Content-Encoding")
+	if err == nil && (encoding == "" || strings.EqualFold(encoding, "identity")) {
+		return signed, nil
+	}
+	w.Header().Set("Connection", "close") // the body is not worth reading
+	switch {
+	case errors.Is(err, errUnsignedTest):
+		d.ignored = err.Error()
+		return nil, nil
+	case err != nil:
+		return nil, refuse(http.StatusUnauthorized, "%snot signed as /hooks/%s needs it: %v", misaddressed(r.Header, h.forge.name()), h.forge.name(), err)
+	}
+	return nil, refuse(http.StatusUnsupportedMediaType, "the body is sent with Content-Encoding %s, which is not read: send it as it is", clip(encoding))
+}
+
 // verified returns the pipelines whose secret signed a body, and its payload, which a form has in a
 // field. The error tells why a body that is signed has none. GitHub signs the form, Gitea what is in
 // it. The body is decoded in its place.
@@ -185,33 +202,17 @@ func (e *event) of(pipelines []*declared) []*declared {
 	}
 	var matching []*declared
 	for _, d := range pipelines {
-		if d.place != "" && slices.Contains(places, d.place) {
+		if d.place != "" && (slices.Contains(places, d.place) || e.hostless != "" && strings.HasSuffix(string(d.place), "/"+e.hostless)) {
 			matching = append(matching, d)
 		}
 	}
 	if matching == nil { // places are without the credentials that a URL may have
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(string(places[0])))
+		where := e.hostless
+		if len(places) > 0 {
+			where = string(places[0])
+		}
+		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(where))
 		e.stranger = true
 	}
 	return matching
-}
-
-// ping asks whether pushes would be taken.
-type ping struct {
-	repositories []string // the URLs of its repository; none where it is of an organisation
-}
-
-// answer says what becomes of a push that is sent as the ping was.
-func (p *ping) answer(pipelines []*declared) string {
-	if len(p.repositories) > 0 {
-		e := event{repositories: p.repositories}
-		if pipelines = e.of(pipelines); pipelines == nil {
-			return "a ping, but a push would be ignored: " + e.ignored
-		}
-	}
-	taken := make([]string, len(pipelines))
-	for i, d := range pipelines {
-		taken[i] = fmt.Sprintf("%s for pipeline %s", clip(d.pipeline.Refs()), d.pipeline.Name)
-	}
-	return "a ping: a push would be taken, of " + strings.Join(taken, ", ")
 }
