@@ -27,6 +27,7 @@ type buildRow struct {
 	Commit    string            `json:"commit,omitempty"`
 	Cause     messages.Cause    `json:"cause,omitempty"`
 	By        string            `json:"requested_by,omitempty"`
+	Matched   string            `json:"matched,omitempty"` // what in the pipeline takes the push, and what of it is not known
 	Attempt   int               `json:"attempt,omitempty"`
 	Worker    string            `json:"worker,omitempty"`
 	Image     messages.Image    `json:"image,omitempty"`
@@ -129,12 +130,19 @@ func (b *buildRow) why() string {
 	return ""
 }
 
-// unasked says that nobody asked for a build, where that is so.
+// unasked says that nobody asked for a build, where that is so, and why it passed its pipeline's filters, where it has some.
 func (b *buildRow) unasked() string {
-	if b.By != messages.SeenAtStart {
+	var said []string
+	if b.By == messages.SeenAtStart {
+		said = append(said, b.By)
+	}
+	if _, filters, ok := strings.Cut(b.Matched, "; "); ok {
+		said = append(said, filters)
+	}
+	if said == nil {
 		return ""
 	}
-	return " (" + b.By + ")"
+	return " (" + strings.Join(said, "; ") + ")"
 }
 
 func firstLine(f *messages.Failure) string {

@@ -125,7 +125,12 @@ func Heads(ctx context.Context, r Remote) (map[string]string, error) {
 
 // run runs git with more variables in its environment and returns what it prints.
 func (r Remote) run(ctx context.Context, more []string, args ...string) (out, said string, err error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
+	return r.exec(ctx, more, "git", args...)
+}
+
+// exec is run of a program that runs git.
+func (r Remote) exec(ctx context.Context, more []string, program string, args ...string) (out, said string, err error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = "/" // outside of any repository, whose own configuration would count
 	cmd.Env = append(r.environment(os.Environ()), more...)
 	// Transports are children of git: they end with it.
@@ -232,6 +237,8 @@ func (r Remote) explain(text string, err error) error {
 		return fmt.Errorf("%w: git says: %s: the host redirects for now, and a token is not sent along: correct the pipeline's repository if it stays so", ErrUnreachable, said)
 	case NoRepository:
 		return fmt.Errorf("%w: git says: %s: correct the pipeline's repository", ErrNoRepository, said)
+	case NoObject:
+		return fmt.Errorf("%w: git says: %s", ErrNoCommit, said)
 	case Strange:
 		return r.strange("git says: " + said)
 	case Full:

@@ -131,6 +131,7 @@ func TestSamplesCoverEveryTypeAndField(t *testing.T) {
 var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Context":                               true,
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
+	"dev.fenceline.build.requested.v1.Matched":                               true,
 	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
 	"dev.fenceline.build.requested.v1.Pipeline.Tags":                         true,
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,

@@ -36,6 +36,7 @@ type BuildRequested struct {
 	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
 	Cause       Cause     `json:"cause"`
 	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
+	Matched     string    `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
 	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
 }
 

@@ -22,6 +22,7 @@
 //	form.go             the payload of a webhook that is sent as a form
 //	otherforges.go      webhooks at another forge's address, and other words for forges
 //	matching.go         whether a pipeline builds a push
+//	filters.go          what keeps one from being built: its commit's message, its files
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository

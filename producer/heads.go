@@ -76,9 +76,17 @@ func (p *Producer) seeHead(ctx context.Context, d *declared, turns *semaphore.We
 func (p *Producer) requestHeads(ctx context.Context, d *declared) error {
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	heads, err := p.headsOf(ctx, d)
+	built := map[string]string{}
+	if d.pipeline.MoreThanOneRef() || d.pathList != nil || d.skipCI {
+		var err error
+		if built, err = p.queue.Refs(ctx, d.pipeline.Name); err != nil {
+			return fmt.Errorf("looking for builds of the pipeline's branches: %w", err)
+		}
+	}
+	heads, err := p.headsOf(ctx, d, built)
 	for _, ref := range slices.Sorted(maps.Keys(heads)) {
-		if err := p.requestHead(ctx, d, ref, heads[ref]); err != nil {
+		e := event{ref: ref, before: built[ref], commit: heads[ref], pusher: messages.SeenAtStart}
+		if err := p.requestHead(ctx, d, &e); err != nil {
 			return err
 		}
 	}
@@ -88,7 +96,7 @@ func (p *Producer) requestHeads(ctx context.Context, d *declared) error {
 // headsOf finds the commits at the heads of a pipeline's branches, by their full refs. Of branches that a pattern alone
 // names, it is those that were built before: which of the others were pushed to lately nobody knows. Tags are not looked at
 // for the same reason.
-func (p *Producer) headsOf(ctx context.Context, d *declared) (map[string]string, error) {
+func (p *Producer) headsOf(ctx context.Context, d *declared, built map[string]string) (map[string]string, error) {
 	remote, err := p.remote(&d.pipeline)
 	if err != nil {
 		return nil, err
@@ -104,15 +112,11 @@ func (p *Producer) headsOf(ctx context.Context, d *declared) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	built, err := p.queue.Refs(ctx, d.pipeline.Name)
-	if err != nil {
-		return nil, fmt.Errorf("looking for builds of the pipeline's branches: %w", err)
-	}
 	found, never := map[string]string{}, []string{}
 	for branch, commit := range heads {
 		switch _, ok := d.takesRef(branchRefs + branch); {
 		case !ok:
-		case slices.Contains(d.pipeline.Branches, branch) || built[branchRefs+branch]:
+		case slices.Contains(d.pipeline.Branches, branch) || built[branchRefs+branch] != "":
 			found[branchRefs+branch] = commit
 		default:
 			never = append(never, clip(branch))
@@ -126,19 +130,25 @@ func (p *Producer) headsOf(ctx context.Context, d *declared) (map[string]string,
 	return found, nil
 }
 
-// requestHead asks for a build of the commit at the head of a pipeline's branch, if it has none.
-func (p *Producer) requestHead(ctx context.Context, d *declared, ref, commit string) error {
-	r := &messages.BuildRequested{
-		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: commit,
-		Cause: messages.CausePush, RequestedBy: messages.SeenAtStart, Received: p.now().UTC(),
+// requestHead asks for a build of the commit at the head of a pipeline's branch, if it has none, and if the pipeline
+// builds a push that led there from the commit that was built last.
+func (p *Producer) requestHead(ctx context.Context, d *declared, e *event) error {
+	v := verdict{pipeline: d, build: true}
+	if e.before != "" && e.before != e.commit {
+		if v = d.judge(e, p.asking(ctx)); !v.build {
+			p.log.Info().Str("pipeline", d.pipeline.Name).Str("ref", e.ref).Str("commit", e.commit).Str("reason", v.why).
+				Msg("the branch's head has no build, and none is asked for")
+			return nil
+		}
 	}
-	r.SetRef(ref)
+	r := e.request(v)
+	r.Received = p.now().UTC()
 	accepted, err := p.queue.RequestHead(ctx, r, "")
 	if err != nil {
 		return fmt.Errorf("asking for a build of the branch's head: %w", err)
 	}
 	if !accepted.Duplicate {
-		p.log.Info().Str("pipeline", d.pipeline.Name).Str("build", accepted.Build).Uint64("order", accepted.Order).Str("ref", ref).Str("commit", commit).
+		p.log.Info().Str("pipeline", d.pipeline.Name).Str("build", accepted.Build).Uint64("order", accepted.Order).Str("ref", e.ref).Str("commit", e.commit).
 			Msg("the branch's head had no build: one is asked for")
 	}
 	return nil

@@ -102,12 +102,14 @@ func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequeste
 	return q.Request(ctx, r, trace)
 }
 
-func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]bool, error) {
+func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	refs := map[string]bool{}
+	refs := map[string]string{}
 	for _, r := range q.stored {
-		refs[r.FullRef()] = refs[r.FullRef()] || r.Pipeline.Name == pipeline
+		if r.Pipeline.Name == pipeline {
+			refs[r.FullRef()] = r.Commit
+		}
 	}
 	return refs, nil
 }

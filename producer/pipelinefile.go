@@ -62,6 +62,8 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"branch", "", d.branch(p)},
 		{"branches", "", d.refPatterns(&p.Branches, "branch")},
 		{"tags", "", d.refPatterns(&p.Tags, "tag")},
+		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
+		{"skip_ci", "", d.truth(&x.skipCI)},
 		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
 		{"directory", "", d.text(&p.Directory, nil)},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},

@@ -44,7 +44,7 @@ func (d *document) unquoted(n *yaml.Node, field string) {
 	}
 }
 
-// resolveRefs completes what a pipeline says of its branches and tags.
+// resolveRefs completes what a pipeline says of its branches, tags and paths.
 func (d *document) resolveRefs(x *declared, n *yaml.Node, field string) {
 	p := &x.pipeline
 	if v := value(n, "branches"); v != nil && value(n, "branch") != nil {
@@ -66,6 +66,9 @@ func (d *document) resolveRefs(x *declared, n *yaml.Node, field string) {
 	}
 	if x.tags, err = messages.NewPatterns(p.Tags); err != nil {
 		d.Problem(n, join(field, "tags"), "%v", err)
+	}
+	if x.paths, err = messages.NewPatterns(x.pathList); err != nil {
+		d.Problem(n, join(field, "paths"), "%v", err)
 	}
 	if len(p.Tags) == 0 && len(p.Branches) == 1 && p.Branch == p.Branches[0] {
 		p.Branches = nil // as branch says it

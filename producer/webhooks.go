@@ -39,7 +39,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
 		for _, b := range builds {
-			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate))
+			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate).Str("matched", b.Matched))
 		}
 		log = log.Array("builds", each)
 		if ignored != "" {
@@ -137,7 +137,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	if d.ignored != "" {
 		return nil, nil
 	}
-	requests := d.requests(pipelines, received)
+	requests := d.requests(pipelines, received, h.asking(r.Context()))
 	switch n := len(requests); {
 	case n == 0:
 		return nil, nil
@@ -148,14 +148,16 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 }
 
 // requests are those that a delivery's pushes ask for. Events of which nothing is built get the reason.
-func (d *delivery) requests(pipelines []*declared, received time.Time) []*messages.BuildRequested {
+func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
 	var all []*messages.BuildRequested
 	for i := range d.events {
 		e := &d.events[i]
-		for _, p := range e.match(pipelines) {
-			r := e.request(p)
-			r.Received = received.UTC()
-			all = append(all, r)
+		for _, v := range e.verdicts(pipelines, ask) {
+			if v.build {
+				r := e.request(v)
+				r.Received = received.UTC()
+				all = append(all, r)
+			}
 		}
 	}
 	return all
