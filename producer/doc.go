@@ -23,6 +23,7 @@
 //	otherforges.go      webhooks at another forge's address, and other words for forges
 //	matching.go         whether a pipeline builds a push
 //	filters.go          what keeps one from being built: its commit's message, its files
+//	explain.go          what would become of a webhook, without a queue
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
