@@ -15,6 +15,7 @@ type acceptedBuild struct {
 	Pipeline  string `json:"pipeline"`
 	Ref       string `json:"ref,omitempty"`
 	Commit    string `json:"commit,omitempty"`
+	Matched   string `json:"matched,omitempty"` // what in the pipeline takes the push, and what of it is not known
 	Duplicate bool   `json:"duplicate"`         // the build was asked for before
 	Ended     string `json:"ended,omitempty"`   // how that build ended, if it has: nothing is built anew
 	Repeats   string `json:"repeats,omitempty"` // the earlier build of the same push, without an image, that this new one is in place of

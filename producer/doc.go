@@ -21,6 +21,9 @@
 //	ping.go             whether a push would be taken, for a test delivery
 //	form.go             the payload of a webhook that is sent as a form
 //	otherforges.go      webhooks at another forge's address, and other words for forges
+//	matching.go         whether a pipeline builds a push
+//	filters.go          what keeps one from being built: its commit's message, its files
+//	explain.go          what would become of a webhook, without a queue
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
@@ -30,6 +33,7 @@
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
 //	pipelinefile.go     the file is read, field by field
+//	refpatterns.go      its branches and tags
 //	rolloutpolicy.go    its fleets and their policies
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it

@@ -73,8 +73,8 @@ func (e *event) branch() (string, bool) { return strings.CutPrefix(e.ref, branch
 func (e *event) tag() (string, bool) { return strings.CutPrefix(e.ref, tagRefs) }
 
 const (
-	branchRefs = "refs/heads/"
-	tagRefs    = "refs/tags/"
+	branchRefs = messages.BranchRefs
+	tagRefs    = messages.TagRefs
 )
 
 // forges has every forge that there is.

@@ -102,6 +102,18 @@ func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequeste
 	return q.Request(ctx, r, trace)
 }
 
+func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	refs := map[string]string{}
+	for _, r := range q.stored {
+		if r.Pipeline.Name == pipeline {
+			refs[r.FullRef()] = r.Commit
+		}
+	}
+	return refs, nil
+}
+
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil
 }

@@ -78,7 +78,8 @@ func TestPayloadsOfForges(t *testing.T) {
 		main, wholly = "refs/heads/main A→B by ada", ` "Add the locale" apt.txt,Dockerfile,locale.gen,Dockerfile and no other`
 		tag          = `refs/tags/v1.0 0→B by ada "Add the locale"`
 		gone         = "refs/heads/main B→ by ada deleted"
-		isTag        = "is a tag: only branches are built"
+		isTag        = `builds tag "v1.0" (`
+		tagGone      = `tag "v1.0" was deleted`
 		fromGitea    = ` "Add the locale" locale.gen,Dockerfile,apt.txt,Dockerfile`
 	)
 	for _, c := range []struct {
@@ -93,18 +94,18 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"github-branch-created", github("push"), []string{`refs/heads/main 0→B by ada "Add the locale" locale.gen,Dockerfile`}, "github", ""},
 		{"github-branch-deleted", github("push"), []string{gone}, "", "was deleted"},
 		{"github-tag-created", github("push"), []string{tag}, "", isTag},
-		{"github-tag-deleted", github("push"), []string{"refs/tags/v1.0 T→ by ada deleted"}, "", isTag},
+		{"github-tag-deleted", github("push"), []string{"refs/tags/v1.0 T→ by ada deleted"}, "", tagGone},
 		{"github-create", github("create"), nil, "", "is not a push: select the push event"},
 
 		{"gitlab-push", gitlab("Push Hook"), []string{main + ` "Add the locale" apt.txt,Dockerfile,locale.gen,Dockerfile`}, "gitlab", ""},
 		{"gitlab-branch-created", gitlab("Push Hook"), []string{"refs/heads/main 0→B by ada"}, "gitlab", ""},
 		{"gitlab-branch-deleted", gitlab("Push Hook"), []string{gone}, "", "was deleted"},
 		{"gitlab-tag-created", gitlab("Tag Push Hook"), []string{tag + " locale.gen,Dockerfile"}, "", isTag},
-		{"gitlab-tag-deleted", gitlab("Tag Push Hook"), []string{"refs/tags/v1.0 T→ by ada deleted"}, "", isTag},
+		{"gitlab-tag-deleted", gitlab("Tag Push Hook"), []string{"refs/tags/v1.0 T→ by ada deleted"}, "", tagGone},
 		{"gitlab-system-push", gitlab("System Hook"), []string{main}, "gitlab", ""},
 		{"gitlab-system-repository-update", gitlab("System Hook"), []string{
 			"refs/heads/main A→B by Ada Byron", "refs/heads/wip 0→C by Ada Byron", "refs/heads/old C→ by Ada Byron deleted", "refs/tags/v1.0 0→T by Ada Byron",
-		}, "gitlab", `no pipeline of this webhook's secret builds branch "wip"; branch "old" was deleted; "refs/tags/v1.0" is a tag: only branches are built`},
+		}, "gitlab", `builds branch "wip" (gitlab builds branch main); branch "old" was deleted; no pipeline of this webhook's secret builds tag "v1.0" (gitlab`},
 		{"gitlab-system-user-create", gitlab("System Hook"), nil, "", `event "user_create" is not a push: select Push events, or Repository update events`},
 		{"gitlab-merge-request", gitlab("Merge Request Hook"), nil, "", "is not a push: select Push events"},
 
@@ -133,13 +134,13 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"bitbucket-cloud-branch-deleted", bitbucket("repo:push"), []string{gone}, "", "was deleted"},
 		{"bitbucket-cloud-many", bitbucket("repo:push"), []string{
 			main + ` "Add the locale"`, `refs/heads/staging →C by ada "Take curl out"`, "refs/heads/old A→ by ada deleted", `refs/tags/v1.0 →B by ada "Add the locale"`,
-		}, "cloud cloud-staging", `branch "old" was deleted; "refs/tags/v1.0" is a tag: only branches are built`},
+		}, "cloud cloud-staging", `branch "old" was deleted; no pipeline of this webhook's secret builds tag "v1.0" (`},
 		{"bitbucket-cloud-pullrequest", bitbucket("pullrequest:created"), nil, "", "is not a push: select Repository: Push"},
 		{"bitbucket-datacenter-push", bitbucket("repo:refs_changed"), []string{main + ` "Add the locale"`}, "datacenter", ""},
 		{"bitbucket-datacenter-older-push", bitbucket("repo:refs_changed"), []string{main}, "datacenter", ""},
 		{"bitbucket-datacenter-many", bitbucket("repo:refs_changed"), []string{
 			main, "refs/heads/staging 0→C by ada", "refs/heads/old A→ by ada deleted", "refs/tags/v1.0 0→B by ada",
-		}, "datacenter datacenter-staging", `branch "old" was deleted; "refs/tags/v1.0" is a tag: only branches are built`},
+		}, "datacenter datacenter-staging", `branch "old" was deleted; no pipeline of this webhook's secret builds tag "v1.0" (`},
 		{"bitbucket-datacenter-test", bitbucket("diagnostics:ping"), nil, "", "a ping: a push would be taken"},
 
 		{"azure-push", azure, []string{`refs/heads/main A→B by Ada Byron "Add the locale"`}, "azure", ""},
@@ -181,6 +182,25 @@ func TestPayloadsOfForges(t *testing.T) {
 			}
 			if status != want || strings.Join(builds, " ") != c.builds || !strings.Contains(a.Ignored, c.say) || c.say == "" && a.Ignored != "" {
 				t.Errorf("status %d, %+v, stored %v; want %d saying %q, stored %s", status, a, builds, want, c.say, c.builds)
+			}
+			var tags, built []string // where tags are built, all of them
+			for _, e := range c.events {
+				if ref, rest, _ := strings.Cut(e, " "); strings.HasPrefix(ref, tagRefs) && !strings.HasSuffix(rest, " deleted") {
+					tags = append(tags, ref)
+				}
+			}
+			q = &memoryQueue{}
+			if p, err = New(Config{Pipelines: load(t, strings.ReplaceAll(payloadFile(), "branch: main", `tags: ["v*"]`)), Queue: q}); err != nil {
+				t.Fatal(err)
+			}
+			serve(p, c.from.hook(testSecret, string(body)))
+			for _, r := range q.stored {
+				if r.Tag != "" {
+					built = append(built, r.FullRef())
+				}
+			}
+			if !slices.Equal(tags, built) {
+				t.Errorf("of the tags %v, %v are built", tags, built)
 			}
 		})
 	}

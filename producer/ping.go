@@ -52,8 +52,9 @@ func (p *ping) answer(h http.Header, pipelines []*declared) *pingAnswer {
 func (p *ping) branches(pipelines []*declared) string {
 	taken, whole := make([]string, len(pipelines)), false
 	for i, d := range pipelines {
-		taken[i] = fmt.Sprintf("branch %s for pipeline %s", clip(d.pipeline.Branch), d.pipeline.Name)
-		whole = whole || d.pipeline.Branch == p.defaultBranch
+		taken[i] = fmt.Sprintf("%s for pipeline %s", clip(d.pipeline.Refs()), d.pipeline.Name)
+		_, ok := d.takesRef(branchRefs + p.defaultBranch)
+		whole = whole || ok
 	}
 	said := "a push would be taken, of " + strings.Join(taken, ", ")
 	if p.defaultBranch != "" && !whole {

@@ -60,6 +60,10 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
 		{"branch", "", d.branch(p)},
+		{"branches", "", d.refPatterns(&p.Branches, "branch")},
+		{"tags", "", d.refPatterns(&p.Tags, "tag")},
+		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
+		{"skip_ci", "", d.truth(&x.skipCI)},
 		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
 		{"directory", "", d.text(&p.Directory, nil)},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
@@ -92,6 +96,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		}
 		return
 	}
+	if d.resolveRefs(x, n, field); len(d.Problems) > before {
+		return
+	}
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
 }
@@ -114,7 +121,9 @@ func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		branch, written := p.Branch, ""
 		d.text(&written, func(s string) (err error) {
-			branch, err = messages.WrittenBranch(s)
+			if branch, err = messages.WrittenBranch(s); err != nil && messages.IsPattern(s) && messages.CheckRefPattern("branch", s) == nil {
+				err = fmt.Errorf("%q is a pattern, and this is one branch: write branches: [%q]", clip(s), clip(s))
+			}
 			return err
 		})(n, field)
 		p.Branch = branch

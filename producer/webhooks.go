@@ -39,7 +39,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
 		for _, b := range builds {
-			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate))
+			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate).Str("matched", b.Matched))
 		}
 		log = log.Array("builds", each)
 		if ignored != "" {
@@ -137,7 +137,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	if d.ignored != "" {
 		return nil, nil
 	}
-	requests := d.requests(pipelines, received)
+	requests := d.requests(pipelines, received, h.asking(r.Context()))
 	switch n := len(requests); {
 	case n == 0:
 		return nil, nil
@@ -148,15 +148,16 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 }
 
 // requests are those that a delivery's pushes ask for. Events of which nothing is built get the reason.
-func (d *delivery) requests(pipelines []*declared, received time.Time) []*messages.BuildRequested {
+func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
 	var all []*messages.BuildRequested
 	for i := range d.events {
 		e := &d.events[i]
-		for _, p := range e.match(pipelines) {
-			all = append(all, &messages.BuildRequested{
-				Build: messages.NewBuildID(p.pipeline.Name), Pipeline: p.pipeline, Ref: e.ref, Commit: e.commit,
-				Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
-			})
+		for _, v := range e.verdicts(pipelines, ask) {
+			if v.build {
+				r := e.request(v)
+				r.Received = received.UTC()
+				all = append(all, r)
+			}
 		}
 	}
 	return all
@@ -214,37 +215,6 @@ func (e *event) of(pipelines []*declared) []*declared {
 		}
 		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(where))
 		e.stranger = true
-	}
-	return matching
-}
-
-// match returns those of the pipelines that build what was pushed, or sets why none does.
-func (e *event) match(pipelines []*declared) []*declared {
-	branch, isBranch := e.branch()
-	_, isTag := e.tag()
-	switch {
-	case isTag:
-		e.ignored = fmt.Sprintf("%q is a tag: only branches are built", clip(e.ref))
-		return nil
-	case !isBranch:
-		e.ignored = fmt.Sprintf("%q is not a branch: only branches are built", clip(e.ref))
-		return nil
-	case e.deleted:
-		e.ignored = fmt.Sprintf("branch %q was deleted", clip(branch))
-		return nil
-	}
-	pipelines = e.of(pipelines)
-	if pipelines == nil {
-		return nil
-	}
-	var matching []*declared
-	for _, d := range pipelines {
-		if branch == d.pipeline.Branch {
-			matching = append(matching, d)
-		}
-	}
-	if matching == nil {
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds branch %q", clip(branch))
 	}
 	return matching
 }
