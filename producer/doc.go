@@ -26,6 +26,7 @@
 //	pipelines.go        the pipelines of a pipeline file
 //	pipelinefile.go     the file is read, field by field
 //	rolloutpolicy.go    its fleets and their policies
+//	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
 package producer
