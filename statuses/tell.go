@@ -49,8 +49,10 @@ func (f *forge) handle(ctx context.Context, it *item, a about) error {
 
 // tell tells v, of which the hint was stored at a time.
 func (f *forge) tell(ctx context.Context, it *item, at time.Time, v *view, was told) error {
-	err := f.send(ctx, v)
-	if ctx.Err() != nil { // what became of it is not known: it is told again
+	call, release := lasting(ctx)
+	defer release()
+	err := f.send(call, v)
+	if err != nil && ctx.Err() != nil { // what became of it is not known: it is told again
 		return context.Cause(ctx)
 	}
 	if unmoved(v.route.Forge, err) {
@@ -61,8 +63,8 @@ func (f *forge) tell(ctx context.Context, it *item, at time.Time, v *view, was t
 	switch {
 	case err == nil:
 		f.back()
-		f.resolved(ctx, v.route)
-		return f.keep(ctx, it, v, was, "")
+		f.resolved(call, v.route)
+		return f.keep(call, it, v, was, "")
 	case errors.As(err, &token):
 		f.deny(ctx, it, v.route, err)
 	case errors.As(err, &r) && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden && !r.limit):
@@ -76,7 +78,7 @@ func (f *forge) tell(ctx context.Context, it *item, at time.Time, v *view, was t
 	case errors.As(err, &r) && !r.limit && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout:
 		f.back()
 		f.w.Logger.Warn().Err(explain(v.route.Target, err)).Str("build", v.build).Msg("the forge does not take a status")
-		return f.keep(ctx, it, v, was, r.Error())
+		return f.keep(call, it, v, was, r.Error())
 	default:
 		var asked time.Duration
 		if r != nil {
@@ -88,6 +90,23 @@ func (f *forge) tell(ctx context.Context, it *item, at time.Time, v *view, was t
 	}
 	return nil
 }
+
+// lasting is a context for a call and what is written down of it, which a worker that is told to stop still ends, for a moment.
+// One that has lost its lease doesn't.
+func lasting(ctx context.Context) (call context.Context, release func()) {
+	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); errors.Is(cause, queue.ErrLeaseLost) {
+			cancel(cause)
+			return
+		}
+		time.AfterFunc(lastCall, func() { cancel(context.Cause(ctx)) })
+	})
+	return call, func() { stop(); cancel(nil) }
+}
+
+// lastCall is how long a call that is under way may take once the worker is told to stop.
+const lastCall = 2 * time.Second
 
 // send tells the forge a status.
 func (f *forge) send(ctx context.Context, v *view) error {

@@ -297,5 +297,5 @@ func TestAForgeThatHangsKeepsNobodyWaiting(t *testing.T) {
 		buildstest.Submit(t, as("producer"), buildstest.Request("base", n))
 		forge.last(t, buildstest.Commit(n), "pending queued")
 	}
-	stop() // at once: a call under way is given up
+	stop() // a call under way is given up
 }
