@@ -23,6 +23,8 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/statuses"
+	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -41,6 +43,7 @@ var (
 	_ role = (*builder.Builder)(nil)
 	_ role = (*controller.Controller)(nil)
 	_ role = (*distributor.Distributor)(nil)
+	_ role = (*statuses.Worker)(nil)
 )
 
 // httpProducer is what a producer with its HTTP server is made of.
@@ -152,6 +155,10 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 		Contents: content.New(content.Config{Login: engine.Login}), Pull: s.Pull.Way(),
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
+}
+
+func makeStatuses(name string, targets []target.Target, q *queue.Client, log zerolog.Logger) (*statuses.Worker, error) {
+	return statuses.New(statuses.Config{Queue: q, Name: name, Targets: targets, Logger: part(log, "statuses")})
 }
 
 // part is the log of one part of this process.

@@ -34,6 +34,7 @@ func TestRolesRunApart(t *testing.T) {
 	}{
 		{"producer", []string{"--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "token")}, http.StatusOK, ""},
 		{"controller", []string{"--name", "c1"}, http.StatusOK, ""},
+		{"statuses", []string{"--config", config}, http.StatusOK, ""},
 		{"builder", []string{"--name", "b1", "--buildkit", none}, http.StatusServiceUnavailable, "none.sock"},
 		{"distributor", []string{"--fleet", "production", "--node", "n1", "--label", "rack=a", "--docker-host", none}, http.StatusServiceUnavailable, "none.sock"},
 	} {
@@ -94,6 +95,7 @@ func TestRunRefuses(t *testing.T) {
 		"a bad label":        {[]string{"distributor", "--label", "x"}, cli.ExitUsage, "NAME=VALUE"},
 		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
 		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
+		"no pipeline file":   {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
 		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {

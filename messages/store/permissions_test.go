@@ -215,6 +215,14 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
 		}},
 		"operator": {destruction[:len(destruction)-1], {taken}},
+		"statuses": {decisions, destruction, requests, {
+			taken, "$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.build.failed.v1.base.x",
+			"$JS.API.STREAM.CREATE.KV_fenceline-statuses", "$JS.API.STREAM.MSG.GET.fenceline-events", "$JS.API.STREAM.MSG.GET.fenceline-requests",
+			"$JS.API.STREAM.MSG.GET.KV_fenceline-fleets", "$JS.API.STREAM.MSG.GET.OBJ_fenceline-contexts",
+			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.DELETE.fenceline-events.statuses-image-ready-v1",
+			"$JS.API.CONSUMER.MSG.NEXT.fenceline-events.controller-image-ready-v1", "$JS.ACK.fenceline-events.controller-image-ready-v1.1.1.1.1.1",
+			"$JS.API.STREAM.PURGE.KV_fenceline-statuses",
+		}},
 	} {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
@@ -225,6 +233,7 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 	}
 	listens(t, s, "builder", "fenceline.>", "$KV.>", "_INBOX.>", "_INBOX_producer.>")
 	listens(t, s, "producer", "fenceline.>", "$KV.>", "_INBOX_builder.>")
+	listens(t, s, "statuses", "fenceline.>", "$KV.>", "_INBOX_producer.>")
 	listens(t, s, "controller", "$JS.>", "$KV.>", "_INBOX_operator.>")
 }
 
