@@ -34,7 +34,7 @@ func TestAHungBuildkitd(t *testing.T) {
 		}
 	})
 	t.Run("is noticed", func(t *testing.T) {
-		s := newSolver(t, buildkit.Config{Address: b.daemon.Address, Watch: 300 * time.Millisecond})
+		s := newSolver(t, buildkit.Config{Address: b.daemon.Address, Watch: 3 * time.Second})
 		done := b.solving(t.Context(), t, s)
 		b.daemon.Signal(t, syscall.SIGSTOP)
 		defer b.daemon.Signal(t, syscall.SIGCONT)

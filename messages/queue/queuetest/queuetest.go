@@ -34,6 +34,7 @@ func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	s := &Server{options: server.Options{
 		ServerName: "queuetest", Host: "127.0.0.1", Port: Port(t),
 		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		JetStreamMaxStore: 1 << 50, // streams are declared however little is free on this machine's disk
 	}}
 	for _, f := range change {
 		f(&s.options)
