@@ -162,6 +162,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
+		Asks: user == settings.UserProducer || user == settings.UserBuilder,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)
