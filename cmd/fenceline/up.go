@@ -66,6 +66,9 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	if err := distributor.CheckInterval(s.Distributor.Interval, cmp.Or(s.NodeTTL, store.DefaultNodeTTL)); err != nil {
 		return settings.Usage(err)
 	}
+	if err := s.Distributor.Pull.Check(); err != nil {
+		return err
+	}
 	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
 		return settings.Usagef("--step-network: %w", err)
 	}
