@@ -204,6 +204,11 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 	if e := f.Record.Applied.Error; e != "" {
 		f.Problems = append(f.Problems, "fence config: "+e)
 	}
+	if b := f.Record.Bases; b != nil {
+		for _, r := range b.Refused {
+			f.Problems = append(f.Problems, fmt.Sprintf("base %s of build %s is not preloaded: %s", r.Image, b.Build, r.Reason))
+		}
+	}
 	if r := f.Record; r.Applied.Epoch < r.Epoch && r.Applied.Error == "" {
 		f.Problems = append(f.Problems, fmt.Sprintf("fence config: follows epoch %d, %d is decided: is a controller running?", r.Applied.Epoch, r.Epoch))
 	}

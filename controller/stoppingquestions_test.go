@@ -28,10 +28,11 @@ func TestAStoppingControllerPassesQuestionsOn(t *testing.T) {
 	}
 	o.write(t, "hangs", "")
 
-	heard := make(chan struct{}, 10)
-	listening := make(chan struct{})
+	heard, listening, ended := make(chan struct{}, 10), make(chan struct{}), make(chan struct{})
+	listen, end := context.WithCancel(t.Context())
 	go func() {
-		_ = i.q.HearHints(t.Context(), i.q.Space().AnyVersion(messages.TypeFenceAsked), func() error { close(listening); return nil },
+		defer close(ended)
+		_ = i.q.HearHints(listen, i.q.Space().AnyVersion(messages.TypeFenceAsked), func() error { close(listening); return nil },
 			func(string, messages.Message) error { heard <- struct{}{}; return nil })
 	}()
 	<-listening
@@ -49,6 +50,8 @@ func TestAStoppingControllerPassesQuestionsOn(t *testing.T) {
 	for range cap(answers) {
 		<-heard
 	}
+	end()
+	<-ended // who listens would be taken for a controller that has heard what is asked again
 	asked := time.Now()
 	stop()
 	if err := os.Remove(filepath.Join(o.dir, "hangs")); err != nil {

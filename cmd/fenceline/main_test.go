@@ -72,6 +72,8 @@ func TestStatusOfMistakes(t *testing.T) {
 		"steps of another":       {[]string{"up", "--buildkitd", "tcp://b:1", "--step-network", "own"}, cli.ExitUsage, "--step-network is for a buildkitd that this one starts"},
 		"bounds of another":      {[]string{"up", "--buildkitd", "unix:///b.sock", "--step-memory-bytes", "1"}, cli.ExitUsage, "--step-memory-bytes is for a buildkitd"},
 		"processes of another":   {[]string{"up", "--buildkitd", "unix:///b.sock", "--step-processes", "5"}, cli.ExitUsage, "--step-processes is for a buildkitd"},
+		"limits of no mirror":    {[]string{"up", "--pull", "load", "--mirror-time-limit", "3s"}, cli.ExitUsage, "--pull load uses none"},
+		"limits of no mirrors":   {[]string{"run", "distributor", "--nats", "nats://127.0.0.1:1", "--pull", "engine", "--mirror-back-off", "3s"}, cli.ExitUsage, "--pull engine uses none"},
 		"unlike any flag":        {[]string{"up", "--zzzzzzzz"}, cli.ExitUsage, "unknown flag: --zzzzzzzz\n"},
 		"unknown short flag":     {[]string{"up", "-Z"}, cli.ExitUsage, "'Z'"},
 		"help on no command":     {[]string{"help", "rolback"}, cli.ExitUsage, "did you mean rollback?"},

@@ -190,6 +190,9 @@ func newRunDistributorCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		if err := s.Pull.Check(); err != nil {
+			return wiring{}, err
+		}
 		who := cli.Caller{Role: settings.RoleDistributor, Name: s.Node, Inbox: settings.NodeInbox(s.Fleet, s.Node)}
 		return wiring{who, messages.NodeKey(s.Fleet, s.Node), nil, func(q *queue.Client) (role, error) {
 			return makeDistributor(&s.Distributor, s.URL+" "+q.Space().Prefix(), q, log)

@@ -67,6 +67,9 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	if err := distributor.CheckInterval(s.Distributor.Interval, cmp.Or(s.NodeTTL, store.DefaultNodeTTL)); err != nil {
 		return settings.Usage(err)
 	}
+	if err := s.Distributor.Pull.Check(); err != nil {
+		return err
+	}
 	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
 		return settings.Usagef("--step-network: %w", err)
 	}
@@ -163,6 +166,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
+		Asks: user == settings.UserProducer || user == settings.UserBuilder,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)

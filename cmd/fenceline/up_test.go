@@ -98,6 +98,9 @@ func TestUpWithoutItsParts(t *testing.T) {
 	if s := fenceline(t, "status"); s.status != cli.ExitFailed || !strings.Contains(s.err, "start it again") {
 		t.Errorf("once it has ended: %+v", s)
 	}
+	if strings.Contains(log.String(), "Violation") {
+		t.Errorf("a role asks for what it may not, and the server says so: %s", log)
+	}
 	hidden(t, log.String(), filepath.Join(dir, "hook"), filepath.Join(state, "secrets"))
 
 	_, stop = start(t, "fenceline status", upArgs(t, dir)...)

@@ -47,6 +47,7 @@ type Options struct {
 	Space           messages.Space // the installation's part of the account
 	Source          string         // CloudEvents source of what this client sends, such as /fenceline/ROLE/NAME
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
+	Asks            bool           // it may make no consumers, and asks for messages; else that is found out where the server refuses one
 	Logger          zerolog.Logger
 }
 
@@ -64,6 +65,7 @@ type Client struct {
 	log       zerolog.Logger
 	denied    denials
 	passed    passed
+	newer     newerFields
 	noInfo    atomic.Bool   // the credential may not ask whether JetStream is up
 	asks      atomic.Bool   // the credential may not make consumers, and asks for messages
 	way       diagnosis.Way // as what and how it connects, to say what is wrong
@@ -98,6 +100,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
 		way: o.way(), upAgain: make(chan struct{}), closed: make(chan struct{}),
 	}
+	c.asks.Store(o.Asks)
 	if err := c.way.Check(time.Now()); err != nil {
 		return nil, fmt.Errorf("connecting to NATS at %s: %w", c.way.Server, err)
 	}

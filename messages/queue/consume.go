@@ -124,6 +124,9 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 			Msg("others use a longer AckWait: it stays until one starts while nothing is in progress")
 		cfg.AckWait = have
 	}
+	if isAs(info.Config, cfg) { // a server logs what it refuses
+		return consumer, nil
+	}
 	updated, err := c.consumer(ctx, stream, cfg)
 	if !errors.Is(err, ErrForbidden) {
 		return updated, err
@@ -133,6 +136,12 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 			Msg("this credential may not change the AckWait: ask a controller for another")
 	}
 	return consumer, nil
+}
+
+// isAs tells whether a consumer is what a Shared asks for.
+func isAs(is, want jetstream.ConsumerConfig) bool {
+	return is.FilterSubject == want.FilterSubject && is.AckPolicy == want.AckPolicy && is.AckWait == want.AckWait &&
+		is.MaxDeliver == want.MaxDeliver && is.MaxAckPending == want.MaxAckPending
 }
 
 // DeclareShared makes the consumer of those who share a name. One that is there has its AckWait changed
