@@ -72,6 +72,14 @@ func (e *Engine) stacks(ctx context.Context) (bool, error) {
 	return e.isBefore(apiDigests), nil
 }
 
+// Limits says what a node with an engine of such an API gets less than others, or "".
+func Limits(api string) string {
+	if api == "" || !versions.LessThan(api, apiDigests) {
+		return ""
+	}
+	return "older than Docker 1.10: it is fed whatever its fleet's pull.way says, and starts images by local names alone, so that its fleet needs reference: local"
+}
+
 // isBefore tells whether the engine's own API is older, as far as that is known.
 func (e *Engine) isBefore(version string) bool {
 	api := e.gate.known()
