@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -105,10 +106,10 @@ type oldReader struct {
 // validID is utils.ValidateID: no colon, and not empty. IDs are of 64 digits, as truncated ones are looked for.
 var validID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-func (o *oldReader) load(archive []byte) error {
+func (o *oldReader) load(archive io.Reader) error {
 	unpacked := map[string][]byte{}
 	folders := map[string]bool{}
-	r := tar.NewReader(bytes.NewReader(archive))
+	r := tar.NewReader(archive)
 	for {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -208,7 +209,7 @@ func TestAnOldReaderTakesWhatItIsFed(t *testing.T) {
 	reader := &oldReader{map[string]oldImage{}, map[string]string{}}
 	base, hooks, small := files(t, "base", "1"), files(t, "hooks", "2"), files(t, "small", "3")
 	_, first := stackOf(t, `{"Env":["A=1"],"Cmd":["/bin/sh"],"User":"app","Labels":{"a":"b"},"ExposedPorts":{"80/tcp":{}},"StopSignal":"TERM","Healthcheck":{"Test":["NONE"]}}`, base, hooks)
-	if err := reader.load(fed(t, first.stack)); err != nil {
+	if err := reader.load(bytes.NewReader(fed(t, first.stack))); err != nil {
 		t.Fatal(err)
 	}
 	id := hexOf(first.parts.image.Digest())
@@ -228,7 +229,7 @@ func TestAnOldReaderTakesWhatItIsFed(t *testing.T) {
 			t.Errorf("%s is sent again", of)
 		}
 	}
-	if err := reader.load(archive); err != nil || len(reader.images) != 5 {
+	if err := reader.load(bytes.NewReader(archive)); err != nil || len(reader.images) != 5 {
 		t.Fatalf("it has %d images, error %v", len(reader.images), err)
 	}
 	if reader.images[hexOf(next.parts.image.Digest())].Parent == "" || next.bytes >= first.bytes {
@@ -236,11 +237,11 @@ func TestAnOldReaderTakesWhatItIsFed(t *testing.T) {
 	}
 	// Of an engine that has lost a layer in between, the archive is refused as a whole.
 	delete(reader.images, got.Parent)
-	if err := reader.load(archive); err != nil {
+	if err := reader.load(bytes.NewReader(archive)); err != nil {
 		t.Errorf("what is there is loaded again: %v", err)
 	}
 	lost := &oldReader{map[string]oldImage{}, map[string]string{}}
-	if err := lost.load(archive); err == nil {
+	if err := lost.load(bytes.NewReader(archive)); err == nil {
 		t.Error("an image without its parents was taken")
 	}
 }
@@ -255,6 +256,23 @@ func TestWhatAnOldEngineCantTakeIsRefused(t *testing.T) {
 	f.parts.manifest.Layers = make([]v1.Descriptor, maxDepth)
 	if err := f.parts.fitsStack(); !errors.Is(err, distributor.ErrImage) || !strings.Contains(err.Error(), "127 layers") {
 		t.Errorf("layers: %v", err)
+	}
+}
+
+// An image whose configuration names another's layer, and has other files there, is refused: under that layer's ID an
+// engine that doesn't look would give them to all.
+func TestALayerThatIsNotWhatItSaysIsNotFed(t *testing.T) {
+	base, evil := files(t, "base", "1"), files(t, "base", "2")
+	_, f := stackOf(t, `{}`, evil, files(t, "more", "3"))
+	f.parts.config.RootFS.DiffIDs[0] = v1.Hash{Algorithm: "sha256", Hex: fmt.Sprintf("%x", sha256.Sum256(base))}
+	var b bytes.Buffer
+	err := f.stack(tar.NewWriter(&b))
+	if !errors.Is(err, distributor.ErrImage) || !strings.Contains(err.Error(), "its configuration says sha256:") {
+		t.Errorf("error %v", err)
+	}
+	reader := &oldReader{map[string]oldImage{}, map[string]string{}}
+	if err := reader.load(io.MultiReader(&b, iotest.ErrReader(io.ErrUnexpectedEOF))); err == nil || len(reader.images) != 0 {
+		t.Errorf("the archive that breaks off gave it %d images, error %v", len(reader.images), err)
 	}
 }
 
