@@ -150,9 +150,11 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 			return nil, err
 		}
 	}
+	contents := content.New(content.Config{Login: engine.Login})
+	engine.FeedFrom(contents)
 	return distributor.New(distributor.Config{
 		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
-		Contents: content.New(content.Config{Login: engine.Login}), Pull: s.Pull.Way(),
+		Contents: contents, Pull: s.Pull.Way(),
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
 }

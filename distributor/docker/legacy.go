@@ -2,11 +2,15 @@ package docker
 
 import (
 	"archive/tar"
+	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -72,6 +76,14 @@ func (e *Engine) stacks(ctx context.Context) (bool, error) {
 	return e.isBefore(apiDigests), nil
 }
 
+// Limits says what a node with an engine of such an API gets less than others, or "".
+func Limits(api string) string {
+	if api == "" || !versions.LessThan(api, apiDigests) {
+		return ""
+	}
+	return "older than Docker 1.10: it is fed whatever its fleet's pull.way says, and starts images by local names alone, so that its fleet needs reference: local"
+}
+
 // isBefore tells whether the engine's own API is older, as far as that is known.
 func (e *Engine) isBefore(version string) bool {
 	api := e.gate.known()
@@ -131,29 +143,85 @@ func (f *feed) stack(w *tar.Writer) error {
 			text += fmt.Sprintf(`"parent":%q,`, l.parent)
 		}
 		text += fmt.Sprintf(`"created":%q,"container_config":%s,"os":"linux"}`, epoch, plain)
-		if err := folder(w, l.id, []byte(text)); err != nil {
+		if err := folder(w, l.id); err != nil {
 			return err
 		}
-		if err := f.one(w, l.id+"/layer.tar", f.held+n); err != nil {
+		unpacks := newUnpacks()
+		err := f.one(w, l.id+"/layer.tar", f.held+n, unpacks)
+		if got := unpacks.sum(); err == nil && got != f.parts.config.RootFS.DiffIDs[f.held+n].String() {
+			err = fmt.Errorf("%w: its layer %s unpacks to %s, and its configuration says %s", distributor.ErrImage,
+				f.parts.manifest.Layers[f.held+n].Digest, got, f.parts.config.RootFS.DiffIDs[f.held+n])
+		}
+		if err == nil {
+			err = write(w, l.id+"/json", []byte(text))
+		}
+		if err != nil {
 			return err
 		}
 	}
 	names, err := repositories(keptTag(f.parts.image), id)
-	if err == nil {
-		err = folder(w, id, top)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = errors.Join(write(w, id+"/layer.tar", emptyLayer), write(w, "repositories", names))
+	return errors.Join(emptyFolder(w, id, top), write(w, "repositories", names))
+}
+
+// unpacks finds out what a layer unpacks to, while it is written. Such an engine doesn't look, so that an image whose
+// configuration lies would put other files under the ID of somebody's layer. An archive that breaks off there is
+// refused as a whole.
+type unpacks struct {
+	*io.PipeWriter
+	found chan string
+}
+
+func newUnpacks() *unpacks {
+	r, w := io.Pipe()
+	u := &unpacks{w, make(chan string, 1)}
+	go func() {
+		hash := sha256.New()
+		err := unpackTo(hash, r)
+		_, _ = io.Copy(io.Discard, r) // what is written goes on
+		if err != nil {
+			u.found <- "what can't be read: " + err.Error()
+			return
+		}
+		u.found <- fmt.Sprintf("sha256:%x", hash.Sum(nil))
+	}()
+	return u
+}
+
+// unpackTo writes what a layer in gzip, or as it is, unpacks to.
+func unpackTo(to io.Writer, layer io.Reader) error {
+	from := bufio.NewReader(layer)
+	var plain io.Reader = from
+	if begins, _ := from.Peek(2); bytes.Equal(begins, []byte{0x1f, 0x8b}) {
+		packed, err := gzip.NewReader(from)
+		if err != nil {
+			return err
+		}
+		plain = packed
 	}
+	_, err := io.Copy(to, plain) //nolint:gosec // what it is hashed into does not grow
 	return err
 }
 
-// folder writes a folder with the first files of an image.
-func folder(w *tar.Writer, id string, text []byte) error {
+// sum is the digest of what was written, unpacked.
+func (u *unpacks) sum() string {
+	_ = u.Close()
+	return <-u.found
+}
+
+// folder begins the folder of an image.
+func folder(w *tar.Writer, id string) error {
 	if err := w.WriteHeader(&tar.Header{Name: id + "/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
 		return err
 	}
-	return errors.Join(write(w, id+"/VERSION", []byte("1.0")), write(w, id+"/json", text))
+	return write(w, id+"/VERSION", []byte("1.0"))
+}
+
+// emptyFolder is the folder of an image without files.
+func emptyFolder(w *tar.Writer, id string, text []byte) error {
+	return errors.Join(folder(w, id), write(w, id+"/layer.tar", emptyLayer), write(w, id+"/json", text))
 }
 
 // repositories is the file of names with one.

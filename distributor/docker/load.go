@@ -262,15 +262,15 @@ func (f *feed) layers(w *tar.Writer, file func(hex string) string) error {
 			continue
 		}
 		seen[digest] = true
-		if err := f.one(w, file(hexOf(digest)), f.held+n); err != nil {
+		if err := f.one(w, file(hexOf(digest)), f.held+n, io.Discard); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// one writes a layer, by its place among all.
-func (f *feed) one(w *tar.Writer, file string, at int) error {
+// one writes a layer, by its place among all, and shows it to somebody else.
+func (f *feed) one(w *tar.Writer, file string, at int, too io.Writer) error {
 	var total int64
 	for _, l := range f.parts.manifest.Layers[f.held:] {
 		total += l.Size
@@ -282,7 +282,7 @@ func (f *feed) one(w *tar.Writer, file string, at int) error {
 		return err
 	}
 	defer func() { _ = blob.Close() }()
-	return copyTo(w, file, l.Size, counted{blob, func(n int) {
+	return copyTo(w, file, l.Size, counted{io.TeeReader(blob, too), func(n int) {
 		f.bytes += int64(n)
 		f.tell(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
 	}})

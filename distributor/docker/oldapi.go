@@ -197,6 +197,8 @@ func (o *oldCall) do() (*http.Response, error) {
 			return o.send()
 		}
 		return o.answer(o.image)
+	case "POST images create", "POST images tag":
+		o.nameAsOld()
 	case "GET events ":
 		return o.events()
 	case "GET containers json":

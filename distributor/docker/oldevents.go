@@ -2,9 +2,11 @@ package docker
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/moby/moby/api/types/events"
 )
@@ -37,7 +39,8 @@ func (o *oldCall) events() (*http.Response, error) {
 		return o.send()
 	}
 	wanted := filtersOf(o.r.URL.Query())
-	o.r.URL.RawQuery = ""
+	// Without an end, such an engine takes 1970 for it, and may end at once.
+	o.r.URL.RawQuery = url.Values{"until": {fmt.Sprint(time.Now().AddDate(10, 0, 0).Unix())}}.Encode()
 	got, err := o.send()
 	if err != nil || got.StatusCode != http.StatusOK {
 		return got, err

@@ -44,6 +44,22 @@ func rootOf(status [][2]string, init string) string {
 	return defaultRoot
 }
 
+// nameAsOld writes the name that an image gets as older engines know it: the repository apart from the tag, and
+// without the host of Docker Hub, which engines before Docker 1.10 don't leave out by themselves.
+func (o *oldCall) nameAsOld() {
+	query := o.r.URL.Query()
+	repository := query.Get("repo")
+	if repository == "" || !o.before(apiDigests) {
+		return
+	}
+	if at := strings.LastIndex(repository, ":"); at > strings.LastIndex(repository, "/") {
+		query.Set("tag", repository[at+1:])
+		repository = repository[:at]
+	}
+	query.Set("repo", strings.TrimPrefix(strings.TrimPrefix(repository, "docker.io/"), "library/"))
+	o.r.URL.RawQuery = query.Encode()
+}
+
 // image leaves of an image what is used, and adds its names where a look at one image doesn't tell them.
 func (o *oldCall) image(said map[string]json.RawMessage) error {
 	leave(said, "Id", "RepoTags", "RepoDigests", "RootFS", "GraphDriver", "Comment", "Os", "Architecture")

@@ -119,7 +119,7 @@ func noteArchive(tag string, n distributor.Note) ([]byte, error) {
 	}
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	err = errors.Join(folder(w, id, image), write(w, id+"/layer.tar", emptyLayer), write(w, "repositories", names), w.Close())
+	err = errors.Join(emptyFolder(w, id, image), write(w, "repositories", names), w.Close())
 	return archive.Bytes(), err
 }
 

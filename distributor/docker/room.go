@@ -51,6 +51,9 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 	}
 	found.measure(look, held)
 	fetch, unpacked := takes(found.layers[held:])
+	if e.isBefore(apiDigests) { // it keeps the archive, and takes that apart, before it unpacks the layers
+		fetch = sum(fetch, fetch)
+	}
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
 		if d.fetched {
