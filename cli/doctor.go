@@ -38,7 +38,7 @@ type doctor struct {
 	fence      backends.Config // where fence configs live
 	engine     docker.Config
 	apply      apply.Config
-	config     string         // the pipeline file, for those whose statuses' forges are asked; "" for none
+	config     string // the pipeline file, for those whose statuses' forges are asked; "" for none
 	pull       settings.PullWay
 	flags      *pflag.FlagSet // the command's
 }
