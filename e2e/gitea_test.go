@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 
@@ -102,7 +103,8 @@ func (g *gitea) begin(t *testing.T) {
 	g.Process = start(t, site.Program{Path: giteaPath("gitea"), Args: []string{"web", "--config", g.conf(), "--work-path", g.dir}, Dir: g.dir})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := site.Ready(ctx, g.Process, g.url+"/api/healthz"); err != nil {
+	var version struct{}
+	if err := site.Until(ctx, func(ctx context.Context) error { return g.call(ctx, http.MethodGet, "version", nil, &version) }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -155,9 +157,10 @@ func (g *gitea) hook(t *testing.T, name, hook string) {
 	}, &made)
 }
 
-// push commits files over its API and returns the commit.
+// push commits files over its API, which makes none executable, and returns the commit.
 func (g *gitea) push(t *testing.T, name string, files map[string]string) string {
 	t.Helper()
+	files["Dockerfile"] += "RUN chmod 755 /etc/stackato/hooks/pre-running\n"
 	var changes []map[string]string
 	for path, content := range files {
 		change := map[string]string{"operation": "create", "path": path, "content": base64.StdEncoding.EncodeToString([]byte(content))}
@@ -181,10 +184,11 @@ func (g *gitea) push(t *testing.T, name string, files map[string]string) string 
 // told are the statuses of a commit, oldest first.
 func (g *gitea) told(ctx context.Context, name, commit string) ([]string, error) {
 	var all []struct {
-		ID                                      int
-		Status, Context, Description, TargetURL string
+		ID                           int
+		Status, Context, Description string
 	}
-	err := g.call(ctx, http.MethodGet, "repos/"+giteaUser+"/"+name+"/statuses/"+commit+"?limit=50&sort=oldest", nil, &all)
+	err := g.call(ctx, http.MethodGet, "repos/"+giteaUser+"/"+name+"/statuses/"+commit+"?limit=50", nil, &all)
+	sort.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
 	var out []string
 	for _, s := range all {
 		out = append(out, s.Context+" "+s.Status+" "+s.Description)
