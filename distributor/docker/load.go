@@ -36,7 +36,7 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 	}
 	held, err := e.heldLayers(ctx, parts, lists)
 	if err != nil {
-		return 0, e.fault(ctx, doing, err)
+		return 0, fmt.Errorf("%s: %w", doing, err)
 	}
 	f := &feed{ctx: ctx, from: from, parts: parts, held: held, progress: progress}
 	form := f.archive
@@ -52,9 +52,6 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 		if err = e.feed(ctx, doing, f, form); err == nil {
 			err = e.loaded(ctx, image, parts, lists)
 		}
-	}
-	if err == nil && !lists {
-		e.learn(ctx, image)
 	}
 	return f.bytes, err
 }
@@ -111,6 +108,9 @@ func (e *Engine) loaded(ctx context.Context, image messages.Image, parts *parts,
 	got, err := e.Inspect(ctx, image)
 	if err == nil && !lists && got.ID != parts.configDigest {
 		err = fmt.Errorf("loading %s: %w: it has the ID %s, not %s", image, distributor.ErrDamaged, got.ID, parts.configDigest)
+	}
+	if err == nil {
+		e.noteChain(got.ID, parts.contents())
 	}
 	return err
 }
