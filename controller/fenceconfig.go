@@ -24,16 +24,17 @@ const (
 // told that they don't. Each call to the fence config is given less time than the lease lasts, so
 // that a successor writes after it.
 func (f *fleetActor) drive(ctx context.Context) error {
-	look := 1
-	if tried, err := f.driveAtOnce(ctx); err != nil {
-		return err
-	} else if tried {
-		look++
-	}
+	look, newer := 1, true
 	var restless restlessError
 	for {
+		if newer && f.driveAtOnce(ctx) {
+			look = 2
+		}
 		err := f.driveOnce(ctx)
+		newer = errors.Is(err, errRecordMoved)
 		switch {
+		case newer: // and the views have it
+			continue
 		case errors.Is(err, queue.ErrMoved):
 			return f.reread(ctx) // the next pass looks at what it is now
 		case errors.As(err, &restless) && look == looksInARow:
@@ -42,7 +43,7 @@ func (f *fleetActor) drive(ctx context.Context) error {
 			if look++; look == looksInARow && !queue.Pause(ctx, lag) {
 				return context.Cause(ctx)
 			}
-		case !errors.Is(err, errRecordMoved):
+		default:
 			return err
 		}
 		if err := f.reread(ctx); err != nil {
@@ -70,29 +71,27 @@ type seenSetting struct {
 }
 
 // driveAtOnce sets the fence config for a newer decision over what the last look saw, without another look:
-// stores are slow, and one that was changed in between refuses it. It tells whether it tried; whatever came of
-// it, the fence config is read next.
-func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
+// stores are slow, and one that was changed in between refuses it. Nor is the record read again: a decision that the
+// watch has not told of yet is driven when it does. It tells whether it tried; whatever came of it, the fence config
+// is read next.
+func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool) {
 	last := f.seen
-	f.seen = nil
 	if last == nil {
-		return false, nil
-	}
-	if err := f.reread(ctx); err != nil {
-		return false, err
+		return false
 	}
 	s, _, _ := f.views.snapshot(f.fleet, f.clocks)
 	r := &s.Record
 	if r.Fence != last.fence || !s.Behind() {
-		return false, nil
+		return false
 	}
 	place, err := f.place(r)
 	if err != nil || !decide.Compare(&s, place.Kind, last.Value).Drive {
-		return false, nil //nolint:nilerr // the look that follows meets it, and says so
+		return false // the look that follows meets it, and says so
 	}
+	f.seen = nil
 	value := r.FenceValue()
 	_ = f.set(ctx, place, value, last.Setting, f.causeOf(r, value)) // the look tells what came of it
-	return true, nil
+	return true
 }
 
 // driveOnce reads the fence config, and does what decide.Compare says about its value. A
@@ -100,6 +99,9 @@ func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
 func (f *fleetActor) driveOnce(ctx context.Context) error {
 	before, _, _ := f.views.snapshot(f.fleet, f.clocks)
 	place, now, err := f.readFence(ctx, &before.Record)
+	if errors.Is(err, errRecordMoved) {
+		return errRecordMoved
+	}
 	if err != nil {
 		return f.noteBroken(ctx, err)
 	}
@@ -182,11 +184,40 @@ func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fe
 	}
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
+	ctx, done := f.untilDecided(ctx, r.Epoch)
+	defer done()
 	now, err := place.Get(ctx)
-	if err != nil {
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errRecordMoved):
+		err = errRecordMoved
+	case err != nil:
 		err = fmt.Errorf("the fence config can't be read: %w", err)
 	}
 	return place, now, err
+}
+
+// untilDecided is a context that ends with errRecordMoved once the fleet is decided about after an epoch, where the
+// fence config can be set for that without the look that it bounds: a look at a slow store is not waited for.
+func (f *fleetActor) untilDecided(ctx context.Context, epoch uint64) (_ context.Context, done func()) {
+	if f.seen == nil {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	changed, unsubscribe := f.views.subscribe(f.fleet)
+	go func() {
+		defer unsubscribe()
+		for {
+			if f.views.fleet(f.fleet).Epoch > epoch {
+				cancel(errRecordMoved)
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // place is where the fleet's fence config lives. One that can be one fleet's alone, and is another's, is not

@@ -47,11 +47,11 @@ func (s *shortage) over(free int64) bool {
 
 // room tells how many bytes are free for a pull, -1 where that can't be known. An error says why the
 // pull must not begin.
-func (d *Distributor) room(ctx context.Context, image messages.Image, r *messages.FleetRecord) (int64, error) {
-	free, err := d.fits(ctx, image, r)
+func (d *Distributor) room(ctx context.Context, image messages.Image, from *source) (int64, error) {
+	free, err := d.fits(ctx, image, from)
 	if errors.Is(err, ErrNoSpace) {
 		d.makeRoom(ctx)
-		free, err = d.fits(ctx, image, r)
+		free, err = d.fits(ctx, image, from)
 	}
 	if err != nil {
 		return free, err

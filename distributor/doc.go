@@ -18,6 +18,7 @@
 //	notes.go        what agents keep with the engine for those that come after them
 //	pull.go         an image is pulled, tagged and checked
 //	pullway.go      in which way this node fetches, and how mirrors fail
+//	learn.go        an engine that was fed asks for the digest of the image
 //	disk.go         whether there is room for any pull, and how one ran out of it
 //	room.go         whether there is room for an image, by its manifest
 //	localtag.go     which image a tag that keeps it from a prune is of

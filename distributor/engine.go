@@ -27,6 +27,9 @@ type Engine interface {
 	// Load is Pull where the agent fetches: the engine is fed with what it lacks of the content, and knows the
 	// image afterwards as after a Pull.
 	Load(ctx context.Context, image messages.Image, from Content, progress func(Progress)) (int64, error)
+	// Learn has an engine that was fed ask the image's registry, so that it knows the image by its digest too. The
+	// error says what it met; it knows the image as before then.
+	Learn(ctx context.Context, image messages.Image) error
 	// Sound tells whether the engine reads an image that was made just now: where it doesn't, no image is
 	// to blame for what it can't do with it.
 	Sound(ctx context.Context) error
@@ -78,6 +81,10 @@ type Content interface {
 	Manifest(ctx context.Context, digest string) ([]byte, error)
 	// Blob opens a configuration or layer, of the size that its manifest gives.
 	Blob(ctx context.Context, digest string, size int64) (io.ReadCloser, error)
+	// End reads the last bytes of a blob of that size, without a proof that they are. errors.ErrUnsupported where
+	// mirrors come before the registry: one that lacks the blob would fetch all of it for that. Several may be read at
+	// one time.
+	End(ctx context.Context, digest string, size int64, n int) ([]byte, error)
 	// From is where the last answer came from, for people.
 	From() string
 }
@@ -89,6 +96,9 @@ type Image struct {
 	Tags    []string
 	// LocalOnly tells that containers can be made of it by its tags alone, though it is what its Digests say.
 	LocalOnly bool
+	// Fed tells that of its digests the engine does not know the one that it was fed under: what is started by
+	// name and digest has it ask the registry. Learn mends that.
+	Fed bool
 }
 
 // Has tells whether the engine knows the image by exactly this name and digest.

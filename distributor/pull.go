@@ -16,11 +16,15 @@ func (d *Distributor) fetch(ctx context.Context, w want, r *messages.FleetRecord
 		return slices.ContainsFunc(d.wants(r), func(o want) bool { return o.Image == w.Image && d.mayFetch(r, o) })
 	}
 	d.runJob(ctx, wanted, func(ctx context.Context) {
-		free, err := d.room(ctx, w.Image, r)
+		from, err := d.open(w.Image, r)
+		free := int64(-1)
+		if err == nil {
+			free, err = d.room(ctx, w.Image, from)
+		}
 		if err == nil {
 			d.report(w, messages.WorkPulling, "", nil)
 			d.noteFetch(ctx, r.LocalRealm(), w)
-			err = d.pull(ctx, w, r, free)
+			err = d.pull(ctx, w, from, free)
 		}
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errNotWanted):
@@ -75,7 +79,7 @@ const damagedLooks = 3
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
 // nobody can know how long an image may take.
-func (d *Distributor) pull(ctx context.Context, w want, r *messages.FleetRecord, free int64) error {
+func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64) error {
 	d.log.Info().Stringer("image", w.Image).Msg("pulling")
 	start := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -86,7 +90,7 @@ func (d *Distributor) pull(ctx context.Context, w want, r *messages.FleetRecord,
 	d.noteFetched(w, before, Progress{})
 	defer d.fetchEnded()
 	var last Progress
-	n, err := d.bring(ctx, w.Image, r, func(p Progress) {
+	n, err := d.bring(ctx, w.Image, from, func(p Progress) {
 		watchdog.Reset(stallTimeout)
 		d.noteFetched(w, before, p)
 		last = p

@@ -44,26 +44,41 @@ func (d *Distributor) mirror(r *messages.FleetRecord) string {
 	return way.Shared()
 }
 
-// bring has the engine pull an image, or feeds it, and returns the bytes that were fetched.
-func (d *Distributor) bring(ctx context.Context, image messages.Image, r *messages.FleetRecord, progress func(Progress)) (int64, error) {
+// source is where an image comes from that the agent fetches: one for the look for room and for what follows, which
+// asks on the same connections. Of an image that the engine fetches it is nil.
+type source struct {
+	Content
+	way messages.Pull
+}
+
+// open opens the source of an image.
+func (d *Distributor) open(image messages.Image, r *messages.FleetRecord) (*source, error) {
 	way := d.way(r)
 	if d.cfg.Contents == nil || way.Way != messages.PullMirrors && way.Way != messages.PullLoad {
-		return d.cfg.Engine.Pull(ctx, image, progress)
+		return nil, nil //nolint:nilnil // as is said above
 	}
 	content, err := d.cfg.Contents.Open(image, way.Mirrors)
 	if err != nil {
-		return 0, err
+		return nil, err
+	}
+	return &source{content, way}, nil
+}
+
+// bring has the engine pull an image, or feeds it, and returns the bytes that were fetched.
+func (d *Distributor) bring(ctx context.Context, image messages.Image, from *source, progress func(Progress)) (int64, error) {
+	if from == nil {
+		return d.cfg.Engine.Pull(ctx, image, progress)
 	}
 	fetched := int64(0)
 	for tries := 0; ; tries++ {
-		n, err := d.cfg.Engine.Load(ctx, image, content, func(p Progress) {
+		n, err := d.cfg.Engine.Load(ctx, image, from.Content, func(p Progress) {
 			p.Bytes += fetched
 			p.Total += fetched
 			progress(p)
 		})
 		fetched += n
-		d.tellTroubles(&way)
-		if !errors.Is(err, ErrWrongBytes) || tries == len(way.Mirrors) {
+		d.tellTroubles(&from.way)
+		if !errors.Is(err, ErrWrongBytes) || tries == len(from.way.Mirrors) {
 			return fetched, err
 		}
 		d.log.Warn().Err(err).Stringer("image", image).Msg("fetching it again from the others")

@@ -51,6 +51,10 @@ func (c *contents) Blob(context.Context, string, int64) (io.ReadCloser, error) {
 	return nil, errors.New("is not asked for")
 }
 
+func (c *contents) End(context.Context, string, int64, int) ([]byte, error) {
+	return nil, errors.ErrUnsupported
+}
+
 func (c *contents) From() string { return "mirror http://b:5000" }
 
 // The fleet's way to fetch is the node's, and a mirror that lies is passed over at once and named.
@@ -69,7 +73,7 @@ func TestANodeFetchesInItsFleetsWay(t *testing.T) {
 		w.announce(messages.FleetRecord{Current: fleetImage("3"), Pull: &messages.Pull{Way: "of a later version"}})
 		w.has("3")
 		w.pulled("3")
-		if got := strings.Join(c.opened, " "); got != "12 12 20" { // of mirrors once to see what it takes, too
+		if got := strings.Join(c.opened, " "); got != "12 20" { // once, also to see what it takes
 			t.Errorf("opened %s", got)
 		}
 		if got := w.last().Troubles; len(got) != 0 {
@@ -103,7 +107,7 @@ func TestTheRoomForAnImageIsAskedOfItsMirrors(t *testing.T) {
 			t.Errorf("the heartbeat's troubles are %+v", got)
 		}
 	})
-	if got := strings.Join(c.opened, " "); got != "12" && got != "12 12" {
+	if got := strings.Join(c.opened, " "); got != "12" {
 		t.Errorf("opened %s", got)
 	}
 }

@@ -28,14 +28,14 @@ func (d *Distributor) makeRoom(ctx context.Context) {
 
 // fits tells how many bytes are free, and whether a pull leaves free what must stay free, by what its
 // manifest says. An error, ErrNoSpace where that is why, says that it must not begin.
-func (d *Distributor) fits(ctx context.Context, image messages.Image, r *messages.FleetRecord) (int64, error) {
+func (d *Distributor) fits(ctx context.Context, image messages.Image, from *source) (int64, error) {
 	free, err := d.freeBytes(ctx)
 	if err != nil {
 		return free, err
 	}
 	call, cancel := context.WithTimeout(ctx, 2*engineTimeout)
 	defer cancel()
-	room, err := d.lookForRoom(call, image, r)
+	room, err := d.lookForRoom(call, image, from)
 	if err != nil {
 		return free, fmt.Errorf("looking for room for %s: %w", image, err)
 	}
@@ -49,21 +49,15 @@ func (d *Distributor) fits(ctx context.Context, image messages.Image, r *message
 		ErrNoSpace, messages.Size(room.Needs), messages.Size(room.Fetch), messages.Size(room.Unpacked), messages.Size(room.Free), messages.Size(d.cfg.MinFreeBytes))
 }
 
-// lookForRoom asks what a pull would take: by what mirrors say where the image comes from those, as its registry
-// may be away.
-func (d *Distributor) lookForRoom(ctx context.Context, image messages.Image, r *messages.FleetRecord) (Room, error) {
-	way := d.way(r)
-	if d.cfg.Contents == nil || way.Way != messages.PullMirrors {
+// lookForRoom asks what a pull would take: of whom the image will come from.
+func (d *Distributor) lookForRoom(ctx context.Context, image messages.Image, from *source) (Room, error) {
+	if from == nil {
 		return d.cfg.Engine.Room(ctx, image, nil)
 	}
-	content, err := d.cfg.Contents.Open(image, way.Mirrors)
-	if err != nil {
-		return Room{}, err
-	}
 	for tries := 0; ; tries++ {
-		room, err := d.cfg.Engine.Room(ctx, image, content)
-		if !errors.Is(room.Unknown, ErrWrongBytes) || tries == len(way.Mirrors) {
-			d.tellTroubles(&way)
+		room, err := d.cfg.Engine.Room(ctx, image, from.Content)
+		if !errors.Is(room.Unknown, ErrWrongBytes) || tries == len(from.way.Mirrors) {
+			d.tellTroubles(&from.way)
 			return room, err
 		}
 	}

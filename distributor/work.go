@@ -33,33 +33,31 @@ func (d *Distributor) workLoop(ctx context.Context) {
 }
 
 // step brings the engine one step nearer to the record, and returns how long to wait before
-// the next: 0 when there may be more to do at once.
+// the next: 0 when there may be more to do at once. All images are listed where nothing is to be
+// fetched: that takes an engine with many of them long.
 func (d *Distributor) step(ctx context.Context) time.Duration {
 	record := d.known()
-	images, err := d.images(ctx)
-	if err != nil {
-		return d.noEngine(ctx, record, err)
-	}
-	delete(d.retries, engineKey)
-	if d.takeAgain() {
-		d.retries.again()
-		clear(d.unusable) // it may be another version
-	}
 	if record == nil {
+		if _, err := d.images(ctx); err != nil {
+			return d.noEngine(ctx, record, err)
+		}
+		d.haveEngine(ctx, nil, nil)
 		return idle
 	}
-	d.removeTrials(ctx, &record.Record)
 	wants := d.wants(&record.Record)
-	d.startWork(&record.Record)
-	d.forget(wants)
 	next := idle
+	var fed []want
 	for _, w := range wants {
 		got, err := d.inspect(ctx, w.Image)
 		if errors.Is(err, ErrEngine) || ctx.Err() != nil {
 			return d.noEngine(ctx, record, err)
 		}
+		d.haveEngine(ctx, &record.Record, wants)
 		key, act := d.action(record, w, got, err)
 		if act == nil {
+			if err == nil && got.Fed {
+				fed = append(fed, w)
+			}
 			continue
 		}
 		if wait := d.retries.wait(key); wait > 0 {
@@ -69,17 +67,38 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		act(ctx)
 		return 0
 	}
+	images, err := d.images(ctx)
+	if err != nil {
+		return d.noEngine(ctx, record, err)
+	}
+	d.haveEngine(ctx, &record.Record, wants)
 	d.cleanup(ctx, images)
 	if len(d.asked) > 0 {
 		next = min(next, renewedAfter, d.cfg.AbandonedAfter)
 	}
-	return next
+	return min(next, d.learn(ctx, record, fed))
+}
+
+// haveEngine takes in that the engine has answered.
+func (d *Distributor) haveEngine(ctx context.Context, r *messages.FleetRecord, wants []want) {
+	delete(d.retries, engineKey)
+	if d.takeAgain() {
+		d.retries.again()
+		clear(d.unusable) // it may be another version
+	}
+	if r != nil {
+		d.removeTrials(ctx, r)
+		d.startWork(r)
+		d.forget(wants)
+	}
 }
 
 // forget drops what is remembered of the failures of images that are no longer wanted.
 func (d *Distributor) forget(wants []want) {
 	d.retries.forgetBut(func(key string) bool {
-		return slices.ContainsFunc(wants, func(w want) bool { return key == string(w.Image) || key == trialKey(w.Rollout) })
+		return slices.ContainsFunc(wants, func(w want) bool {
+			return key == string(w.Image) || key == trialKey(w.Rollout) || key == learnKey(w.Image)
+		})
 	})
 	unwanted := func(image messages.Image) bool {
 		return !slices.ContainsFunc(wants, func(w want) bool { return image == w.Image })

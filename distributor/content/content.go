@@ -103,6 +103,29 @@ func (c *content) Blob(ctx context.Context, digest string, size int64) (io.ReadC
 	return c.open(ctx, "blobs", digest, size)
 }
 
+// End reads the last bytes of a blob from the image's registry.
+func (c *content) End(ctx context.Context, digest string, size int64, n int) ([]byte, error) {
+	if len(c.places) > 1 {
+		return nil, fmt.Errorf("reading the end of %s: %w of an image that has mirrors", digest, errors.ErrUnsupported)
+	}
+	if err := messages.CheckDigest(digest); err != nil {
+		return nil, fmt.Errorf("reading a part of %s: %w: %w", c.image, distributor.ErrImage, err)
+	}
+	body, err := c.places[0].ask(ctx, "blobs", digest, max(size-int64(n), 0), size)
+	if err != nil {
+		return nil, fmt.Errorf("reading the end of %s: %w", digest, err)
+	}
+	defer func() { _ = body.Close() }()
+	if body.skip > 0 {
+		return nil, fmt.Errorf("reading the end of %s: %w by the registry, which serves no part of a blob", digest, errors.ErrUnsupported)
+	}
+	end := make([]byte, n)
+	if _, err := io.ReadFull(body, end); err != nil {
+		return nil, fmt.Errorf("reading the end of %s: %w", digest, err)
+	}
+	return end, nil
+}
+
 // kindOf is the sentinel that the failure of every place amounts to: the registry's, as it comes last.
 func kindOf(err error) error {
 	for _, kind := range []error{distributor.ErrNotFound, distributor.ErrUnauthorized} {

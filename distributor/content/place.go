@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -29,10 +30,12 @@ type place struct {
 	health   *health
 	base     http.RoundTripper
 	login    func() (authn.Authenticator, error)
-	client   *http.Client // once it was asked first
 	lied     bool
 	last     bool // it is the image's registry
 	hasLogin bool
+
+	connecting sync.Mutex
+	client     *http.Client // once it was asked first
 }
 
 // mirror makes a place of a mirror.
@@ -176,6 +179,8 @@ func (p *place) judge(got *http.Response, from, size int64) (answer, error) {
 
 // connect makes the client, with the place's own login, and no other's.
 func (p *place) connect(ctx context.Context) (*http.Client, error) {
+	p.connecting.Lock()
+	defer p.connecting.Unlock()
 	if p.client != nil {
 		return p.client, nil
 	}

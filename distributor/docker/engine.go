@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -45,6 +46,8 @@ type Engine struct {
 	kept   []store                     // where the engine keeps images, if it is on this machine
 	layers map[string][]string         // of the images that it has, by their IDs
 	wanted *remoteImage                // whose manifest was read last, or nil
+	parts  *parts                      // of a content that were read last, or nil
+	runs   v1.Platform                 // that it runs; zero where that is not known
 	lists  *bool                       // whether containerd keeps its images; nil where that is not known
 	notes  map[string]distributor.Note // that are images, by their IDs
 
@@ -149,7 +152,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 		return messages.Engine{}, e.fault(ctx, "asking for the version", err)
 	}
 	e.mu.Lock()
-	e.lists, e.kept = nil, nil // a restarted engine may keep its images elsewhere
+	e.lists, e.kept, e.runs = nil, nil, v1.Platform{OS: v.Os, Architecture: v.Arch} // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
 	out := messages.Engine{Name: "docker", Version: v.Version, API: e.gate.known()}
 	if info, err := e.api().Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's

@@ -20,6 +20,9 @@ import (
 // its own name, so that those of local tags say nothing.
 func imageOf(id string, digests, tags []string) distributor.Image {
 	i := distributor.Image{ID: id, Digests: []string{}, Tags: []string{}}
+	known := func(image string) bool {
+		return slices.ContainsFunc(digests, func(d string) bool { return messages.CanonicalName(d) == messages.CanonicalName(image) })
+	}
 	for _, n := range slices.Concat(digests, tags) {
 		switch {
 		case strings.HasPrefix(n, "<none>"): // as older engines fill empty places
@@ -27,6 +30,7 @@ func imageOf(id string, digests, tags []string) distributor.Image {
 			if kept := string(keptAs(n)); !slices.Contains(i.Digests, kept) {
 				i.Digests = append(i.Digests, kept)
 			}
+			i.Fed = i.Fed || !known(string(keptAs(n)))
 		case !strings.Contains(n, "@"):
 			i.Tags = append(i.Tags, n)
 		case !messages.IsLocal(n) && !slices.Contains(i.Digests, n):

@@ -46,9 +46,6 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 			err = e.loaded(ctx, image, parts, as)
 		}
 	}
-	if err == nil && as == byConfig {
-		e.learn(ctx, image)
-	}
 	return f.bytes, err
 }
 
@@ -141,6 +138,9 @@ func (e *Engine) loaded(ctx context.Context, image messages.Image, parts *parts,
 	got, err := e.Inspect(ctx, image)
 	if err == nil && as == byConfig && got.ID != parts.configDigest {
 		err = fmt.Errorf("loading %s: %w: it has the ID %s, not %s", image, distributor.ErrDamaged, got.ID, parts.configDigest)
+	}
+	if err == nil {
+		e.noteChain(got.ID, parts.contents())
 	}
 	return err
 }

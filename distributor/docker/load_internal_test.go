@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -41,6 +42,10 @@ func (m *made) Manifest(_ context.Context, digest string) ([]byte, error) {
 
 func (m *made) Blob(_ context.Context, digest string, _ int64) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(m.parts[digest])), nil
+}
+
+func (m *made) End(context.Context, string, int64, int) ([]byte, error) {
+	return nil, errors.ErrUnsupported
 }
 
 func (m *made) From() string { return "here" }

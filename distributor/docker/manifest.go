@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,6 +33,8 @@ const (
 	unpackedRatio = 3
 	// measured is how many layers are asked at one time how large they are.
 	measured = 4
+	// idleTime is how long a connection to a registry is kept, for the next of a few questions.
+	idleTime = 5 * time.Second
 	// certificates is where engines keep the certificates of registries, a folder for each.
 	certificates = "/etc/docker/certs.d"
 )
@@ -48,6 +51,7 @@ type remoteImage struct {
 	image     messages.Image
 	ref       name.Digest
 	transport http.RoundTripper // nil where it is of a content
+	from      distributor.Content
 	platform  v1.Platform
 	layers    []layer // from the lowest
 }
@@ -58,7 +62,8 @@ func (e *Engine) manifestOf(ctx context.Context, image messages.Image, from dist
 	e.mu.Lock()
 	known := e.wanted
 	e.mu.Unlock()
-	if known != nil && known.image == image {
+	if known != nil && known.image == image && (known.from == nil) == (from == nil) {
+		known.from = from
 		return known, nil
 	}
 	r, err := e.readManifest(ctx, image, from)
@@ -83,7 +88,7 @@ func (e *Engine) readManifest(ctx context.Context, image messages.Image, from di
 	if err != nil {
 		return nil, err
 	}
-	r := &remoteImage{image: image}
+	r := &remoteImage{image: image, from: from}
 	r.add(p.manifest, p.config)
 	return r, nil
 }
@@ -95,9 +100,9 @@ func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteI
 	if err != nil {
 		return nil, e.fault(ctx, "asking how it reaches registries", err)
 	}
-	version, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
+	platform, err := e.platform(ctx)
 	if err != nil {
-		return nil, e.fault(ctx, "asking for the platform", err)
+		return nil, err
 	}
 	var options []name.Option
 	ref, err := name.NewDigest(string(image))
@@ -129,8 +134,26 @@ func (e *Engine) registryOf(ctx context.Context, image messages.Image) (*remoteI
 		return nil, err
 	}
 	return &remoteImage{
-		image: image, ref: ref, transport: opened, platform: v1.Platform{OS: version.Os, Architecture: version.Arch},
+		image: image, ref: ref, transport: opened, platform: platform,
 	}, nil
+}
+
+// platform is what the engine runs. It is asked once, and again after the engine was gone.
+func (e *Engine) platform(ctx context.Context) (v1.Platform, error) {
+	e.mu.Lock()
+	known := e.runs
+	e.mu.Unlock()
+	if known.OS != "" {
+		return known, nil
+	}
+	v, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return v1.Platform{}, e.fault(ctx, "asking for the platform", err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.runs = v1.Platform{OS: v.Os, Architecture: v.Arch}
+	return e.runs, nil
 }
 
 // within tells whether a registry's host is an address in one of some networks.
@@ -153,7 +176,7 @@ func within(host string, networks []netip.Prefix) bool {
 // transportTo trusts the certificates that the engine has for a registry, beside the machine's.
 func transportTo(host string, insecure bool) http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the standard library's
-	t.DisableKeepAlives = true
+	t.IdleConnTimeout = idleTime
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the engine was told to
 	files, _ := filepath.Glob(filepath.Join(certificates, host, "*.crt"))
 	for _, file := range files {
@@ -230,14 +253,13 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	_ = g.Wait() // none fails
 }
 
-// unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess. A mirror is not asked
-// for an end: one that does not have the layer yet would fetch all of it for that, and what it says can't be proven.
+// unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
 func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) int64 {
 	guess := max(l.Size, 0)
 	switch mime := string(l.MediaType); {
 	case strings.HasSuffix(mime, "tar"):
 		return guess
-	case r.transport != nil && strings.HasSuffix(mime, "gzip"):
+	case strings.HasSuffix(mime, "gzip"):
 		if said, err := r.trailer(ctx, l); err == nil {
 			return unpackedSize(l.Size, said)
 		}
@@ -260,6 +282,13 @@ func unpackedSize(size int64, said uint32) int64 {
 
 // trailer reads the last four bytes of a gzip file.
 func (r *remoteImage) trailer(ctx context.Context, l *v1.Descriptor) (uint32, error) {
+	if r.transport == nil {
+		last, err := r.from.End(ctx, l.Digest.String(), l.Size, 4)
+		if err != nil {
+			return 0, err
+		}
+		return binary.LittleEndian.Uint32(last), nil
+	}
 	url := fmt.Sprintf("%s://%s/v2/%s/blobs/%s", r.ref.Scheme(), r.ref.RegistryStr(), r.ref.RepositoryStr(), l.Digest)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {

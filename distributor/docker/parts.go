@@ -2,17 +2,14 @@ package docker
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
 
 	"github.com/fenceline/fenceline/distributor"
@@ -38,8 +35,26 @@ type rawManifest struct {
 	raw               []byte
 }
 
-// partsOf reads an image's manifests and configuration.
+// partsOf reads an image's manifests and configuration, or knows them of the last read: whoever looked for room loads
+// next.
 func (e *Engine) partsOf(ctx context.Context, image messages.Image, from distributor.Content) (*parts, error) {
+	e.mu.Lock()
+	p := e.parts
+	e.mu.Unlock()
+	if p != nil && p.image == image {
+		return p, nil
+	}
+	p, err := e.readParts(ctx, image, from)
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	e.parts = p
+	e.mu.Unlock()
+	return p, nil
+}
+
+func (e *Engine) readParts(ctx context.Context, image messages.Image, from distributor.Content) (*parts, error) {
 	p := &parts{image: image}
 	digest, err := e.topManifest(ctx, p, image.Digest(), from)
 	if err != nil {
@@ -96,16 +111,16 @@ func (e *Engine) topManifest(ctx context.Context, p *parts, named string, from d
 	if err != nil {
 		return "", fmt.Errorf("%w: reading its index: %w", distributor.ErrImage, err)
 	}
-	v, err := e.api().ServerVersion(ctx, client.ServerVersionOptions{})
+	runs, err := e.platform(ctx)
 	if err != nil {
-		return "", e.fault(ctx, "asking for the platform", err)
+		return "", err
 	}
 	for _, m := range index.Manifests {
-		if m.Platform != nil && m.Platform.OS == v.Os && m.Platform.Architecture == v.Arch {
+		if m.Platform != nil && m.Platform.OS == runs.OS && m.Platform.Architecture == runs.Architecture {
 			return m.Digest.String(), nil
 		}
 	}
-	return "", fmt.Errorf("%w: its index has no matching manifest for %s/%s", distributor.ErrImage, v.Os, v.Arch)
+	return "", fmt.Errorf("%w: its index has no matching manifest for %s/%s", distributor.ErrImage, runs.OS, runs.Architecture)
 }
 
 // mediaTypeOf is a manifest's own word on its type, or what its fields tell.
@@ -122,45 +137,26 @@ func mediaTypeOf(raw []byte) string {
 	return string(types.OCIManifestSchema1)
 }
 
-// heldLayers is how many layers of an image, from the first on, are those of images that the engine has. Images of
-// its repository are looked at first, as each look takes time: one that has all but the last layer is taken for the
-// nearest, unless the engine has the same image under another name.
+// heldLayers is how many layers of an image, from the first on, the engine has: all where it has the same image under
+// another name.
 func (e *Engine) heldLayers(ctx context.Context, p *parts, lists bool) (int, error) {
-	layers, id := p.config.RootFS.DiffIDs, p.configDigest
+	id := p.configDigest
 	if lists {
 		id = p.manifests[0].digest
 	}
 	if _, err := e.api().ImageInspect(ctx, id); err == nil {
-		return len(layers), nil
+		return len(p.manifest.Layers), nil
 	}
-	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
-	if err != nil {
-		return 0, err
+	return e.held(ctx, p.contents())
+}
+
+// contents are what the image's layers unpack to.
+func (p *parts) contents() []string {
+	var out []string
+	for _, l := range p.config.RootFS.DiffIDs {
+		out = append(out, l.String())
 	}
-	sameName := func(i image.Summary) int {
-		for _, n := range slices.Concat(i.RepoDigests, i.RepoTags) {
-			if strings.HasPrefix(n, p.image.Name()+"@") || strings.HasPrefix(n, p.image.Name()+":") {
-				return 0
-			}
-		}
-		return 1
-	}
-	slices.SortStableFunc(list.Items, func(a, b image.Summary) int { return cmp.Compare(sameName(a), sameName(b)) })
-	held := 0
-	for _, i := range list.Items {
-		got, err := e.api().ImageInspect(ctx, i.ID)
-		if err != nil {
-			continue // it is gone, or not whole: nothing is known of its layers
-		}
-		n := 0
-		for n < min(len(layers), len(got.RootFS.Layers)) && got.RootFS.Layers[n] == layers[n].String() {
-			n++
-		}
-		if held = max(held, n); held >= len(layers)-1 {
-			break
-		}
-	}
-	return held, nil
+	return out
 }
 
 // snapshots tells whether containerd keeps the engine's images. It is asked once, and again after the engine was
@@ -218,23 +214,4 @@ func (e *Engine) nameOf(ctx context.Context, image string) string {
 		return tag
 	}
 	return image
-}
-
-// learnTimeout bounds that: a registry that is away must not hold up a node that has the image.
-const learnTimeout = 3 * time.Second
-
-// learn has an engine ask the registry for a manifest whose layers it has all, so that it knows the image by its
-// digest, too. The tag stays: with the last tag of a repository such an engine forgets the digests of it.
-func (e *Engine) learn(ctx context.Context, image messages.Image) {
-	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
-	defer cancel()
-	login, err := e.logins.of(image)
-	if err != nil {
-		return
-	}
-	answer, err := e.api().ImagePull(ctx, string(image), client.ImagePullOptions{RegistryAuth: login.header})
-	if err != nil {
-		return
-	}
-	_ = answer.Wait(ctx) // where the registry can't be had, the tag must do
 }

@@ -47,8 +47,15 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 		progress(layers.progress(m.ID))
 	}
 	// That the stream ended without an error proves nothing, as it ends like this when the engine dies.
-	if _, err := e.Inspect(ctx, image); err != nil {
+	got, err := e.Inspect(ctx, image)
+	if err != nil {
 		return layers.bytes(), err
+	}
+	e.mu.Lock()
+	r := e.wanted
+	e.mu.Unlock()
+	if r != nil && r.image == image {
+		e.noteChain(got.ID, contents(r.layers))
 	}
 	return layers.bytes(), nil
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -96,8 +97,7 @@ func (e *Engine) sharedWith(ctx context.Context, image *remoteImage) (int, error
 		}
 		return held, nil
 	}
-	there, err := e.chains(ctx)
-	return shared(image.layers, there), err
+	return e.held(ctx, contents(image.layers))
 }
 
 // disk is a file system with images.
@@ -129,18 +129,63 @@ func disksOf(stores []store) []disk {
 	return out
 }
 
-// shared is how many layers, from the lowest, some image on the engine begins with too. An engine knows a
-// layer by all that are below it.
-func shared(layers []layer, there [][]string) int {
-	most := 0
-	for _, chain := range there {
-		n := 0
-		for n < len(chain) && n < len(layers) && chain[n] == layers[n].content {
-			n++
-		}
-		most = max(most, n)
+// contents are what layers unpack to.
+func contents(layers []layer) []string {
+	out := make([]string, 0, len(layers))
+	for _, l := range layers {
+		out = append(out, l.content)
 	}
-	return most
+	return out
+}
+
+// held is how many layers of an image, from the lowest, the engine has. What an update is based on is known from an
+// earlier look: where that image is still there, no more is to be gained by a list of all, which takes an engine
+// with many images longer than all else that is asked before a pull.
+func (e *Engine) held(ctx context.Context, layers []string) (int, error) {
+	if nearest, n := e.nearest(layers); n > 0 && n >= len(layers)-1 {
+		if _, err := e.api().ImageInspect(ctx, nearest); err == nil {
+			return n, nil
+		}
+	}
+	if err := e.learnChains(ctx); err != nil {
+		return 0, err
+	}
+	_, n := e.nearest(layers)
+	return n, nil
+}
+
+// noteChain takes in the layers of an image that the engine has since it was asked last.
+func (e *Engine) noteChain(id string, layers []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	known := maps.Clone(e.layers) // a look may have the old one in hand
+	if known == nil {
+		known = map[string][]string{}
+	}
+	known[id] = layers
+	e.layers = known
+}
+
+// nearest is the ID of the known image that shares the most layers with another, and how many those are.
+func (e *Engine) nearest(layers []string) (id string, most int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, chain := range e.layers {
+		if n := shared(layers, chain); n > most {
+			id, most = i, n
+		}
+	}
+	return id, most
+}
+
+// shared is how many layers, from the lowest, an image begins with that another has. An engine knows a layer by all
+// that are below it.
+func shared(layers, chain []string) int {
+	n := 0
+	for n < len(chain) && n < len(layers) && chain[n] == layers[n] {
+		n++
+	}
+	return n
 }
 
 // takes is what is to be fetched of layers, and what it is unpacked. A blob that is several layers travels
@@ -165,17 +210,16 @@ func sum(a, b int64) int64 {
 	return math.MaxInt64
 }
 
-// chains are the layers of each image that the engine has, from the lowest, by their content.
-func (e *Engine) chains(ctx context.Context) ([][]string, error) {
+// learnChains has the layers of each image that the engine has known, from the lowest, by their content.
+func (e *Engine) learnChains(ctx context.Context) error {
 	list, err := e.api().ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
-		return nil, e.fault(ctx, "listing images", err)
+		return e.fault(ctx, "listing images", err)
 	}
 	e.mu.Lock()
 	known := e.layers
 	e.mu.Unlock()
 	now := map[string][]string{}
-	var out [][]string
 	for _, i := range list.Items {
 		chain, is := known[i.ID]
 		if !is {
@@ -186,10 +230,9 @@ func (e *Engine) chains(ctx context.Context) ([][]string, error) {
 			chain = got.RootFS.Layers
 		}
 		now[i.ID] = chain
-		out = append(out, chain)
 	}
 	e.mu.Lock()
 	e.layers = now
 	e.mu.Unlock()
-	return out, nil
+	return nil
 }

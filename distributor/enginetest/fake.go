@@ -65,6 +65,14 @@ type Fake struct {
 	Pulled []messages.Image
 	// Loaded lists the loads that were begun, in order.
 	Loaded []messages.Image
+	// Classic has what is loaded known by its tag until the registry was asked by Learn.
+	Classic bool
+	// Mute are the images whose registry does not tell digests.
+	Mute map[messages.Image]bool
+	// Silent, where set, is waited for by each Learn.
+	Silent <-chan struct{}
+	// Learned lists the tries to learn a digest, in order.
+	Learned []messages.Image
 	// Trials lists the trials that were begun.
 	Trials []distributor.Trial
 	// Removed lists the names that were removed.

@@ -2,6 +2,7 @@ package enginetest_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ type opened struct{}
 func (opened) Manifest(ctx context.Context, _ string) ([]byte, error) { return nil, context.Cause(ctx) }
 func (opened) Blob(context.Context, string, int64) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("")), nil
+}
+func (opened) End(context.Context, string, int64, int) ([]byte, error) {
+	return nil, errors.ErrUnsupported
 }
 func (opened) From() string { return "nowhere" }
 

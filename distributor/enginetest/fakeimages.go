@@ -36,7 +36,7 @@ func (f *Fake) Inspect(ctx context.Context, image messages.Image) (distributor.I
 		return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, err)
 	}
 	if i := f.find(image); i != nil {
-		return distributor.Image{ID: i.ID, Digests: slices.Clone(i.Digests), Tags: slices.Clone(i.Tags)}, nil
+		return distributor.Image{ID: i.ID, Digests: slices.Clone(i.Digests), Tags: slices.Clone(i.Tags), Fed: i.Fed}, nil
 	}
 	return distributor.Image{}, fmt.Errorf("inspecting %s: %w", image, distributor.ErrNotFound)
 }
@@ -79,8 +79,40 @@ func (f *Fake) Load(ctx context.Context, image messages.Image, from distributor.
 	bytes, err := f.take(ctx, image)
 	if err == nil {
 		progress(distributor.Progress{Bytes: bytes, Total: bytes, From: from.From()})
+		f.Do(func(f *Fake) { f.find(image).Fed = f.Classic })
 	}
 	return bytes, err
+}
+
+// Learn asks the registry where that is not gone.
+func (f *Fake) Learn(ctx context.Context, image messages.Image) error {
+	done, err := f.up(ctx)
+	if err != nil {
+		return err
+	}
+	f.Learned = append(f.Learned, image)
+	silent := f.Silent
+	done()
+	if silent != nil {
+		select {
+		case <-silent:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if done, err = f.up(ctx); err != nil {
+		return err
+	}
+	defer done()
+	i := f.find(image)
+	switch {
+	case i == nil:
+		return fmt.Errorf("asking for %s: %w", image, distributor.ErrNotFound)
+	case f.Mute[image]:
+		return fmt.Errorf("asking for %s: %w", image, distributor.ErrRegistry)
+	}
+	i.Fed = false
+	return nil
 }
 
 // take copies an image from Registry, and returns the bytes of the layers that it lacked.
