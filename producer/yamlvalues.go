@@ -35,10 +35,6 @@ func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
 		for i, k := range keys {
 			names[i] = k.name
 		}
-		if name == "<<" {
-			r.Problem(k, field, "merge keys (<<) are not read: write the fields out, or alias a whole value")
-			return
-		}
 		r.Problem(k, field, "unknown field %q%s (known: %s)", clip(name), suggest.DidYouMean(name, names), strings.Join(names, ", "))
 	})
 	if seen == nil {

@@ -5,6 +5,7 @@
 //
 //	file.go      a file's content
 //	document.go  a document is parsed
+//	syntax.go    what the parser has trouble with, and where
 //	reader.go    its mappings, lists and values are gone through
 //	problem.go   what can be wrong, with the line
 //	describe.go  the words for it

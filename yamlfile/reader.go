@@ -27,20 +27,20 @@ func (r *Reader) Stopped() bool { return r.visits >= maxVisits || len(r.Problems
 
 // Problem adds one about a field at a node, which may be nil.
 func (r *Reader) Problem(n *yaml.Node, field, format string, args ...any) {
-	r.Problems = append(r.Problems, Problem{File: r.File, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+	r.Problems = append(r.Problems, r.at(n, field, format, args))
 }
 
 // Warn is Problem for what may be meant.
 func (r *Reader) Warn(n *yaml.Node, field, format string, args ...any) {
-	r.Warnings = append(r.Warnings, Problem{File: r.File, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+	r.Warnings = append(r.Warnings, r.at(n, field, format, args))
 }
 
-// line is that of a node, or 0 where there is none.
-func line(n *yaml.Node) int {
-	if n == nil {
-		return 0
+func (r *Reader) at(n *yaml.Node, field, format string, args []any) Problem {
+	p := Problem{File: r.File, Field: field, Text: fmt.Sprintf(format, args...)}
+	if n != nil {
+		p.Line, p.Column = n.Line, n.Column
 	}
-	return n.Line
+	return p
 }
 
 // Node follows an alias and counts the visit. It is nil when there were too many.
@@ -71,18 +71,22 @@ func (r *Reader) Pairs(n *yaml.Node, field string, read func(name string, k, v *
 		r.Problem(at, field, "a %s where fields were expected: write it as name: value, one a line", kinds[n.Kind])
 		return nil
 	}
-	seen := map[string]bool{}
+	seen, lines := map[string]bool{}, map[string]int{}
 	for i := 0; i+1 < len(n.Content) && !r.Stopped(); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
 			r.Problem(k, field, "%s where the name of a field was expected", Describe(k))
 			continue
 		}
-		if seen[k.Value] {
-			r.Problem(k, Join(field, k.Value), "is given twice: remove one of them")
+		if k.Tag == "!!merge" {
+			r.Problem(k, field, "merge keys (<<) are not read: write the fields out, or alias a whole value")
 			continue
 		}
-		seen[k.Value] = true
+		if seen[k.Value] {
+			r.Problem(k, Join(field, k.Value), "is given twice: remove one of them (the other is at line %d)", lines[k.Value])
+			continue
+		}
+		seen[k.Value], lines[k.Value] = true, k.Line
 		read(k.Value, k, v)
 	}
 	return seen
