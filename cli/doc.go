@@ -29,7 +29,7 @@
 //   - init.go: init, for which package pki writes the files; install is in package install
 //   - doctor.go, doctorchecks.go: doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
-//   - lint.go: lint
+//   - lint.go, schema.go: lint, and the schema of pipeline files for editors
 //   - notify.go: notify, and how a webhook is signed
 //   - logger.go, version.go: what a role that runs logs to, and the version of all
 package cli

@@ -36,7 +36,7 @@ func (d *document) read(root *yaml.Node) {
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
 		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
 			d.List(n, field, d.pipeline)
-			if len(d.pipelines) == 0 {
+			if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
 				d.Warn(n, field, "lists no pipeline: nothing will be built")
 			}
 		}},
@@ -60,12 +60,12 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
 		{"branch", "", d.branch(p)},
-		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
-		{"directory", "", d.text(&p.Directory, nil)},
+		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
+		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
-		{"platform", "", d.text(&p.Platform, nil)},
+		{"platform", "", d.text(&p.Platform, probe(func(p *messages.Pipeline, s string) { p.Platform = s }))},
 		{"build_args", "", d.buildArgs(p)},
-		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
+		{"hooks_dir", "", d.text(&p.HooksDir, probe(func(p *messages.Pipeline, s string) { p.HooksDir = s }))},
 		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
 		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
 		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
@@ -94,6 +94,38 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	}
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
+}
+
+// probe is the contract's own check of one field: that of a pipeline which is valid but for it. Set sets it.
+func probe(set func(*messages.Pipeline, string)) func(string) error {
+	return func(s string) error {
+		p := messages.Pipeline{
+			Name: "base", Repository: "https://git.example.com/base.git", Branch: messages.DefaultBranch, Image: "example.com/base",
+			Dockerfile: messages.DefaultDockerfile, HooksDir: messages.DefaultHooksDir, Timeout: defaultTimeout, Attempts: 1,
+		}
+		set(&p, s)
+		return unnamed(p.Validate())
+	}
+}
+
+// probePolicy is probe for a field of a policy.
+func probePolicy(set func(*messages.Policy, string)) func(string) error {
+	return func(s string) error {
+		p := messages.DefaultPolicy()
+		set(&p, s)
+		return unnamed(p.Validate())
+	}
+}
+
+// unnamed is an error about a field without the field's name.
+func unnamed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, text, ok := strings.Cut(err.Error(), ": "); ok {
+		return errors.New(text)
+	}
+	return err
 }
 
 // value is the value of a field of a mapping, or nil.
@@ -169,6 +201,10 @@ func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
 		d.Pairs(n, field, func(name string, k, v *yaml.Node) {
 			if !argNameForm.MatchString(name) {
 				d.Problem(k, field, "%q is not the name of a build argument: use letters, digits and _", clip(name))
+				return
+			}
+			if name == "BUILDKIT_SYNTAX" {
+				d.Problem(k, field, "BUILDKIT_SYNTAX would replace the Dockerfile frontend: remove it")
 				return
 			}
 			if argSecretForm.MatchString(name) {

@@ -64,7 +64,7 @@ func LoadPipelines(path string) (*Pipelines, error) {
 // parsePipelines reads a pipeline file's content. secret reads a secret file and tells
 // whether every user of the machine may read it.
 func parsePipelines(file string, content []byte, secret func(name string) (*hookSecret, bool, error)) (*Pipelines, error) {
-	d := &document{reader: reader{yamlfile.Reader{File: file}}, secret: secret, secrets: map[string]*hookSecret{}}
+	d := &document{reader: reader{Reader: yamlfile.Reader{File: file}}, secret: secret, secrets: map[string]*hookSecret{}}
 	if root := d.Document(content, "version: 1 and a list of pipelines"); root != nil {
 		d.read(root)
 	}

@@ -333,6 +333,7 @@ func FuzzParsePipelines(f *testing.F) {
 	for _, s := range []string{fullFile, testFile, item("    webhook: hunter2"), "a: &a [*a]\n", "version: 1\npipelines: &p [*p, *p]\n"} {
 		f.Add([]byte(s))
 	}
+	schema := compileSchema(f)
 	f.Fuzz(func(t *testing.T, content []byte) {
 		p, err := parsePipelines("f", content, func(string) (*hookSecret, bool, error) {
 			s, err := newHookSecret(messages.NewSecret(testSecret))
@@ -345,6 +346,9 @@ func FuzzParsePipelines(f *testing.F) {
 			if err := l.Validate(); err != nil {
 				t.Errorf("accepted a pipeline that is refused later: %v", err)
 			}
+		}
+		if err := schema.Validate(editorsSee(t, string(content))); err != nil {
+			t.Errorf("accepted what the schema refuses: %v", err)
 		}
 	})
 }

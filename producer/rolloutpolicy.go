@@ -89,8 +89,8 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"trial", "", func(n *yaml.Node, field string) {
 			d.mapping(n, field, []key{
 				{"timeout", "", d.duration(&p.Trial.Timeout, messages.Duration(1e9))},
-				{"network", "", d.text(&p.Trial.Network, nil)},
-				{"user", "", d.text(&p.Trial.User, nil)},
+				{"network", "", d.text(&p.Trial.Network, probePolicy(func(p *messages.Policy, s string) { p.Trial.Network = s }))},
+				{"user", "", d.text(&p.Trial.User, probePolicy(func(p *messages.Policy, s string) { p.Trial.User = s }))},
 				{"disabled", "", d.truth(&p.Trial.Disabled)},
 			})
 		}},
