@@ -38,6 +38,7 @@ type doctor struct {
 	fence      backends.Config // where fence configs live
 	engine     docker.Config
 	apply      apply.Config
+	config     string         // the producer's pipeline file, where its settings file names one
 	flags      *pflag.FlagSet // the command's
 }
 
@@ -47,7 +48,8 @@ func newDoctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
-where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
+where its monitoring is given; git for a producer and a builder; the pipeline file for a
+producer, that of its settings and the one that a running one uses; buildkitd for a builder;
 where fence configs live for a controller; the Docker engine, its disk, and where the image
 is applied, for a distributor. Without a role it checks everything, as 'fenceline up' runs it.
 The file of --settings is the role's own, or that of 'fenceline up': all of it is read, and
@@ -96,6 +98,11 @@ func (d *doctor) given(cmd *cobra.Command, role string) error {
 	}
 	found.Apply(cmd.Flags())
 	d.access.state, d.access.InboxPrefix = found.Text("state"), found.Text("inbox-prefix")
+	d.config = cmp.Or(found.Text("pipelines"), found.Text("config"))
+	if listen := found.Text("listen"); d.access.producer == "" && listen != "" {
+		d.access.producer = "http://" + here(listen)
+	}
+	d.access.tokenFile = cmp.Or(d.access.tokenFile, found.Text("token-file"))
 	d.engine.DockerConfig = d.builder.DockerConfig
 	d.builder.RegistryCAFile, d.builder.PlainHTTP = d.registries.CAFile, d.registries.PlainHTTP
 	return nil
@@ -115,7 +122,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	}
 	switch role {
 	case settings.RoleProducer:
-		todo = append(todo, checkGit)
+		todo = append(todo, checkGit, d.checkPipelines)
 	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
 	case settings.RoleController:
@@ -123,7 +130,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk, d.checkApply)
 	case "":
-		todo = append(todo, checkGit, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 	}
 	var found []checked
 	bad := 0

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
@@ -91,7 +90,7 @@ func newSubmitCmd() *cobra.Command {
 
 // submit asks the producer for a build.
 func (s *session) submit(ctx context.Context, call map[string]string) (*submission, error) {
-	if s.access.producer == "" || s.access.tokenFile == "" {
+	if len(s.access.producers()) == 0 || s.access.tokenFile == "" {
 		return nil, settings.Usagef("submitting needs the producer and its token: give --producer and --token-file")
 	}
 	token, err := settings.ReadSecret(s.access.tokenFile)
@@ -104,7 +103,7 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.access.producer, "/")+"/v1/builds", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.access.producers()[0]+"/v1/builds", bytes.NewReader(body))
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--producer: %w", err))
 	}

@@ -24,6 +24,8 @@
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
+//	reload.go           the file is read again when it has changed
+//	stamp.go            whether a file has changed
 //	pipelinefile.go     the file is read, field by field
 //	rolloutpolicy.go    its fleets and their policies
 //	pullways.go         how their nodes fetch, and from where they may

@@ -13,6 +13,8 @@ type Pipelines struct {
 	declared []*declared
 	byName   map[string]*declared
 	warnings []yamlfile.Problem
+	path     string           // of the file that they are from
+	read     map[string]stamp // what was read with it, by path, and how it was then
 }
 
 // declared is a pipeline with what only the producer needs to know of it.
@@ -48,17 +50,21 @@ func (p *Pipelines) names() []string {
 // are relative to its folder. The error for a file with mistakes is a *yamlfile.InvalidError that
 // lists all of them, each with its line; then the pipelines are none, with the warnings alone.
 func LoadPipelines(path string) (*Pipelines, error) {
+	read := map[string]stamp{path: stampOf(path)}
 	content, err := yamlfile.Content(path, "pipeline file")
 	if err != nil {
-		return nil, err
+		return &Pipelines{path: path, read: read}, err
 	}
 	folder := filepath.Dir(path)
-	return parsePipelines(path, content, func(name string) (*hookSecret, bool, error) {
+	p, err := parsePipelines(path, content, func(name string) (*hookSecret, bool, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(folder, name)
 		}
+		read[name] = stampOf(name)
 		return readSecretFile(name)
 	})
+	p.path, p.read = path, read
+	return p, err
 }
 
 // parsePipelines reads a pipeline file's content. secret reads a secret file and tells

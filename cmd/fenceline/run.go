@@ -141,7 +141,7 @@ func newRunProducerCmd() *cobra.Command {
 				return nil, err
 			}
 			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, log}).make(q)
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(cmd.ErrOrStderr()), log}).make(q)
 		}}, err
 	})
 }

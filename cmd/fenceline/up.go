@@ -108,7 +108,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer listener.Close()
 	defer u.close()
-	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, u.log})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(stderr), u.log})
 	if err != nil {
 		return err
 	}
