@@ -31,6 +31,7 @@ var errLint = errors.New("lint found errors")
 
 func newLintCmd() *cobra.Command {
 	var f format
+	var folder string
 	cmd := &cobra.Command{
 		Use: "lint [DIR|FILE]", Short: "Check pipeline file, Dockerfile and hooks, without a server",
 		Long: `Checks what lies in DIR (the current folder): fenceline.yaml, Dockerfile, and the admin
@@ -46,28 +47,37 @@ check; 2 where DIR or a flag is wrong.`,
 		Args:    settings.Args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s := &session{out: cmd.OutOrStdout(), format: f}
-			return s.lint(append(args, ".")[0])
+			switch {
+			case folder == "":
+				return s.lint(append(args, ".")[0])
+			case len(args) > 0:
+				return settings.Usagef("--pipelines and %s are both given: check one after the other", args[0])
+			}
+			return s.lintPipelines(folder)
 		},
 	}
 	f.flag(cmd.Flags())
+	settings.FolderVar(cmd.Flags(), &folder, "pipelines", "", "check a folder of pipeline files together, as a producer of --pipelines reads it")
 	return cmd
 }
 
-// yamlNames are how names of pipeline files end.
-var yamlNames = []string{".yaml", ".yml"}
+// lintPipelines checks a pipeline file, or a folder of them.
+func (s *session) lintPipelines(path string) error {
+	l := linted{Checked: []string{path}, Findings: []messages.Finding{}}
+	if err := l.pipelines(path); err != nil {
+		return err
+	}
+	return s.report(l)
+}
 
 func (s *session) lint(dir string) error {
 	switch info, err := os.Stat(dir); {
 	case err != nil:
 		return settings.Usagef("there is nothing to read at %s: name a folder (%w)", dir, err)
-	case !info.IsDir() && !slices.Contains(yamlNames, filepath.Ext(dir)):
+	case !info.IsDir() && !slices.Contains(producer.PipelineFileEndings(), filepath.Ext(dir)):
 		return settings.Usagef("%s is a file, and none of YAML: name a pipeline file, or the folder that it is in, such as 'fenceline lint %s'", dir, filepath.Dir(dir))
 	case !info.IsDir():
-		l := linted{Checked: []string{dir}, Findings: []messages.Finding{}}
-		if err := l.pipelines(dir); err != nil {
-			return err
-		}
-		return s.report(l)
+		return s.lintPipelines(dir)
 	}
 	l := linted{Checked: []string{}, Findings: []messages.Finding{}}
 	for _, check := range []struct {

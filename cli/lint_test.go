@@ -120,3 +120,20 @@ func TestLintOfAFile(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestLintOfAFolderOfPipelineFiles checks them together, as a producer reads them.
+func TestLintOfAFolderOfPipelineFiles(t *testing.T) {
+	dir := t.TempDir()
+	clitest.Write(t, filepath.Join(dir, "a.yaml"), goodPipelines)
+	clitest.Write(t, filepath.Join(dir, "b.yaml"), goodPipelines)
+	if s := fenceline(t, "lint", "--pipelines", dir); s.status != ExitFailed || !strings.Contains(s.out, "b.yaml:3:11: pipelines[0].name: pipeline name \"base\" is taken by the pipeline at "+dir+"/a.yaml:3") {
+		t.Errorf("%+v", s)
+	}
+	clitest.Write(t, filepath.Join(dir, "b.yaml"), strings.Replace(goodPipelines, "name: base", "name: ${env:NOT_SET_HERE}", 1))
+	if s := fenceline(t, "lint", "--pipelines", dir); s.status != ExitDone || !strings.Contains(s.out, "warning: "+dir+"/b.yaml:3:11: ${env:NOT_SET_HERE}: the environment variable is not set") {
+		t.Errorf("%+v", s)
+	}
+	if s := fenceline(t, "lint", "--pipelines", dir, dir); s.status != ExitUsage {
+		t.Errorf("%+v", s)
+	}
+}

@@ -27,6 +27,8 @@
 //	reload.go           the file is read again when it has changed
 //	stamp.go            whether a file has changed
 //	pipelinefile.go     the file is read, field by field
+//	filedefaults.go     what its pipelines have in common
+//	sitevalues.go       values that differ by site: files and the environment
 //	rolloutpolicy.go    its fleets and their policies
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it

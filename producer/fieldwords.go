@@ -1,6 +1,10 @@
 package producer
 
-import "github.com/fenceline/fenceline/messages"
+import (
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+)
 
 // fieldWords are what editors show of a field, and what its own check takes where that can be told.
 type fieldWords struct {
@@ -15,9 +19,23 @@ const nameForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 // secretNameForm is that of messages.CheckSecretName.
 const secretNameForm = `^[A-Za-z0-9_][A-Za-z0-9._-]*$`
 
+// wordsOf are the words for a field. Those of defaults are those of what they are the defaults of.
+func wordsOf(path string) fieldWords {
+	w, ok := words[path]
+	if rest, of := strings.CutPrefix(path, "defaults.fleet."); of && !ok {
+		return words["pipelines[].fleets[]."+rest]
+	}
+	if rest, of := strings.CutPrefix(path, "defaults."); of && !ok {
+		return words["pipelines[]."+rest]
+	}
+	return w
+}
+
 // words are those of every field, by its path. What is about a field is the first sentence of its row in
 // docs/configuration.md.
 var words = map[string]fieldWords{
+	"defaults":                                       {about: "what every pipeline of this file has that says nothing of its own"},
+	"defaults.fleet":                                 {about: "what every fleet of this file has that says nothing of its own"},
 	"version":                                        {about: "the version of this form of file"},
 	"pipelines":                                      {about: "what is built, from where, and for whom"},
 	"pipelines[]":                                    {about: "a repository and branch, the image that is built of it, and the fleets that get it"},

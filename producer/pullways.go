@@ -58,7 +58,7 @@ func (d *document) pull(p *messages.Policy, n *yaml.Node, field string) {
 	if len(d.Problems) > before {
 		return
 	}
-	if err := out.Validate(); err != nil {
+	if err := out.Validate(); err != nil && !d.partial {
 		d.Problem(n, field, "%v", err)
 		return
 	}

@@ -170,7 +170,7 @@ func TestABadFileChangesNothing(t *testing.T) {
 		"a mistake":         {func(r *reloading) { r.write(r.file, second()+"    branch: a..b\n") }, "fenceline.yaml:8"},
 		"an empty file":     {func(r *reloading) { r.write(r.file, "") }, "the file is empty"},
 		"no file":           {func(r *reloading) { remove(r.t, r.file) }, "no such file"},
-		"a folder":          {func(r *reloading) { remove(r.t, r.file); mkdir(r.t, r.file) }, "is a folder"},
+		"a folder":          {func(r *reloading) { remove(r.t, r.file); mkdir(r.t, r.file) }, "has no file whose name ends in .yaml"},
 		"no secret":         {func(r *reloading) { remove(r.t, filepath.Join(filepath.Dir(r.file), "hook")) }, "does not exist"},
 		"a spoiled secret":  {func(r *reloading) { r.write(filepath.Join(filepath.Dir(r.file), "hook"), "a\nb\n") }, "several lines"},
 		"something unknown": {func(r *reloading) { r.write(r.file, "nope: 1\n"+second()) }, `unknown field "nope"`},

@@ -19,7 +19,15 @@ const maxCanaries = 100
 // fleet reads one item of a pipeline's fleets.
 func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
-	d.mapping(n, field, []key{
+	d.mapping(n, field, d.fleetKeys(&t))
+	if t.Fleet != "" {
+		p.Fleets = append(p.Fleets, t)
+	}
+}
+
+// fleetKeys are the fields of a fleet.
+func (d *document) fleetKeys(t *messages.FleetTarget) []key {
+	return []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
 		{"reference", "", d.text((*string)(&t.Policy.Reference), func(s string) error {
 			if !slices.Contains(messages.References, messages.Reference(s)) {
@@ -31,9 +39,6 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 		{"preload_from", "", func(n *yaml.Node, field string) { d.preloadFrom(&t.Policy, n, field) }},
 		{"pull", "", func(n *yaml.Node, field string) { d.pull(&t.Policy, n, field) }},
 		{"fence", "", func(n *yaml.Node, field string) { d.fence(&t.Policy.Fence, n, field) }},
-	})
-	if t.Fleet != "" {
-		p.Fleets = append(p.Fleets, t)
 	}
 }
 
@@ -45,10 +50,10 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 		return
 	}
 	if at, ok := d.fleets[name]; ok {
-		d.Problem(n, field, "fleet %q is fed at line %d already: a fleet is fed by one pipeline, once; remove it from one of them", name, at)
+		d.Problem(n, field, "fleet %q is fed at %s already: a fleet is fed by one pipeline, once; remove it from one of them", name, d.at(at))
 		return
 	}
-	d.fleets[name] = n.Line
+	d.fleets[name] = d.spot(n)
 	*to = name
 }
 
@@ -63,11 +68,11 @@ func (d *document) fence(to *string, n *yaml.Node, field string) {
 		return err
 	})(n, field)
 	if at, ok := d.fences[kind]; ok {
-		d.Problem(n, field, "%s holds one image, and is that of a fleet at line %d already: give one of them another place", kind, at)
+		d.Problem(n, field, "%s holds one image, and is that of a fleet at %s already: give one of them another place", kind, d.at(at))
 		return
 	}
 	if kind == messages.FenceKato || kind == messages.FenceConfdis {
-		d.fences[kind] = n.Line
+		d.fences[kind] = d.spot(n)
 	}
 	*to = kind
 }

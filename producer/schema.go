@@ -3,6 +3,7 @@ package producer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,9 @@ type Schema struct {
 	Items                *Schema            `json:"items,omitempty"`
 	UniqueItems          bool               `json:"uniqueItems,omitempty"`
 	AnyOf                []*Schema          `json:"anyOf,omitempty"`
+	If                   *Schema            `json:"if,omitempty"`
+	Then                 *Schema            `json:"then,omitempty"`
+	Else                 *Schema            `json:"else,omitempty"`
 	Enum                 []string           `json:"enum,omitempty"`
 	Pattern              string             `json:"pattern,omitempty"`
 	Minimum              *int               `json:"minimum,omitempty"`
@@ -43,7 +47,62 @@ func FileSchema() *Schema {
 	}
 	d := &document{reader: reader{schema: s}}
 	d.read(&yaml.Node{Kind: yaml.ScalarNode})
+	for name, part := range s.Properties {
+		if name != "version" {
+			part.takeVariables()
+		}
+	}
+	if required := s.Properties["pipelines"].withoutRequired(); required != nil {
+		s.If = &Schema{Required: []string{"defaults"}}
+		s.Then, s.Else = &Schema{}, &Schema{Properties: map[string]*Schema{"pipelines": required}}
+	}
 	return s
+}
+
+// withoutRequired has a part of the schema ask for no field that defaults can have, and returns one that asks for these alone,
+// or nil where there are none.
+func (s *Schema) withoutRequired() *Schema {
+	asks := &Schema{Properties: map[string]*Schema{}}
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool {
+		if name == "name" {
+			return false
+		}
+		asks.Required = append(asks.Required, name)
+		return true
+	})
+	for name, part := range s.Properties {
+		if name == "mirrors" { // a list, which defaults have as a whole
+			continue
+		}
+		if a := part.withoutRequired(); a != nil {
+			asks.Properties[name] = a
+		}
+	}
+	if s.Items != nil {
+		asks.Items = s.Items.withoutRequired()
+	}
+	if asks.Required == nil && len(asks.Properties) == 0 && asks.Items == nil {
+		return nil
+	}
+	return asks
+}
+
+// takeVariables has every value be a variable, too.
+func (s *Schema) takeVariables() {
+	for _, part := range s.Properties {
+		part.takeVariables()
+	}
+	if s.Items != nil {
+		s.Items.takeVariables()
+	}
+	if s.Type != "integer" && s.Type != "boolean" && s.Pattern == "" && s.Enum == nil {
+		return
+	}
+	s.AnyOf = []*Schema{
+		{Type: s.Type, Enum: s.Enum, Pattern: s.Pattern, Minimum: s.Minimum, Maximum: s.Maximum},
+		{Type: "string", Pattern: `\$\{(env|file):`},
+	}
+	s.Type, s.Enum, s.Pattern, s.Minimum, s.Maximum = nil, nil, "", nil, nil
 }
 
 // JSON is the schema as a file.
@@ -71,9 +130,9 @@ func (r *reader) describeFields(field string, keys []key) {
 		path := join(field, k.name)
 		part := &Schema{}
 		r.within(part, path, k.read)
-		part.say(words[path])
+		part.say(wordsOf(path))
 		s.Properties[k.name] = part
-		if k.required != "" {
+		if k.required != "" && !r.partial {
 			s.Required = append(s.Required, k.name)
 		}
 	}
@@ -84,7 +143,7 @@ func (r *reader) describeItems(field string, read func(n *yaml.Node, field strin
 	s := r.schema
 	s.Type, s.Items = "array", &Schema{}
 	r.within(s.Items, field+"[]", read)
-	s.Items.say(words[field+"[]"])
+	s.Items.say(wordsOf(field + "[]"))
 }
 
 // describePairs describes a mapping of any keys.

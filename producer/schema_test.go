@@ -84,6 +84,9 @@ func TestTheSchemaIsOne(t *testing.T) {
 }
 
 func TestTheSchemaTakesWhatIsRead(t *testing.T) {
+	for name, value := range map[string]string{"SITE_COUNT": "3", "SITE_TIME": "5m", "SITE_FORM": "local", "SITE_TRUE": "true"} {
+		t.Setenv(name, value)
+	}
 	schema := compileSchema(t)
 	for name, content := range map[string]string{
 		"every field":     fullFile,
@@ -93,6 +96,8 @@ func TestTheSchemaTakesWhatIsRead(t *testing.T) {
 		"arguments":       item("    build_args: {A: yes, B: 010, C: 1.10, D: 2020-01-02, E: 'x', F: True}"),
 		"durations":       item("    timeout: 1h30m", "    retry_for: 1.5h"),
 		"no soak":         item("    fleets: [{name: f, rollout: {soak: 0s, soak_failures: 0%, max_in_flight: 0}}]"),
+		"defaults":        defaultsFile,
+		"variables":       item("    attempts: ${env:SITE_COUNT}", "    timeout: ${env:SITE_TIME}", "    fleets: [{name: f, reference: '${env:SITE_FORM}', rollout: {approval: '${env:SITE_TRUE}'}}]"),
 		"an odd branch":   item("    branch: grün/名前"),
 		"a name of digit": strings.Replace(item(), "name: base", `name: "7"`, 1),
 	} {
@@ -128,6 +133,11 @@ func TestTheSchemaRefuses(t *testing.T) {
 		"a duration of days":       item("    timeout: 5d"),
 		"a percentage without %":   fleet("rollout: {quorum: 90}"),
 		"a percentage of too much": fleet("rollout: {quorum: 101%}"),
+		"a name without defaults":  "version: 1\npipelines: [{name: a}]\n",
+		"a fleet without a name":   "defaults: {timeout: 1m}\n" + item("    fleets: [{reference: local}]"),
+		"an unknown default":       "defaults: {nope: 1}\n" + item(),
+		"a name by default":        "defaults: {name: x}\n" + item(),
+		"a fence by default":       "defaults: {fleet: {fence: kato}}\n" + item(),
 		"a quorum of none":         fleet("rollout: {quorum: 0%}"),
 		"yes for true":             fleet("rollout: {approval: yes}"),
 		"an unknown way":           fleet("pull: {way: mirror}"),

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -13,8 +14,10 @@ import (
 // another file of the same name, or by another target of a link.
 type stamp struct {
 	info fs.FileInfo       // nil where there is none
-	sum  [sha256.Size]byte // of the content; of a folder, nothing
+	sum  [sha256.Size]byte // of the content, or of the files that count
 	at   time.Time         // of the look
+
+	files []string // of a folder, those that count
 }
 
 // maxStamped bounds what is read for a stamp: more than any file that is taken.
@@ -42,12 +45,26 @@ func stampOf(path string) stamp {
 	return s
 }
 
+// listing is the stamp of a folder of which these files count.
+func (s stamp) listing(files []string) stamp {
+	s.files = files
+	s.sum = sha256.Sum256([]byte(strings.Join(files, "\x00")))
+	return s
+}
+
 // settled is the age from which a file's time of change tells that it has not changed since: its clock may be coarse,
 // or another machine's.
 const settled = 10 * time.Second
 
 // again looks at the file once more. What its size and time tell is not read.
 func (s stamp) again(path string) stamp {
+	if s.files != nil {
+		files, err := pipelineFiles(path)
+		if err != nil {
+			files = []string{}
+		}
+		return stampOf(path).listing(files)
+	}
 	if info, err := os.Stat(path); err == nil && s.info != nil && os.SameFile(info, s.info) && info.Size() == s.info.Size() &&
 		info.ModTime().Equal(s.info.ModTime()) && info.Mode() == s.info.Mode() && s.at.Sub(info.ModTime()) > settled {
 		return s

@@ -18,6 +18,8 @@ import (
 type reader struct {
 	yamlfile.Reader
 	schema *Schema
+
+	partial bool // what is read completes something else: nothing of it is required
 }
 
 // key is a field of a mapping and what reads its value.
@@ -45,7 +47,7 @@ func (r *reader) mapping(n *yaml.Node, field string, keys []key) {
 		}
 		r.Problem(k, field, "unknown field %q%s (known: %s)", clip(name), suggest.DidYouMean(name, names), strings.Join(names, ", "))
 	})
-	if seen == nil {
+	if seen == nil || r.partial {
 		return
 	}
 	for _, k := range keys {
@@ -117,8 +119,11 @@ var variableForm = regexp.MustCompile(`\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Z
 
 // warnOfVariable warns of text that looks as if its author expected a value in its place.
 func (r *reader) warnOfVariable(v *yaml.Node, field string) {
+	if r.Replaced(v) {
+		return
+	}
 	if found := variableForm.FindString(v.Value); found != "" {
-		r.Warn(v, field, "%q is taken as it is, since this file has no variables: write the value itself", clip(found))
+		r.Warn(v, field, "%q is taken as it is, since a pipeline file has the variables ${env:NAME} and ${file:PATH} alone: write one of them, or the value itself (and $${ for ${)", clip(found))
 	}
 }
 

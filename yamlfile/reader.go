@@ -13,6 +13,8 @@ type Reader struct {
 	Problems []Problem
 	Warnings []Problem
 	visits   int
+
+	variables map[*yaml.Node]*replaced // the values in which some were replaced
 }
 
 const (
@@ -26,8 +28,16 @@ const (
 func (r *Reader) Stopped() bool { return r.visits >= maxVisits || len(r.Problems) >= MaxProblems }
 
 // Problem adds one about a field at a node, which may be nil.
+//
+// The same about the same place is told once, however many aliases lead there.
 func (r *Reader) Problem(n *yaml.Node, field, format string, args ...any) {
-	r.Problems = append(r.Problems, r.at(n, field, format, args))
+	p := r.at(n, field, format, args)
+	for _, other := range r.Problems {
+		if n != nil && other.Line == p.Line && other.Column == p.Column && other.Text == p.Text {
+			return
+		}
+	}
+	r.Problems = append(r.Problems, p)
 }
 
 // Warn is Problem for what may be meant.
@@ -36,7 +46,7 @@ func (r *Reader) Warn(n *yaml.Node, field, format string, args ...any) {
 }
 
 func (r *Reader) at(n *yaml.Node, field, format string, args []any) Problem {
-	p := Problem{File: r.File, Field: field, Text: fmt.Sprintf(format, args...)}
+	p := Problem{File: r.File, Field: field, Text: r.hide(n, fmt.Sprintf(format, args...))}
 	if n != nil {
 		p.Line, p.Column = n.Line, n.Column
 	}
@@ -116,8 +126,11 @@ func (r *Reader) List(n *yaml.Node, field string, read func(n *yaml.Node, field 
 func (r *Reader) Scalar(n *yaml.Node, field, want string, tags ...string) (*yaml.Node, bool) {
 	at := n
 	n = r.Node(n, field)
+	if n != nil && n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+		n = r.fitting(n, tags)
+	}
 	switch {
-	case n == nil:
+	case n == nil, r.variables[n] != nil && r.variables[n].missing:
 		return nil, false
 	case n.Kind != yaml.ScalarNode:
 		r.Problem(at, field, "%s where %s was expected", Describe(n), want)

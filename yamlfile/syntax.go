@@ -58,6 +58,8 @@ func mend(line, trouble string) (fix string, column int) {
 		return "there is a tab in the indentation: put spaces in its place", tab + 1
 	case strings.Contains(trouble, "cannot start any token") && odd != nil:
 		return "put text that begins with " + line[odd[2]:odd[3]] + " in quotes", 1 + utf8.RuneCountInString(line[:odd[2]])
+	case strings.Contains(line, "${") && strings.Contains(trouble, "did not find expected"):
+		return "put text with ${ in quotes within { } and [ ]", 0
 	case strings.Contains(trouble, "unknown escape"):
 		return "a backslash in double quotes begins an escape: use single quotes", 0
 	case strings.Contains(trouble, "mapping values are not allowed"):

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -58,9 +60,13 @@ type httpProducer struct {
 	log       zerolog.Logger
 }
 
-// loadPipelines reads the pipeline file, and logs what it warns of.
-func loadPipelines(file string, log zerolog.Logger) (*producer.Pipelines, error) {
-	p, err := producer.LoadPipelines(file)
+// loadPipelines reads the pipeline file, or the folder of them, and logs what it warns of.
+func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logger) (*producer.Pipelines, error) {
+	path, err := pipelinesPath(s, given)
+	if err != nil {
+		return nil, err
+	}
+	p, err := producer.LoadPipelines(path)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +74,22 @@ func loadPipelines(file string, log zerolog.Logger) (*producer.Pipelines, error)
 		log.Warn().Msg(w.String())
 	}
 	return p, nil
+}
+
+// pipelinesPath is where the pipelines are: a file, or a folder of them.
+func pipelinesPath(s *settings.Producer, given *pflag.FlagSet) (string, error) {
+	path, folder := cmp.Or(s.Pipelines, s.Config), s.Pipelines != ""
+	if folder && given.Changed("config") {
+		return "", settings.Usagef("--config and --pipelines are both given: name a file, or a folder of files")
+	}
+	switch info, err := os.Stat(path); {
+	case err != nil: // reading it tells
+	case folder && !info.IsDir():
+		return "", settings.Usagef("--pipelines %s is a file: name it with --config", path)
+	case !folder && info.IsDir():
+		return "", settings.Usagef("--config %s is a folder: name it with --pipelines", path)
+	}
+	return path, nil
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {

@@ -134,7 +134,7 @@ func newRunProducerCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
-		pipelines, err := loadPipelines(s.Config, log)
+		pipelines, err := loadPipelines(&s.Producer, cmd.Flags(), log)
 		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(q *queue.Client) (role, error) {
 			listener, err := standalone.Listen(standalone.ServiceHTTP, s.Listen)
 			if err != nil {

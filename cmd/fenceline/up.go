@@ -37,7 +37,7 @@ one folder, and used again next time.` + settings.FileNote("nats-listen"),
 			if err := ownBuildkitd(cmd.Flags(), s.Buildkitd); err != nil {
 				return err
 			}
-			return up(cmd.Context(), &s, cmd.ErrOrStderr())
+			return up(cmd.Context(), &s, cmd.Flags(), cmd.ErrOrStderr())
 		},
 	}
 	s.Add(cmd.Flags())
@@ -57,7 +57,7 @@ func ownBuildkitd(given *pflag.FlagSet, buildkitd string) error {
 	return nil
 }
 
-func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
+func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Writer) error {
 	log := cli.NewLogger(stderr, s.Verbose)
 	space, err := messages.NewSpace(s.Prefix)
 	if err != nil {
@@ -76,7 +76,7 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u := &upRun{places: places, settings: s, space: space, log: log}
+	u := &upRun{places: places, settings: s, given: given, space: space, log: log}
 	err = u.all(ctx, stderr)
 	if !u.started {
 		err = stoppedAtStart(ctx, err, log)
@@ -93,7 +93,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.state.Close()) }()
 	s.Builder.SecretsDir = s.Producer.SecretsDir
-	pipelines, err := loadPipelines(s.Producer.Config, u.log)
+	pipelines, err := loadPipelines(&s.Producer, u.given, u.log)
 	if err != nil {
 		return err
 	}
@@ -150,6 +150,7 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 type upRun struct {
 	places   *backends.Backends
 	settings *settings.Up
+	given    *pflag.FlagSet
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
