@@ -32,6 +32,7 @@
 //	rolloutpolicy.go    its fleets and their policies
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
+//	render.go           a pipeline as it is resolved
 //	schema.go           what the file takes, for editors: the same code describes it
 //	fieldwords.go       the words for each field
 package producer

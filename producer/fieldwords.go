@@ -11,6 +11,8 @@ type fieldWords struct {
 	about   string
 	pattern string          // of text
 	values  func() []string // all that there are
+
+	otherwise any // what counts where it is not written, unless the reader tells that itself
 }
 
 // nameForm is that of messages.CheckName.
@@ -49,7 +51,7 @@ var words = map[string]fieldWords{
 	"pipelines[].fleets[].pull.mirrors[]":            {about: "a mirror"},
 	"pipelines[].name":                               {about: "a DNS label: lower-case letters, digits, inner hyphens", pattern: nameForm},
 	"pipelines[].repository":                         {about: "git URL that is cloned: https, http or git (not ssh, which builders don't read), ending in .git, without user or password", pattern: `^(https?|git)://`},
-	"pipelines[].branch":                             {about: "the branch whose head is built, by its name alone: main, not refs/heads/main"},
+	"pipelines[].branch":                             {about: "the branch whose head is built, by its name alone: main, not refs/heads/main", otherwise: messages.DefaultBranch},
 	"pipelines[].directory":                          {about: "the build context inside the repository"},
 	"pipelines[].dockerfile":                         {about: "path inside directory"},
 	"pipelines[].image":                              {about: "name that is pushed to, without tag or digest"},
@@ -64,14 +66,14 @@ var words = map[string]fieldWords{
 	"pipelines[].webhook.secret_file":                {about: "file with the secret that signs the webhooks, relative to this file"},
 	"pipelines[].webhook.forges":                     {about: "whose webhooks are accepted: github, gitea, generic"},
 	"pipelines[].fleets":                             {about: "the fleets that get the image, in order: each waits until the one before it is done"},
-	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }},
+	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }, otherwise: "digest"},
 	"pipelines[].fleets[].name":                      {about: "a DNS label", pattern: nameForm},
 	"pipelines[].fleets[].rollout":                   {about: "how the image passes through it"},
 	"pipelines[].fleets[].fence":                     {about: "where its fence config lives, from the next flip on: natskv, kato, confdis or exec; see fence-backends.md", values: messages.FenceKinds},
 	"pipelines[].fleets[].rollout.canaries":          {about: "nodes that preload first and run the trial; at most 100"},
-	"pipelines[].fleets[].rollout.waves":             {about: "shares of the members that fetch the image, one after another, also after the flip; rising, the last 100%"},
+	"pipelines[].fleets[].rollout.waves":             {about: "shares of the members that fetch the image, one after another, also after the flip; rising, the last 100%", otherwise: []string{"100%"}},
 	"pipelines[].fleets[].rollout.max_in_flight":     {about: "nodes that fetch images at one time, before the flip and after it, whichever image they lack; 0 is no bound"},
-	"pipelines[].fleets[].rollout.quorum":            {about: "share of the members that must hold the image"},
+	"pipelines[].fleets[].rollout.quorum":            {about: "share of the members that must hold the image", otherwise: "100%"},
 	"pipelines[].fleets[].rollout.quorum_floor":      {about: "nodes that must hold it, however few members there are"},
 	"pipelines[].fleets[].rollout.node_deadline":     {about: "how long a node's preload may make no progress; then it counts as failed, until it has the image"},
 	"pipelines[].fleets[].rollout.trial.timeout":     {about: "for all hooks of one trial together; each may use 1 GiB of memory"},
@@ -79,12 +81,12 @@ var words = map[string]fieldWords{
 	"pipelines[].fleets[].rollout.trial.user":        {about: "the user that the trial runs hooks as, USER or USER:GROUP"},
 	"pipelines[].fleets[].rollout.trial.disabled":    {about: "run no trial"},
 	"pipelines[].fleets[].rollout.approval":          {about: "wait for fenceline approve before the flip"},
-	"pipelines[].fleets[].rollout.soak":              {about: "how long failures after the flip roll back by themselves"},
+	"pipelines[].fleets[].rollout.soak":              {about: "how long failures after the flip roll back by themselves", otherwise: "0s"},
 	"pipelines[].fleets[].rollout.soak_grace":        {about: "how long a node may lack the image that soaks, without coming further with fetching it again, until it counts as failed; from 1s"},
-	"pipelines[].fleets[].rollout.soak_failures":     {about: "share of the members, rounded down, that may fail in a soak without a rollback, from 0%"},
+	"pipelines[].fleets[].rollout.soak_failures":     {about: "share of the members, rounded down, that may fail in a soak without a rollback, from 0%", otherwise: "10%"},
 	"pipelines[].fleets[].rollout.keep":              {about: "images that nodes keep besides the current and the previous one, for rollbacks"},
 	"pipelines[].fleets[].rollout.preload_bases":     {about: "nodes fetch the base images while the build still runs"},
-	"pipelines[].fleets[].rollout.apply.quorum":      {about: "share of the members that must have applied the image after the flip, until the rollout is done"},
+	"pipelines[].fleets[].rollout.apply.quorum":      {about: "share of the members that must have applied the image after the flip, until the rollout is done", otherwise: "100%"},
 	"pipelines[].fleets[].rollout.apply.deadline":    {about: "how long they may be too few; then the fleet goes back to the image before and is held"},
 	"pipelines[].fleets[].preload_from":              {about: "registries (HOST) and repositories (HOST/PATH, with all below it) that nodes may fetch from, bases too"},
 	"pipelines[].fleets[].pull.way":                  {about: "how nodes fetch images", values: messages.PullWays},

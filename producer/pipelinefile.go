@@ -75,12 +75,12 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	x := newDeclared()
 	p := &x.pipeline
 	d.allowances = nil
-	before := len(d.Problems)
+	before := d.Troubles()
 	d.mapping(n, field, d.pipelineKeys(x, n))
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
-	if d.checkAllowances(p); len(d.Problems) > before {
+	if d.checkAllowances(p); d.Troubles() > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.
@@ -93,6 +93,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		}
 		return
 	}
+	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
 }
@@ -277,7 +278,7 @@ func (d *document) webhook(x *declared) func(*yaml.Node, string) {
 
 func (d *document) forges(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		before := len(d.Problems)
+		before := d.Troubles()
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
 				return errors.New(other.instead())
@@ -287,7 +288,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 			}
 			return nil
 		})(n, field)
-		if x.forges == nil && len(d.Problems) == before {
+		if x.forges == nil && d.Troubles() == before {
 			d.Problem(n, field, "lists no forge: name some, or leave it out to accept all")
 		}
 	}
@@ -312,8 +313,11 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		s, exposed, err := d.load.secret(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			before := len(d.Problems)
 			d.Problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
-			d.Problems[len(d.Problems)-1].Absent = true
+			if len(d.Problems) > before {
+				d.Problems[before].Absent = true
+			}
 			return
 		case err != nil:
 			d.Problem(n, field, "secret file %q: %v", clip(name), err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/yamlfile"
+	"go.yaml.in/yaml/v3"
 )
 
 // Pipelines are what a pipeline file declares. They don't change once loaded.
@@ -27,6 +28,9 @@ type declared struct {
 	place    place       // its repository, for comparing with those in payloads
 	secret   *hookSecret // nil when no webhook is accepted for it
 	forges   []string    // whose webhooks are accepted for it
+
+	node          *yaml.Node // as the file has it, with its defaults
+	fleetDefaults *yaml.Node // what its fleets have beside what they say, or nil
 }
 
 // All returns the pipelines in the order of the file.

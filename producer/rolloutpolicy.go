@@ -79,7 +79,7 @@ func (d *document) fence(to *string, n *yaml.Node, field string) {
 
 // rollout reads a policy over the defaults.
 func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.Problems)
+	before := d.Troubles()
 	d.mapping(n, field, []key{
 		{"canaries", "", d.integer(&p.Canaries, 0, maxCanaries)},
 		{"waves", "", func(n *yaml.Node, field string) { d.waves(p, n, field) }},
@@ -111,7 +111,7 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"preload_bases", "", d.truth(&p.PreloadBases)},
 		{"apply", "", func(n *yaml.Node, field string) { d.apply(p, n, field) }},
 	})
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
 	if err := p.Validate(); err != nil {
@@ -135,7 +135,7 @@ func (d *document) apply(p *messages.Policy, n *yaml.Node, field string) {
 
 // waves reads rising percentages of which the last is 100%.
 func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.Problems)
+	before := d.Troubles()
 	var waves []int
 	d.List(n, field, func(n *yaml.Node, field string) {
 		v, ok := d.percent(n, field)
@@ -147,7 +147,7 @@ func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
 		}
 		waves = append(waves, v)
 	})
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
 	if len(waves) == 0 || waves[len(waves)-1] != 100 {

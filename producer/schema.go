@@ -32,6 +32,8 @@ type Schema struct {
 	Minimum              *int               `json:"minimum,omitempty"`
 	Maximum              *int               `json:"maximum,omitempty"`
 	Default              any                `json:"default,omitempty"`
+
+	order []string // of the properties, in the code that reads them
 }
 
 // SchemaID names the schema.
@@ -131,7 +133,7 @@ func (r *reader) describeFields(field string, keys []key) {
 		part := &Schema{}
 		r.within(part, path, k.read)
 		part.say(wordsOf(path))
-		s.Properties[k.name] = part
+		s.Properties[k.name], s.order = part, append(s.order, k.name)
 		if k.required != "" && !r.partial {
 			s.Required = append(s.Required, k.name)
 		}
@@ -156,6 +158,9 @@ func (r *reader) describePairs(read func(name string, k, v *yaml.Node)) {
 // say adds what people are told of a field, and what its own check takes.
 func (s *Schema) say(w fieldWords) {
 	s.Description = w.about
+	if w.otherwise != nil {
+		s.Default = w.otherwise
+	}
 	switch {
 	case w.values != nil:
 		s.Enum = w.values()

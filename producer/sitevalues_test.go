@@ -143,3 +143,27 @@ func TestAValueIsReadAgain(t *testing.T) {
 	r.settle()
 	r.want("the file does not exist", "base")
 }
+
+// TestAnAbsentVariableIsOneProblem, whatever field it is the value of.
+func TestAnAbsentVariableIsOneProblem(t *testing.T) {
+	const v = "${env:SITE_NOT_SET}"
+	for name, file := range map[string]string{
+		"a name":          strings.Replace(item(), "name: base", "name: "+v, 1),
+		"a repository":    strings.Replace(item(), "https://git.example.com/base.git", v, 1),
+		"an image":        strings.Replace(item(), "image: example.com/base", "image: "+v, 1),
+		"a list":          item("    fleets: [{name: f, preload_from: [\"" + v + "\"]}]"),
+		"waves":           item("    fleets: [{name: f, rollout: {waves: [\"" + v + "\"]}}]"),
+		"a way":           item("    fleets: [{name: f, pull: {way: \"" + v + "\"}}]"),
+		"a mirror":        item("    fleets: [{name: f, pull: {way: mirrors, mirrors: [{url: \"" + v + "\"}]}}]"),
+		"a fleet":         item("    fleets: [{name: \"" + v + "\"}]"),
+		"a forge":         item("    webhook: {secret_file: hook, forges: [\"" + v + "\"]}"),
+		"a secret's file": item("    webhook: {secret_file: \"" + v + "\"}"),
+		"a default":       "defaults: {timeout: \"" + v + "\"}\n" + item("  - {name: b, repository: 'https://git.example.com/b.git', image: example.com/b}"),
+	} {
+		_, err := LoadPipelines(writeFile(t, file))
+		var invalid *yamlfile.InvalidError
+		if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || !invalid.Problems[0].Absent {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

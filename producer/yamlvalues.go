@@ -247,10 +247,10 @@ func (r *reader) words(to *[]string, check func(string) error) func(*yaml.Node, 
 		}
 		r.List(n, field, func(n *yaml.Node, field string) {
 			var word string
-			before := len(r.Problems)
+			before := r.Troubles()
 			r.text(&word, check)(n, field)
 			switch {
-			case len(r.Problems) > before:
+			case r.Troubles() > before:
 			case seen[word]:
 				r.Problem(n, field, "%q is listed twice: remove one of them", clip(word))
 			default:

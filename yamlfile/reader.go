@@ -13,6 +13,7 @@ type Reader struct {
 	Problems []Problem
 	Warnings []Problem
 	visits   int
+	passed   int // values whose problem was told when their variables were replaced
 
 	variables map[*yaml.Node]*replaced // the values in which some were replaced
 }
@@ -27,22 +28,30 @@ const (
 // Stopped tells that nothing more is read.
 func (r *Reader) Stopped() bool { return r.visits >= maxVisits || len(r.Problems) >= MaxProblems }
 
+// Troubles is how often something was wrong so far. It rises with what is read where that has a problem, also
+// with one that is told elsewhere.
+func (r *Reader) Troubles() int { return len(r.Problems) + r.passed }
+
 // Problem adds one about a field at a node, which may be nil.
 //
 // The same about the same place is told once, however many aliases lead there.
 func (r *Reader) Problem(n *yaml.Node, field, format string, args ...any) {
-	p := r.at(n, field, format, args)
-	for _, other := range r.Problems {
+	r.Problems = with(r.Problems, n, r.at(n, field, format, args))
+}
+
+// with adds a problem at a node to others, unless it is among them.
+func with(others []Problem, n *yaml.Node, p Problem) []Problem {
+	for _, other := range others {
 		if n != nil && other.Line == p.Line && other.Column == p.Column && other.Text == p.Text {
-			return
+			return others
 		}
 	}
-	r.Problems = append(r.Problems, p)
+	return append(others, p)
 }
 
 // Warn is Problem for what may be meant.
 func (r *Reader) Warn(n *yaml.Node, field, format string, args ...any) {
-	r.Warnings = append(r.Warnings, r.at(n, field, format, args))
+	r.Warnings = with(r.Warnings, n, r.at(n, field, format, args))
 }
 
 func (r *Reader) at(n *yaml.Node, field, format string, args []any) Problem {
@@ -130,7 +139,10 @@ func (r *Reader) Scalar(n *yaml.Node, field, want string, tags ...string) (*yaml
 		n = r.fitting(n, tags)
 	}
 	switch {
-	case n == nil, r.variables[n] != nil && r.variables[n].missing:
+	case n == nil:
+		return nil, false
+	case r.variables[n] != nil && r.variables[n].missing:
+		r.passed++
 		return nil, false
 	case n.Kind != yaml.ScalarNode:
 		r.Problem(at, field, "%s where %s was expected", Describe(n), want)

@@ -180,8 +180,7 @@ func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
 
 // Producer configures a producer.
 type Producer struct {
-	Config     string // the pipeline file
-	Pipelines  string // or the folder of pipeline files, in its place
+	PipelineFiles
 	Listen     string
 	TokenFile  string
 	SecretsDir string
@@ -189,8 +188,7 @@ type Producer struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (p *Producer) Add(fs *pflag.FlagSet) {
-	FileVar(fs, &p.Config, "config", "fenceline.yaml", "the pipeline file")
-	FolderVar(fs, &p.Pipelines, "pipelines", "", "folder of pipeline files, in place of one: its *.yaml and *.yml, in the order of their names")
+	p.PipelineFiles.Add(fs)
 	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
 	secretsDirVar(fs, &p.SecretsDir)
 }

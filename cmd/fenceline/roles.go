@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ type httpProducer struct {
 
 // loadPipelines reads the pipeline file, or the folder of them, and logs what it warns of.
 func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logger) (*producer.Pipelines, error) {
-	path, err := pipelinesPath(s, given)
+	path, err := s.Path(given)
 	if err != nil {
 		return nil, err
 	}
@@ -74,22 +73,6 @@ func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logge
 		log.Warn().Msg(w.String())
 	}
 	return p, nil
-}
-
-// pipelinesPath is where the pipelines are: a file, or a folder of them.
-func pipelinesPath(s *settings.Producer, given *pflag.FlagSet) (string, error) {
-	path, folder := cmp.Or(s.Pipelines, s.Config), s.Pipelines != ""
-	if folder && given.Changed("config") {
-		return "", settings.Usagef("--config and --pipelines are both given: name a file, or a folder of files")
-	}
-	switch info, err := os.Stat(path); {
-	case err != nil: // reading it tells
-	case folder && !info.IsDir():
-		return "", settings.Usagef("--pipelines %s is a file: name it with --config", path)
-	case !folder && info.IsDir():
-		return "", settings.Usagef("--config %s is a folder: name it with --pipelines", path)
-	}
-	return path, nil
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
