@@ -31,6 +31,7 @@
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors
 //   - render.go: render
+//   - explainhook.go: explain-hook
 //   - notify.go: notify, and how a webhook is signed
 //   - logger.go, version.go: what a role that runs logs to, and the version of all
 package cli

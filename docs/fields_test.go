@@ -18,7 +18,7 @@ var fieldTables = map[string]string{
 }
 
 var (
-	fieldRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (.*?) \\| ")
+	fieldRow = regexp.MustCompile("(?m)^\\| (`[^|]+`) \\| (.*?) \\| ")
 	linkText = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
 )
 
@@ -33,14 +33,15 @@ func documentedFields(t *testing.T) map[string]string {
 		}
 		part, _, _ = strings.Cut(part, "\n##")
 		for _, m := range fieldRow.FindAllStringSubmatch(part, -1) {
-			name := m[1]
-			switch name {
-			case "url", "labels", "time_limit", "back_off":
-				name = "pull.mirrors[]." + name
-			}
 			text := strings.ReplaceAll(linkText.ReplaceAllString(m[2], "$1"), "`", "")
 			text, _, _ = strings.Cut(text, ". ")
-			out[of+name] = text
+			for _, name := range strings.Split(strings.ReplaceAll(m[1], "`", ""), ", ") {
+				switch name {
+				case "url", "labels", "time_limit", "back_off":
+					name = "pull.mirrors[]." + name
+				}
+				out[of+name] = text
+			}
 		}
 	}
 	return out

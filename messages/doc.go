@@ -33,6 +33,7 @@
 //	image.go       images by name and digest
 //	localname.go   images by the names that nodes give them, and the form that a fence config takes
 //	repository.go  repositories, branches and paths that a builder may use
+//	patterns.go    patterns of branches, tags and paths
 //	trace.go       traceparents
 //	percent.go     attributes as headers carry them
 //	text.go        texts that others wrote, shortened

@@ -38,6 +38,23 @@ func (d *document) defaultKeys() (pipeline, fleet []key) {
 	return pipeline, slices.DeleteFunc(d.fleetKeys(&t), own("name", "fence"))
 }
 
+// of are the defaults of a pipeline. Where it says itself what of its repository is built, the defaults say nothing of that.
+func (f *fileDefaults) of(n *yaml.Node) *yaml.Node {
+	if f.pipeline == nil || value(n, "branch") == nil && value(n, "branches") == nil && value(n, "tags") == nil {
+		return f.pipeline
+	}
+	out := *f.pipeline
+	out.Content = nil
+	for i := 0; i+1 < len(f.pipeline.Content); i += 2 {
+		switch f.pipeline.Content[i].Value {
+		case "branch", "branches", "tags":
+		default:
+			out.Content = append(out.Content, f.pipeline.Content[i:i+2]...)
+		}
+	}
+	return &out
+}
+
 func (d *document) fleetDefaults(fleet []key) key {
 	return key{"fleet", "", func(n *yaml.Node, field string) { d.mapping(n, field, fleet) }}
 }

@@ -64,6 +64,21 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestADefaultBranchGivesWay to branches and tags that a pipeline names.
+func TestADefaultBranchGivesWay(t *testing.T) {
+	for own, want := range map[string]string{"": "release", "    branch: next": "next", "    branches: [next, dev]": "next", "    tags: ['v*']": messages.DefaultBranch} {
+		p := load(t, "defaults: {branch: release}\n"+item(own))
+		if got := p.All()[0].Branch; got != want {
+			t.Errorf("%q: the branch is %q, want %q", own, got, want)
+		}
+		again, err := LoadPipelines(writeFile(t, rendered(t, p, "base")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameDeclared(t, own, p, again)
+	}
+}
+
 func TestDefaultsAreRefused(t *testing.T) {
 	pipelines := "pipelines:\n  - {name: a, repository: 'https://git.example.com/a.git', image: example.com/a, fleets: [{name: f}]}\n  - {name: b, repository: 'https://git.example.com/b.git', image: example.com/b}\n"
 	for name, c := range map[string]struct{ defaults, want string }{

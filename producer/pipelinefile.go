@@ -71,7 +71,7 @@ func (d *document) read(root *yaml.Node) {
 
 // pipeline reads one item of pipelines.
 func (d *document) pipeline(n *yaml.Node, field string) {
-	n = merged(n, d.defaults.pipeline, mostNested)
+	n = merged(n, d.defaults.of(n), mostNested)
 	x := newDeclared()
 	p := &x.pipeline
 	d.allowances = nil
@@ -91,6 +91,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		} else {
 			d.Problem(n, field, "%v", err)
 		}
+		return
+	}
+	if d.resolveRefs(x, n, field); d.Troubles() > before {
 		return
 	}
 	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
@@ -117,6 +120,10 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x, d.spot(n))},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
 		{"branch", "", d.branch(p)},
+		{"branches", "", d.refPatterns(&p.Branches, "branch")},
+		{"tags", "", d.refPatterns(&p.Tags, "tag")},
+		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
+		{"skip_ci", "", d.truth(&x.skipCI)},
 		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
 		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
@@ -188,7 +195,9 @@ func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		branch, written := p.Branch, ""
 		d.text(&written, func(s string) (err error) {
-			branch, err = messages.WrittenBranch(s)
+			if branch, err = messages.WrittenBranch(s); err != nil && messages.IsPattern(s) && messages.CheckRefPattern("branch", s) == nil {
+				err = fmt.Errorf("%q is a pattern, and this is one branch: write branches: [%q]", clip(s), clip(s))
+			}
 			return err
 		})(n, field)
 		p.Branch = branch
@@ -281,7 +290,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 		before := d.Troubles()
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
-				return errors.New(other.instead())
+				return errors.New(other)
 			}
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))

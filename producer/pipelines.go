@@ -25,9 +25,14 @@ type Pipelines struct {
 // declared is a pipeline with what only the producer needs to know of it.
 type declared struct {
 	pipeline messages.Pipeline
-	place    place       // its repository, for comparing with those in payloads
-	secret   *hookSecret // nil when no webhook is accepted for it
-	forges   []string    // whose webhooks are accepted for it
+	branches messages.Patterns // of the branches that it builds, where it isn't its own alone
+	tags     messages.Patterns // of the tags that it builds
+	paths    messages.Patterns // of the files that it looks at
+	pathList []string          // the same as written; nil where it looks at all
+	skipCI   bool              // a commit's message can ask for no build
+	place    place             // its repository, for comparing with those in payloads
+	secret   *hookSecret       // nil when no webhook is accepted for it
+	forges   []string          // whose webhooks are accepted for it
 
 	node          *yaml.Node // as the file has it, with its defaults
 	fleetDefaults *yaml.Node // what its fleets have beside what they say, or nil
@@ -56,8 +61,11 @@ func (p *Pipelines) names() []string {
 // LoadPipelines reads a pipeline file (fenceline.yaml), or all those of a folder, in the order of their names. Files that they name
 // are relative to their folder. The error for files with mistakes is a *yamlfile.InvalidError that
 // lists all of them, each with its line; then the pipelines are none, with the warnings alone.
-func LoadPipelines(path string) (*Pipelines, error) {
-	l := &loading{folder: path, read: map[string]stamp{path: stampOf(path)}}
+func LoadPipelines(path string) (*Pipelines, error) { return (&loading{}).pipelines(path) }
+
+// pipelines is LoadPipelines.
+func (l *loading) pipelines(path string) (*Pipelines, error) {
+	l.folder, l.read = path, map[string]stamp{path: stampOf(path)}
 	none := &Pipelines{path: path, read: l.read}
 	files, err := pipelineFiles(path)
 	if err != nil {

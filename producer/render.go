@@ -91,6 +91,11 @@ func render(n *yaml.Node, s *Schema) *yaml.Node {
 // always are the fields with fields of their own that count where they are not written, too.
 var always = []string{"rollout", "trial"}
 
+// namesRefs tells whether a pipeline says what it builds in place of a branch.
+func namesRefs(pipeline *yaml.Node) bool {
+	return value(pipeline, "branches") != nil || value(pipeline, "tags") != nil
+}
+
 // renderFields is render for a mapping, in the order of the code that reads it.
 func renderFields(n *yaml.Node, s *Schema) *yaml.Node {
 	out := &yaml.Node{Kind: yaml.MappingNode}
@@ -102,6 +107,8 @@ func renderFields(n *yaml.Node, s *Schema) *yaml.Node {
 			v = render(v, part)
 		case slices.Contains(always, name):
 			v = renderFields(&yaml.Node{Kind: yaml.MappingNode}, part)
+		case name == "branch" && namesRefs(n):
+			continue
 		case part.Default != nil:
 			v = &yaml.Node{}
 			if v.Encode(part.Default) != nil { // can't be: it is text, a number, a truth value or a list of text

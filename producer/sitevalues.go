@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/yamlfile"
 )
 
@@ -25,6 +26,9 @@ type loading struct {
 	folder string // that names of files count from
 	read   map[string]stamp
 	values map[string]bool // the files that variables are of
+
+	elsewhere bool     // secret files may be on another machine
+	unread    []string // those that are
 }
 
 // at is the path of a file that is named in a pipeline file.
@@ -42,7 +46,12 @@ func (l *loading) secret(name string) (*hookSecret, bool, error) {
 		return nil, false, errors.New("is used as a value, too, and would travel with each request: give the secret a file of its own")
 	}
 	l.read[path] = stampOf(path)
-	return readSecretFile(path)
+	s, exposed, err := readSecretFile(path)
+	if err != nil && l.elsewhere {
+		l.unread = append(l.unread, name)
+		return &hookSecret{text: []byte(messages.NewID() + messages.NewID()), key: []byte(messages.NewID() + messages.NewID())}, false, nil
+	}
+	return s, exposed, err
 }
 
 var environmentForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)

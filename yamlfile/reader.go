@@ -13,7 +13,8 @@ type Reader struct {
 	Problems []Problem
 	Warnings []Problem
 	visits   int
-	passed   int // values whose problem was told when their variables were replaced
+	told     map[Problem]bool // what was, without its field
+	passed   int              // values whose problem was told when their variables were replaced
 
 	variables map[*yaml.Node]*replaced // the values in which some were replaced
 }
@@ -36,22 +37,26 @@ func (r *Reader) Troubles() int { return len(r.Problems) + r.passed }
 //
 // The same about the same place is told once, however many aliases lead there.
 func (r *Reader) Problem(n *yaml.Node, field, format string, args ...any) {
-	r.Problems = with(r.Problems, n, r.at(n, field, format, args))
+	r.Problems = r.with(r.Problems, n, r.at(n, field, format, args))
 }
 
-// with adds a problem at a node to others, unless it is among them.
-func with(others []Problem, n *yaml.Node, p Problem) []Problem {
-	for _, other := range others {
-		if n != nil && other.Line == p.Line && other.Column == p.Column && other.Text == p.Text {
-			return others
-		}
+// with adds a problem at a node to others, unless it was told before.
+func (r *Reader) with(others []Problem, n *yaml.Node, p Problem) []Problem {
+	same := p
+	same.Field = ""
+	if n != nil && r.told[same] {
+		return others
 	}
+	if r.told == nil {
+		r.told = map[Problem]bool{}
+	}
+	r.told[same] = true
 	return append(others, p)
 }
 
 // Warn is Problem for what may be meant.
 func (r *Reader) Warn(n *yaml.Node, field, format string, args ...any) {
-	r.Warnings = with(r.Warnings, n, r.at(n, field, format, args))
+	r.Warnings = r.with(r.Warnings, n, r.at(n, field, format, args))
 }
 
 func (r *Reader) at(n *yaml.Node, field, format string, args []any) Problem {
