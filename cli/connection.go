@@ -61,7 +61,7 @@ func ConnectionFlags() []string {
 func (a *access) flags(fs *pflag.FlagSet) {
 	a.NATS.Add(fs)
 	fs.StringVar(&a.Prefix, "prefix", "", "prefix of the installation's subjects, streams and buckets")
-	fs.StringVar(&a.producer, "producer", "", "the producer, http://HOST:PORT")
+	fs.StringVar(&a.producer, "producer", "", "the producer, http://HOST:PORT (several, comma-separated: status asks all, submit the first)")
 	settings.FileVar(fs, &a.tokenFile, "token-file", "", "file with the token for the producer's calls")
 	for _, name := range ConnectionFlags() {
 		fs.Lookup(name).Usage += " [$" + settings.Variable(name) + "]"

@@ -10,7 +10,7 @@
 //
 // Seeing what happens:
 //
-//   - status.go, failures.go: what is under way, what has failed, and what to do about it
+//   - status.go, failures.go, producers.go: what is under way, what has failed, and what to do about it
 //   - builds.go, recentbuilds.go: builds, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
@@ -30,7 +30,8 @@
 //   - doctor.go, doctorchecks.go: doctor
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
-//   - lint.go: lint
+//   - lint.go, schema.go: lint, and the schema of pipeline files for editors
+//   - render.go: render
 //   - explainhook.go: explain-hook
 //   - hook.go, hookspool.go: hook, and what it keeps while the producer is away
 //   - notify.go: notify, and how a webhook is signed

@@ -38,8 +38,8 @@ type doctor struct {
 	fence      backends.Config // where fence configs live
 	engine     docker.Config
 	apply      apply.Config
-	config     string // the pipeline file, for those whose statuses' forges are asked; "" for none
 	pull       settings.PullWay
+	config     string         // the pipeline file, or the folder of pipeline files; "" for none
 	flags      *pflag.FlagSet // the command's
 }
 
@@ -49,7 +49,8 @@ func newDoctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor [producer|builder|controller|distributor|statuses]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
-where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
+where its monitoring is given; git for a producer and a builder; the pipeline file for a
+producer, that of its settings and the one that a running one uses; buildkitd for a builder;
 where fence configs live for a controller; the Docker engine, its disk, each mirror of the
 node's own (--mirror), and where the image is applied, for a distributor; for statuses the
 forges, where the pipeline file says whom to tell. Without a role it checks everything, as
@@ -79,7 +80,7 @@ what the checks need is taken.` + settings.VariablesNote("password-file"),
 	settings.AddApply(cmd.Flags(), &d.apply)
 	d.pull.Add(cmd.Flags())
 	settings.AddFence(cmd.Flags(), &d.fence)
-	settings.FileVar(cmd.Flags(), &d.config, "config", "", "the pipeline file; the forges are asked whether they would take its statuses")
+	settings.FileVar(cmd.Flags(), &d.config, "config", "", "the pipeline file, or the folder of them; the forges are asked whether they would take its statuses")
 	settings.AddFile(cmd.Flags())
 	settings.Explain(cmd.Flags(), settings.FileFlag, "The role's, or that of up where no role is named.")
 	return cmd
@@ -102,6 +103,11 @@ func (d *doctor) given(cmd *cobra.Command, role string) error {
 	}
 	found.Apply(cmd.Flags())
 	d.access.state, d.access.InboxPrefix = found.Text("state"), found.Text("inbox-prefix")
+	d.config = cmp.Or(d.config, found.Text("pipelines"), found.Text("config"))
+	if listen := found.Text("listen"); d.access.producer == "" && listen != "" {
+		d.access.producer = "http://" + here(listen)
+	}
+	d.access.tokenFile = cmp.Or(d.access.tokenFile, found.Text("token-file"))
 	d.engine.DockerConfig = d.builder.DockerConfig
 	d.builder.RegistryCAFile, d.builder.PlainHTTP = d.registries.CAFile, d.registries.PlainHTTP
 	return nil
@@ -121,7 +127,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	}
 	switch role {
 	case settings.RoleProducer:
-		todo = append(todo, checkGit)
+		todo = append(todo, checkGit, d.checkPipelines)
 	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
 	case settings.RoleController:
@@ -132,7 +138,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleStatuses:
 		todo = append(todo, d.statusChecks(role)...)
 	case "":
-		todo = append(todo, checkGit, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
 		todo = append(todo, d.statusChecks(role)...)
 	}

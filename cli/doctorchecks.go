@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/producer"
 )
 
 // The checks of doctor.
@@ -119,6 +121,50 @@ func checkGit(ctx context.Context) checked {
 		return c.problem(fmt.Errorf("running git: %w: install it", err))
 	}
 	c.Found = strings.TrimSpace(string(out))
+	return c
+}
+
+// here is an address to reach what listens at one on this machine.
+func here(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// checkPipelines looks at the pipeline file: at the one of the producer's settings, and at what producers that run
+// say of theirs.
+func (d *doctor) checkPipelines(ctx context.Context) checked {
+	c := checked{What: "pipeline file", Found: "none is named here, and no producer is known that could be asked"}
+	if d.config != "" {
+		p, err := producer.LoadPipelines(d.config)
+		if err != nil {
+			return c.problem(err)
+		}
+		c.Found = fmt.Sprintf("%s has %s", d.config, counted(len(p.All()), "pipeline"))
+	}
+	running, err := d.access.askProducers(ctx)
+	if err != nil {
+		return c.problem(err)
+	}
+	for i := range running {
+		s := &running[i]
+		switch problems := s.problems(); {
+		case s.Away != "" && d.config != "": // it need not run yet
+			c.Found += "; " + s.URL + " is not there to be asked"
+		case len(problems) > 0:
+			return c.problem(errors.New(strings.Join(problems, "\n")))
+		default:
+			c.Found = fmt.Sprintf("%s, read %s, has %s", s.Path, ago(s.Loaded), counted(len(s.Pipelines), "pipeline"))
+		}
+	}
+	if d := different(running); d != "" {
+		return c.problem(errors.New(d))
+	}
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/fenceline/fenceline/builder/dockerfile"
 	"github.com/fenceline/fenceline/builder/hooks"
@@ -30,29 +31,53 @@ var errLint = errors.New("lint found errors")
 
 func newLintCmd() *cobra.Command {
 	var f format
+	var folder string
 	cmd := &cobra.Command{
-		Use: "lint [DIR]", Short: "Check pipeline file, Dockerfile and hooks, without a server",
+		Use: "lint [DIR|FILE]", Short: "Check pipeline file, Dockerfile and hooks, without a server",
 		Long: `Checks what lies in DIR (the current folder): fenceline.yaml, Dockerfile, and the admin
 hooks in the folder hooks, without those that .dockerignore leaves out. What is not there is
-not checked; where nothing is, that is an error. An error is what the builder or the gate
-refuses, or what can't work where nobody looks on; a warning is what may be meant.`,
-		Example: "  fenceline lint examples/libgraphite2",
+not checked; where nothing is, that is an error. FILE is a pipeline file of any name, which
+is checked alone. An error is what producer, builder or gate refuse, or what can't work where
+nobody looks on; a warning is what may be meant. All are told at once, each with its line,
+column and what to do; what a file says of other fields can show more once they are mended.
+
+Exit status: 0 where there is no error, warnings or not; 1 where there is one, or nothing to
+check; 2 where DIR or a flag is wrong.`,
+		Example: "  fenceline lint examples/libgraphite2\n  fenceline lint /etc/fenceline/fenceline.yaml -o json",
 		Args:    settings.Args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s := &session{out: cmd.OutOrStdout(), format: f}
-			return s.lint(append(args, ".")[0])
+			switch {
+			case folder == "":
+				return s.lint(append(args, ".")[0])
+			case len(args) > 0:
+				return settings.Usagef("--pipelines and %s are both given: check one after the other", args[0])
+			}
+			return s.lintPipelines(folder)
 		},
 	}
 	f.flag(cmd.Flags())
+	settings.FolderVar(cmd.Flags(), &folder, "pipelines", "", "check a folder of pipeline files together, as a producer of --pipelines reads it")
 	return cmd
+}
+
+// lintPipelines checks a pipeline file, or a folder of them.
+func (s *session) lintPipelines(path string) error {
+	l := linted{Checked: []string{path}, Findings: []messages.Finding{}}
+	if err := l.pipelines(path); err != nil {
+		return err
+	}
+	return s.report(l)
 }
 
 func (s *session) lint(dir string) error {
 	switch info, err := os.Stat(dir); {
 	case err != nil:
 		return settings.Usagef("there is nothing to read at %s: name a folder (%w)", dir, err)
+	case !info.IsDir() && !slices.Contains(producer.PipelineFileEndings(), filepath.Ext(dir)):
+		return settings.Usagef("%s is a file, and none of YAML: name a pipeline file, or the folder that it is in, such as 'fenceline lint %s'", dir, filepath.Dir(dir))
 	case !info.IsDir():
-		return settings.Usagef("%s is a file: name the folder that it is in, such as 'fenceline lint %s'", dir, filepath.Dir(dir))
+		return s.lintPipelines(dir)
 	}
 	l := linted{Checked: []string{}, Findings: []messages.Finding{}}
 	for _, check := range []struct {
@@ -133,7 +158,7 @@ func givenBy(pipelines []messages.Pipeline) dockerfile.Given {
 
 func (l *linted) problems(found []yamlfile.Problem, warning bool) {
 	for _, p := range found {
-		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Problem: p.Said(), Warning: warning || p.Absent})
+		l.Findings = append(l.Findings, messages.Finding{File: p.File, Line: p.Line, Column: p.Column, Problem: p.Said(), Warning: warning || p.Absent})
 	}
 }
 

@@ -27,7 +27,7 @@ func TestLint(t *testing.T) {
 			map[string]string{"fenceline.yaml": goodPipelines, "Dockerfile": "FROM scratch\n", "hooks/pre-running": "#!/bin/sh\ntrue\n"},
 			ExitDone, []string{"fenceline.yaml", "Dockerfile", "hooks"},
 		},
-		"an unknown field":  {map[string]string{"fenceline.yaml": strings.Replace(goodPipelines, "image:", "imagge:", 1)}, ExitFailed, []string{"fenceline.yaml:5", "imagge"}},
+		"an unknown field":  {map[string]string{"fenceline.yaml": strings.Replace(goodPipelines, "image:", "imagge:", 1)}, ExitFailed, []string{"fenceline.yaml:5:5", "imagge", `did you mean "image"?`}},
 		"a bad instruction": {map[string]string{"Dockerfile": "FROM scratch\nRUNN true\n"}, ExitFailed, []string{"Dockerfile:2", "RUNN"}},
 		"an empty file":     {map[string]string{"Dockerfile": ""}, ExitFailed, []string{"Dockerfile"}},
 		"a hook's syntax":   {map[string]string{"hooks/pre-running": "#!/bin/sh\nif true; then\ntrue\n"}, ExitFailed, []string{"pre-running:2", "fi"}},
@@ -51,7 +51,7 @@ func TestLint(t *testing.T) {
 		"a question in a build":  {map[string]string{"Dockerfile": "FROM x\nRUN apt-get install curl\n"}, ExitFailed, []string{"Dockerfile:2", "option -y"}},
 		"a question in a hook":   {map[string]string{"hooks/pre-running": "#!/bin/sh\napt-get install curl\n"}, ExitFailed, []string{"pre-running:2", "option -y"}},
 		"a secret nobody gives":  {map[string]string{"fenceline.yaml": goodPipelines, "Dockerfile": "FROM x\nRUN --mount=type=secret,id=a,required=true true\n"}, ExitFailed, []string{`the secret "a"`}},
-		"a field of no pipeline": {map[string]string{"fenceline.yaml": "nope: 1\n" + goodPipelines}, ExitFailed, []string{"fenceline.yaml:1: unknown field"}},
+		"a field of no pipeline": {map[string]string{"fenceline.yaml": "nope: 1\n" + goodPipelines}, ExitFailed, []string{"fenceline.yaml:1:1: unknown field"}},
 		"a broken YAML file":     {map[string]string{"fenceline.yaml": "version: [\n"}, ExitFailed, []string{"fenceline.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,4 +96,44 @@ func count(files map[string]string) int {
 		tops[top] = true
 	}
 	return len(tops)
+}
+
+// TestLintOfAFile checks a pipeline file of any name, alone.
+func TestLintOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "site.yml")
+	clitest.Write(t, filepath.Join(dir, "Dockerfile"), "NO\n")
+	clitest.Write(t, file, strings.Replace(goodPipelines, "image:", "brunch: \"a\"\n    attempts: 010\n    image:", 1))
+	s := fenceline(t, "lint", file)
+	if s.status != ExitFailed || !strings.Contains(s.out, "site.yml:5:5: pipelines[0]: unknown field") || !strings.Contains(s.out, "site.yml:6:15: pipelines[0].attempts: 010 is octal") || strings.Contains(s.out, "Dockerfile:") {
+		t.Errorf("%+v", s)
+	}
+	var l linted
+	if err := json.Unmarshal([]byte(fenceline(t, "lint", file, "-o", "json").out), &l); err != nil || len(l.Findings) != 2 || l.Findings[1].Column != 15 || l.Findings[1].Line != 6 {
+		t.Errorf("%v: %+v", err, l)
+	}
+	clitest.Write(t, file, goodPipelines)
+	if s := fenceline(t, "lint", file); s.status != ExitDone || s.out != "checked "+file+"\n" {
+		t.Errorf("%+v", s)
+	}
+	if s := fenceline(t, "lint", filepath.Join(dir, "Dockerfile")); s.status != ExitUsage || !strings.Contains(s.err, "none of YAML") {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLintOfAFolderOfPipelineFiles checks them together, as a producer reads them.
+func TestLintOfAFolderOfPipelineFiles(t *testing.T) {
+	dir := t.TempDir()
+	clitest.Write(t, filepath.Join(dir, "a.yaml"), goodPipelines)
+	clitest.Write(t, filepath.Join(dir, "b.yaml"), goodPipelines)
+	if s := fenceline(t, "lint", "--pipelines", dir); s.status != ExitFailed || !strings.Contains(s.out, "b.yaml:3:11: pipelines[0].name: pipeline name \"base\" is taken by the pipeline at "+dir+"/a.yaml:3") {
+		t.Errorf("%+v", s)
+	}
+	clitest.Write(t, filepath.Join(dir, "b.yaml"), strings.Replace(goodPipelines, "name: base", "name: ${env:NOT_SET_HERE}", 1))
+	if s := fenceline(t, "lint", "--pipelines", dir); s.status != ExitDone || !strings.Contains(s.out, "warning: "+dir+"/b.yaml:3:11: ${env:NOT_SET_HERE}: the environment variable is not set") {
+		t.Errorf("%+v", s)
+	}
+	if s := fenceline(t, "lint", "--pipelines", dir, dir); s.status != ExitUsage {
+		t.Errorf("%+v", s)
+	}
 }

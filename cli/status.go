@@ -27,6 +27,7 @@ type overview struct {
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
 	Disk        string            `json:"disk,omitempty"`  // what is not done for want of room on the disk of `up`, where that is this machine
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
+	Producers   []producerStatus  `json:"producers,omitempty"` // those that are known here and tell of their pipeline file
 
 	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
 }
@@ -77,6 +78,10 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	o := &overview{Fleets: []fleetStatus{}, Builds: []buildRow{}}
 	if err := s.access.shortage(); err != nil {
 		o.Disk = err.Error()
+	}
+	var err error
+	if o.Producers, err = s.access.askProducers(ctx); err != nil {
+		return nil, err
 	}
 	names, err := s.fleetNames(ctx)
 	if err != nil {
@@ -219,6 +224,7 @@ func (o *overview) write(p *terminal.Page) {
 		p.Line("problem: %s", o.Disk)
 		p.Line("")
 	}
+	o.writeProducers(p)
 	if len(o.Fleets) == 0 {
 		p.Line("No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
 	}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
@@ -109,7 +108,7 @@ func oneSource(flags *pflag.FlagSet, names ...string) error {
 
 // submit asks the producer for a build.
 func (s *session) submit(ctx context.Context, call map[string]string) (*submission, error) {
-	if s.access.producer == "" || s.access.tokenFile == "" {
+	if len(s.access.producers()) == 0 || s.access.tokenFile == "" {
 		return nil, settings.Usagef("submitting needs the producer and its token: give --producer and --token-file")
 	}
 	token, err := settings.ReadSecret(s.access.tokenFile)
@@ -122,7 +121,7 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(s.access.producer, "/")+"/v1/builds", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.access.producers()[0]+"/v1/builds", bytes.NewReader(body))
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--producer: %w", err))
 	}

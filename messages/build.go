@@ -94,18 +94,22 @@ const (
 // Finding is something wrong with an admin hook, or worth a warning.
 type Finding struct {
 	File    string `json:"file"`
-	Line    int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
+	Line    int    `json:"line,omitempty"`   // from 1; 0 when it is about the whole file
+	Column  int    `json:"column,omitempty"` // from 1, in characters; 0 where it is not known
 	Problem string `json:"problem"`
 	Fix     string `json:"fix"`
 	Warning bool   `json:"warning,omitempty"` // shown, but the image passes
 	More    int    `json:"more,omitempty"`    // of one that stands for others, which are not listed: how many
 }
 
-// String is FILE:LINE: PROBLEM; FIX, as far as there are a line and a fix.
+// String is FILE:LINE:COLUMN: PROBLEM; FIX, as far as there are a line, a column and a fix.
 func (f Finding) String() string {
 	place := f.File
 	if f.Line > 0 {
 		place = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	if f.Line > 0 && f.Column > 0 {
+		place = fmt.Sprintf("%s:%d", place, f.Column)
 	}
 	if f.Fix == "" {
 		return place + ": " + f.Problem

@@ -63,9 +63,10 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%v", err)
 	}
-	d, ok := p.pipelines.byName[c.Pipeline]
+	pipelines := p.inForce.Load().pipelines
+	d, ok := pipelines.byName[c.Pipeline]
 	if !ok {
-		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggest.DidYouMean(c.Pipeline, p.pipelines.names()))
+		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggest.DidYouMean(c.Pipeline, pipelines.names()))
 	}
 	q := &messages.BuildRequested{
 		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: c.Commit, Context: c.Context,

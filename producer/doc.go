@@ -32,10 +32,17 @@
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
+//	reload.go           the file is read again when it has changed
+//	stamp.go            whether a file has changed
 //	pipelinefile.go     the file is read, field by field
 //	refpatterns.go      its branches and tags
+//	filedefaults.go     what its pipelines have in common
+//	sitevalues.go       values that differ by site: files and the environment
 //	rolloutpolicy.go    its fleets and their policies
 //	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
+//	render.go           a pipeline as it is resolved
+//	schema.go           what the file takes, for editors: the same code describes it
+//	fieldwords.go       the words for each field
 package producer

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/textproto"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,9 +17,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/git"
-	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
-	"github.com/fenceline/fenceline/yamlfile"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -80,29 +77,9 @@ type PipelineAnswer struct {
 // LoadUnsigned is LoadPipelines where the secret files may be on another machine: those that can't be read are
 // returned, and signatures of their pipelines' webhooks are right to nobody.
 func LoadUnsigned(path string) (p *Pipelines, unread []string, err error) {
-	content, err := yamlfile.Content(path, "pipeline file")
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err = parsePipelines(path, content, func(name string) (*hookSecret, bool, error) {
-		file := name
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(filepath.Dir(path), file)
-		}
-		s, exposed, err := readSecretFile(file)
-		if err != nil {
-			unread = append(unread, name)
-			return unknownSecret(), false, nil
-		}
-		return s, exposed, nil
-	})
-	return p, unread, err
-}
-
-// unknownSecret is a secret that nobody has.
-func unknownSecret() *hookSecret {
-	random := []byte(messages.NewID() + messages.NewID())
-	return &hookSecret{keys: []*hookKey{{text: random, key: random}}}
+	l := &loading{elsewhere: true}
+	p, err = l.pipelines(path)
+	return p, l.unread, err
 }
 
 // Explain reads a webhook as it was sent, the whole request or its body alone, and says what would become of it.
@@ -254,7 +231,7 @@ func (x Explaining) signature(out *Explanation, f forge, r *sentRequest) []byte 
 		s.Said = fmt.Sprintf("not checked: %v", err)
 		return payload
 	}
-	h := &hooks{forge: f, keys: newKeyring(x.Pipelines, f.name())}
+	h := &hooks{forge: f, keys: func() *keyring { return newKeyring(x.Pipelines, f.name()) }}
 	pipelines, payload, err := h.verified(r.header, bytes.Clone(r.body), signed)
 	if trimmed := bytes.TrimRight(r.body, "\r\n"); len(pipelines) == 0 && len(trimmed) < len(r.body) { // an editor adds a line's end
 		pipelines, payload, err = h.verified(r.header, bytes.Clone(trimmed), signed)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/git"
@@ -17,7 +19,8 @@ import (
 )
 
 // Pushes that came while no producer was there told nobody. So a producer that starts looks at the
-// heads of the branches whose pushes it is told of, and asks for a build of what has none.
+// heads of the branches whose pushes it is told of, and asks for a build of what has none. So it does
+// when the pipeline file names another branch.
 
 const (
 	// headsAtOnce bounds how many repositories are asked at one time.
@@ -34,16 +37,54 @@ const (
 func (p *Producer) lookAtHeads(ctx context.Context) {
 	var all errgroup.Group
 	turns := semaphore.NewWeighted(headsAtOnce)
-	for _, d := range p.pipelines.declared {
-		if d.secret == nil {
+	for _, d := range p.inForce.Load().pipelines.declared {
+		if d.secret == nil || p.heads.seen(d) {
 			continue
 		}
 		all.Go(func() error {
 			p.seeHead(ctx, d, turns)
+			if ctx.Err() == nil {
+				p.heads.add(d)
+			}
 			return nil
 		})
 	}
 	_ = all.Wait() // failures are logged where they happen
+}
+
+// followHeads looks at the heads, and when other pipelines come into force at those that are new or changed, until ctx ends.
+func (p *Producer) followHeads(ctx context.Context) {
+	for ctx.Err() == nil {
+		looking, stop := context.WithCancel(ctx)
+		var done sync.WaitGroup
+		done.Go(func() { p.lookAtHeads(looking) })
+		select {
+		case <-ctx.Done():
+		case <-p.heads.changed:
+		}
+		stop()
+		done.Wait()
+	}
+}
+
+// headsSeen are the pipelines whose heads are known to have a build, as they were then.
+type headsSeen struct {
+	changed   chan struct{} // has one when other pipelines came into force
+	lock      sync.Mutex
+	pipelines map[string]messages.Pipeline
+}
+
+func (h *headsSeen) seen(d *declared) bool {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	before, ok := h.pipelines[d.pipeline.Name]
+	return ok && reflect.DeepEqual(before, d.pipeline)
+}
+
+func (h *headsSeen) add(d *declared) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	h.pipelines[d.pipeline.Name] = d.pipeline
 }
 
 // seeHead looks at the heads of one pipeline until they are known to have builds.

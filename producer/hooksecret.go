@@ -76,6 +76,12 @@ func newHookSecret(content messages.Secret) (*hookSecret, error) {
 	return s, nil
 }
 
+// unknownSecret is a secret that nobody has.
+func unknownSecret() *hookSecret {
+	random := []byte(messages.NewID() + messages.NewID())
+	return &hookSecret{keys: []*hookKey{{text: random, key: random}}}
+}
+
 // newHookKey makes a key of a line.
 func newHookKey(content messages.Secret) (*hookKey, error) {
 	word, err := content.Word()

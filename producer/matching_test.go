@@ -43,7 +43,7 @@ func TestPatternsOfBranchesAndTags(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := p.pipelines.All()[0].Branch; got != c.branch {
+			if got := p.inForce.Load().pipelines.All()[0].Branch; got != c.branch {
 				t.Errorf("its own branch is %q, want %q", got, c.branch)
 			}
 			for _, s := range senders() {

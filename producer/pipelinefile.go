@@ -10,18 +10,23 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
+	"github.com/fenceline/fenceline/yamlfile"
 	"go.yaml.in/yaml/v3"
 )
 
-// document reads fenceline.yaml.
+// document reads pipeline files, one after the other.
 type document struct {
 	reader
-	secret    func(name string) (*hookSecret, bool, error)
+	load      *loading
 	secrets   map[string]*hookSecret // by file name, so that equal names share one
 	pipelines []*declared
-	names     map[string]int // by pipeline, its line
-	fleets    map[string]int // by fleet, the line at which it is fed
-	fences    map[string]int // by kind of fence config that holds one image, the line at which a fleet has it
+	names     map[string]spot // by pipeline
+	fleets    map[string]spot // by fleet, where it is fed
+	fences    map[string]spot // by kind of fence config that holds one image, where a fleet has it
+	wrong     []yamlfile.Problem
+	warnings  []yamlfile.Problem
+
+	defaults fileDefaults // of the file that is read
 
 	allowances []allowance // of the pipeline that is read
 }
@@ -29,14 +34,35 @@ type document struct {
 // defaultTimeout bounds a solve where the file says nothing.
 const defaultTimeout = messages.Duration(30 * 60e9)
 
+// spot is a line of a file.
+type spot struct {
+	file string
+	line int
+}
+
+// spot is where a node is.
+func (d *document) spot(n *yaml.Node) spot { return spot{d.File, n.Line} }
+
+// at is a spot as a problem of the file that is read names it.
+func (d *document) at(s spot) string {
+	if s.file == d.File {
+		return fmt.Sprintf("line %d", s.line)
+	}
+	return fmt.Sprintf("%s:%d", s.file, s.line)
+}
+
 func (d *document) read(root *yaml.Node) {
-	d.names, d.fleets, d.fences = map[string]int{}, map[string]int{}, map[string]int{}
+	if d.names == nil {
+		d.names, d.fleets, d.fences, d.secrets = map[string]spot{}, map[string]spot{}, map[string]spot{}, map[string]*hookSecret{}
+	}
 	version := 0
+	d.readDefaults(root)
 	d.mapping(root, "", []key{
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
+		{"defaults", "", d.describeDefaults},
 		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
 			d.List(n, field, d.pipeline)
-			if len(d.pipelines) == 0 {
+			if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
 				d.Warn(n, field, "lists no pipeline: nothing will be built")
 			}
 		}},
@@ -45,47 +71,17 @@ func (d *document) read(root *yaml.Node) {
 
 // pipeline reads one item of pipelines.
 func (d *document) pipeline(n *yaml.Node, field string) {
-	x := &declared{line: n.Line, pipeline: messages.Pipeline{
-		Branch:     messages.DefaultBranch,
-		Dockerfile: messages.DefaultDockerfile,
-		HooksDir:   messages.DefaultHooksDir,
-		Timeout:    defaultTimeout,
-		Attempts:   messages.DefaultAttempts,
-		RetryFor:   messages.DefaultRetryFor,
-	}}
+	n = merged(n, d.defaults.of(n), mostNested)
+	x := newDeclared()
 	p := &x.pipeline
 	d.allowances = nil
-	before := len(d.Problems)
-	d.mapping(n, field, []key{
-		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
-		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
-		{"branch", "", d.branch(p)},
-		{"branches", "", d.refPatterns(&p.Branches, "branch")},
-		{"tags", "", d.refPatterns(&p.Tags, "tag")},
-		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
-		{"skip_ci", "", d.truth(&x.skipCI)},
-		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
-		{"directory", "", d.text(&p.Directory, nil)},
-		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
-		{"platform", "", d.text(&p.Platform, nil)},
-		{"build_args", "", d.buildArgs(p)},
-		{"hooks_dir", "", d.text(&p.HooksDir, nil)},
-		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
-		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
-		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
-		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
-		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
-		{"webhook", "", d.webhook(x)},
-		{"status", "", d.status(x)},
-		{"fleets", "", func(n *yaml.Node, field string) {
-			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
-		}},
-	})
-	if len(d.Problems) > before {
+	before := d.Troubles()
+	d.mapping(n, field, d.pipelineKeys(x, n))
+	if d.Troubles() > before {
 		return
 	}
 	d.checkAllowances(p)
-	if d.fillStatus(x, field); len(d.Problems) > before {
+	if d.fillStatus(x, field); d.Troubles() > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.
@@ -98,17 +94,95 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		}
 		return
 	}
-	if d.resolveRefs(x, n, field); len(d.Problems) > before {
+	if d.resolveRefs(x, n, field); d.Troubles() > before {
 		return
 	}
+	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
+}
+
+// newDeclared is a pipeline of which nothing is said.
+func newDeclared() *declared {
+	return &declared{pipeline: messages.Pipeline{
+		Branch:     messages.DefaultBranch,
+		Dockerfile: messages.DefaultDockerfile,
+		HooksDir:   messages.DefaultHooksDir,
+		Timeout:    defaultTimeout,
+		Attempts:   messages.DefaultAttempts,
+		RetryFor:   messages.DefaultRetryFor,
+	}}
+}
+
+// pipelineKeys are the fields of a pipeline at a node.
+func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
+	p := &x.pipeline
+	return []key{
+		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x, d.spot(n))},
+		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
+		{"branch", "", d.branch(p)},
+		{"branches", "", d.refPatterns(&p.Branches, "branch")},
+		{"tags", "", d.refPatterns(&p.Tags, "tag")},
+		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
+		{"skip_ci", "", d.truth(&x.skipCI)},
+		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
+		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
+		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
+		{"platform", "", d.text(&p.Platform, probe(func(p *messages.Pipeline, s string) { p.Platform = s }))},
+		{"build_args", "", d.buildArgs(p)},
+		{"hooks_dir", "", d.text(&p.HooksDir, probe(func(p *messages.Pipeline, s string) { p.HooksDir = s }))},
+		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
+		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
+		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
+		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
+		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
+		{"webhook", "", d.webhook(x)},
+		{"status", "", d.status(x)},
+		{"fleets", "", func(n *yaml.Node, field string) {
+			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, merged(n, d.defaults.fleet, mostNested), field) })
+		}},
+	}
+}
+
+// probe is the contract's own check of one field: that of a pipeline which is valid but for it. Set sets it.
+func probe(set func(*messages.Pipeline, string)) func(string) error {
+	return func(s string) error {
+		p := messages.Pipeline{
+			Name: "base", Repository: "https://git.example.com/base.git", Branch: messages.DefaultBranch, Image: "example.com/base",
+			Dockerfile: messages.DefaultDockerfile, HooksDir: messages.DefaultHooksDir, Timeout: defaultTimeout, Attempts: 1,
+		}
+		set(&p, s)
+		return unnamed(p.Validate())
+	}
+}
+
+// probePolicy is probe for a field of a policy.
+func probePolicy(set func(*messages.Policy, string)) func(string) error {
+	return func(s string) error {
+		p := messages.DefaultPolicy()
+		set(&p, s)
+		return unnamed(p.Validate())
+	}
+}
+
+// unnamed is an error about a field without the field's name.
+func unnamed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, text, ok := strings.Cut(err.Error(), ": "); ok {
+		return errors.New(text)
+	}
+	return err
 }
 
 // value is the value of a field of a mapping, or nil.
 func value(n *yaml.Node, name string) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		return nil
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == name {
@@ -132,15 +206,15 @@ func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
 	}
 }
 
-func (d *document) pipelineName(x *declared) func(*yaml.Node, string) {
+func (d *document) pipelineName(x *declared, at spot) func(*yaml.Node, string) {
 	return d.text(&x.pipeline.Name, func(s string) error {
 		if err := messages.CheckName("pipeline", s); err != nil {
 			return err
 		}
-		if at, ok := d.names[s]; ok {
-			return fmt.Errorf("pipeline name %q is taken by the pipeline at line %d: give each its own", s, at)
+		if taken, ok := d.names[s]; ok {
+			return fmt.Errorf("pipeline name %q is taken by the pipeline at %s: give each its own", s, d.at(taken))
 		}
-		d.names[s] = x.line
+		d.names[s] = at
 		return nil
 	})
 }
@@ -182,6 +256,10 @@ func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
 				d.Problem(k, field, "%q is not the name of a build argument: use letters, digits and _", clip(name))
 				return
 			}
+			if name == "BUILDKIT_SYNTAX" {
+				d.Problem(k, field, "BUILDKIT_SYNTAX would replace the Dockerfile frontend: remove it")
+				return
+			}
 			if argSecretForm.MatchString(name) {
 				d.Warn(k, join(field, name), "build arguments are recorded in the image's provenance: if it is a secret, list it under secrets and use RUN --mount=type=secret,id=%s", name)
 			}
@@ -211,7 +289,7 @@ func (d *document) webhook(x *declared) func(*yaml.Node, string) {
 
 func (d *document) forges(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		before := len(d.Problems)
+		before := d.Troubles()
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
 				return errors.New(other)
@@ -221,7 +299,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 			}
 			return nil
 		})(n, field)
-		if x.forges == nil && len(d.Problems) == before {
+		if x.forges == nil && d.Troubles() == before {
 			d.Problem(n, field, "lists no forge: name some, or leave it out to accept all")
 		}
 	}
@@ -243,11 +321,14 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 			x.secret = s
 			return
 		}
-		s, exposed, err := d.secret(name)
+		s, exposed, err := d.load.secret(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			before := len(d.Problems)
 			d.Problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
-			d.Problems[len(d.Problems)-1].Absent = true
+			if len(d.Problems) > before {
+				d.Problems[before].Absent = true
+			}
 			return
 		case err != nil:
 			d.Problem(n, field, "secret file %q: %v", clip(name), err)

@@ -1,8 +1,12 @@
 package producer
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/statuses/target"
@@ -15,6 +19,8 @@ type Pipelines struct {
 	declared []*declared
 	byName   map[string]*declared
 	warnings []yamlfile.Problem
+	path     string           // of the file that they are from
+	read     map[string]stamp // what was read with it, by path, and how it was then
 }
 
 // declared is a pipeline with what only the producer needs to know of it.
@@ -28,10 +34,12 @@ type declared struct {
 	place    place             // its repository, for comparing with those in payloads
 	secret   *hookSecret       // nil when no webhook is accepted for it
 	forges   []string          // whose webhooks are accepted for it
-	line     int
 
 	status     *target.Target // where its commits' statuses go; nil for nowhere
 	statusNode *yaml.Node
+
+	node          *yaml.Node // as the file has it, with its defaults
+	fleetDefaults *yaml.Node // what its fleets have beside what they say, or nil
 }
 
 // All returns the pipelines in the order of the file.
@@ -54,34 +62,87 @@ func (p *Pipelines) names() []string {
 	return out
 }
 
-// LoadPipelines reads a pipeline file (fenceline.yaml) and the secret files it names, which
-// are relative to its folder. The error for a file with mistakes is a *yamlfile.InvalidError that
+// LoadPipelines reads a pipeline file (fenceline.yaml), or all those of a folder, in the order of their names. Files that they name
+// are relative to their folder. The error for files with mistakes is a *yamlfile.InvalidError that
 // lists all of them, each with its line; then the pipelines are none, with the warnings alone.
-func LoadPipelines(path string) (*Pipelines, error) {
-	content, err := yamlfile.Content(path, "pipeline file")
+func LoadPipelines(path string) (*Pipelines, error) { return (&loading{}).pipelines(path) }
+
+// pipelines is LoadPipelines.
+func (l *loading) pipelines(path string) (*Pipelines, error) {
+	l.folder, l.read = path, map[string]stamp{path: stampOf(path)}
+	none := &Pipelines{path: path, read: l.read}
+	files, err := pipelineFiles(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	folder := filepath.Dir(path)
-	return parsePipelines(path, content, func(name string) (*hookSecret, bool, error) {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(folder, name)
+	if !slices.Equal(files, []string{path}) {
+		l.read[path] = stampOf(path).listing(files)
+	} else {
+		l.folder = filepath.Dir(path)
+	}
+	d := &document{load: l}
+	for _, f := range files {
+		l.read[f] = stampOf(f)
+		content, err := yamlfile.Content(f, "pipeline file")
+		if err != nil {
+			return none, err
 		}
-		return readSecretFile(name)
-	})
+		d.file(f, content)
+	}
+	p, err := d.result()
+	p.path, p.read = path, l.read
+	return p, err
 }
 
-// parsePipelines reads a pipeline file's content. secret reads a secret file and tells
-// whether every user of the machine may read it.
-func parsePipelines(file string, content []byte, secret func(name string) (*hookSecret, bool, error)) (*Pipelines, error) {
-	d := &document{reader: reader{yamlfile.Reader{File: file}}, secret: secret, secrets: map[string]*hookSecret{}}
+// pipelineFiles are the pipeline files at a path: itself, or those of a folder.
+func pipelineFiles(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{path}, nil // reading it tells what is wrong
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the folder of pipeline files: %w", err)
+	}
+	var files []string
+	for _, e := range entries { // in the order of their names
+		file := filepath.Join(path, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || !slices.Contains(PipelineFileEndings(), filepath.Ext(e.Name())) {
+			continue
+		}
+		if info, err := os.Stat(file); err == nil && info.IsDir() {
+			continue
+		}
+		files = append(files, file)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("reading the folder of pipeline files: %s has no file whose name ends in .yaml or .yml", path)
+	}
+	return files, nil
+}
+
+// PipelineFileEndings are how the names of pipeline files in a folder end.
+func PipelineFileEndings() []string { return []string{".yaml", ".yml"} }
+
+// file reads one pipeline file's content.
+func (d *document) file(name string, content []byte) {
+	d.Reader = yamlfile.Reader{File: name}
 	if root := d.Document(content, "version: 1 and a list of pipelines"); root != nil {
+		d.Replace(root, []string{variableEnv, variableFile}, d.load.lookup)
 		d.read(root)
 	}
-	if err := d.Err(); err != nil {
-		return &Pipelines{warnings: d.Warnings}, err
+	var invalid *yamlfile.InvalidError
+	if errors.As(d.Err(), &invalid) {
+		d.wrong = append(d.wrong, invalid.Problems...)
 	}
-	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.Warnings}
+	d.warnings = append(d.warnings, d.Warnings...)
+}
+
+// result is what the files declare.
+func (d *document) result() (*Pipelines, error) {
+	if len(d.wrong) > 0 {
+		return &Pipelines{warnings: d.warnings}, &yamlfile.InvalidError{Problems: d.wrong}
+	}
+	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.warnings}
 	for _, x := range d.pipelines {
 		p.byName[x.pipeline.Name] = x
 	}

@@ -330,14 +330,15 @@ func TestLoadPipelinesOfAMissingFile(t *testing.T) {
 }
 
 func FuzzParsePipelines(f *testing.F) {
-	for _, s := range []string{fullFile, testFile, item("    webhook: hunter2"), "a: &a [*a]\n", "version: 1\npipelines: &p [*p, *p]\n"} {
+	for _, s := range []string{fullFile, testFile, item("    webhook: hunter2"), "a: &a [*a]\n", "version: 1\npipelines: &p [*p, *p]\n", "defaults: &d {fleet: *d, timeout: 1m}\n" + item("    directory: ${file:hook}"),
+		item("    branch: ${env:HOME}$${x}", "    fleets: &f [{name: f, rollout: &r {trial: *r}}]")} {
 		f.Add([]byte(s))
 	}
+	schema, folder := compileSchema(f), filepath.Dir(writeFile(f, ""))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		p, err := parsePipelines("f", content, func(string) (*hookSecret, bool, error) {
-			s, err := newHookSecret(messages.NewSecret(testSecret))
-			return s, false, err
-		})
+		d := &document{load: &loading{folder: folder, read: map[string]stamp{}}}
+		d.file("f", content)
+		p, err := d.result()
 		if err != nil {
 			return
 		}
@@ -345,6 +346,9 @@ func FuzzParsePipelines(f *testing.F) {
 			if err := l.Validate(); err != nil {
 				t.Errorf("accepted a pipeline that is refused later: %v", err)
 			}
+		}
+		if err := schema.Validate(editorsSee(t, string(content))); err != nil {
+			t.Errorf("accepted what the schema refuses: %v", err)
 		}
 	})
 }

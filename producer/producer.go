@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fenceline/fenceline/builds"
@@ -45,12 +46,16 @@ type Config struct {
 	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
 	SecretsDir    string          // has the pipelines' repository tokens, by name
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
-	Logger        zerolog.Logger
+	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
+	LookInterval time.Duration
+	Logger       zerolog.Logger
 }
 
 // Producer accepts webhooks and calls.
 type Producer struct {
-	pipelines     *Pipelines
+	inForce       atomic.Pointer[inForce]
+	file          watchedFile
+	heads         headsSeen
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
@@ -73,26 +78,31 @@ func New(c Config) (*Producer, error) {
 		return nil, errors.New("making a producer: Queue is missing: connect one with queue.Connect")
 	case c.SweepInterval < 0:
 		return nil, fmt.Errorf("making a producer: SweepInterval %v is negative", c.SweepInterval)
+	case c.LookInterval < 0:
+		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
 	p := &Producer{
-		pipelines: c.Pipelines, queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
+		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
 	}
+	p.file.begin(c.LookInterval)
+	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]messages.Pipeline{}
+	p.force(c.Pipelines)
 	p.handler = p.routes()
 	return p, nil
 }
 
-// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /healthz and GET /readyz.
+// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /v1/pipelines, GET /healthz and GET /readyz.
 func (p *Producer) Handler() http.Handler { return p.handler }
 
 func (p *Producer) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, f := range forges() {
-		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: newKeyring(p.pipelines, f.name())})
+		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: func() *keyring { return p.inForce.Load().keys[f.name()] }})
 	}
 	mux.HandleFunc("POST /hooks/", func(w http.ResponseWriter, r *http.Request) {
 		known := forgeNames()
@@ -105,6 +115,7 @@ func (p *Producer) routes() http.Handler {
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
 	})
 	mux.HandleFunc("POST /v1/builds", p.builds)
+	mux.HandleFunc("GET /v1/pipelines", p.servePipelines)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, health{OK: true})
 	})
@@ -116,7 +127,7 @@ func (p *Producer) routes() http.Handler {
 // elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do.
 func elsewhere(mux *http.ServeMux) {
 	for path, method := range map[string]string{
-		"/hooks/": http.MethodPost, "/v1/builds": http.MethodPost, "/healthz": http.MethodGet, "/readyz": http.MethodGet,
+		"/hooks/": http.MethodPost, "/v1/builds": http.MethodPost, "/v1/pipelines": http.MethodGet, "/healthz": http.MethodGet, "/readyz": http.MethodGet,
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)
@@ -160,12 +171,13 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run looks at the heads of branches, and sweeps the queue from time to time until ctx ends, and then
+// Run looks at the heads of branches, follows the pipeline file, and sweeps the queue from time to time until ctx ends, and then
 // returns nil. Intervals vary by a fifth, so that producers don't sweep in step.
 func (p *Producer) Run(ctx context.Context) error {
-	var heads sync.WaitGroup
-	defer heads.Wait()
-	heads.Go(func() { p.lookAtHeads(ctx) })
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { p.followHeads(ctx) })
+	beside.Go(func() { p.followFile(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -19,9 +19,9 @@ type allowance struct {
 
 // preloadFrom reads the registries and repositories that a fleet's nodes may fetch from.
 func (d *document) preloadFrom(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.Problems)
+	before := d.Troubles()
 	d.words(&p.PreloadFrom, messages.CheckPreloadFrom)(n, field)
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
 	if len(p.PreloadFrom) == 0 {
@@ -43,7 +43,7 @@ func (d *document) checkAllowances(p *messages.Pipeline) {
 
 // pull reads how a fleet's nodes fetch images.
 func (d *document) pull(p *messages.Policy, n *yaml.Node, field string) {
-	before, out := len(d.Problems), messages.Pull{}
+	before, out := d.Troubles(), messages.Pull{}
 	d.mapping(n, field, []key{
 		{"way", "write how nodes fetch: " + strings.Join(messages.PullWays(), ", "), d.text((*string)(&out.Way), func(s string) error {
 			if ways := messages.PullWays(); !slices.Contains(ways, s) {
@@ -55,10 +55,10 @@ func (d *document) pull(p *messages.Policy, n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.mirror(&out, n, field) })
 		}},
 	})
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
-	if err := out.Validate(); err != nil {
+	if err := out.Validate(); err != nil && !d.partial {
 		d.Problem(n, field, "%v", err)
 		return
 	}

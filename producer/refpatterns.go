@@ -15,13 +15,13 @@ func (d *document) refPatterns(to *[]string, what string) func(*yaml.Node, strin
 // patterns reads a list of patterns, each as check has it.
 func (d *document) patterns(to *[]string, check func(string) error) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		before := len(d.Problems)
+		before := d.Troubles()
 		d.unquoted(n, field)
-		if len(d.Problems) > before {
+		if d.Troubles() > before {
 			return
 		}
 		d.words(to, check)(n, field)
-		if len(d.Problems) > before {
+		if d.Troubles() > before {
 			return
 		}
 		if len(*to) == 0 {
@@ -34,6 +34,7 @@ func (d *document) patterns(to *[]string, check func(string) error) func(*yaml.N
 
 // unquoted refuses what YAML makes of a pattern with ! in front that has no quotes: an empty value with a tag.
 func (d *document) unquoted(n *yaml.Node, field string) {
+	n = followed(n)
 	if n.Kind != yaml.SequenceNode {
 		return
 	}

@@ -19,7 +19,15 @@ const maxCanaries = 100
 // fleet reads one item of a pipeline's fleets.
 func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 	t := messages.FleetTarget{Policy: messages.DefaultPolicy()}
-	d.mapping(n, field, []key{
+	d.mapping(n, field, d.fleetKeys(&t))
+	if t.Fleet != "" {
+		p.Fleets = append(p.Fleets, t)
+	}
+}
+
+// fleetKeys are the fields of a fleet.
+func (d *document) fleetKeys(t *messages.FleetTarget) []key {
+	return []key{
 		{"name", "give the fleet's name, a DNS label such as production", func(n *yaml.Node, field string) { d.fleetName(&t.Fleet, n, field) }},
 		{"reference", "", d.text((*string)(&t.Policy.Reference), func(s string) error {
 			if !slices.Contains(messages.References, messages.Reference(s)) {
@@ -31,9 +39,6 @@ func (d *document) fleet(p *messages.Pipeline, n *yaml.Node, field string) {
 		{"preload_from", "", func(n *yaml.Node, field string) { d.preloadFrom(&t.Policy, n, field) }},
 		{"pull", "", func(n *yaml.Node, field string) { d.pull(&t.Policy, n, field) }},
 		{"fence", "", func(n *yaml.Node, field string) { d.fence(&t.Policy.Fence, n, field) }},
-	})
-	if t.Fleet != "" {
-		p.Fleets = append(p.Fleets, t)
 	}
 }
 
@@ -45,10 +50,10 @@ func (d *document) fleetName(to *string, n *yaml.Node, field string) {
 		return
 	}
 	if at, ok := d.fleets[name]; ok {
-		d.Problem(n, field, "fleet %q is fed at line %d already: a fleet is fed by one pipeline, once; remove it from one of them", name, at)
+		d.Problem(n, field, "fleet %q is fed at %s already: a fleet is fed by one pipeline, once; remove it from one of them", name, d.at(at))
 		return
 	}
-	d.fleets[name] = n.Line
+	d.fleets[name] = d.spot(n)
 	*to = name
 }
 
@@ -63,18 +68,18 @@ func (d *document) fence(to *string, n *yaml.Node, field string) {
 		return err
 	})(n, field)
 	if at, ok := d.fences[kind]; ok {
-		d.Problem(n, field, "%s holds one image, and is that of a fleet at line %d already: give one of them another place", kind, at)
+		d.Problem(n, field, "%s holds one image, and is that of a fleet at %s already: give one of them another place", kind, d.at(at))
 		return
 	}
 	if kind == messages.FenceKato || kind == messages.FenceConfdis {
-		d.fences[kind] = n.Line
+		d.fences[kind] = d.spot(n)
 	}
 	*to = kind
 }
 
 // rollout reads a policy over the defaults.
 func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.Problems)
+	before := d.Troubles()
 	d.mapping(n, field, []key{
 		{"canaries", "", d.integer(&p.Canaries, 0, maxCanaries)},
 		{"waves", "", func(n *yaml.Node, field string) { d.waves(p, n, field) }},
@@ -89,8 +94,8 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"trial", "", func(n *yaml.Node, field string) {
 			d.mapping(n, field, []key{
 				{"timeout", "", d.duration(&p.Trial.Timeout, messages.Duration(1e9))},
-				{"network", "", d.text(&p.Trial.Network, nil)},
-				{"user", "", d.text(&p.Trial.User, nil)},
+				{"network", "", d.text(&p.Trial.Network, probePolicy(func(p *messages.Policy, s string) { p.Trial.Network = s }))},
+				{"user", "", d.text(&p.Trial.User, probePolicy(func(p *messages.Policy, s string) { p.Trial.User = s }))},
 				{"disabled", "", d.truth(&p.Trial.Disabled)},
 			})
 		}},
@@ -106,7 +111,7 @@ func (d *document) rollout(p *messages.Policy, n *yaml.Node, field string) {
 		{"preload_bases", "", d.truth(&p.PreloadBases)},
 		{"apply", "", func(n *yaml.Node, field string) { d.apply(p, n, field) }},
 	})
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
 	if err := p.Validate(); err != nil {
@@ -130,7 +135,7 @@ func (d *document) apply(p *messages.Policy, n *yaml.Node, field string) {
 
 // waves reads rising percentages of which the last is 100%.
 func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
-	before := len(d.Problems)
+	before := d.Troubles()
 	var waves []int
 	d.List(n, field, func(n *yaml.Node, field string) {
 		v, ok := d.percent(n, field)
@@ -142,7 +147,7 @@ func (d *document) waves(p *messages.Policy, n *yaml.Node, field string) {
 		}
 		waves = append(waves, v)
 	})
-	if len(d.Problems) > before {
+	if d.Troubles() > before {
 		return
 	}
 	if len(waves) == 0 || waves[len(waves)-1] != 100 {

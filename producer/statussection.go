@@ -5,18 +5,14 @@ import (
 	"path/filepath"
 
 	"github.com/fenceline/fenceline/statuses/target"
-	"github.com/fenceline/fenceline/yamlfile"
 	"go.yaml.in/yaml/v3"
 )
 
-// LoadStatusTargets reads of a pipeline file where statuses go, and none of the secrets that webhooks have. The names of
-// files count from the folder of the pipeline file.
+// LoadStatusTargets reads of a pipeline file, or of a folder of them, where statuses go, and none of the secrets that
+// webhooks have. The names of files count from the folder of the pipeline file.
 func LoadStatusTargets(path string) ([]target.Target, error) {
-	content, err := yamlfile.Content(path, "pipeline file")
-	if err != nil {
-		return nil, err
-	}
-	p, err := parsePipelines(path, content, func(string) (*hookSecret, bool, error) { return &hookSecret{}, false, nil })
+	l := &loading{elsewhere: true}
+	p, err := l.pipelines(path)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +24,7 @@ func LoadStatusTargets(path string) ([]target.Target, error) {
 		t := *d.status
 		for _, file := range []*string{&t.TokenFile, &t.CAFile} {
 			if *file != "" && !filepath.IsAbs(*file) {
-				*file = filepath.Join(filepath.Dir(path), *file)
+				*file = filepath.Join(l.folder, *file)
 			}
 		}
 		out = append(out, t)

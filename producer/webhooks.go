@@ -16,7 +16,7 @@ import (
 type hooks struct {
 	*Producer
 	forge forge
-	keys  *keyring
+	keys  func() *keyring // of the pipelines in force
 }
 
 func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -186,12 +186,12 @@ func (h *hooks) proof(w http.ResponseWriter, r *http.Request, d *delivery) (proo
 // field. The error tells why a body that is signed has none. GitHub signs the form, Gitea what is in
 // it. The body is decoded in its place.
 func (h *hooks) verified(header http.Header, body []byte, signed proof) (pipelines []*declared, payload []byte, err error) {
-	pipelines = h.keys.verify(body, signed)
+	pipelines = h.keys().verify(body, signed)
 	if !isForm(header, body) {
 		return pipelines, body, nil
 	}
 	if payload, err = formPayload(body); err == nil && len(pipelines) == 0 {
-		pipelines = h.keys.verify(payload, signed)
+		pipelines = h.keys().verify(payload, signed)
 	}
 	return pipelines, payload, err
 }

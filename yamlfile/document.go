@@ -5,18 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"sort"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-)
-
-var (
-	syntaxLine  = regexp.MustCompile(`^yaml: (?:line \d+: )?(.*)`)
-	anchorWords = regexp.MustCompile(`^yaml: unknown anchor '(.*)' referenced`)
 )
 
 // Document parses content, which must be one document, and returns its root, or nil where there
@@ -56,13 +48,18 @@ func (r *Reader) empty(n *yaml.Node, needs string) {
 
 // printable refuses what is not text, since the parser does so without a line.
 func (r *Reader) printable(content []byte) bool {
-	line := 1
+	if isUTF16(content) {
+		r.Problems = append(r.Problems, Problem{File: r.File, Line: 1, Text: "is UTF-16, which Windows calls Unicode: save the file as UTF-8"})
+		return false
+	}
+	line, column := 1, 0
 	for rest := content; len(rest) > 0; {
 		c, size := utf8.DecodeRune(rest)
-		p := Problem{File: r.File, Line: line}
+		column++
+		p := Problem{File: r.File, Line: line, Column: column}
 		switch {
 		case c == '\n':
-			line++
+			line, column = line+1, 0
 		case c == utf8.RuneError && size == 1:
 			p.Text = "is not UTF-8: save the file in that encoding"
 		case c != '\t' && c != '\r' && c != '\u0085' && unicode.IsControl(c):
@@ -77,36 +74,11 @@ func (r *Reader) printable(content []byte) bool {
 	return true
 }
 
-// syntax makes a problem of what the parser said.
-func (r *Reader) syntax(content []byte, said string) Problem {
-	p := Problem{File: r.File, Text: "is not YAML: " + said}
-	if m := anchorWords.FindStringSubmatch(said); m != nil {
-		p.Line = brokenLine(content, strings.TrimPrefix(said, "yaml: "))
-		p.Text = fmt.Sprintf("alias *%s has no anchor &%s before it: write the value out, or put it in quotes if it is text", Clip(m[1]), Clip(m[1]))
-	} else if m := syntaxLine.FindStringSubmatch(said); m != nil {
-		p.Line = brokenLine(content, m[1])
-		p.Text = "is not YAML: " + m[1] + ": check the indentation and quotes there and on the line above"
+// isUTF16 tells whether content begins as text in that encoding does: with its mark, or with one byte of two zero.
+func isUTF16(content []byte) bool {
+	if len(content) < 2 {
+		return false
 	}
-	return p
-}
-
-// brokenLine is the first line with which the parser has the trouble that it has with all of them. Its own number is
-// that of the line before, or of where the mapping begins that has the trouble, or it gives none.
-func brokenLine(content []byte, trouble string) int {
-	var ends []int // of lines, in content
-	for i, c := range content {
-		if c == '\n' || i == len(content)-1 {
-			ends = append(ends, i+1)
-		}
-	}
-	return 1 + sort.Search(len(ends)-1, func(n int) bool {
-		dec := yaml.NewDecoder(bytes.NewReader(content[:ends[n]]))
-		for {
-			var doc yaml.Node
-			if err := dec.Decode(&doc); err != nil {
-				m := syntaxLine.FindStringSubmatch(err.Error())
-				return m != nil && m[1] == trouble
-			}
-		}
-	})
+	a, b := content[0], content[1]
+	return a == 0xff && b == 0xfe || a == 0xfe && b == 0xff || (a == 0) != (b == 0)
 }

@@ -16,6 +16,9 @@ func Content(path, what string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the %s: %w: name an existing file", what, err)
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("reading the %s: %s is a folder: name a file", what, path)
+	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the %s %s: %w", what, path, err)

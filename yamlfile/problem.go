@@ -9,10 +9,12 @@ import (
 
 // Problem is something wrong with a file: where, what, and how to mend it.
 type Problem struct {
-	File  string `json:"file"`
-	Line  int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
-	Field string `json:"field,omitempty"`
-	Text  string `json:"text"` // the value, what is wrong with it and the fix
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // from 1; 0 when it is about the whole file
+	// Column is where in the line, from 1, in characters; 0 when it is about the whole line.
+	Column int    `json:"column,omitempty"`
+	Field  string `json:"field,omitempty"`
+	Text   string `json:"text"` // the value, what is wrong with it and the fix
 	// Absent tells that the file is right but names another that is not on this machine, as
 	// a secret is only where the producer runs.
 	Absent bool `json:"absent,omitempty"`
@@ -55,7 +57,7 @@ func (r *Reader) Err() error {
 		return nil
 	}
 	found := slices.Clone(r.Problems)
-	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(found, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
 	if len(found) >= MaxProblems {
 		found = append(found, Problem{File: r.File, Text: "the rest of the file was not read: mend these first"})
 	}

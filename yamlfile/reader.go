@@ -13,6 +13,10 @@ type Reader struct {
 	Problems []Problem
 	Warnings []Problem
 	visits   int
+	told     map[Problem]bool // what was, without its field
+	passed   int              // values whose problem was told when their variables were replaced
+
+	variables map[*yaml.Node]*replaced // the values in which some were replaced
 }
 
 const (
@@ -25,22 +29,42 @@ const (
 // Stopped tells that nothing more is read.
 func (r *Reader) Stopped() bool { return r.visits >= maxVisits || len(r.Problems) >= MaxProblems }
 
+// Troubles is how often something was wrong so far. It rises with what is read where that has a problem, also
+// with one that is told elsewhere.
+func (r *Reader) Troubles() int { return len(r.Problems) + r.passed }
+
 // Problem adds one about a field at a node, which may be nil.
+//
+// The same about the same place is told once, however many aliases lead there.
 func (r *Reader) Problem(n *yaml.Node, field, format string, args ...any) {
-	r.Problems = append(r.Problems, Problem{File: r.File, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+	r.Problems = r.with(r.Problems, n, r.at(n, field, format, args))
+}
+
+// with adds a problem at a node to others, unless it was told before.
+func (r *Reader) with(others []Problem, n *yaml.Node, p Problem) []Problem {
+	same := p
+	same.Field = ""
+	if n != nil && r.told[same] {
+		return others
+	}
+	if r.told == nil {
+		r.told = map[Problem]bool{}
+	}
+	r.told[same] = true
+	return append(others, p)
 }
 
 // Warn is Problem for what may be meant.
 func (r *Reader) Warn(n *yaml.Node, field, format string, args ...any) {
-	r.Warnings = append(r.Warnings, Problem{File: r.File, Line: line(n), Field: field, Text: fmt.Sprintf(format, args...)})
+	r.Warnings = r.with(r.Warnings, n, r.at(n, field, format, args))
 }
 
-// line is that of a node, or 0 where there is none.
-func line(n *yaml.Node) int {
-	if n == nil {
-		return 0
+func (r *Reader) at(n *yaml.Node, field, format string, args []any) Problem {
+	p := Problem{File: r.File, Field: field, Text: r.hide(n, fmt.Sprintf(format, args...))}
+	if n != nil {
+		p.Line, p.Column = n.Line, n.Column
 	}
-	return n.Line
+	return p
 }
 
 // Node follows an alias and counts the visit. It is nil when there were too many.
@@ -71,18 +95,22 @@ func (r *Reader) Pairs(n *yaml.Node, field string, read func(name string, k, v *
 		r.Problem(at, field, "a %s where fields were expected: write it as name: value, one a line", kinds[n.Kind])
 		return nil
 	}
-	seen := map[string]bool{}
+	seen, lines := map[string]bool{}, map[string]int{}
 	for i := 0; i+1 < len(n.Content) && !r.Stopped(); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode {
 			r.Problem(k, field, "%s where the name of a field was expected", Describe(k))
 			continue
 		}
-		if seen[k.Value] {
-			r.Problem(k, Join(field, k.Value), "is given twice: remove one of them")
+		if k.Tag == "!!merge" {
+			r.Problem(k, field, "merge keys (<<) are not read: write the fields out, or alias a whole value")
 			continue
 		}
-		seen[k.Value] = true
+		if seen[k.Value] {
+			r.Problem(k, Join(field, k.Value), "is given twice: remove one of them (the other is at line %d)", lines[k.Value])
+			continue
+		}
+		seen[k.Value], lines[k.Value] = true, k.Line
 		read(k.Value, k, v)
 	}
 	return seen
@@ -112,8 +140,14 @@ func (r *Reader) List(n *yaml.Node, field string, read func(n *yaml.Node, field 
 func (r *Reader) Scalar(n *yaml.Node, field, want string, tags ...string) (*yaml.Node, bool) {
 	at := n
 	n = r.Node(n, field)
+	if n != nil && n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+		n = r.fitting(n, tags)
+	}
 	switch {
 	case n == nil:
+		return nil, false
+	case r.variables[n] != nil && r.variables[n].missing:
+		r.passed++
 		return nil, false
 	case n.Kind != yaml.ScalarNode:
 		r.Problem(at, field, "%s where %s was expected", Describe(n), want)

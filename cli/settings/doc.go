@@ -3,6 +3,7 @@
 // order:
 //
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
+//   - pipelinefiles.go: where the pipelines are declared
 //   - apply.go: where a node writes the current image
 //   - fence.go: where a controller finds fence configs
 //   - names.go: the names of roles, users and this machine

@@ -76,17 +76,17 @@ func (r *RunDistributor) Add(fs *pflag.FlagSet) {
 // RunStatuses is what `fenceline run statuses` is told.
 type RunStatuses struct {
 	Run
-	Config string // the pipeline file
-	Name   string
+	PipelineFiles // whose status sections say whom to tell
+	Name          string
 }
 
 // Add adds its flags.
 func (r *RunStatuses) Add(fs *pflag.FlagSet) {
 	r.Run.Add(fs)
-	FileVar(fs, &r.Config, "config", "fenceline.yaml", "the pipeline file, whose status sections say whom to tell")
+	r.PipelineFiles.Add(fs)
 	fs.StringVar(&r.Name, "name", HostLabel()+"-"+messages.NewID(), "this worker's name, different from all others")
 	DefaultsTo(fs, "name", "the host's name and something random")
-	Explain(fs, "config", "The producer's own; the files of webhooks' secrets are not read. Read at the start; the files of tokens are read for each status.")
+	Explain(fs, "config", "The producer's own, whose status sections say whom to tell; the files of webhooks' secrets are not read. Read at the start; the files of tokens are read for each status.")
 }
 
 // Up is what `fenceline up` is told: its own, and the settings of all roles.
@@ -196,7 +196,7 @@ func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
 
 // Producer configures a producer.
 type Producer struct {
-	Config     string // the pipeline file
+	PipelineFiles
 	Listen     string
 	TokenFile  string
 	SecretsDir string
@@ -204,7 +204,7 @@ type Producer struct {
 
 // Add adds the flags that `run` and `up` have for it.
 func (p *Producer) Add(fs *pflag.FlagSet) {
-	FileVar(fs, &p.Config, "config", "fenceline.yaml", "the pipeline file")
+	p.PipelineFiles.Add(fs)
 	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
 	secretsDirVar(fs, &p.SecretsDir)
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/fenceline/fenceline/builder"
@@ -25,7 +29,9 @@ import (
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -52,12 +58,17 @@ type httpProducer struct {
 	grace     time.Duration
 	pipelines *producer.Pipelines
 	listener  net.Listener
+	attended  bool // it runs in somebody's terminal
 	log       zerolog.Logger
 }
 
-// loadPipelines reads the pipeline file, and logs what it warns of.
-func loadPipelines(file string, log zerolog.Logger) (*producer.Pipelines, error) {
-	p, err := producer.LoadPipelines(file)
+// loadPipelines reads the pipeline file, or the folder of them, and logs what it warns of.
+func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logger) (*producer.Pipelines, error) {
+	path, err := s.Path(given)
+	if err != nil {
+		return nil, err
+	}
+	p, err := producer.LoadPipelines(path)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +76,15 @@ func loadPipelines(file string, log zerolog.Logger) (*producer.Pipelines, error)
 		log.Warn().Msg(w.String())
 	}
 	return p, nil
+}
+
+// statusTargets reads of the pipeline file, or of the folder of them, where statuses go.
+func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet) ([]target.Target, error) {
+	path, err := s.Path(given)
+	if err != nil {
+		return nil, err
+	}
+	return producer.LoadStatusTargets(path)
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
@@ -81,7 +101,13 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpRole{made, p.listener, producer.NewServer(made.Handler(), p.log), p.grace}, nil
+	return &httpRole{made, p.listener, producer.NewServer(made.Handler(), p.log), p.grace, p.attended, p.log}, nil
+}
+
+// attended tells whether what is written here shows in a terminal.
+func attended(stderr io.Writer) bool {
+	_, isTerminal := terminal.Behind(stderr)
+	return isTerminal
 }
 
 // httpRole is a producer with its HTTP server.
@@ -90,6 +116,19 @@ type httpRole struct {
 	listener net.Listener
 	server   *http.Server
 	grace    time.Duration
+	attended bool
+	log      zerolog.Logger
+}
+
+// hangups tells of each SIGHUP until ctx ends. Where a person attends it is the end of their terminal, as ever.
+func (r *httpRole) hangups(ctx context.Context) <-chan os.Signal {
+	if r.attended {
+		return nil
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(c) })
+	return c
 }
 
 // Run serves until ctx ends and requests under way are answered, or its grace is over. Who sends
@@ -97,6 +136,18 @@ type httpRole struct {
 func (r *httpRole) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.Producer.Run(ctx) })
+	hangups := r.hangups(ctx)
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-hangups:
+				r.log.Info().Msg("SIGHUP: the pipeline file is read again")
+				r.Reload()
+			}
+		}
+	})
 	g.Go(func() error {
 		if err := r.server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving HTTP on %s: %w", r.listener.Addr(), err)

@@ -12,7 +12,6 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
-	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -135,14 +134,14 @@ func newRunProducerCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
-		pipelines, err := loadPipelines(s.Config, log)
+		pipelines, err := loadPipelines(&s.Producer, cmd.Flags(), log)
 		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(q *queue.Client) (role, error) {
 			listener, err := standalone.Listen(standalone.ServiceHTTP, s.Listen)
 			if err != nil {
 				return nil, err
 			}
 			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, log}).make(q)
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(cmd.ErrOrStderr()), log}).make(q)
 		}}, err
 	})
 }
@@ -210,7 +209,7 @@ func newRunStatusesCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
-		targets, err := producer.LoadStatusTargets(s.Config)
+		targets, err := statusTargets(&s.PipelineFiles, cmd.Flags())
 		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(q *queue.Client) (role, error) {
 			return makeStatuses(s.Name, targets, q, log)
 		}}, err

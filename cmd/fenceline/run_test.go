@@ -88,15 +88,19 @@ func TestRunRefuses(t *testing.T) {
 		status int
 		says   string
 	}{
-		"a port in use":      {[]string{"producer", "--config", config, "--listen", taken.Addr().String()}, cli.ExitFailed, "--listen"},
-		"an empty token":     {[]string{"producer", "--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "empty")}, cli.ExitFailed, "is empty"},
-		"a bad node name":    {[]string{"distributor", "--node", "Node_1"}, cli.ExitUsage, "Node_1"},
-		"a bad fleet name":   {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, cli.ExitUsage, "a.b"},
-		"a bad label":        {[]string{"distributor", "--label", "x"}, cli.ExitUsage, "NAME=VALUE"},
-		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
-		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
-		"no pipeline file":   {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
-		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
+		"a port in use":       {[]string{"producer", "--config", config, "--listen", taken.Addr().String()}, cli.ExitFailed, "--listen"},
+		"a file and a folder": {[]string{"producer", "--config", config, "--pipelines", dir}, cli.ExitUsage, "both given"},
+		"a folder for a file": {[]string{"producer", "--config", dir}, cli.ExitUsage, "name it with --pipelines"},
+		"a file for a folder": {[]string{"producer", "--pipelines", config}, cli.ExitUsage, "name it with --config"},
+		"a bad folder":        {[]string{"producer", "--pipelines", t.TempDir()}, cli.ExitFailed, "has no file whose name ends in .yaml"},
+		"an empty token":      {[]string{"producer", "--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "empty")}, cli.ExitFailed, "is empty"},
+		"a bad node name":     {[]string{"distributor", "--node", "Node_1"}, cli.ExitUsage, "Node_1"},
+		"a bad fleet name":    {[]string{"distributor", "--node", "n", "--fleet", "a.b"}, cli.ExitUsage, "a.b"},
+		"a bad label":         {[]string{"distributor", "--label", "x"}, cli.ExitUsage, "NAME=VALUE"},
+		"no such logins":      {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
+		"health port in use":  {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
+		"no such CA file":     {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
+		"no pipeline file":    {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := fenceline(t, append([]string{"run"}, test.args...)...)

@@ -38,7 +38,7 @@ one folder, and used again next time.` + settings.FileNote("nats-listen"),
 			if err := ownBuildkitd(cmd.Flags(), s.Buildkitd); err != nil {
 				return err
 			}
-			return up(cmd.Context(), &s, cmd.ErrOrStderr())
+			return up(cmd.Context(), &s, cmd.Flags(), cmd.ErrOrStderr())
 		},
 	}
 	s.Add(cmd.Flags())
@@ -58,7 +58,7 @@ func ownBuildkitd(given *pflag.FlagSet, buildkitd string) error {
 	return nil
 }
 
-func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
+func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Writer) error {
 	log := cli.NewLogger(stderr, s.Verbose)
 	space, err := messages.NewSpace(s.Prefix)
 	if err != nil {
@@ -80,7 +80,7 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u := &upRun{places: places, settings: s, space: space, log: log}
+	u := &upRun{places: places, settings: s, given: given, space: space, log: log}
 	err = u.all(ctx, stderr)
 	if !u.started {
 		err = stoppedAtStart(ctx, err, log)
@@ -97,7 +97,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.state.Close()) }()
 	s.Builder.SecretsDir = s.Producer.SecretsDir
-	pipelines, err := loadPipelines(s.Producer.Config, u.log)
+	pipelines, err := loadPipelines(&s.Producer, u.given, u.log)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer listener.Close()
 	defer u.close()
-	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, u.log})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(stderr), u.log})
 	if err != nil {
 		return err
 	}
@@ -154,6 +154,7 @@ func startServers(ctx context.Context, s *settings.Up, state *standalone.State, 
 type upRun struct {
 	places   *backends.Backends
 	settings *settings.Up
+	given    *pflag.FlagSet
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
@@ -234,7 +235,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 
 // statuses makes the worker that tells forges, where a pipeline says whom.
 func (u *upRun) statuses(ctx context.Context) (role, error) {
-	targets, err := producer.LoadStatusTargets(u.settings.Producer.Config)
+	targets, err := statusTargets(&u.settings.Producer.PipelineFiles, u.given)
 	if err != nil || len(targets) == 0 {
 		return nil, err
 	}

@@ -1,0 +1,102 @@
+package producer
+
+import (
+	"strings"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// fieldWords are what editors show of a field, and what its own check takes where that can be told.
+type fieldWords struct {
+	about   string
+	pattern string          // of text
+	values  func() []string // all that there are
+
+	otherwise any // what counts where it is not written, unless the reader tells that itself
+}
+
+// nameForm is that of messages.CheckName.
+const nameForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
+
+// secretNameForm is that of messages.CheckSecretName.
+const secretNameForm = `^[A-Za-z0-9_][A-Za-z0-9._-]*$`
+
+// wordsOf are the words for a field. Those of defaults are those of what they are the defaults of.
+func wordsOf(path string) fieldWords {
+	w, ok := words[path]
+	if rest, of := strings.CutPrefix(path, "defaults.fleet."); of && !ok {
+		return words["pipelines[].fleets[]."+rest]
+	}
+	if rest, of := strings.CutPrefix(path, "defaults."); of && !ok {
+		return words["pipelines[]."+rest]
+	}
+	return w
+}
+
+// words are those of every field, by its path. What is about a field is the first sentence of its row in
+// docs/configuration.md.
+var words = map[string]fieldWords{
+	"defaults":                                       {about: "what every pipeline of this file has that says nothing of its own"},
+	"defaults.fleet":                                 {about: "what every fleet of this file has that says nothing of its own"},
+	"version":                                        {about: "the version of this form of file"},
+	"pipelines":                                      {about: "what is built, from where, and for whom"},
+	"pipelines[]":                                    {about: "a repository and branch, the image that is built of it, and the fleets that get it"},
+	"pipelines[].secrets[]":                          {pattern: secretNameForm},
+	"pipelines[].webhook":                            {about: "whose webhooks are accepted, and how they are signed"},
+	"pipelines[].webhook.forges[]":                   {values: forgeNames},
+	"pipelines[].fleets[]":                           {about: "a fleet, and how the image passes through it"},
+	"pipelines[].fleets[].rollout.trial":             {about: "how canaries try the image before the flip"},
+	"pipelines[].fleets[].rollout.apply":             {about: "what is asked of how nodes apply the image; without it, nothing"},
+	"pipelines[].fleets[].pull":                      {about: "how the fleet's nodes fetch images"},
+	"pipelines[].fleets[].pull.mirrors[]":            {about: "a mirror"},
+	"pipelines[].name":                               {about: "a DNS label: lower-case letters, digits, inner hyphens", pattern: nameForm},
+	"pipelines[].repository":                         {about: "git URL that is cloned: https, http or git (not ssh, which builders don't read), ending in .git, without user or password", pattern: `^(https?|git)://`},
+	"pipelines[].branch":                             {about: "the branch whose head is built, by its name alone: main, not refs/heads/main", otherwise: messages.DefaultBranch},
+	"pipelines[].branches":                           {about: "patterns of the branches and tags that are built, in place of branch or, for tags, beside it"},
+	"pipelines[].tags":                               {about: "patterns of the branches and tags that are built, in place of branch or, for tags, beside it"},
+	"pipelines[].paths":                              {about: "patterns of the files that a push must change to be built; see which pushes are built"},
+	"pipelines[].skip_ci":                            {about: "whether [skip ci] in a commit's message keeps its push from being built"},
+	"pipelines[].directory":                          {about: "the build context inside the repository"},
+	"pipelines[].dockerfile":                         {about: "path inside directory"},
+	"pipelines[].image":                              {about: "name that is pushed to, without tag or digest"},
+	"pipelines[].platform":                           {about: "such as linux/amd64", pattern: `^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$`},
+	"pipelines[].build_args":                         {about: "arguments of the Dockerfile"},
+	"pipelines[].hooks_dir":                          {about: "where the image has its admin hooks", pattern: "^/"},
+	"pipelines[].timeout":                            {about: "for the whole build, from 1s"},
+	"pipelines[].retry_for":                          {about: "how long a build that infrastructure fails (registry, git host, buildkitd) is tried again, from 1s, counted from its first failure"},
+	"pipelines[].attempts":                           {about: "how many of its attempts infrastructure may fail, 1 to 100"},
+	"pipelines[].repository_token":                   {about: "name of the secret that reads the repository", pattern: secretNameForm},
+	"pipelines[].secrets":                            {about: "names of secrets that a RUN --mount=type=secret,id=NAME may ask for"},
+	"pipelines[].webhook.secret_file":                {about: "file with the secret that signs the webhooks, relative to this file"},
+	"pipelines[].webhook.forges":                     {about: "whose webhooks are accepted: github, gitlab, gitea, forgejo, gogs, bitbucket, generic"},
+	"pipelines[].fleets":                             {about: "the fleets that get the image, in order: each waits until the one before it is done"},
+	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }, otherwise: "digest"},
+	"pipelines[].fleets[].name":                      {about: "a DNS label", pattern: nameForm},
+	"pipelines[].fleets[].rollout":                   {about: "how the image passes through it"},
+	"pipelines[].fleets[].fence":                     {about: "where its fence config lives, from the next flip on: natskv, kato, confdis or exec; see fence-backends.md", values: messages.FenceKinds},
+	"pipelines[].fleets[].rollout.canaries":          {about: "nodes that preload first and run the trial; at most 100"},
+	"pipelines[].fleets[].rollout.waves":             {about: "shares of the members that fetch the image, one after another, also after the flip; rising, the last 100%", otherwise: []string{"100%"}},
+	"pipelines[].fleets[].rollout.max_in_flight":     {about: "nodes that fetch images at one time, before the flip and after it, whichever image they lack; 0 is no bound"},
+	"pipelines[].fleets[].rollout.quorum":            {about: "share of the members that must hold the image", otherwise: "100%"},
+	"pipelines[].fleets[].rollout.quorum_floor":      {about: "nodes that must hold it, however few members there are"},
+	"pipelines[].fleets[].rollout.node_deadline":     {about: "how long a node's preload may make no progress; then it counts as failed, until it has the image"},
+	"pipelines[].fleets[].rollout.trial.timeout":     {about: "for all hooks of one trial together; each may use 1 GiB of memory"},
+	"pipelines[].fleets[].rollout.trial.network":     {about: "Docker network of the trial's container"},
+	"pipelines[].fleets[].rollout.trial.user":        {about: "the user that the trial runs hooks as, USER or USER:GROUP"},
+	"pipelines[].fleets[].rollout.trial.disabled":    {about: "run no trial"},
+	"pipelines[].fleets[].rollout.approval":          {about: "wait for fenceline approve before the flip"},
+	"pipelines[].fleets[].rollout.soak":              {about: "how long failures after the flip roll back by themselves", otherwise: "0s"},
+	"pipelines[].fleets[].rollout.soak_grace":        {about: "how long a node may lack the image that soaks, without coming further with fetching it again, until it counts as failed; from 1s"},
+	"pipelines[].fleets[].rollout.soak_failures":     {about: "share of the members, rounded down, that may fail in a soak without a rollback, from 0%", otherwise: "10%"},
+	"pipelines[].fleets[].rollout.keep":              {about: "images that nodes keep besides the current and the previous one, for rollbacks"},
+	"pipelines[].fleets[].rollout.preload_bases":     {about: "nodes fetch the base images while the build still runs"},
+	"pipelines[].fleets[].rollout.apply.quorum":      {about: "share of the members that must have applied the image after the flip, until the rollout is done", otherwise: "100%"},
+	"pipelines[].fleets[].rollout.apply.deadline":    {about: "how long they may be too few; then the fleet goes back to the image before and is held"},
+	"pipelines[].fleets[].preload_from":              {about: "registries (HOST) and repositories (HOST/PATH, with all below it) that nodes may fetch from, bases too"},
+	"pipelines[].fleets[].pull.way":                  {about: "how nodes fetch images", values: messages.PullWays},
+	"pipelines[].fleets[].pull.mirrors":              {about: "mirrors, in the order in which they are tried; the image's registry comes last"},
+	"pipelines[].fleets[].pull.mirrors[].url":        {about: "http or https, HOST[:PORT], and what comes before the repository's path, if anything (https://harbor.example.com/proxy)", pattern: `^https?://`},
+	"pipelines[].fleets[].pull.mirrors[].labels":     {about: "a node needs them to use the mirror: --label rack=a"},
+	"pipelines[].fleets[].pull.mirrors[].time_limit": {about: "for a mirror's answer to begin, and for each further 128 KiB of it"},
+	"pipelines[].fleets[].pull.mirrors[].back_off":   {about: "how long a mirror that failed is left alone; twice as long with each failure in a row, at most 16 times"},
+}

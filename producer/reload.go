@@ -1,0 +1,207 @@
+package producer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+)
+
+// The pipeline file is read again when it, or a file that it names, has changed. All of it comes into force, or
+// nothing: while it has a mistake, the pipelines that were read before stay.
+//
+// Files are looked at from time to time rather than watched by the kernel, which has limits of its own for
+// that, and tells nothing of some file systems.
+
+// DefaultLookInterval is the time between looks where none is configured.
+const DefaultLookInterval = 2 * time.Second
+
+// inForce is what webhooks and calls are held against.
+type inForce struct {
+	pipelines *Pipelines
+	keys      map[string]*keyring // by forge
+}
+
+// force has webhooks and calls that come from here on held against p. Those under way go on as they began, and what
+// is stored keeps the pipeline that it has: a request is self-contained.
+func (p *Producer) force(pipelines *Pipelines) {
+	f := &inForce{pipelines: pipelines, keys: map[string]*keyring{}}
+	for _, name := range forgeNames() {
+		f.keys[name] = newKeyring(pipelines, name)
+	}
+	p.inForce.Store(f)
+	p.file.taken(pipelines, p.now())
+}
+
+// watchedFile is what is known of the pipeline file.
+type watchedFile struct {
+	interval time.Duration
+	asked    chan struct{} // has one when it is to be read at once
+
+	lock  sync.Mutex
+	state FileState
+}
+
+// FileState is what a producer knows of its pipeline file. It has no secrets, and nothing of their
+// files but what a person sees in errors.
+type FileState struct {
+	Path      string    `json:"path"`
+	Pipelines []string  `json:"pipelines"` // their names, in the order of the file
+	Digest    string    `json:"digest"`    // of what they say: it is the same for producers that do the same
+	Loaded    time.Time `json:"loaded"`
+	// Error is why the file can't be used as it is; those that were read before are in force. "" where it is.
+	Error string    `json:"error,omitempty"`
+	Since time.Time `json:"since,omitzero"` // of the first look that found an error
+}
+
+func (w *watchedFile) begin(interval time.Duration) {
+	if interval == 0 {
+		interval = DefaultLookInterval
+	}
+	w.interval, w.asked = interval, make(chan struct{}, 1)
+}
+
+// taken tells that pipelines are in force.
+func (w *watchedFile) taken(p *Pipelines, now time.Time) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.state = FileState{Path: p.path, Pipelines: p.names(), Digest: p.digest(), Loaded: now.UTC()}
+}
+
+// refused tells that the file can't be used, and whether that is news.
+func (w *watchedFile) refused(err error, now time.Time) bool {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	news := w.state.Error != err.Error()
+	if w.state.Error == "" {
+		w.state.Since = now.UTC()
+	}
+	w.state.Error = err.Error()
+	return news
+}
+
+// digest is that of what the pipelines say.
+func (p *Pipelines) digest() string {
+	b, err := json.Marshal(p.All())
+	if err != nil {
+		return "" // can't be: they are messages
+	}
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// File is what the producer knows of its pipeline file.
+func (p *Producer) File() FileState {
+	p.file.lock.Lock()
+	defer p.file.lock.Unlock()
+	s := p.file.state
+	s.Pipelines = slices.Clone(s.Pipelines)
+	return s
+}
+
+// Reload has the pipeline file read again at once, whether it seems to have changed or not. Run does it.
+func (p *Producer) Reload() {
+	select {
+	case p.file.asked <- struct{}{}:
+	default: // it is asked for already
+	}
+}
+
+// followFile reads the pipeline file again whenever it changed, until ctx ends. A change counts once a second look
+// finds the same, so that a file half written is not read.
+func (p *Producer) followFile(ctx context.Context) {
+	f := p.follower()
+	if f.path == "" {
+		return // the pipelines are of no file
+	}
+	tick := time.NewTicker(p.file.interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.look(false)
+		case <-p.file.asked:
+			f.look(true)
+		}
+	}
+}
+
+// follower is what is known of the files that a load read.
+type follower struct {
+	*Producer
+	path       string
+	read, last map[string]stamp // as they were when they were read, and at the last look
+}
+
+func (p *Producer) follower() *follower {
+	from := p.inForce.Load().pipelines
+	return &follower{p, from.path, from.read, from.read}
+}
+
+// look reads the file again where it has changed and rests, or where that is asked for.
+func (f *follower) look(asked bool) {
+	now := look(f.last)
+	rests := sameFiles(now, f.last)
+	f.last = now
+	if asked || rests && !sameFiles(now, f.read) {
+		f.read = f.reload(f.path)
+		f.last = f.read
+	}
+}
+
+// reload reads the pipeline file, and has it come into force if it can be used. It returns what was read.
+func (p *Producer) reload(path string) map[string]stamp {
+	next, err := LoadPipelines(path)
+	if err != nil {
+		if p.file.refused(err, p.now()) {
+			p.log.Error().Err(err).Str("file", path).Msg("the pipeline file can't be used as it is: the pipelines that were read before stay in force")
+		}
+		return next.read
+	}
+	for _, w := range next.Warnings() {
+		p.log.Warn().Msg(w.String())
+	}
+	added, changed, removed := next.since(p.inForce.Load().pipelines)
+	p.force(next)
+	p.log.Info().Str("file", path).Strs("added", added).Strs("changed", changed).Strs("removed", removed).Msg("the pipeline file was read again")
+	select {
+	case p.heads.changed <- struct{}{}:
+	default:
+	}
+	return next.read
+}
+
+// since names the pipelines that are new, say something else, and are gone.
+func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) {
+	for _, d := range p.declared {
+		switch old, ok := before.byName[d.pipeline.Name]; {
+		case !ok:
+			added = append(added, d.pipeline.Name)
+		case !reflect.DeepEqual(old.pipeline, d.pipeline) || !reflect.DeepEqual(old.pathList, d.pathList) || old.skipCI != d.skipCI || !reflect.DeepEqual(old.forges, d.forges) || !reflect.DeepEqual(old.secret, d.secret):
+			changed = append(changed, d.pipeline.Name)
+		}
+	}
+	for _, d := range before.declared {
+		if _, ok := p.byName[d.pipeline.Name]; !ok {
+			removed = append(removed, d.pipeline.Name)
+		}
+	}
+	return added, changed, removed
+}
+
+// servePipelines serves GET /v1/pipelines.
+func (p *Producer) servePipelines(w http.ResponseWriter, r *http.Request) {
+	if no := p.authorise(r); no != nil {
+		no.write(w)
+		return
+	}
+	keep(r.Context())
+	writeJSON(w, http.StatusOK, p.File())
+}
