@@ -80,4 +80,3 @@ func (i installation) stoppable(t *testing.T, change func(*controller.Config)) (
 	t.Cleanup(cancel)
 	return stop
 }
-
