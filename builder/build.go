@@ -42,8 +42,9 @@ type running struct {
 
 // head is the look-up of a branch's head.
 type head struct {
-	done chan struct{} // closed once err is known
-	err  error         // what keeps the source from being built
+	done   chan struct{} // closed once the rest is known
+	err    error         // what keeps the source from being built
+	commit string        // what is built: that of the request, or of the annotated tag whose object it names
 }
 
 // errTimeout is the cause with which a build's context ends at its pipeline's timeout.
@@ -95,8 +96,8 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	defer cancel(nil) // ends the look-up of the head, too
 	a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
-	if !token.IsZero() {
-		// The look-up sends a token to no host that a redirect leads to; BuildKit would.
+	if !token.IsZero() || r.Tag != "" {
+		// The look-up sends a token to no host that a redirect leads to; BuildKit would. And it finds a tag's commit.
 		if err := a.wanted(ctx); err != nil {
 			return Solved{}, err
 		}
@@ -115,7 +116,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 		dir = unpacked.path
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
-		Pipeline: &r.Pipeline, Commit: r.Commit, Context: dir, Token: token, Secrets: secrets,
+		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets,
 		Log:    func(l messages.BuildLog) { _ = a.news(func() { a.out.Log(l) }) },
 		Pinned: a.pinned, Check: a.check,
 	})
@@ -138,7 +139,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 // begin starts to look up the branch's head, beside the pinning of the bases. A source that
 // may not be built ends the build with the reason: the solver may wait for the same silent host.
 func (a *running) begin(ctx context.Context, token messages.Secret, end context.CancelCauseFunc) {
-	h := &head{done: make(chan struct{})}
+	h := &head{done: make(chan struct{}), commit: a.request.Commit}
 	a.head = h
 	go func() {
 		if a.request.Context == "" {
@@ -173,20 +174,24 @@ func (a *running) wanted(ctx context.Context) error {
 	}
 }
 
-// look asks the repository for the branch's head. It also makes sure that the credential may
+// look asks the repository for the branch's head, or the tag's commit. It also makes sure that the credential may
 // read the repository: BuildKit gives out what it has fetched before without asking. A commit
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
 	asked := !a.request.FollowsHead()
-	head, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Token: token})
+	head, object, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token})
+	gone := errors.Is(err, git.ErrNoBranch) || errors.Is(err, git.ErrNoTag)
 	switch {
+	case err == nil && a.request.Tag != "" && object == a.request.Commit:
+		a.head.commit = head
+		return nil
 	case err == nil && head != a.request.Commit && !asked:
 		return a.unlessStale(ctx, &supersededError{head: head}, head)
-	case err == nil || asked && errors.Is(err, git.ErrNoBranch):
+	case err == nil || asked && gone:
 		return nil
-	case errors.Is(err, git.ErrNoBranch):
-		return a.unlessStale(ctx, brokenSource(err), "no such branch")
+	case gone:
+		return a.unlessStale(ctx, brokenSource(err), "no such branch or tag")
 	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
 		return brokenSource(err)
 	}

@@ -106,7 +106,7 @@ func newBuilder(t *testing.T, s *solver) *Builder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.head = func(context.Context, git.Remote) (string, error) { return commit, nil }
+	b.head = func(context.Context, git.Remote) (string, string, error) { return commit, commit, nil }
 	return b
 }
 
@@ -257,7 +257,7 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
-			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
+			b.head = func(context.Context, git.Remote) (string, string, error) { return c.head, c.head, c.err }
 			r := request()
 			r.Cause = c.cause
 			if c.named {
@@ -291,7 +291,7 @@ func TestATokenIsKeptFromTheSolverUntilTheRepositoryTookIt(t *testing.T) {
 		return Solved{}, errors.New("asked")
 	}})
 	b.config.SecretsDir = dir
-	b.head = func(context.Context, git.Remote) (string, error) { return "", git.ErrNoRepository }
+	b.head = func(context.Context, git.Remote) (string, string, error) { return "", "", git.ErrNoRepository }
 	r := request()
 	r.Pipeline.TokenName = "reader"
 	if p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)}); err != nil || p.MessageType() != messages.TypeBuildFailed {
@@ -299,11 +299,69 @@ func TestATokenIsKeptFromTheSolverUntilTheRepositoryTookIt(t *testing.T) {
 	}
 }
 
+// TestATagIsBuiltAtItsCommit has tags that forges tell of by their commit, and annotated ones by their object.
+func TestATagIsBuiltAtItsCommit(t *testing.T) {
+	object := strings.Repeat("e", 40)
+	for name, c := range map[string]struct {
+		told, head, object string
+		err                error
+		cause              messages.Cause
+		outcome            messages.Type
+	}{
+		"by its commit":                  {told: commit, head: commit, object: commit, outcome: messages.TypeImageReady},
+		"an annotated one by its commit": {told: commit, head: commit, object: object, outcome: messages.TypeImageReady},
+		"an annotated one by its object": {told: object, head: commit, object: object, outcome: messages.TypeImageReady},
+		"moved since":                    {told: commit, head: other, object: object, outcome: messages.TypeBuildSuperseded},
+		"moved since, for a retry":       {told: commit, head: other, object: object, cause: messages.CauseRetry, outcome: messages.TypeImageReady},
+		"deleted since":                  {told: commit, err: git.ErrNoTag, outcome: messages.TypeBuildFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, solve := building(nil), building(nil).solve
+			s.solve = func(ctx context.Context, b Build) (Solved, error) {
+				if b.Commit != commit {
+					t.Errorf("%s is built", b.Commit)
+				}
+				return solve(ctx, b)
+			}
+			b := newBuilder(t, s)
+			b.head = func(_ context.Context, r git.Remote) (string, string, error) {
+				if r.Tag != "v1" {
+					t.Errorf("looked up is %+v", r)
+				}
+				return c.head, c.object, c.err
+			}
+			r := request()
+			r.Ref, r.Commit = "", c.told
+			r.SetRef("refs/tags/v1")
+			if c.cause != "" {
+				r.Cause = c.cause
+			}
+			if err := r.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+			if err != nil || p.MessageType() != c.outcome {
+				t.Fatalf("outcome %+v, %v", p, err)
+			}
+			switch p := p.(type) {
+			case *messages.ImageReady:
+				if p.Commit != commit || p.Ref != "refs/tags/v1" || p.Tag != commit[:12] {
+					t.Errorf("announced %+v", p)
+				}
+			case *messages.BuildSuperseded:
+				if p.Head != other {
+					t.Errorf("superseded by %s", p.Head)
+				}
+			}
+		})
+	}
+}
+
 func TestASupersededCommitThatIsGone(t *testing.T) {
 	b := newBuilder(t, &solver{solve: func(context.Context, Build) (Solved, error) {
 		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "the commit is gone"}}
 	}})
-	b.head = func(context.Context, git.Remote) (string, error) { return other, nil }
+	b.head = func(context.Context, git.Remote) (string, string, error) { return other, other, nil }
 	p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
 	if s, ok := p.(*messages.BuildSuperseded); err != nil || !ok || s.Head != other {
 		t.Errorf("outcome %+v, %v", p, err)
@@ -327,11 +385,11 @@ func TestSecrets(t *testing.T) {
 	}
 	b := newBuilder(t, s)
 	b.config.SecretsDir = dir
-	b.head = func(_ context.Context, r git.Remote) (string, error) {
+	b.head = func(_ context.Context, r git.Remote) (string, string, error) {
 		if r.Token.Reveal() != "tok" {
 			t.Errorf("looked up with %q", r.Token.Reveal())
 		}
-		return commit, nil
+		return commit, commit, nil
 	}
 	r := request()
 	r.Pipeline.TokenName, r.Pipeline.Secrets = "reader", []string{"key"}
@@ -373,7 +431,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
-			b.head = func(context.Context, git.Remote) (string, error) { return c.head, c.err }
+			b.head = func(context.Context, git.Remote) (string, string, error) { return c.head, c.head, c.err }
 			r := request()
 			r.Cause = c.cause
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },

@@ -48,7 +48,7 @@ type Config struct {
 // Builder does builds.
 type Builder struct {
 	config Config
-	head   func(context.Context, git.Remote) (string, error)
+	head   func(context.Context, git.Remote) (commit, object string, err error)
 	room   room
 }
 
@@ -64,7 +64,7 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.Head, room: room{short: c.Room}}, nil
+	return &Builder{config: c, head: git.TagHead, room: room{short: c.Room}}, nil
 }
 
 // Run does builds until ctx ends.

@@ -61,7 +61,9 @@ func TestAnUploadedContext(t *testing.T) {
 	b.config.Queue = &source{contexts: map[string][]byte{"up": pack(t,
 		tar.Header{Name: "./", Typeflag: tar.TypeDir, Mode: 0o755}, tar.Header{Name: "./a/run", Typeflag: tar.TypeReg, Mode: 0o755},
 		tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "a/run"}, tar.Header{Name: "h", Typeflag: tar.TypeLink, Linkname: "a/run"})}}
-	b.head = func(context.Context, git.Remote) (string, error) { return "", errors.New("no head is asked for") }
+	b.head = func(context.Context, git.Remote) (string, string, error) {
+		return "", "", errors.New("no head is asked for")
+	}
 	r := request()
 	r.Commit, r.Context, r.Cause = "", "up", messages.CausePerson
 	p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})

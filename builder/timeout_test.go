@@ -60,9 +60,9 @@ func TestTimeout(t *testing.T) {
 	t.Run("of a silent repository", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBuilder(t, &solver{solve: hangs})
-			b.head = func(ctx context.Context, _ git.Remote) (string, error) {
+			b.head = func(ctx context.Context, _ git.Remote) (string, string, error) {
 				<-ctx.Done()
-				return "", git.ErrUnreachable
+				return "", "", git.ErrUnreachable
 			}
 			p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})
 			var f *FailedError
@@ -98,9 +98,9 @@ func TestASourceThatIsNotWantedEndsTheBuildAtOnce(t *testing.T) {
 					<-ctx.Done() // as a fetch from a silent host
 					return Solved{}, context.Cause(ctx)
 				}})
-				b.head = func(context.Context, git.Remote) (string, error) {
+				b.head = func(context.Context, git.Remote) (string, string, error) {
 					<-time.After(git.Timeout)
-					return c.head, c.err
+					return c.head, c.head, c.err
 				}
 				begin := time.Now()
 				p, err := b.build(t.Context(), task{request: request(), attempt: 1, out: new(record)})

@@ -135,9 +135,9 @@ func (a *attempt) take() error {
 func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
 	r.Worker, r.Claim, r.Request, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, false
-	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.Ref, a.request.Received
+	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
-	r.Cause, r.By = a.request.Cause, a.request.RequestedBy
+	r.Cause, r.By, r.Matched = a.request.Cause, a.request.RequestedBy, a.request.Matched
 	asked := a.d.Message
 	r.Asked = &asked
 	return r

@@ -43,15 +43,23 @@ func (q *Queue) follow(ctx context.Context, e queue.Entry[messages.BuildRecord])
 
 // askedAfter is the build of the head that superseded r, if one was asked for after r as one of the branch's head.
 func (q *Queue) askedAfter(ctx context.Context, r *messages.BuildRecord) (build string, err error) {
-	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(r.Pipeline)}, FromSequence: r.Request + 1}
-	err = q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
-		a, ok := m.Payload.(*messages.BuildRequested)
-		if ok && a.Commit == r.Head && a.FollowsHead() {
+	err = q.pushesAfter(ctx, r.Pipeline, r.Ref, r.Request, func(a *messages.BuildRequested) {
+		if a.Commit == r.Head {
 			build = a.Build
+		}
+	})
+	return build, err
+}
+
+// pushesAfter calls each with the requests of a pipeline for the head of a branch or tag that came after one, in their order.
+func (q *Queue) pushesAfter(ctx context.Context, pipeline, ref string, sequence uint64, each func(*messages.BuildRequested)) error {
+	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(pipeline)}, FromSequence: sequence + 1}
+	return q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
+		if a, ok := m.Payload.(*messages.BuildRequested); ok && a.FollowsHead() && a.FullRef() == ref {
+			each(a)
 		}
 		return nil
 	})
-	return build, err
 }
 
 // askFor asks for the build of the head that superseded r, under an ID that is the same whoever asks.
@@ -69,7 +77,8 @@ func (q *Queue) askFor(ctx context.Context, r *messages.BuildRecord) (build stri
 	sum := sha256.Sum256([]byte("after " + r.Build))
 	next.Build = next.Pipeline.Name + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
 	next.Order, next.Commit, next.Cause = 0, r.Head, messages.CausePush
-	next.RequestedBy, next.Received = "the build that it superseded, "+r.Build, time.Now().UTC()
+	next.SetRef(next.FullRef())
+	next.RequestedBy, next.Matched, next.Received = "the build that it superseded, "+r.Build, "", time.Now().UTC()
 	a, err := q.Request(ctx, next, e.Traceparent)
 	return a.Build, err == nil && !a.Duplicate, err
 }

@@ -22,7 +22,7 @@ type Accepted struct {
 	Repeats   string              // the earlier build of the same push that came to no image, and that this new one is in place of; or ""
 }
 
-// Request stores a build request, unless the pipeline's last one asked for the same push:
+// Request stores a build request, unless the pipeline's last one, or of several branches the branch's last one, asked for the same push:
 // then it is a duplicate and the earlier build is returned, but where that was superseded, as the
 // branch can have come back to the commit, or where the machines are to blame for its end. A request of
 // a person, which nobody repeats by accident, is a duplicate only while the earlier build runs. One
@@ -64,15 +64,19 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 		if l.request != nil && l.request.Build == r.Build { // stored, only the answer was lost
 			return Accepted{Build: r.Build, Order: l.request.Order}, nil
 		}
-		if l.same(r) {
-			ended, again, err := q.repeatable(ctx, l.request)
+		earlier, err := q.samePush(ctx, r, l)
+		if err != nil {
+			return Accepted{}, err
+		}
+		if earlier != nil {
+			ended, again, err := q.repeatable(ctx, earlier)
 			if err != nil {
 				return Accepted{}, err
 			}
 			if !again {
-				return Accepted{Build: l.request.Build, Order: l.request.Order, Duplicate: true, Ended: ended}, nil
+				return Accepted{Build: earlier.Build, Order: earlier.Order, Duplicate: true, Ended: ended}, nil
 			}
-			repeats = l.request.Build
+			repeats = earlier.Build
 		}
 		// Stored already, with only the answer lost and others since: the ID has the stream
 		// answer with the first one's sequence.
@@ -97,6 +101,29 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 
 func (l *lastRequest) same(r *messages.BuildRequested) bool {
 	return l.request != nil && l.request.SamePush(r)
+}
+
+// otherRef tells whether the request before r was for another branch or tag, so that it says nothing of whether r is new.
+func otherRef(before, r *messages.BuildRequested) bool {
+	return before != nil && before.FullRef() != r.FullRef() && r.FollowsHead() && r.Pipeline.MoreThanOneRef()
+}
+
+// samePush is the earlier request of the same push, or nil: the pipeline's last one, or where that was for another branch
+// or tag, the newest of r's own.
+func (q *Queue) samePush(ctx context.Context, r *messages.BuildRequested, l *lastRequest) (*messages.BuildRequested, error) {
+	switch {
+	case l.same(r):
+		return l.request, nil
+	case !otherRef(l.request, r):
+		return nil, nil
+	}
+	newest, err := q.newestOf(ctx, r, newestBuild{ref: r.FullRef(), commit: r.Commit})
+	if newest == nil || err != nil {
+		return nil, err
+	}
+	earlier := *r
+	earlier.Build, earlier.Order = newest.Build, newest.Order
+	return &earlier, nil
 }
 
 func (l *lastRequest) accept(r *messages.BuildRequested, sequence uint64) Accepted {
@@ -142,7 +169,7 @@ func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested
 	if e.Value.Ended() {
 		ended = e.Value.State
 	}
-	if earlier.Cause == messages.CausePush {
+	if earlier.Cause == messages.CausePush || earlier.Tag != "" && earlier.Cause == messages.CausePerson {
 		return ended, unanswered(&e.Value), nil
 	}
 	return ended, e.Value.Ended(), nil

@@ -110,16 +110,11 @@ func (j *Job) Age(ctx context.Context) (time.Duration, error) {
 	return now.Sub(j.d.Time), err
 }
 
-// Later is the commit of a later push to the same branch, where the pipeline's last request is one, else "".
+// Later is the commit of the last push to the same branch or tag that was asked for after this request, or "".
 func (j *Job) Later(ctx context.Context) (string, error) {
-	var l lastRequest
-	if err := j.q.look(ctx, j.Request.Pipeline.Name, &l); err != nil {
-		return "", err
-	}
-	if r := l.request; r != nil && l.sequence > j.d.Sequence && r.FollowsHead() && r.Ref == j.Request.Ref {
-		return r.Commit, nil
-	}
-	return "", nil
+	commit := ""
+	err := j.q.pushesAfter(ctx, j.Request.Pipeline.Name, j.Request.FullRef(), j.d.Sequence, func(r *messages.BuildRequested) { commit = r.Commit })
+	return commit, err
 }
 
 // worker is a running Consume.

@@ -22,10 +22,12 @@ type buildRow struct {
 	Build     string            `json:"build"`
 	Order     uint64            `json:"order"`
 	Pipeline  string            `json:"pipeline"`
-	State     string            `json:"state"` // queued, or a state of the record
+	State     string            `json:"state"`         // queued, or a state of the record
+	Ref       string            `json:"ref,omitempty"` // the full name of the branch or tag
 	Commit    string            `json:"commit,omitempty"`
 	Cause     messages.Cause    `json:"cause,omitempty"`
 	By        string            `json:"requested_by,omitempty"`
+	Matched   string            `json:"matched,omitempty"` // what in the pipeline takes the push, and what of it is not known
 	Attempt   int               `json:"attempt,omitempty"`
 	Worker    string            `json:"worker,omitempty"`
 	Image     messages.Image    `json:"image,omitempty"`
@@ -128,12 +130,19 @@ func (b *buildRow) why() string {
 	return ""
 }
 
-// unasked says that nobody asked for a build, where that is so.
+// unasked says that nobody asked for a build, where that is so, and why it passed its pipeline's filters, where it has some.
 func (b *buildRow) unasked() string {
-	if b.By != messages.SeenAtStart {
+	var said []string
+	if b.By == messages.SeenAtStart {
+		said = append(said, b.By)
+	}
+	if _, filters, ok := strings.Cut(b.Matched, "; "); ok {
+		said = append(said, filters)
+	}
+	if said == nil {
 		return ""
 	}
-	return " (" + b.By + ")"
+	return " (" + strings.Join(said, "; ") + ")"
 }
 
 func firstLine(f *messages.Failure) string {
@@ -167,9 +176,9 @@ func newBuildsCmd() *cobra.Command {
 			return s.noBuildOf(ctx, pipeline)
 		}
 		return s.print(all, func(p *terminal.Page) {
-			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "COMMIT", "UPDATED", "DETAIL")
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "REF", "COMMIT", "UPDATED", "DETAIL")
 			for _, b := range all {
-				p.Row(b.Build, b.Order, b.shown(), b.Attempt, shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.shown(), b.Attempt, messages.ShownRef(b.Ref), shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})

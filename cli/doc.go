@@ -28,8 +28,11 @@
 //
 //   - init.go: init, for which package pki writes the files; install is in package install
 //   - doctor.go, doctorchecks.go: doctor
+//   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go: lint
+//   - explainhook.go: explain-hook
+//   - hook.go, hookspool.go: hook, and what it keeps while the producer is away
 //   - notify.go: notify, and how a webhook is signed
 //   - logger.go, version.go: what a role that runs logs to, and the version of all
 package cli

@@ -153,6 +153,9 @@ func (d *doctor) checkEngine(ctx context.Context) checked {
 		return c.problem(err)
 	}
 	c.Found = fmt.Sprintf("%s %s, API %s", info.Name, info.Version, info.API)
+	if limits := docker.Limits(info.API); limits != "" {
+		c.Found += ": " + limits
+	}
 	return c
 }
 

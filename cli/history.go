@@ -40,6 +40,7 @@ type pastValue struct {
 	Digest  string `json:"digest,omitempty"` // of the image that the value names
 	Build   string `json:"build,omitempty"`  // of the image, where fenceline built it
 	Order   uint64 `json:"order,omitempty"`
+	Ref     string `json:"ref,omitempty"` // the branch or tag that it was built of, by its full name
 	Commit  string `json:"commit,omitempty"`
 	Rollout string `json:"rollout,omitempty"`
 	By      string `json:"by,omitempty"` // who decided; nobody is known of what was set past fenceline
@@ -57,7 +58,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	for i, c := range changes {
 		v := pastValue{At: c.At.UTC().Format(time.RFC3339), Value: c.Value, Digest: digestIn(c.Value), By: c.Cause.By, Reason: c.Cause.Reason, Store: c.Kind}
 		if r := causes[i]; r != nil {
-			v.Build, v.Order, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Commit, r.ID
+			v.Build, v.Order, v.Ref, v.Commit, v.Rollout = r.Ready.Build, r.Ready.Order, r.Ready.Ref, r.Ready.Commit, r.ID
 		}
 		if by := c.Cause; by.Rollout != "" { // its record may be gone
 			v.Build, v.Order, v.Rollout = by.Build, by.Order, by.Rollout
@@ -65,9 +66,9 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 		out = append(out, v)
 	}
 	return s.print(out, func(p *terminal.Page) {
-		p.Head("AT", "IMAGE", "BUILD", "ORDER", "COMMIT", "ROLLOUT", "BY", "REASON")
+		p.Head("AT", "IMAGE", "BUILD", "ORDER", "REF", "COMMIT", "ROLLOUT", "BY", "REASON")
 		for _, v := range out {
-			p.Row(v.At, cmp.Or(shown(v.Value), "(unset)"), v.Build, v.Order, shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
+			p.Row(v.At, cmp.Or(shown(v.Value), "(unset)"), v.Build, v.Order, messages.ShownRef(v.Ref), shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
 		}
 	})
 }

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -13,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -127,22 +126,13 @@ func notify(ctx context.Context, in io.Reader, out io.Writer, to hookTarget) err
 // pushedRef is a ref that was pushed, as git tells a post-receive hook.
 type pushedRef struct{ before, after, ref string }
 
-// pushedBranches reads git's lines, and keeps those of branches that are there now. The error is about
-// those that are none; it doesn't keep the others from being sent.
+// pushedBranches are those of git's lines that are of branches that are there now. The error is about those that are
+// none; it doesn't keep the others from being sent.
 func pushedBranches(in io.Reader) ([]pushedRef, error) {
-	var pushed []pushedRef
-	var malformed error
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		f := strings.SplitN(lines.Text(), " ", 3)
-		switch {
-		case len(f) != 3 || f[0] == "" || f[1] == "" || f[2] == "":
-			malformed = cmp.Or(malformed, fmt.Errorf("standard input: %q is not OLD NEW REF, as git gives it to a post-receive hook", lines.Text()))
-		case strings.HasPrefix(f[2], "refs/heads/") && strings.Trim(f[1], "0") != "":
-			pushed = append(pushed, pushedRef{f[0], f[1], f[2]})
-		}
-	}
-	return pushed, errors.Join(malformed, lines.Err())
+	pushed, malformed := pushedRefs(in)
+	return slices.DeleteFunc(pushed, func(p pushedRef) bool {
+		return !strings.HasPrefix(p.ref, messages.BranchRefs) || strings.Trim(p.after, "0") == ""
+	}), malformed
 }
 
 // unsent says of which refs a producer doesn't know, each cause once, and what to do.

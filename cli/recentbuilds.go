@@ -56,7 +56,7 @@ func (s *session) recentBuilds(ctx context.Context, most int, pipeline string) (
 // recordRow is a claimed build.
 func recordRow(r *messages.BuildRecord) buildRow {
 	return buildRow{
-		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Commit: r.Commit, Cause: r.Cause, By: r.By, Attempt: r.Attempt,
+		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
 		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
 	}
@@ -73,8 +73,8 @@ func askedRow(a *builds.Asked) buildRow {
 		return buildRow{Order: a.Order, Pipeline: a.Pipeline.Name, State: stateBroken, Broken: fmt.Sprintf("request %d can't be read, and becomes a dead letter: %v", a.Order, a.Broken)}
 	}
 	return buildRow{
-		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Commit: a.Commit,
-		Cause: a.Cause, By: a.RequestedBy, Received: a.Received, Newer: a.Newer,
+		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Ref: a.FullRef(), Commit: a.Commit,
+		Cause: a.Cause, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer,
 	}
 }
 

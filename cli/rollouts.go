@@ -60,9 +60,9 @@ func newRolloutsCmd() *cobra.Command {
 			return err
 		}
 		return s.print(all, func(p *terminal.Page) {
-			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "IMAGE", "WHY")
+			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "REF", "IMAGE", "WHY")
 			for _, r := range all {
-				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), short(r.Ready.Image), r.Why)
+				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), messages.ShownRef(r.Ready.Ref), short(r.Ready.Image), r.Why)
 			}
 		})
 	})

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // submission is the answer of POST /v1/builds.
@@ -50,26 +52,33 @@ func (s *submission) before() string {
 }
 
 func newSubmitCmd() *cobra.Command {
-	var commit, dir string
+	var branch, tag, commit, dir string
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "submit PIPELINE", Short: "Ask for a build: of the branch's head, a commit, or a folder",
-		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
+		Use: "submit PIPELINE", Short: "Ask for a build: of the head of a branch, a tag, a commit, or a folder",
+		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --tag v1.4.0\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
 		Args:    settings.Args(1, 1),
 	}
+	cmd.Flags().StringVar(&branch, "branch", "", "branch whose head to build, one that the pipeline builds; its own where none is given")
+	cmd.Flags().StringVar(&tag, "tag", "", "tag to build, one that the pipeline builds")
 	settings.CommitVar(cmd.Flags(), &commit, "commit", "full commit to build; it is built even when the branch has moved on")
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
 	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		if commit != "" && dir != "" {
-			return settings.Usagef("--commit and --context are both given: a build has one source")
+		if err := oneSource(cmd.Flags(), "branch", "tag", "commit", "context"); err != nil {
+			return err
 		}
 		if cmd.Flags().Changed("timeout") && !wait {
 			return settings.Usagef("--timeout is how long --wait waits: give both, or neither")
 		}
 		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
+		for field, given := range map[string]string{"branch": branch, "tag": tag} { // older producers know neither
+			if given != "" {
+				call[field] = given
+			}
+		}
 		if dir != "" {
 			name, err := s.sendContext(ctx, dir, s.dockerfile(ctx, args[0]))
 			if err != nil {
@@ -87,6 +96,15 @@ func newSubmitCmd() *cobra.Command {
 		}
 		return s.awaitBuild(ctx, b.Build, timeout)
 	})
+}
+
+// oneSource refuses several of the flags that name what to build.
+func oneSource(flags *pflag.FlagSet, names ...string) error {
+	given := slices.DeleteFunc(names, func(name string) bool { return flags.Lookup(name).Value.String() == "" })
+	if len(given) > 1 {
+		return settings.Usagef("--%s and --%s are both given: a build has one source", given[0], given[1])
+	}
+	return nil
 }
 
 // submit asks the producer for a build.

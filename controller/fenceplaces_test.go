@@ -363,7 +363,7 @@ func TestOnePlaceIsOneFleets(t *testing.T) {
 
 func TestNoControllerAnswers(t *testing.T) {
 	i := install(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := people.ReadFence(ctx, i.q, "default"); !errors.Is(err, people.ErrNoController) || !strings.Contains(err.Error(), "start one") {
 		t.Errorf("it says %v", err)
@@ -403,10 +403,11 @@ func TestAPromotedImageBringsItsPlace(t *testing.T) {
 	o := newOutside(t)
 	i := install(t)
 	i.controller(t, "c1", o.places(t, "", "{fleet}"))
-	startNode(t, i.q, "default", "n1")
+	n := startNode(t, i.q, "default", "n1")
 	i.members(t, 1)
 	i.announce(t, 1, target("default", nil))
 	i.applied(t, "default", 1)
+	n.awaited(t)
 	if _, err := people.Hold(t.Context(), i.q, "default", "a look first", "ada"); err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func document(t *testing.T, name string) string {
 func documents(t *testing.T) []string {
 	t.Helper()
 	files := []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md"}
-	for _, pattern := range []string{"*.md", "decisions/*.md", "integrations/*.md", "../examples/*/README.md"} {
+	for _, pattern := range []string{"*.md", "decisions/*.md", "integrations/*.md", "forges/*.md", "../producer/testdata/hooks/*.md", "../examples/*/README.md"} {
 		more, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -13,4 +13,8 @@ var (
 	ErrNoRepository = errors.New("no such repository")
 	// ErrNoBranch: the repository has no such branch.
 	ErrNoBranch = errors.New("no such branch")
+	// ErrNoTag: the repository has no such tag.
+	ErrNoTag = errors.New("no such tag")
+	// ErrNoCommit: the repository has no such commit, or doesn't give it out.
+	ErrNoCommit = errors.New("no such commit")
 )

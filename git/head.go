@@ -3,7 +3,6 @@ package git
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -20,59 +19,117 @@ import (
 // Timeout bounds one look-up, whatever its context allows.
 const Timeout = 30 * time.Second
 
-// Remote is a branch of a remote repository.
+// Remote is a branch or a tag of a remote repository.
 type Remote struct {
 	URL    string          // as messages.CheckRepository allows it
 	Branch string          // as messages.CheckBranch allows it
+	Tag    string          // in place of the branch, or ""
 	Token  messages.Secret // password for http and https, or the zero value for none
 }
 
-// Head returns the commit at the head of the remote's branch. It ends with its context, or
-// after Timeout. Errors wrap ErrUnreachable, ErrDenied, ErrNoRepository or ErrNoBranch; an
-// invalid remote and the end of ctx have errors of their own.
+// Head returns the commit at the head of the remote's branch, or that of its tag. It ends with its context, or
+// after Timeout. Errors wrap ErrUnreachable, ErrDenied, ErrNoRepository or ErrNoBranch,
+// which is ErrNoTag of a tag; an invalid remote and the end of ctx have errors of their own.
 func Head(ctx context.Context, r Remote) (commit string, err error) {
-	if err := messages.CheckRepository(r.URL); err != nil {
-		return "", fmt.Errorf("looking up a branch: repository: %w", err)
+	commit, _, err = TagHead(ctx, r)
+	return commit, err
+}
+
+// TagHead is Head, and returns what the ref itself names, too: for an annotated tag that is the tag's own object, which
+// some forges tell of in place of the commit.
+func TagHead(ctx context.Context, r Remote) (commit, object string, err error) {
+	what, name := "branch", r.Branch
+	if r.Tag != "" {
+		what, name = "tag", r.Tag
 	}
-	if err := messages.CheckBranch(r.Branch); err != nil {
-		return "", fmt.Errorf("looking up a branch of %s: branch: %w", r.URL, err)
+	if err := messages.CheckRepository(r.URL); err != nil {
+		return "", "", fmt.Errorf("looking up a %s: repository: %w", what, err)
+	}
+	if err := messages.CheckBranch(name); err != nil {
+		return "", "", fmt.Errorf("looking up a %s of %s: %s: %w", what, r.URL, what, err)
 	}
 	bounded, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	out, err := r.list(bounded)
+	refs, err := r.list(bounded, r.ref(), r.ref()+peeled)
+	if object = refs[r.ref()]; err == nil && object != "" {
+		return cmp.Or(refs[r.ref()+peeled], object), object, nil
+	}
+	if err == nil {
+		err = r.answers(bounded)
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: push it, or correct the pipeline's branch", ErrNoBranch)
+		if r.Tag != "" {
+			err = fmt.Errorf("%w: it was deleted: push it again", ErrNoTag)
+		}
+	} else if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return "", "", fmt.Errorf("looking up %s %s of %s: %w", what, name, r.URL, err)
+}
+
+// peeled follows a tag's ref in what git lists, for the commit that an annotated one is of.
+const peeled = "^{}"
+
+func (r Remote) ref() string {
+	if r.Tag != "" {
+		return messages.TagRefs + r.Tag
+	}
+	return messages.BranchRefs + r.Branch
+}
+
+// list asks for the refs that patterns match, and returns what each names. A pattern matches the end of a ref, so other
+// refs may be among them.
+func (r Remote) list(ctx context.Context, patterns ...string) (map[string]string, error) {
+	out, _, err := r.run(ctx, nil, append([]string{"ls-remote", "--", r.URL}, patterns...)...)
 	if err != nil {
-		if ctx.Err() != nil {
-			return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, context.Cause(ctx))
-		}
-		return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, err)
+		return nil, err
 	}
+	refs := map[string]string{}
 	for line := range strings.Lines(out) {
-		// A pattern matches the end of a ref, so other refs may be listed too.
 		hash, ref, ok := strings.Cut(strings.TrimSpace(line), "\t")
-		if ok && ref == r.ref() && messages.CheckCommit(hash) == nil {
-			return hash, nil
+		if ok && messages.CheckCommit(hash) == nil {
+			refs[ref] = hash
 		}
 	}
-	if err := r.answers(bounded); err != nil {
+	return refs, nil
+}
+
+// Heads returns the commits of all branches of a remote by their names, as Head does of one; the remote's own branch and
+// tag don't matter. A host that lists more than some ten thousand is cut short.
+func Heads(ctx context.Context, r Remote) (map[string]string, error) {
+	if err := messages.CheckRepository(r.URL); err != nil {
+		return nil, fmt.Errorf("looking up branches: repository: %w", err)
+	}
+	bounded, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	refs, err := r.list(bounded, messages.BranchRefs+"*")
+	if err == nil && len(refs) == 0 {
+		err = r.answers(bounded)
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return "", fmt.Errorf("looking up branch %s of %s: %w", r.Branch, r.URL, err)
+		return nil, fmt.Errorf("looking up the branches of %s: %w", r.URL, err)
 	}
-	return "", fmt.Errorf("looking up branch %s of %s: %w: push it, or correct the pipeline's branch", r.Branch, r.URL, ErrNoBranch)
-}
-
-func (r Remote) ref() string { return "refs/heads/" + r.Branch }
-
-// list asks for the branch and returns what git prints.
-func (r Remote) list(ctx context.Context) (string, error) {
-	out, _, err := r.run(ctx, nil, "ls-remote", "--refs", "--", r.URL, r.ref())
-	return out, err
+	heads := map[string]string{}
+	for ref, commit := range refs {
+		if branch, ok := strings.CutPrefix(ref, messages.BranchRefs); ok {
+			heads[branch] = commit
+		}
+	}
+	return heads, nil
 }
 
 // run runs git with more variables in its environment and returns what it prints.
 func (r Remote) run(ctx context.Context, more []string, args ...string) (out, said string, err error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
+	return r.exec(ctx, more, "git", args...)
+}
+
+// exec is run of a program that runs git.
+func (r Remote) exec(ctx context.Context, more []string, program string, args ...string) (out, said string, err error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = "/" // outside of any repository, whose own configuration would count
 	cmd.Env = append(r.environment(os.Environ()), more...)
 	// Transports are children of git: they end with it.
@@ -137,13 +194,12 @@ func (r Remote) environment(base []string) []string {
 	return env
 }
 
-// header is the basic credential that BuildKit makes of a GIT_AUTH_TOKEN, so that one token
-// serves both: user x-access-token, which GitHub wants and other forges ignore.
+// header is the credential that BuildKit is given, too, so that one token serves both.
 func (r Remote) header() string {
 	if r.Token.IsZero() {
 		return ""
 	}
-	return base64.StdEncoding.EncodeToString([]byte("x-access-token:" + r.Token.Reveal()))
+	return Credential(r.Token)
 }
 
 // origin is the part of the URL that the token is for.
@@ -160,7 +216,7 @@ func (r Remote) hide(text string) string {
 	if r.Token.IsZero() {
 		return text
 	}
-	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), r.header(), r.Token.String()).Replace(text)
+	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), Password(r.Token), r.Token.String(), r.header(), r.Token.String()).Replace(text)
 }
 
 // explain makes an error of what git wrote: git's exit status is 128 for everything.
@@ -179,6 +235,8 @@ func (r Remote) explain(text string, err error) error {
 		return fmt.Errorf("%w: git says: %s: the host redirects for now, and a token is not sent along: correct the pipeline's repository if it stays so", ErrUnreachable, said)
 	case NoRepository:
 		return fmt.Errorf("%w: git says: %s: correct the pipeline's repository", ErrNoRepository, said)
+	case NoObject:
+		return fmt.Errorf("%w: git says: %s", ErrNoCommit, said)
 	case Strange:
 		return r.strange("git says: " + said)
 	case Full:

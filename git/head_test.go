@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
 )
@@ -57,11 +58,10 @@ func TestHead(t *testing.T) {
 		}
 	})
 
-	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	refusing, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = refusing.Close()
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "on fire", http.StatusBadGateway)
 	}))
@@ -73,7 +73,7 @@ func TestHead(t *testing.T) {
 	}{
 		"a branch that isn't there":         {Remote{URL: repo.URL, Branch: "nope"}, ErrNoBranch, "correct the pipeline's branch"},
 		"a repository that isn't there":     {Remote{URL: server.URL + "/nope.git", Branch: "main"}, ErrNoRepository, "correct the pipeline's repository"},
-		"a host that refuses connections":   {Remote{URL: "http://" + refusing.Addr().String() + "/a.git", Branch: "main"}, ErrUnreachable, "check the address"},
+		"a host that refuses connections":   {Remote{URL: "http://" + refusing + "/a.git", Branch: "main"}, ErrUnreachable, "check the address"},
 		"a host that answers with an error": {Remote{URL: broken.URL + "/a.git", Branch: "main"}, ErrUnreachable, "502"},
 		"a host name that doesn't resolve":  {Remote{URL: "http://nowhere.invalid/a.git", Branch: "main"}, ErrUnreachable, "nowhere.invalid"},
 	} {
@@ -83,6 +83,54 @@ func TestHead(t *testing.T) {
 				t.Errorf("Head: %v; want %v saying %q", err, c.want, c.say)
 			}
 		})
+	}
+}
+
+func TestTheHeadOfATagIsItsCommit(t *testing.T) {
+	repo := gittest.Start(t).Repository(t, "base")
+	commit := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	other := repo.Commit(t, "v1", map[string]string{"Dockerfile": "FROM scratch\n# a branch of a tag's name\n"})
+	repo.Tag(t, "x/refs/tags/v1", other, true) // whose end looks like the tag that is asked for
+	for name, annotated := range map[string]bool{"v1": false, "v2": true, "release/-x": true} {
+		object := repo.Tag(t, name, commit, annotated)
+		if (object != commit) != annotated {
+			t.Fatalf("%s is an object of its own: %v", name, !annotated)
+		}
+		head, named, err := TagHead(t.Context(), Remote{URL: repo.URL, Branch: "main", Tag: name})
+		if err != nil || head != commit || named != object {
+			t.Errorf("%s: commit %q, object %q, %v; want %s and %s", name, head, named, err, commit, object)
+		}
+		if head, err := Head(t.Context(), Remote{URL: repo.URL, Tag: name}); err != nil || head != commit {
+			t.Errorf("Head of %s: %q, %v", name, head, err)
+		}
+	}
+	if _, err := Head(t.Context(), Remote{URL: repo.URL, Tag: "v3"}); !errors.Is(err, ErrNoTag) || !strings.Contains(err.Error(), "looking up tag v3") {
+		t.Errorf("a tag that isn't there: %v", err)
+	}
+	if _, err := Head(t.Context(), Remote{URL: repo.URL, Tag: "a b"}); err == nil || !strings.Contains(err.Error(), "tag:") {
+		t.Errorf("what no tag can be called: %v", err)
+	}
+}
+
+func TestHeads(t *testing.T) {
+	server := gittest.Start(t)
+	repo := server.Repository(t, "base")
+	if heads, err := Heads(t.Context(), Remote{URL: repo.URL}); err != nil || len(heads) != 0 {
+		t.Errorf("of an empty repository: %v, %v", heads, err)
+	}
+	want := map[string]string{}
+	for _, branch := range []string{"main", "release/1", "a/b/c"} {
+		want[branch] = repo.Commit(t, branch, map[string]string{"Dockerfile": "FROM scratch\n# " + branch + "\n"})
+	}
+	repo.Tag(t, "v1", want["main"], true)
+	if heads, err := Heads(t.Context(), Remote{URL: repo.URL}); err != nil || !maps.Equal(heads, want) {
+		t.Errorf("%v, %v; want %v", heads, err, want)
+	}
+	if _, err := Heads(t.Context(), Remote{URL: server.URL + "/nope.git"}); !errors.Is(err, ErrNoRepository) {
+		t.Errorf("of no repository: %v", err)
+	}
+	if _, err := Heads(t.Context(), Remote{URL: "/etc/base.git"}); err == nil {
+		t.Error("a local path is read")
 	}
 }
 

@@ -54,6 +54,7 @@ var rules = []struct {
 	{Refused, form(`fatal: unable to find remote helper for ''`)},
 	{Refused, form(`fatal: transport '' not allowed`)},
 	{Denied, form(`fatal: Authentication failed for ''`)},
+	{Denied, form(`error: unable to read askpass response from ''`)},
 	{Denied, form(`fatal: could not read (Username|Password) for ''.*`)},
 	{Denied, form(`fatal: unable to access '': The requested URL returned error: (401|403)( .*)?`)},
 	{Denied, form(`error: RPC failed; HTTP (401|403) .*`)},

@@ -223,6 +223,7 @@ type BuildRecord struct {
 	Ref       string     `json:"ref,omitempty"`
 	Cause     Cause      `json:"cause,omitempty"`        // why it was asked for
 	By        string     `json:"requested_by,omitempty"` // who asked for it, for people
+	Matched   string     `json:"matched,omitempty"`      // as the request has it
 	Image     Image      `json:"image,omitempty"`
 	Tag       string     `json:"tag,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`

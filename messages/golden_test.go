@@ -130,6 +130,10 @@ func TestSamplesCoverEveryTypeAndField(t *testing.T) {
 // unfilled are fields that exclude another one, or whose zero value is the sample.
 var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Context":                               true,
+	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
+	"dev.fenceline.build.requested.v1.Matched":                               true,
+	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
+	"dev.fenceline.build.requested.v1.Pipeline.Tags":                         true,
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,
 	"dev.fenceline.base.pinned.v1.Fleets.Policy.Trial.Disabled":              true,
 	"dev.fenceline.image.ready.v1.Fleets.Policy.Trial.Disabled":              true,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,7 +14,9 @@ import (
 type Pipeline struct {
 	Name       string            `json:"name"`
 	Repository string            `json:"repository"`           // git URL, http, https or git; never with userinfo
-	Branch     string            `json:"branch"`               // whose head is built
+	Branch     string            `json:"branch"`               // whose head is built; see At
+	Branches   []string          `json:"branches,omitempty"`   // patterns of those whose pushes are built, where it isn't Branch alone
+	Tags       []string          `json:"tags,omitempty"`       // patterns of tags that are built; see Patterns
 	Dockerfile string            `json:"dockerfile"`           // path inside Directory
 	Directory  string            `json:"directory,omitempty"`  // of the build context inside the repository; "" is its root
 	Image      string            `json:"image"`                // repository name that is pushed to, without tag
@@ -26,6 +29,32 @@ type Pipeline struct {
 	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see GivesUp
 	RetryFor   Duration          `json:"retry_for,omitempty"`  // how long a build that infrastructure fails is tried again; 0 means DefaultRetryFor
 	Fleets     []FleetTarget     `json:"fleets,omitempty"`     // in order: a fleet waits for the one before it
+}
+
+// At is the pipeline as a request for a ref has it: its branch is the ref's own, by which builders look for the head. A
+// request for no branch keeps the one that the pipeline has.
+func (p Pipeline) At(ref string) Pipeline {
+	if branch, ok := strings.CutPrefix(ref, BranchRefs); ok {
+		p.Branch = branch
+	}
+	return p
+}
+
+// MoreThanOneRef tells whether it builds more than one branch.
+func (p *Pipeline) MoreThanOneRef() bool { return len(p.Branches) > 0 || len(p.Tags) > 0 }
+
+// Refs says which branches and tags it builds, for people.
+func (p *Pipeline) Refs() string {
+	branches, tags := "branches "+strings.Join(p.Branches, ", "), "tags "+strings.Join(p.Tags, ", ")
+	switch {
+	case !p.MoreThanOneRef():
+		return "branch " + p.Branch
+	case len(p.Tags) == 0:
+		return branches
+	case len(p.Branches) == 0:
+		return tags
+	}
+	return branches + " and " + tags
 }
 
 // FleetTarget is a fleet that a pipeline feeds, and how.

@@ -63,6 +63,20 @@ func redactURL(s string) string {
 	return s
 }
 
+// Where git keeps branches and tags.
+const (
+	BranchRefs = "refs/heads/"
+	TagRefs    = "refs/tags/"
+)
+
+// ShownRef is a full ref for people: a branch by its name, a tag as "tag NAME".
+func ShownRef(ref string) string {
+	if tag, ok := strings.CutPrefix(ref, TagRefs); ok {
+		return "tag " + tag
+	}
+	return strings.TrimPrefix(ref, BranchRefs)
+}
+
 // maxBranchBytes is what the longest path of a file leaves for a ref: git keeps refs as files.
 const maxBranchBytes = 4000
 

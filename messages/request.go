@@ -30,11 +30,13 @@ type BuildRequested struct {
 	Build       string    `json:"build"`
 	Order       uint64    `json:"order,omitempty"` // only set by a retry; else see Accepted
 	Pipeline    Pipeline  `json:"pipeline"`
-	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a commit that a person named
+	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a tag, and for a commit that a person named
+	Tag         string    `json:"tag,omitempty"`     // the tag that was pushed. Its cause is then CausePerson: older builders read it as a commit that somebody named, and build that
 	Commit      string    `json:"commit,omitempty"`  // full object name; "" when Context is set
 	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
 	Cause       Cause     `json:"cause"`
 	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
+	Matched     string    `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
 	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
 }
 
@@ -62,8 +64,11 @@ func (m *BuildRequested) Validate() error {
 		}
 		return CheckID("context", m.Context)
 	}
+	if m.Tag != "" && (m.Ref != "" || CheckBranch(m.Tag) != nil) {
+		return fmt.Errorf("tag: %q is not the name of a tag, without a ref: such as %q", clip(m.Tag), "v1.2.0")
+	}
 	if m.Ref != "" {
-		branch, ok := strings.CutPrefix(m.Ref, "refs/heads/")
+		branch, ok := strings.CutPrefix(m.Ref, BranchRefs)
 		if !ok || CheckBranch(branch) != nil {
 			return fmt.Errorf("ref: %q is not the full name of a branch such as %q", clip(m.Ref), "refs/heads/main")
 		}
@@ -84,9 +89,29 @@ func (m *BuildRequested) BuildRef() BuildRef {
 	return BuildRef{Build: m.Build, Pipeline: m.Pipeline.Name, Order: m.Order}
 }
 
-// FollowsHead tells whether it asks for a commit as the head of its branch: a builder looks whether it still is.
+// FullRef is the full name of the branch or tag that has the commit, or "".
+func (m *BuildRequested) FullRef() string {
+	if m.Tag != "" {
+		return TagRefs + m.Tag
+	}
+	return m.Ref
+}
+
+// SetRef sets the branch or tag that has the commit, by its full name, and what comes with it: the branch of the
+// pipeline, and the cause of a tag that was pushed.
+func (m *BuildRequested) SetRef(ref string) {
+	m.Pipeline = m.Pipeline.At(ref)
+	if tag, ok := strings.CutPrefix(ref, TagRefs); ok {
+		m.Tag, m.Cause = tag, CausePerson
+		return
+	}
+	m.Ref = ref
+}
+
+// FollowsHead tells whether it asks for a commit as the head of its branch, or as its tag's: a builder looks whether it
+// still is.
 func (m *BuildRequested) FollowsHead() bool {
-	return m.Cause == CausePush || m.Cause == CausePerson && m.Ref != ""
+	return m.Cause == CausePush || m.Cause == CausePerson && m.FullRef() != ""
 }
 
 // SamePush tells whether both ask for the same thing for the same reason, so that the
@@ -95,7 +120,7 @@ func (m *BuildRequested) SamePush(o *BuildRequested) bool {
 	if m.Cause == CauseRetry && m.Order != o.Order {
 		return false // each keeps its own order
 	}
-	return m.Ref == o.Ref && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context &&
+	return m.Ref == o.Ref && m.Tag == o.Tag && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context &&
 		(m.Commit != "" || m.Cause == CauseRetry)
 }
 
@@ -109,6 +134,7 @@ type everyRequest struct {
 		Name string `json:"name"`
 	} `json:"pipeline"`
 	Ref         string    `json:"ref"`
+	Tag         string    `json:"tag"`
 	Commit      string    `json:"commit"`
 	Context     string    `json:"context"`
 	Cause       Cause     `json:"cause"`
@@ -131,7 +157,7 @@ func NewerRequest(m Message) (*BuildRequested, bool) {
 		return nil, false
 	}
 	return &BuildRequested{
-		Build: r.Build, Order: r.Order, Pipeline: Pipeline{Name: r.Pipeline.Name}, Ref: r.Ref, Commit: r.Commit,
+		Build: r.Build, Order: r.Order, Pipeline: Pipeline{Name: r.Pipeline.Name}, Ref: r.Ref, Tag: r.Tag, Commit: r.Commit,
 		Context: r.Context, Cause: r.Cause, RequestedBy: r.RequestedBy, Received: r.Received,
 	}, true
 }

@@ -102,3 +102,54 @@ func TestAcceptedKeepsTheOrderOfARetry(t *testing.T) {
 		t.Errorf("orders are %d and %d, want 9 and 3", fresh.Order, retry.Order)
 	}
 }
+
+// TestARequestOfATagIsOneThatOlderBuildersRead has the wire form of requests of pipelines that build several refs.
+// Builders that know one branch alone demand a branch, refuse refs that are none, and build a commit that a person named
+// whatever the branch's head is.
+func TestARequestOfATagIsOneThatOlderBuildersRead(t *testing.T) {
+	for ref, want := range map[string]struct{ has, hasNot []string }{
+		"refs/tags/v1.2":       {[]string{`"branch":"main","branches":["main","release/*"],"tags":["v*"]`, `"tag":"v1.2"`, `"cause":"person"`}, []string{`"ref"`}},
+		"refs/heads/release/1": {[]string{`"branch":"release/1","branches":["main","release/*"]`, `"ref":"refs/heads/release/1"`, `"cause":"push"`}, []string{`"tag"`}},
+	} {
+		r := &BuildRequested{Build: sampleBuild, Pipeline: samplePipeline(), Commit: sampleCommit, Cause: CausePush, Received: sampleTime}
+		r.Pipeline.Branches, r.Pipeline.Tags = []string{"main", "release/*"}, []string{"v*"}
+		r.SetRef(ref)
+		m, err := Encode(sampleEnvelope(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, has := range want.has {
+			if !strings.Contains(string(m.Body), has) {
+				t.Errorf("%s: it has no %s: %s", ref, has, m.Body)
+			}
+		}
+		for _, has := range want.hasNot {
+			if strings.Contains(string(m.Body), has) {
+				t.Errorf("%s: it has %s: %s", ref, has, m.Body)
+			}
+		}
+		_, got, err := DecodeAs[*BuildRequested](m)
+		if err != nil || got.FullRef() != ref || !got.FollowsHead() || !got.SamePush(r) {
+			t.Errorf("%s: read, it is %+v, error %v", ref, got, err)
+		}
+		other := *got
+		other.SetRef("refs/heads/main")
+		if other.Tag = ""; got.SamePush(&other) {
+			t.Errorf("%s is the same push as one of main", ref)
+		}
+	}
+}
+
+func TestATagBesideABranchIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*BuildRequested){
+		"a tag beside a ref":    func(r *BuildRequested) { r.Tag = "v1" },
+		"a tag that can't be":   func(r *BuildRequested) { r.Ref, r.Tag = "", "v 1" },
+		"a tag that is an path": func(r *BuildRequested) { r.Ref, r.Tag = "", "../v1" },
+	} {
+		r := &BuildRequested{Build: sampleBuild, Pipeline: samplePipeline(), Ref: "refs/heads/main", Commit: sampleCommit, Cause: CausePush}
+		change(r)
+		if err := r.Validate(); err == nil || !strings.HasPrefix(err.Error(), "tag: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -13,17 +13,20 @@ type acceptedBuild struct {
 	Build     string `json:"build"`
 	Order     uint64 `json:"order"`
 	Pipeline  string `json:"pipeline"`
+	Ref       string `json:"ref,omitempty"`
 	Commit    string `json:"commit,omitempty"`
+	Matched   string `json:"matched,omitempty"` // what in the pipeline takes the push, and what of it is not known
 	Duplicate bool   `json:"duplicate"`         // the build was asked for before
 	Ended     string `json:"ended,omitempty"`   // how that build ended, if it has: nothing is built anew
 	Repeats   string `json:"repeats,omitempty"` // the earlier build of the same push, without an image, that this new one is in place of
 }
 
-// answer is the body of every answer about builds: one of its fields.
+// answer is the body of every answer about builds.
 type answer struct {
 	Builds  []acceptedBuild `json:"builds,omitempty"`
-	Ignored string          `json:"ignored,omitempty"`            // why nothing is built
+	Ignored string          `json:"ignored,omitempty"`            // why nothing is built, or not everything where there are builds
 	Unknown bool            `json:"unknown_repository,omitempty"` // that is why: no pipeline has it, so no push of it is built
+	Ping    *pingAnswer     `json:"ping,omitempty"`               // of a test delivery: what a push would meet
 	Error   string          `json:"error,omitempty"`
 }
 

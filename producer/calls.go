@@ -18,10 +18,12 @@ import (
 	"github.com/fenceline/fenceline/suggest"
 )
 
-// call is the body of POST /v1/builds. With neither a commit nor a context, the head of the
-// pipeline's branch is built.
+// call is the body of POST /v1/builds. With neither a commit nor a context, the head of a
+// branch or tag is built: the one that is named, else the pipeline's own branch.
 type call struct {
 	Pipeline    string `json:"pipeline"`
+	Branch      string `json:"branch"`
+	Tag         string `json:"tag"`
 	Commit      string `json:"commit"`
 	Context     string `json:"context"`
 	RequestedBy string `json:"requested_by"`
@@ -70,12 +72,35 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		Cause: messages.CausePerson, RequestedBy: clip(c.RequestedBy), Received: received.UTC(),
 	}
 	if c.Commit == "" && c.Context == "" {
-		if q.Commit, no = p.lookUp(r.Context(), d.pipeline); no != nil {
+		ref, no := c.ref(d)
+		if no != nil {
 			return nil, no
 		}
-		q.Ref = "refs/heads/" + d.pipeline.Branch
+		q.SetRef(ref)
+		if q.Commit, no = p.lookUp(r.Context(), &q.Pipeline, q.Tag); no != nil {
+			return nil, no
+		}
 	}
 	return p.store(r, []*messages.BuildRequested{q})
+}
+
+// ref is the full name of the branch or tag whose head is to be built.
+func (c *call) ref(d *declared) (string, *refusal) {
+	ref, field := branchRefs+d.pipeline.Branch, ""
+	switch {
+	case c.Branch != "":
+		ref, field = branchRefs+c.Branch, "branch"
+	case c.Tag != "":
+		ref, field = tagRefs+c.Tag, "tag"
+	}
+	if _, ok := d.takesRef(ref); ok {
+		return ref, nil
+	}
+	built := fmt.Sprintf("pipeline %s builds %s", d.pipeline.Name, clip(d.pipeline.Refs()))
+	if field == "" {
+		return "", refuse(http.StatusUnprocessableEntity, "%s, and none of them is meant by itself: name a branch, a tag or a commit", built)
+	}
+	return "", refuse(http.StatusUnprocessableEntity, "%s: %s: name one of these, or give the commit", field, built)
 }
 
 // authorise refuses callers without the token. Hashes are compared, so that not even the
@@ -106,7 +131,7 @@ func readCall(body []byte) (call, error) {
 	case errors.As(err, &wrongType) && wrongType.Field != "":
 		return c, fmt.Errorf("%s: is a JSON %s where a string was expected", wrongType.Field, wrongType.Value)
 	case err != nil && strings.Contains(err.Error(), "unknown field"):
-		return c, fmt.Errorf("%s (known: pipeline, commit, context, requested_by)", strings.TrimPrefix(err.Error(), "json: "))
+		return c, fmt.Errorf("%s (known: pipeline, branch, tag, commit, context, requested_by)", strings.TrimPrefix(err.Error(), "json: "))
 	case err != nil:
 		return c, fmt.Errorf("body is not a JSON object such as {\"pipeline\": \"base\"}: %w", err)
 	}
@@ -116,8 +141,19 @@ func readCall(body []byte) (call, error) {
 	if c.Pipeline == "" {
 		return c, errors.New("pipeline: is missing: name the pipeline to build")
 	}
-	if c.Commit != "" && c.Context != "" {
-		return c, errors.New("commit and context are both set: a build has one source")
+	var sources []string
+	for _, s := range []struct{ field, value string }{{"branch", c.Branch}, {"tag", c.Tag}, {"commit", c.Commit}, {"context", c.Context}} {
+		if s.value != "" {
+			sources = append(sources, s.field)
+		}
+	}
+	if len(sources) > 1 {
+		return c, fmt.Errorf("%s and %s are both set: a build has one source", sources[0], sources[1])
+	}
+	for _, s := range []struct{ field, value string }{{"branch", c.Branch}, {"tag", c.Tag}} {
+		if s.value != "" && messages.CheckBranch(s.value) != nil {
+			return c, fmt.Errorf("%s: %q is not the name of one", s.field, clip(s.value))
+		}
 	}
 	if c.Commit != "" {
 		if err := messages.CheckCommit(c.Commit); err != nil {
@@ -132,15 +168,20 @@ func readCall(body []byte) (call, error) {
 	return c, nil
 }
 
-// lookUp finds the commit at the head of a pipeline's branch, for a caller.
-func (p *Producer) lookUp(ctx context.Context, l messages.Pipeline) (string, *refusal) {
-	commit, err := p.head(ctx, l)
+// lookUp finds the commit at the head of a pipeline's branch, or of a tag, for a caller.
+func (p *Producer) lookUp(ctx context.Context, l *messages.Pipeline, tag string) (string, *refusal) {
+	remote, err := p.remote(l)
+	remote.Tag = tag
+	commit := ""
+	if err == nil {
+		commit, err = git.Head(ctx, remote)
+	}
 	switch {
 	case err == nil:
 		return commit, nil
 	case errors.Is(err, errNoToken):
 		return "", refuse(http.StatusUnprocessableEntity, "%v, or give the commit", err)
-	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied):
+	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoTag), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied):
 		return "", refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
 	return "", refuse(http.StatusBadGateway, "%v", err).after(retrySoon)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -24,28 +25,62 @@ type forge interface {
 	// proof reads the signature of a request received at now. Its error is a refusal
 	// that tells the sender what is missing, and nothing about any pipeline.
 	proof(h http.Header, now time.Time) (proof, error)
-	// event reads what a verified request's payload tells. Errors name the field.
-	event(h http.Header, payload []byte) (event, error)
+	// read reads what a verified request's payload tells. Errors name the field; the
+	// delivery is then read as far as it could be.
+	read(h http.Header, payload []byte) (delivery, error)
 }
 
-// proof tells whether a body was signed with a secret, in constant time.
-type proof func(body []byte, s *hookSecret) bool
+// proof tells whether a body was signed with a key, in constant time.
+type proof func(body []byte, k *hookKey) bool
 
-// event is what a webhook tells: a push, or nothing of interest.
+// delivery is a webhook as its forge sent it: pushes, a test, or nothing of interest.
+type delivery struct {
+	kind    string  // the forge's own word
+	id      string  // the forge's ID of the request, for its log and ours; not signed
+	ignored string  // why nothing is to be done with all of it, or ""
+	events  []event // a push has one for each ref that it changed
+
+	ping   *ping       // it asks whether pushes would be taken, or nil
+	tested *pingAnswer // whether they would
+}
+
+// event is a push's change of one ref.
 type event struct {
-	kind         string   // the forge's own word
-	delivery     string   // the forge's ID of the request, for its log and ours; not signed
-	ignored      string   // why nothing is to be done, or ""
-	stranger     bool     // no pipeline has any of its repositories
-	ping         bool     // it asks whether pushes would be taken
 	repositories []string // the URLs that the forge has for the repository
-	ref          string   // full, such as refs/heads/main
-	commit       string   // the ref's commit now
+	hostless     string   // where it has none: the repository's path at whatever host, as scm/key/slug
+	ref          string   // full, such as refs/heads/main or refs/tags/v1
+	before       string   // the ref's object until now, in the forge's own field for it: zeros, or "", where there was none
+	commit       string   // the ref's commit now; "" where it was deleted
+	deleted      bool     // the ref is gone
+	forced       bool     // the forge says that the push dropped commits; most don't say it
 	pusher       string   // for people
+	message      string   // the commit message of commit, or "" where the payload doesn't have it
+
+	// paths are files that the pushed commits changed. Where pathsComplete, no other file differs
+	// between before and commit; else there may be others, and the payload doesn't tell which.
+	paths         []string
+	pathsComplete bool
+
+	ignored  string // why nothing is built of it, or ""
+	stranger bool   // that is because no pipeline has any of its repositories
 }
+
+// branch is the name of the branch that was pushed, of whatever form: only those that a pipeline has
+// are built.
+func (e *event) branch() (string, bool) { return strings.CutPrefix(e.ref, branchRefs) }
+
+// tag is the name of the tag that was pushed.
+func (e *event) tag() (string, bool) { return strings.CutPrefix(e.ref, tagRefs) }
+
+const (
+	branchRefs = messages.BranchRefs
+	tagRefs    = messages.TagRefs
+)
 
 // forges has every forge that there is.
-func forges() []forge { return []forge{github{}, gitea{}, generic{}} }
+func forges() []forge {
+	return slices.Concat([]forge{github{}, gitlab{}}, giteaAlike(), []forge{bitbucket{}, generic{}})
+}
 
 func forgeNames() []string {
 	var names []string
@@ -61,11 +96,60 @@ func hexProof(digits string) (proof, error) {
 	if err != nil || len(want) != sha256.Size {
 		return nil, errors.New("is not an HMAC-SHA256 in hexadecimal digits")
 	}
-	return func(body []byte, s *hookSecret) bool {
-		mac := hmac.New(sha256.New, s.text)
+	return func(body []byte, k *hookKey) bool {
+		mac := hmac.New(sha256.New, k.text)
 		mac.Write(body)
 		return hmac.Equal(mac.Sum(nil), want)
 	}, nil
+}
+
+// prefixedProof reads a header that has an HMAC-SHA256 after sha256=.
+func prefixedProof(h http.Header, header string) (proof, error) {
+	v, err := one(h, header)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give the webhook a secret, the same as in the pipeline's secret_file", err)
+	}
+	digits, ok := strings.CutPrefix(v, "sha256=")
+	if !ok {
+		return nil, errors.New("header " + header + " does not begin with sha256=")
+	}
+	p, err := hexProof(digits)
+	if err != nil {
+		return nil, fmt.Errorf("header %s %w", header, err)
+	}
+	return p, nil
+}
+
+// wordProof is the secret itself. Hashes are compared, so that not even its length shows.
+func wordProof(word string) proof {
+	given := sha256.Sum256([]byte(word))
+	return func(_ []byte, k *hookKey) bool {
+		want := sha256.Sum256(k.text)
+		return subtle.ConstantTimeCompare(given[:], want[:]) == 1
+	}
+}
+
+// errUnsignedTest is that a forge tests the connection alone, by a request that it never signs.
+var errUnsignedTest = errors.New("a test of the connection: this address is right. The forge does not sign its test, so whether the secret, the repository and the branch are right shows with the first push")
+
+// notAPush says that an event is of no use, and what to set.
+func notAPush(kind, setting string) string {
+	return fmt.Sprintf("event %q is not a push: %s in the webhook's settings", clip(kind), setting)
+}
+
+// firstOf is the first of some headers that a request has.
+func firstOf(h http.Header, names ...string) string {
+	for _, name := range names {
+		if v := h.Get(name); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// nonEmpty are those of the texts that are not empty.
+func nonEmpty(texts ...string) []string {
+	return slices.DeleteFunc(texts, func(s string) bool { return s == "" })
 }
 
 // one returns a header's value, and an error when it is missing or given twice, since then
@@ -81,72 +165,28 @@ func one(h http.Header, name string) (string, error) {
 	return v[0], nil
 }
 
-// repository is what payloads have of one.
-type repository struct {
-	CloneURL string `json:"clone_url"`
-	SSHURL   string `json:"ssh_url"`
-	HTMLURL  string `json:"html_url"`
-}
-
-func (r repository) urls() []string {
-	return slices.DeleteFunc([]string{r.CloneURL, r.SSHURL, r.HTMLURL}, func(u string) bool { return u == "" })
-}
-
-// push is what the payload of a push has in common for all forges. Only what is used is read.
-type push struct {
-	Ref        string     `json:"ref"`
-	After      string     `json:"after"`
-	Deleted    bool       `json:"deleted"`
-	Repository repository `json:"repository"`
-	Pusher     struct {
-		Name     string `json:"name"`
-		Login    string `json:"login"`
-		UserName string `json:"username"`
-	} `json:"pusher"`
-}
-
-// readPush reads the payload of GitHub's push event, which Gitea and Forgejo share.
-func readPush(body []byte, e event) (event, error) {
-	var p push
-	if err := decode(body, &p); err != nil {
-		return e, err
+// check refuses an event that can't be acted on, by the names that the payload has for its fields.
+func (e *event) check(refField, commitField string) error {
+	if e.ref == "" {
+		return fmt.Errorf("%s: is missing: is this the payload of a push?", refField)
 	}
-	e.repositories = p.Repository.urls()
-	if len(e.repositories) == 0 {
-		return e, errors.New("repository.clone_url: is missing: is this the payload of a push?")
+	if zeros(e.commit) {
+		e.deleted = true
 	}
-	for _, name := range []string{p.Pusher.Name, p.Pusher.Login, p.Pusher.UserName} {
-		if name != "" {
-			e.pusher = name
-			break
+	_, isBranch := e.branch()
+	_, isTag := e.tag()
+	if e.deleted {
+		e.commit = ""
+	} else if isBranch || isTag {
+		if err := messages.CheckCommit(e.commit); err != nil {
+			return fmt.Errorf("%s: %w", commitField, err)
 		}
 	}
-	return e.pushed(p.Ref, p.After, p.Deleted)
+	return nil
 }
 
-// pushed completes an event with the ref that was pushed and its commit.
-func (e event) pushed(ref, commit string, deleted bool) (event, error) {
-	e.ref, e.commit = ref, commit
-	branch, isBranch := strings.CutPrefix(ref, "refs/heads/") // of whatever name: only those that a pipeline has are built
-	switch {
-	case ref == "":
-		return e, errors.New("ref: is missing: is this the payload of a push?")
-	case strings.HasPrefix(ref, "refs/tags/"):
-		e.ignored = fmt.Sprintf("%q is a tag: only branches are built", clip(ref))
-		return e, nil
-	case !isBranch:
-		e.ignored = fmt.Sprintf("%q is not a branch: only branches are built", clip(ref))
-		return e, nil
-	}
-	if deleted || commit != "" && strings.Trim(commit, "0") == "" {
-		e.ignored = fmt.Sprintf("branch %q was deleted", clip(branch))
-		return e, nil
-	}
-	if err := messages.CheckCommit(commit); err != nil {
-		return e, fmt.Errorf("after: %w", err)
-	}
-	return e, nil
-}
+// zeros tells whether an object's name is the one that git gives in place of none.
+func zeros(commit string) bool { return commit != "" && strings.Trim(commit, "0") == "" }
 
 // decode reads a payload. Fields that it has no use for may be anything.
 func decode(body []byte, to any) error {

@@ -14,8 +14,10 @@ import (
 )
 
 // generic reads the webhooks of everything else, such as a post-receive hook, signed as the
-// Standard Webhooks specification 1.0.0 says. Its body is
-// {"repository": URL, "ref": "refs/heads/main", "before": COMMIT, "after": COMMIT, "pusher": NAME}.
+// Standard Webhooks specification 1.0.0 says. What can't sign gives the secret as a password or bearer
+// token. Its body is
+// {"repository": URL, "ref": "refs/heads/main", "before": COMMIT, "after": COMMIT, "pusher": NAME}
+// or what Azure DevOps sends.
 type generic struct{}
 
 var _ forge = generic{}
@@ -30,6 +32,32 @@ const maxSignatures = 8
 func (generic) name() string { return "generic" }
 
 func (generic) proof(h http.Header, now time.Time) (proof, error) {
+	if h.Get("Authorization") != "" && h.Get("webhook-signature") == "" {
+		return passwordProof(h)
+	}
+	return standardProof(h, now)
+}
+
+// passwordProof reads the secret from where senders of webhooks can be given a password or a token.
+func passwordProof(h http.Header) (proof, error) {
+	v, err := one(h, "Authorization")
+	if err != nil {
+		return nil, err
+	}
+	scheme, given, _ := strings.Cut(v, " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return wordProof(strings.TrimSpace(given)), nil
+	}
+	pair, err := base64.StdEncoding.DecodeString(strings.TrimSpace(given))
+	_, password, ok := strings.Cut(string(pair), ":")
+	if !strings.EqualFold(scheme, "Basic") || err != nil || !ok {
+		return nil, errors.New("header Authorization is neither Bearer SECRET nor that of a user (any) and the secret as the password: give the pipeline's secret so, or sign as Standard Webhooks says")
+	}
+	return wordProof(password), nil
+}
+
+// standardProof reads a signature of the Standard Webhooks specification.
+func standardProof(h http.Header, now time.Time) (proof, error) {
 	var values [3]string
 	for i, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature"} {
 		v, err := one(h, name)
@@ -57,8 +85,8 @@ func (generic) proof(h http.Header, now time.Time) (proof, error) {
 	if len(want) == 0 {
 		return nil, errors.New("header webhook-signature has no v1,BASE64 of an HMAC-SHA256")
 	}
-	return func(body []byte, s *hookSecret) bool {
-		mac := hmac.New(sha256.New, s.key)
+	return func(body []byte, k *hookKey) bool {
+		mac := hmac.New(sha256.New, k.key)
 		_, _ = io.WriteString(mac, id+"."+stamp+".")
 		mac.Write(body)
 		got, ok := mac.Sum(nil), false
@@ -69,21 +97,30 @@ func (generic) proof(h http.Header, now time.Time) (proof, error) {
 	}, nil
 }
 
-func (generic) event(h http.Header, payload []byte) (event, error) {
-	e := event{kind: "push", delivery: h.Get("webhook-id")}
+func (generic) read(h http.Header, payload []byte) (delivery, error) {
+	d := delivery{kind: "push", id: h.Get("webhook-id")}
 	var p struct {
+		EventType  string `json:"eventType"` // Azure DevOps' alone
 		Repository string `json:"repository"`
 		Ref        string `json:"ref"`
+		Before     string `json:"before"`
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
+
+		Message string   `json:"message"` // of the commit
+		Paths   []string `json:"paths"`   // all files that differ between before and after, where it is there
 	}
 	if err := decode(payload, &p); err != nil {
-		return e, err
+		return d, err
+	}
+	if p.EventType != "" {
+		return d, d.readAzure(p.EventType, payload)
 	}
 	if p.Repository == "" {
-		return e, errors.New("repository: is missing: give the repository's URL")
+		return d, errors.New("repository: is missing: give the repository's URL")
 	}
-	e.repositories = []string{p.Repository}
-	e.pusher = p.Pusher
-	return e.pushed(p.Ref, p.After, false)
+	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, message: p.Message, paths: p.Paths, pathsComplete: p.Paths != nil}
+	err := e.check("ref", "after")
+	d.events = []event{e}
+	return d, err
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/git"
@@ -44,7 +46,7 @@ func (p *Producer) lookAtHeads(ctx context.Context) {
 	_ = all.Wait() // failures are logged where they happen
 }
 
-// seeHead looks at the head of one pipeline until it is known to have a build.
+// seeHead looks at the heads of one pipeline until they are known to have builds.
 func (p *Producer) seeHead(ctx context.Context, d *declared, turns *semaphore.Weighted) {
 	log := p.log.With().Str("pipeline", d.pipeline.Name).Logger()
 	said := ""
@@ -52,7 +54,7 @@ func (p *Producer) seeHead(ctx context.Context, d *declared, turns *semaphore.We
 		if turns.Acquire(ctx, 1) != nil {
 			return
 		}
-		err := p.requestHead(ctx, d)
+		err := p.requestHeads(ctx, d)
 		turns.Release(1)
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -70,30 +72,90 @@ func (p *Producer) seeHead(ctx context.Context, d *declared, turns *semaphore.We
 	}
 }
 
-// requestHead asks for a build of the head of a pipeline's branch, if it has none.
-func (p *Producer) requestHead(ctx context.Context, d *declared) error {
+// requestHeads asks for builds of the heads of a pipeline's branches that have none.
+func (p *Producer) requestHeads(ctx context.Context, d *declared) error {
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
-	commit, err := p.head(ctx, d.pipeline)
-	if err != nil {
-		return err
+	built := map[string]string{}
+	if d.pipeline.MoreThanOneRef() || d.pathList != nil || d.skipCI {
+		var err error
+		if built, err = p.queue.Refs(ctx, d.pipeline.Name); err != nil {
+			return fmt.Errorf("looking for builds of the pipeline's branches: %w", err)
+		}
 	}
-	accepted, err := p.queue.RequestHead(ctx, &messages.BuildRequested{
-		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Ref: "refs/heads/" + d.pipeline.Branch, Commit: commit,
-		Cause: messages.CausePush, RequestedBy: messages.SeenAtStart, Received: p.now().UTC(),
-	}, "")
+	heads, err := p.headsOf(ctx, d, built)
+	for _, ref := range slices.Sorted(maps.Keys(heads)) {
+		e := event{ref: ref, before: built[ref], commit: heads[ref], pusher: messages.SeenAtStart}
+		if err := p.requestHead(ctx, d, &e); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// headsOf finds the commits at the heads of a pipeline's branches, by their full refs. Of branches that a pattern alone
+// names, it is those that were built before: which of the others were pushed to lately nobody knows. Tags are not looked at
+// for the same reason.
+func (p *Producer) headsOf(ctx context.Context, d *declared, built map[string]string) (map[string]string, error) {
+	remote, err := p.remote(&d.pipeline)
+	if err != nil {
+		return nil, err
+	}
+	if !d.pipeline.MoreThanOneRef() {
+		commit, err := git.Head(ctx, remote)
+		if err != nil {
+			return nil, err
+		}
+		return map[string]string{branchRefs + d.pipeline.Branch: commit}, nil
+	}
+	heads, err := git.Heads(ctx, remote)
+	if err != nil {
+		return nil, err
+	}
+	found, never := map[string]string{}, []string{}
+	for branch, commit := range heads {
+		switch _, ok := d.takesRef(branchRefs + branch); {
+		case !ok:
+		case slices.Contains(d.pipeline.Branches, branch) || built[branchRefs+branch] != "":
+			found[branchRefs+branch] = commit
+		default:
+			never = append(never, clip(branch))
+		}
+	}
+	if len(never) > 0 {
+		slices.Sort(never)
+		p.log.Info().Str("pipeline", d.pipeline.Name).Int("branches", len(never)).Strs("such_as", never[:min(len(never), 10)]).
+			Msg("branches that match and were never built are built with their next push, or by fenceline submit --branch")
+	}
+	return found, nil
+}
+
+// requestHead asks for a build of the commit at the head of a pipeline's branch, if it has none, and if the pipeline
+// builds a push that led there from the commit that was built last.
+func (p *Producer) requestHead(ctx context.Context, d *declared, e *event) error {
+	v := verdict{pipeline: d, build: true}
+	if e.before != "" && e.before != e.commit {
+		if v = d.judge(e, p.asking(ctx)); !v.build {
+			p.log.Info().Str("pipeline", d.pipeline.Name).Str("ref", e.ref).Str("commit", e.commit).Str("reason", v.why).
+				Msg("the branch's head has no build, and none is asked for")
+			return nil
+		}
+	}
+	r := e.request(v)
+	r.Received = p.now().UTC()
+	accepted, err := p.queue.RequestHead(ctx, r, "")
 	if err != nil {
 		return fmt.Errorf("asking for a build of the branch's head: %w", err)
 	}
 	if !accepted.Duplicate {
-		p.log.Info().Str("pipeline", d.pipeline.Name).Str("build", accepted.Build).Uint64("order", accepted.Order).Str("commit", commit).
+		p.log.Info().Str("pipeline", d.pipeline.Name).Str("build", accepted.Build).Uint64("order", accepted.Order).Str("ref", e.ref).Str("commit", e.commit).
 			Msg("the branch's head had no build: one is asked for")
 	}
 	return nil
 }
 
-// head finds the commit at the head of a pipeline's branch.
-func (p *Producer) head(ctx context.Context, l messages.Pipeline) (string, error) {
+// remote is a pipeline's branch, as git asks for it, with the token of the repository.
+func (p *Producer) remote(l *messages.Pipeline) (git.Remote, error) {
 	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
 	if l.TokenName != "" {
 		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
@@ -101,10 +163,10 @@ func (p *Producer) head(ctx context.Context, l messages.Pipeline) (string, error
 			remote.Token, err = token.Word()
 		}
 		if err != nil {
-			return "", fmt.Errorf("%w: %w: put a file of that name into the producer's folder of secrets (secrets-dir)", errNoToken, err)
+			return remote, fmt.Errorf("%w: %w: put a file of that name into the producer's folder of secrets (secrets-dir)", errNoToken, err)
 		}
 	}
-	return git.Head(ctx, remote)
+	return remote, nil
 }
 
 // errNoToken tells that the repository's token can't be read here.

@@ -102,6 +102,18 @@ func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequeste
 	return q.Request(ctx, r, trace)
 }
 
+func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	refs := map[string]string{}
+	for _, r := range q.stored {
+		if r.Pipeline.Name == pipeline {
+			refs[r.FullRef()] = r.Commit
+		}
+	}
+	return refs, nil
+}
+
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil
 }
@@ -134,6 +146,7 @@ func hexMAC(secret string, body []byte) string {
 
 // sender is how a forge sends a push.
 type sender struct {
+	name    string // of the forge's kind, in a test's
 	forge   string
 	payload func(url, ref, after string) string
 	sign    func(h http.Header, secret string, body []byte)
@@ -149,24 +162,107 @@ func forgePayload(url, ref, after string) string {
 	return string(b)
 }
 
+// fields are what a sender's payload calls the fields of a push.
+func (s sender) fields() (ref, commit, repository string) {
+	switch s.name {
+	case "bitbucket cloud":
+		return "push.changes[0].new.name:", "push.changes[0].new.target.hash:", "repository.links"
+	case "bitbucket data center":
+		return "changes[0].ref.id:", "changes[0].toHash:", "repository.slug"
+	case "gitlab with a signing token", "gitlab with a secret token":
+		return "ref:", "after:", "project.git_http_url"
+	case "azure devops":
+		return "resource.refUpdates[0].name:", "resource.refUpdates[0].newObjectId:", "resource.repository.remoteUrl"
+	}
+	return "ref:", "after:", "repository"
+}
+
+// senders are GitHub's, Gitea's, Forgejo's to Gitea's address, the generic one, and all others.
 func senders() []sender {
-	gitea := func(brand string) sender {
-		return sender{"gitea", forgePayload,
+	family := func(brand, forge string) sender {
+		return sender{strings.ToLower(brand) + " to " + forge, forge, forgePayload,
 			func(h http.Header, secret string, body []byte) { h.Set("X-"+brand+"-Signature", hexMAC(secret, body)) },
 			func(h http.Header, kind string) { h.Set("X-"+brand+"-Event", kind) }}
 	}
-	return []sender{
-		{"github", forgePayload,
-			func(h http.Header, secret string, body []byte) {
-				h.Set("X-Hub-Signature-256", "sha256="+hexMAC(secret, body))
-			},
-			func(h http.Header, kind string) { h.Set("X-GitHub-Event", kind) }},
-		gitea("Gitea"), gitea("Forgejo"),
-		{"generic", func(url, ref, after string) string {
-			b, _ := json.Marshal(map[string]string{"repository": url, "ref": ref, "after": after, "pusher": "ada"})
-			return string(b)
-		}, signStandard(time.Now()), nil},
+	hub := func(header string) func(h http.Header, secret string, body []byte) {
+		return func(h http.Header, secret string, body []byte) { h.Set(header, "sha256="+hexMAC(secret, body)) }
 	}
+	gitlabEvent := func(h http.Header, kind string) {
+		if kind == "push" {
+			kind = "Push Hook"
+		}
+		h.Set("X-Gitlab-Event", kind)
+	}
+	bitbucketEvent := func(push string) func(h http.Header, kind string) {
+		return func(h http.Header, kind string) {
+			if kind == "push" {
+				kind = push
+			}
+			h.Set("X-Event-Key", kind)
+		}
+	}
+	return []sender{
+		{"github", "github", forgePayload, hub("X-Hub-Signature-256"), func(h http.Header, kind string) { h.Set("X-GitHub-Event", kind) }},
+		family("Gitea", "gitea"), family("Forgejo", "gitea"),
+		{"generic", "generic", genericPayload, signStandard(time.Now()), nil},
+		family("Forgejo", "forgejo"), family("Gogs", "gogs"),
+		{"gitlab with a signing token", "gitlab", gitlabPayload, signStandard(time.Now()), gitlabEvent},
+		{"gitlab with a secret token", "gitlab", gitlabPayload, func(h http.Header, secret string, _ []byte) { h.Set("X-Gitlab-Token", secret) }, gitlabEvent},
+		{"bitbucket cloud", "bitbucket", cloudPayload, hub("X-Hub-Signature"), bitbucketEvent(cloudPush)},
+		{"bitbucket data center", "bitbucket", dataCenterPayload, hub("X-Hub-Signature"), bitbucketEvent(dataCenterPush)},
+		{"generic with a token", "generic", genericPayload, func(h http.Header, secret string, _ []byte) { h.Set("Authorization", "Bearer "+secret) }, nil},
+		{"azure devops", "generic", azurePushPayload, func(h http.Header, secret string, _ []byte) {
+			h.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("fenceline:"+secret)))
+		}, nil},
+	}
+}
+
+func toJSON(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+type object = map[string]any
+
+func genericPayload(url, ref, after string) string {
+	return toJSON(object{"repository": url, "ref": ref, "after": after, "pusher": "ada"})
+}
+
+func gitlabPayload(url, ref, after string) string {
+	return toJSON(object{
+		"object_kind": "push", "event_name": "push", "ref": ref, "before": strings.Repeat("1", 40), "after": after, "user_username": "ada",
+		"project": object{"id": 1, "git_http_url": url}, "commits": []any{object{"id": after}}, "total_commits_count": 1,
+	})
+}
+
+func cloudPayload(url, ref, after string) string {
+	kind, name := "branch", strings.TrimPrefix(ref, branchRefs)
+	if tag, ok := strings.CutPrefix(ref, tagRefs); ok {
+		kind, name = "tag", tag
+	}
+	side := object{"type": kind, "name": name, "target": object{"type": "commit", "hash": after}}
+	change := object{"old": nil, "new": side, "forced": false}
+	if zeros(after) {
+		change = object{"old": side, "new": nil, "forced": false}
+	}
+	return toJSON(object{
+		"push": object{"changes": []any{change}}, "actor": object{"nickname": "ada"},
+		"repository": object{"type": "repository", "links": object{"html": object{"href": url}}},
+	})
+}
+
+func dataCenterPayload(url, ref, after string) string {
+	return toJSON(object{
+		"eventKey": dataCenterPush, "actor": object{"name": "ada", "id": 1}, "repository": object{"id": 1, "links": object{"clone": []any{object{"href": url, "name": "http"}}}},
+		"changes": []any{object{"ref": object{"id": ref}, "refId": ref, "fromHash": strings.Repeat("1", 40), "toHash": after, "type": "UPDATE"}},
+	})
+}
+
+func azurePushPayload(url, ref, after string) string {
+	return toJSON(object{"eventType": azurePush, "resource": object{
+		"refUpdates": []any{object{"name": ref, "oldObjectId": strings.Repeat("1", 40), "newObjectId": after}},
+		"repository": object{"id": "1", "remoteUrl": url}, "pushedBy": object{"displayName": "ada"},
+	}})
 }
 
 func signStandard(at time.Time) func(h http.Header, secret string, body []byte) {

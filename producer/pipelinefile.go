@@ -60,6 +60,10 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"name", "give the pipeline a DNS label such as base-image", d.pipelineName(x)},
 		{"repository", "give the git URL that is built, such as https://git.example.com/ops/base.git", d.text(&p.Repository, messages.CheckRepository)},
 		{"branch", "", d.branch(p)},
+		{"branches", "", d.refPatterns(&p.Branches, "branch")},
+		{"tags", "", d.refPatterns(&p.Tags, "tag")},
+		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
+		{"skip_ci", "", d.truth(&x.skipCI)},
 		{"dockerfile", "", d.text(&p.Dockerfile, nil)},
 		{"directory", "", d.text(&p.Directory, nil)},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
@@ -72,6 +76,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
+		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
 		}},
@@ -79,7 +84,8 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if len(d.Problems) > before {
 		return
 	}
-	if d.checkAllowances(p); len(d.Problems) > before {
+	d.checkAllowances(p)
+	if d.fillStatus(x, field); len(d.Problems) > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.
@@ -90,6 +96,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		} else {
 			d.Problem(n, field, "%v", err)
 		}
+		return
+	}
+	if d.resolveRefs(x, n, field); len(d.Problems) > before {
 		return
 	}
 	x.place = placeOf(p.Repository)
@@ -114,7 +123,9 @@ func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
 		branch, written := p.Branch, ""
 		d.text(&written, func(s string) (err error) {
-			branch, err = messages.WrittenBranch(s)
+			if branch, err = messages.WrittenBranch(s); err != nil && messages.IsPattern(s) && messages.CheckRefPattern("branch", s) == nil {
+				err = fmt.Errorf("%q is a pattern, and this is one branch: write branches: [%q]", clip(s), clip(s))
+			}
 			return err
 		})(n, field)
 		p.Branch = branch
@@ -203,7 +214,7 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 		before := len(d.Problems)
 		d.words(&x.forges, func(s string) error {
 			if other, ok := otherForgeCalled(s); ok {
-				return errors.New(other.instead())
+				return errors.New(other)
 			}
 			if known := forgeNames(); !slices.Contains(known, s) {
 				return fmt.Errorf("%q is not a forge%s (known: %s)", clip(s), suggest.DidYouMean(s, known), strings.Join(known, ", "))
@@ -245,8 +256,8 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		if exposed {
 			d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
 		}
-		if len(s.text) < 16 {
-			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
+		if least := s.shortest(); least < guessable {
+			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), least)
 		}
 		d.secrets[name] = s
 		x.secret = s

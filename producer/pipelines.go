@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/yamlfile"
+	"go.yaml.in/yaml/v3"
 )
 
 // Pipelines are what a pipeline file declares. They don't change once loaded.
@@ -18,10 +20,18 @@ type Pipelines struct {
 // declared is a pipeline with what only the producer needs to know of it.
 type declared struct {
 	pipeline messages.Pipeline
-	place    place       // its repository, for comparing with those in payloads
-	secret   *hookSecret // nil when no webhook is accepted for it
-	forges   []string    // whose webhooks are accepted for it
+	branches messages.Patterns // of the branches that it builds, where it isn't its own alone
+	tags     messages.Patterns // of the tags that it builds
+	paths    messages.Patterns // of the files that it looks at
+	pathList []string          // the same as written; nil where it looks at all
+	skipCI   bool              // a commit's message can ask for no build
+	place    place             // its repository, for comparing with those in payloads
+	secret   *hookSecret       // nil when no webhook is accepted for it
+	forges   []string          // whose webhooks are accepted for it
 	line     int
+
+	status     *target.Target // where its commits' statuses go; nil for nowhere
+	statusNode *yaml.Node
 }
 
 // All returns the pipelines in the order of the file.

@@ -349,36 +349,6 @@ func FuzzParsePipelines(f *testing.F) {
 	})
 }
 
-func FuzzHooks(f *testing.F) {
-	for i, s := range senders() {
-		f.Add(i, s.payload(baseURL, mainRef, testCommit), "sha256=00")
-	}
-	all := senders()
-	f.Fuzz(func(t *testing.T, i int, body, signature string) {
-		s := all[uint(i)%uint(len(all))]
-		for _, fg := range forges() {
-			if fg.name() != s.forge {
-				continue
-			}
-			r := s.hook(testSecret, body)
-			e, err := fg.event(r.Header, []byte(body))
-			if err == nil && e.ignored == "" && messages.CheckCommit(e.commit) != nil {
-				t.Errorf("accepted %+v", e)
-			}
-			for name := range r.Header {
-				if strings.Contains(strings.ToLower(name), "signature") {
-					r.Header.Set(name, signature)
-				}
-			}
-			secret, _ := newHookSecret(messages.NewSecret(testSecret))
-			p, err := fg.proof(r.Header, time0(r.Header))
-			if err == nil && p([]byte(body+"x"), secret) {
-				t.Errorf("signature %q verifies", signature)
-			}
-		}
-	})
-}
-
 // TestAnApplyPolicyHasDefaults where it says one thing alone.
 func TestAnApplyPolicyHasDefaults(t *testing.T) {
 	for written, want := range map[string]messages.ApplyPolicy{

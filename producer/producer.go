@@ -24,6 +24,9 @@ type Queue interface {
 	Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
 	// RequestHead is Request for a branch's head that nobody told of; what was built already is a duplicate.
 	RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
+	// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known, with the
+	// newest one's commit.
+	Refs(ctx context.Context, pipeline string) (map[string]string, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -57,6 +60,7 @@ type Producer struct {
 	log           zerolog.Logger
 	now           func() time.Time
 	room          *semaphore.Weighted // for bodies of more than firstBytes
+	asks          *semaphore.Weighted // of repositories, what a push changed
 	handler       http.Handler
 }
 
@@ -73,7 +77,7 @@ func New(c Config) (*Producer, error) {
 	p := &Producer{
 		pipelines: c.Pipelines, queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
-		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes),
+		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
@@ -95,7 +99,7 @@ func (p *Producer) routes() http.Handler {
 		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		if other, ok := otherForgeCalled(name); ok {
-			refuse(http.StatusNotFound, "%s", other.instead()).write(w)
+			refuse(http.StatusNotFound, "%s", other).write(w)
 			return
 		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)

@@ -30,7 +30,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	one := func(i int) {
 		q := requests[i]
 		a, err := p.queue.Request(ctx, q, trace)
-		builds[i] = acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Commit: q.Commit, Duplicate: a.Duplicate, Ended: string(a.Ended), Repeats: a.Repeats}
+		builds[i] = acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Ref: q.FullRef(), Commit: q.Commit, Matched: q.Matched, Duplicate: a.Duplicate, Ended: string(a.Ended), Repeats: a.Repeats}
 		failures[i] = err
 	}
 	var wg sync.WaitGroup

@@ -1,10 +1,12 @@
 package producer
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/rs/zerolog"
@@ -19,9 +21,10 @@ type hooks struct {
 
 func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
-	var e event
-	builds, no := h.take(w, r, &e)
+	var d delivery
+	builds, no := h.take(w, r, &d)
 	log := h.log.Info()
+	ignored, stranger := d.whyIgnored()
 	switch {
 	case no != nil:
 		if log = h.log.Warn(); no.status >= 500 {
@@ -29,32 +32,83 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		log = log.Int("status", no.status).Str("reason", no.reason)
 		no.write(w)
-	case e.ignored != "":
-		log = log.Int("status", http.StatusOK).Str("ignored", e.ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: e.ignored, Unknown: e.stranger})
+	case len(builds) == 0:
+		log = log.Int("status", http.StatusOK).Str("ignored", ignored)
+		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
 	default:
-		log = log.Int("status", http.StatusAccepted).Str("ref", e.ref).Str("commit", e.commit)
+		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
 		for _, b := range builds {
-			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate))
+			each.Dict(zerolog.Dict().Str("build", b.Build).Uint64("order", b.Order).Bool("duplicate", b.Duplicate).Str("matched", b.Matched))
 		}
 		log = log.Array("builds", each)
-		writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+		if ignored != "" {
+			log = log.Str("ignored", ignored)
+		}
+		writeJSON(w, http.StatusAccepted, answer{Builds: builds, Ignored: ignored})
 	}
-	log.Str("forge", h.forge.name()).Str("event", clip(e.kind)).Str("delivery", clip(e.delivery)).
+	d.log(log)
+	log.Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
 		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
 }
 
-// take verifies a webhook, reads it, and stores what it asks for. e is set as far as known.
-func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]acceptedBuild, *refusal) {
-	received := h.now()
-	signed, err := h.forge.proof(r.Header, received)
-	if err != nil {
-		w.Header().Set("Connection", "close") // the body is not worth reading
-		if other, ok := senderUnsupported(r.Header); ok {
-			return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %s", h.forge.name(), other.instead())
+// whyIgnored says why nothing, or not everything, is built of a delivery, each reason once; "" where all of it
+// is. stranger is that no pipeline has its repository.
+func (d *delivery) whyIgnored() (reasons string, stranger bool) {
+	if d.ignored != "" {
+		return d.ignored, false
+	}
+	var all []string
+	for i := range d.events {
+		e := &d.events[i]
+		stranger = stranger || e.stranger
+		if e.ignored != "" && !slices.Contains(all, e.ignored) {
+			all = append(all, e.ignored)
 		}
-		return nil, refuse(http.StatusUnauthorized, "not signed as /hooks/%s needs it: %v", h.forge.name(), err)
+		if len(all) == maxReasons {
+			break
+		}
+	}
+	return strings.Join(all, "; "), stranger
+}
+
+const (
+	// maxReasons bounds how many reasons an answer has, and a line of the log, pushes.
+	maxReasons = 20
+	// maxRequests bounds how many builds one webhook can ask for, so that they are stored while its sender waits.
+	maxRequests = 1000
+)
+
+// log adds what was pushed to a line of the log.
+func (d *delivery) log(line *zerolog.Event) {
+	if len(d.events) == 1 {
+		d.events[0].log(line)
+		return
+	}
+	all := zerolog.Arr()
+	for i := range d.events[:min(len(d.events), maxReasons)] {
+		one := zerolog.Dict()
+		d.events[i].log(one)
+		all.Dict(one)
+	}
+	if len(d.events) > 0 {
+		line.Array("pushes", all).Int("refs", len(d.events))
+	}
+}
+
+func (e *event) log(line *zerolog.Event) {
+	line.Str("ref", clip(e.ref)).Str("before", clip(e.before)).Str("commit", clip(e.commit))
+	if e.forced {
+		line.Bool("forced", true)
+	}
+}
+
+// take verifies a webhook, reads it, and stores what it asks for. d is set as far as known.
+func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acceptedBuild, *refusal) {
+	received := h.now()
+	signed, no := h.proof(w, r, d)
+	if signed == nil {
+		return nil, no
 	}
 	body, no := h.readBody(w, r, maxHookBytes)
 	if no != nil {
@@ -63,37 +117,69 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, e *event) ([]accept
 	defer body.release()
 	pipelines, payload, err := h.verified(r.Header, body.bytes, signed)
 	if len(pipelines) == 0 {
-		return nil, refuse(http.StatusUnauthorized, "the signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", h.forge.name())
+		return nil, refuse(http.StatusUnauthorized, "%sthe signature does not match: give the webhook the same secret as in the pipeline's secret_file, and list %s in its webhook.forges if it lists any", misaddressed(r.Header, h.forge.name()), h.forge.name())
 	}
 	// From here on the sender is known.
 	keep(r.Context())
 	if err == nil {
-		*e, err = h.forge.event(r.Header, payload)
+		*d, err = h.forge.read(r.Header, payload)
 	}
 	if err != nil {
-		if other, ok := senderUnsupported(r.Header); ok {
-			return nil, refuse(http.StatusBadRequest, "%s", other.instead())
+		if kind := oddContentType(r.Header); kind != "" {
+			err = fmt.Errorf("%w (it is sent as %s: choose application/json in the webhook's settings)", err, kind)
 		}
-		return nil, refuse(http.StatusBadRequest, "%v", err)
+		return nil, refuse(http.StatusBadRequest, "%s%v", misaddressed(r.Header, h.forge.name()), err)
 	}
-	if e.ignored != "" {
+	if d.ping != nil {
+		d.tested = d.ping.answer(r.Header, pipelines)
+		d.ignored = d.tested.sentence()
+	}
+	if d.ignored != "" {
 		return nil, nil
 	}
-	if e.ping {
-		e.answerPing(pipelines)
+	requests := d.requests(pipelines, received, h.asking(r.Context()))
+	switch n := len(requests); {
+	case n == 0:
 		return nil, nil
-	}
-	if pipelines = e.match(pipelines); len(pipelines) == 0 {
-		return nil, nil
-	}
-	requests := make([]*messages.BuildRequested, len(pipelines))
-	for i, d := range pipelines {
-		requests[i] = &messages.BuildRequested{
-			Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Ref: e.ref, Commit: e.commit,
-			Cause: messages.CausePush, RequestedBy: clip(e.pusher), Received: received.UTC(),
-		}
+	case n > maxRequests:
+		return nil, refuse(http.StatusUnprocessableEntity, "the push asks for %d builds at once, and %d are stored for one webhook at most: none is stored; push fewer refs at a time", n, maxRequests)
 	}
 	return h.store(r, requests)
+}
+
+// requests are those that a delivery's pushes ask for. Events of which nothing is built get the reason.
+func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
+	var all []*messages.BuildRequested
+	for i := range d.events {
+		e := &d.events[i]
+		for _, v := range e.verdicts(pipelines, ask) {
+			if v.build {
+				r := e.request(v)
+				r.Received = received.UTC()
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// proof reads a webhook's signature. Where there is none to be checked, all is said: by the refusal, or by
+// what d then says.
+func (h *hooks) proof(w http.ResponseWriter, r *http.Request, d *delivery) (proof, *refusal) {
+	signed, err := h.forge.proof(r.Header, h.now())
+	encoding := r.Header.Get("Content-Encoding")
+	if err == nil && (encoding == "" || strings.EqualFold(encoding, "identity")) {
+		return signed, nil
+	}
+	w.Header().Set("Connection", "close") // the body is not worth reading
+	switch {
+	case errors.Is(err, errUnsignedTest):
+		d.ignored = err.Error()
+		return nil, nil
+	case err != nil:
+		return nil, refuse(http.StatusUnauthorized, "%snot signed as /hooks/%s needs it: %v", misaddressed(r.Header, h.forge.name()), h.forge.name(), err)
+	}
+	return nil, refuse(http.StatusUnsupportedMediaType, "the body is sent with Content-Encoding %s, which is not read: send it as it is", clip(encoding))
 }
 
 // verified returns the pipelines whose secret signed a body, and its payload, which a form has in a
@@ -118,47 +204,17 @@ func (e *event) of(pipelines []*declared) []*declared {
 	}
 	var matching []*declared
 	for _, d := range pipelines {
-		if d.place != "" && slices.Contains(places, d.place) {
+		if d.place != "" && (slices.Contains(places, d.place) || e.hostless != "" && strings.HasSuffix(string(d.place), "/"+e.hostless)) {
 			matching = append(matching, d)
 		}
 	}
 	if matching == nil { // places are without the credentials that a URL may have
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(string(places[0])))
+		where := e.hostless
+		if len(places) > 0 {
+			where = string(places[0])
+		}
+		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(where))
 		e.stranger = true
 	}
 	return matching
-}
-
-// match returns those of the pipelines that build what was pushed, or sets why none does.
-func (e *event) match(pipelines []*declared) []*declared {
-	pipelines = e.of(pipelines)
-	if pipelines == nil {
-		return nil
-	}
-	branch := strings.TrimPrefix(e.ref, "refs/heads/")
-	var matching []*declared
-	for _, d := range pipelines {
-		if branch == d.pipeline.Branch {
-			matching = append(matching, d)
-		}
-	}
-	if matching == nil {
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds branch %q", clip(branch))
-	}
-	return matching
-}
-
-// answerPing sets what becomes of a push that is sent as the ping was.
-func (e *event) answerPing(pipelines []*declared) {
-	if len(e.repositories) > 0 {
-		if pipelines = e.of(pipelines); pipelines == nil {
-			e.ignored = "a ping, but a push would be ignored: " + e.ignored
-			return
-		}
-	}
-	taken := make([]string, len(pipelines))
-	for i, d := range pipelines {
-		taken[i] = fmt.Sprintf("branch %s for pipeline %s", clip(d.pipeline.Branch), d.pipeline.Name)
-	}
-	e.ignored = "a ping: a push would be taken, of " + strings.Join(taken, ", ")
 }

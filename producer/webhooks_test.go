@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,8 @@ const (
 func TestForges(t *testing.T) {
 	for _, s := range senders() {
 		zeros := strings.Repeat("0", 40)
+		ref, commit, repository := s.fields()
+		_, known, _ := strings.Cut(s.payload("https://git.example.com/x", "refs/heads/x", testCommit), "{")
 		for name, c := range map[string]struct {
 			request *http.Request
 			status  int
@@ -45,9 +49,9 @@ func TestForges(t *testing.T) {
 			"a branch nobody configured":                            {s.hook(testSecret, s.payload(baseURL, "refs/heads/wip", testCommit)), 200, `branch "wip"`, nil},
 			"a branch deletion":                                     {s.hook(testSecret, s.payload(baseURL, mainRef, zeros)), 200, "deleted", nil},
 			"a tag":                                                 {s.hook(testSecret, s.payload(baseURL, "refs/tags/v1", testCommit)), 200, "tag", nil},
-			"a short commit":                                        {s.hook(testSecret, s.payload(baseURL, mainRef, "012345")), 400, "after:", nil},
-			"no ref":                                                {s.hook(testSecret, s.payload(baseURL, "", testCommit)), 400, "ref:", nil},
-			"no repository":                                         {s.hook(testSecret, s.payload("", mainRef, testCommit)), 400, "repository", nil},
+			"a short commit":                                        {s.hook(testSecret, s.payload(baseURL, mainRef, "012345")), 400, commit, nil},
+			"no ref":                                                {s.hook(testSecret, s.payload(baseURL, "", testCommit)), 400, ref, nil},
+			"no repository":                                         {s.hook(testSecret, s.payload("", mainRef, testCommit)), 400, repository, nil},
 			"a branch that looks like an option":                    {s.hook(testSecret, s.payload(baseURL, "refs/heads/--upload-pack=x", testCommit)), 200, `branch "--upload-pack=x"`, nil},
 			"a branch that looks like a ref":                        {s.hook(testSecret, s.payload(baseURL, "refs/heads/refs/heads/main", testCommit)), 200, `branch "refs/heads/main"`, nil},
 			"a branch with a long name":                             {s.hook(testSecret, s.payload(baseURL, "refs/heads/"+strings.Repeat("long/", 90)+"x", testCommit)), 200, `branch "long/long/`, nil},
@@ -55,9 +59,12 @@ func TestForges(t *testing.T) {
 			"JSON cut short, signed":                                {s.hook(testSecret, `{"ref": "refs/he`), 400, "not a JSON payload", nil},
 			"not JSON, wrongly signed":                              {s.hook("guess", "hello"), 401, "does not match", nil},
 			"an empty body, signed":                                 {s.hook(testSecret, ""), 400, "empty", nil},
-			"a field of another type":                               {s.hook(testSecret, `{"ref": 5}`), 400, "ref: is a JSON number", nil},
+			"a field of another type":                               {s.hook(testSecret, `{"repository":7,`+known), 400, "is a JSON number", nil},
+			"too deep":                                              {s.hook(testSecret, strings.Repeat(`{"repository":`, 20000)), 400, "not a JSON payload", nil},
+			"a number that nothing holds, where none is read":       {s.hook(testSecret, `{"size":1e999999,"id":`+strings.Repeat("9", 1000)+`,`+known), 200, "this repository", nil},
+			"bytes that are no text in a branch's name":             {s.hook(testSecret, strings.ReplaceAll(s.payload(baseURL, "refs/heads/cafX", testCommit), "cafX", "caf\xe9")), 200, `branch "caf`, nil},
 		} {
-			t.Run(s.forge+"/"+name, func(t *testing.T) {
+			t.Run(s.name+"/"+name, func(t *testing.T) {
 				q := &memoryQueue{}
 				status, a, _ := serve(newProducer(t, q, zerolog.Nop()), c.request)
 				got := q.pipelines()
@@ -73,7 +80,7 @@ func TestForges(t *testing.T) {
 		if s.event == nil {
 			continue
 		}
-		t.Run(s.forge+"/an unknown event is ignored", func(t *testing.T) {
+		t.Run(s.name+"/an unknown event is ignored", func(t *testing.T) {
 			r := s.hook(testSecret, `{"any": "thing"}`)
 			s.event(r.Header, "star")
 			if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r); status != 200 || !strings.Contains(a.Ignored, "star") {
@@ -154,7 +161,7 @@ func TestPublishedSignatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !signed([]byte(c.body), secret) || signed([]byte(c.body+" "), secret) {
+			if !signed([]byte(c.body), secret.keys[0]) || signed([]byte(c.body+" "), secret.keys[0]) {
 				t.Errorf("the published signature is refused, or another body's accepted")
 			}
 		})
@@ -164,7 +171,7 @@ func TestPublishedSignatures(t *testing.T) {
 func TestUnknownForge(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/hooks/githup", strings.NewReader("{}"))
 	status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), r)
-	if status != 404 || !strings.Contains(a.Error, `did you mean "github"?`) || !strings.Contains(a.Error, "github, gitea, generic") {
+	if status != 404 || !strings.Contains(a.Error, `did you mean "github"?`) || !strings.Contains(a.Error, "github, gitlab, gitea, forgejo, gogs, bitbucket, generic") {
 		t.Errorf("status %d, %+v", status, a)
 	}
 }
@@ -232,10 +239,10 @@ func TestGenericTimestamps(t *testing.T) {
 
 func TestStandardSecretIsDecoded(t *testing.T) {
 	s, err := newHookSecret(messages.NewSecret("whsec_aGVsbG8=\n"))
-	if err != nil || string(s.key) != "hello" || string(s.text) != "whsec_aGVsbG8=" {
-		t.Errorf("newHookSecret: %v, %q %q", err, s.key, s.text)
+	if err != nil || string(s.keys[0].key) != "hello" || string(s.keys[0].text) != "whsec_aGVsbG8=" {
+		t.Fatalf("newHookSecret: %v, %q %q", err, s.keys[0].key, s.keys[0].text)
 	}
-	if shown := fmt.Sprintf("%v %+v %s", s, s, s); strings.Contains(shown, "aGVs") {
+	if shown := fmt.Sprintf("%v %+v %s %+v", s, s, s, s.keys); strings.Contains(shown, "aGVs") {
 		t.Errorf("a secret prints as %s", shown)
 	}
 }
@@ -282,8 +289,8 @@ func TestNoSecretIsLogged(t *testing.T) {
 			t.Errorf("the log has a secret:\n%s", log.String())
 		}
 	}
-	if lines := strings.Count(log.String(), "\n"); lines != 13 {
-		t.Errorf("%d lines for 13 requests", lines)
+	if lines, want := strings.Count(log.String(), "\n"), 3*len(senders())+1; lines != want {
+		t.Errorf("%d lines for %d requests", lines, want)
 	}
 }
 
@@ -336,5 +343,49 @@ func TestTruncatedBody(t *testing.T) {
 	_ = conn.(*net.TCPConn).CloseWrite()
 	if got := status(t, conn); got != http.StatusBadRequest {
 		t.Errorf("status %d; want 400", got)
+	}
+}
+
+// TestAPushOfVeryManyRefsIsStoredWholeOrNotAtAll: as many as are stored while its sender waits.
+func TestAPushOfVeryManyRefsIsStoredWholeOrNotAtAll(t *testing.T) {
+	change := func(ref string) object {
+		return object{"ref": object{"id": ref}, "fromHash": strings.Repeat("0", 40), "toHash": testCommit, "type": "ADD"}
+	}
+	for builds, want := range map[int]int{maxRequests: http.StatusAccepted, maxRequests + 2: http.StatusUnprocessableEntity} {
+		var changes []any
+		for range builds / 2 { // two pipelines build main
+			changes = append(changes, change(mainRef), change("refs/tags/v1"))
+		}
+		body := toJSON(object{"repository": object{"links": object{"clone": []any{object{"href": baseURL}}}}, "changes": changes})
+		q := &memoryQueue{}
+		status, a, _ := serve(newProducer(t, q, zerolog.Nop()), senders()[9].hook(testSecret, body))
+		stored := 0
+		if want == http.StatusAccepted {
+			stored = builds
+		}
+		if status != want || len(q.stored) != stored || len(a.Builds) != stored {
+			t.Errorf("%d builds: status %d, %s, %d stored, %d named", builds, status, a.Error, len(q.stored), len(a.Builds))
+		}
+	}
+}
+
+// TestAFailureToStoreOneOfSeveralRefsIsOneOfAll: the forge sends the whole again, and what is stored is a duplicate then.
+func TestAFailureToStoreOneOfSeveralRefsIsOneOfAll(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join("testdata", "hooks", "bitbucket-cloud-many.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &memoryQueue{request: func(r *messages.BuildRequested) (builds.Accepted, error) {
+		if r.Pipeline.Name == "cloud-staging" {
+			return builds.Accepted{}, queue.ErrUnavailable
+		}
+		return builds.Accepted{}, nil
+	}}
+	p, err := New(Config{Pipelines: load(t, payloadFile()), Queue: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, a, _ := serve(p, senders()[8].hook(testSecret, string(body))); status != http.StatusServiceUnavailable || a.Builds != nil || a.Error == "" {
+		t.Errorf("status %d, %+v", status, a)
 	}
 }

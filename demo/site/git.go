@@ -102,7 +102,7 @@ func (s *GitServer) Repository(ctx context.Context, name string) (*Repository, e
 func (r *Repository) Notify(ctx context.Context, n Notice) error {
 	for key, value := range map[string]string{
 		"fenceline.program": n.Program, "fenceline.url": n.URL,
-		"fenceline.repository": r.URL, "fenceline.secretFile": n.SecretFile,
+		"fenceline.repository": r.URL, "fenceline.secret-file": n.SecretFile,
 	} {
 		if _, err := Git(ctx, r.Bare, "config", key, value); err != nil {
 			return err

@@ -35,7 +35,7 @@ func TestAWriterWaitsForTheLock(t *testing.T) {
 	if _, err := b.Get(t.Context()); err != nil {
 		t.Errorf("reading waits for the writers' lock: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if _, err := b.Set(ctx, "exampleco/newimg", before.Revision); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), k.LockFile()) {
 		t.Errorf("error %v does not name the lock", err)

@@ -118,6 +118,19 @@ func (r *Repository) Branch(t testing.TB, branch, commit string) {
 	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
 }
 
+// Tag has a tag of the server's repository point to a commit that it has, and returns what the tag's ref names: the
+// commit, or the object of an annotated tag.
+func (r *Repository) Tag(t testing.TB, tag, commit string, annotated bool) string {
+	t.Helper()
+	args := []string{"-c", "user.name=Test", "-c", "user.email=test@example.com", "tag", "--force"}
+	if annotated {
+		args = append(args, "--annotate", "--message=a release")
+	}
+	run(t, r.work, append(args, tag, commit)...)
+	run(t, r.work, "push", "--quiet", "--force", "origin", "refs/tags/"+tag)
+	return strings.TrimSpace(run(t, r.work, "rev-parse", "refs/tags/"+tag))
+}
+
 func run(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)

@@ -276,6 +276,24 @@ func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return answer, nil
 }
 
+// answered calls what waits for one answer of the server: nats.go waits for it as long as ctx lasts, where that has a
+// deadline, and a server that is started again has forgotten what it was asked.
+func answered[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return call(ctx)
+}
+
+// stream looks a stream up.
+func (c *Client) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	return answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, name) })
+}
+
+// known looks a durable consumer up.
+func (c *Client) known(ctx context.Context, stream, durable string) (jetstream.Consumer, error) {
+	return answered(ctx, func(ctx context.Context) (jetstream.Consumer, error) { return c.js.Consumer(ctx, stream, durable) })
+}
+
 // failure classifies the error of an operation that ran under ctx: the reason why ctx ended
 // says more than that it did.
 func (c *Client) failure(ctx context.Context, err error) error {

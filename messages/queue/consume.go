@@ -107,7 +107,7 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 	stream, cfg := s.Stream, c.config(s)
 	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+stream+"."+cfg.Durable)
 	defer done()
-	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
+	consumer, err := c.known(guarded, stream, cfg.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		consumer, err = c.consumer(ctx, stream, cfg)
@@ -150,7 +150,7 @@ func (c *Client) DeclareShared(ctx context.Context, s Shared, otherwise time.Dur
 	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	if s.AckWait == 0 {
-		_, err := c.js.Consumer(guarded, s.Stream, s.durable())
+		_, err := c.known(guarded, s.Stream, s.durable())
 		if err == nil {
 			return nil
 		}
@@ -200,7 +200,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 func (c *Client) AckFloor(ctx context.Context, s Shared) (uint64, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
-	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	consumer, err := c.known(ctx, s.Stream, s.durable())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, nil
 	}
@@ -220,7 +220,7 @@ func (c *Client) Unsettled(ctx context.Context, s Shared) (uint64, error) {
 	}
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
-	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	consumer, err := c.known(ctx, s.Stream, s.durable())
 	if err == nil {
 		info := consumer.CachedInfo()
 		return info.NumPending + uint64(max(info.NumAckPending, 0)), nil
