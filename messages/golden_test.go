@@ -105,7 +105,7 @@ func samples() []Payload {
 		&FleetChanged{Revision: 9, Record: sampleFleetRecord()},
 		&FenceAsked{Ask: "mnopqrst", Fleet: "production", Set: &FenceSet{Value: string(sampleImage), By: "ann", Reason: "until the next build"}},
 		&FenceAnswered{
-			Ask: "mnopqrst", Fleet: "production", Store: FenceKato, Value: string(sampleImage), Previous: "stackato/stack-alsek", Held: true, Error: "timeout",
+			Ask: "mnopqrst", Fleet: "production", Store: FenceKato, Value: string(sampleImage), Previous: "stackato/stack-alsek", Held: true, Error: "timeout", Again: true,
 		},
 		&DeadLetter{
 			Stream: "fenceline-requests", Sequence: 4, Subject: "fenceline.build.requested.v1.libgraphite2", Reason: "not JSON",

@@ -63,7 +63,7 @@ func TestAMirrorIsCheckedBeforeItIsNeeded(t *testing.T) {
 			w.Header().Set("Content-Type", "text/html")
 		}), nil, "with a web page"},
 		"no registry":    {serve(http.NotFound), nil, "it has no /v2/"},
-		"a broken one":   {serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }), nil, "500"},
+		"a broken one":   {serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }), nil, "500"},
 		"one that hangs": {slow, nil, "no answer within 100ms"},
 		"no address":     {"mirror:5000", nil, "is not a mirror's address"},
 	} {
