@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -325,7 +326,7 @@ func TestTheHeadOfANewBranchIsAskedFor(t *testing.T) {
 	first := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
 	other := repo.Commit(t, "next", map[string]string{"Dockerfile": "FROM scratch\n# next\n"})
 	c := queuetest.Start(t).Client(t)
-	p := running(t, c, watched(repo.URL), zerolog.Nop())
+	p := running(t, builds.New(c), watched(repo.URL), zerolog.Nop())
 	asked := func(commit string) func() bool {
 		return func() bool {
 			for _, b := range stored(t, c) {

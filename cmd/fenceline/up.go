@@ -15,7 +15,6 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
-	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
