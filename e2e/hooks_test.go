@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -39,14 +40,48 @@ func signedBy(secret string, body []byte) hook { return generic(site.SignHook(se
 
 func generic(h site.Hook) hook { return hook{"generic", h.Body, h.Header} }
 
-// github makes a GitHub webhook of a body, signed.
-func github(event string, body []byte) hook {
+// digest is a body's HMAC in hexadecimal digits, as most forges sign.
+func digest(body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secretText))
 	mac.Write(body)
-	return hook{"github", body, http.Header{
-		"Content-Type": {"application/json"}, "X-Github-Event": {event}, "X-Github-Delivery": {rand.Text()},
-		"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))},
-	}}
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// github makes a GitHub webhook of a body, signed.
+func github(event string, body []byte) hook {
+	return forged("github", body, "X-Github-Event", event, "X-Github-Delivery", rand.Text(), "X-Hub-Signature-256", "sha256="+digest(body))
+}
+
+// forged makes a forge's webhook with headers, which are names and values in turns.
+func forged(path string, body []byte, headers ...string) hook {
+	h := hook{path, body, http.Header{"Content-Type": {"application/json"}}}
+	for i := 0; i < len(headers); i += 2 {
+		h.header.Set(headers[i], headers[i+1])
+	}
+	return h
+}
+
+// pushOf are the webhooks by which forges tell of one push to main, by forge.
+func pushOf(url, commit string) map[string]hook {
+	fill := func(form string) []byte {
+		return []byte(strings.NewReplacer("URL", url, "BEFORE", strings.Repeat("1", 40), "AFTER", commit).Replace(form))
+	}
+	alike := fill(`{"ref":"refs/heads/main","before":"BEFORE","after":"AFTER","commits":[{"id":"AFTER"}],"repository":{"clone_url":"URL"},"pusher":{"login":"ada"}}`)
+	gitlab := fill(`{"object_kind":"push","ref":"refs/heads/main","before":"BEFORE","after":"AFTER","checkout_sha":"AFTER","project":{"git_http_url":"URL"},"commits":[],"total_commits_count":0}`)
+	cloud := fill(`{"push":{"changes":[{"old":{"type":"branch","name":"main","target":{"hash":"BEFORE"}},"new":{"type":"branch","name":"main","target":{"hash":"AFTER"}}},` +
+		`{"old":null,"new":{"type":"tag","name":"v1","target":{"hash":"AFTER"}}}]},"repository":{"links":{"html":{"href":"URL"}}}}`)
+	dataCenter := fill(`{"changes":[{"ref":{"id":"refs/heads/main"},"fromHash":"BEFORE","toHash":"AFTER","type":"UPDATE"}],"repository":{"links":{"clone":[{"href":"URL","name":"http"}]}}}`)
+	azure := fill(`{"eventType":"git.push","resource":{"refUpdates":[{"name":"refs/heads/main","oldObjectId":"BEFORE","newObjectId":"AFTER"}],"repository":{"remoteUrl":"URL"}}}`)
+	return map[string]hook{
+		"GitHub":                github("push", alike),
+		"GitLab":                forged("gitlab", gitlab, "X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", secretText),
+		"Gitea":                 forged("gitea", alike, "X-Gitea-Event", "push", "X-Gitea-Signature", digest(alike)),
+		"Forgejo":               forged("forgejo", alike, "X-Forgejo-Event", "push", "X-Forgejo-Signature", digest(alike)),
+		"Gogs":                  forged("gogs", alike, "X-Gogs-Event", "push", "X-Gogs-Signature", digest(alike)),
+		"Bitbucket Cloud":       forged("bitbucket", cloud, "X-Event-Key", "repo:push", "X-Hub-Signature", "sha256="+digest(cloud)),
+		"Bitbucket Data Center": forged("bitbucket", dataCenter, "X-Event-Key", "repo:refs_changed", "X-Hub-Signature", "sha256="+digest(dataCenter)),
+		"Azure DevOps":          forged("generic", azure, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("any:"+secretText))),
+	}
 }
 
 // answer is what the producer says.
@@ -107,28 +142,32 @@ func TestRefusedHooks(t *testing.T) {
 		return h
 	}
 	deleted := fmt.Appendf(nil, `{"ref":"refs/heads/main","after":%q,"deleted":true,"repository":{"clone_url":%q}}`, strings.Repeat("0", 40), known)
+	lab, compressed := pushOf(known, commit)["GitLab"], hook{good.path, good.body, good.header.Clone()}
+	compressed.header.Set("Content-Encoding", "gzip")
 	tests := map[string]struct {
 		hook   hook
 		status int
 		says   []string
 	}{
-		"unsigned":          {without("Webhook-Signature"), 401, []string{"webhook-signature is missing", "sign it as Standard Webhooks says"}},
-		"without time":      {without("Webhook-Timestamp"), 401, []string{"webhook-timestamp is missing", "sign it as Standard Webhooks says"}},
-		"changed body":      {hook{good.path, bytes.Replace(good.body, []byte("main"), []byte("evil"), 1), good.header}, 401, []string{"signature does not match", "secret_file"}},
-		"another's secret":  {signedBy("a guess", good.body), 401, []string{"signature does not match", "secret_file"}},
-		"cut body":          {hook{good.path, good.body[:len(good.body)/2], good.header}, 401, []string{"signature does not match"}},
-		"not JSON":          {signed([]byte("hello")), 400, []string{"not a JSON payload"}},
-		"signed but cut":    {signed(good.body[:len(good.body)/2]), 400, []string{"not a JSON payload"}},
-		"huge":              {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, []string{"more than 26214400 bytes", "look at what sends it"}},
-		"no commit":         {s.pushHook(known, "refs/heads/main", "beef"), 400, []string{"after:", "beef"}},
-		"no repository":     {s.pushHook("", "refs/heads/main", commit), 400, []string{"repository:", "give the repository's URL"}},
-		"unsigned GitHub":   {hook{"github", good.body, http.Header{"X-Github-Event": {"push"}}}, 401, []string{"X-Hub-Signature-256 is missing", "give the webhook a secret"}},
-		"unknown event":     {github("watch", []byte(`{}`)), 200, []string{"watch", "not a push"}},
-		"other repository":  {s.pushHook(s.git.URL+"/other.git", "refs/heads/main", commit), 200, []string{"repository"}},
-		"other branch":      {s.pushHook(known, "refs/heads/feature", commit), 200, []string{"branch", "feature"}},
-		"a tag":             {s.pushHook(known, "refs/tags/v1", commit), 200, []string{"refs/tags/v1", "tag"}},
-		"branch deletion":   {s.pushHook(known, "refs/heads/main", strings.Repeat("0", 40)), 200, []string{"main", "deleted"}},
-		"deletion (GitHub)": {github("push", deleted), 200, []string{"main", "deleted"}},
+		"unsigned":                      {without("Webhook-Signature"), 401, []string{"webhook-signature is missing", "sign it as Standard Webhooks says"}},
+		"without time":                  {without("Webhook-Timestamp"), 401, []string{"webhook-timestamp is missing", "sign it as Standard Webhooks says"}},
+		"changed body":                  {hook{good.path, bytes.Replace(good.body, []byte("main"), []byte("evil"), 1), good.header}, 401, []string{"signature does not match", "secret_file"}},
+		"another's secret":              {signedBy("a guess", good.body), 401, []string{"signature does not match", "secret_file"}},
+		"cut body":                      {hook{good.path, good.body[:len(good.body)/2], good.header}, 401, []string{"signature does not match"}},
+		"not JSON":                      {signed([]byte("hello")), 400, []string{"not a JSON payload"}},
+		"signed but cut":                {signed(good.body[:len(good.body)/2]), 400, []string{"not a JSON payload"}},
+		"huge":                          {signed(bytes.Repeat([]byte("x"), 26<<20)), 413, []string{"more than 26214400 bytes", "look at what sends it"}},
+		"no commit":                     {s.pushHook(known, "refs/heads/main", "beef"), 400, []string{"after:", "beef"}},
+		"no repository":                 {s.pushHook("", "refs/heads/main", commit), 400, []string{"repository:", "give the repository's URL"}},
+		"unsigned GitHub":               {hook{"github", good.body, http.Header{"X-Github-Event": {"push"}}}, 401, []string{"X-Hub-Signature-256 is missing", "give the webhook a secret"}},
+		"unknown event":                 {github("watch", []byte(`{}`)), 200, []string{"watch", "not a push"}},
+		"other repository":              {s.pushHook(s.git.URL+"/other.git", "refs/heads/main", commit), 200, []string{"repository"}},
+		"other branch":                  {s.pushHook(known, "refs/heads/feature", commit), 200, []string{"branch", "feature"}},
+		"a tag":                         {s.pushHook(known, "refs/tags/v1", commit), 200, []string{"refs/tags/v1", "tag"}},
+		"branch deletion":               {s.pushHook(known, "refs/heads/main", strings.Repeat("0", 40)), 200, []string{"main", "deleted"}},
+		"GitLab's, at GitHub's address": {hook{"github", lab.body, lab.header}, 401, []string{"webhook of GitLab", "in /hooks/gitlab"}},
+		"compressed":                    {compressed, 415, []string{"Content-Encoding gzip", "send it as it is"}},
+		"deletion (GitHub)":             {github("push", deleted), 200, []string{"main", "deleted"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -155,6 +194,14 @@ func TestRefusedHooks(t *testing.T) {
 			t.Errorf("%+v, %v; want 202 and %s", got, err, own)
 		}
 	})
+	for forge, h := range pushOf(known, commit) {
+		t.Run("the same push, told of by "+forge, func(t *testing.T) {
+			got, err := s.send(t.Context(), h)
+			if err != nil || got.status != http.StatusAccepted || len(got.Builds) != 1 || got.Builds[0].Build != own || !got.Builds[0].Duplicate {
+				t.Errorf("%+v, %v; want 202 and %s", got, err, own)
+			}
+		})
+	}
 }
 
 // buildsOf are the IDs of a pipeline's builds.

@@ -3,7 +3,6 @@ package git
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -195,13 +194,12 @@ func (r Remote) environment(base []string) []string {
 	return env
 }
 
-// header is the basic credential that BuildKit makes of a GIT_AUTH_TOKEN, so that one token
-// serves both: user x-access-token, which GitHub wants and other forges ignore.
+// header is the credential that BuildKit is given, too, so that one token serves both.
 func (r Remote) header() string {
 	if r.Token.IsZero() {
 		return ""
 	}
-	return base64.StdEncoding.EncodeToString([]byte("x-access-token:" + r.Token.Reveal()))
+	return Credential(r.Token)
 }
 
 // origin is the part of the URL that the token is for.
@@ -218,7 +216,7 @@ func (r Remote) hide(text string) string {
 	if r.Token.IsZero() {
 		return text
 	}
-	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), r.header(), r.Token.String()).Replace(text)
+	return strings.NewReplacer(r.Token.Reveal(), r.Token.String(), Password(r.Token), r.Token.String(), r.header(), r.Token.String()).Replace(text)
 }
 
 // explain makes an error of what git wrote: git's exit status is 128 for everything.

@@ -92,9 +92,9 @@ func LoadUnsigned(path string) (p *Pipelines, unread []string, err error) {
 		s, exposed, err := readSecretFile(file)
 		if err != nil {
 			unread = append(unread, name)
-			return &hookSecret{text: []byte(messages.NewID() + messages.NewID()), key: []byte(messages.NewID() + messages.NewID())}, false, nil
+			s, err = newHookSecret(messages.NewSecret(messages.NewID() + messages.NewID()))
 		}
-		return s, exposed, nil
+		return s, exposed, err
 	})
 	return p, unread, err
 }

@@ -30,8 +30,8 @@ type forge interface {
 	read(h http.Header, payload []byte) (delivery, error)
 }
 
-// proof tells whether a body was signed with a secret, in constant time.
-type proof func(body []byte, s *hookSecret) bool
+// proof tells whether a body was signed with a key, in constant time.
+type proof func(body []byte, k *hookKey) bool
 
 // delivery is a webhook as its forge sent it: pushes, a test, or nothing of interest.
 type delivery struct {
@@ -79,7 +79,7 @@ const (
 
 // forges has every forge that there is.
 func forges() []forge {
-	return []forge{github{}, gitlab{}, giteaForge, forgejoForge, gogsForge, bitbucket{}, generic{}}
+	return slices.Concat([]forge{github{}, gitlab{}}, giteaAlike(), []forge{bitbucket{}, generic{}})
 }
 
 func forgeNames() []string {
@@ -96,8 +96,8 @@ func hexProof(digits string) (proof, error) {
 	if err != nil || len(want) != sha256.Size {
 		return nil, errors.New("is not an HMAC-SHA256 in hexadecimal digits")
 	}
-	return func(body []byte, s *hookSecret) bool {
-		mac := hmac.New(sha256.New, s.text)
+	return func(body []byte, k *hookKey) bool {
+		mac := hmac.New(sha256.New, k.text)
 		mac.Write(body)
 		return hmac.Equal(mac.Sum(nil), want)
 	}, nil
@@ -123,8 +123,8 @@ func prefixedProof(h http.Header, header string) (proof, error) {
 // wordProof is the secret itself. Hashes are compared, so that not even its length shows.
 func wordProof(word string) proof {
 	given := sha256.Sum256([]byte(word))
-	return func(_ []byte, s *hookSecret) bool {
-		want := sha256.Sum256(s.text)
+	return func(_ []byte, k *hookKey) bool {
+		want := sha256.Sum256(k.text)
 		return subtle.ConstantTimeCompare(given[:], want[:]) == 1
 	}
 }

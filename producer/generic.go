@@ -85,8 +85,8 @@ func standardProof(h http.Header, now time.Time) (proof, error) {
 	if len(want) == 0 {
 		return nil, errors.New("header webhook-signature has no v1,BASE64 of an HMAC-SHA256")
 	}
-	return func(body []byte, s *hookSecret) bool {
-		mac := hmac.New(sha256.New, s.key)
+	return func(body []byte, k *hookKey) bool {
+		mac := hmac.New(sha256.New, k.key)
 		_, _ = io.WriteString(mac, id+"."+stamp+".")
 		mac.Write(body)
 		got, ok := mac.Sum(nil), false
@@ -107,7 +107,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
 
-		Message string   `json:"message"` // of the commit
+		Message any      `json:"message"` // of the commit; something else of Azure DevOps
 		Paths   []string `json:"paths"`   // all files that differ between before and after, where it is there
 	}
 	if err := decode(payload, &p); err != nil {
@@ -119,7 +119,8 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 	if p.Repository == "" {
 		return d, errors.New("repository: is missing: give the repository's URL")
 	}
-	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, message: p.Message, paths: p.Paths, pathsComplete: p.Paths != nil}
+	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: p.Paths, pathsComplete: p.Paths != nil}
+	e.message, _ = p.Message.(string)
 	err := e.check("ref", "after")
 	d.events = []event{e}
 	return d, err

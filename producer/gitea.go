@@ -13,14 +13,13 @@ type gitea struct {
 	brands []string // in the names of headers, those that count first
 }
 
-var (
-	_ forge = gitea{}
+var _ forge = gitea{}
 
-	// Forgejo sends Gitea's headers beside its own, so its webhooks work at either path.
-	giteaForge   = gitea{"gitea", []string{"Forgejo", "Gitea"}}
-	forgejoForge = gitea{"forgejo", []string{"Forgejo", "Gitea"}}
-	gogsForge    = gitea{"gogs", []string{"Gogs"}}
-)
+// giteaAlike are Gitea, Forgejo and Gogs. Forgejo sends Gitea's headers beside its own, so its webhooks work
+// at either path.
+func giteaAlike() []forge {
+	return []forge{gitea{"gitea", []string{"Forgejo", "Gitea"}}, gitea{"forgejo", []string{"Forgejo", "Gitea"}}, gitea{"gogs", []string{"Gogs"}}}
+}
 
 func (g gitea) name() string { return g.word }
 

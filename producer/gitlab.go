@@ -33,9 +33,9 @@ func (gitlab) proof(h http.Header, now time.Time) (proof, error) {
 		return signed, err
 	}
 	known := wordProof(token[0])
-	return func(body []byte, s *hookSecret) bool {
-		ok := signed(body, s)
-		return known(body, s) || ok
+	return func(body []byte, k *hookKey) bool {
+		ok := signed(body, k)
+		return known(body, k) || ok
 	}, nil
 }
 

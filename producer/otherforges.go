@@ -28,7 +28,7 @@ var brands = []brand{
 // one's go; "" where it is not known to be. It ends so that the cause can follow.
 func misaddressed(h http.Header, forge string) string {
 	i := slices.IndexFunc(brands, func(b brand) bool { return h.Get(b.header) != "" })
-	if i < 0 || brands[i].forge == forge || forge == giteaForge.word && brands[i].forge == forgejoForge.word {
+	if i < 0 || brands[i].forge == forge || forge == "gitea" && brands[i].forge == "forgejo" {
 		return ""
 	}
 	return fmt.Sprintf("this is a webhook of %s, at the address for %s: end the webhook's URL in /hooks/%s; ", brands[i].name, forge, brands[i].forge)

@@ -254,8 +254,8 @@ func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 		if exposed {
 			d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
 		}
-		if len(s.text) < 16 {
-			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), len(s.text))
+		if least := s.shortest(); least < guessable {
+			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), least)
 		}
 		d.secrets[name] = s
 		x.secret = s

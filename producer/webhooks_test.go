@@ -161,7 +161,7 @@ func TestPublishedSignatures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !signed([]byte(c.body), secret) || signed([]byte(c.body+" "), secret) {
+			if !signed([]byte(c.body), secret.keys[0]) || signed([]byte(c.body+" "), secret.keys[0]) {
 				t.Errorf("the published signature is refused, or another body's accepted")
 			}
 		})
@@ -239,10 +239,10 @@ func TestGenericTimestamps(t *testing.T) {
 
 func TestStandardSecretIsDecoded(t *testing.T) {
 	s, err := newHookSecret(messages.NewSecret("whsec_aGVsbG8=\n"))
-	if err != nil || string(s.key) != "hello" || string(s.text) != "whsec_aGVsbG8=" {
-		t.Errorf("newHookSecret: %v, %q %q", err, s.key, s.text)
+	if err != nil || string(s.keys[0].key) != "hello" || string(s.keys[0].text) != "whsec_aGVsbG8=" {
+		t.Fatalf("newHookSecret: %v, %q %q", err, s.keys[0].key, s.keys[0].text)
 	}
-	if shown := fmt.Sprintf("%v %+v %s", s, s, s); strings.Contains(shown, "aGVs") {
+	if shown := fmt.Sprintf("%v %+v %s %+v", s, s, s, s.keys); strings.Contains(shown, "aGVs") {
 		t.Errorf("a secret prints as %s", shown)
 	}
 }

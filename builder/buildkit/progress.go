@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 	digest "github.com/opencontainers/go-digest"
@@ -230,7 +231,7 @@ func newHider(token messages.Secret, secrets map[string]messages.Secret) *hider 
 			values = append(values, v)
 		}
 	}
-	for _, s := range append(slices.Collect(maps.Values(secrets)), token) {
+	for _, s := range append(slices.Collect(maps.Values(secrets)), token, messages.NewSecret(git.Password(token))) {
 		v := s.Reveal()
 		add(v)
 		for line := range strings.Lines(v) {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestHiderHidesEveryForm(t *testing.T) {
-	hide := newHider(messages.NewSecret("t0ken"), map[string]messages.Secret{"k": messages.NewSecret("first-line\nsecond-line\n"), "none": {}}).hide
+	hide := newHider(messages.NewSecret("ada:t0ken"), map[string]messages.Secret{"k": messages.NewSecret("first-line\nsecond-line\n"), "none": {}}).hide
 	for text, want := range map[string]string{
 		"a t0ken b":                             "a (secret) b",
 		"Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=":    "Basic (secret)",
@@ -20,6 +20,7 @@ func TestHiderHidesEveryForm(t *testing.T) {
 		"only second-line":                      "only (secret)",
 		"https://bob:pw@example.com/x and more": "https://(secret)@example.com/x and more",
 		"nothing here":                          "nothing here",
+		"YWRhOnQwa2Vu, ada:t0ken":               "(secret), (secret)",
 	} {
 		if got := hide(text); got != want {
 			t.Errorf("%q became %q, want %q", text, got, want)

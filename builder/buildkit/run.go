@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -51,7 +52,7 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 		secrets[name] = []byte(v.Reveal())
 	}
 	if !b.Token.IsZero() {
-		secrets[gitTokenSecret+"."+u.Host] = []byte(b.Token.Reveal())
+		secrets[gitAuthSecret+"."+u.Host] = []byte("basic " + git.Credential(b.Token))
 	}
 	r.attachables = []session.Attachable{
 		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(logins)}),
@@ -67,9 +68,9 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 	return r, nil
 }
 
-// gitTokenSecret is the secret that BuildKit's git source asks for, with the repository's
-// host and port behind a dot.
-const gitTokenSecret = "GIT_AUTH_TOKEN"
+// gitAuthSecret is the secret that BuildKit's git source asks for, with the repository's
+// host and port behind a dot: the value of the header Authorization.
+const gitAuthSecret = "GIT_AUTH_HEADER"
 
 // frontendOptions are what the Dockerfile frontend is told.
 func frontendOptions(b builder.Build) map[string]string {

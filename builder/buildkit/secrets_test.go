@@ -16,6 +16,11 @@ func TestTheRepositorysToken(t *testing.T) {
 	if _, err := b.solver.Solve(t.Context(), o.Build); err != nil {
 		t.Fatal(err)
 	}
+	o = b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN : with a user\n"})
+	o.Token = messages.NewSecret("x-token-auth:token-of-repository")
+	if _, err := b.solver.Solve(t.Context(), o.Build); err != nil {
+		t.Fatalf("with a user: %v", err)
+	}
 }
 
 func TestTheTokenReadsNoOtherRepository(t *testing.T) {
