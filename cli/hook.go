@@ -250,9 +250,14 @@ func (g *gitHook) send(ctx context.Context, out io.Writer, pushed []pushedRef) [
 
 // target is where hooks go, with their secret.
 func (g *gitHook) target() (*hookTarget, error) {
-	secret, err := settings.ReadSecret(g.secretFile)
+	content, err := messages.ReadSecret(g.secretFile)
 	if err != nil {
 		return nil, err
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(content.Reveal()), "\n") // a new secret stands beside the old one
+	secret, err := messages.NewSecret(first).Word()
+	if err != nil {
+		return nil, fmt.Errorf("reading a secret: %s %w", g.secretFile, err)
 	}
 	key, err := signingKey(secret)
 	if err != nil {

@@ -122,9 +122,9 @@ func (hookSpool) drop(files []string) {
 
 // lock waits until no other push sends what is kept. Where the folder can't be written there is nothing to lock.
 func (s hookSpool) lock(ctx context.Context) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return func() {}, nil
+	f, failed := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if failed != nil {
+		return func() {}, nil //nolint:nilerr // who can't make the file can't write the folder: nothing is kept, and all is sent
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

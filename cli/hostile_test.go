@@ -163,6 +163,10 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"dead-letters requeue": {{"hostile-1"}, {hostile}},
 		"dead-letters drop":    {{hostile}, {"--older-than", "100000h"}},
 		"lint":                 {{dir}, {hostile}},
+		"explain-hook":         {{hostile}, {"-", "--config", filepath.Join(dir, "fenceline.yaml")}, {"-", "--forge", hostile, "--header", hostile}},
+		"hook":                 {{hostile}},
+		"hook flush":           {{hostile}, {"--git-dir", hostile}},
+		"hook post-receive":    {{"--git-dir", t.TempDir(), "--url", server, "--repository", hostile, "--secret-file", secret}, {"--git-dir", hostile}},
 		"notify":               {{"--url", server, "--repository", hostile, "--secret-file", secret}},
 		"version":              {{}, {hostile}},
 	}

@@ -107,7 +107,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
 
-		Message string   `json:"message"` // of the commit
+		Message any      `json:"message"` // of the commit; something else of Azure DevOps
 		Paths   []string `json:"paths"`   // all files that differ between before and after, where it is there
 	}
 	if err := decode(payload, &p); err != nil {
@@ -119,7 +119,8 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 	if p.Repository == "" {
 		return d, errors.New("repository: is missing: give the repository's URL")
 	}
-	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, message: p.Message, paths: p.Paths, pathsComplete: p.Paths != nil}
+	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: p.Paths, pathsComplete: p.Paths != nil}
+	e.message, _ = p.Message.(string)
 	err := e.check("ref", "after")
 	d.events = []event{e}
 	return d, err
