@@ -163,6 +163,8 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"dead-letters requeue": {{"hostile-1"}, {hostile}},
 		"dead-letters drop":    {{hostile}, {"--older-than", "100000h"}},
 		"lint":                 {{dir}, {hostile}},
+		"render":               {{hostile}, {"base", "--config", filepath.Join(dir, "fenceline.yaml")}, {"--pipelines", dir, hostile}},
+		"schema":               {{}, {hostile}},
 		"explain-hook":         {{hostile}, {"-", "--config", filepath.Join(dir, "fenceline.yaml")}, {"-", "--forge", hostile, "--header", hostile}},
 		"hook":                 {{hostile}},
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},

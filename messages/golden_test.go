@@ -129,6 +129,8 @@ func TestSamplesCoverEveryTypeAndField(t *testing.T) {
 
 // unfilled are fields that exclude another one, or whose zero value is the sample.
 var unfilled = map[string]bool{
+	"dev.fenceline.build.failed.v1.Failure.Findings.Column":                  true, // see TestAFindingsColumnIsInItsWireForm
+	"dev.fenceline.image.ready.v1.Warnings.Column":                           true,
 	"dev.fenceline.build.requested.v1.Context":                               true,
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
 	"dev.fenceline.build.requested.v1.Matched":                               true,
@@ -163,6 +165,18 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Pull":                             true,
 	"dev.fenceline.fleet.changed.v1.Record.Firsts":                           true,
 	"dev.fenceline.fleet.changed.v1.Record.Bases.Refused":                    true,
+}
+
+// TestAFindingsColumnIsInItsWireForm where it is known.
+func TestAFindingsColumnIsInItsWireForm(t *testing.T) {
+	for want, f := range map[string]Finding{
+		`{"file":"f","line":2,"column":7,"problem":"p","fix":"x"}`: {File: "f", Line: 2, Column: 7, Problem: "p", Fix: "x"},
+		`{"file":"f","line":2,"problem":"p","fix":"x"}`:            {File: "f", Line: 2, Problem: "p", Fix: "x"},
+	} {
+		if got, err := json.Marshal(f); err != nil || string(got) != want {
+			t.Errorf("%s, %v; want %s", got, err, want)
+		}
+	}
 }
 
 // The golden has a preload as a fleet's first controllers wrote it, without a trace.

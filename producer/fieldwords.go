@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/statuses/target"
 )
 
 // fieldWords are what editors show of a field, and what its own check takes where that can be told.
@@ -20,6 +21,15 @@ const nameForm = `^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`
 
 // secretNameForm is that of messages.CheckSecretName.
 const secretNameForm = `^[A-Za-z0-9_][A-Za-z0-9._-]*$`
+
+// statusForges are those that take statuses.
+func statusForges() []string {
+	var names []string
+	for _, f := range target.Forges() {
+		names = append(names, string(f))
+	}
+	return names
+}
 
 // wordsOf are the words for a field. Those of defaults are those of what they are the defaults of.
 func wordsOf(path string) fieldWords {
@@ -65,10 +75,18 @@ var words = map[string]fieldWords{
 	"pipelines[].timeout":                            {about: "for the whole build, from 1s"},
 	"pipelines[].retry_for":                          {about: "how long a build that infrastructure fails (registry, git host, buildkitd) is tried again, from 1s, counted from its first failure"},
 	"pipelines[].attempts":                           {about: "how many of its attempts infrastructure may fail, 1 to 100"},
-	"pipelines[].repository_token":                   {about: "name of the secret that reads the repository", pattern: secretNameForm},
+	"pipelines[].repository_token":                   {about: "name of the secret that reads the repository: a token, or USER:TOKEN where the forge wants a user, as Bitbucket Cloud does (x-token-auth:… for a repository's access token)", pattern: secretNameForm},
 	"pipelines[].secrets":                            {about: "names of secrets that a RUN --mount=type=secret,id=NAME may ask for"},
-	"pipelines[].webhook.secret_file":                {about: "file with the secret that signs the webhooks, relative to this file"},
+	"pipelines[].webhook.secret_file":                {about: "file with the secret that signs the webhooks, or several, one a line, relative to this file"},
 	"pipelines[].webhook.forges":                     {about: "whose webhooks are accepted: github, gitlab, gitea, forgejo, gogs, bitbucket, generic"},
+	"pipelines[].status":                             {about: "where the forge is told what became of a commit"},
+	"pipelines[].status.forge":                       {about: "the forge: github, gitlab, gitea, forgejo, bitbucket (Cloud) or bitbucket-server (Data Center)", values: statusForges},
+	"pipelines[].status.token_file":                  {about: "file with the forge's token and nothing else, relative to this file"},
+	"pipelines[].status.url":                         {about: "where people reach the forge"},
+	"pipelines[].status.repository":                  {about: "the repository at the forge: OWNER/NAME, PROJECT/NAME at Data Center, any depth at GitLab"},
+	"pipelines[].status.context":                     {about: "the name of the status"},
+	"pipelines[].status.target_url":                  {about: "where the status leads, with {pipeline}, {build} and {commit} filled in"},
+	"pipelines[].status.ca_file":                     {about: "certificate authorities of the forge, in PEM, relative to this file"},
 	"pipelines[].fleets":                             {about: "the fleets that get the image, in order: each waits until the one before it is done"},
 	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }, otherwise: "digest"},
 	"pipelines[].fleets[].name":                      {about: "a DNS label", pattern: nameForm},
