@@ -188,13 +188,14 @@ func TestARequestWithALostAnswerIsStoredOnce(t *testing.T) {
 		"by a webhook that is sent again":      {0, func(*messages.BuildRequested) *messages.BuildRequested { return request("base", 2) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := queuetest.Start(t)
 			c := s.Client(t)
 			p := s.Proxy(t)
 			far := s.Connect(t, through(p))
 			submit(t, far, request("base", 1))
 			p.Hold()
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // it is sent by then
 			defer cancel()
 			r := request("base", 2)
 			if _, err := queueOf(far).Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {

@@ -83,6 +83,8 @@ func TestABuildEndsWhereThereIsNoRoomForItsLetter(t *testing.T) {
 }
 
 func TestAPauseMayBeLongerThanTheLease(t *testing.T) {
+	t.Parallel()
+	const pause = 5 * time.Second // at most; at least half of it
 	c := queuetest.Start(t).Client(t)
 	var failed atomic.Int64
 	w := shortly(work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
@@ -90,12 +92,15 @@ func TestAPauseMayBeLongerThanTheLease(t *testing.T) {
 			failed.Store(time.Now().UnixNano())
 			return nil, errAway
 		}
-		if passed := time.Since(time.Unix(0, failed.Load())); passed < time.Second {
+		if passed := time.Since(time.Unix(0, failed.Load())); passed < pause/2 {
 			t.Errorf("tried again after %s", passed)
 		}
 		return succeed(ctx, j)
 	}))
-	w.RetryDelay = 2 * time.Second // a pause is at least half of it
+	w.RetryDelay = pause
+	if w.AckWait >= pause/2 {
+		t.Fatalf("a pause may be shorter than the lease of %s", w.AckWait)
+	}
 	consume(t, c, w)
 	if r := ended(t, c, submit(t, c, request("base", 1)).Build); r.State != messages.BuildStateSucceeded || r.Attempt != 2 {
 		t.Errorf("record is %+v", r)

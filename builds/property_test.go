@@ -16,7 +16,6 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
-	"github.com/nats-io/nats-server/v2/server"
 	"pgregory.net/rapid"
 )
 
@@ -117,8 +116,7 @@ func (w *world) start(t *testing.T, s *queuetest.Server, space messages.Space) *
 }
 
 func TestEveryRequestEndsOnceHoweverWorkersDie(t *testing.T) {
-	// Each check declares an installation of its own, however little is free on this machine's disk.
-	s := queuetest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 1 << 50 })
+	s := queuetest.Start(t) // on which each check declares an installation of its own
 	rapid.Check(t, func(r *rapid.T) {
 		space, err := messages.NewSpace("p" + messages.NewID())
 		must(t, err)

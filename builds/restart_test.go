@@ -25,7 +25,7 @@ func TestABuildOutlivesAServerRestart(t *testing.T) {
 		<-finish
 		return succeed(ctx, j)
 	})
-	w.AckWait = testTime
+	w.AckWait = testTime / 2
 	consume(t, c, w)
 	a := submit(t, c, request("base", 1))
 	<-started
@@ -80,7 +80,7 @@ func TestACancelIsHeardAfterARestart(t *testing.T) {
 		cause <- context.Cause(ctx)
 		return nil, ctx.Err()
 	})
-	w.AckWait = testTime
+	w.AckWait = testTime / 2
 	consume(t, c, w)
 	a := submit(t, c, request("base", 1))
 	<-started

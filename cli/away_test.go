@@ -89,7 +89,7 @@ func TestServerThatComesBack(t *testing.T) {
 
 // TestSubmitWaitsBounded ends with 1 and how to follow the build, with and without a server.
 func TestSubmitWaitsBounded(t *testing.T) {
-	for _, gone := range []bool{false, true} {
+	for gone, timeout := range map[bool]string{false: "1s", true: "5s"} { // long enough to see that it is gone
 		server := queuetest.Start(t)
 		prepare(t, server.Client(t))
 		accepted := make(chan struct{}, 1)
@@ -100,7 +100,7 @@ func TestSubmitWaitsBounded(t *testing.T) {
 		defer producer.Close()
 		token := filepath.Join(t.TempDir(), "token")
 		clitest.Write(t, token, "0123456789abcdef0123456789abcdef\n")
-		args := []string{"submit", "base", "--wait", "--timeout", "1s", "--nats", server.URL(), "--producer", producer.URL, "--token-file", token}
+		args := []string{"submit", "base", "--wait", "--timeout", timeout, "--nats", server.URL(), "--producer", producer.URL, "--token-file", token}
 		var out, errs bytes.Buffer
 		ended := make(chan int, 1)
 		go func() { ended <- Execute(t.Context(), NewRoot(), args, strings.NewReader(""), &out, &errs) }()
@@ -109,7 +109,7 @@ func TestSubmitWaitsBounded(t *testing.T) {
 			server.Stop()
 		}
 		status := <-ended
-		for _, want := range []string{"it has not ended within 1s", "build base-dddddddd goes on", "'fenceline logs -f base-dddddddd' follows it"} {
+		for _, want := range []string{"it has not ended within " + timeout, "build base-dddddddd goes on", "'fenceline logs -f base-dddddddd' follows it"} {
 			if status != ExitFailed || !strings.Contains(errs.String(), want) {
 				t.Errorf("without a server %v: status %d, %q, without %q", gone, status, errs.String(), want)
 			}

@@ -132,7 +132,7 @@ func TestApprove(t *testing.T) {
 // lettersOf lists dead letters when there are as many as wanted.
 func lettersOf(t *testing.T, want int) []letter {
 	t.Helper()
-	for patience := time.Now().Add(20 * time.Second); ; {
+	for patience := time.Now().Add(time.Minute); ; {
 		found := decoded[[]letter](t, "dead-letters", "list")
 		if len(found) == want {
 			return found

@@ -38,6 +38,8 @@ type doctor struct {
 	fence      backends.Config // where fence configs live
 	engine     docker.Config
 	apply      apply.Config
+	config     string // the pipeline file, for those whose statuses' forges are asked; "" for none
+	pull       settings.PullWay
 	flags      *pflag.FlagSet // the command's
 }
 
@@ -45,11 +47,13 @@ func newDoctorCmd() *cobra.Command {
 	var d doctor
 	var f format
 	cmd := &cobra.Command{
-		Use: "doctor [producer|builder|controller|distributor]", Short: "Check this machine for a role",
+		Use: "doctor [producer|builder|controller|distributor|statuses]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; buildkitd for a builder;
-where fence configs live for a controller; the Docker engine, its disk, and where the image
-is applied, for a distributor. Without a role it checks everything, as 'fenceline up' runs it.
+where fence configs live for a controller; the Docker engine, its disk, each mirror of the
+node's own (--mirror), and where the image is applied, for a distributor; for statuses the
+forges, where the pipeline file says whom to tell. Without a role it checks everything, as
+'fenceline up' runs it.
 The file of --settings is the role's own, or that of 'fenceline up': all of it is read, and
 what the checks need is taken.` + settings.VariablesNote("password-file"),
 		Example: "  fenceline doctor\n  fenceline doctor builder --settings /etc/fenceline/builder.yaml\n  fenceline doctor distributor --docker-host unix:///var/run/docker.sock\n" +
@@ -73,7 +77,9 @@ what the checks need is taken.` + settings.VariablesNote("password-file"),
 	settings.FolderVar(cmd.Flags(), &d.builder.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
 	d.registries.Add(cmd.Flags())
 	settings.AddApply(cmd.Flags(), &d.apply)
+	d.pull.Add(cmd.Flags())
 	settings.AddFence(cmd.Flags(), &d.fence)
+	settings.FileVar(cmd.Flags(), &d.config, "config", "", "the pipeline file; the forges are asked whether they would take its statuses")
 	settings.AddFile(cmd.Flags())
 	settings.Explain(cmd.Flags(), settings.FileFlag, "The role's, or that of up where no role is named.")
 	return cmd
@@ -122,8 +128,13 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		todo = append(todo, d.checkFence)
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, d.checkMirrors()...)
+	case settings.RoleStatuses:
+		todo = append(todo, d.statusChecks(role)...)
 	case "":
 		todo = append(todo, checkGit, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, d.checkMirrors()...)
+		todo = append(todo, d.statusChecks(role)...)
 	}
 	var found []checked
 	bad := 0

@@ -58,3 +58,27 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorTriesEachMirror says of each of the node's own mirrors whether it answers, and what keeps it from that.
+func TestDoctorTriesEachMirror(t *testing.T) {
+	well := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer well.Close()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	got := fenceline(t, "doctor", "distributor", "--nats", "nats://127.0.0.1:1", "--mirror", well.URL, "--mirror", gone.URL, "-o", "json")
+	var found []checked
+	if err := json.Unmarshal([]byte(got.out), &found); err != nil || len(found) < 2 {
+		t.Fatalf("%v: %+v", err, got)
+	}
+	found = found[len(found)-2:]
+	if !found[0].OK || found[0].What != "mirror "+well.URL {
+		t.Errorf("one that answers: %+v", found[0])
+	}
+	if found[1].OK || found[1].What != "mirror "+gone.URL || !strings.Contains(found[1].Problem, "nobody listens there") {
+		t.Errorf("one that is gone: %+v", found[1])
+	}
+	got = fenceline(t, "doctor", "distributor", "--nats", "nats://127.0.0.1:1", "--pull", "load", "--mirror-back-off", "3s")
+	if !strings.Contains(got.out, "--pull load uses none") {
+		t.Errorf("limits of no mirror: %+v", got)
+	}
+}

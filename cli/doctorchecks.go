@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/distributor/apply"
+	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
@@ -152,6 +153,44 @@ func (d *doctor) checkEngine(ctx context.Context) checked {
 		return c.problem(err)
 	}
 	c.Found = fmt.Sprintf("%s %s, API %s", info.Name, info.Version, info.API)
+	if limits := docker.Limits(info.API); limits != "" {
+		c.Found += ": " + limits
+	}
+	return c
+}
+
+// checkMirrors looks at how the node fetches images, and asks each of its own mirrors.
+func (d *doctor) checkMirrors() []func(context.Context) checked {
+	way := d.pull.Way()
+	if way == nil {
+		return nil
+	}
+	err := d.pull.Check()
+	if err == nil {
+		err = way.Validate()
+	}
+	if err != nil {
+		return []func(context.Context) checked{func(context.Context) checked {
+			return checked{What: "fetching images"}.problem(err)
+		}}
+	}
+	var out []func(context.Context) checked
+	for _, m := range way.Mirrors {
+		out = append(out, func(ctx context.Context) checked { return d.checkMirror(ctx, &m) })
+	}
+	return out
+}
+
+func (d *doctor) checkMirror(ctx context.Context, m *messages.Mirror) checked {
+	c := checked{What: "mirror " + m.URL, Found: "answers"}
+	e, err := docker.New(d.engine) // has the logins
+	if err == nil {
+		defer func() { _ = e.Close() }()
+		err = content.New(content.Config{Login: e.Login}).Check(ctx, m)
+	}
+	if err != nil {
+		return c.problem(err)
+	}
 	return c
 }
 

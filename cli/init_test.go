@@ -41,7 +41,7 @@ func credentials(t *testing.T) (dir, url string) {
 		t.Fatal(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		t.Fatal("the NATS server is not up")
 	}
 	t.Cleanup(func() {
@@ -136,6 +136,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	}
 	for user, role := range map[string]string{
 		settings.UserOperator: settings.UserController, settings.UserProducer: settings.UserProducer, settings.UserController: settings.UserController, "production.node-1": settings.RoleDistributor, settings.UserBuilder: settings.UserBuilder,
+		settings.UserStatuses: settings.RoleStatuses,
 	} {
 		s := fenceline(t, "doctor", role, "--user", user, "--password-file", filepath.Join(dir, user), "-o", "json")
 		var found []checked
@@ -190,7 +191,7 @@ func holdAll(ctx context.Context, q *queue.Client) error {
 }
 
 func awaitFlip(t *testing.T, q *queue.Client) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	flipped := errors.New("flipped")
 	ctx, stop := context.WithCancelCause(ctx)
@@ -249,7 +250,7 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 		return string(b)
 	}
 	first := map[string]string{}
-	for _, user := range []string{settings.UserOperator, settings.UserProducer, settings.UserBuilder, settings.UserController, "production.node-1"} {
+	for _, user := range []string{settings.UserOperator, settings.UserProducer, settings.UserBuilder, settings.UserController, settings.UserStatuses, "production.node-1"} {
 		first[user] = read(user)
 		if info, err := os.Stat(filepath.Join(dir, user)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", user, info.Mode(), err)

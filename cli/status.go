@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -26,6 +27,8 @@ type overview struct {
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
 	Disk        string            `json:"disk,omitempty"`  // what is not done for want of room on the disk of `up`, where that is this machine
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
+
+	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
 }
 
 // unreadable is a record or a message that can't be read, or a record whose name is not its key.
@@ -122,6 +125,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		return nil, err
 	}
 	o.addUnreadable(s.queue, builds)
+	if o.ForgeProblems, err = s.forgeProblems(ctx); err != nil {
+		return nil, err
+	}
 	o.Newer, err = store.Newer(ctx, s.queue)
 	return o, err
 }
@@ -198,6 +204,11 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 	if e := f.Record.Applied.Error; e != "" {
 		f.Problems = append(f.Problems, "fence config: "+e)
 	}
+	if b := f.Record.Bases; b != nil {
+		for _, r := range b.Refused {
+			f.Problems = append(f.Problems, fmt.Sprintf("base %s of build %s is not preloaded: %s", r.Image, b.Build, r.Reason))
+		}
+	}
 	if r := f.Record; r.Applied.Epoch < r.Epoch && r.Applied.Error == "" {
 		f.Problems = append(f.Problems, fmt.Sprintf("fence config: follows epoch %d, %d is decided: is a controller running?", r.Applied.Epoch, r.Epoch))
 	}
@@ -249,6 +260,9 @@ func (o *overview) writeFailures(p *terminal.Page) {
 		if !u.told {
 			p.Line("\nrecord %s of %s is passed over: %s", u.Key, u.Bucket, u.Why)
 		}
+	}
+	for _, f := range o.ForgeProblems {
+		p.Line("\nproblem: statuses of pipeline %s don't reach the forge since %s: %s", f.Pipeline, f.Since.Local().Format(time.DateTime), f.Problem)
 	}
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",

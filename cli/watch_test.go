@@ -47,7 +47,7 @@ func watching(t *testing.T, c *queue.Client) (next func() moment) {
 		select {
 		case m := <-lines:
 			return m
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("watch tells nothing more")
 			return moment{}
 		}

@@ -29,7 +29,8 @@ func (c *Controller) act(ctx context.Context) error {
 		}
 	}
 	start() // before questions are heard: of a fleet without an actor they are told that there is none
-	fleets.Go(func() error { c.hearQuestions(ctx); return nil })
+	stopHearing := c.hearQuestions(ctx)
+	defer stopHearing() // after the actors have ended: whoever asks meanwhile is told
 	for {
 		select {
 		case <-changed:

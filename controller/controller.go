@@ -68,7 +68,12 @@ func New(c Config) (*Controller, error) {
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = DefaultLeaseTTL
 	}
-	return &Controller{Config: c, views: newViews(c.Queue), owners: map[string]string{}}, nil
+	v := newViews(c.Queue)
+	v.kind = func(fleet, fence string) string {
+		place, _ := c.Backend(fleet, fence) // one that can't be opened has a kind, too
+		return place.Kind
+	}
+	return &Controller{Config: c, views: v, owners: map[string]string{}}, nil
 }
 
 // Run works until ctx ends, then returns nil. It is called once.

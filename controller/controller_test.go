@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 )
 
@@ -51,7 +53,7 @@ func TestFlipFollowsTheLastPresentNodeAtOnce(t *testing.T) {
 	began := time.Now()
 	n.set(func(n *simulated) { n.broken = "" })
 	i.applied(t, "default", 1)
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > patience/4 {
 		t.Errorf("from present to the fence config it took %s", d)
 	}
 }
@@ -110,7 +112,7 @@ func TestASuccessorDrivesWhatAKilledControllerDecided(t *testing.T) {
 	began := time.Now()
 	kill()
 	i.applied(t, "default", 1)
-	if d := time.Since(began); d > 3*leaseTTL {
+	if d := time.Since(began); d > 5*leaseTTL {
 		t.Errorf("the successor took %s", d)
 	}
 	i.state(t, messages.RolloutID("default", build(1)), messages.RolloutDone)
@@ -214,8 +216,19 @@ func TestASoakRollsBackWhenTheImageGoes(t *testing.T) {
 func TestASoakEnds(t *testing.T) {
 	i, _ := installed(t, 0)
 	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(300 * time.Millisecond) }))
-	i.state(t, id, messages.RolloutSoaking)
 	i.state(t, id, messages.RolloutDone)
+	// How it came to that is in the events: who looks at the record may miss a state.
+	queuetest.Eventually(t, "it is told that it soaked, and was done then", func() bool {
+		var told []messages.RolloutState
+		queuetest.Must(t, i.q.Read(t.Context(), i.q.Space().EventsStream(), queue.ReadOptions{}, func(r queue.Received) error {
+			if e, ok := r.Payload.(*messages.RolloutChanged); ok && e.Rollout == id {
+				told = append(told, e.State)
+			}
+			return nil
+		}))
+		soaks := slices.Index(told, messages.RolloutSoaking)
+		return soaks >= 0 && slices.Index(told, messages.RolloutDone) > soaks
+	})
 }
 
 func TestAPersonsValueIsReportedAndNotFought(t *testing.T) {

@@ -24,7 +24,7 @@ func TestAnImageThatWaitsForNodesCountsAllThatStart(t *testing.T) {
 	id := i.announce(t, 1, target("default", nil))
 	i.rollout(t, id, "to wait for members", func(r messages.RolloutRecord) bool { return strings.Contains(r.Why, "no members") })
 	for n := range 10 {
-		startNode(t, i.q, "default", fmt.Sprintf("n%d", n))
+		startNode(t, i.q, "default", fmt.Sprintf("n%d", n), seldom)
 	}
 	i.applied(t, "default", 1)
 	done := i.rollout(t, id, "to be done", func(r messages.RolloutRecord) bool { return r.State == messages.RolloutDone })
@@ -79,7 +79,7 @@ func TestARetirementThatMeetsAHeartbeat(t *testing.T) {
 	i := install(t)
 	i.controller(t, "c1")
 	startNode(t, i.q, "default", "n1")
-	dead := startNode(t, i.q, "default", "n2")
+	dead := startNode(t, i.q, "default", "n2", seldom) // what comes within an interval was under way
 	i.members(t, 2)
 	dead.end()
 	key := messages.NodeKey("default", "n2")
@@ -112,6 +112,8 @@ func TestPromoteBelievesKeys(t *testing.T) {
 	i, n := installed(t, 2)
 	second := startNode(t, i.q, "default", "n2")
 	i.members(t, 2)
+	n.awaited(t)
+	second.awaited(t)
 	if _, err := people.Rollback(t.Context(), i.q, "default", "", "ada"); err != nil {
 		t.Fatal(err)
 	}

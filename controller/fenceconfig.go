@@ -83,7 +83,7 @@ func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool, err error) {
 	}
 	s, _, _ := f.views.snapshot(f.fleet, f.clocks)
 	r := &s.Record
-	if r.Fence != last.fence || r.Applied.Epoch == r.Epoch {
+	if r.Fence != last.fence || !s.Behind() {
 		return false, nil
 	}
 	place, err := f.place(r)
@@ -129,6 +129,8 @@ func (f *fleetActor) driveOnce(ctx context.Context) error {
 	})
 	if c.Hold != "" {
 		out.Event = decide.AboutFleet(out.Fleet, messages.RolloutHeld, c.Hold, "")
+	} else if moved := decide.Moved(&s, c); moved != "" {
+		out.Event = decide.AboutFleet(out.Fleet, messages.RolloutFlipped, moved, "")
 	}
 	return f.write(ctx, out, revision, nil)
 }

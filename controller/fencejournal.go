@@ -23,9 +23,20 @@ func (f *fleetActor) journal(ctx context.Context, place fence.Place, value strin
 	if err == nil && (known && last != value || !known && value != "") {
 		err = place.Journal.Note(ctx, value, cause)
 	}
+	f.noteJournal(now, err)
+}
+
+// journalSet notes what a person set, also where the fence config was that already: who and why are new.
+func (f *fleetActor) journalSet(ctx context.Context, place fence.Place, value string, cause fence.Cause) {
+	if place.Journal != nil {
+		f.noteJournal(notedValue{place.Kind, value, true}, place.Journal.Note(ctx, value, cause))
+	}
+}
+
+func (f *fleetActor) noteJournal(v notedValue, err error) {
 	if err != nil {
 		f.log.Warn().Err(err).Msg("the history of the fence config lacks a value for now")
 		return
 	}
-	f.noted = now
+	f.noted = v
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // outside is a store outside of the installation: a file for each fleet, reached by an operator's commands.
@@ -24,6 +26,7 @@ func newOutside(t *testing.T) outside {
 	o := outside{t.TempDir()}
 	script := "#!/bin/sh\ncd " + o.dir + ` || exit 1
 if [ -e away ]; then echo "the store is away: $(cat away) $(date +%N)" >&2; exit 1; fi
+if [ "$1" = get ] && [ -e hangs ]; then exec sleep 60; fi
 if [ "$1" = get ]; then cat "$2" 2>/dev/null; exit 0; fi
 [ "$(cat "$2" 2>/dev/null)" = "$4" ] || exit 75
 echo "$3" >"$2.new" && mv "$2.new" "$2"
@@ -219,6 +222,35 @@ func TestAPersonSetsAnEarlierImageThroughTheController(t *testing.T) {
 	}
 }
 
+// TestAPersonSetsWhatIsHeldAlready has two people set a fleet that a third one holds, in the installation's own
+// bucket and outside: what was set last is in the history, in the hold and in an event, with who and why.
+func TestAPersonSetsWhatIsHeldAlready(t *testing.T) {
+	for _, kind := range []string{messages.FenceNATS, messages.FenceExec} {
+		t.Run(kind, func(t *testing.T) {
+			o := newOutside(t)
+			i := install(t)
+			i.controller(t, "c1", o.places(t, kind, "{fleet}"))
+			startNode(t, i.q, "default", "n1")
+			i.members(t, 1)
+			i.announce(t, 1, target("default", nil))
+			i.fleet(t, "default", "to follow", func(r messages.FleetRecord) bool { return r.Applied.Epoch == 1 && r.Applied.Error == "" })
+			if _, err := people.Hold(t.Context(), i.q, "default", "a freeze", "bob"); err != nil {
+				t.Fatal(err)
+			}
+			for _, by := range []string{"ada", "eve"} { // the same value twice
+				if _, err := people.ForceFence(t.Context(), i.q, "default", "exampleco/by-hand", "as "+by+" says", by); err != nil {
+					t.Fatal(err)
+				}
+				says := "set the fence config to exampleco/by-hand: as " + by + " says; held before by bob: a freeze"
+				i.fleet(t, "default", "to be held by "+by, func(r messages.FleetRecord) bool { return r.Hold != nil && r.Hold.By == by && r.Hold.Reason == says })
+				if got, want := i.past(t, "default"), kind+" exampleco/by-hand /"+by+"/as "+by+" says\n"; !strings.HasSuffix(got, want) {
+					t.Errorf("the history is\n%swithout %s", got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestAPersonsWriteWhoseAnswerIsLostIsTheirs(t *testing.T) {
 	o := newOutside(t)
 	i := inPlace(t, o, 1)
@@ -263,6 +295,38 @@ func TestAFleetMovesToThePlaceOfItsPolicy(t *testing.T) {
 	o.holds(t, "default", string(image(2)))
 }
 
+// TestControllersMoveToAnotherPlace starts a controller anew with another place, which is away at first, while an
+// image is in its soak: that is not over before the new place names the image, and an event says that it does.
+func TestControllersMoveToAnotherPlace(t *testing.T) {
+	o := newOutside(t)
+	o.write(t, "default", "stackato/stack-alsek")
+	o.write(t, "away", "")
+	i := install(t)
+	kill := i.controller(t, "c1")
+	startNode(t, i.q, "default", "n1")
+	i.members(t, 1)
+	id := i.announce(t, 1, target("default", func(p *messages.Policy) { p.Soak = messages.Duration(2 * time.Second) }))
+	i.state(t, id, messages.RolloutSoaking)
+	kill()
+	i.controller(t, "c2", o.places(t, messages.FenceExec, "{fleet}"))
+	i.rollout(t, id, "to wait for the place", func(r messages.RolloutRecord) bool {
+		return r.State == messages.RolloutFlipped && strings.Contains(r.Why, "the store is away")
+	})
+	if err := os.Remove(filepath.Join(o.dir, "away")); err != nil {
+		t.Fatal(err)
+	}
+	o.holds(t, "default", string(image(1)))
+	i.state(t, id, messages.RolloutDone)
+	queuetest.Eventually(t, "an event to say so", func() bool {
+		said := false
+		queuetest.Must(t, i.q.Read(t.Context(), i.q.Space().EventsStream(), queue.ReadOptions{}, func(r queue.Received) error {
+			said = said || strings.Contains(string(r.Message.Body), "lives in exec now, and not in natskv")
+			return nil
+		}))
+		return said
+	})
+}
+
 // TestOnePlaceIsOneFleets has two fleets come to a store that has one setting.
 func TestOnePlaceIsOneFleets(t *testing.T) {
 	o := newOutside(t)
@@ -299,7 +363,7 @@ func TestOnePlaceIsOneFleets(t *testing.T) {
 
 func TestNoControllerAnswers(t *testing.T) {
 	i := install(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := people.ReadFence(ctx, i.q, "default"); !errors.Is(err, people.ErrNoController) || !strings.Contains(err.Error(), "start one") {
 		t.Errorf("it says %v", err)
@@ -339,10 +403,11 @@ func TestAPromotedImageBringsItsPlace(t *testing.T) {
 	o := newOutside(t)
 	i := install(t)
 	i.controller(t, "c1", o.places(t, "", "{fleet}"))
-	startNode(t, i.q, "default", "n1")
+	n := startNode(t, i.q, "default", "n1")
 	i.members(t, 1)
 	i.announce(t, 1, target("default", nil))
 	i.applied(t, "default", 1)
+	n.awaited(t)
 	if _, err := people.Hold(t.Context(), i.q, "default", "a look first", "ada"); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
@@ -27,25 +28,46 @@ type question struct {
 	came time.Time
 }
 
-// hearQuestions gives fleets' actors the questions about their fence configs, until ctx ends.
-func (c *Controller) hearQuestions(ctx context.Context) {
-	err := store.HearFence(ctx, c.Queue, func(asked messages.FenceAsked) {
-		c.mu.Lock()
-		to, known := c.asks[asked.Fleet]
-		c.mu.Unlock()
-		why := "no such fleet"
-		if known {
-			select {
-			case to <- question{asked, time.Now()}:
-				return
-			default:
-				why = "too many questions about this fleet wait already: ask again in a moment"
-			}
+// hearQuestions gives fleets' actors the questions about their fence configs. Once ctx has ended they are
+// answered that this controller stops, until stop is called.
+func (c *Controller) hearQuestions(ctx context.Context) (stop func()) {
+	hearing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		err := store.HearFence(hearing, c.Queue, func(asked messages.FenceAsked) { c.take(ctx, asked) })
+		if hearing.Err() == nil {
+			c.Logger.Warn().Err(err).Msg("nobody can read or set fence configs through this controller")
 		}
-		c.reply(messages.FenceAnswered{Ask: asked.Ask, Fleet: asked.Fleet, Error: why})
 	})
-	if ctx.Err() == nil {
-		c.Logger.Warn().Err(err).Msg("nobody can read or set fence configs through this controller")
+	return func() { cancel(); ended.Wait() }
+}
+
+// take gives a question to the actor of its fleet, or answers why it doesn't.
+func (c *Controller) take(ctx context.Context, asked messages.FenceAsked) {
+	if ctx.Err() != nil {
+		c.reply(stopping(asked))
+		return
+	}
+	c.mu.Lock()
+	to, known := c.asks[asked.Fleet]
+	c.mu.Unlock()
+	why := "no such fleet"
+	if known {
+		select {
+		case to <- question{asked, time.Now()}:
+			return
+		default:
+			why = "too many questions about this fleet wait already: ask again in a moment"
+		}
+	}
+	c.reply(messages.FenceAnswered{Ask: asked.Ask, Fleet: asked.Fleet, Error: why})
+}
+
+// stopping is the answer to a question of which nothing was done.
+func stopping(asked messages.FenceAsked) messages.FenceAnswered {
+	return messages.FenceAnswered{
+		Ask: asked.Ask, Fleet: asked.Fleet, Again: true,
+		Error: "the controller that was asked stops, and nothing was done: ask again once another acts",
 	}
 }
 
@@ -60,11 +82,18 @@ func (c *Controller) answering(fleet string) chan question {
 	return c.asks[fleet]
 }
 
-// stopAnswering forgets the actors of a lease that is over.
+// stopAnswering forgets the actors of a lease that is over, and answers what they were not asked any more.
 func (c *Controller) stopAnswering() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	asks := c.asks
 	c.asks = nil
+	c.mu.Unlock()
+	for _, waiting := range asks {
+		for len(waiting) > 0 {
+			q := <-waiting
+			c.reply(stopping(q.FenceAsked))
+		}
+	}
 }
 
 func (c *Controller) reply(a messages.FenceAnswered) {
@@ -77,49 +106,51 @@ func (c *Controller) reply(a messages.FenceAnswered) {
 func (f *fleetActor) answer(ctx context.Context, q question) {
 	a := messages.FenceAnswered{Ask: q.Ask, Fleet: f.fleet}
 	err := errors.New("the controller was busy with this fleet for too long, and nothing was done: ask again")
+	begun := false
 	if time.Since(q.came) < QuestionTime {
-		err = f.do(ctx, q.Set, &a)
+		begun, err = f.do(ctx, q.Set, &a)
 	}
-	if ctx.Err() != nil {
-		return // another controller acts, or none: what was done is not known
-	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil && !begun:
+		a = stopping(q.FenceAsked)
+	case err != nil && ctx.Err() != nil:
+		a.Error = "the controller stopped while it set the value: whether it was set, 'fenceline config get' tells"
+	case err != nil:
 		a.Error = err.Error()
 	}
 	f.reply(a)
 }
 
-// do reads the fence config, and sets it where that is asked for.
-func (f *fleetActor) do(ctx context.Context, set *messages.FenceSet, a *messages.FenceAnswered) error {
+// do reads the fence config, and sets it where that is asked for. It tells whether it began to.
+func (f *fleetActor) do(ctx context.Context, set *messages.FenceSet, a *messages.FenceAnswered) (begun bool, err error) {
 	if err := f.reread(ctx); err != nil && !errors.Is(err, queue.ErrNotFound) {
-		return err
+		return false, err
 	}
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
 	place, now, err := f.readFence(ctx, &s.Record)
 	a.Store, a.Value, a.Previous, a.Held = place.Kind, now.Value, now.Value, s.Record.Hold != nil
-	if err != nil || set == nil {
-		return err
-	}
-	if owner := f.owner(place, f.fleet); owner != f.fleet {
-		return taken(place.Kind, owner)
-	}
-	if revision == 0 {
-		return errors.New("the fleet has no record yet: ask again in a moment")
+	switch owner := f.owner(place, f.fleet); {
+	case err != nil || set == nil:
+		return false, err
+	case owner != f.fleet:
+		return false, taken(place.Kind, owner)
+	case revision == 0:
+		return false, errors.New("the fleet has no record yet: ask again in a moment")
 	}
 	if err := fence.CheckValue(set.Value); err != nil {
-		return err
+		return false, err
 	}
 	cause := fence.Cause{By: set.By, Reason: set.Reason}
-	if now.Value != set.Value {
+	if _, keeps := place.Backend.(fence.CauseKeeper); keeps || now.Value != set.Value {
 		if err := f.setSurely(ctx, &s.Record, place, set.Value, now, cause); err != nil {
-			return fmt.Errorf("the fence config can't be set: %w", err)
+			return true, fmt.Errorf("the fence config can't be set: %w", err)
 		}
-		f.journal(ctx, place, set.Value, cause)
 	}
+	f.journalSet(ctx, place, set.Value, cause)
 	a.Value = set.Value
 	held, err := f.takeByHand(ctx, place.Kind, set)
 	a.Held = held
-	return err
+	return true, err
 }
 
 // setSurely is set where it is not to be left open whether the value was written: after an error it reads

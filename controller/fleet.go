@@ -51,7 +51,7 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 // It tells whether there was anything to do.
 func (f *fleetActor) follow(ctx context.Context, due bool) (bool, error) {
 	s, revision, _ := f.views.snapshot(f.fleet, f.clocks)
-	behind := s.Record.Applied.Epoch != s.Record.Epoch && f.failed != s.Record.Epoch
+	behind := s.Behind() && f.failed != s.Record.Epoch
 	if revision == 0 || !due && !behind {
 		return false, nil
 	}

@@ -55,6 +55,7 @@ func TestPromoteNeedsTheImageOnTheNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	i.applied(t, "default", 1)
+	n.awaited(t)
 	n.set(func(n *simulated) { n.lost = append(n.lost, image(2)) })
 	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to say that it lost it", func(s messages.NodeStatus) bool {
 		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Image == image(2) })

@@ -28,17 +28,33 @@ type simulated struct {
 	poke   chan struct{}
 }
 
-func startNode(t *testing.T, q *queue.Client, fleet, name string) *simulated {
+func startNode(t *testing.T, q *queue.Client, fleet, name string, change ...func(*simulated)) *simulated {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	n := &simulated{
 		q: store.NewNode(q), stop: cancel, trial: messages.TrialResult{Passed: true}, poke: make(chan struct{}, 1),
 		status: messages.NodeStatus{Fleet: fleet, Node: name, Instance: messages.NewID(), Interval: messages.Duration(beat)},
 	}
+	for _, f := range change {
+		f(n)
+	}
 	n.ended.Go(func() { _ = n.q.WatchFleet(ctx, fleet, n.see) })
 	n.ended.Go(func() { n.beats(ctx) })
 	t.Cleanup(n.end)
 	return n
+}
+
+// seldom has a node say that it beats more seldom than it does. A fleet waits for nodes that join, and people
+// for what nodes say, for three times as long: here longer than a busy machine pauses.
+func seldom(n *simulated) { n.status.Interval = messages.Duration(2 * time.Second) }
+
+// awaited makes a node seldom, and waits until that is stored.
+func (n *simulated) awaited(t *testing.T) {
+	t.Helper()
+	n.set(seldom)
+	until(t, store.Nodes(n.q.Client), messages.NodeKey(n.status.Fleet, n.status.Node), "it to say its interval", func(s messages.NodeStatus) bool {
+		return s.Interval.Std() > beat
+	})
 }
 
 func (n *simulated) end() { n.stop(); n.ended.Wait() }

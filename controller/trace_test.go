@@ -8,6 +8,7 @@ import (
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // A build's trace goes on through its rollout: in all that the rollout publishes, by controllers and by
@@ -33,15 +34,15 @@ func TestARolloutCarriesOnTheTraceOfItsBuild(t *testing.T) {
 	}
 	i.state(t, id, messages.RolloutDone)
 	told := map[messages.RolloutState]bool{}
-	err := i.q.Read(t.Context(), i.q.Space().EventsStream(), queue.ReadOptions{}, func(r queue.Received) error {
-		if e, ok := r.Payload.(*messages.RolloutChanged); ok {
-			if told[e.State] = true; !strings.Contains(r.Envelope.Traceparent, trace) {
-				t.Errorf("%s (%s) is told with traceparent %q", e.State, e.Why, r.Envelope.Traceparent)
+	queuetest.Eventually(t, "its states are told", func() bool { // each after it is written
+		queuetest.Must(t, i.q.Read(t.Context(), i.q.Space().EventsStream(), queue.ReadOptions{}, func(r queue.Received) error {
+			if e, ok := r.Payload.(*messages.RolloutChanged); ok {
+				if told[e.State] = true; !strings.Contains(r.Envelope.Traceparent, trace) {
+					t.Errorf("%s (%s) is told with traceparent %q", e.State, e.Why, r.Envelope.Traceparent)
+				}
 			}
-		}
-		return nil
+			return nil
+		}))
+		return told[messages.RolloutFlipped] && told[messages.RolloutApproval] && told[messages.RolloutDone]
 	})
-	if err != nil || !told[messages.RolloutFlipped] || !told[messages.RolloutApproval] {
-		t.Errorf("told were %v, error %v", told, err)
-	}
 }

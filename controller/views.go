@@ -17,6 +17,7 @@ import (
 // views is what a controller has seen of the records and heartbeats, kept up by watches.
 type views struct {
 	queue *queue.Client
+	kind  func(fleet, fence string) string // of the place where a fleet's fence config lives, by its record's Fence; nil for the default
 
 	mu       sync.Mutex
 	fleets   map[string]queue.Entry[messages.FleetRecord]
@@ -261,6 +262,9 @@ func (v *views) snapshot(fleet string, clocks *decide.Clocks) (s decide.State, r
 		if f, name, _ := messages.ParseNodeKey(key); f == fleet {
 			s.Nodes[name] = decide.Node{Status: b.status, Fresh: b.fresh(now), Twin: b.isTwo(now)}
 		}
+	}
+	if v.kind != nil {
+		s.Kind = v.kind(fleet, s.Record.Fence)
 	}
 	s.MarkShared()
 	clocks.Measure(&s, now)

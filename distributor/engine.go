@@ -87,6 +87,8 @@ type Image struct {
 	ID      string   // the engine's own ID
 	Digests []string // name@sha256:… by which it was pulled
 	Tags    []string
+	// LocalOnly tells that containers can be made of it by its tags alone, though it is what its Digests say.
+	LocalOnly bool
 }
 
 // Has tells whether the engine knows the image by exactly this name and digest.

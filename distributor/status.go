@@ -115,7 +115,7 @@ func (d *Distributor) present(ctx context.Context, r *messages.FleetRecord) ([]m
 		case errors.Is(err, ErrEngine) || ctx.Err() != nil:
 			return nil, err
 		case err == nil && got.keeps(want, local):
-			out = append(out, messages.PresentImage{Image: want, ID: got.ID, Local: local})
+			out = append(out, messages.PresentImage{Image: want, ID: got.ID, Local: local, LocalOnly: got.LocalOnly})
 		}
 	}
 	return out, nil

@@ -176,7 +176,7 @@ func TestNATSGoneInTheMiddle(t *testing.T) {
 	first := a.flip(t, "apart", exporting("first"))
 
 	slow := exporting("second")
-	slow["Dockerfile"] += "RUN sleep 3\n"
+	slow["Dockerfile"] += "RUN sleep 8\n" // long enough to be seen
 	running := a.build(t, "apart", slow)
 	a.awaitRunning(t, running)
 	a.server.Stop()

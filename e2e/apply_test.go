@@ -19,7 +19,7 @@ func TestApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	fleet := fleetOf("apply")
-	s := own(t, []pipeline{{name: "apply", fleet: fleet, policy: "trial: {timeout: 30s}, apply: {quorum: 100%, deadline: 3s}"}},
+	s := own(t, []pipeline{{name: "apply", fleet: fleet, policy: "trial: {timeout: 30s}, apply: {quorum: 100%, deadline: 15s}"}},
 		"--fleet", fleet, "--node", fleet, "--interval", "2s", "--apply", at("app.env"), "--apply-format", "env", "--apply-key", "APP_IMAGE", "--apply-command",
 		fmt.Sprintf(`test ! -e %s || { echo no such unit; exit 4; }; echo "$FENCELINE_FLEET $FENCELINE_IMAGE after $FENCELINE_PREVIOUS_IMAGE" >>%s`, at("fail"), at("log")))
 	holds := func(image string) {
@@ -58,7 +58,7 @@ func TestApply(t *testing.T) {
 	s.awaitStatus(t, "  problem: node "+fleet, "not applied", "reload ended with 4: no such unit")
 	s.awaitFence(t, first.Image)
 	s.holds(t, true)
-	s.awaitStatus(t, "  HELD by fenceline", "not applied within 3s: applied on 0 of 1, 1 must; "+fleet+": reload ended with 4: no such unit")
+	s.awaitStatus(t, "  HELD by fenceline", "not applied within 15s: applied on 0 of 1, 1 must; "+fleet+": reload ended with 4: no such unit")
 	if err := os.Remove(at("fail")); err != nil {
 		t.Fatal(err)
 	}

@@ -180,7 +180,11 @@ func execStore(t *testing.T) fenceStore {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	write := func(name, text string) {
-		if err := os.WriteFile(at(name), []byte(text), 0o755); err != nil {
+		made := at(name + ".made") // who reads in between must find no half of it
+		if err := os.WriteFile(made, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(made, at(name)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -82,7 +82,7 @@ func TestReadiness(t *testing.T) {
 func TestStop(t *testing.T) {
 	a := newApart(t, []pipeline{{name: "stop", fleet: fleetOf("apart")}})
 	slow := exporting("slow")
-	slow["Dockerfile"] += "RUN sleep 4\n"
+	slow["Dockerfile"] += "RUN sleep 8\n" // long enough to be seen
 	running := a.build(t, "stop", slow)
 	a.awaitRunning(t, running)
 	if err := a.roles["builder"].Stop(grace); err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
 )
@@ -58,11 +58,10 @@ func TestHead(t *testing.T) {
 		}
 	})
 
-	refusing, err := net.Listen("tcp", "127.0.0.1:0")
+	refusing, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = refusing.Close()
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "on fire", http.StatusBadGateway)
 	}))
@@ -74,7 +73,7 @@ func TestHead(t *testing.T) {
 	}{
 		"a branch that isn't there":         {Remote{URL: repo.URL, Branch: "nope"}, ErrNoBranch, "correct the pipeline's branch"},
 		"a repository that isn't there":     {Remote{URL: server.URL + "/nope.git", Branch: "main"}, ErrNoRepository, "correct the pipeline's repository"},
-		"a host that refuses connections":   {Remote{URL: "http://" + refusing.Addr().String() + "/a.git", Branch: "main"}, ErrUnreachable, "check the address"},
+		"a host that refuses connections":   {Remote{URL: "http://" + refusing + "/a.git", Branch: "main"}, ErrUnreachable, "check the address"},
 		"a host that answers with an error": {Remote{URL: broken.URL + "/a.git", Branch: "main"}, ErrUnreachable, "502"},
 		"a host name that doesn't resolve":  {Remote{URL: "http://nowhere.invalid/a.git", Branch: "main"}, ErrUnreachable, "nowhere.invalid"},
 	} {

@@ -27,6 +27,7 @@
 //	fleet.go       a fleet's record, the only point of decision, and its announcement
 //	fence.go       where a fence config can live; a person's question to the acting controller, and its answer
 //	waves.go       which nodes a wave admits
+//	forgestatus.go what a forge was told of a commit, and why it was not
 //	node.go        members and heartbeats; what a node does, fails at and finds out
 //	deadletter.go  a message that nobody could handle
 //	names.go       names, IDs, commits and secrets' names, and what they may be

@@ -62,6 +62,8 @@ type FenceAnswered struct {
 	Previous string `json:"previous,omitempty"` // that was set before
 	Held     bool   `json:"held,omitempty"`     // the fleet is held
 	Error    string `json:"error,omitempty"`    // why it was not done
+	// Again tells that nothing was done because this controller stops: another may do it.
+	Again bool `json:"again,omitempty"`
 }
 
 // MessageType is TypeFenceAnswered.

@@ -73,6 +73,8 @@ type PresentImage struct {
 	Image Image  `json:"image"`
 	ID    string `json:"id"`    // the engine's image ID
 	Local string `json:"local"` // the local tag that keeps it from a prune
+	// LocalOnly tells that the engine starts containers of it by its local tag alone: one before Docker 1.10 knows no digests.
+	LocalOnly bool `json:"local_only,omitempty"`
 }
 
 // ImageFetch is how far a node is with an image that it fetches.

@@ -156,6 +156,10 @@ func (s Space) NodesBucket() string { return s.Prefix() + "-nodes" }
 // FenceBucket is the embedded fence config.
 func (s Space) FenceBucket() string { return s.Prefix() + "-fence" }
 
+// StatusesBucket has what forges were told of commits: a ForgeStatus by ForgeStatusKey, and a ForgeProblem by
+// ForgeProblemKey.
+func (s Space) StatusesBucket() string { return s.Prefix() + "-statuses" }
+
 // ContextsStore is the object store of build contexts sent from a developer's machine.
 func (s Space) ContextsStore() string { return s.Prefix() + "-contexts" }
 

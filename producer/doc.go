@@ -35,6 +35,7 @@
 //	pipelinefile.go     the file is read, field by field
 //	refpatterns.go      its branches and tags
 //	rolloutpolicy.go    its fleets and their policies
+//	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
 package producer

@@ -17,19 +17,18 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/rs/zerolog"
 )
 
 // running starts a producer of one pipeline with a webhook, which ends with the test.
-func running(t *testing.T, c *queue.Client, file string, log zerolog.Logger) *Producer {
+func running(t *testing.T, q Queue, file string, log zerolog.Logger) *Producer {
 	t.Helper()
 	secrets := t.TempDir()
 	if err := os.WriteFile(filepath.Join(secrets, "reader"), []byte("repo-token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(Config{Pipelines: load(t, file), Queue: builds.New(c), SecretsDir: secrets, Logger: log})
+	p, err := New(Config{Pipelines: load(t, file), Queue: q, SecretsDir: secrets, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +50,20 @@ func watched(url string, more ...string) string {
 	return strings.Replace(item(append([]string{"    webhook: {secret_file: hook}"}, more...)...), "https://git.example.com/base.git", url, 1)
 }
 
+// looks counts the heads that producers have looked at.
+type looks struct {
+	*builds.Queue
+	done *atomic.Int64
+}
+
+func (l looks) RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error) {
+	a, err := l.Queue.RequestHead(ctx, r, traceparent)
+	if err == nil {
+		l.done.Add(1)
+	}
+	return a, err
+}
+
 // TestAPushWhileNoProducerRanIsBuilt has several producers start at one time after it.
 func TestAPushWhileNoProducerRanIsBuilt(t *testing.T) {
 	server := gittest.Start(t)
@@ -59,11 +72,18 @@ func TestAPushWhileNoProducerRanIsBuilt(t *testing.T) {
 	server.RequireToken("repo-token")
 	nats := queuetest.Start(t)
 	c := nats.Client(t)
-	var p *Producer
-	for range 3 {
-		p = running(t, nats.Client(t), watched(repo.URL, "    repository_token: reader"), zerolog.Nop())
+	var done atomic.Int64
+	start := func() *Producer {
+		return running(t, looks{builds.New(nats.Client(t)), &done}, watched(repo.URL, "    repository_token: reader"), zerolog.Nop())
 	}
-	until(t, "the head is asked for", func() bool { return len(stored(t, c)) > 0 })
+	looked := func(times int64) {
+		t.Helper()
+		until(t, "all have looked", func() bool { return done.Load() == times })
+	}
+	start()
+	start()
+	p := start()
+	looked(3)
 	for _, b := range stored(t, c) {
 		if b.Commit != head || b.Ref != "refs/heads/main" || b.Cause != messages.CausePush || b.RequestedBy != messages.SeenAtStart {
 			t.Errorf("%+v is asked for", b)
@@ -74,12 +94,13 @@ func TestAPushWhileNoProducerRanIsBuilt(t *testing.T) {
 	if status != 202 || len(a.Builds) != 1 || !a.Builds[0].Duplicate {
 		t.Errorf("the hook after it: status %d, %+v", status, a)
 	}
-	running(t, nats.Client(t), watched(repo.URL, "    repository_token: reader"), zerolog.Nop())
+	start()
+	looked(4)
 	if next := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# 2\n"}); next == head {
 		t.Fatal("the same commit")
 	}
-	running(t, nats.Client(t), watched(repo.URL, "    repository_token: reader"), zerolog.Nop())
-	until(t, "the next head is asked for", func() bool { return len(stored(t, c)) > 1 })
+	start()
+	looked(5)
 	if n := len(stored(t, c)); n != 2 {
 		t.Errorf("%d builds were asked for", n)
 	}
@@ -109,7 +130,7 @@ func TestAHostThatIsAwayIsAskedAgain(t *testing.T) {
 	t.Cleanup(host.Close)
 	c := queuetest.Start(t).Client(t)
 	var log queuetest.Output
-	p := running(t, c, watched(host.URL+"/base.git"), zerolog.New(&log))
+	p := running(t, builds.New(c), watched(host.URL+"/base.git"), zerolog.New(&log))
 	until(t, "the host was asked twice", func() bool { return asked.Load() > 1 })
 	s := senders()[0]
 	if status, a, _ := serve(p, s.hook(testSecret, s.payload(host.URL+"/base.git", "refs/heads/other", testCommit))); status != 200 {
@@ -149,7 +170,7 @@ func TestAProducerWithoutGitSaysSo(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	c := queuetest.Start(t).Client(t)
 	var log queuetest.Output
-	p := running(t, c, watched("https://git.example.com/base.git"), zerolog.New(&log))
+	p := running(t, builds.New(c), watched("https://git.example.com/base.git"), zerolog.New(&log))
 	until(t, "it says so", func() bool { return strings.Contains(log.String(), "git is not installed here") })
 	s := senders()[0]
 	if status, a, _ := serve(p, s.hook(testSecret, s.payload("https://git.example.com/base.git", mainRef, testCommit))); status != 202 {

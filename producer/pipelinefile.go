@@ -76,6 +76,7 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
+		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, n, field) })
 		}},
@@ -83,7 +84,8 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if len(d.Problems) > before {
 		return
 	}
-	if d.checkAllowances(p); len(d.Problems) > before {
+	d.checkAllowances(p)
+	if d.fillStatus(x, field); len(d.Problems) > before {
 		return
 	}
 	// What no single field shows, and the contract's own word on what was read.

@@ -5,7 +5,9 @@ import (
 	"slices"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/yamlfile"
+	"go.yaml.in/yaml/v3"
 )
 
 // Pipelines are what a pipeline file declares. They don't change once loaded.
@@ -27,6 +29,9 @@ type declared struct {
 	secret   *hookSecret       // nil when no webhook is accepted for it
 	forges   []string          // whose webhooks are accepted for it
 	line     int
+
+	status     *target.Target // where its commits' statuses go; nil for nowhere
+	statusNode *yaml.Node
 }
 
 // All returns the pipelines in the order of the file.

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -42,8 +43,12 @@ func (l *lines) String() string {
 func startNATS(t *testing.T, dir, password string) (*NATS, *lines, error) {
 	t.Helper()
 	log := new(lines)
+	address, err := freeport.Of("127.0.0.1") // which it takes again after it was stopped
+	if err != nil {
+		t.Fatal(err)
+	}
 	n, err := StartNATS(t.Context(), NATSConfig{
-		Address: "127.0.0.1:0", StoreDir: dir, Logger: zerolog.New(log),
+		Address: address, StoreDir: dir, Logger: zerolog.New(log),
 		Users: []User{{Name: "operator", Password: messages.NewSecret(password), Publish: []string{">"}, Subscribe: []string{">"}}},
 	})
 	if err == nil {
@@ -180,9 +185,7 @@ func TestNATSStoresAgainOnceThereIsRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	js := stream(t, n)
-	if err := publish(t, js, 1000); err != nil {
-		t.Fatal(err)
-	}
+	soon(t, "it stores", func() bool { return publish(t, js, 1000) == nil })
 	url := n.URL()
 	for range 2 {
 		empty := fill(t, dir)

@@ -267,7 +267,7 @@ func TestALeftoverBuildkitdIsEndedAndNothingElse(t *testing.T) {
 	defer stopStack(t, s, state)
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = leftover.Process.Kill()
 		t.Error("the buildkitd that was left behind still runs")
 	}
@@ -295,7 +295,7 @@ func startsAgain(t *testing.T, end func(*testing.T, *standalone.Stack, int)) {
 	pid := readPID(t, pidFile)
 	end(t, s, pid)
 	awaitGone(t, pid)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -360,7 +360,7 @@ func readPID(t *testing.T, path string) int {
 // awaitGone waits until a process that is not our child has ended.
 func awaitGone(t *testing.T, pid int) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {

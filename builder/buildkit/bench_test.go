@@ -89,7 +89,7 @@ func (o *order) text() string {
 // fails solves and returns the failure, which must be of the class and have the words.
 func (b *bench) fails(t *testing.T, o *order, class messages.FailureClass, place string, words ...string) messages.Failure {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	_, err := b.solver.Solve(ctx, o.Build)
 	var f *builder.FailedError
@@ -115,7 +115,7 @@ func (b *bench) fails(t *testing.T, o *order, class messages.FailureClass, place
 // started waits until the build's step runs.
 func (o *order) started(t *testing.T, text string) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !strings.Contains(o.text(), text) {

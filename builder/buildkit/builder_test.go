@@ -88,7 +88,7 @@ func TestFromRequestToAnnouncement(t *testing.T) {
 // outcome waits for the message that ends a build.
 func outcome(t *testing.T, q *queue.Client, build string) messages.Payload {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var end messages.Payload
 	found := errors.New("found")

@@ -29,12 +29,12 @@ func TestAHungBuildkitd(t *testing.T) {
 		if err := <-done; !errors.Is(err, ended) {
 			t.Errorf("error %v", err)
 		}
-		if took := time.Since(begin); took > time.Second {
+		if took := time.Since(begin); took > 4*time.Second { // the client by itself takes 5
 			t.Errorf("took %v to return", took)
 		}
 	})
 	t.Run("is noticed", func(t *testing.T) {
-		s := newSolver(t, buildkit.Config{Address: b.daemon.Address, Watch: 300 * time.Millisecond})
+		s := newSolver(t, buildkit.Config{Address: b.daemon.Address, Watch: 3 * time.Second})
 		done := b.solving(t.Context(), t, s)
 		b.daemon.Signal(t, syscall.SIGSTOP)
 		defer b.daemon.Signal(t, syscall.SIGCONT)
@@ -59,7 +59,7 @@ func TestAKilledBuildkitd(t *testing.T) {
 	buildkittest.StartIn(t, filepath.Dir(strings.TrimPrefix(b.daemon.Address, "unix://")))
 	if err := b.solver.Ready(t.Context()); err != nil {
 		// gRPC waits a little before it tries again.
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for err != nil && ctx.Err() == nil {
 			err = b.solver.Ready(ctx)

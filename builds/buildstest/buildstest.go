@@ -51,9 +51,10 @@ func Work(build func(context.Context, *builds.Job) (messages.Payload, error)) bu
 	}
 }
 
-// Shortly has a worker's lease end soon, for tests of what happens then.
+// Shortly has a worker's lease end soon, for tests of what happens then. It still outlasts a busy machine's
+// pauses: half of it, which the lease lasts, and the other half, which a successor waits on top.
 func Shortly(w builds.Work) builds.Work {
-	w.AckWait = 600 * time.Millisecond
+	w.AckWait = 2 * time.Second
 	return w
 }
 

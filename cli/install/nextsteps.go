@@ -21,6 +21,8 @@ func nextSteps(role string) string {
 	switch role {
 	case settings.RoleProducer:
 		steps = append(steps, fmt.Sprintf("write %s/fenceline.yaml and name it with config; give the files of webhooks' secrets to %s:\n     chown %s FILE", settingsFolder, user, user))
+	case settings.RoleStatuses:
+		steps = append(steps, fmt.Sprintf("copy the producer's %s/fenceline.yaml, with its status sections, and name it with config; give the files of tokens to %s:\n     chown %s FILE", settingsFolder, user, user))
 	case settings.RoleBuilder:
 		steps = append(steps, fmt.Sprintf("let it reach buildkitd: in buildkitd.toml, under [grpc], gid = the number that this prints:\n     id -g %s", user))
 	}

@@ -38,6 +38,8 @@ func Flags(role string) *pflag.FlagSet {
 		new(RunController).Add(fs)
 	case RoleDistributor:
 		new(RunDistributor).Add(fs)
+	case RoleStatuses:
+		new(RunStatuses).Add(fs)
 	case Everything:
 		new(Up).Add(fs)
 	}

@@ -15,18 +15,21 @@ const (
 	RoleBuilder     = "builder"
 	RoleController  = "controller"
 	RoleDistributor = "distributor"
+	RoleStatuses    = "statuses"
 )
 
 // Everything names the settings of `fenceline up`, which runs all roles.
 const Everything = "up"
 
 // Roles lists the roles that run by themselves.
-func Roles() []string { return []string{RoleProducer, RoleBuilder, RoleController, RoleDistributor} }
+func Roles() []string {
+	return []string{RoleProducer, RoleBuilder, RoleController, RoleDistributor, RoleStatuses}
+}
 
 // CheckRole refuses what is no role.
 func CheckRole(role string) error {
 	if !slices.Contains(Roles(), role) {
-		return Usagef("there is no role %q%s: name producer, builder, controller or distributor", role, suggest.DidYouMean(role, Roles()))
+		return Usagef("there is no role %q%s: name producer, builder, controller, distributor or statuses", role, suggest.DidYouMean(role, Roles()))
 	}
 	return nil
 }
@@ -38,6 +41,7 @@ const (
 	UserProducer   = RoleProducer
 	UserBuilder    = RoleBuilder
 	UserController = RoleController
+	UserStatuses   = RoleStatuses
 	UserNode       = "node"
 )
 
@@ -51,7 +55,7 @@ func NodeInbox(fleet, node string) string { return "_INBOX_" + fleet + "_" + nod
 // which an operator and users of other names have.
 func InboxOf(user string) string {
 	switch user {
-	case UserProducer, UserBuilder, UserController:
+	case UserProducer, UserBuilder, UserController, UserStatuses:
 		return Inbox(user)
 	}
 	if fleet, node, err := messages.ParseNodeKey(user); err == nil {

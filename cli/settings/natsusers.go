@@ -15,6 +15,7 @@ func Accounts(space messages.Space, nodes []store.User) []store.Account {
 		},
 		Producers: []store.User{{Name: UserProducer, May: store.ProducerPermissions(space, Inbox(UserProducer))}},
 		Builders:  []store.User{{Name: UserBuilder, May: store.BuilderPermissions(space, Inbox(UserBuilder))}},
+		Statuses:  []store.User{{Name: UserStatuses, May: store.StatusPermissions(space, Inbox(UserStatuses))}},
 		Nodes:     nodes,
 	})
 }

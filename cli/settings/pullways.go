@@ -39,3 +39,12 @@ func (p *PullWay) Way() *messages.Pull {
 	}
 	return out
 }
+
+// Check refuses what would do nothing: a time limit or back-off of mirrors beside a way that uses none.
+func (p *PullWay) Check() error {
+	way := messages.PullWay(p.way)
+	if way == "" || way == messages.PullMirrors || p.timeLimit == messages.DefaultTimeLimit && p.backOff == messages.DefaultBackOff {
+		return nil
+	}
+	return Usagef("--mirror-time-limit and --mirror-back-off are for mirrors, and --pull %s uses none: leave them out, or write --pull %s with a --mirror", way, messages.PullMirrors)
+}

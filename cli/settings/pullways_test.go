@@ -38,3 +38,20 @@ func TestHowANodeFetches(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitsOfNoMirrorAreRefused(t *testing.T) {
+	for line, bad := range map[string]bool{
+		"--pull=load --mirror-time-limit=3s": true, "--pull=engine --mirror-back-off=3s": true,
+		"--pull=load": false, "--pull=mirrors --mirror=http://a --mirror-time-limit=3s": false, "--mirror=http://a --mirror-back-off=3s": false, "": false,
+	} {
+		var p PullWay
+		fs := pflag.NewFlagSet("x", pflag.ContinueOnError)
+		p.Add(fs)
+		if err := fs.Parse(strings.Fields(line)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Check(); (err != nil) != bad || err != nil && !strings.Contains(err.Error(), "leave them out") {
+			t.Errorf("%q: error %v", line, err)
+		}
+	}
+}

@@ -73,6 +73,22 @@ func (r *RunDistributor) Add(fs *pflag.FlagSet) {
 	Explain(fs, "docker-config", "As docker login writes it; read at each pull. Credential helpers are refused.")
 }
 
+// RunStatuses is what `fenceline run statuses` is told.
+type RunStatuses struct {
+	Run
+	Config string // the pipeline file
+	Name   string
+}
+
+// Add adds its flags.
+func (r *RunStatuses) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	FileVar(fs, &r.Config, "config", "fenceline.yaml", "the pipeline file, whose status sections say whom to tell")
+	fs.StringVar(&r.Name, "name", HostLabel()+"-"+messages.NewID(), "this worker's name, different from all others")
+	DefaultsTo(fs, "name", "the host's name and something random")
+	Explain(fs, "config", "The producer's own; the files of webhooks' secrets are not read. Read at the start; the files of tokens are read for each status.")
+}
+
 // Up is what `fenceline up` is told: its own, and the settings of all roles.
 type Up struct {
 	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string

@@ -128,7 +128,7 @@ func TestNoMoreInFlightBeforeAndAfterTheFlip(t *testing.T) {
 	agents(t, q, pulls, image, "late", lateNodes)
 	select {
 	case <-pulls.all:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(5 * time.Minute):
 		pulls.mu.Lock()
 		defer pulls.mu.Unlock()
 		e, _ := store.Fleets(q).Get(context.Background(), "default")
@@ -142,7 +142,7 @@ func TestNoMoreInFlightBeforeAndAfterTheFlip(t *testing.T) {
 // await looks at the fleet's record until it is as wanted.
 func await(t *testing.T, q *queue.Client, what string, ok func(messages.FleetRecord) bool) {
 	t.Helper()
-	late := time.After(time.Minute)
+	late := time.After(3 * time.Minute)
 	every := time.NewTicker(20 * time.Millisecond)
 	defer every.Stop()
 	for {
@@ -153,7 +153,7 @@ func await(t *testing.T, q *queue.Client, what string, ok func(messages.FleetRec
 		select {
 		case <-every.C:
 		case <-late:
-			t.Fatalf("waited a minute for %s: %+v, error %v", what, e.Value, err)
+			t.Fatalf("waited three minutes for %s: %+v, error %v", what, e.Value, err)
 		}
 	}
 }

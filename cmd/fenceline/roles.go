@@ -23,6 +23,8 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/statuses"
+	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -41,6 +43,7 @@ var (
 	_ role = (*builder.Builder)(nil)
 	_ role = (*controller.Controller)(nil)
 	_ role = (*distributor.Distributor)(nil)
+	_ role = (*statuses.Worker)(nil)
 )
 
 // httpProducer is what a producer with its HTTP server is made of.
@@ -147,11 +150,17 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 			return nil, err
 		}
 	}
+	contents := content.New(content.Config{Login: engine.Login})
+	engine.FeedFrom(contents)
 	return distributor.New(distributor.Config{
 		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
-		Contents: content.New(content.Config{Login: engine.Login}), Pull: s.Pull.Way(),
+		Contents: contents, Pull: s.Pull.Way(),
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
 	})
+}
+
+func makeStatuses(name string, targets []target.Target, q *queue.Client, log zerolog.Logger) (*statuses.Worker, error) {
+	return statuses.New(statuses.Config{Queue: q, Name: name, Targets: targets, Logger: part(log, "statuses")})
 }
 
 // part is the log of one part of this process.

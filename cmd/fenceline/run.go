@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ import (
 func newRunCmd() *cobra.Command {
 	return cli.Family("run", "Run one role, against an outside NATS, registry and buildkitd",
 		"  fenceline run builder --nats nats://core:4222 --user builder --password-file /etc/fenceline/builder \\\n    --buildkit tcp://build1:1234",
-		newRunProducerCmd(), newRunBuilderCmd(), newRunControllerCmd(), newRunDistributorCmd())
+		newRunProducerCmd(), newRunBuilderCmd(), newRunControllerCmd(), newRunDistributorCmd(), newRunStatusesCmd())
 }
 
 // wiring is how a role that runs by itself is made.
@@ -189,10 +190,30 @@ func newRunDistributorCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		if err := s.Pull.Check(); err != nil {
+			return wiring{}, err
+		}
 		who := cli.Caller{Role: settings.RoleDistributor, Name: s.Node, Inbox: settings.NodeInbox(s.Fleet, s.Node)}
 		return wiring{who, messages.NodeKey(s.Fleet, s.Node), nil, func(q *queue.Client) (role, error) {
 			return makeDistributor(&s.Distributor, s.URL+" "+q.Space().Prefix(), q, log)
 		}}, nil
+	})
+}
+
+func newRunStatusesCmd() *cobra.Command {
+	var s settings.RunStatuses
+	cmd := &cobra.Command{
+		Use: settings.RoleStatuses, Short: "Tell forges what became of commits",
+		Long: "Writes commit statuses: queued, building, refused, held by so many nodes, live, rolled back. Of several, one acts at a time.",
+		Example: `  fenceline run statuses --nats nats://core:4222 --user statuses --password-file /etc/fenceline/statuses \
+    --config /etc/fenceline/fenceline.yaml`,
+	}
+	s.Add(cmd.Flags())
+	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		targets, err := producer.LoadStatusTargets(s.Config)
+		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(q *queue.Client) (role, error) {
+			return makeStatuses(s.Name, targets, q, log)
+		}}, err
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/nats-io/nats-server/v2/server"
@@ -33,6 +34,7 @@ func TestRolesRunApart(t *testing.T) {
 	}{
 		{"producer", []string{"--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "token")}, http.StatusOK, ""},
 		{"controller", []string{"--name", "c1"}, http.StatusOK, ""},
+		{"statuses", []string{"--config", config}, http.StatusOK, ""},
 		{"builder", []string{"--name", "b1", "--buildkit", none}, http.StatusServiceUnavailable, "none.sock"},
 		{"distributor", []string{"--fleet", "production", "--node", "n1", "--label", "rack=a", "--docker-host", none}, http.StatusServiceUnavailable, "none.sock"},
 	} {
@@ -40,7 +42,7 @@ func TestRolesRunApart(t *testing.T) {
 			health := free(t)
 			log, stop := start(t, `"running"`, append([]string{"run", test.name, "--health-listen", health}, test.args...)...)
 			status, answer := 0, ""
-			for patience := time.Now().Add(20 * time.Second); status != test.ready || !strings.Contains(answer, test.says); {
+			for patience := time.Now().Add(time.Minute); status != test.ready || !strings.Contains(answer, test.says); {
 				if status, answer = get(t, "http://"+health+"/readyz"); time.Now().After(patience) {
 					t.Fatalf("readiness is %d, %s", status, answer)
 				}
@@ -61,12 +63,11 @@ func TestRolesRunApart(t *testing.T) {
 // free is an address that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := standalone.Listen(standalone.ServiceHTTP, "127.0.0.1:0")
+	address, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // TestRunRefuses says what is wrong with how a role is started, and which flag mends it.
@@ -94,6 +95,7 @@ func TestRunRefuses(t *testing.T) {
 		"a bad label":        {[]string{"distributor", "--label", "x"}, cli.ExitUsage, "NAME=VALUE"},
 		"no such logins":     {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
 		"health port in use": {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
+		"no pipeline file":   {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
 		"no such CA file":    {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +120,7 @@ func TestRolesWaitForNATS(t *testing.T) {
 	s.Resume(t)
 	select {
 	case <-again:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("it doesn't run with NATS: %s", log)
 	}
 	if status := stop(); status != cli.ExitDone {

@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -65,6 +66,9 @@ func up(ctx context.Context, s *settings.Up, stderr io.Writer) error {
 	}
 	if err := distributor.CheckInterval(s.Distributor.Interval, cmp.Or(s.NodeTTL, store.DefaultNodeTTL)); err != nil {
 		return settings.Usage(err)
+	}
+	if err := s.Distributor.Pull.Check(); err != nil {
+		return err
 	}
 	if _, err := standalone.ParseStepNetwork(s.StepNetwork); err != nil {
 		return settings.Usagef("--step-network: %w", err)
@@ -162,6 +166,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
+		Asks: user == settings.UserProducer || user == settings.UserBuilder,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)
@@ -216,8 +221,28 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		}
 		roles = append(roles, made)
 	}
+	told, err := u.statuses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if told != nil {
+		roles = append(roles, told)
+	}
 	p.serveReady(roles)
 	return roles, nil
+}
+
+// statuses makes the worker that tells forges, where a pipeline says whom.
+func (u *upRun) statuses(ctx context.Context) (role, error) {
+	targets, err := producer.LoadStatusTargets(u.settings.Producer.Config)
+	if err != nil || len(targets) == 0 {
+		return nil, err
+	}
+	q, err := u.connect(ctx, settings.UserStatuses, settings.Inbox(settings.UserStatuses))
+	if err != nil {
+		return nil, err
+	}
+	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), targets, q, u.log)
 }
 
 // secretToken is the secret that calls to the producer are made with.

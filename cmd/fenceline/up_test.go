@@ -37,13 +37,13 @@ func start(t *testing.T, until string, args ...string) (log *clitest.Output, sto
 	case <-reached:
 	case status := <-ended:
 		t.Fatalf("fenceline %v ended with %d: %s", args, status, log)
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("fenceline %v never printed %q: %s", args, until, log)
 	}
 	return log, stop
 }
 
-// upArgs is an `up` on free ports, over parts that are not there: no buildkitd, no engine.
+// upArgs is an `up` on free ports, of which NATS may have to take its own again, over parts that are not there: no buildkitd, no engine.
 func upArgs(t *testing.T, dir string) []string {
 	t.Helper()
 	clitest.Write(t, filepath.Join(dir, "hook"), "a-secret-for-webhooks-of-base\n")
@@ -52,7 +52,7 @@ func upArgs(t *testing.T, dir string) []string {
 	none := "unix://" + filepath.Join(dir, "none.sock")
 	return []string{
 		"up", "--state", filepath.Join(dir, "state"), "--config", config, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0",
-		"--nats-listen", "127.0.0.1:0", "--buildkitd", none, "--docker-host", none, "--node", "n1", "-v",
+		"--nats-listen", free(t), "--buildkitd", none, "--docker-host", none, "--node", "n1", "-v",
 	}
 }
 
@@ -97,6 +97,9 @@ func TestUpWithoutItsParts(t *testing.T) {
 	}
 	if s := fenceline(t, "status"); s.status != cli.ExitFailed || !strings.Contains(s.err, "start it again") {
 		t.Errorf("once it has ended: %+v", s)
+	}
+	if strings.Contains(log.String(), "Violation") {
+		t.Errorf("a role asks for what it may not, and the server says so: %s", log)
 	}
 	hidden(t, log.String(), filepath.Join(dir, "hook"), filepath.Join(state, "secrets"))
 

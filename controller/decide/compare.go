@@ -1,7 +1,9 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -24,6 +26,7 @@ func Compare(s *State, kind, value string) Comparison {
 	last := s.lastSeen(kind)
 	note := messages.Applied{Epoch: r.Epoch, Value: value, Store: storeOf(kind)}
 	known := value == last.Value && last.Epoch == r.Epoch
+	hold := ""
 	switch {
 	case want == "", value == want:
 	case known && last.ByHand && r.Hold != nil:
@@ -31,16 +34,26 @@ func Compare(s *State, kind, value string) Comparison {
 	case s.isOurs(value, last), value == last.Value && (last.Epoch < r.Epoch || r.Hold == nil):
 		return Comparison{Drive: true}
 	default:
-		note.Error = fmt.Sprintf("the fence config was set to %q by somebody else; fenceline release %s drives it to %s again", value, r.Fleet, want)
+		hold = fmt.Sprintf("the fence config was set to %q by somebody else", value)
+		note.Error = fmt.Sprintf("%s; fenceline release %s drives it to %s again", hold, r.Fleet, want)
 	}
 	if r.Applied == note {
 		return Comparison{}
 	}
-	c := Comparison{Note: &note}
-	if !known { // else it is held already
-		c.Hold = note.Error
+	if known { // it is held already
+		hold = ""
 	}
-	return c
+	return Comparison{Note: &note, Hold: hold}
+}
+
+// Moved says that a fence config is seen in another place than before, and what it names there; "" where it is
+// not, or has still to be driven.
+func Moved(s *State, c Comparison) string {
+	was := &s.Record.Applied
+	if c.Note == nil || c.Note.Error != "" || was.Epoch == 0 || was.Store == c.Note.Store {
+		return ""
+	}
+	return fmt.Sprintf("the fence config lives in %s now, and not in %s: it names the current image there", kindOf(c.Note.Store), kindOf(was.Store))
 }
 
 // isOurs tells whether a value may be overwritten: whether it comes from an earlier decision about
@@ -74,18 +87,41 @@ func (s *State) isOurs(value string, last messages.Applied) bool {
 }
 
 // SetByHand is the step that takes in what a person set through a controller: it is theirs, whatever was
-// decided for that image before, and takes the hold of a person's value.
+// decided for that image before, and takes the hold of a person's value. Of a fleet that is held already the
+// hold says what was set last, and why it was held before.
 func SetByHand(s *State, kind, value, by, reason string) Step {
 	out := s.ChangeFleet(func(r *messages.FleetRecord) {
 		r.Applied = byHand(r, kind, value)
-		if r.Applied.Error != "" && r.Hold == nil {
-			r.Hold = new(NewHold(by, fmt.Sprintf("set the fence config to %s: %s", value, reason), s.Now))
+		if r.Applied.ByHand {
+			r.Hold = new(NewHold(by, fmt.Sprintf("set the fence config to %s: %s", value, reason)+earlierHold(r.Hold, &s.Record.Applied), s.Now))
 		}
 	})
-	if h := out.Fleet.Hold; s.Record.Hold == nil && h != nil {
-		out.Event = AboutFleet(out.Fleet, messages.RolloutHeld, h.Reason, by)
+	if out.Fleet.Applied.ByHand {
+		out.Event = AboutFleet(out.Fleet, messages.RolloutHeld, out.Fleet.Hold.Reason, by)
 	}
 	return out
+}
+
+const (
+	heldBefore = "; held before by "
+	// beforeMost bounds, in bytes, what a hold says of the one before it.
+	beforeMost = 500
+)
+
+// earlierHold is what a hold of a person's value says of the one that it takes the place of: nothing where that was
+// for another value, but what stood before that.
+func earlierHold(h *messages.Hold, was *messages.Applied) string {
+	if h == nil {
+		return ""
+	}
+	_, reason, again := strings.Cut(h.Reason, heldBefore)
+	switch {
+	case again:
+		return heldBefore + reason
+	case was.ByHand, strings.HasPrefix(was.Error, h.Reason): // as Compare has it
+		return ""
+	}
+	return heldBefore + fitText(h.By+": "+h.Reason, beforeMost)
 }
 
 // byHand is what the record says of a value that a person set through a controller. One that is the current
@@ -106,6 +142,9 @@ func (s *State) lastSeen(kind string) messages.Applied {
 	}
 	return s.Record.Applied
 }
+
+// kindOf is a kind of place as people name it.
+func kindOf(store string) string { return cmp.Or(store, messages.FenceNATS) }
 
 // storeOf is a kind of place as the record names it.
 func storeOf(kind string) string {

@@ -48,9 +48,34 @@ func TestSettingByHandTakesAHold(t *testing.T) {
 			t.Errorf("%s: %+v", name, out.Fleet)
 		}
 	}
-	s.Record.Hold = &messages.Hold{By: "bob", Reason: "freeze"}
-	if out := SetByHand(s, messages.FenceKato, "else", "ada", "a trial"); out.Fleet.Hold.By != "bob" || out.Event != nil {
-		t.Errorf("it is held as %+v", out.Fleet.Hold)
+}
+
+// TestSettingByHandWhatIsHeld: the hold says what was set last, by whom and why, and why the fleet was held
+// before anybody set anything.
+func TestSettingByHandWhatIsHeld(t *testing.T) {
+	s := &State{Record: messages.FleetRecord{Fleet: "default", Epoch: 3, Current: testFleetImage(3), Hold: &messages.Hold{By: "bob", Reason: "freeze", Epoch: 3}}}
+	for _, set := range []struct{ by, value, reason, says string }{
+		{"ada", "one", "a trial", "set the fence config to one: a trial; held before by bob: freeze"},
+		{"eve", "two", "a fix", "set the fence config to two: a fix; held before by bob: freeze"},
+	} {
+		out := SetByHand(s, messages.FenceKato, set.value, set.by, set.reason)
+		if h := out.Fleet.Hold; h.By != set.by || h.Reason != set.says || h.Epoch != 0 {
+			t.Errorf("it is held as %+v", h)
+		}
+		if e := out.Event; e == nil || e.By != set.by || e.Why != set.says {
+			t.Errorf("the event is %+v", e)
+		}
+		s.Record = *out.Fleet
+	}
+	if out := SetByHand(s, messages.FenceKato, string(testImage(3)), "ada", "back"); out.Fleet.Hold.By != "eve" || out.Event != nil {
+		t.Errorf("with the current image set it is held as %+v", out.Fleet.Hold)
+	}
+	unseen := &State{Record: messages.FleetRecord{Fleet: "default", Epoch: 3, Current: testFleetImage(3),
+		Applied: messages.Applied{Epoch: 3, Value: string(testImage(3)), Store: messages.FenceKato}}}
+	c := Compare(unseen, messages.FenceKato, "else") // somebody set it past the controller
+	unseen.Record.Applied, unseen.Record.Hold = *c.Note, &messages.Hold{By: "fenceline", Reason: c.Hold}
+	if h := SetByHand(unseen, messages.FenceKato, "one", "ada", "a trial").Fleet.Hold; h.Reason != "set the fence config to one: a trial" {
+		t.Errorf("over a value of somebody else it is held as %+v", h)
 	}
 }
 

@@ -47,11 +47,15 @@ func (s *State) followFlipped(r *messages.RolloutRecord) Step {
 	})
 }
 
-// applied tells whether the fence config was last seen to hold the current image.
+// applied tells whether the fence config was last seen to hold the current image, where it lives now.
 func (s *State) applied() bool {
-	a := &s.Record.Applied
+	a := s.lastSeen(s.Kind)
 	return a.Epoch == s.Record.Epoch && a.Value == s.Record.FenceValue()
 }
+
+// Behind tells whether the fence config has still to be looked at for what was decided last, or in the place
+// where it lives now.
+func (s *State) Behind() bool { return s.lastSeen(s.Kind).Epoch != s.Record.Epoch }
 
 // markFlipped is the step that gives a rollout the state RolloutFlipped.
 func (s *State) markFlipped(r *messages.RolloutRecord) Step {

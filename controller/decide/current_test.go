@@ -140,3 +140,29 @@ func TestARolloutWaitsForTheFenceConfig(t *testing.T) {
 		})
 	}
 }
+
+// TestInAnotherPlaceNothingIsApplied: what is known of the place before says nothing about where the fence config
+// lives now.
+func TestInAnotherPlaceNothingIsApplied(t *testing.T) {
+	s := State{Record: messages.FleetRecord{
+		Fleet: "default", Epoch: 3, Current: testFleetImage(3), Applied: messages.Applied{Epoch: 3, Value: string(testImage(3))},
+	}}
+	if !s.applied() || s.Behind() {
+		t.Error("where it lives it is not applied")
+	}
+	for _, kind := range []string{messages.FenceKato, messages.FenceNATS} {
+		s.Record.Applied.Store = map[bool]string{true: messages.FenceConfdis}[kind == messages.FenceNATS]
+		s.Kind = kind
+		if s.applied() || !s.Behind() {
+			t.Errorf("after %q it is applied in %s", s.Record.Applied.Store, kind)
+		}
+	}
+	c := Compare(&s, messages.FenceNATS, string(testImage(3)))
+	if says := Moved(&s, c); says != "the fence config lives in natskv now, and not in confdis: it names the current image there" {
+		t.Errorf("of the move it says %q", says)
+	}
+	s.Record.Applied = *c.Note
+	if says := Moved(&s, Compare(&s, messages.FenceNATS, "else")); says != "" {
+		t.Errorf("without a move it says %q", says)
+	}
+}

@@ -67,7 +67,7 @@ func (s *State) progressOf(r *messages.RolloutRecord, preload *messages.Preload)
 			p.unusable[name] = cmp.Or(w.Reason, "failed without a reason")
 		}
 		if i < p.admitted {
-			if reason := cmp.Or(n.otherName(r.Ready.Image), nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
+			if reason := cmp.Or(n.OtherName(r.Ready.Image, r.Policy.Reference), nodeFailure(n, r), s.failedBefore(name, r)); reason != "" {
 				p.failed[name] = reason
 			}
 		}

@@ -109,8 +109,8 @@ func (s *State) missing(r *messages.RolloutRecord, p *progress) string {
 			reason = "its heartbeats stopped"
 		case n.Status.Engine.Error != "":
 			reason = "engine: " + fitText(n.Status.Engine.Error, reasonMost)
-		case n.otherName(r.Ready.Image) != "":
-			reason = n.otherName(r.Ready.Image)
+		case n.OtherName(r.Ready.Image, r.Policy.Reference) != "":
+			reason = n.OtherName(r.Ready.Image, r.Policy.Reference)
 		case s.Record.HeldBack(name, n.Status.Mirror, r.Ready.Image):
 			reason = "waits until another node has fetched it through their mirror " + n.Status.Mirror
 		case !s.Record.Turns.Admits(name) && n.workOn(r.ID) != nil:

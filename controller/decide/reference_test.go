@@ -43,6 +43,23 @@ func TestALocalNameIsFlippedToOnlyWhereNodesHaveIt(t *testing.T) {
 	}
 }
 
+// An engine that starts nothing by digest counts where the fence config names images by local names, and nowhere else.
+func TestAnEngineWithoutDigestsNeedsLocalNames(t *testing.T) {
+	for form, flips := range map[messages.Reference]bool{messages.ReferenceDigest: false, messages.ReferenceLocal: true} {
+		s := fleetOf(2, func(p *messages.Policy) { local(p); p.Reference = form })
+		s.settle(t)
+		s.fetchAs(s.Record.LocalName, "n0", "n1")
+		n := s.Nodes["n1"]
+		n.Status.Images[0].LocalOnly, n.Status.Engine = true, messages.Engine{Name: "docker", Version: "1.3.3", API: "1.15"}
+		s.Nodes["n1"] = n
+		s.settle(t)
+		r := s.Rollouts[0]
+		if said := strings.Contains(r.Why, "n1 (has the image, but its engine (docker 1.3.3) starts nothing by digest: give the fleet reference: local"); (s.Record.Epoch == 1) != flips || said == flips {
+			t.Errorf("%s: epoch %d, %q", form, s.Record.Epoch, r.Why)
+		}
+	}
+}
+
 func TestAChangedFormComesWithTheNextImage(t *testing.T) {
 	byName := &messages.Policy{Reference: messages.ReferenceLocal}
 	byDigest := &messages.Policy{Reference: messages.ReferenceDigest}

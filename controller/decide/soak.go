@@ -50,7 +50,7 @@ func (s *State) endSoak(r *messages.RolloutRecord) Step {
 // current, where there is no image before, where going back to it wins nothing, or where the fence
 // config holds what somebody else has set: a rollback would overwrite it.
 func (s *State) failSoak(r *messages.RolloutRecord, why string) Step {
-	switch a := s.Record.Applied; {
+	switch a := s.lastSeen(s.Kind); {
 	case a.Epoch == s.Record.Epoch && !s.applied():
 		return s.setState(r, messages.RolloutFailed, fmt.Sprintf("%s; not rolled back, as the fence config was set to %.200q by somebody else", why, a.Value))
 	case s.Record.Previous.IsZero():

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // controllers with the same state decide the same, but for random IDs.
 type State struct {
 	Record    messages.FleetRecord
+	Kind      string                            // of the place where the fence config lives now, of messages.FenceKinds; "" is natskv
 	Rollouts  []messages.RolloutRecord          // of this fleet
 	Before    map[string]messages.RolloutRecord // by ID: those of other fleets that this fleet's rollouts wait for
 	Members   []string                          // sorted
@@ -80,18 +82,20 @@ func (n Node) uncounted() string {
 }
 
 // Has tells whether a fresh heartbeat lists exactly this image.
-func (n Node) Has(i messages.Image) bool { return n.HasAs(i, "") }
+func (n Node) Has(i messages.Image) bool {
+	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool { return p.Image == i })
+}
 
-// HasAs tells whether a fresh heartbeat lists exactly this image under a local name, or whichever where
+// HasAs tells whether a fresh heartbeat lists exactly this image under a local name, or by its digest where
 // that is "".
 func (n Node) HasAs(i messages.Image, local string) bool {
 	return n.Fresh && slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool {
-		return p.Image == i && (local == "" || p.Local == local)
+		return p.Image == i && (local == "" && !p.LocalOnly || local != "" && p.Local == local)
 	})
 }
 
 // LocalFor is the local name under which nodes must have an image for a fence config that names it in
-// a form; "" where any will do.
+// a form; "" where that is the digest.
 func LocalFor(r *messages.FleetRecord, form messages.Reference, i messages.Image) string {
 	if form != messages.ReferenceLocal {
 		return ""
@@ -99,11 +103,15 @@ func LocalFor(r *messages.FleetRecord, form messages.Reference, i messages.Image
 	return r.LocalName(i)
 }
 
-// otherName is why a node that has an image does not count, or "": the fence config is to name it by the
-// local name that the fleet's record says.
-func (n Node) otherName(i messages.Image) string {
+// OtherName is why a node that has an image does not count for a fence config that names it in a form, or "": it
+// doesn't know the image by that name.
+func (n Node) OtherName(i messages.Image, form messages.Reference) string {
 	if !n.Has(i) {
 		return ""
+	}
+	if form != messages.ReferenceLocal {
+		return fmt.Sprintf("has the image, but its engine (%s %s) starts nothing by digest: give the fleet reference: local, or update the engine",
+			n.Status.Engine.Name, n.Status.Engine.Version)
 	}
 	return "has the image under another local name than the fleet's record says; a distributor of another version? update it"
 }

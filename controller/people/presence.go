@@ -59,7 +59,8 @@ func (a *audience) await(ctx context.Context, q *queue.Client, fleet string) err
 // audience is who has been heard of an image.
 type audience struct {
 	image   messages.Image
-	local   string // the name under which they must have it, "" for whichever
+	local   string // the name under which they must have it, "" for its digest
+	any     bool   // under whichever
 	members []string
 	said    map[string]*messages.NodeStatus // by member: the last heartbeat that was heard
 	has     map[string]bool                 // members that say that they have it, counted or not
@@ -122,7 +123,8 @@ func (a *audience) take(node string, s *messages.NodeStatus) {
 
 // holds tells whether a member says that it has the image.
 func (a *audience) holds(s *messages.NodeStatus) bool {
-	return decide.Node{Status: *s, Fresh: true}.HasAs(a.image, a.local)
+	n := decide.Node{Status: *s, Fresh: true}
+	return n.HasAs(a.image, a.local) || a.any && n.Has(a.image)
 }
 
 // remember takes what members said in heartbeats that are stored and still fresh: both times are those
@@ -150,6 +152,7 @@ func Holding(ctx context.Context, q *queue.Client, fleet string, image messages.
 	if err != nil {
 		return 0, 0, err
 	}
+	a.any = true
 	a.remember(ctx, q, fleet)
 	return len(a.members) - len(a.lacks()), len(a.members), nil
 }
@@ -181,7 +184,11 @@ func (a *audience) lacks() map[string]string {
 		case shared[m] != "":
 			out[m] = decide.SharedReason(shared[m])
 		case !a.holds(s):
-			out[m] = cmp.Or(s.Engine.Error, "the image is not there")
+			n := decide.Node{Status: *s, Fresh: true}
+			if a.local == "" {
+				out[m] = n.OtherName(a.image, messages.ReferenceDigest)
+			}
+			out[m] = cmp.Or(out[m], s.Engine.Error, "the image is not there")
 			if a.local != "" && s.Engine.Error == "" {
 				out[m] += " as " + a.local
 			}

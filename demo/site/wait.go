@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/fenceline/fenceline/freeport"
 )
 
 // Until calls check, with short pauses, until it returns nil. When ctx ends first the error
@@ -60,18 +62,19 @@ func Ready(ctx context.Context, process *Process, url string) error {
 	})
 }
 
-// Address is the wanted address if it can be listened on now, else one with a free port of
-// the same host.
+// Address is the wanted address if it can be listened on now, else, and where its port is 0, one with a free port
+// of the same host.
 func Address(wanted string) (string, error) {
+	host, port, err := net.SplitHostPort(wanted)
+	if err != nil {
+		return "", fmt.Errorf("address %s: %w", wanted, err)
+	}
+	if port == "0" {
+		return freeport.Of(host)
+	}
 	l, err := net.Listen("tcp", wanted)
 	if err != nil {
-		host, _, splitErr := net.SplitHostPort(wanted)
-		if splitErr != nil {
-			return "", fmt.Errorf("address %s: %w", wanted, splitErr)
-		}
-		if l, err = net.Listen("tcp", net.JoinHostPort(host, "0")); err != nil {
-			return "", fmt.Errorf("looking for a free port: %w", err)
-		}
+		return freeport.Of(host)
 	}
 	defer l.Close()
 	return l.Addr().String(), nil

@@ -300,19 +300,25 @@ func TestAnothersProcessIsLeftAlone(t *testing.T) {
 }
 
 func TestACommandThatDoesNotEnd(t *testing.T) {
-	tg, file, _ := target(t, func(c *Config) {
-		c.Timeout = 300 * time.Millisecond
-		c.Command = "trap '' TERM; echo begun; sleep 600 & echo $! >" + c.File + ".child; wait; wait"
-	})
-	began := time.Now()
-	_, err := tg.Apply(t.Context(), change("1", 1))
-	if err == nil || err.Error() != "reload did not end within 300ms, and was killed: begun" {
-		t.Fatalf("it says %v", err)
+	for limit := 300 * time.Millisecond; ; limit *= 2 {
+		tg, file, _ := target(t, func(c *Config) {
+			c.Timeout = limit
+			c.Command = "trap '' TERM; sleep 600 & echo $! >" + c.File + ".child; echo begun; wait; wait"
+		})
+		began := time.Now()
+		_, err := tg.Apply(t.Context(), change("1", 1))
+		if took := time.Since(began); took > limit+30*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if err != nil && limit < time.Minute && !strings.HasSuffix(err.Error(), ": begun") {
+			continue // a busy machine needs longer to get there
+		}
+		if err == nil || err.Error() != "reload did not end within "+limit.String()+", and was killed: begun" {
+			t.Fatalf("it says %v", err)
+		}
+		gone(t, file+".child")
+		return
 	}
-	if took := time.Since(began); took > 30*time.Second {
-		t.Errorf("it took %s", took)
-	}
-	gone(t, file+".child")
 }
 
 // TestWhatACommandLeavesIsEnded: neither keeps it anybody waiting.
@@ -329,7 +335,7 @@ func gone(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 )
@@ -43,6 +44,7 @@ func TestSettingsThatCantBeCarriedOut(t *testing.T) {
 		"a template that is not there": {Config{File: file, Template: filepath.Join(dir, "none")}, FieldTemplate, "no such file"},
 		"a template that is a folder":  {Config{File: file, Template: dir}, FieldTemplate, "is a folder"},
 		"a negative limit":             {Config{File: file, Timeout: -1}, FieldTimeout, "negative"},
+		"a limit of no command":        {Config{File: file, Timeout: 3 * time.Second}, FieldTimeout, "none is given"},
 		"its own state":                {Config{File: file, State: file}, FieldState, "is the file that is written itself"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,6 +39,9 @@ func New(c Config) (*Target, error) {
 	if c.Timeout < 0 {
 		return nil, wrong(FieldTimeout, "%s: the command's time limit must not be negative", c.Timeout)
 	}
+	if c.Command == "" && c.limits() {
+		return nil, wrong(FieldTimeout, "%s limits a command, and none is given: leave it out", c.Timeout)
+	}
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}
@@ -67,8 +70,11 @@ func New(c Config) (*Target, error) {
 
 // Given tells whether anything is to be applied.
 func (c *Config) Given() bool {
-	return c.File != "" || c.Format != "" || c.Key != "" || c.Template != "" || c.Command != "" || c.State != ""
+	return c.File != "" || c.Format != "" || c.Key != "" || c.Template != "" || c.Command != "" || c.State != "" || c.limits()
 }
+
+// limits tells whether a time limit is asked for.
+func (c *Config) limits() bool { return c.Timeout != 0 && c.Timeout != DefaultTimeout }
 
 // Check tells what would keep an image from being applied now, without changing anything that stays.
 func (t *Target) Check() error {

@@ -123,9 +123,14 @@ func (s *site) read(o *content.Opener, mirrors ...messages.Mirror) error {
 	return errors.New("wrong bytes, again and again")
 }
 
-func mirrorAt(host string) messages.Mirror {
-	return messages.Mirror{URL: "http://" + host, TimeLimit: messages.Duration(300 * time.Millisecond)}
+func mirrorAt(host string, limit time.Duration) messages.Mirror {
+	return messages.Mirror{URL: "http://" + host, TimeLimit: messages.Duration(limit)}
 }
+
+const (
+	brief = 300 * time.Millisecond // for one that hangs
+	ample = time.Minute            // for one that answers, on a busy machine too
+)
 
 // A mirror that is gone, hangs, trickles, lies, breaks off or sends elsewhere costs its time limit, is named with
 // the reason, and the image comes from the next.
@@ -150,14 +155,14 @@ func TestABadMirrorIsNamedAndPassedOver(t *testing.T) {
 		says   string
 	}{
 		"gone":                {nil, "connection refused"},
-		"hangs":               {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within 300ms"},
-		"hangs with the part": {part(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "no answer within 300ms"},
+		"hangs":               {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within"},
+		"hangs with the part": {part(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "no answer within"},
 		"hangs in the middle": {part(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(s.blob)))
 			_, _ = w.Write(s.blob[:300_000])
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}), "less than 131 kB within 300ms"},
+		}), "less than 131 kB within"},
 		"trickles": {part(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(s.blob)))
 			for i := range s.blob {
@@ -169,7 +174,7 @@ func TestABadMirrorIsNamedAndPassedOver(t *testing.T) {
 				case <-time.After(10 * time.Millisecond):
 				}
 			}
-		}), "less than 131 kB within 300ms"},
+		}), "less than 131 kB within"},
 		"breaks off": {part(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(s.blob)))
 			_, _ = w.Write(s.blob[:300_000])
@@ -206,13 +211,27 @@ func TestABadMirrorIsNamedAndPassedOver(t *testing.T) {
 				server.Close()
 			}
 			t.Cleanup(server.Close)
-			o := s.opener(map[string]string{host: "rack7"})
-			if err := s.read(o, mirrorAt(host)); err != nil {
-				t.Fatal(err)
+			limit := ample
+			if strings.HasSuffix(c.says, "within") {
+				limit = brief
 			}
-			troubles := o.Troubles()
-			if len(troubles) != 1 || troubles[0].Mirror != "http://"+host || !strings.Contains(troubles[0].Reason, c.says) || !strings.Contains(troubles[0].Reason, host) {
-				t.Errorf("the mirror's trouble is %+v, want one that says %q", troubles, c.says)
+			var troubles []messages.MirrorTrouble
+			says := func() bool {
+				o := s.opener(map[string]string{host: "rack7"})
+				if err := s.read(o, mirrorAt(host, limit)); err != nil {
+					t.Fatal(err)
+				}
+				want := c.says
+				if limit < ample {
+					want += " " + limit.String()
+				}
+				troubles = o.Troubles()
+				return len(troubles) == 1 && troubles[0].Mirror == "http://"+host && strings.Contains(troubles[0].Reason, want) && strings.Contains(troubles[0].Reason, host)
+			}
+			for !says() {
+				if limit *= 2; limit >= ample { // a busy machine needs longer to get there
+					t.Fatalf("the mirror's trouble is %+v, want one that says %q", troubles, c.says)
+				}
 			}
 			if strings.Contains(fmt.Sprint(troubles), password) {
 				t.Error("it tells the password")
@@ -235,7 +254,7 @@ func TestAnotherGoesOnWhereOneBreaksOff(t *testing.T) {
 			_, _ = w.Write(s.blob[:300_000])
 		}
 	})
-	if err := s.read(s.opener(nil), mirrorAt(host)); err != nil {
+	if err := s.read(s.opener(nil), mirrorAt(host, ample)); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.asked) != 1 || !strings.HasSuffix(s.asked[0], "bytes=300000-") {
@@ -259,7 +278,7 @@ func TestAMirrorIsAskedByItsOwnLogin(t *testing.T) {
 			s.give(w, r)
 		}
 	})
-	m := mirrorAt(host)
+	m := mirrorAt(host, ample)
 	m.URL, m.TimeLimit = m.URL+"/proxy/", 0
 	o := s.opener(map[string]string{host: "rack7", s.host: "registry"})
 	if err := s.read(o, m); err != nil {
@@ -369,7 +388,7 @@ func TestAMirrorThatNeverBeginsOrNeverEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	mute := mirrorAt(l.Addr().String())
+	mute := mirrorAt(l.Addr().String(), brief)
 	mute.URL = "https" + strings.TrimPrefix(mute.URL, "http")
 	o := s.opener(nil)
 	if err := s.read(o, mute); err != nil {
@@ -382,7 +401,7 @@ func TestAMirrorThatNeverBeginsOrNeverEnds(t *testing.T) {
 		for r.URL.Path != "/v2/" && r.Context().Err() == nil {
 			_, _ = w.Write(make([]byte, 64<<10))
 		}
-	}))
+	}), ample)
 	c, err := o.Open(s.image(), []messages.Mirror{endless})
 	if err != nil {
 		t.Fatal(err)

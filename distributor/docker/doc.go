@@ -1,4 +1,4 @@
-// Package docker serves the distributor with a Docker engine. It speaks API 1.40 and later.
+// Package docker serves the distributor with a Docker engine. It speaks API 1.12 and later.
 //
 // The files, in reading order:
 //
@@ -19,5 +19,12 @@
 //	output.go      the last lines that a hook wrote
 //	faults.go      what an error of the engine is about, and what to do
 //	notes.go       notes of agents, kept as volumes
+//	oldapi.go      the gate to engines whose API the client doesn't speak: versions, and what is translated
+//	oldimages.go   what those say of themselves and of images
+//	oldcontainers.go  their containers, which may have no labels
+//	oldfiles.go    files in their containers
+//	oldevents.go   their events
+//	oldnotes.go    notes where there are no volumes with labels
+//	legacy.go      how engines before Docker 1.10 keep images, and what they are fed with
 //	disk.go        free space, where a file system can be asked; disk_other.go where it can't
 package docker

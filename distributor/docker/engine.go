@@ -33,17 +33,20 @@ type Config struct {
 // Engine is a Docker engine. Make it with New.
 type Engine struct {
 	options   []client.Opt
+	gate      *gate
 	opened    atomic.Pointer[client.Client]
 	logins    logins
-	transport http.RoundTripper // to registries, or nil
+	transport http.RoundTripper    // to registries, or nil
+	contents  distributor.Contents // for an engine that is fed instead of pulling, or nil
 
 	looking sync.Mutex // held while a manifest is read
 
 	mu     sync.Mutex
-	kept   []store             // where the engine keeps images, if it is on this machine
-	layers map[string][]string // of the images that it has, by their IDs
-	wanted *remoteImage        // whose manifest was read last, or nil
-	lists  *bool               // whether containerd keeps its images; nil where that is not known
+	kept   []store                     // where the engine keeps images, if it is on this machine
+	layers map[string][]string         // of the images that it has, by their IDs
+	wanted *remoteImage                // whose manifest was read last, or nil
+	lists  *bool                       // whether containerd keeps its images; nil where that is not known
+	notes  map[string]distributor.Note // that are images, by their IDs
 
 	agreed   atomic.Bool // opened speaks a version that the engine does, or did
 	agreeing sync.Mutex
@@ -68,9 +71,9 @@ func (e *Engine) agree(ctx context.Context) error {
 			return err
 		}
 		if is, err = c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-			return errors.Join(err, c.Close())
+			return err
 		}
-		_ = e.opened.Swap(c).Close() // its idle connections; calls under way go on
+		e.opened.Store(c) // calls under way go on
 	}
 	e.speaks = is.APIVersion
 	e.agreed.Store(true)
@@ -109,20 +112,32 @@ func New(c Config) (*Engine, error) {
 	if c.Host != "" {
 		options = append(options, client.WithHost(c.Host))
 	}
-	api, err := client.New(options...)
+	direct, err := client.New(options...)
 	if err != nil {
 		return nil, fmt.Errorf("address %q of the Docker engine: %w; name it as unix:///PATH or tcp://HOST:PORT", c.Host, err)
 	}
-	e := &Engine{options: options, logins: logins{c.DockerConfig}, transport: c.Transport}
+	g := newGate(direct)
+	options = []client.Opt{
+		client.WithAPIVersionFromEnv(), client.WithHost(direct.DaemonHost()),
+		client.WithHTTPClient(&http.Client{Transport: g, CheckRedirect: client.CheckRedirect}),
+	}
+	api, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("address %q of the Docker engine: %w", c.Host, err)
+	}
+	e := &Engine{options: options, gate: g, logins: logins{c.DockerConfig}, transport: c.Transport}
 	e.opened.Store(api)
 	if _, err := e.logins.read(); err != nil {
-		return nil, errors.Join(&FieldError{"DockerConfig", err}, api.Close())
+		return nil, &FieldError{"DockerConfig", err}
 	}
 	return e, nil
 }
 
 // Close ends the client's idle connections.
-func (e *Engine) Close() error { return e.api().Close() }
+func (e *Engine) Close() error {
+	e.gate.next.CloseIdleConnections()
+	return nil
+}
 
 // Info tells the engine's version and ID.
 func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
@@ -136,7 +151,7 @@ func (e *Engine) Info(ctx context.Context) (messages.Engine, error) {
 	e.mu.Lock()
 	e.lists, e.kept = nil, nil // a restarted engine may keep its images elsewhere
 	e.mu.Unlock()
-	out := messages.Engine{Name: "docker", Version: v.Version, API: e.api().ClientVersion()}
+	out := messages.Engine{Name: "docker", Version: v.Version, API: e.gate.known()}
 	if info, err := e.api().Info(ctx, client.InfoOptions{}); err == nil { // without an ID it is no other's
 		out.ID = info.Info.ID
 	}
@@ -150,8 +165,14 @@ func (e *Engine) Images(ctx context.Context) ([]distributor.Image, error) {
 		return nil, e.fault(ctx, "listing images", err)
 	}
 	out := make([]distributor.Image, 0, len(list.Items))
+	sort := imageOf
+	if e.isBefore(apiDigests) {
+		sort = stackedImage
+	}
 	for _, i := range list.Items {
-		out = append(out, imageOf(i.ID, i.RepoDigests, i.RepoTags))
+		if !isNote(i.RepoTags) {
+			out = append(out, sort(i.ID, i.RepoDigests, i.RepoTags))
+		}
 	}
 	return out, nil
 }

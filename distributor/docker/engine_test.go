@@ -2,7 +2,6 @@ package docker_test
 
 import (
 	"errors"
-	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/distributor/enginetest"
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -18,6 +18,11 @@ const greet = "#!/bin/sh\necho \"${0##*/} $FENCELINE_TRIAL\"\n"
 
 func TestEngineConforms(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *site) { enginetest.Run(t, s.fixture) })
+}
+
+// The oldest engine that there is to try: Docker 1.3, with what Stackato's nodes came with last.
+func TestAnOldEngineConforms(t *testing.T) {
+	enginetest.Run(t, ownEngine(t, kind{old: true}).site().fixture)
 }
 
 // fixture has the images of the suite in a registry that the engine reaches.
@@ -47,12 +52,11 @@ func (s *site) fixture(t *testing.T) enginetest.Fixture {
 // closedPort is an address at which nobody listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return address
 }
 
 func TestAnEngineThatIsGoneIsNamed(t *testing.T) {

@@ -40,11 +40,12 @@ func (e *Engine) explain(ctx context.Context, doing string, err error, fixes map
 		}
 		return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 	}
+	if old := (tooOldError{}); errors.As(err, &old) {
+		return fmt.Errorf("%s: the engine is too old: %w; fenceline needs API %s (Docker 1.0) or later: update the engine", doing, old, oldestAPI)
+	}
 	kind := kindOf(err)
 	fix, meant := fixes[kind]
 	switch {
-	case !meant && kind == nil && tooOld(err):
-		return fmt.Errorf("%s: the engine is too old: %w; fenceline needs one of API 1.40 (Docker 19.03) or later", doing, err)
 	case !meant && kind == nil && errdefs.IsInternal(err):
 		return fmt.Errorf("%s: the engine failed: %w; look for the cause in its log (journalctl -u docker), and restart it if that goes on", doing, err)
 	case !meant:
@@ -87,13 +88,6 @@ func kindOf(err error) error {
 		return distributor.ErrNotFound
 	}
 	return nil
-}
-
-// tooOld tells whether an engine and the client have no version of the API in common. The words are the client's, those of Docker from
-// 1.13 on, and of those before it.
-func tooOld(err error) bool {
-	return strings.Contains(err.Error(), "is too new. Maximum supported API version is") || strings.Contains(err.Error(), "have same version (client") ||
-		strings.Contains(err.Error(), "client is newer than server") || strings.Contains(err.Error(), "the minimum supported API version is")
 }
 
 // isTransport tells whether the connection to the engine broke. An error of the connection between

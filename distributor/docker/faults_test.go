@@ -2,6 +2,7 @@ package docker
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -43,18 +44,12 @@ func TestErrorsOfAPullAreSorted(t *testing.T) {
 	}
 }
 
-// An engine before 19.03 says so in its words, of which the last are of 1.3, the first of 18.09.
+// An engine that is older than any that is spoken to is refused, with its version and what to do.
 func TestAnEngineThatIsTooOldIsTold(t *testing.T) {
-	for api, says := range map[string]string{
-		"1.39": "client version 1.40 is too new. Maximum supported API version is 1.39",
-		"":     "client is newer than server (client API version: 1.40, server API version: 1.21)",
-		"1.15": "client and server don't have same version (client : 1.40, server: 1.15)",
-	} {
+	for api, says := range map[string]string{"1.11": "its API is 1.11", "1.8": "its API is 1.8", "": "it names no version"} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/_ping" {
-				http.Error(w, says, http.StatusBadRequest)
-			} else if api != "" {
-				w.Header().Set("Api-Version", api)
+			if r.URL.Path == "/version" {
+				_, _ = fmt.Fprintf(w, `{"Version":"0.7.6","ApiVersion":%q}`, api)
 			}
 		}))
 		defer server.Close()
@@ -63,8 +58,13 @@ func TestAnEngineThatIsTooOldIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer e.Close()
-		if _, err := e.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "the engine is too old") || !strings.Contains(err.Error(), "19.03") {
-			t.Errorf("an engine of API %q: %v", api, err)
+		for doing, call := range map[string]func() error{
+			"info":   func() error { _, err := e.Info(t.Context()); return err },
+			"images": func() error { _, err := e.Images(t.Context()); return err },
+		} {
+			if err := call(); err == nil || !strings.Contains(err.Error(), "the engine is too old: "+says) || !strings.Contains(err.Error(), "API 1.12 (Docker 1.0) or later") || errors.Is(err, distributor.ErrEngine) {
+				t.Errorf("%s of an engine of API %q: %v", doing, api, err)
+			}
 		}
 	}
 }

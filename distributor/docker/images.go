@@ -45,6 +45,9 @@ func (e *Engine) Inspect(ctx context.Context, name messages.Image) (distributor.
 	if err != nil {
 		return distributor.Image{}, e.fault(ctx, doing, err)
 	}
+	if e.isBefore(apiDigests) {
+		return e.inspectStack(ctx, doing, name)
+	}
 	lists := versions.GreaterThanOrEqualTo(version, "1.48")
 	if lists {
 		options = append(options, client.ImageInspectWithManifests(true))
@@ -73,7 +76,7 @@ func (e *Engine) Inspect(ctx context.Context, name messages.Image) (distributor.
 // imageFault is fault for a call about one image that asks no registry: what is not found is the image,
 // or a part of one that is there.
 func (e *Engine) imageFault(ctx context.Context, doing string, err error) error {
-	if ctx.Err() == nil && errdefs.IsNotFound(err) && !strings.Contains(strings.ToLower(err.Error()), "no such image") {
+	if said := strings.ToLower(err.Error()); ctx.Err() == nil && errdefs.IsNotFound(err) && !strings.Contains(said, "no such image") && !strings.Contains(said, "no such id") {
 		return fmt.Errorf("%s: %w: %w", doing, distributor.ErrDamaged, err)
 	}
 	return e.fault(ctx, doing, err)

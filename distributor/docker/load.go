@@ -30,33 +30,63 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 	if _, err := e.Inspect(ctx, image); err == nil {
 		return 0, nil
 	}
-	lists, err := e.snapshots(ctx)
+	f := &feed{ctx: ctx, from: from, parts: parts, progress: progress}
+	as, form, err := e.formOf(ctx, doing, f)
 	if err != nil {
-		return 0, e.fault(ctx, doing, err)
+		return 0, err
 	}
-	held, err := e.heldLayers(ctx, parts, lists)
-	if err != nil {
-		return 0, e.fault(ctx, doing, err)
-	}
-	f := &feed{ctx: ctx, from: from, parts: parts, held: held, progress: progress}
-	form := f.archive
-	if lists {
-		form = f.layout
-	}
+	held := f.held
 	err = e.feed(ctx, doing, f, form)
 	if err == nil {
-		err = e.loaded(ctx, image, parts, lists)
+		err = e.loaded(ctx, image, parts, as)
 	}
 	if err != nil && held > 0 && ctx.Err() == nil && f.broken == nil && !errors.Is(err, distributor.ErrEngine) && !errors.Is(err, distributor.ErrNoSpace) {
 		f.held = 0
 		if err = e.feed(ctx, doing, f, form); err == nil {
-			err = e.loaded(ctx, image, parts, lists)
+			err = e.loaded(ctx, image, parts, as)
 		}
 	}
-	if err == nil && !lists {
+	if err == nil && as == byConfig {
 		e.learn(ctx, image)
 	}
 	return f.bytes, err
+}
+
+// keeping is how an engine keeps images: what tells one from another.
+type keeping int
+
+// How engines keep images.
+const (
+	byConfig   keeping = iota // by the digests of their configurations
+	byManifest                // by those of their manifests: containerd's store
+	byGivenID                 // by the IDs that they came with: before Docker 1.10
+)
+
+// formOf finds out in which form an engine is fed, and what it has already.
+func (e *Engine) formOf(ctx context.Context, doing string, f *feed) (as keeping, form func(*tar.Writer) error, err error) {
+	stacks, err := e.stacks(ctx)
+	if err == nil && stacks {
+		if err := f.parts.fitsStack(); err != nil {
+			return 0, nil, fmt.Errorf("%s: %w", doing, err)
+		}
+		if f.held, err = e.heldStack(ctx, legacyIDs(f.parts.config.RootFS.DiffIDs)); err == nil {
+			return byGivenID, f.stack, nil
+		}
+	}
+	if err != nil {
+		return 0, nil, e.fault(ctx, doing, err)
+	}
+	lists, err := e.snapshots(ctx)
+	if err == nil {
+		f.held, err = e.heldLayers(ctx, f.parts, lists)
+	}
+	switch {
+	case err != nil:
+		return 0, nil, e.fault(ctx, doing, err)
+	case lists:
+		return byManifest, f.layout, nil
+	}
+	return byConfig, f.archive, nil
 }
 
 // feed has the engine load what form writes.
@@ -107,9 +137,9 @@ func (e *Engine) load(ctx context.Context, archive io.Reader, lives func()) erro
 }
 
 // loaded checks that the engine has the image as it was fed.
-func (e *Engine) loaded(ctx context.Context, image messages.Image, parts *parts, lists bool) error {
+func (e *Engine) loaded(ctx context.Context, image messages.Image, parts *parts, as keeping) error {
 	got, err := e.Inspect(ctx, image)
-	if err == nil && !lists && got.ID != parts.configDigest {
+	if err == nil && as == byConfig && got.ID != parts.configDigest {
 		err = fmt.Errorf("loading %s: %w: it has the ID %s, not %s", image, distributor.ErrDamaged, got.ID, parts.configDigest)
 	}
 	return err
@@ -225,33 +255,37 @@ func (f *feed) layout(w *tar.Writer) error {
 
 // layers writes the layers that the engine lacks, each once.
 func (f *feed) layers(w *tar.Writer, file func(hex string) string) error {
-	var total int64
 	seen := map[string]bool{}
-	lacks := f.parts.manifest.Layers[f.held:]
-	for _, l := range lacks {
-		total += l.Size
-	}
-	for _, l := range lacks {
+	for n, l := range f.parts.manifest.Layers[f.held:] {
 		digest := l.Digest.String()
 		if seen[digest] {
 			continue
 		}
 		seen[digest] = true
-		blob, err := f.from.Blob(f.ctx, digest, l.Size)
-		if err != nil {
-			return err
-		}
-		tell := func(n int) {
-			f.bytes += int64(n)
-			f.tell(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
-		}
-		err = copyTo(w, file(hexOf(digest)), l.Size, counted{blob, tell})
-		_ = blob.Close()
-		if err != nil {
+		if err := f.one(w, file(hexOf(digest)), f.held+n, io.Discard); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// one writes a layer, by its place among all, and shows it to somebody else.
+func (f *feed) one(w *tar.Writer, file string, at int, too io.Writer) error {
+	var total int64
+	for _, l := range f.parts.manifest.Layers[f.held:] {
+		total += l.Size
+	}
+	l := f.parts.manifest.Layers[at]
+	digest := l.Digest.String()
+	blob, err := f.from.Blob(f.ctx, digest, l.Size)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = blob.Close() }()
+	return copyTo(w, file, l.Size, counted{io.TeeReader(blob, too), func(n int) {
+		f.bytes += int64(n)
+		f.tell(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
+	}})
 }
 
 // counted tells of what is read.

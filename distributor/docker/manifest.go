@@ -202,6 +202,19 @@ func (r *remoteImage) add(manifest *v1.Manifest, config *v1.ConfigFile) {
 	}
 }
 
+// legacyIDs are the IDs of its layers on an engine before Docker 1.10.
+func (r *remoteImage) legacyIDs() ([]legacyID, error) {
+	var layers []v1.Hash
+	for _, l := range r.layers {
+		h, err := v1.NewHash(l.content)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, h)
+	}
+	return legacyIDs(layers), nil
+}
+
 // measure finds out how large the layers from a number on are unpacked.
 func (r *remoteImage) measure(ctx context.Context, from int) {
 	var g errgroup.Group

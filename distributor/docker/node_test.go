@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -109,7 +111,7 @@ func (o *own) node(image messages.Image, minFree int64, hooks ...string) *box {
 // says waits for a heartbeat.
 func (b *box) says(t *testing.T, what string, holds func(*messages.NodeStatus) bool) *messages.NodeStatus {
 	t.Helper()
-	limit := time.NewTimer(time.Minute)
+	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
 	var last *messages.NodeStatus
 	for {
@@ -122,6 +124,26 @@ func (b *box) says(t *testing.T, what string, holds func(*messages.NodeStatus) b
 			t.Fatalf("the node did not say that %s; its last heartbeat is %+v with work %+v", what, last, last.Work)
 		}
 	}
+}
+
+// saying runs f while heartbeats are read, and tells whether one of them was as wanted: what a node says for a
+// moment alone is missed by who begins to read later.
+func (b *box) saying(f func(), holds func(*messages.NodeStatus) bool) (held bool) {
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case s := <-b.beats:
+				held = held || holds(s)
+			case <-done:
+				return
+			}
+		}
+	}()
+	defer func() { close(done); <-stopped }()
+	f()
+	return
 }
 
 func state(s messages.WorkState) func(*messages.NodeStatus) bool {
@@ -205,6 +227,10 @@ func testADiskThatIsNearlyFull(t *testing.T, k kind) {
 
 func TestAnEngineThatDiesDuringAPull(t *testing.T) { eachKind(t, testAnEngineThatDiesDuringAPull) }
 
+func TestAnOldEngineThatDiesDuringALoad(t *testing.T) {
+	testAnEngineThatDiesDuringAPull(t, kind{old: true})
+}
+
 func testAnEngineThatDiesDuringAPull(t *testing.T, k kind) {
 	var once sync.Once
 	reached, release := make(chan struct{}), make(chan struct{})
@@ -238,6 +264,7 @@ func TestAnEngineThatEndsDuringATrial(t *testing.T) {
 		signal syscall.Signal
 	}{
 		"stopped": {kind{}, syscall.SIGTERM}, "killed": {kind{}, syscall.SIGKILL}, "stopped by systemd": {kind{opened: true}, syscall.SIGTERM},
+		"Docker 1.3, stopped": {kind{old: true}, syscall.SIGTERM}, "Docker 1.3, killed": {kind{old: true}, syscall.SIGKILL},
 		"today's, stopped": {kind{today: true}, syscall.SIGTERM}, "today's, killed": {kind{today: true}, syscall.SIGKILL},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -272,6 +299,9 @@ func TestAnEngineThatEndsDuringATrial(t *testing.T) {
 // containers lists the engine's containers, those in a state or all.
 func (o *own) containers(ctx context.Context, state string) []string {
 	o.t.Helper()
+	if o.kind.old {
+		return o.oldContainers(ctx, state)
+	}
 	api := o.site().api(o.t)
 	filters := client.Filters{}
 	if state != "" {
@@ -288,6 +318,67 @@ func (o *own) containers(ctx context.Context, state string) []string {
 	return ids
 }
 
+// oldContainers is the same of Docker 1.3, which filters by no state and says it in words.
+func (o *own) oldContainers(ctx context.Context, state string) []string {
+	o.t.Helper()
+	through := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", o.sock()) }, DisableKeepAlives: true}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/containers/json?all=1", nil)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	got, err := (&http.Client{Transport: through}).Do(r)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer got.Body.Close()
+	var list []struct{ ID, Status string }
+	if err := json.NewDecoder(got.Body).Decode(&list); err != nil {
+		o.t.Fatal(err)
+	}
+	var ids []string
+	for _, c := range list {
+		if state == "" || strings.HasPrefix(c.Status, "Up") {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// What an old engine has it has by the digest as its ID, and starts by its local name. What the fleet no longer wants
+// goes, with the notes about it; what a person brought stays.
+func TestANodeWithAnOldEngine(t *testing.T) {
+	o := ownEngine(t, kind{old: true})
+	hooks := map[string]string{"pre-running": "#!/bin/sh\necho runs\n"}
+	first := o.world.hooked(t, hooks)
+	b := o.node(first, 1, "pre-running")
+	got := b.says(t, "it has the first", state(messages.WorkDone))
+	if len(got.Images) != 1 || !got.Images[0].LocalOnly || "sha256:"+got.Images[0].ID != first.Digest() || !got.Work.Trial.Passed || got.Engine.API != "1.15" {
+		t.Errorf("heartbeat %+v with work %+v", got, got.Work)
+	}
+	b.says(t, "it is in the ledger", func(s *messages.NodeStatus) bool { return len(s.Ledger) == 1 && s.Ledger[0].Image == first })
+	e := o.client()
+	if err := e.Tag(t.Context(), first, "own/copy:1"); err != nil {
+		t.Fatal(err)
+	}
+	second := o.world.hooked(t, hooks)
+	b.set(func(r *messages.FleetRecord) {
+		r.Preload = &messages.Preload{FleetImage: messages.FleetImage{Image: second, Rollout: "r2"}, Threshold: ^uint64(0)}
+	})
+	b.says(t, "it has the second alone", func(s *messages.NodeStatus) bool {
+		return state(messages.WorkDone)(s) && len(s.Images) == 1 && s.Images[0].Image == second && len(s.Ledger) == 1
+	})
+	o.until("only a person's name is left of the first", func(ctx context.Context) bool {
+		images, err := e.Images(ctx)
+		return err == nil && slices.ContainsFunc(images, func(i distributor.Image) bool {
+			return slices.Equal(i.Tags, []string{"own/copy:1"})
+		})
+	})
+	o.stop(syscall.SIGTERM)
+	b.says(t, "the engine is gone", engineGone)
+	o.start()
+	b.says(t, "it has the second again", func(s *messages.NodeStatus) bool { return !engineGone(s) && len(s.Images) == 1 })
+}
+
 // An engine goes on listing an image whose files were deleted under it.
 func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 	o := ownEngine(t, kind{})
@@ -302,10 +393,12 @@ func TestAnImageWhoseFilesAreGoneIsNotPresent(t *testing.T) {
 	if err := os.RemoveAll(filepath.Dir(found.GraphDriver.Data["UpperDir"])); err != nil {
 		t.Fatal(err)
 	}
-	o.start()
-	b.says(t, "it can't be read", func(s *messages.NodeStatus) bool {
+	unread := func(s *messages.NodeStatus) bool {
 		return strings.Contains(s.Work.Reason, "can't read") && len(s.Images) == 0
-	})
+	}
+	if !b.saying(o.start, unread) {
+		b.says(t, "it can't be read", unread)
+	}
 	b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
 }
 
@@ -333,8 +426,10 @@ func TestAnImageWhoseContentIsGoneIsFetchedAnew(t *testing.T) {
 			if err := os.Remove(filepath.Join(blobs, strings.TrimPrefix(part(manifest, image), "sha256:"))); err != nil {
 				t.Fatal(err)
 			}
-			o.start()
-			b.says(t, "it lacks the image", func(s *messages.NodeStatus) bool { return s.Engine.Error == "" && len(s.Images) == 0 })
+			lacks := func(s *messages.NodeStatus) bool { return s.Engine.Error == "" && len(s.Images) == 0 }
+			if !b.saying(o.start, lacks) {
+				b.says(t, "it lacks the image", lacks)
+			}
 			b.says(t, "it has the image again", func(s *messages.NodeStatus) bool { return len(s.Images) == 1 && state(messages.WorkDone)(s) })
 		})
 	}

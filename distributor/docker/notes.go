@@ -32,6 +32,12 @@ func noteName(n distributor.Note) string {
 
 // Notes lists the notes of all agents.
 func (e *Engine) Notes(ctx context.Context) ([]distributor.Note, error) {
+	if _, err := e.version(ctx); err != nil {
+		return nil, e.fault(ctx, "listing notes", err)
+	}
+	if e.isBefore(apiVolumes) {
+		return e.noteImages(ctx)
+	}
 	list, err := e.api().VolumeList(ctx, client.VolumeListOptions{Filters: client.Filters{}.Add("label", labelNote)})
 	if err != nil {
 		return nil, e.fault(ctx, "listing notes, which are volumes", err)
@@ -51,6 +57,12 @@ func (e *Engine) Notes(ctx context.Context) ([]distributor.Note, error) {
 
 // AddNote keeps a note. One that says the same stays as it is.
 func (e *Engine) AddNote(ctx context.Context, n distributor.Note) error {
+	if _, err := e.version(ctx); err != nil {
+		return e.fault(ctx, "keeping a note", err)
+	}
+	if e.isBefore(apiVolumes) {
+		return e.addNoteImage(ctx, n)
+	}
 	_, err := e.api().VolumeCreate(ctx, client.VolumeCreateOptions{
 		Name: noteName(n), Driver: "local",
 		Labels: map[string]string{
@@ -65,6 +77,12 @@ func (e *Engine) AddNote(ctx context.Context, n distributor.Note) error {
 
 // RemoveNote removes a note.
 func (e *Engine) RemoveNote(ctx context.Context, n distributor.Note) error {
+	if _, err := e.version(ctx); err != nil {
+		return e.fault(ctx, "removing a note", err)
+	}
+	if e.isBefore(apiVolumes) {
+		return e.removeNoteImage(ctx, n)
+	}
 	_, err := e.api().VolumeRemove(ctx, noteName(n), client.VolumeRemoveOptions{})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return e.fault(ctx, "removing a note, which is a volume", err)

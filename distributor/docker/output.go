@@ -36,7 +36,9 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the text, without what is left of a character that was cut.
+// String is the last lines of the text, without what is left of a character that was cut.
 func (t *tail) String() string {
-	return strings.TrimRight(strings.ToValidUTF8(string(t.kept), ""), "\n")
+	text := strings.TrimRight(strings.ToValidUTF8(string(t.kept), ""), "\n")
+	lines := strings.Split(text, "\n") // of all, where the engine is one that gives all
+	return strings.Join(lines[max(0, len(lines)-outputLines):], "\n")
 }

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 )
 
@@ -38,6 +39,7 @@ type own struct {
 // kind says how an engine is unlike others.
 type kind struct {
 	today  bool                            // it is the one that scripts/programs builds, with its default store; else the machine's program with the classic one
+	old    bool                            // it is Docker 1.3, which scripts/oldengine builds
 	disk   string                          // MiB of the disk with its images; "" is the machine's
 	loop   bool                            // that disk is a file with an ext4, on a loop device; else it is memory, whose size can be changed
 	opened bool                            // its socket is open while it is down, as under systemd
@@ -61,6 +63,8 @@ func ownEngine(t *testing.T, k kind) *own {
 	path := os.Getenv("PATH")
 	if k.today {
 		path = filepath.Dir(made(t, "engine/dockerd", "scripts/programs engine")) + ":" + path
+	} else if k.old {
+		path = filepath.Dir(made(t, "oldengine/docker", "scripts/oldengine")) + ":" + path
 	} else if _, err := exec.LookPath("dockerd"); err != nil {
 		t.Fatalf("this test starts a dockerd of its own: run make setup, or install Docker Engine: %v", err)
 	}
@@ -232,6 +236,9 @@ if [ -n "$3" ]; then
   containerd --config "$3" &
   until [ -S "$0/containerd.sock" ]; do sleep 0.1; done # dockerd ends where nothing listens there yet
 fi
+if [ -n "$4" ]; then
+  exec docker -d -H "$1" -g "$0/root" -p "$0/pid" --bridge none --iptables=false -s vfs
+fi
 exec dockerd ${3:+--containerd "$0/containerd.sock"} --config-file "$0/config.json" --data-root "$0/root" --exec-root "$0/exec" --pidfile "$0/pid" \
   --host "$1" --exec-opt native.cgroupdriver=cgroupfs \
   --bridge none --iptables=false --ip6tables=false`
@@ -249,7 +256,11 @@ exec dockerd ${3:+--containerd "$0/containerd.sock"} --config-file "$0/config.js
 		config = `{"seccomp-profile": "unconfined"}` // its runc has no seccomp
 		containerd = o.containerd()
 	}
-	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host, config, containerd)
+	old := ""
+	if o.kind.old {
+		old = "yes"
+	}
+	o.daemon = exec.Command("sh", "-e", "-c", script, o.dir, host, config, containerd, old)
 	o.daemon.Env = append(os.Environ(), "PATH="+o.path)
 	o.daemon.Stdout, o.daemon.Stderr = log, log
 	if o.opened != nil {
@@ -302,6 +313,7 @@ func (o *own) client() *docker.Engine {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { _ = e.Close() })
+	e.FeedFrom(content.New(content.Config{Transport: through}))
 	return e
 }
 
@@ -323,7 +335,7 @@ func (o *own) stop(s os.Signal) {
 // until waits for a condition.
 func (o *own) until(what string, holds func(context.Context) bool) {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(o.t.Context(), 3*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

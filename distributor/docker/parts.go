@@ -210,6 +210,9 @@ func (e *Engine) nameOf(ctx context.Context, image string) string {
 	if _, err := e.api().ImageInspect(ctx, image); err == nil || !strings.Contains(image, "@") {
 		return image
 	}
+	if id := hexOf(messages.Image(image).Digest()); e.isBefore(apiDigests) {
+		return id
+	}
 	tag := keptTag(messages.Image(image))
 	if _, err := e.api().ImageInspect(ctx, tag); err == nil {
 		return tag

@@ -18,6 +18,12 @@ import (
 // Pull fetches an image by digest. The bytes are those of the layers as they travel.
 func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(distributor.Progress)) (int64, error) {
 	doing := "pulling " + string(image)
+	if stacks, err := e.stacks(ctx); err != nil || stacks {
+		if err != nil {
+			return 0, e.fault(ctx, doing, err)
+		}
+		return e.pullStack(ctx, image, progress)
+	}
 	login, err := e.logins.of(image)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", doing, err)

@@ -40,18 +40,20 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 	}
 	look, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found, err := e.manifestOf(look, image, from)
+	found, err := e.toFetch(look, image, from)
 	if err != nil {
 		r.Unknown = fmt.Errorf("reading the manifest of %s: %w", image, err)
 		return r, context.Cause(ctx)
 	}
-	there, err := e.chains(ctx)
+	held, err := e.sharedWith(ctx, found)
 	if err != nil {
 		return distributor.Room{}, err
 	}
-	held := shared(found.layers, there)
 	found.measure(look, held)
 	fetch, unpacked := takes(found.layers[held:])
+	if e.isBefore(apiDigests) { // it keeps the archive, and takes that apart, before it unpacks the layers
+		fetch = sum(fetch, fetch)
+	}
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
 		if d.fetched {
@@ -66,6 +68,36 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 		}
 	}
 	return r, nil
+}
+
+// toFetch reads the manifest of an image, from its registry where no content is given. An engine that is fed is fed
+// from a content.
+func (e *Engine) toFetch(ctx context.Context, image messages.Image, from distributor.Content) (*remoteImage, error) {
+	stacks, err := e.stacks(ctx)
+	if err == nil && stacks && from == nil {
+		from, err = e.open(image)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.manifestOf(ctx, image, from)
+}
+
+// sharedWith is how many layers of an image, from the lowest, the engine has.
+func (e *Engine) sharedWith(ctx context.Context, image *remoteImage) (int, error) {
+	if e.isBefore(apiDigests) {
+		ids, err := image.legacyIDs()
+		if err != nil {
+			return 0, err
+		}
+		held, err := e.heldStack(ctx, ids)
+		if err != nil {
+			return 0, e.fault(ctx, "looking for layers", err)
+		}
+		return held, nil
+	}
+	there, err := e.chains(ctx)
+	return shared(image.layers, there), err
 }
 
 // disk is a file system with images.

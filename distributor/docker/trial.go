@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -144,10 +145,12 @@ func (e *Engine) startTrial(ctx context.Context, t distributor.Trial, id, comman
 	defer cancel()
 	run := messages.HookRun{Exit: -1}
 	session := e.session(ctx, id)
-	wait := e.api().ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := e.api().ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return run, e.startFault(ctx, t, command, err)
 	}
+	// An engine before 17.06 answers a wait for what doesn't run at once, so that the start comes first. A container
+	// that has ended meanwhile is still there, with its status.
+	wait := e.api().ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 	var err error
 	select {
 	case end := <-wait.Result:
@@ -167,7 +170,7 @@ func (e *Engine) removeContainer(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	_, err := e.api().ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) {
+	if err != nil && !errdefs.IsNotFound(err) && !strings.Contains(err.Error(), "is already in progress") { // another agent removes it
 		return e.fault(ctx, "removing the trial's container", err)
 	}
 	return nil

@@ -58,9 +58,7 @@ func (e *Engine) endFault(ctx context.Context, id string, end container.WaitResp
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	if err := e.api().Close(); err != nil {
-		return e.fault(ctx, doing, err)
-	}
+	e.gate.next.CloseIdleConnections()
 	got, err := e.api().ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return e.fault(ctx, doing, err)

@@ -67,7 +67,8 @@ func (s *site) engine(t *testing.T) *docker.Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	e.FeedFrom(content.New(content.Config{Transport: s.reach}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, err := e.Info(ctx); err != nil {
 		t.Fatalf("these tests need a Docker engine: run make setup, or set DOCKER_HOST: %v", err)

@@ -59,11 +59,11 @@ func testTrialFails(t *testing.T, f Fixture) {
 }
 
 func testTrialHangs(t *testing.T, f Fixture) {
-	got := judged(t, f, f.Hanging, 3*time.Second, "pre-running")
+	got := judged(t, f, f.Hanging, 8*time.Second, "pre-running")
 	if got.Passed || len(got.Hooks) != 1 || got.Hooks[0].Exit != -1 || got.Hooks[0].Output != "waiting" {
 		t.Fatalf("got %+v, want one hook that did not end", got)
 	}
-	if !strings.Contains(got.Reason, "3s") {
+	if !strings.Contains(got.Reason, "8s") {
 		t.Fatalf("the reason %q does not name the limit", got.Reason)
 	}
 }

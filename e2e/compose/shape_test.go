@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 	"github.com/testcontainers/testcontainers-go/modules/compose"
 
 	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/freeport"
 )
 
 const (
@@ -177,21 +177,14 @@ func (s *shape) prepare(ctx context.Context, servers int) error {
 	return errors.Join(s.writeClient(), s.writePipeline())
 }
 
-// address is a free one on this machine, with a port that Linux gives no connection by itself unless
-// it is told to: a container that is started again needs its port again.
+// address is a free one on this machine that stays so: a container that is started again needs its port again.
 func (s *shape) address() (string, error) {
-	var err error
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20_000+mathrand.IntN(10_000))
-		if slices.Contains(slices.Collect(maps.Values(s.addresses)), address) {
-			continue
-		}
-		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
-			return address, l.Close()
+	for {
+		address, err := freeport.Of("127.0.0.1")
+		if err != nil || !slices.Contains(slices.Collect(maps.Values(s.addresses)), address) {
+			return address, err
 		}
 	}
-	return "", fmt.Errorf("finding a free port: %w", err)
 }
 
 // bridge is this machine's address for containers: that of the engine's own bridge, which an engine

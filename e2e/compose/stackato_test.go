@@ -55,7 +55,7 @@ var places = map[string]kept{
 		service: "controller",
 		get:     []string{"file-get", fleet},
 		set: func(image string) []string {
-			return []string{"sh", "-c", "printf '%s\\n' " + image + " >/var/lib/kato/" + fleet}
+			return []string{"sh", "-c", "cd /var/lib/kato && printf '%s\\n' " + image + " >by-hand && mv by-hand " + fleet} // at once: it is read all the time
 		},
 		away: []string{"sh", "-c", "cd /var/lib/kato && mv production away && mkdir production"},
 		back: []string{"sh", "-c", "cd /var/lib/kato && rmdir production && mv away production"},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fenceline/fenceline/fence/confdis"
 	"github.com/fenceline/fenceline/fence/confdis/redistest"
+	"github.com/fenceline/fenceline/freeport"
 )
 
 // TestTLS reaches a Redis that speaks nothing but TLS, wants to be shown a certificate, and has a password.
@@ -25,23 +26,15 @@ func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	certificates(t, dir)
-	var server *redistest.Server
-	port := 0
-	for tries := 0; server == nil; tries++ { // the port may be taken in between
-		port = freePort(t)
-		s, err := redistest.Serve("", "--tls-port", fmt.Sprint(port), "--tls-cert-file", at("redis.pem"), "--tls-key-file", at("redis.key"),
-			"--tls-ca-cert-file", at("ca.pem"), "--tls-auth-clients", "yes", "--requirepass", secret, "--bind", "127.0.0.1")
-		if err != nil && tries == 5 {
-			t.Fatal(err)
-		}
-		if err == nil {
-			server = s
-			t.Cleanup(func() { must(t, s.Remove()) })
-		}
-	}
+	address, err := freeport.Of("127.0.0.1")
+	must(t, err)
+	_, port, err := net.SplitHostPort(address)
+	must(t, err)
+	server := redistest.Start(t, "--tls-port", port, "--tls-cert-file", at("redis.pem"), "--tls-key-file", at("redis.key"),
+		"--tls-ca-cert-file", at("ca.pem"), "--tls-auth-clients", "yes", "--requirepass", secret, "--bind", "127.0.0.1")
 	server.Do(t, "-a", secret, "--no-auth-warning", "set", "fence", before+"app:1"+behind)
 
-	uri := fmt.Sprintf("rediss://:%s@127.0.0.1:%d/0", secret, port)
+	uri := fmt.Sprintf("rediss://:%s@%s/0", secret, address)
 	full := confdis.Config{RedisURI: uri, RedisCAFile: at("ca.pem"), RedisCertFile: at("client.pem"), RedisKeyFile: at("client.key")}
 	for name, tc := range map[string]struct {
 		change func(*confdis.Config)
@@ -100,14 +93,6 @@ func TestPlainWhereTLSIsMeant(t *testing.T) {
 	if _, err := b.Get(within(t)); err == nil || !strings.Contains(err.Error(), "does not speak TLS there") {
 		t.Errorf("it gives %v", err)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // certificates makes an authority, a certificate of 127.0.0.1, and one of a client.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/exec"
 	"github.com/fenceline/fenceline/fence/fencetest"
+	"github.com/fenceline/fenceline/freeport"
 )
 
 // example are the commands of an example, for each fleet a setting.
@@ -39,12 +39,11 @@ func needed(t *testing.T, name, from string) string {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeport.Of("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // etcd is a server of a test, in a folder of its own.
@@ -68,7 +67,7 @@ func (e *etcd) start(t *testing.T) {
 // await waits until it answers.
 func (e *etcd) await(t *testing.T, said func() string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		if _, err := e.ctl(ctx, t, "get", "x"); err == nil {
@@ -85,7 +84,7 @@ func (e *etcd) stop() {
 
 func (e *etcd) ctl(ctx context.Context, t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := osexec.CommandContext(ctx, needed(t, "etcdctl", "etcd-client"), append([]string{"--command-timeout=2s", "--dial-timeout=2s"}, args...)...)
+	cmd := osexec.CommandContext(ctx, needed(t, "etcdctl", "etcd-client"), append([]string{"--command-timeout=20s", "--dial-timeout=20s"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -117,11 +117,19 @@ func TestBadCommands(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			limit := 20 * time.Second
+			limit := time.Minute
 			if strings.Contains(name, "hangs") {
 				limit = 500 * time.Millisecond
 			}
-			_, err := commands(t, exec.Config{Get: c.get, Set: "true", Limit: limit}).Fleet("default").Get(t.Context())
+			get := func() error {
+				_, err := commands(t, exec.Config{Get: c.get, Set: "true", Limit: limit}).Fleet("default").Get(t.Context())
+				return err
+			}
+			err := get()
+			for err != nil && limit < time.Minute && !strings.Contains(err.Error(), c.says) { // a busy machine needs longer to get there
+				limit *= 2
+				err = get()
+			}
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.ContainsAny(err.Error(), "\x1b\x07\n\x00") {
 				t.Errorf("it says %q, not %q", fmt.Sprint(err), c.says)
 			}
@@ -208,19 +216,40 @@ func TestNothingIsLeft(t *testing.T) {
 	dir := t.TempDir()
 	pids := filepath.Join(dir, "pids")
 	c := commands(t, exec.Config{Get: "true", Set: `sh -c 'sh -c "echo \$\$ >>` + pids + `; sleep 3600" & echo $$ >>` + pids + `; wait'`})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if _, err := c.Fleet("default").Set(ctx, "a/b", ""); err == nil || errors.Is(err, fence.ErrConflict) {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Fleet("default").Set(ctx, "a/b", "")
+		ended <- err
+	}()
+	var said []byte
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for strings.Count(string(said), "\n") < 2 { // both run
+		select {
+		case <-tick.C:
+			said, _ = os.ReadFile(pids)
+		case err := <-ended:
+			t.Fatalf("it ended with %v: %s", err, said)
+		}
+	}
+	cancel()
+	if err := <-ended; err == nil || errors.Is(err, fence.ErrConflict) {
 		t.Fatalf("it gave %v", err)
 	}
-	said, err := os.ReadFile(pids)
-	if err != nil {
-		t.Fatal(err)
-	}
+	late := time.After(time.Minute)
 	for _, pid := range strings.Fields(string(said)) {
-		stat, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err == nil && !strings.Contains(string(stat), ") Z ") && !strings.Contains(string(stat), ") X ") {
-			t.Errorf("process %s lives: %s", pid, stat)
+		for { // one that was killed takes a moment to die, and does nothing in it
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			if err != nil || strings.Contains(string(stat), ") Z ") || strings.Contains(string(stat), ") X ") {
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-late:
+				t.Fatalf("process %s lives: %s", pid, stat)
+			}
 		}
 	}
 }

@@ -29,6 +29,9 @@ func (k *Kato) run(ctx context.Context, args ...string) ([]byte, error) {
 	within, cancel := context.WithTimeoutCause(within, k.c.Limit, errLimit)
 	defer cancel()
 	call := k.c.Program + " " + strings.Join(args, " ")
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) {
+		<-within.Done() // the timer of a process that was stopped may be a moment late, and the call must not be made
+	}
 	if err := within.Err(); err != nil {
 		return nil, fmt.Errorf("running %s: %w", call, context.Cause(within))
 	}

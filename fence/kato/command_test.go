@@ -125,7 +125,7 @@ func TestWhatKatoLeavesBehindIsEnded(t *testing.T) {
 // gone waits until processes are no more, whose numbers are in files.
 func gone(t *testing.T, k *katotest.Cluster, files ...string) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for _, file := range files {
 		pid, err := strconv.Atoi(k.File(file))
 		if err != nil {

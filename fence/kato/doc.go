@@ -11,6 +11,7 @@
 //	command.go   one call of kato: bounded in time and output, ended with all that it started
 //	user.go      as which user, and with which environment
 //	lock.go      the lock of this host's writers
+//	holder.go    who has it
 //
 // standin is a program that does what kato does, for tests and where there is no Stackato.
 package kato

@@ -125,11 +125,15 @@ func (k *Kato) set(ctx context.Context, value string, expected fence.Revision) (
 		k.c.Program, value, component, before.Key, after.Setting().Value)
 }
 
-// Check tells whether the fence config can be read here, and writers can take their lock.
+// Check tells whether the fence config can be read here, and writers can take their lock: one that is stopped
+// with it is told of, too.
 func (k *Kato) Check(ctx context.Context) error {
 	f, err := openLock(k.c.LockFile)
 	if err == nil {
-		err = f.Close()
+		if h := holderOf(f); isStopped(h) {
+			err = fmt.Errorf("the lock %s is held by %s", k.c.LockFile, h)
+		}
+		err = errors.Join(err, f.Close())
 	}
 	_, unread := k.Get(ctx)
 	return errors.Join(unread, err)

@@ -16,6 +16,13 @@ import (
 // lockEvery is how often a lock that somebody holds is tried again.
 const lockEvery = 20 * time.Millisecond
 
+// The holder of a lock is looked at each so many tries. It counts as stopped when so many looks in a row say
+// so: a debugger stops a process for a moment, too.
+const (
+	looksAtHolder = 5
+	stoppedLooks  = 5
+)
+
 // DefaultLockFile is what the writers of a host lock: in /run/lock, which services with a /tmp of their own
 // share, or in the folder for temporary files where there is no /run/lock.
 func DefaultLockFile() string {
@@ -42,31 +49,60 @@ func openLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// lock waits for the lock of this host's writers, as long as a few of them may hold it.
+// lock waits for the lock of this host's writers, as long as a few of them may hold it. One whose holder is
+// stopped is not waited for: who is stopped writes nothing, and what it writes late, once it is continued, is
+// seen by who looks at the fence config then.
 func (k *Kato) lock(ctx context.Context) (unlock func(), err error) {
 	f, err := openLock(k.c.LockFile)
 	if err != nil {
 		return nil, err
 	}
+	unlock = func() { f.Close() }
 	within, cancel := context.WithTimeoutCause(ctx, 12*k.c.Limit, errors.New("that is longer than four writers take"))
 	defer cancel()
 	again := time.NewTicker(lockEvery)
 	defer again.Stop()
-	for begun := time.Now(); ; {
+	stopped := 0 // looks in a row that saw the holder stopped
+	for begun, look := time.Now(), 1; ; look++ {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			_ = unix.Futimes(int(f.Fd()), now()) // for holderOf; the file may be another user's
+			return unlock, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
+			unlock()
 			return nil, fmt.Errorf("taking the lock %s: %w", k.c.LockFile, err)
+		}
+		if look%looksAtHolder == 0 {
+			if stopped++; !isStopped(holderOf(f)) {
+				stopped = 0
+			}
+			if stopped == stoppedLooks {
+				return unlock, nil
+			}
 		}
 		select {
 		case <-within.Done():
-			f.Close()
-			return nil, fmt.Errorf("another process of this host has held the lock %s for %v: %w",
-				k.c.LockFile, time.Since(begun).Round(time.Millisecond), context.Cause(within))
+			defer unlock()
+			return nil, fmt.Errorf("another process of this host has held the lock %s for %v: it is %s: %w",
+				k.c.LockFile, time.Since(begun).Round(time.Millisecond), who(holderOf(f)), context.Cause(within))
 		case <-again.C:
 		}
 	}
+}
+
+// now is the present for a file's times.
+func now() []unix.Timeval {
+	at := unix.NsecToTimeval(time.Now().UnixNano())
+	return []unix.Timeval{at, at}
+}
+
+func isStopped(h *holder) bool { return h != nil && h.stopped() }
+
+// who says who holds the lock, and what to do.
+func who(h *holder) string {
+	if h == nil {
+		return "none that this one may know, as in another container: on the host, lsof or fuser of that file names it; when it has ended, the lock goes with it"
+	}
+	return h.String()
 }

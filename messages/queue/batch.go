@@ -44,7 +44,7 @@ func (c *Client) StoreBatch(ctx context.Context, batch []Outgoing) (uint64, erro
 // TakesBatches tells whether a stream takes batches. A server that doesn't know them would store
 // each message of one by itself, so it is asked for before.
 func (c *Client) TakesBatches(ctx context.Context, stream string) (bool, error) {
-	s, err := c.js.Stream(ctx, stream)
+	s, err := c.stream(ctx, stream)
 	if err != nil {
 		return false, c.failure(ctx, err)
 	}

@@ -47,6 +47,7 @@ type Options struct {
 	Space           messages.Space // the installation's part of the account
 	Source          string         // CloudEvents source of what this client sends, such as /fenceline/ROLE/NAME
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
+	Asks            bool           // it may make no consumers, and asks for messages; else that is found out where the server refuses one
 	Logger          zerolog.Logger
 }
 
@@ -64,6 +65,7 @@ type Client struct {
 	log       zerolog.Logger
 	denied    denials
 	passed    passed
+	newer     newerFields
 	noInfo    atomic.Bool   // the credential may not ask whether JetStream is up
 	asks      atomic.Bool   // the credential may not make consumers, and asks for messages
 	way       diagnosis.Way // as what and how it connects, to say what is wrong
@@ -98,6 +100,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
 		way: o.way(), upAgain: make(chan struct{}), closed: make(chan struct{}),
 	}
+	c.asks.Store(o.Asks)
 	if err := c.way.Check(time.Now()); err != nil {
 		return nil, fmt.Errorf("connecting to NATS at %s: %w", c.way.Server, err)
 	}
@@ -271,6 +274,24 @@ func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 		return nil, c.failure(ctx, err)
 	}
 	return answer, nil
+}
+
+// answered calls what waits for one answer of the server: nats.go waits for it as long as ctx lasts, where that has a
+// deadline, and a server that is started again has forgotten what it was asked.
+func answered[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	return call(ctx)
+}
+
+// stream looks a stream up.
+func (c *Client) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	return answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, name) })
+}
+
+// known looks a durable consumer up.
+func (c *Client) known(ctx context.Context, stream, durable string) (jetstream.Consumer, error) {
+	return answered(ctx, func(ctx context.Context) (jetstream.Consumer, error) { return c.js.Consumer(ctx, stream, durable) })
 }
 
 // failure classifies the error of an operation that ran under ctx: the reason why ctx ended

@@ -107,7 +107,7 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 	stream, cfg := s.Stream, c.config(s)
 	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+stream+"."+cfg.Durable)
 	defer done()
-	consumer, err := c.js.Consumer(guarded, stream, cfg.Durable)
+	consumer, err := c.known(guarded, stream, cfg.Durable)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		consumer, err = c.consumer(ctx, stream, cfg)
@@ -124,6 +124,9 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 			Msg("others use a longer AckWait: it stays until one starts while nothing is in progress")
 		cfg.AckWait = have
 	}
+	if isAs(info.Config, cfg) { // a server logs what it refuses
+		return consumer, nil
+	}
 	updated, err := c.consumer(ctx, stream, cfg)
 	if !errors.Is(err, ErrForbidden) {
 		return updated, err
@@ -135,13 +138,19 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 	return consumer, nil
 }
 
+// isAs tells whether a consumer is what a Shared asks for.
+func isAs(is, want jetstream.ConsumerConfig) bool {
+	return is.FilterSubject == want.FilterSubject && is.AckPolicy == want.AckPolicy && is.AckWait == want.AckWait &&
+		is.MaxDeliver == want.MaxDeliver && is.MaxAckPending == want.MaxAckPending
+}
+
 // DeclareShared makes the consumer of those who share a name. One that is there has its AckWait changed
 // where s asks for one.
 func (c *Client) DeclareShared(ctx context.Context, s Shared, otherwise time.Duration) error {
 	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	if s.AckWait == 0 {
-		_, err := c.js.Consumer(guarded, s.Stream, s.durable())
+		_, err := c.known(guarded, s.Stream, s.durable())
 		if err == nil {
 			return nil
 		}
@@ -191,7 +200,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 func (c *Client) AckFloor(ctx context.Context, s Shared) (uint64, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
-	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	consumer, err := c.known(ctx, s.Stream, s.durable())
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, nil
 	}
@@ -211,7 +220,7 @@ func (c *Client) Unsettled(ctx context.Context, s Shared) (uint64, error) {
 	}
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
-	consumer, err := c.js.Consumer(ctx, s.Stream, s.durable())
+	consumer, err := c.known(ctx, s.Stream, s.durable())
 	if err == nil {
 		info := consumer.CachedInfo()
 		return info.NumPending + uint64(max(info.NumAckPending, 0)), nil

@@ -97,7 +97,8 @@ func (c *Client) existing(ctx context.Context, have jetstream.StreamConfig, want
 		}
 		ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.UPDATE."+want.Name)
 		defer done()
-		if _, err := c.js.UpdateStream(ctx, left); err != nil {
+		_, err := answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.UpdateStream(ctx, left) })
+		if err != nil {
 			return fmt.Errorf("taking %s from it, which other streams store: %w", strings.Join(want.Once, ", "), c.failure(ctx, err))
 		}
 		return nil
@@ -111,7 +112,7 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 	ctx, made := c.denied.guard(ctx, "$JS.API.STREAM.CREATE."+want.Name)
 	defer made()
 	for range 3 { // two clients may declare at once
-		s, err := c.js.Stream(ctx, want.Name)
+		s, err := c.stream(ctx, want.Name)
 		if err == nil {
 			return c.existing(ctx, s.CachedInfo().Config, want)
 		}
@@ -124,7 +125,7 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 				return err
 			}
 		}
-		_, err = c.js.CreateStream(ctx, cfg)
+		_, err = answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
 		if err == nil {
 			return nil
 		}

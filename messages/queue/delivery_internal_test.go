@@ -110,7 +110,7 @@ func TestABusySlotHandsBack(t *testing.T) {
 			if got != want {
 				t.Fatalf("%s, where %s was to be", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("there was no %s", want)
 		}
 	}

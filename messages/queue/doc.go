@@ -27,6 +27,7 @@
 //	session.go         one pass over a stream, from its start to the first trouble
 //	asking.go          the same for who may make no consumers
 //	records.go         Records: a bucket whose entries change by revision
+//	newerfields.go     what a newer version has in records stays in them
 //	watch.go           lists, histories and changes of records
 //	recent.go          records in the order of their last write
 //	expiry.go          tells entries that the server dropped without a word

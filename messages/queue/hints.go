@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/nats-io/nats.go"
@@ -11,6 +12,9 @@ import (
 // hintsPending bounds the hints that wait for a slow reader. What comes when it is full is lost,
 // as any hint may be: whoever acts on hints reads the state from time to time too.
 const hintsPending = 256
+
+// unsubscribeTime bounds the wait for the server to have heard that nobody listens any more.
+const unsubscribeTime = time.Second
 
 // Hint sends p to whoever listens now. Nobody stores it.
 func (c *Client) Hint(p messages.Payload) error {
@@ -50,6 +54,34 @@ func (c *Client) HearHints(ctx context.Context, subject string, begin func() err
 				if err := hint(m.Subject, messages.Message{Headers: messages.Headers(m.Header), Body: m.Data}); err != nil {
 					return err
 				}
+			}
+		}
+	})
+}
+
+// HearQuestions gives fn what comes on a subject, until ctx ends, and returns its cause. What had come by then
+// is given too: whoever asked is told something. It listens again after each interruption.
+func (c *Client) HearQuestions(ctx context.Context, subject string, fn func(subject string, m messages.Message)) error {
+	give := func(m *nats.Msg) {
+		fn(m.Subject, messages.Message{Headers: messages.Headers(m.Header), Body: m.Data})
+	}
+	return c.retry(ctx, "listening to "+subject, func() error {
+		questions := make(chan *nats.Msg, hintsPending)
+		sub, err := c.nc.ChanSubscribe(subject, questions)
+		if err != nil {
+			return classify(err)
+		}
+		for { // the subscription comes back with the connection
+			select {
+			case m := <-questions:
+				give(m)
+			case <-ctx.Done():
+				_ = sub.Unsubscribe()
+				_ = c.nc.FlushTimeout(unsubscribeTime) // what the server had sent before that is here then
+				for len(questions) > 0 {
+					give(<-questions)
+				}
+				return context.Cause(ctx)
 			}
 		}
 	})

@@ -37,7 +37,7 @@ func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadClos
 func (c *Client) objects(ctx context.Context, store string) (jetstream.ObjectStore, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+objectStream(store))
 	defer done()
-	s, err := c.js.ObjectStore(ctx, store)
+	s, err := answered(ctx, func(ctx context.Context) (jetstream.ObjectStore, error) { return c.js.ObjectStore(ctx, store) })
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -112,6 +113,33 @@ func TestAUserThatIsRevoked(t *testing.T) {
 			eventually(t, "it is ready again", func() bool { return c.Ready(within(t)) == nil })
 			if _, err := queuetest.JetStream(t, c).AccountInfo(within(t)); err != nil {
 				t.Errorf("it is ready and gets no answer: %v", err)
+			}
+		})
+	}
+}
+
+// TestALostAnswerIsNotWaitedForAsLongAsThereIsTime has callers who have a minute, and a server whose answers get lost.
+func TestALostAnswerIsNotWaitedForAsLongAsThereIsTime(t *testing.T) {
+	t.Parallel()
+	s := queuetest.Start(t)
+	p := s.Proxy(t)
+	c := s.Connect(t, through(p))
+	p.HoldAnswers()
+	stream := c.Space().RequestsStream()
+	shared := queue.Shared{Stream: stream, Name: "test", Type: messages.TypeNodeFailed, AckWait: testTime}
+	for what, call := range map[string]func(context.Context) error{
+		"declaring a stream":   func(ctx context.Context) error { return c.Declare(ctx, []queue.Stream{{Name: stream}}) },
+		"declaring a consumer": func(ctx context.Context) error { return c.DeclareShared(ctx, shared, 0) },
+		"counting by subject":  func(ctx context.Context) error { _, err := c.Subjects(ctx, stream, ">"); return err },
+		"asking for batches":   func(ctx context.Context) error { _, err := c.TakesBatches(ctx, stream); return err },
+		"asking for the floor": func(ctx context.Context) error { _, err := c.AckFloor(ctx, shared); return err },
+		"opening an object":    func(ctx context.Context) error { _, err := c.GetObject(ctx, "objects", "x"); return err },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			ctx := within(t)
+			if err := call(ctx); !errors.Is(err, queue.ErrUnavailable) || ctx.Err() != nil {
+				t.Errorf("it ends with %v, the time of its caller with %v", err, ctx.Err())
 			}
 		})
 	}

@@ -35,7 +35,8 @@ type Records[T any] struct {
 	bucket string
 	keys   string // wildcard for the keys that are records of this type
 	encode func(T) ([]byte, error)
-	decode func([]byte, *T) error
+	decode func([]byte, *T) (newer bool, err error)
+	fields bool             // they are JSON, whose fields that this program doesn't know are kept
 	named  func(T) string   // the key that a record says it has; nil where it says none
 	header messages.Headers // of each write
 }
@@ -47,12 +48,13 @@ func (r *Records[T]) With(h messages.Headers) *Records[T] {
 	return &out
 }
 
-// NewRecords has the records of a bucket whose keys match a wildcard, as JSON.
+// NewRecords has the records of a bucket whose keys match a wildcard, as JSON. A record that is changed keeps
+// the fields that this program doesn't know: a newer one may run beside it.
 func NewRecords[T any](c *Client, bucket, keys string) *Records[T] {
 	return &Records[T]{
 		c: c, bucket: bucket, keys: keys,
 		encode: func(v T) ([]byte, error) { return json.Marshal(v) },
-		decode: func(body []byte, v *T) error { return json.Unmarshal(body, v) },
+		decode: decodeJSON[T], fields: true,
 	}
 }
 
@@ -68,7 +70,7 @@ func NewTexts(c *Client, bucket, keys string) *Records[string] {
 	return &Records[string]{
 		c: c, bucket: bucket, keys: keys,
 		encode: func(v string) ([]byte, error) { return []byte(v), nil },
-		decode: func(body []byte, v *string) error { *v = string(body); return nil },
+		decode: func(body []byte, v *string) (bool, error) { *v = string(body); return false, nil },
 	}
 }
 
@@ -122,8 +124,12 @@ func (r *Records[T]) entry(key string, m Stored) (Entry[T], error) {
 		e.Deleted = true
 		return e, nil
 	}
-	if err := r.decode(m.Message.Body, &e.Value); err != nil {
+	newer, err := r.decode(m.Message.Body, &e.Value)
+	if err != nil {
 		return e, fmt.Errorf("%w: %w", messages.ErrMalformed, err)
+	}
+	if newer {
+		r.c.newer.see(r.bucket)
 	}
 	if r.named != nil {
 		if name := r.named(e.Value); name != key {
@@ -204,6 +210,9 @@ func (r *Records[T]) NoteGone(key string) error {
 // write is recognised, by a bucket with history even when others have written since.
 func (r *Records[T]) put(ctx context.Context, key string, v T, revision uint64) (uint64, error) {
 	body, err := r.encode(v)
+	if err == nil {
+		body, err = r.keeping(ctx, key, body, revision)
+	}
 	if err != nil {
 		return 0, err
 	}

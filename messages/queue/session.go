@@ -187,7 +187,9 @@ func (c *Client) next(ctx context.Context, consumer jetstream.Consumer, it jetst
 func (c *Client) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.CREATE."+stream+"*")
 	defer done()
-	consumer, err := c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	consumer, err := answered(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
+		return c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
+	})
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}

@@ -57,11 +57,13 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 
 // Subjects counts the messages on each subject of a stream that a filter matches.
 func (c *Client) Subjects(ctx context.Context, stream, filter string) (map[string]uint64, error) {
-	s, err := c.js.Stream(ctx, stream)
+	s, err := c.stream(ctx, stream)
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	info, err := answered(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	})
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}

@@ -34,21 +34,22 @@ type Users struct {
 	Deciders  []User // operators and controllers, who may write what is decided
 	Producers []User
 	Builders  []User
+	Statuses  []User // who tell forges
 	Nodes     []User // one for each node
 }
 
-// Accounts are those of an installation. Deciders are where the streams are. Producers have an account,
-// and builders; each node has one of its own, as an answer may be sent on by whatever its account
+// Accounts are those of an installation. Deciders are where the streams are. Producers have an account, builders, and
+// who tells forges; each node has one of its own, as an answer may be sent on by whatever its account
 // imports: into a node's own heartbeat, but never into another's.
 func Accounts(s messages.Space, u Users) []Account {
 	main := Account{Name: s.Prefix(), JetStream: true, Users: u.Deciders}
-	for _, p := range []Permissions{ProducerPermissions(s, ""), BuilderPermissions(s, ""), NodePermissions(s, "*", "*", "")} {
+	for _, p := range []Permissions{ProducerPermissions(s, ""), BuilderPermissions(s, ""), StatusPermissions(s, ""), NodePermissions(s, "*", "*", "")} {
 		main.Services = append(main.Services, p.Publish...)
 		main.Streams = append(main.Streams, p.hears(s)...)
 	}
 	slices.Sort(main.Services)
 	main.Services = slices.Compact(main.Services)
-	all := []Account{main, importing(s, "producers", u.Producers), importing(s, "builders", u.Builders)}
+	all := []Account{main, importing(s, "producers", u.Producers), importing(s, "builders", u.Builders), importing(s, "statuses", u.Statuses)}
 	for _, n := range u.Nodes {
 		all = append(all, importing(s, "node_"+strings.ReplaceAll(n.Name, ".", "_"), []User{n}))
 	}

@@ -19,8 +19,12 @@ func ReadFleet(ctx context.Context, c *queue.Client, fleet string) (messages.Fle
 	return messages.FleetChanged{Revision: e.Revision, Record: e.Value}, nil
 }
 
-// AnnounceFleet tells the fleet's nodes of its record. It is a hint that nobody stores.
+// AnnounceFleet tells the fleet's nodes of its record. It is a hint that nobody stores. It is left out where a
+// newer version writes records, too: nodes read what this one doesn't know of theirs.
 func AnnounceFleet(c *queue.Client, f messages.FleetChanged) error {
+	if c.NewerFields(c.Space().FleetsBucket()) {
+		return nil
+	}
 	if err := c.Hint(&f); err != nil {
 		return fmt.Errorf("announcing the record of fleet %s: %w", f.Record.Fleet, err)
 	}

@@ -25,6 +25,7 @@ const (
 	logAge       = 14 * 24 * time.Hour
 	contextBytes = 2 << 30 // then uploads are refused
 	contextAge   = 7 * 24 * time.Hour
+	statusAge    = 30 * 24 * time.Hour // then what was told of a commit is forgotten
 	// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
 	// after a lost answer is stored once.
 	duplicates = 2 * time.Minute
@@ -46,7 +47,7 @@ type Layout struct {
 	AckWait  time.Duration // a build stays this long with a builder that went silent
 }
 
-// Declare makes the streams, buckets and builders' consumers that don't exist yet. What exists is left alone, and
+// Declare makes the streams, buckets and shared consumers that don't exist yet. What exists is left alone, and
 // refused with a *queue.DiffersError where its settings would lose messages or where l asks for
 // something else.
 func Declare(ctx context.Context, c *queue.Client, l Layout) error {
@@ -58,11 +59,13 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	if err := moveLetters(ctx, c); err != nil {
 		return err
 	}
-	return l.declareConsumers(ctx, c, l.AckWait)
+	if err := l.declareConsumers(ctx, c, l.AckWait); err != nil {
+		return err
+	}
+	return l.declareStatuses(ctx, c)
 }
 
-// declareConsumers makes the consumers that builders take requests from, which may make none: whoever
-// makes a consumer says where the server delivers to.
+// declareConsumers makes the consumers that builders take requests from, which may make none: whoever makes a consumer says where the server delivers to.
 func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait time.Duration) error {
 	for _, t := range messages.TypeBuildRequested.Versions() {
 		s := queue.Shared{Stream: c.Space().RequestsStream(), Name: Builders, Type: t, AckWait: ackWait}
@@ -73,9 +76,30 @@ func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait t
 	return nil
 }
 
+// declareStatuses makes what telling forges takes. Credentials from before there was that may not: they are no
+// reason to do nothing else, and who tells forges waits, and says so.
+func (l Layout) declareStatuses(ctx context.Context, c *queue.Client) error {
+	bucket := queue.Bucket(c.Space().StatusesBucket(), 1)
+	bucket.MaxAge, bucket.Replicas = statusAge, l.Replicas
+	err := c.Declare(ctx, []queue.Stream{bucket})
+	for _, s := range StatusConsumers(c.Space()) {
+		if err == nil {
+			s.AckWait = 0
+			err = c.DeclareShared(ctx, s, statusAckWait)
+		}
+	}
+	if errors.Is(err, queue.ErrForbidden) || errors.Is(err, queue.ErrUndeclared) {
+		return nil
+	}
+	return err
+}
+
 // KeepConsumers makes those that are gone, and leaves the others alone.
 func (l Layout) KeepConsumers(ctx context.Context, c *queue.Client) error {
-	return l.declareConsumers(ctx, c, 0)
+	if err := l.declareConsumers(ctx, c, 0); err != nil {
+		return err
+	}
+	return l.declareStatuses(ctx, c)
 }
 
 // streams lists every stream, those below the buckets included. The requests' is the first.

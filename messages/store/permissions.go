@@ -37,6 +37,9 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 	for _, t := range messages.TypeBuildRequested.Versions() {
 		p.add([]string{"$JS.API.CONSUMER.INFO." + s.RequestsStream() + "." + queue.Durable(Builders, t)})
 	}
+	for _, c := range StatusConsumers(s) {
+		p.add([]string{"$JS.API.CONSUMER.INFO." + c.Stream + "." + queue.Durable(c.Name, c.Type)})
+	}
 	p.add(contexts(s))
 	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
@@ -64,6 +67,21 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	p.add([]string{"$KV." + s.BuildsBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildStarted, messages.TypeBasePinned, messages.TypeBuildFailed, messages.TypeBuildSuperseded,
 		messages.TypeBuildCancelled, messages.TypeImageReady, messages.TypeBuildLog, messages.TypeDeadLetter))
+	return p
+}
+
+// StatusPermissions are those of who tells forges: to take hints from consumers that are declared, to read the
+// records of builds and rollouts, and to keep what it told. It may write nothing that anybody acts on.
+func StatusPermissions(s messages.Space, inbox string) Permissions {
+	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
+	for _, bucket := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.StatusesBucket()} {
+		p.add(ask("KV_" + bucket))
+	}
+	for _, c := range statusConsumers(s, func(t messages.Type) []messages.Type { return append(t.Versions(), nextVersions(t)...) }) {
+		shared := c.Stream + "." + queue.Durable(c.Name, c.Type)
+		p.add([]string{"$JS.API.CONSUMER.INFO." + shared, "$JS.API.CONSUMER.MSG.NEXT." + shared, "$JS.ACK." + shared + ".>"})
+	}
+	p.add([]string{"$KV." + s.StatusesBucket() + ".>"})
 	return p
 }
 
@@ -131,7 +149,7 @@ func read(stream string) []string {
 // all lists the installation's streams, those below its buckets included.
 func all(s messages.Space) []string {
 	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
-	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket()} {
+	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket()} {
 		out = append(out, "KV_"+b)
 	}
 	return out

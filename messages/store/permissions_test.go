@@ -130,7 +130,7 @@ func listens(t *testing.T, s *queuetest.Server, user string, subjects ...string)
 	for _, subject := range subjects {
 		sub, err := nc.SubscribeSync(subject)
 		must(t, err)
-		if _, err := sub.NextMsg(30 * time.Second); !errors.Is(err, nats.ErrPermissionViolation) {
+		if _, err := sub.NextMsg(queuetest.TestTime); !errors.Is(err, nats.ErrPermissionViolation) {
 			t.Errorf("%s may listen to %s: %v", user, subject, err)
 		}
 	}
@@ -140,25 +140,24 @@ func TestForbiddenIsSaidAtOnce(t *testing.T) {
 	_, as := guarded(t)
 	must(t, store.Declare(within(t), as("controller"), store.Layout{}))
 	node := store.NewNode(as("n1"))
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // less than a lost answer takes
-	defer cancel()
-	if _, err := node.ReadFleet(ctx, "staging"); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("reading another fleet: %v", err)
-	}
-	if _, err := builds.New(node.Client).Request(ctx, request("base", 1), ""); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("requesting a build: %v", err)
-	}
-	if err := store.Declare(ctx, node.Client, store.Layout{}); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("declaring: %v", err)
-	}
-	if err := builds.New(node.Client).PutContext(ctx, "x", nil); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("storing a context: %v", err)
-	}
-	if _, err := store.Fleets(node.Client).List(ctx); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("listing fleets: %v", err)
-	}
-	if err := node.WatchFleet(ctx, "staging", func(messages.FleetChanged) {}); !errors.Is(err, queue.ErrForbidden) {
-		t.Errorf("watching another fleet: %v", err)
+	for what, do := range map[string]func(context.Context) error{
+		"reading another fleet": func(ctx context.Context) error { _, err := node.ReadFleet(ctx, "staging"); return err },
+		"requesting a build": func(ctx context.Context) error {
+			_, err := builds.New(node.Client).Request(ctx, request("base", 1), "")
+			return err
+		},
+		"declaring":         func(ctx context.Context) error { return store.Declare(ctx, node.Client, store.Layout{}) },
+		"storing a context": func(ctx context.Context) error { return builds.New(node.Client).PutContext(ctx, "x", nil) },
+		"listing fleets":    func(ctx context.Context) error { _, err := store.Fleets(node.Client).List(ctx); return err },
+		"watching another fleet": func(ctx context.Context) error {
+			return node.WatchFleet(ctx, "staging", func(messages.FleetChanged) {})
+		},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // less than a lost answer takes
+		if err := do(ctx); !errors.Is(err, queue.ErrForbidden) {
+			t.Errorf("%s: %v", what, err)
+		}
+		cancel()
 	}
 }
 
@@ -178,7 +177,7 @@ func refused(t *testing.T, s *queuetest.Server, user string, subjects ...string)
 			if !errors.Is(err, nats.ErrPermissionViolation) {
 				t.Errorf("%s publishes to %s: %v", user, subject, err)
 			}
-		case <-time.After(time.Second):
+		case <-time.After(queuetest.TestTime):
 			t.Errorf("%s may publish to %s", user, subject)
 		}
 	}
@@ -216,6 +215,14 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
 		}},
 		"operator": {destruction[:len(destruction)-1], {taken}},
+		"statuses": {decisions, destruction, requests, {
+			taken, "$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.build.failed.v1.base.x",
+			"$JS.API.STREAM.CREATE.KV_fenceline-statuses", "$JS.API.STREAM.MSG.GET.fenceline-events", "$JS.API.STREAM.MSG.GET.fenceline-requests",
+			"$JS.API.STREAM.MSG.GET.KV_fenceline-fleets", "$JS.API.STREAM.MSG.GET.OBJ_fenceline-contexts",
+			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.DELETE.fenceline-events.statuses-image-ready-v1",
+			"$JS.API.CONSUMER.MSG.NEXT.fenceline-events.controller-image-ready-v1", "$JS.ACK.fenceline-events.controller-image-ready-v1.1.1.1.1.1",
+			"$JS.API.STREAM.PURGE.KV_fenceline-statuses",
+		}},
 	} {
 		t.Run(user, func(t *testing.T) {
 			t.Parallel()
@@ -226,6 +233,7 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 	}
 	listens(t, s, "builder", "fenceline.>", "$KV.>", "_INBOX.>", "_INBOX_producer.>")
 	listens(t, s, "producer", "fenceline.>", "$KV.>", "_INBOX_builder.>")
+	listens(t, s, "statuses", "fenceline.>", "$KV.>", "_INBOX_producer.>")
 	listens(t, s, "controller", "$JS.>", "$KV.>", "_INBOX_operator.>")
 }
 

@@ -58,6 +58,18 @@ func Nodes(c *queue.Client) *queue.Records[messages.NodeStatus] {
 		Named(func(s messages.NodeStatus) string { return messages.NodeKey(s.Fleet, s.Node) })
 }
 
+// ForgeStatuses has what the forge was told last of each commit, by its messages.ForgeStatusKey.
+func ForgeStatuses(c *queue.Client) *queue.Records[messages.ForgeStatus] {
+	return queue.NewRecords[messages.ForgeStatus](c, c.Space().StatusesBucket(), "told.*.*").
+		Named(func(s messages.ForgeStatus) string { return messages.ForgeStatusKey(s.Pipeline, s.Commit) })
+}
+
+// ForgeProblems has what keeps each pipeline's statuses from its forge, by its messages.ForgeProblemKey.
+func ForgeProblems(c *queue.Client) *queue.Records[messages.ForgeProblem] {
+	return queue.NewRecords[messages.ForgeProblem](c, c.Space().StatusesBucket(), "problem.*").
+		Named(func(p messages.ForgeProblem) string { return messages.ForgeProblemKey(p.Pipeline) })
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)

@@ -80,7 +80,7 @@ func StartIn(t testing.TB, dir string) *Daemon {
 		d.Signal(t, syscall.SIGTERM)
 		select {
 		case <-d.ended:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			d.Signal(t, syscall.SIGKILL)
 			<-d.ended
 		}
@@ -94,7 +94,7 @@ func StartIn(t testing.TB, dir string) *Daemon {
 
 func (d *Daemon) await(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := client.New(ctx, d.Address)
 	if err != nil {

@@ -65,8 +65,8 @@ func (s *Server) Start() error {
 		return nil
 	case <-s.log.ended:
 		err = errors.New("it ended")
-	case <-time.After(30 * time.Second):
-		err = errors.New("it is not ready after 30 seconds")
+	case <-time.After(time.Minute):
+		err = errors.New("it is not ready after a minute")
 	}
 	return errors.Join(fmt.Errorf("starting Redis: %w: %s", err, s.log.text()), s.Kill())
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/freeport"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
@@ -17,7 +19,7 @@ import (
 )
 
 // startTime bounds how long a server may take to come up.
-const startTime = 20 * time.Second
+const startTime = time.Minute
 
 // Server is a NATS server on a port of its own, over a folder of the test. It ends with the
 // test.
@@ -30,8 +32,9 @@ type Server struct {
 func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	t.Helper()
 	s := &Server{options: server.Options{
-		ServerName: "queuetest", Host: "127.0.0.1", Port: server.RANDOM_PORT,
+		ServerName: "queuetest", Host: "127.0.0.1", Port: Port(t),
 		JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		JetStreamMaxStore: 1 << 50, // streams are declared however little is free on this machine's disk
 	}}
 	for _, f := range change {
 		f(&s.options)
@@ -54,6 +57,18 @@ func (s *Server) start(t testing.TB) {
 	}
 	s.running = running
 	s.options.Port = running.Addr().(*net.TCPAddr).Port // a restart listens there again
+}
+
+// Port is a port of 127.0.0.1 that is free, and stays so while a server that listens there is restarted.
+func Port(t testing.TB) int {
+	t.Helper()
+	address, err := freeport.Of("127.0.0.1")
+	Must(t, err)
+	_, port, err := net.SplitHostPort(address)
+	Must(t, err)
+	n, err := strconv.Atoi(port)
+	Must(t, err)
+	return n
 }
 
 // URL is where the server listens, the same after a restart.
@@ -119,7 +134,7 @@ func (s *Server) Connect(t testing.TB, change ...func(*queue.Options)) *queue.Cl
 }
 
 // TestTime bounds what a test waits for.
-const TestTime = 30 * time.Second
+const TestTime = time.Minute
 
 // Within is a context that ends when a test has waited too long.
 func Within(t testing.TB) context.Context {

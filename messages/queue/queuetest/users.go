@@ -43,6 +43,7 @@ func GuardConfig(t testing.TB, more ...store.User) string {
 		},
 		Producers: []store.User{{Name: "producer", May: store.ProducerPermissions(space, "_INBOX_producer")}},
 		Builders:  []store.User{{Name: "builder", May: store.BuilderPermissions(space, "_INBOX_builder")}},
+		Statuses:  []store.User{{Name: "statuses", May: store.StatusPermissions(space, "_INBOX_statuses")}},
 		Nodes:     append(more, node("n1", "production", "n1"), node("n2", "staging", "n2"), node("n3", "production", "n3")),
 	})
 	conf, err := store.AccountsConfig(accounts, func(string) (string, error) { return "secret", nil })

@@ -1,0 +1,103 @@
+package statuses
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+// view is what is to be told of a commit.
+type view struct {
+	route          *route
+	build          string
+	request        uint64 // sequence of the build's request
+	commit, branch string
+	status         Status
+}
+
+func (v *view) key() string { return messages.ForgeStatusKey(v.route.Pipeline, v.commit) }
+
+// pace is how long a status whose counts move is left as it is: the longer, the longer it has moved, so that they are few
+// however long it does.
+func (v *view) pace(least, age time.Duration) time.Duration {
+	return min(max(least, age/10), 10*time.Minute)
+}
+
+// look reads what is to be told, from the leaders, so that it is not older than the hint. It is nil where there is
+// nothing to tell.
+func (w *Worker) look(ctx context.Context, a about) (*view, error) {
+	e, err := store.Builds(w.Queue).Current(ctx, a.build)
+	switch {
+	case errors.Is(err, queue.ErrNotFound):
+		if a.request == nil || a.request.Commit == "" {
+			return nil, nil //nolint:nilnil // nothing is known of it any more
+		}
+		q := a.request
+		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.Ref, a.sequence, Status{Queued, "queued"}), nil
+	case errors.Is(err, messages.ErrMalformed):
+		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record can't be read: its forge is told nothing")
+		return nil, nil //nolint:nilnil // nobody can
+	case err != nil:
+		return nil, fmt.Errorf("reading what became of build %s: %w", a.build, err)
+	}
+	r := &e.Value
+	if r.Commit == "" || w.routes[r.Pipeline] == nil {
+		return nil, nil //nolint:nilnil // it was made of a context, or nobody is to be told
+	}
+	status, fleets := ofBuild(r)
+	if len(fleets) > 0 {
+		if status, err = w.lookAtFleets(ctx, fleets, r.Build); err != nil {
+			return nil, err
+		}
+	}
+	return w.view(r.Pipeline, r.Build, r.Commit, r.Ref, r.Request, status), nil
+}
+
+func (w *Worker) view(pipeline, build, commit, ref string, request uint64, s Status) *view {
+	branch, _ := strings.CutPrefix(ref, "refs/heads/")
+	t := w.routes[pipeline]
+	s.Text = t.Forge.Text(s.Text)
+	return &view{t, build, request, commit, branch, s}
+}
+
+func (w *Worker) lookAtFleets(ctx context.Context, fleets []messages.FleetTarget, build string) (Status, error) {
+	found := map[string]*messages.RolloutRecord{}
+	for _, f := range fleets {
+		e, err := store.Rollouts(w.Queue).Current(ctx, messages.RolloutID(f.Fleet, build))
+		switch {
+		case err == nil:
+			found[f.Fleet] = &e.Value
+		case !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed):
+			return Status{}, fmt.Errorf("reading how far build %s is in fleet %s: %w", build, f.Fleet, err)
+		}
+	}
+	return ofRollouts(fleets, func(fleet string) *messages.RolloutRecord { return found[fleet] }), nil
+}
+
+// told is what the forge was told last of a commit, and the revision of the record of that.
+type told struct {
+	messages.ForgeStatus
+	revision uint64
+}
+
+func (w *Worker) told(ctx context.Context, v *view) (told, error) {
+	e, err := store.ForgeStatuses(w.Queue).Current(ctx, v.key())
+	if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
+		return told{}, fmt.Errorf("reading what the forge was told of %s: %w", v.build, err)
+	}
+	return told{e.Value, e.Revision}, nil
+}
+
+// settles tells whether nothing is left to be told: the forge knows it, or of a later build of the commit.
+func (t told) settles(v *view) bool {
+	if t.Build != v.build {
+		return t.Request > v.request
+	}
+	return t.State == string(v.status.State) && t.Text == v.status.Text && t.Context == v.route.Context
+}
