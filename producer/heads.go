@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -71,20 +70,20 @@ func (p *Producer) followHeads(ctx context.Context) {
 type headsSeen struct {
 	changed   chan struct{} // has one when other pipelines came into force
 	lock      sync.Mutex
-	pipelines map[string]messages.Pipeline
+	pipelines map[string]*declared
 }
 
 func (h *headsSeen) seen(d *declared) bool {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	before, ok := h.pipelines[d.pipeline.Name]
-	return ok && reflect.DeepEqual(before, d.pipeline)
+	return ok && d.buildsAs(before)
 }
 
 func (h *headsSeen) add(d *declared) {
 	h.lock.Lock()
 	defer h.lock.Unlock()
-	h.pipelines[d.pipeline.Name] = d.pipeline
+	h.pipelines[d.pipeline.Name] = d
 }
 
 // seeHead looks at the heads of one pipeline until they are known to have builds.

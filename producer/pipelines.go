@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -40,6 +41,11 @@ type declared struct {
 
 	node          *yaml.Node // as the file has it, with its defaults
 	fleetDefaults *yaml.Node // what its fleets have beside what they say, or nil
+}
+
+// buildsAs tells whether the same pushes make the same builds of it and of another.
+func (d *declared) buildsAs(o *declared) bool {
+	return d.skipCI == o.skipCI && slices.Equal(d.pathList, o.pathList) && reflect.DeepEqual(d.pipeline, o.pipeline)
 }
 
 // All returns the pipelines in the order of the file.

@@ -90,7 +90,7 @@ func New(c Config) (*Producer, error) {
 		p.sweepInterval = DefaultSweepInterval
 	}
 	p.file.begin(c.LookInterval)
-	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]messages.Pipeline{}
+	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
 	p.handler = p.routes()
 	return p, nil

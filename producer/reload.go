@@ -184,7 +184,7 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 		switch old, ok := before.byName[d.pipeline.Name]; {
 		case !ok:
 			added = append(added, d.pipeline.Name)
-		case !reflect.DeepEqual(old.pipeline, d.pipeline) || !reflect.DeepEqual(old.pathList, d.pathList) || old.skipCI != d.skipCI || !reflect.DeepEqual(old.forges, d.forges) || !reflect.DeepEqual(old.secret, d.secret):
+		case !d.buildsAs(old) || !reflect.DeepEqual(old.forges, d.forges) || !reflect.DeepEqual(old.secret, d.secret):
 			changed = append(changed, d.pipeline.Name)
 		}
 	}
