@@ -103,7 +103,7 @@ func (l *loading) pipelines(path string) (*Pipelines, error) {
 // pipelineFiles are the pipeline files at a path: itself, or those of a folder.
 func pipelineFiles(path string) ([]string, error) {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return []string{path}, nil // reading it tells what is wrong
+		return []string{path}, nil //nolint:nilerr // reading it tells what is wrong
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {

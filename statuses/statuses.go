@@ -84,7 +84,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	err := w.Queue.Lease(ctx, w.Queue.Space().StatusesBucket(), "statuses", w.Name, w.LeaseTTL, w.act)
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // it was told to end
 	}
 	if errors.Is(err, queue.ErrForbidden) {
 		err = fmt.Errorf("%w: the user of this role needs the rights that 'fenceline init' gives the user statuses", err)

@@ -25,12 +25,13 @@ func (p *PipelineFiles) Path(given *pflag.FlagSet) (string, error) {
 	if folder && given.Changed("config") {
 		return "", Usagef("--config and --pipelines are both given: name a file, or a folder of files")
 	}
-	switch info, err := os.Stat(path); {
-	case err != nil: // reading it tells
-	case folder && !info.IsDir():
-		return "", Usagef("--pipelines %s is a file: name it with --config", path)
-	case !folder && info.IsDir():
-		return "", Usagef("--config %s is a folder: name it with --pipelines", path)
+	if info, err := os.Stat(path); err == nil { // else reading it tells
+		switch {
+		case folder && !info.IsDir():
+			return "", Usagef("--pipelines %s is a file: name it with --config", path)
+		case !folder && info.IsDir():
+			return "", Usagef("--config %s is a folder: name it with --pipelines", path)
+		}
 	}
 	return path, nil
 }
