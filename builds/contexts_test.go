@@ -51,9 +51,10 @@ func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 		must(t, err)
 		must(t, r.Close())
 	}
+	js := queuetest.JetStream(t, c)
 	for _, name := range []string{"KV_fenceline-fleets", "fenceline-events", "OBJ_fenceline-contexts"} {
 		eventually(t, "no consumer is left of "+name, func() bool {
-			s, err := queuetest.JetStream(t, c).Stream(t.Context(), name)
+			s, err := js.Stream(t.Context(), name)
 			return err == nil && s.CachedInfo().State.Consumers == 0
 		})
 	}
