@@ -222,3 +222,18 @@ func TestWhatCheckSees(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingIsLeftOfAPipelineWithoutStatuses: what kept them from the forge is no problem any more, as `status` shows it.
+func TestNothingIsLeftOfAPipelineWithoutStatuses(t *testing.T) {
+	_, as := installation(t)
+	problems := store.ForgeProblems(as("statuses"))
+	for _, pipeline := range []string{"base", "without"} {
+		_, err := problems.Create(within(t), messages.ForgeProblemKey(pipeline), messages.ForgeProblem{Pipeline: pipeline, Problem: "401 Unauthorized"})
+		must(t, err)
+	}
+	work(t, as("statuses"), giteaTarget(t, newStandIn(t)))
+	eventually(t, "that of the pipeline that goes nowhere is gone", func() bool {
+		all, err := store.ForgeProblems(as("operator")).List(within(t))
+		return err == nil && len(all) == 1 && all[0].Value.Pipeline == "base"
+	})
+}
