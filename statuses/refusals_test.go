@@ -177,6 +177,11 @@ func TestACertificateAuthorityOfItsOwn(t *testing.T) {
 	if found, err := Check(t.Context(), x); err != nil || !strings.Contains(found, "may write statuses") {
 		t.Errorf("it says %q, %v", found, err)
 	}
+	elsewhere := x
+	elsewhere.URL = strings.Replace(x.URL, "127.0.0.1", "localhost", 1)
+	if _, err := Check(t.Context(), elsewhere); err == nil || strings.Contains(err.Error(), "ca_file") || !strings.Contains(err.Error(), "localhost") {
+		t.Errorf("of a certificate for another name it says %v", err)
+	}
 	must(t, os.WriteFile(x.CAFile, []byte("no certificate"), 0o600))
 	if _, err := Check(t.Context(), x); err == nil || !strings.Contains(err.Error(), x.CAFile) {
 		t.Errorf("it says %v", err)
