@@ -15,7 +15,8 @@ import (
 // BuildKit's git source has one bare clone for each repository and keeps its submodules in that. git
 // notes a submodule's address there when it first sees it, and passes over what .gitmodules says
 // later. So the clone is dropped, which the second attempt makes anew. One that isn't dropped is in use, or was
-// dropped for another build a moment ago.
+// dropped for another build a moment ago. An address that the second attempt did not read from .gitmodules is an
+// earlier one all the same: of a build that shares its work.
 func (r *run) afresh(ctx context.Context, attempt func() error) error {
 	err := attempt()
 	g, ok := r.kept(err)
@@ -29,7 +30,7 @@ func (r *run) afresh(ctx context.Context, attempt func() error) error {
 	}
 	r.remark(fmt.Sprintf("A submodule of %s failed: it is fetched afresh, as its address may have changed.", g.remote))
 	err = attempt()
-	if g, ok = r.kept(err); !ok || dropped {
+	if g, ok = r.kept(err); !ok || dropped && g.url == "" {
 		return err
 	}
 	return failed(messages.Failure{
