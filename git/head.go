@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -50,7 +51,7 @@ func TagHead(ctx context.Context, r Remote) (commit, object string, err error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	refs, err := r.list(bounded, r.ref(), r.ref()+peeled)
+	refs, _, err := r.list(bounded, r.ref(), r.ref()+peeled)
 	if object = refs[r.ref()]; err == nil && object != "" {
 		return cmp.Or(refs[r.ref()+peeled], object), object, nil
 	}
@@ -78,34 +79,52 @@ func (r Remote) ref() string {
 	return messages.BranchRefs + r.Branch
 }
 
-// list asks for the refs that patterns match, and returns what each names. A pattern matches the end of a ref, so other
-// refs may be among them.
-func (r Remote) list(ctx context.Context, patterns ...string) (map[string]string, error) {
+// list asks for the refs that patterns match, and returns what each names, and whether these are all. A pattern matches
+// the end of a ref, so other refs may be among them.
+func (r Remote) list(ctx context.Context, patterns ...string) (refs map[string]string, whole bool, err error) {
 	out, _, err := r.run(ctx, nil, append([]string{"ls-remote", "--", r.URL}, patterns...)...)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	refs := map[string]string{}
+	if whole = len(out) < maxOutput; !whole {
+		out = out[:strings.LastIndexByte(out, '\n')+1] // the last may be cut to another's name
+	}
+	refs = map[string]string{}
 	for line := range strings.Lines(out) {
 		hash, ref, ok := strings.Cut(strings.TrimSpace(line), "\t")
 		if ok && messages.CheckCommit(hash) == nil {
 			refs[ref] = hash
 		}
 	}
-	return refs, nil
+	return refs, whole, nil
 }
 
 // Heads returns the commits of all branches of a remote by their names, as Head does of one; the remote's own branch and
-// tag don't matter. A host that lists more than some ten thousand is cut short.
-func Heads(ctx context.Context, r Remote) (map[string]string, error) {
+// tag don't matter. A host that lists more than some ten thousand is cut short: of the rest, those that are named are
+// asked for by themselves.
+func Heads(ctx context.Context, r Remote, named ...string) (map[string]string, error) {
 	if err := messages.CheckRepository(r.URL); err != nil {
 		return nil, fmt.Errorf("looking up branches: repository: %w", err)
 	}
 	bounded, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	refs, err := r.list(bounded, messages.BranchRefs+"*")
+	refs, whole, err := r.list(bounded, messages.BranchRefs+"*")
 	if err == nil && len(refs) == 0 {
 		err = r.answers(bounded)
+	}
+	var rest []string
+	for _, b := range named {
+		if ref := messages.BranchRefs + b; !whole && refs[ref] == "" && messages.CheckBranch(b) == nil {
+			rest = append(rest, ref)
+		}
+	}
+	for batch := range slices.Chunk(rest, 100) {
+		if err != nil {
+			break
+		}
+		var more map[string]string
+		more, _, err = r.list(bounded, batch...)
+		maps.Copy(refs, more)
 	}
 	if err != nil {
 		if ctx.Err() != nil {

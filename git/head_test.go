@@ -134,6 +134,26 @@ func TestHeads(t *testing.T) {
 	}
 }
 
+// TestHeadsOfMoreBranchesThanAreListed has those that are named among the others.
+func TestHeadsOfMoreBranchesThanAreListed(t *testing.T) {
+	repo := gittest.Start(t).Repository(t, "base")
+	commit := repo.Commit(t, "z", map[string]string{"Dockerfile": "FROM scratch\n"})
+	var branches []string
+	for i := range 5000 {
+		branches = append(branches, fmt.Sprintf("a/%0200d", i))
+	}
+	repo.Branches(t, commit, branches...)
+	heads, err := Heads(t.Context(), Remote{URL: repo.URL}, "z", "y", "**", branches[1])
+	if err != nil || heads["z"] != commit || heads[branches[1]] != commit || heads["y"] != "" {
+		t.Errorf("%d heads, z at %q: %v", len(heads), heads["z"], err)
+	}
+	for b := range heads {
+		if b != "z" && len(b) != 202 {
+			t.Errorf("branch %q was cut", b)
+		}
+	}
+}
+
 func TestHeadRefusesWhatItWouldHaveToRun(t *testing.T) {
 	for name, r := range map[string]Remote{
 		"a transport that runs a program": {URL: "ext::sh -c touch% /tmp/x", Branch: "main"},

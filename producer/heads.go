@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -161,7 +162,13 @@ func (p *Producer) headsOf(ctx context.Context, d *declared, built map[string]st
 		}
 		return map[string]string{branchRefs + d.pipeline.Branch: commit}, nil
 	}
-	heads, err := git.Heads(ctx, remote)
+	named := slices.Clone(d.pipeline.Branches)
+	for ref := range built {
+		if branch, ok := strings.CutPrefix(ref, branchRefs); ok {
+			named = append(named, branch)
+		}
+	}
+	heads, err := git.Heads(ctx, remote, named...)
 	if err != nil {
 		return nil, err
 	}

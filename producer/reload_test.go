@@ -374,3 +374,17 @@ func TestAPipelineThatComesBackHasItsHeadLookedAt(t *testing.T) {
 		})
 	}
 }
+
+// TestAFileThatCouldNotBeReadIsReadOnceItCan be, also where nothing of it but its owner changed.
+func TestAFileThatCouldNotBeReadIsReadOnceItCan(t *testing.T) {
+	file := writeFile(t, hooked())
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(file, long, long); err != nil {
+		t.Fatal(err)
+	}
+	is := stampOf(file)
+	unread := stamp{info: is.info, at: is.at}
+	if again := unread.again(file); again.same(unread) || !again.same(is) {
+		t.Error("it counts as it was")
+	}
+}

@@ -56,7 +56,8 @@ func (s stamp) listing(files []string) stamp {
 // or another machine's.
 const settled = 10 * time.Second
 
-// again looks at the file once more. What its size and time tell is not read.
+// again looks at the file once more. What its size and time tell is not read, but where it could not be read before: a
+// change of who may leaves both.
 func (s stamp) again(path string) stamp {
 	if s.files != nil {
 		files, err := pipelineFiles(path)
@@ -65,7 +66,8 @@ func (s stamp) again(path string) stamp {
 		}
 		return stampOf(path).listing(files)
 	}
-	if info, err := os.Stat(path); err == nil && s.info != nil && os.SameFile(info, s.info) && info.Size() == s.info.Size() &&
+	unread := s.sum == [sha256.Size]byte{}
+	if info, err := os.Stat(path); err == nil && s.info != nil && !unread && os.SameFile(info, s.info) && info.Size() == s.info.Size() &&
 		info.ModTime().Equal(s.info.ModTime()) && info.Mode() == s.info.Mode() && s.at.Sub(info.ModTime()) > settled {
 		return s
 	}

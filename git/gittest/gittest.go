@@ -118,6 +118,20 @@ func (r *Repository) Branch(t testing.TB, branch, commit string) {
 	run(t, r.work, "push", "--quiet", "--force", "origin", commit+":refs/heads/"+branch)
 }
 
+// Branches has many branches of the server's repository point to a commit that it has.
+func (r *Repository) Branches(t testing.TB, commit string, branches ...string) {
+	t.Helper()
+	var refs strings.Builder
+	refs.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
+	for _, b := range slices.Sorted(slices.Values(branches)) {
+		refs.WriteString(commit + " refs/heads/" + b + "\n")
+	}
+	dir := strings.TrimSpace(run(t, r.work, "remote", "get-url", "origin"))
+	if err := os.WriteFile(filepath.Join(dir, "packed-refs"), []byte(refs.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Tag has a tag of the server's repository point to a commit that it has, and returns what the tag's ref names: the
 // commit, or the object of an annotated tag.
 func (r *Repository) Tag(t testing.TB, tag, commit string, annotated bool) string {
