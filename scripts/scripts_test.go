@@ -297,6 +297,25 @@ func TestAnUnknownSystemIsToldWhatToInstall(t *testing.T) {
 	}
 }
 
+// Docker 1.3 can't run on most machines of today: that is said, and is no reason to run no tests.
+func TestDocker13IsNotBuiltWhereItCantRun(t *testing.T) {
+	for mounts, runs := range map[string]bool{
+		"cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,relatime,nsdelegate 0 0":        false,
+		"cgroup /sys/fs/cgroup/systemd cgroup rw,name=systemd 0 0":                false,
+		"cgroup /sys/fs/cgroup/devices cgroup rw,nosuid,noexec,devices 0 0":       true,
+		"cgroup /sys/fs/cgroup/some cgroup rw,nosuid,cpu,devices,freezer,cpu 0 0": true,
+	} {
+		m := machineWith(t, map[string]string{"go": `if [[ $* == "env GOARCH" ]]; then echo amd64; else exit 1; fi`})
+		file := filepath.Join(t.TempDir(), "mounts")
+		write(t, file, mounts+"\n")
+		m.env = []string{"FENCELINE_MOUNTS=" + file}
+		status, said := m.run(t, "./oldengine")
+		if (status != 0) != runs || strings.Contains(said, "SKIPPED on this machine: the tests with Docker 1.3") == runs {
+			t.Errorf("with %q: status %d:\n%s", mounts, status, said)
+		}
+	}
+}
+
 func TestALongCommandIsSeenToRun(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {

@@ -91,13 +91,13 @@ func (e *Engine) isBefore(version string) bool {
 }
 
 // stackedImage sorts the names of an image on such an engine. What is tagged as fed, and isn't what its tag says, is
-// taken for nothing.
+// taken for nothing. There is nothing that it could learn of a registry: it would fetch what it can't use.
 func stackedImage(id string, digests, tags []string) distributor.Image {
 	i := imageOf(id, digests, slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
 		kept := keptAs(tag)
 		return kept != "" && hexOf(kept.Digest()) != id
 	}))
-	i.LocalOnly = true
+	i.LocalOnly, i.Fed = true, false
 	return i
 }
 

@@ -296,6 +296,8 @@ func TestAnOldEnginesTagProvesNothingAlone(t *testing.T) {
 	image := messages.Image("r.example/base@sha256:" + digest)
 	if i := stackedImage(digest, nil, []string{tag, "x:1"}); !i.Has(image) || !i.LocalOnly || len(i.Tags) != 1 {
 		t.Errorf("of the right ID: %+v", i)
+	} else if i.Fed {
+		t.Error("it is to ask its registry for the digest, and would pull what it can't use")
 	}
 	if i := stackedImage(strings.Repeat("cd", 32), nil, []string{tag, "x:1"}); i.Has(image) || len(i.Tags) != 1 {
 		t.Errorf("of another ID: %+v", i)

@@ -3,10 +3,14 @@
 package docker_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +23,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/moby/client"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -152,12 +157,32 @@ func state(s messages.WorkState) func(*messages.NodeStatus) bool {
 
 func engineGone(s *messages.NodeStatus) bool { return s.Engine.Error != "" }
 
-// noise is a layer that can't be compressed.
+// noise is a layer that can't be compressed. It is made anew each time that it is read: the race detector's memory
+// grows with the most that a process ever held.
 func noise(t *testing.T, mib int) v1.Layer {
 	t.Helper()
-	b := make([]byte, mib<<20)
-	_, _ = rand.Read(b)
-	return layer(t, map[string]string{"noise": string(b)})
+	var seed [32]byte
+	_, _ = rand.Read(seed[:])
+	size := int64(mib) << 20
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() {
+			archive := tar.NewWriter(w)
+			err := archive.WriteHeader(&tar.Header{Name: "noise", Typeflag: tar.TypeReg, Mode: 0o755, Size: size})
+			if err == nil {
+				_, err = io.CopyN(archive, mathrand.NewChaCha8(seed), size)
+			}
+			if err == nil {
+				err = archive.Close()
+			}
+			w.CloseWithError(err)
+		}()
+		return r, nil
+	}, tarball.WithCompressionLevel(gzip.NoCompression))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 func TestADiskThatIsFull(t *testing.T) { eachKind(t, testADiskThatIsFull) }

@@ -56,6 +56,9 @@ func eachKind(t *testing.T, test func(*testing.T, kind)) {
 // ownEngine starts an engine, and a registry that only it reaches.
 func ownEngine(t *testing.T, k kind) *own {
 	t.Helper()
+	if k.old {
+		needsOldCgroups(t)
+	}
 	t.Parallel() // most of such a test is waiting
 	if os.Geteuid() != 0 {
 		t.Fatal("this test starts a dockerd of its own, which needs root: run it as root (sudo -E make test)")

@@ -124,15 +124,17 @@ type world struct {
 	at          *site
 	host, fleet string
 	base        v1.Layer
-	handler     http.Handler    // of the registry
+	handler     http.Handler // of the registry
+	blobs       registry.BlobHandler
 	options     []remote.Option // of pushes
 }
 
 // newWorld serves the registry behind the given middleware, or nil.
 func (s *site) newWorld(t *testing.T, behind func(http.Handler) http.Handler) *world {
 	t.Helper()
+	blobs := registry.NewDiskBlobHandler(t.TempDir())
 	w := &world{
-		at: s, handler: registry.New(registry.Logger(log.New(io.Discard, "", 0))), fleet: "test-" + messages.NewID(),
+		at: s, handler: registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithBlobHandler(blobs)), blobs: blobs, fleet: "test-" + messages.NewID(),
 		base: layer(t, map[string]string{"bin/busybox": string(busybox(t)), "bin/sh": "->busybox"}),
 	}
 	handler := w.handler
@@ -207,6 +209,23 @@ func tarLayer(t *testing.T, mode int64, files map[string]string) v1.Layer {
 	return l
 }
 
+// keep gives the registry a layer. One that is pushed it would hold in memory, several times over.
+func (w *world) keep(t *testing.T, l v1.Layer) {
+	t.Helper()
+	digest, err := l.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := l.Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	if err := w.blobs.(registry.BlobPutHandler).Put(t.Context(), w.fleet, digest, packed); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // push makes an image of layers.
 func (w *world) push(t *testing.T, layers ...v1.Layer) messages.Image {
 	t.Helper()
@@ -216,6 +235,9 @@ func (w *world) push(t *testing.T, layers ...v1.Layer) messages.Image {
 // pushWith makes an image of layers, with a change of its configuration.
 func (w *world) pushWith(t *testing.T, change func(*v1.Config), layers ...v1.Layer) messages.Image {
 	t.Helper()
+	for _, l := range layers {
+		w.keep(t, l)
+	}
 	image, err := mutate.AppendLayers(empty.Image, layers...)
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ type leaseRecord struct {
 // lease was held, or ctx's cause, and gives the lease up.
 func (c *Client) Lease(ctx context.Context, bucket, name, holder string, ttl time.Duration, run func(ctx context.Context) error) error {
 	records := NewRecords[leaseRecord](c, bucket, "lease.*")
+	records.fields = false // what one holder said of itself is not the next one's
 	key := "lease." + name
 	for last := ""; ; {
 		l, err := c.takeLease(ctx, records, key, leaseRecord{Holder: holder, Term: last}, ttl)

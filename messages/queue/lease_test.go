@@ -3,11 +3,13 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
@@ -40,6 +42,28 @@ func TestALeaseIsKeptOverAShortAbsenceOfTheServer(t *testing.T) {
 	close(finish)
 	if err := <-ended; !errors.Is(err, enough) {
 		t.Errorf("the lease ended with %v", err)
+	}
+}
+
+// What a newer version said of the holder before is not said of the next one.
+func TestALeaseKeepsNothingOfItsLastHolder(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	bucket := c.Space().FleetsBucket()
+	subject := "$KV." + bucket + ".lease.controllers"
+	was := messages.Message{Body: []byte(`{"term":"t","beat":7,"at":"the first holder's"}`)}
+	if _, err := c.Store(t.Context(), subject, was); err != nil {
+		t.Fatal(err)
+	}
+	err := c.Lease(t.Context(), bucket, "controllers", "second", testTime, func(ctx context.Context) error {
+		m, err := c.Last(ctx, "KV_"+bucket, subject)
+		if err == nil && (!strings.Contains(string(m.Message.Body), "second") || strings.Contains(string(m.Message.Body), "first holder")) {
+			err = errors.New("its record is " + string(m.Message.Body))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
