@@ -61,7 +61,7 @@ func TagHead(ctx context.Context, r Remote) (commit, object string, err error) {
 	if err == nil {
 		err = fmt.Errorf("%w: push it, or correct the pipeline's branch", ErrNoBranch)
 		if r.Tag != "" {
-			err = fmt.Errorf("%w: it was deleted: push it again", ErrNoTag)
+			err = fmt.Errorf("%w: push it, or correct its name", ErrNoTag)
 		}
 	} else if ctx.Err() != nil {
 		err = context.Cause(ctx)

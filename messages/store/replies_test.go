@@ -54,6 +54,7 @@ func askers() []asker {
 		{"n1", store.NodePermissions(s, "production", "n1", "_INBOX_n1"), slices.Concat(decided, ofBuilders, ofProducers, requestsOf)},
 		{"builder", store.BuilderPermissions(s, "_INBOX_builder"), slices.Concat(decided, ofNodes, ofProducers, requestsOf[:4], requestsOf[5:])},
 		{"producer", store.ProducerPermissions(s, "_INBOX_producer"), slices.Concat(decided, ofNodes, requestsOf[len(requestsOf)-1:])},
+		{"statuses", store.StatusPermissions(s, "_INBOX_statuses"), slices.Concat(decided, ofNodes, ofBuilders, ofProducers, requestsOf)},
 	}
 }
 

@@ -58,6 +58,7 @@ func (t Target) Fill(cloned string) (Target, error) {
 	if err := checkAddress(t.URL); err != nil {
 		return t, &FieldError{"url", err}
 	}
+	t.URL = lowered(t.URL)
 	if t.Repository == "" {
 		t.Repository = path
 		if t.Forge == BitbucketServer {
@@ -105,6 +106,16 @@ func checkAddress(address string) error {
 		return fmt.Errorf("%q has a query or fragment: leave them out", address)
 	}
 	return nil
+}
+
+// lowered is an address whose scheme and host are as they are compared: in lower case, as they name the same in any.
+func lowered(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.Host = strings.ToLower(u.Host)
+	return u.String()
 }
 
 func (t *Target) checkRepository() error {

@@ -18,6 +18,7 @@ func TestWhatIsLeftOutIsFilledIn(t *testing.T) {
 		"GitHub":                               {GitHub, "https://github.com/ops/base.git", "", "https://api.github.com", "ops/base"},
 		"GitHub Enterprise Server":             {GitHub, cloned, "", "https://git.example.com/api/v3", "ops/base"},
 		"GitHub Enterprise Server, by its API": {GitHub, cloned, "https://git.example.com/api/v3/", "https://git.example.com/api/v3", "ops/base"},
+		"GitHub, in capitals":                  {GitHub, "https://GitHub.com/ops/base.git", "", "https://api.github.com", "ops/base"},
 		"GitLab in a group of a group":         {GitLab, "https://gitlab.com/ops/images/base.git", "", "https://gitlab.com", "ops/images/base"},
 		"Gitea below a path":                   {Gitea, "git://git.example.com/ops/base", "https://example.com/gitea/", "https://example.com/gitea", "ops/base"},
 		"Bitbucket":                            {Bitbucket, "https://bitbucket.org/ops/base.git", "", "https://api.bitbucket.org", "ops/base"},
@@ -29,6 +30,16 @@ func TestWhatIsLeftOutIsFilledIn(t *testing.T) {
 				t.Errorf("it is %+v at %s, %v", x, x.API(), err)
 			}
 		})
+	}
+}
+
+// TestAnAddressWithoutTLSIsSeen however it is written.
+func TestAnAddressWithoutTLSIsSeen(t *testing.T) {
+	for _, address := range []string{"http://git.example.com", "HTTP://git.example.com", "https://git.example.com", "HTTPS://git.example.com"} {
+		x, err := Target{Pipeline: "base", Forge: Gitea, URL: address, TokenFile: "token"}.Fill(cloned)
+		if plain := !strings.Contains(strings.ToLower(address), "https:"); err != nil || x.Plain() != plain {
+			t.Errorf("%s: without TLS: %t, %v", address, x.Plain(), err)
+		}
 	}
 }
 
