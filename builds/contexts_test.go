@@ -41,6 +41,16 @@ func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	fleetRecord(t, c, "f")
 	must(t, queueOf(c).PutContext(within(t), "ctx-1", strings.NewReader("a tar")))
+	js := queuetest.JetStream(t, c)
+	consumers := func(stream string) int {
+		s, err := js.Stream(t.Context(), stream)
+		must(t, err)
+		return s.CachedInfo().State.Consumers
+	}
+	declared := map[string]int{"KV_fenceline-fleets": 0, c.Space().EventsStream(): 0, "OBJ_fenceline-contexts": 0}
+	for name := range declared {
+		declared[name] = consumers(name)
+	}
 	for range 5 {
 		_, err := store.Fleets(c).List(within(t))
 		must(t, err)
@@ -51,11 +61,8 @@ func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 		must(t, err)
 		must(t, r.Close())
 	}
-	for _, name := range []string{"KV_fenceline-fleets", "fenceline-events", "OBJ_fenceline-contexts"} {
-		eventually(t, "no consumer is left of "+name, func() bool {
-			s, err := queuetest.JetStream(t, c).Stream(t.Context(), name)
-			return err == nil && s.CachedInfo().State.Consumers == 0
-		})
+	for name, before := range declared {
+		eventually(t, "no consumer is left of "+name, func() bool { return consumers(name) == before })
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // verdicts collects what is sent for the first delivery of any request.
 func verdicts(t *testing.T, s *queuetest.Server) func() []string {
 	t.Helper()
-	nc, err := nats.Connect(s.URL())
+	nc, err := nats.Connect(s.URL(), nats.Timeout(queuetest.TestTime))
 	must(t, err)
 	t.Cleanup(nc.Close)
 	var mu sync.Mutex

@@ -45,8 +45,9 @@ func crashed(t *testing.T, c *queue.Client) (build string) {
 // settled waits until no request is out.
 func settled(t *testing.T, c *queue.Client) {
 	t.Helper()
+	js := queuetest.JetStream(t, c)
 	eventually(t, "all requests are acknowledged", func() bool {
-		consumer, err := queuetest.JetStream(t, c).Consumer(t.Context(), c.Space().RequestsStream(), "builders-build-requested-v1")
+		consumer, err := js.Consumer(t.Context(), c.Space().RequestsStream(), "builders-build-requested-v1")
 		return err == nil && consumer.CachedInfo().NumAckPending == 0 && consumer.CachedInfo().NumPending == 0
 	})
 }

@@ -37,7 +37,7 @@ func Connect(ctx context.Context, n *settings.NATS, who Caller, log zerolog.Logg
 		URL: n.URL, Name: "fenceline " + who.Role + " " + who.Name, User: n.User, Password: password,
 		CredentialsFile: n.CredentialsFile, CAFile: n.CAFile, CertFile: n.CertFile, KeyFile: n.KeyFile, Space: space, Logger: log,
 		Source: "/" + space.Prefix() + "/" + who.Role + "/" + who.Name, InboxPrefix: cmp.Or(n.InboxPrefix, who.Inbox),
-		Asks: who.Role == settings.UserProducer || who.Role == settings.UserBuilder,
+		Asks: who.Role == settings.UserProducer || who.Role == settings.UserBuilder || who.Role == settings.UserStatuses,
 	})
 }
 

@@ -22,7 +22,7 @@ const maxHookFile = 64 << 20
 
 func newExplainHookCmd() *cobra.Command {
 	var x producer.Explaining
-	var config string
+	var from settings.PipelineFiles
 	var headers []string
 	var f format
 	cmd := &cobra.Command{
@@ -42,17 +42,20 @@ repository is asked, as a producer does, unless --offline is given.`,
 				return err
 			}
 			s := &session{out: cmd.OutOrStdout(), format: f}
-			var err error
+			path, err := from.Path(cmd.Flags())
+			if err != nil {
+				return err
+			}
 			if x.Header, err = writtenHeaders(headers); err != nil {
 				return err
 			}
-			if x.Pipelines, x.Unread, err = producer.LoadUnsigned(config); err != nil {
+			if x.Pipelines, x.Unread, err = producer.LoadUnsigned(path); err != nil {
 				return err
 			}
 			return s.explainHook(cmd.Context(), x, args[0], cmd.InOrStdin())
 		},
 	}
-	settings.FileVar(cmd.Flags(), &config, "config", "fenceline.yaml", "the pipeline file")
+	from.Add(cmd.Flags())
 	settings.FolderVar(cmd.Flags(), &x.SecretsDir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
 	cmd.Flags().StringVar(&x.Forge, "forge", "", "whose webhook it is, as in /hooks/FORGE, where its path or headers don't say")
 	cmd.Flags().StringArrayVar(&headers, "header", nil, "a header of the webhook, 'NAME: VALUE'; may be given several times")

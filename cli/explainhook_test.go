@@ -60,6 +60,8 @@ pipelines:
 		code int
 		want string
 	}{
+		"a folder":         {[]string{"explain-hook", push, "--pipelines", dir, "--forge", "github"}, ExitDone, ""},
+		"both":             {[]string{"explain-hook", push, "--pipelines", dir, "--config", config}, ExitUsage, "--config and --pipelines are both given"},
 		"no file":          {[]string{"explain-hook", filepath.Join(dir, "none"), "--config", config}, ExitUsage, "name a file with a webhook, or - for standard input"},
 		"no forge":         {[]string{"explain-hook", push, "--config", config}, ExitFailed, "name the forge"},
 		"no pipeline file": {[]string{"explain-hook", push, "--config", push + "x"}, ExitFailed, "no such file"},

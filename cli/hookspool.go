@@ -139,12 +139,19 @@ func (s hookSpool) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // lastOfEach makes one push of all of a ref, from what was before the first to what is after the last, in the order of
-// the last ones.
+// the last ones. The hooks of two pushes at once, or a clock that was set back, can keep the later one first: it
+// begins where the other ends.
 func lastOfEach(kept []keptPush) []keptPush {
 	var out []keptPush
 	for _, k := range kept {
 		if i := slices.IndexFunc(out, func(o keptPush) bool { return o.Ref == k.Ref }); i >= 0 {
-			k.Before, k.files = out[i].Before, append(out[i].files, k.files...)
+			o := out[i]
+			k.files = append(o.files, k.files...)
+			if k.After == o.Before && k.Before != o.After {
+				k.After, k.Pusher = o.After, o.Pusher
+			} else {
+				k.Before = o.Before
+			}
 			out = slices.Delete(out, i, i+1)
 		}
 		out = append(out, k)

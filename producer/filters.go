@@ -105,7 +105,7 @@ func (d *declared) looksAt(paths []string) string {
 }
 
 const (
-	// askTimeout is how long a webhook's sender waits for a repository's answer at most.
+	// askTimeout is how long a webhook's sender waits for repositories' answers at most, of all that it asks for.
 	askTimeout = 4 * time.Second
 	// asksAtOnce bounds how many repositories are asked what a push changed at one time.
 	asksAtOnce = 4
@@ -114,14 +114,18 @@ const (
 // errAsksTooMany tells that too many repositories are being asked.
 var errAsksTooMany = errors.New("too many repositories are being asked")
 
-// asking is the asker that asks, within what ctx and askTimeout leave.
+// asking is the asker that asks, within what ctx and askTimeout leave for all of its questions.
 func (p *Producer) asking(ctx context.Context) asker {
+	var until time.Time
 	return asker(func(d *declared, before, commit string) (git.Change, error) {
+		if until.IsZero() {
+			until = time.Now().Add(askTimeout)
+		}
 		remote, err := p.remote(&d.pipeline)
 		if err != nil {
 			return git.Change{}, err
 		}
-		ctx, cancel := context.WithTimeoutCause(ctx, askTimeout, fmt.Errorf("the repository did not answer in %v", askTimeout))
+		ctx, cancel := context.WithDeadlineCause(ctx, until, fmt.Errorf("the repository did not answer in %v", askTimeout))
 		defer cancel()
 		if p.asks.Acquire(ctx, 1) != nil {
 			return git.Change{}, errAsksTooMany

@@ -188,8 +188,15 @@ func (e *event) check(refField, commitField string) error {
 // zeros tells whether an object's name is the one that git gives in place of none.
 func zeros(commit string) bool { return commit != "" && strings.Trim(commit, "0") == "" }
 
+// maxParts bounds the objects and lists of a payload, each of which takes more memory than it may have bytes. What forges
+// send, up to maxHookBytes, has fewer.
+const maxParts = 400_000
+
 // decode reads a payload. Fields that it has no use for may be anything.
 func decode(body []byte, to any) error {
+	if n := bytes.Count(body, []byte("{")) + bytes.Count(body, []byte("[")); n > maxParts {
+		return fmt.Errorf("body has %d objects and lists, and %d are read at most: is this the payload of a push?", n, maxParts)
+	}
 	err := json.Unmarshal(body, to)
 	if err == nil {
 		return nil

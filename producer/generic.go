@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,8 +108,8 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
 
-		Message any      `json:"message"` // of the commit; something else of Azure DevOps
-		Paths   []string `json:"paths"`   // all files that differ between before and after, where it is there
+		Message json.RawMessage `json:"message"` // of the commit; something else of Azure DevOps
+		Paths   []string        `json:"paths"`   // all files that differ between before and after, where it is there
 	}
 	if err := decode(payload, &p); err != nil {
 		return d, err
@@ -120,7 +121,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		return d, errors.New("repository: is missing: give the repository's URL")
 	}
 	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: p.Paths, pathsComplete: p.Paths != nil}
-	e.message, _ = p.Message.(string)
+	_ = json.Unmarshal(p.Message, &e.message) // what is no text is no message
 	err := e.check("ref", "after")
 	d.events = []event{e}
 	return d, err

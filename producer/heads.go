@@ -36,7 +36,9 @@ const (
 func (p *Producer) lookAtHeads(ctx context.Context) {
 	var all errgroup.Group
 	turns := semaphore.NewWeighted(headsAtOnce)
-	for _, d := range p.inForce.Load().pipelines.declared {
+	pipelines := p.inForce.Load().pipelines
+	p.heads.keep(pipelines)
+	for _, d := range pipelines.declared {
 		if d.secret == nil || p.heads.seen(d) {
 			continue
 		}
@@ -66,7 +68,8 @@ func (p *Producer) followHeads(ctx context.Context) {
 	}
 }
 
-// headsSeen are the pipelines whose heads are known to have a build, as they were then.
+// headsSeen are the pipelines whose heads are known to have a build, as they were then. Where one takes other webhooks
+// since, those of pushes may have been refused before.
 type headsSeen struct {
 	changed   chan struct{} // has one when other pipelines came into force
 	lock      sync.Mutex
@@ -77,7 +80,17 @@ func (h *headsSeen) seen(d *declared) bool {
 	h.lock.Lock()
 	defer h.lock.Unlock()
 	before, ok := h.pipelines[d.pipeline.Name]
-	return ok && d.buildsAs(before)
+	return ok && d.buildsAs(before) && d.takesAs(before)
+}
+
+// keep forgets those that take no webhooks now: if they do again, nobody was told of pushes in between.
+func (h *headsSeen) keep(p *Pipelines) {
+	h.lock.Lock()
+	defer h.lock.Unlock()
+	maps.DeleteFunc(h.pipelines, func(name string, _ *declared) bool {
+		d, ok := p.byName[name]
+		return !ok || d.secret == nil
+	})
 }
 
 func (h *headsSeen) add(d *declared) {

@@ -48,6 +48,11 @@ func (d *declared) buildsAs(o *declared) bool {
 	return d.skipCI == o.skipCI && slices.Equal(d.pathList, o.pathList) && reflect.DeepEqual(d.pipeline, o.pipeline)
 }
 
+// takesAs tells whether the same webhooks are accepted for it and for another.
+func (d *declared) takesAs(o *declared) bool {
+	return slices.Equal(d.forges, o.forges) && reflect.DeepEqual(d.secret, o.secret)
+}
+
 // All returns the pipelines in the order of the file.
 func (p *Pipelines) All() []messages.Pipeline {
 	out := make([]messages.Pipeline, len(p.declared))

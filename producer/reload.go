@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -184,7 +183,7 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 		switch old, ok := before.byName[d.pipeline.Name]; {
 		case !ok:
 			added = append(added, d.pipeline.Name)
-		case !d.buildsAs(old) || !reflect.DeepEqual(old.forges, d.forges) || !reflect.DeepEqual(old.secret, d.secret):
+		case !d.buildsAs(old) || !d.takesAs(old):
 			changed = append(changed, d.pipeline.Name)
 		}
 	}

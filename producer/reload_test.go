@@ -345,3 +345,32 @@ func TestTheHeadOfANewBranchIsAskedFor(t *testing.T) {
 	p.Reload()
 	until(t, "the other head is asked for", asked(other))
 }
+
+// TestAPipelineThatComesBackHasItsHeadLookedAt: pushes were answered in between that no pipeline builds them.
+func TestAPipelineThatComesBackHasItsHeadLookedAt(t *testing.T) {
+	server := gittest.Start(t)
+	repo := server.Repository(t, "base")
+	for name, without := range map[string]string{
+		"its webhook":   strings.Replace(item(), "https://git.example.com/base.git", repo.URL, 1),
+		"it":            "version: 1\npipelines: []\n",
+		"its secret":    strings.Replace(watched(repo.URL), "secret_file: hook", "secret_file: other", 1),
+		"its one forge": strings.Replace(watched(repo.URL), "secret_file: hook", "secret_file: hook, forges: [gogs]", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# " + name + "\n"})
+			r := startReloading(t, writeFile(t, watched(repo.URL)))
+			ctx := t.Context()
+			r.lookAtHeads(ctx)
+			r.write(r.file, without)
+			r.look(true)
+			r.lookAtHeads(ctx)
+			missed := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# missed\n"})
+			r.write(r.file, watched(repo.URL))
+			r.look(true)
+			r.lookAtHeads(ctx)
+			if n := len(r.q.stored); r.q.stored[n-1].Commit != missed {
+				t.Errorf("of %d requests the last is for %s, not for %s", n, r.q.stored[n-1].Commit, missed)
+			}
+		})
+	}
+}

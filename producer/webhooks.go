@@ -142,14 +142,16 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	case n == 0:
 		return nil, nil
 	case n > maxRequests:
-		return nil, refuse(http.StatusUnprocessableEntity, "the push asks for %d builds at once, and %d are stored for one webhook at most: none is stored; push fewer refs at a time", n, maxRequests)
+		return nil, refuse(http.StatusUnprocessableEntity, "the push asks for more than the %d builds that are stored for one webhook at most: none is stored; push fewer refs at a time", maxRequests)
 	}
 	return h.store(r, requests)
 }
 
-// requests are those that a delivery's pushes ask for. Events of which nothing is built get the reason.
+// requests are those that a delivery's pushes ask for, up to one more than can be stored. Events of which nothing is
+// built get the reason.
 func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
 	var all []*messages.BuildRequested
+	reasons := map[string]string{"": ""} // each is kept once, and no more than are told
 	for i := range d.events {
 		e := &d.events[i]
 		for _, v := range e.verdicts(pipelines, ask) {
@@ -158,6 +160,14 @@ func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker
 				r.Received = received.UTC()
 				all = append(all, r)
 			}
+		}
+		if len(all) > maxRequests {
+			return all[:maxRequests+1]
+		}
+		if said, ok := reasons[e.ignored]; ok || len(reasons) > maxReasons {
+			e.ignored = said
+		} else {
+			reasons[e.ignored] = e.ignored
 		}
 	}
 	return all

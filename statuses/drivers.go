@@ -21,7 +21,7 @@ import (
 
 // said is a status as a forge is told it.
 type said struct {
-	commit, branch string // branch is "" where it is not known
+	commit, branch string // branch is the tag's name where there is one; "" where neither is known
 	state          scm.State
 	context        string
 	text           string

@@ -17,7 +17,7 @@ type view struct {
 	route          *route
 	build          string
 	request        uint64 // sequence of the build's request
-	commit, branch string
+	commit, branch string // branch is the tag's name where there is one
 	status         Status
 }
 
@@ -39,7 +39,7 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 			return nil, nil //nolint:nilnil // nothing is known of it any more
 		}
 		q := a.request
-		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.Ref, a.sequence, Status{Queued, "queued"}), nil
+		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.FullRef(), a.sequence, Status{Queued, "queued"}), nil
 	case errors.Is(err, messages.ErrMalformed):
 		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record can't be read: its forge is told nothing")
 		return nil, nil //nolint:nilnil // nobody can
@@ -49,6 +49,10 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 	r := &e.Value
 	if r.Commit == "" || w.routes[r.Pipeline] == nil {
 		return nil, nil //nolint:nilnil // it was made of a context, or nobody is to be told
+	}
+	if err := messages.CheckCommit(r.Commit); err != nil { // it would be another address of the forge's API
+		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record names no commit: its forge is told nothing")
+		return nil, nil //nolint:nilnil // nobody can
 	}
 	status, fleets := ofBuild(r)
 	if len(fleets) > 0 {
@@ -60,7 +64,7 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 }
 
 func (w *Worker) view(pipeline, build, commit, ref string, request uint64, s Status) *view {
-	branch, _ := strings.CutPrefix(ref, "refs/heads/")
+	branch := strings.TrimPrefix(strings.TrimPrefix(ref, messages.TagRefs), messages.BranchRefs)
 	t := w.routes[pipeline]
 	s.Text = t.Forge.Text(s.Text)
 	return &view{t, build, request, commit, branch, s}

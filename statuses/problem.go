@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -99,6 +100,22 @@ func (f *forge) resolved(ctx context.Context, r *route) {
 		err = records.Delete(ctx, e.Key, e.Revision)
 	}
 	r.problem, r.announced = "", err == nil || errors.Is(err, queue.ErrNotFound)
+}
+
+// ForgetProblems takes back what kept the statuses of pipelines from their forges that go to none any more.
+func ForgetProblems(ctx context.Context, c *queue.Client, targets []target.Target) error {
+	records := store.ForgeProblems(c)
+	all, err := records.List(ctx)
+	for _, e := range all {
+		if slices.ContainsFunc(targets, func(t target.Target) bool { return t.Pipeline == e.Value.Pipeline }) {
+			continue
+		}
+		err = errors.Join(err, records.Delete(ctx, e.Key, e.Revision))
+	}
+	if err != nil {
+		return fmt.Errorf("forgetting problems of pipelines without statuses: %w", err)
+	}
+	return nil
 }
 
 // explain is what is wrong, with what mends it.

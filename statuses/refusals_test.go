@@ -177,6 +177,11 @@ func TestACertificateAuthorityOfItsOwn(t *testing.T) {
 	if found, err := Check(t.Context(), x); err != nil || !strings.Contains(found, "may write statuses") {
 		t.Errorf("it says %q, %v", found, err)
 	}
+	elsewhere := x
+	elsewhere.URL = strings.Replace(x.URL, "127.0.0.1", "localhost", 1)
+	if _, err := Check(t.Context(), elsewhere); err == nil || strings.Contains(err.Error(), "ca_file") || !strings.Contains(err.Error(), "localhost") {
+		t.Errorf("of a certificate for another name it says %v", err)
+	}
 	must(t, os.WriteFile(x.CAFile, []byte("no certificate"), 0o600))
 	if _, err := Check(t.Context(), x); err == nil || !strings.Contains(err.Error(), x.CAFile) {
 		t.Errorf("it says %v", err)
@@ -221,4 +226,19 @@ func TestWhatCheckSees(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNothingIsLeftOfAPipelineWithoutStatuses: what kept them from the forge is no problem any more, as `status` shows it.
+func TestNothingIsLeftOfAPipelineWithoutStatuses(t *testing.T) {
+	_, as := installation(t)
+	problems := store.ForgeProblems(as("statuses"))
+	for _, pipeline := range []string{"base", "without"} {
+		_, err := problems.Create(within(t), messages.ForgeProblemKey(pipeline), messages.ForgeProblem{Pipeline: pipeline, Problem: "401 Unauthorized"})
+		must(t, err)
+	}
+	work(t, as("statuses"), giteaTarget(t, newStandIn(t)))
+	eventually(t, "that of the pipeline that goes nowhere is gone", func() bool {
+		all, err := store.ForgeProblems(as("operator")).List(within(t))
+		return err == nil && len(all) == 1 && all[0].Value.Pipeline == "base"
+	})
 }

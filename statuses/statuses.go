@@ -94,6 +94,9 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // act takes hints and tells forges while this worker is the one that does.
 func (w *Worker) act(ctx context.Context) error {
+	if err := ForgetProblems(ctx, w.Queue, w.Targets); err != nil && ctx.Err() == nil {
+		w.Logger.Warn().Err(err).Msg("status shows what is over")
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range w.forges {
 		g.Go(func() error { return f.run(ctx) })

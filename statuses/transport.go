@@ -203,7 +203,5 @@ func base(caFile string) (*http.Transport, error) {
 
 // unknownAuthority tells whether the forge's certificate is of nobody who is trusted.
 func unknownAuthority(err error) bool {
-	var unknown x509.UnknownAuthorityError
-	var invalid *tls.CertificateVerificationError
-	return errors.As(err, &unknown) || errors.As(err, &invalid)
+	return errors.As(err, new(x509.UnknownAuthorityError))
 }

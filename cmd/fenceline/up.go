@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/statuses"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -166,7 +167,7 @@ func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.C
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
-		Asks: user == settings.UserProducer || user == settings.UserBuilder,
+		Asks: user == settings.UserProducer || user == settings.UserBuilder || user == settings.UserStatuses,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)
@@ -235,12 +236,18 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 // statuses makes the worker that tells forges, where a pipeline says whom.
 func (u *upRun) statuses(ctx context.Context) (role, error) {
 	targets, err := statusTargets(&u.settings.Producer.PipelineFiles, u.given)
-	if err != nil || len(targets) == 0 {
+	if err != nil {
 		return nil, err
 	}
 	q, err := u.connect(ctx, settings.UserStatuses, settings.Inbox(settings.UserStatuses))
 	if err != nil {
 		return nil, err
+	}
+	if len(targets) == 0 {
+		if err := statuses.ForgetProblems(ctx, q, nil); err != nil {
+			u.log.Warn().Err(err).Msg("status shows what is over")
+		}
+		return nil, nil //nolint:nilnil // there is nobody to tell
 	}
 	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), targets, q, u.log)
 }

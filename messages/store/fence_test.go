@@ -44,7 +44,7 @@ func TestOperatorsAloneAskControllersOfFenceConfigs(t *testing.T) {
 	refused(t, s, "controller", "fenceline.fence.asked.v1.production")
 	// Nor does a server's answer to one of them become a question.
 	for _, u := range askers() {
-		nc, err := nats.Connect(s.URL(), nats.UserInfo(u.name, "secret"), nats.CustomInboxPrefix("_INBOX_"+u.name),
+		nc, err := nats.Connect(s.URL(), nats.UserInfo(u.name, "secret"), nats.Timeout(queuetest.TestTime), nats.CustomInboxPrefix("_INBOX_"+u.name),
 			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 		must(t, err)
 		for _, subject := range u.may.Publish {
@@ -104,7 +104,7 @@ func TestAQuestionThatNobodyHears(t *testing.T) {
 
 func TestAQuestionWithoutAnAnswer(t *testing.T) {
 	s, as := guarded(t)
-	deaf, err := nats.Connect(s.URL(), nats.UserInfo("admin", "secret"))
+	deaf, err := nats.Connect(s.URL(), nats.UserInfo("admin", "secret"), nats.Timeout(queuetest.TestTime))
 	must(t, err)
 	defer deaf.Close()
 	_, err = deaf.SubscribeSync("fenceline.fence.asked.>")

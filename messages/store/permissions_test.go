@@ -123,7 +123,7 @@ func TestANodeMayDoItsPartAndNothingElse(t *testing.T) {
 // listens checks that a user may subscribe to none of some subjects.
 func listens(t *testing.T, s *queuetest.Server, user string, subjects ...string) {
 	t.Helper()
-	nc, err := nats.Connect(s.URL(), nats.UserInfo(user, "secret"), nats.PermissionErrOnSubscribe(true),
+	nc, err := nats.Connect(s.URL(), nats.UserInfo(user, "secret"), nats.Timeout(queuetest.TestTime), nats.PermissionErrOnSubscribe(true),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), nats.CustomInboxPrefix("_INBOX_"+user))
 	must(t, err)
 	defer nc.Close()
@@ -165,7 +165,7 @@ func TestForbiddenIsSaidAtOnce(t *testing.T) {
 func refused(t *testing.T, s *queuetest.Server, user string, subjects ...string) {
 	t.Helper()
 	violations := make(chan error, len(subjects))
-	nc, err := nats.Connect(s.URL(), nats.UserInfo(user, "secret"), nats.CustomInboxPrefix("_INBOX_"+user),
+	nc, err := nats.Connect(s.URL(), nats.UserInfo(user, "secret"), nats.Timeout(queuetest.TestTime), nats.CustomInboxPrefix("_INBOX_"+user),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { violations <- err }))
 	must(t, err)
 	defer nc.Close()

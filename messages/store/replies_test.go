@@ -78,7 +78,7 @@ func landed(t *testing.T, admin *queue.Client, urls []string, users []asker, bod
 func sent(t *testing.T, admin *queue.Client, url string, u asker, bodies []string) (found func() []string) {
 	t.Helper()
 	before := state(t, admin)
-	nc, err := nats.Connect(url, nats.UserInfo(u.name, "secret"), nats.CustomInboxPrefix("_INBOX_"+u.name),
+	nc, err := nats.Connect(url, nats.UserInfo(u.name, "secret"), nats.Timeout(queuetest.TestTime), nats.CustomInboxPrefix("_INBOX_"+u.name),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	must(t, err)
 	defer nc.Close()

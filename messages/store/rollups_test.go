@@ -54,7 +54,7 @@ func TestNoCredentialCanRemoveMessagesByAHeader(t *testing.T) {
 // the code of the stream's error; 0 is none.
 func rollup(t *testing.T, url, user, subject, scope string) int {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.UserInfo(user, "secret"), nats.CustomInboxPrefix("_INBOX_"+user))
+	nc, err := nats.Connect(url, nats.UserInfo(user, "secret"), nats.Timeout(queuetest.TestTime), nats.CustomInboxPrefix("_INBOX_"+user))
 	must(t, err)
 	defer nc.Close()
 	answer, err := nc.RequestMsgWithContext(within(t), &nats.Msg{

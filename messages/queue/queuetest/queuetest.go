@@ -176,7 +176,7 @@ func JetStream(t testing.TB, c *queue.Client) jetstream.JetStream {
 		t.Fatal("the client was not connected by this package")
 	}
 	o := known.(queue.Options)
-	opts := []nats.Option{nats.MaxReconnects(-1)}
+	opts := []nats.Option{nats.MaxReconnects(-1), nats.Timeout(TestTime)} // not 2 s: a busy machine's server may be slow to greet
 	if o.User != "" {
 		opts = append(opts, nats.UserInfo(o.User, o.Password.Reveal()))
 	}
