@@ -10,10 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -376,5 +380,54 @@ func TestTheOldFormRunsOnTheMachinesEngine(t *testing.T) {
 		}
 	case err := <-wait.Error:
 		t.Fatal(err)
+	}
+}
+
+// An agent that ends between the two names of a note, which is an image there, leaves none that can't be removed.
+func TestANoteGoesWithBothItsNames(t *testing.T) {
+	note := distributor.Note{Kind: distributor.NotePull, Realm: "fenceline.local/f", Text: "r.example/base"}
+	text, err := json.Marshal(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	tags := []string{noteTag(note), noteTag(note) + newTag}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		var answer any
+		switch path := strings.TrimPrefix(r.URL.Path, "/v1.15"); {
+		case path == "/_ping":
+		case path == "/version":
+			answer = map[string]string{"ApiVersion": "1.15"}
+		case path == "/images/json" && len(tags) == 0:
+			answer = []any{}
+		case path == "/images/json":
+			answer = []any{map[string]any{"Id": "aa", "RepoTags": tags}}
+		case r.Method == http.MethodGet && len(tags) > 0:
+			answer = map[string]any{"Id": "aa", "Comment": noteComment + string(text)}
+		case r.Method == http.MethodDelete && slices.Contains(tags, strings.TrimPrefix(path, "/images/")):
+			tags = slices.DeleteFunc(tags, func(tag string) bool { return tag == strings.TrimPrefix(path, "/images/") })
+			answer = []any{}
+		default:
+			http.Error(w, "No such image", http.StatusNotFound)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(server.Close)
+	e, err := New(Config{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	if all, err := e.Notes(t.Context()); err != nil || len(all) != 1 {
+		t.Fatalf("the notes are %v, error %v", all, err)
+	}
+	if err := e.RemoveNote(t.Context(), note); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := e.Notes(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("after it was removed the notes are %v, error %v", all, err)
 	}
 }

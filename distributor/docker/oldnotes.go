@@ -25,6 +25,8 @@ const (
 	noteTags = messages.LocalHost + "/note:"
 	// noteComment begins the comments of notes: an engine answers a comment that is JSON as something else than text.
 	noteComment = "fenceline-note "
+	// newTag ends the second name that a note has for a moment.
+	newTag = "-new"
 )
 
 // noteTag is the tag of a note. Notes that say the same have one.
@@ -91,10 +93,10 @@ func (e *Engine) addNoteImage(ctx context.Context, n distributor.Note) error {
 		err = e.load(ctx, bytes.NewReader(archive), func() {})
 	}
 	if err == nil {
-		_, err = e.api().ImageTag(ctx, client.ImageTagOptions{Source: tag, Target: tag + "-new"})
+		_, err = e.api().ImageTag(ctx, client.ImageTagOptions{Source: tag, Target: tag + newTag})
 	}
 	if err == nil {
-		_, err = e.api().ImageRemove(ctx, tag+"-new", client.ImageRemoveOptions{PruneChildren: true})
+		_, err = e.api().ImageRemove(ctx, tag+newTag, client.ImageRemoveOptions{PruneChildren: true})
 	}
 	if err != nil {
 		return e.fault(ctx, doing, err)
@@ -123,11 +125,13 @@ func noteArchive(tag string, n distributor.Note) ([]byte, error) {
 	return archive.Bytes(), err
 }
 
-// removeNoteImage removes a note.
+// removeNoteImage removes a note, and the second name of one whose agent ended before it took that off.
 func (e *Engine) removeNoteImage(ctx context.Context, n distributor.Note) error {
-	_, err := e.api().ImageRemove(ctx, noteTag(n), client.ImageRemoveOptions{PruneChildren: true})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return e.fault(ctx, "removing a note, which is an image", err)
+	for _, tag := range []string{noteTag(n) + newTag, noteTag(n)} {
+		_, err := e.api().ImageRemove(ctx, tag, client.ImageRemoveOptions{PruneChildren: true})
+		if err != nil && !errdefs.IsNotFound(err) {
+			return e.fault(ctx, "removing a note, which is an image", err)
+		}
 	}
 	return nil
 }
