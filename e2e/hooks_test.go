@@ -163,7 +163,7 @@ func TestRefusedHooks(t *testing.T) {
 		"unknown event":                 {github("watch", []byte(`{}`)), 200, []string{"watch", "not a push"}},
 		"other repository":              {s.pushHook(s.git.URL+"/other.git", "refs/heads/main", commit), 200, []string{"repository"}},
 		"other branch":                  {s.pushHook(known, "refs/heads/feature", commit), 200, []string{"branch", "feature"}},
-		"a tag":                         {s.pushHook(known, "refs/tags/v1", commit), 200, []string{"refs/tags/v1", "tag"}},
+		"a tag":                         {s.pushHook(known, "refs/tags/v1", commit), 200, []string{`tag "v1"`}},
 		"branch deletion":               {s.pushHook(known, "refs/heads/main", strings.Repeat("0", 40)), 200, []string{"main", "deleted"}},
 		"GitLab's, at GitHub's address": {hook{"github", lab.body, lab.header}, 401, []string{"webhook of GitLab", "in /hooks/gitlab"}},
 		"compressed":                    {compressed, 415, []string{"Content-Encoding gzip", "send it as it is"}},
