@@ -137,7 +137,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.Worker, r.Claim, r.Request, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
-	r.Cause, r.By, r.Matched = a.request.Cause, a.request.RequestedBy, a.request.Matched
+	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
 	asked := a.d.Message
 	r.Asked = &asked
 	return r

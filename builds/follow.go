@@ -78,7 +78,7 @@ func (q *Queue) askFor(ctx context.Context, r *messages.BuildRecord) (build stri
 	next.Build = next.Pipeline.Name + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
 	next.Order, next.Commit, next.Cause = 0, r.Head, messages.CausePush
 	next.SetRef(next.FullRef())
-	next.RequestedBy, next.Matched, next.Received = "the build that it superseded, "+r.Build, "", time.Now().UTC()
+	next.Reason, next.RequestedBy, next.Matched, next.Received = nil, "the build that it superseded, "+r.Build, "", time.Now().UTC()
 	a, err := q.Request(ctx, next, e.Traceparent)
 	return a.Build, err == nil && !a.Duplicate, err
 }

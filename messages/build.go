@@ -226,6 +226,7 @@ type BuildRecord struct {
 	Commit    string     `json:"commit,omitempty"`
 	Ref       string     `json:"ref,omitempty"`
 	Cause     Cause      `json:"cause,omitempty"`        // why it was asked for
+	Reason    *Reason    `json:"reason,omitempty"`       // as the request has it: see Why
 	By        string     `json:"requested_by,omitempty"` // who asked for it, for people
 	Matched   string     `json:"matched,omitempty"`      // as the request has it
 	Image     Image      `json:"image,omitempty"`

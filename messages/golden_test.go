@@ -134,6 +134,7 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Context":                               true,
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
 	"dev.fenceline.build.requested.v1.Matched":                               true,
+	"dev.fenceline.build.requested.v1.Reason":                                true, // see TestAReasonIsInItsWireForm
 	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
 	"dev.fenceline.build.requested.v1.Pipeline.Tags":                         true,
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,

@@ -36,6 +36,7 @@ type BuildRequested struct {
 	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
 	Cause       Cause     `json:"cause"`
 	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
+	Reason      *Reason   `json:"reason,omitempty"`       // what led to it, nil where its cause says it all: see Why
 	Matched     string    `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
 	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
 }
@@ -57,6 +58,9 @@ func (m *BuildRequested) Validate() error {
 	case CausePush, CausePerson, CauseRetry:
 	default:
 		return fmt.Errorf("cause: %q is not one of push, person, retry", clip(string(m.Cause)))
+	}
+	if err := m.Reason.validate(); err != nil {
+		return fmt.Errorf("reason: %w", err)
 	}
 	if m.Context != "" {
 		if m.Commit != "" {
@@ -114,14 +118,14 @@ func (m *BuildRequested) FollowsHead() bool {
 	return m.Cause == CausePush || m.Cause == CausePerson && m.FullRef() != ""
 }
 
-// SamePush tells whether both ask for the same thing for the same reason, so that the
-// later is a duplicate when nothing came between.
+// SamePush tells whether o, which comes later, asks for the same thing, so that it
+// is a duplicate when nothing came between.
 func (m *BuildRequested) SamePush(o *BuildRequested) bool {
 	if m.Cause == CauseRetry && m.Order != o.Order {
 		return false // each keeps its own order
 	}
 	return m.Ref == o.Ref && m.Tag == o.Tag && m.Commit == o.Commit && m.Cause == o.Cause && m.Context == o.Context &&
-		(m.Commit != "" || m.Cause == CauseRetry)
+		m.Reason.covers(o.Reason) && (m.Commit != "" || m.Cause == CauseRetry)
 }
 
 // everyRequest is what a build request has in every version, by the same names: which build
@@ -138,6 +142,7 @@ type everyRequest struct {
 	Commit      string    `json:"commit"`
 	Context     string    `json:"context"`
 	Cause       Cause     `json:"cause"`
+	Reason      *Reason   `json:"reason"`
 	RequestedBy string    `json:"requested_by"`
 	Received    time.Time `json:"received"`
 }
@@ -158,7 +163,7 @@ func NewerRequest(m Message) (*BuildRequested, bool) {
 	}
 	return &BuildRequested{
 		Build: r.Build, Order: r.Order, Pipeline: Pipeline{Name: r.Pipeline.Name}, Ref: r.Ref, Tag: r.Tag, Commit: r.Commit,
-		Context: r.Context, Cause: r.Cause, RequestedBy: r.RequestedBy, Received: r.Received,
+		Context: r.Context, Cause: r.Cause, Reason: r.Reason, RequestedBy: r.RequestedBy, Received: r.Received,
 	}, true
 }
 
