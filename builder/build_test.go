@@ -233,6 +233,7 @@ func TestABrokenHookEndsTheBuild(t *testing.T) {
 func TestWhetherTheCommitIsWanted(t *testing.T) {
 	unreachable := fmt.Errorf("looking up: %w", git.ErrUnreachable)
 	for name, c := range map[string]struct {
+		wanted  bool // by a person, who named the commit of a push
 		cause   messages.Cause
 		named   bool // the request has no ref, as the commit was named
 		head    string
@@ -240,8 +241,10 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 		outcome messages.Type // "" for an error
 		class   messages.FailureClass
 	}{
-		"the head":                                   {cause: messages.CausePush, head: commit, outcome: messages.TypeImageReady},
-		"no longer the head":                         {cause: messages.CausePush, head: other, outcome: messages.TypeBuildSuperseded},
+		"the head":           {cause: messages.CausePush, head: commit, outcome: messages.TypeImageReady},
+		"no longer the head": {cause: messages.CausePush, head: other, outcome: messages.TypeBuildSuperseded},
+		"no longer the head, which a person wants":   {wanted: true, cause: messages.CausePush, head: other, outcome: messages.TypeImageReady},
+		"branch gone, and a person wants it":         {wanted: true, cause: messages.CausePush, err: git.ErrNoBranch, outcome: messages.TypeImageReady},
 		"no longer the head, for a person":           {cause: messages.CausePerson, named: true, head: other, outcome: messages.TypeImageReady},
 		"no longer the head that a person asked for": {cause: messages.CausePerson, head: other, outcome: messages.TypeBuildSuperseded},
 		"still the head that a person asked for":     {cause: messages.CausePerson, head: commit, outcome: messages.TypeImageReady},
@@ -263,7 +266,7 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 			if c.named {
 				r.Ref = ""
 			}
-			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record)})
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, wanted: c.wanted, out: new(record)})
 			var f *FailedError
 			switch {
 			case c.outcome == "":

@@ -84,7 +84,7 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
-	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, d: a.d, q: a.w.q}
+	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
 	a.began = time.Now()
 	a.heard()
 	a.started(building, job)
@@ -225,6 +225,9 @@ func (a *attempt) ended(ctx context.Context, result messages.Payload, err error)
 	case err == nil:
 		if err = a.outcome(result); err == nil {
 			return nil
+		}
+		if errors.Is(err, errWanted) {
+			return a.handBack(errWanted.Error(), 0)
 		}
 		if errors.Is(err, queue.ErrLeaseLost) || a.record.Ended() {
 			return err

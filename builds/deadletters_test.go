@@ -139,7 +139,7 @@ func TestALetterGoesOnceTheSameIsBuiltAgain(t *testing.T) {
 			submit(t, c, other)
 			a, err := queueOf(c).RequestHead(within(t), request("base", 1), "")
 			must(t, err)
-			if a.Duplicate || a.Repeats != "" {
+			if a.Duplicate || a.Repeats == "" {
 				t.Errorf("seen at the head it is %+v", a)
 			}
 		},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -14,9 +16,13 @@ import (
 // with the same errors. Who sees a head at the same time as others, or as a push is told, asks for
 // nothing twice.
 func (q *Queue) RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
-	newest, err := q.newestOf(ctx, r, newestBuild{ref: r.FullRef(), commit: r.Commit, named: true})
-	if err != nil {
+	n := newestBuild{ref: r.FullRef(), commit: r.Commit}
+	if err := q.findNewest(ctx, r.Pipeline.Name, 0, &n); err != nil {
 		return Accepted{}, fmt.Errorf("looking for builds of %s: %w", r.Commit, err)
+	}
+	newest := n.of
+	if newest != nil && newest.Commit != r.Commit {
+		newest = nil
 	}
 	if newest != nil {
 		again, err := q.wantedAgain(ctx, newest.Build)
@@ -42,72 +48,83 @@ const lastEnds = 10
 // others were told of other branches. One that is told again after more is taken for a new one.
 const lastWrites = 500
 
-// newestOf finds the newest build of r's pipeline that n is about, and returns it if it is of the commit.
-func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested, n newestBuild) (*messages.BuildRef, error) {
+// findNewest finds the newest builds of a pipeline, each of which is of its own branch, tag or commit: among the requests
+// that are there, and the records that were written last, as many as writes says, or, where that is 0, as many as it takes
+// to see lastEnds of them.
+func (q *Queue) findNewest(ctx context.Context, pipeline string, writes uint64, newest ...*newestBuild) error {
 	l := lastRequest{}
-	if err := q.look(ctx, r.Pipeline.Name, &l); err != nil {
-		return nil, err
+	if err := q.look(ctx, pipeline, &l); err != nil || l.sequence == 0 {
+		return err
 	}
-	if l.sequence == 0 {
-		return nil, nil
+	missing := func() bool {
+		return slices.ContainsFunc(newest, func(n *newestBuild) bool { return n.of == nil })
+	}
+	see := func(r *messages.BuildRequested) (of bool) {
+		for _, n := range newest {
+			of = n.see(r) || of
+		}
+		return of
 	}
 	if l.request != nil && l.request.Order == l.sequence { // a retry has an older order
-		n.see(l.request.BuildRef(), l.request.FullRef(), l.request.Commit)
+		see(l.request)
 	}
-	if n.of.Build != "" { // the usual case: nothing else has to be read
-		return n.found(), nil
+	if !missing() { // the usual case: nothing else has to be read
+		return nil
 	}
-	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(r.Pipeline.Name)}}
+	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(pipeline)}}
 	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
 		if b, ok := m.Payload.(*messages.BuildRequested); ok {
-			n.see(b.BuildRef(), b.FullRef(), b.Commit)
+			see(b)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	see := func(e queue.Entry[messages.BuildRecord]) bool {
-		b := e.Value
-		return b.Pipeline == r.Pipeline.Name && n.see(b.BuildRef, b.Ref, b.Commit) && b.Cause != messages.CauseRetry
+	seeRecord := func(e queue.Entry[messages.BuildRecord]) bool {
+		return e.Value.Pipeline == pipeline && see(requestOf(&e.Value)) && e.Value.Cause != messages.CauseRetry
 	}
-	if n.named {
-		_, _, err = q.records.Latest(ctx, lastEnds, see)
-		return n.found(), err
+	if writes == 0 {
+		_, _, err = q.records.Latest(ctx, lastEnds, seeRecord)
+		return err
 	}
 	info, err := q.records.Info(ctx)
 	if err != nil || info.Messages == 0 {
-		return n.found(), err
+		return err
 	}
-	err = q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
-		see(e)
+	return q.records.Since(ctx, max(info.First, info.Last-min(info.Last, writes)), func(e queue.Entry[messages.BuildRecord]) bool {
+		seeRecord(e)
 		return true
 	}, func(queue.Broken) bool { return true })
-	return n.found(), err
 }
 
-// newestBuild is the newest of those builds seen that are of a branch or tag, or also of a commit that a person named.
+// requestOf is the request that a build's record is of, as far as tells whether another one asks for the same.
+func requestOf(b *messages.BuildRecord) *messages.BuildRequested {
+	r := &messages.BuildRequested{Build: b.Build, Order: b.Order, Commit: b.Commit, Cause: b.Cause, Reason: b.Reason, RequestedBy: b.By}
+	r.Pipeline.Name = b.Pipeline
+	if tag, ok := strings.CutPrefix(b.Ref, messages.TagRefs); ok {
+		r.Tag = tag
+	} else {
+		r.Ref = b.Ref
+	}
+	return r
+}
+
+// newestBuild is the newest of those builds seen that are of a branch or tag, or of a commit that a person named.
 type newestBuild struct {
-	ref, commit string
-	named       bool // a person's word for the commit counts
-	of          messages.BuildRef
-	same        bool // it is of the commit
+	ref    string // "" for none
+	commit string // "" for none
+	of     *messages.BuildRequested
 }
 
 // see tells whether it is of them.
-func (n *newestBuild) see(b messages.BuildRef, ref, commit string) bool {
-	of := ref == n.ref || n.named && ref == "" && commit == n.commit
-	if of && b.Order >= n.of.Order {
-		n.of, n.same = b, commit == n.commit
+func (n *newestBuild) see(r *messages.BuildRequested) bool {
+	ref := r.FullRef()
+	of := ref != "" && ref == n.ref || ref == "" && n.commit != "" && r.Commit == n.commit
+	if of && (n.of == nil || r.Order >= n.of.Order) {
+		n.of = r
 	}
 	return of
-}
-
-func (n *newestBuild) found() *messages.BuildRef {
-	if !n.same {
-		return nil
-	}
-	return &n.of
 }
 
 // wantedAgain tells whether the same is to be asked for again, by a build's record.

@@ -141,7 +141,7 @@ func (i *intake) pick(round []*waiting) (batch, others []*waiting) {
 	for l, line := range i.split(round) {
 		last := l.request
 		for n, w := range line {
-			if !l.known || last != nil && (last.SamePush(w.request) || otherRef(last, w.request)) || w.ctx.Err() != nil || len(batch) == queue.BatchMost {
+			if !l.known || last != nil && (last.Serves(w.request) || otherRef(last, w.request)) || w.ctx.Err() != nil || len(batch) == queue.BatchMost {
 				others = append(others, line[n:]...)
 				break
 			}

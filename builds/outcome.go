@@ -42,6 +42,9 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 		failure := p.Failure
 		r.State, r.Failure = messages.BuildStateFailed, &failure
 	case *messages.BuildSuperseded:
+		if r.WantedBy != "" {
+			return errWanted
+		}
 		p.BuildRef = ref
 		r.State = messages.BuildStateSuperseded
 		if messages.CheckCommit(p.Head) == nil && p.Head != r.Commit {

@@ -68,7 +68,7 @@ func (q *Queue) claimOf(ctx context.Context, a *Asked) error {
 	case errors.Is(err, messages.ErrMalformed):
 		a.Broken = err
 		return nil
-	case err == nil:
+	case err == nil && !e.Value.Queued():
 		a.Record = &e
 	}
 	return err

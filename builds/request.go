@@ -22,10 +22,11 @@ type Accepted struct {
 	Repeats   string              // the earlier build of the same push that came to no image, and that this new one is in place of; or ""
 }
 
-// Request stores a build request, unless the pipeline's last one, or of several branches the branch's last one, asked for the same push:
-// then it is a duplicate and the earlier build is returned, but where that was superseded, as the
-// branch can have come back to the commit, or where the machines are to blame for its end. A request of
-// a person, which nobody repeats by accident, is a duplicate only while the earlier build runs. One
+// Request stores a build request, unless an earlier one asked for the same: then it is a duplicate, and the earlier build
+// is returned. That is so as long as the earlier build is queued or runs, whoever asked for it, with nothing of the branch
+// or tag between (see messages.BuildRequested.Serves); a commit that a person names is then built even when the branch
+// moves on. Once it is over, a push or a poll is still its duplicate, but where it was superseded, as the
+// branch can have come back to the commit, or where the machines are to blame for its end; a person's wish is not. One
 // write decides. Errors are
 // queue.ErrFull, queue.ErrUnavailable (it may be stored: ask again), or r's own.
 func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, traceparent string) (Accepted, error) {
@@ -53,10 +54,9 @@ func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, tracepa
 func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messages.Message, l *lastRequest) (Accepted, error) {
 	subject := q.c.Space().RequestSubject(r.Pipeline.Name)
 	for range requestTries {
-		repeats := ""
 		// What is remembered may be out of date: others publish too. It is good enough to try a write,
 		// which the stream refuses where it is; but not to call a push a duplicate.
-		if !l.known || l.same(r) {
+		if !l.known || l.serves(r) {
 			if err := q.look(ctx, r.Pipeline.Name, l); err != nil {
 				return Accepted{}, err
 			}
@@ -64,19 +64,12 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 		if l.request != nil && l.request.Build == r.Build { // stored, only the answer was lost
 			return Accepted{Build: r.Build, Order: l.request.Order}, nil
 		}
-		earlier, err := q.samePush(ctx, r, l)
+		duplicate, repeats, err := q.before(ctx, r, l)
 		if err != nil {
 			return Accepted{}, err
 		}
-		if earlier != nil {
-			ended, again, err := q.repeatable(ctx, earlier)
-			if err != nil {
-				return Accepted{}, err
-			}
-			if !again {
-				return Accepted{Build: earlier.Build, Order: earlier.Order, Duplicate: true, Ended: ended}, nil
-			}
-			repeats = earlier.Build
+		if duplicate != nil {
+			return *duplicate, nil
 		}
 		// Stored already, with only the answer lost and others since: the ID has the stream
 		// answer with the first one's sequence.
@@ -99,31 +92,14 @@ func (q *Queue) request(ctx context.Context, r *messages.BuildRequested, m messa
 	return Accepted{}, fmt.Errorf("%w: %d others published for pipeline %s in between", queue.ErrUnavailable, requestTries, r.Pipeline.Name)
 }
 
-func (l *lastRequest) same(r *messages.BuildRequested) bool {
-	return l.request != nil && l.request.SamePush(r)
+func (l *lastRequest) serves(r *messages.BuildRequested) bool {
+	return l.request != nil && l.request.Serves(r)
 }
 
-// otherRef tells whether the request before r was for another branch or tag, so that it says nothing of whether r is new.
+// otherRef tells whether the request before r says nothing of whether r is new: it was for another branch or tag, or for none,
+// or it is a retry, which has an older place.
 func otherRef(before, r *messages.BuildRequested) bool {
-	return before != nil && before.FullRef() != r.FullRef() && r.FollowsHead() && r.Pipeline.MoreThanOneRef()
-}
-
-// samePush is the earlier request of the same push, or nil: the pipeline's last one, or where that was for another branch
-// or tag, the newest of r's own.
-func (q *Queue) samePush(ctx context.Context, r *messages.BuildRequested, l *lastRequest) (*messages.BuildRequested, error) {
-	switch {
-	case l.same(r):
-		return l.request, nil
-	case !otherRef(l.request, r):
-		return nil, nil
-	}
-	newest, err := q.newestOf(ctx, r, newestBuild{ref: r.FullRef(), commit: r.Commit})
-	if newest == nil || err != nil {
-		return nil, err
-	}
-	earlier := *r
-	earlier.Build, earlier.Order = newest.Build, newest.Order
-	return &earlier, nil
+	return before != nil && r.FollowsHead() && (before.FullRef() != r.FullRef() || before.Cause == messages.CauseRetry)
 }
 
 func (l *lastRequest) accept(r *messages.BuildRequested, sequence uint64) Accepted {
@@ -149,30 +125,6 @@ func (q *Queue) look(ctx context.Context, pipeline string, l *lastRequest) error
 		l.request, _ = r.Payload.(*messages.BuildRequested)
 	}
 	return nil
-}
-
-// repeatable tells whether the same may be asked for again, by the earlier build's record: a
-// push may once that was superseded, as its branch can have come back to the commit, or ended for the
-// sake of infrastructure, or with a record that nobody can read; a person's wish once it is over.
-// ended is how the earlier one ended, if it has.
-func (q *Queue) repeatable(ctx context.Context, earlier *messages.BuildRequested) (ended messages.BuildState, again bool, err error) {
-	e, err := q.records.Current(ctx, earlier.Build) // what is stale could lose a push
-	if errors.Is(err, queue.ErrNotFound) {
-		return "", false, nil
-	}
-	if errors.Is(err, messages.ErrMalformed) {
-		return "", true, nil
-	}
-	if err != nil {
-		return "", false, err
-	}
-	if e.Value.Ended() {
-		ended = e.Value.State
-	}
-	if earlier.Cause == messages.CausePush || earlier.Tag != "" && earlier.Cause == messages.CausePerson {
-		return ended, unanswered(&e.Value), nil
-	}
-	return ended, e.Value.Ended(), nil
 }
 
 // afterLast lets a build request pass only if the last one of its pipeline, of whichever version,

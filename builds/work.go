@@ -79,6 +79,7 @@ type Job struct {
 	Request  *messages.BuildRequested
 	Envelope messages.Envelope // of the request
 	Attempt  int               // from 1
+	Wanted   bool              // a person wants the commit, whether it is a head or not
 
 	d *queue.Delivery
 	q *Queue

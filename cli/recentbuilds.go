@@ -53,10 +53,14 @@ func (s *session) recentBuilds(ctx context.Context, most int, pipeline string) (
 	return out, s.hear(ctx, out)
 }
 
-// recordRow is a claimed build.
+// recordRow is a build that has a record.
 func recordRow(r *messages.BuildRecord) buildRow {
+	state := string(r.State)
+	if r.Queued() {
+		state = stateQueued
+	}
 	return buildRow{
-		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: string(r.State), Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
+		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
 		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
 	}

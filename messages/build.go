@@ -215,7 +215,8 @@ const (
 )
 
 // BuildRecord is the state of a build, in the builds bucket under its ID. It is written
-// first by the worker that claims the request, and changed only by revision.
+// first by the worker that claims the request, or by who wishes something of a build that is queued (WantedBy), and
+// changed only by revision.
 type BuildRecord struct {
 	BuildRef
 	State     BuildState `json:"state"`
@@ -258,12 +259,18 @@ type BuildRecord struct {
 	// known to be asked for.
 	Head       string `json:"head,omitempty"`
 	FollowedBy string `json:"followed_by,omitempty"`
+	// WantedBy is who asked for the commit by itself while this build of it as a head was queued or ran, and was answered
+	// with it: it is built even when its branch moves on.
+	WantedBy string `json:"wanted_by,omitempty"`
 	// Context is the name of the uploaded context that the build was made from, as long as it is kept.
 	Context string `json:"context,omitempty"`
 }
 
 // Ended tells whether the build is over.
 func (r *BuildRecord) Ended() bool { return r.State != BuildStateRunning && r.State != "" }
+
+// Queued tells whether no worker has claimed the build yet: the record was made for what somebody wishes of it.
+func (r *BuildRecord) Queued() bool { return r.Attempt == 0 && !r.Ended() }
 
 // Finished tells whether the build is over and nothing is left to do for it.
 func (r *BuildRecord) Finished() bool {

@@ -128,6 +128,19 @@ func (m *BuildRequested) SamePush(o *BuildRequested) bool {
 		m.Reason.covers(o.Reason) && (m.Commit != "" || m.Cause == CauseRetry)
 }
 
+// Serves tells whether the build that m asked for is what o, which comes later, asks for too: as long as it has not ended,
+// nobody needs another one. It goes further than SamePush: who says that a commit is the head of a branch may have been
+// told so by a forge, have looked, or be a person; and a person who names the commit wants it on whichever branch it is.
+func (m *BuildRequested) Serves(o *BuildRequested) bool {
+	if m.SamePush(o) {
+		return true
+	}
+	if m.Commit == "" || m.Commit != o.Commit || m.Cause == CauseRetry || o.Cause == CauseRetry || !m.Reason.covers(o.Reason) {
+		return false // a retry has a place of its own among the builds
+	}
+	return m.FullRef() == o.FullRef() || !o.FollowsHead() || !m.FollowsHead() && o.Tag == ""
+}
+
 // everyRequest is what a build request has in every version, by the same names: which build
 // it is, and what makes two requests the same push. A version that changed one of these could
 // not run beside the one before it.

@@ -71,6 +71,7 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 	q := &messages.BuildRequested{
 		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: c.Commit, Context: c.Context,
 		Cause: messages.CausePerson, RequestedBy: clip(c.RequestedBy), Received: received.UTC(),
+		Reason: &messages.Reason{Kind: messages.ReasonPerson}, // a tag's cause doesn't say it
 	}
 	if c.Commit == "" && c.Context == "" {
 		ref, no := c.ref(d)
