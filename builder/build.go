@@ -20,7 +20,7 @@ import (
 type task struct {
 	request *messages.BuildRequested
 	attempt int
-	wanted  bool                                         // a person wants the commit, whether it is a head or not
+	anyway  bool                                         // a person wants the commit, whether it is a head or not
 	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
 	later   func(context.Context) (string, error)        // the commit of a later push to the branch, or ""
 	out     interface {
@@ -180,7 +180,7 @@ func (a *running) wanted(ctx context.Context) error {
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
-	asked := a.task.wanted || !a.request.FollowsHead()
+	asked := a.anyway || !a.request.FollowsHead()
 	head, object, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token})
 	gone := errors.Is(err, git.ErrNoBranch) || errors.Is(err, git.ErrNoTag)
 	switch {

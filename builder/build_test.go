@@ -266,7 +266,7 @@ func TestWhetherTheCommitIsWanted(t *testing.T) {
 			if c.named {
 				r.Ref = ""
 			}
-			p, err := b.build(t.Context(), task{request: r, attempt: 1, wanted: c.wanted, out: new(record)})
+			p, err := b.build(t.Context(), task{request: r, attempt: 1, anyway: c.wanted, out: new(record)})
 			var f *FailedError
 			switch {
 			case c.outcome == "":

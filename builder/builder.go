@@ -73,7 +73,7 @@ func (b *Builder) Run(ctx context.Context) error {
 	return b.config.Queue.Consume(ctx, builds.Work{
 		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, wanted: j.Wanted, age: j.Age, later: j.Later, out: j})
+			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, anyway: j.Wanted, age: j.Age, later: j.Later, out: j})
 		},
 		Tag: b.tag, Ready: b.takes,
 	})
