@@ -181,18 +181,19 @@ func (a *running) wanted(ctx context.Context) error {
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
 	asked := a.anyway || !a.request.FollowsHead()
-	head, object, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token})
+	remote := git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token}
+	head, object, err := a.b.head(ctx, remote)
 	gone := errors.Is(err, git.ErrNoBranch) || errors.Is(err, git.ErrNoTag)
 	switch {
 	case err == nil && a.request.Tag != "" && object == a.request.Commit:
 		a.head.commit = head
 		return nil
 	case err == nil && head != a.request.Commit && !asked:
-		return a.unlessStale(ctx, &supersededError{head: head}, head)
+		return a.unlessStale(ctx, &supersededError{head: head}, head, func() time.Duration { return a.b.lag(ctx, remote, a.request.Commit, head) })
 	case err == nil || asked && gone:
 		return nil
 	case gone:
-		return a.unlessStale(ctx, brokenSource(err), "no such branch or tag")
+		return a.unlessStale(ctx, brokenSource(err), "no such branch or tag", nil)
 	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
 		return brokenSource(err)
 	}
@@ -204,29 +205,39 @@ func brokenSource(err error) error {
 }
 
 // A host, or a mirror of it, may show a push some seconds after it has told of it. A request that is no
-// older than mirrorLag is looked at again later, after pauses from staleFirst to staleMost.
+// older than mirrorLag is looked at again later, after pauses from staleFirst to staleMost; and an older one as long as what
+// the host shows is older than the commit, or the host doesn't have that, by git.Lag, after pauses up to laggingMost.
 const (
-	mirrorLag  = 15 * time.Second
-	staleFirst = time.Second
-	staleMost  = 5 * time.Second
+	mirrorLag   = 15 * time.Second
+	staleFirst  = time.Second
+	staleMost   = 5 * time.Second
+	laggingMost = 30 * time.Second
 )
 
 // unlessStale is err where what the repository shows in place of the commit can be believed, and else another look
-// later. Where the branch was pushed to again, that push takes this one's place, whatever is shown.
-func (a *running) unlessStale(ctx context.Context, err error, shown string) error {
+// later. Where the branch was pushed to again, that push takes this one's place, whatever is shown. Lag, where it is not nil,
+// tells for how long the repository may be behind.
+func (a *running) unlessStale(ctx context.Context, err error, shown string, lag func() time.Duration) error {
 	if a.age == nil {
 		return err
 	}
 	age, clockErr := a.age(ctx)
-	if clockErr != nil || age > mirrorLag {
+	if clockErr != nil || age > mirrorLag && (lag == nil || age > git.LagWithout) {
 		return err
 	}
 	if commit, laterErr := a.later(ctx); laterErr == nil && commit != "" && commit != a.request.Commit {
 		return &supersededError{head: commit}
 	}
+	most := staleMost
+	if age > mirrorLag {
+		if age > lag() {
+			return err
+		}
+		most = laggingMost
+	}
 	return &builds.LaterError{
-		Err:   fmt.Errorf("the repository shows %s where %s was pushed a moment ago: it is asked again", shown, a.request.Commit),
-		After: min(max(age, staleFirst), staleMost),
+		Err:   fmt.Errorf("the repository shows %s where %s was pushed %s ago: it is asked again", shown, a.request.Commit, age.Round(time.Second)),
+		After: min(max(age, staleFirst), most),
 	}
 }
 

@@ -107,6 +107,7 @@ func newBuilder(t *testing.T, s *solver) *Builder {
 		t.Fatal(err)
 	}
 	b.head = func(context.Context, git.Remote) (string, string, error) { return commit, commit, nil }
+	b.lag = func(context.Context, git.Remote, string, string) time.Duration { return 0 }
 	return b
 }
 
@@ -415,26 +416,38 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 		head  string
 		err   error
 		age   time.Duration
+		lag   time.Duration // for which the repository may be behind
 		later bool
 		push  string // that came later
 		by    string // what it is superseded by
 	}{
-		"an older head":                  {messages.CausePush, other, nil, 2 * time.Second, true, "", ""},
-		"an older head, pushed to again": {messages.CausePush, other, nil, 2 * time.Second, false, third, third},
-		"no branch yet, pushed to again": {messages.CausePush, "", git.ErrNoBranch, 0, false, third, third},
-		"the same was pushed again":      {messages.CausePush, other, nil, 2 * time.Second, true, commit, ""},
-		"another head for a while, then": {messages.CausePush, other, nil, time.Minute, false, "", other},
-		"an older head, to a person":     {messages.CausePerson, other, nil, 2 * time.Second, true, "", ""},
-		"no branch yet":                  {messages.CausePush, "", git.ErrNoBranch, 0, true, "", ""},
-		"another head for a while":       {messages.CausePush, other, nil, time.Minute, false, "", ""},
-		"no branch for a while":          {messages.CausePush, "", git.ErrNoBranch, time.Minute, false, "", ""},
-		"the head":                       {messages.CausePush, commit, nil, 0, false, "", ""},
-		"another head, of a retry":       {messages.CauseRetry, other, nil, 0, false, "", ""},
-		"what the credential can't see":  {messages.CausePush, "", git.ErrDenied, 0, false, "", ""},
+		"an older head":                                {messages.CausePush, other, nil, 2 * time.Second, 0, true, "", ""},
+		"an older head, pushed to again":               {messages.CausePush, other, nil, 2 * time.Second, 0, false, third, third},
+		"no branch yet, pushed to again":               {messages.CausePush, "", git.ErrNoBranch, 0, 0, false, third, third},
+		"the same was pushed again":                    {messages.CausePush, other, nil, 2 * time.Second, 0, true, commit, ""},
+		"another head for a while, then":               {messages.CausePush, other, nil, time.Minute, 0, false, "", other},
+		"an older head, to a person":                   {messages.CausePerson, other, nil, 2 * time.Second, 0, true, "", ""},
+		"an older head, and the host has the push":     {messages.CausePush, other, nil, time.Minute, git.LagBehind, true, "", ""},
+		"an older head for long":                       {messages.CausePush, other, nil, 3 * time.Minute, git.LagBehind, false, "", other},
+		"a mirror that is far behind":                  {messages.CausePush, other, nil, 50 * time.Minute, git.LagWithout, true, "", ""},
+		"a mirror that is far behind, pushed to again": {messages.CausePush, other, nil, 50 * time.Minute, git.LagWithout, false, third, third},
+		"a host that has forgotten the push":           {messages.CausePush, other, nil, 61 * time.Minute, git.LagWithout, false, "", other},
+		"no branch yet":                                {messages.CausePush, "", git.ErrNoBranch, 0, 0, true, "", ""},
+		"another head for a while":                     {messages.CausePush, other, nil, time.Minute, 0, false, "", ""},
+		"no branch for a while":                        {messages.CausePush, "", git.ErrNoBranch, time.Minute, 0, false, "", ""},
+		"the head":                                     {messages.CausePush, commit, nil, 0, 0, false, "", ""},
+		"another head, of a retry":                     {messages.CauseRetry, other, nil, 0, 0, false, "", ""},
+		"what the credential can't see":                {messages.CausePush, "", git.ErrDenied, 0, 0, false, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
 			b.head = func(context.Context, git.Remote) (string, string, error) { return c.head, c.head, c.err }
+			b.lag = func(_ context.Context, _ git.Remote, told, shown string) time.Duration {
+				if told != commit || shown != c.head {
+					t.Errorf("asked is whether the host of %s is behind, which shows %s", told, shown)
+				}
+				return c.lag
+			}
 			r := request()
 			r.Cause = c.cause
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },
@@ -446,7 +459,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 			if errors.As(err, &later) != c.later || !c.later && err != nil {
 				t.Fatalf("outcome %+v, %v", p, err)
 			}
-			if c.later && (later.After < time.Second || later.After > 5*time.Second || !strings.Contains(err.Error(), commit)) {
+			if c.later && (later.After < time.Second || later.After > 30*time.Second || !strings.Contains(err.Error(), commit)) {
 				t.Errorf("it is asked again after %s: %v", later.After, err)
 			}
 		})

@@ -49,6 +49,7 @@ type Config struct {
 type Builder struct {
 	config Config
 	head   func(context.Context, git.Remote) (commit, object string, err error)
+	lag    func(ctx context.Context, r git.Remote, told, shown string) time.Duration
 	room   room
 }
 
@@ -64,7 +65,7 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.TagHead, room: room{short: c.Room}}, nil
+	return &Builder{config: c, head: git.TagHead, lag: git.Lag, room: room{short: c.Room}}, nil
 }
 
 // Run does builds until ctx ends.

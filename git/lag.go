@@ -1,0 +1,65 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+)
+
+// How long a host may show a branch as it was before, counted from when the later commit was told of.
+const (
+	// LagBehind is for a host that shows what the later commit was made on: a mirror that is behind, or one of several behind
+	// one address; else the branch was set back to it.
+	LagBehind = 2 * time.Minute
+	// LagWithout is for a host that doesn't have the later commit at all: a mirror that is further behind, or else a host
+	// that has forgotten what was pushed away.
+	LagWithout = time.Hour
+)
+
+// lagDepth is how many commits before the later one are looked through.
+const lagDepth = 200
+
+// Lag tells for how long a host may be behind that shows a branch at a commit where a later one, told, is said to be its head:
+// 0 where the host has that one and shows something else that it wasn't made on, so that the branch went on, or elsewhere. What
+// can't be found out counts as LagBehind.
+func Lag(ctx context.Context, r Remote, told, shown string) time.Duration {
+	if messages.CheckRepository(r.URL) != nil || messages.CheckCommit(told) != nil {
+		return 0
+	}
+	before, err := r.before(ctx, told)
+	switch {
+	case errors.Is(err, ErrNoCommit):
+		return LagWithout
+	case err != nil || strings.Contains(before, shown):
+		return LagBehind
+	}
+	return 0
+}
+
+// before lists a commit and those that it was made on, one a line. Neither files nor folders are fetched.
+func (r Remote) before(ctx context.Context, commit string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "fenceline-lag-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	out := ""
+	for _, args := range [][]string{
+		{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL},
+		{"fetch", "--quiet", fmt.Sprintf("--depth=%d", lagDepth), "--filter=tree:0", "--no-tags", "--no-recurse-submodules", "origin", commit},
+		{"rev-list", commit, "--"},
+	} {
+		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, maxFetchBlocks)
+		if out, _, err = r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...); err != nil {
+			return "", err
+		}
+	}
+	return out, nil
+}
