@@ -144,30 +144,3 @@ func (q *Queue) wantedAgain(ctx context.Context, build string) (bool, error) {
 func unanswered(r *messages.BuildRecord) bool {
 	return r.State == messages.BuildStateSuperseded || r.Failure != nil && r.Failure.Class == messages.FailureInfrastructure
 }
-
-// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known, with the
-// newest one's commit.
-func (q *Queue) Refs(ctx context.Context, pipeline string) (map[string]string, error) {
-	refs, orders := map[string]string{}, map[string]uint64{}
-	see := func(ref, commit string, order uint64) {
-		if ref != "" && commit != "" && order >= orders[ref] {
-			refs[ref], orders[ref] = commit, order
-		}
-	}
-	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyRequest(pipeline)}}
-	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(m queue.Received) error {
-		if b, ok := m.Payload.(*messages.BuildRequested); ok {
-			see(b.FullRef(), b.Commit, b.Order)
-		}
-		return nil
-	})
-	if err == nil {
-		err = q.records.Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
-			if e.Value.Pipeline == pipeline {
-				see(e.Value.Ref, e.Value.Commit, e.Value.Order)
-			}
-			return true
-		}, func(queue.Broken) bool { return true })
-	}
-	return refs, err
-}

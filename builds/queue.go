@@ -25,6 +25,7 @@ type Queue struct {
 	records *queue.Records[messages.BuildRecord]
 	intake  intake
 	sweeps  sweeps
+	refs    refs
 
 	contextRetry, contextLeft time.Duration // see those constants
 }

@@ -133,7 +133,7 @@ func (b *buildRow) why() string {
 // unasked says that nobody asked for a build, where that is so, and why it passed its pipeline's filters, where it has some.
 func (b *buildRow) unasked() string {
 	var said []string
-	if b.By == messages.SeenAtStart {
+	if b.By == messages.SeenAtStart || b.By == messages.SeenByPoll {
 		said = append(said, b.By)
 	}
 	if _, filters, ok := strings.Cut(b.Matched, "; "); ok {

@@ -28,6 +28,7 @@
 //
 //   - init.go: init, for which package pki writes the files; install is in package install
 //   - doctor.go, doctorchecks.go: doctor
+//   - pollproblems.go: why pushes that nobody tells of are not found, for status
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors

@@ -29,6 +29,7 @@ type overview struct {
 	Unreadable  []unreadable      `json:"unreadable,omitempty"`
 	Producers   []producerStatus  `json:"producers,omitempty"` // those that are known here and tell of their pipeline file
 
+	PollProblems  []pollProblem           `json:"poll_problems,omitempty"`  // why pushes that nobody tells of are not found
 	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
 }
 
@@ -131,6 +132,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	}
 	o.addUnreadable(s.queue, builds)
 	if o.ForgeProblems, err = s.forgeProblems(ctx); err != nil {
+		return nil, err
+	}
+	if o.PollProblems, err = s.pollProblems(ctx); err != nil {
 		return nil, err
 	}
 	o.Newer, err = store.Newer(ctx, s.queue)
@@ -270,6 +274,7 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	for _, f := range o.ForgeProblems {
 		p.Line("\nproblem: statuses of pipeline %s don't reach the forge since %s: %s", f.Pipeline, f.Since.Local().Format(time.DateTime), f.Problem)
 	}
+	o.writePollProblems(p)
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
 			counted(int(n.Waiting), "message"), n.Type, n.Role)

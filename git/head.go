@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -97,48 +96,6 @@ func (r Remote) list(ctx context.Context, patterns ...string) (refs map[string]s
 		}
 	}
 	return refs, whole, nil
-}
-
-// Heads returns the commits of all branches of a remote by their names, as Head does of one; the remote's own branch and
-// tag don't matter. A host that lists more than some ten thousand is cut short: of the rest, those that are named are
-// asked for by themselves.
-func Heads(ctx context.Context, r Remote, named ...string) (map[string]string, error) {
-	if err := messages.CheckRepository(r.URL); err != nil {
-		return nil, fmt.Errorf("looking up branches: repository: %w", err)
-	}
-	bounded, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	refs, whole, err := r.list(bounded, messages.BranchRefs+"*")
-	if err == nil && len(refs) == 0 {
-		err = r.answers(bounded)
-	}
-	var rest []string
-	for _, b := range named {
-		if ref := messages.BranchRefs + b; !whole && refs[ref] == "" && messages.CheckBranch(b) == nil {
-			rest = append(rest, ref)
-		}
-	}
-	for batch := range slices.Chunk(rest, 100) {
-		if err != nil {
-			break
-		}
-		var more map[string]string
-		more, _, err = r.list(bounded, batch...)
-		maps.Copy(refs, more)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("looking up the branches of %s: %w", r.URL, err)
-	}
-	heads := map[string]string{}
-	for ref, commit := range refs {
-		if branch, ok := strings.CutPrefix(ref, messages.BranchRefs); ok {
-			heads[branch] = commit
-		}
-	}
-	return heads, nil
 }
 
 // run runs git with more variables in its environment and returns what it prints.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -109,48 +108,6 @@ func TestTheHeadOfATagIsItsCommit(t *testing.T) {
 	}
 	if _, err := Head(t.Context(), Remote{URL: repo.URL, Tag: "a b"}); err == nil || !strings.Contains(err.Error(), "tag:") {
 		t.Errorf("what no tag can be called: %v", err)
-	}
-}
-
-func TestHeads(t *testing.T) {
-	server := gittest.Start(t)
-	repo := server.Repository(t, "base")
-	if heads, err := Heads(t.Context(), Remote{URL: repo.URL}); err != nil || len(heads) != 0 {
-		t.Errorf("of an empty repository: %v, %v", heads, err)
-	}
-	want := map[string]string{}
-	for _, branch := range []string{"main", "release/1", "a/b/c"} {
-		want[branch] = repo.Commit(t, branch, map[string]string{"Dockerfile": "FROM scratch\n# " + branch + "\n"})
-	}
-	repo.Tag(t, "v1", want["main"], true)
-	if heads, err := Heads(t.Context(), Remote{URL: repo.URL}); err != nil || !maps.Equal(heads, want) {
-		t.Errorf("%v, %v; want %v", heads, err, want)
-	}
-	if _, err := Heads(t.Context(), Remote{URL: server.URL + "/nope.git"}); !errors.Is(err, ErrNoRepository) {
-		t.Errorf("of no repository: %v", err)
-	}
-	if _, err := Heads(t.Context(), Remote{URL: "/etc/base.git"}); err == nil {
-		t.Error("a local path is read")
-	}
-}
-
-// TestHeadsOfMoreBranchesThanAreListed has those that are named among the others.
-func TestHeadsOfMoreBranchesThanAreListed(t *testing.T) {
-	repo := gittest.Start(t).Repository(t, "base")
-	commit := repo.Commit(t, "z", map[string]string{"Dockerfile": "FROM scratch\n"})
-	var branches []string
-	for i := range 5000 {
-		branches = append(branches, fmt.Sprintf("a/%0200d", i))
-	}
-	repo.Branches(t, commit, branches...)
-	heads, err := Heads(t.Context(), Remote{URL: repo.URL}, "z", "y", "**", branches[1])
-	if err != nil || heads["z"] != commit || heads[branches[1]] != commit || heads["y"] != "" {
-		t.Errorf("%d heads, z at %q: %v", len(heads), heads["z"], err)
-	}
-	for b := range heads {
-		if b != "z" && len(b) != 202 {
-			t.Errorf("branch %q was cut", b)
-		}
 	}
 }
 

@@ -15,8 +15,9 @@ type Listing struct {
 	Named          []string // and these, by their full names
 }
 
-// Ref is a branch or a tag, by its full name, and the commit that it has.
-type Ref struct{ Name, Commit string }
+// Ref is a branch or a tag, by its full name, the commit that it has, and the object that it names: the same, or that of an
+// annotated tag.
+type Ref struct{ Name, Commit, Object string }
 
 // Refs lists branches and tags of a remote, with the numbers in their names in order; its own branch and tag don't matter.
 // A host that lists more than some ten thousand is cut short, and whole is false: of the rest, those that are named are asked
@@ -97,7 +98,7 @@ func (r Remote) listed(ctx context.Context, branches, tags bool, patterns ...str
 		switch i, again := at[name]; {
 		case !again:
 			at[name] = len(refs)
-			refs = append(refs, Ref{name, hash})
+			refs = append(refs, Ref{name, hash, hash})
 		case isPeeled: // an annotated tag, whose commit this is
 			refs[i].Commit = hash
 		}

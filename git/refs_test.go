@@ -41,7 +41,7 @@ func TestRefs(t *testing.T) {
 		var got []string
 		for _, r := range refs {
 			got = append(got, r.Name)
-			if r.Commit != commits[r.Name] {
+			if r.Commit != commits[r.Name] || (r.Object != r.Commit) != (r.Name == "refs/tags/v1.2" || r.Name == "refs/tags/v1.10") {
 				t.Errorf("%s: %s is at %s, want %s", name, r.Name, r.Commit, commits[r.Name])
 			}
 		}
@@ -67,7 +67,7 @@ func TestRefsOfMoreThanAreListed(t *testing.T) {
 	}
 	repo.Branches(t, commit, branches...)
 	refs, whole, err := Refs(t.Context(), Remote{URL: repo.URL}, Listing{Branches: true, Named: []string{"refs/heads/z", "refs/heads/y", "refs/heads/" + branches[1]}})
-	if err != nil || whole || !slices.Contains(refs, Ref{"refs/heads/z", commit}) || !slices.Contains(refs, Ref{"refs/heads/" + branches[1], commit}) {
+	if err != nil || whole || !slices.Contains(refs, Ref{"refs/heads/z", commit, commit}) || !slices.Contains(refs, Ref{"refs/heads/" + branches[1], commit, commit}) {
 		t.Errorf("%d heads, all of them %v: %v", len(refs), whole, err)
 	}
 	for _, r := range refs {

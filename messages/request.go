@@ -23,6 +23,9 @@ const (
 // at the branch's head.
 const SeenAtStart = "head seen at start"
 
+// SeenByPoll is the same for a producer that looked from time to time.
+const SeenByPoll = "head seen by a poll"
+
 // BuildRequested asks for the build of one pipeline at one commit. Its order is the
 // sequence number the requests stream gives it, unless it is a retry, which carries the
 // order of the first.

@@ -28,7 +28,9 @@
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
-//	heads.go            heads of branches whose pushes nobody told of
+//	polls.go            repositories are looked at from time to time
+//	heads.go            one look: heads of branches, and tags, whose pushes nobody told of
+//	sharedpolls.go      what producers share of that
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file

@@ -65,6 +65,7 @@ var words = map[string]fieldWords{
 	"pipelines[].branches":                           {about: "patterns of the branches and tags that are built, in place of branch or, for tags, beside it"},
 	"pipelines[].tags":                               {about: "patterns of the branches and tags that are built, in place of branch or, for tags, beside it"},
 	"pipelines[].paths":                              {about: "patterns of the files that a push must change to be built; see which pushes are built"},
+	"pipelines[].poll":                               {about: "how often the repository is looked at for pushes that no webhook told of, from 10s; 0s for never"},
 	"pipelines[].skip_ci":                            {about: "whether [skip ci] in a commit's message keeps its push from being built"},
 	"pipelines[].directory":                          {about: "the build context inside the repository"},
 	"pipelines[].dockerfile":                         {about: "path inside directory"},

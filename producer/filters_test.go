@@ -180,7 +180,7 @@ func TestAHeadThatIsPassedOverIsNotBuiltAtAStart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.lookAtHeads(context.Background())
+		p.poller(nil).pass(context.Background())
 		return stored(t, c)
 	}
 	if got := start(); len(got) != 1 {

@@ -32,7 +32,7 @@ func running(t *testing.T, q Queue, file string, log zerolog.Logger) *Producer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.headPause = 5 * time.Millisecond
+	p.pollPause = 5 * time.Millisecond
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx) }()
@@ -43,6 +43,14 @@ func running(t *testing.T, q Queue, file string, log zerolog.Logger) *Producer {
 		}
 	})
 	return p
+}
+
+// pass has a poller look at all that is due now, once.
+func (w *poller) pass(ctx context.Context) {
+	w.follow(ctx)
+	for w.begin(ctx); w.busy > 0; w.begin(ctx) {
+		w.finish(<-w.ended)
+	}
 }
 
 // watched is a pipeline of a repository whose pushes are told.
@@ -158,7 +166,7 @@ func TestHeadsThatAreNotLookedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.lookAtHeads(t.Context())
+		p.poller(nil).pass(t.Context())
 		if got := q.pipelines(); len(got) > 0 {
 			t.Errorf("%s: %v is asked for", name, got)
 		}
@@ -186,7 +194,7 @@ func TestFewRepositoriesAreAskedAtOnce(t *testing.T) {
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		if now++; now > most {
-			if most = now; most == headsAtOnce {
+			if most = now; most == pollsAtOnce {
 				close(enough)
 			}
 		}
@@ -204,24 +212,23 @@ func TestFewRepositoriesAreAskedAtOnce(t *testing.T) {
 	t.Cleanup(host.Close)
 	var file strings.Builder
 	file.WriteString("version: 1\npipelines:\n")
-	for _, name := range strings.Split("a b c d e f g h i j", " ") {
+	for _, name := range strings.Split("a b c d e f g h i j k l", " ") {
 		file.WriteString("  - {name: " + name + ", repository: '" + host.URL + "/" + name + ".git', image: example.com/" + name + ", webhook: {secret_file: hook}}\n")
 	}
 	p, err := New(Config{Pipelines: load(t, file.String()), Queue: &memoryQueue{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.headPause = time.Hour
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
-		p.lookAtHeads(ctx)
+		p.poll(ctx)
 		close(ended)
 	}()
-	until(t, "all were asked", func() bool { mu.Lock(); defer mu.Unlock(); return len(seen) == 10 })
+	until(t, "all were asked", func() bool { mu.Lock(); defer mu.Unlock(); return len(seen) == 12 })
 	stop()
 	<-ended
-	if most != headsAtOnce {
-		t.Errorf("%d repositories were asked at one time; want %d", most, headsAtOnce)
+	if most != pollsAtOnce {
+		t.Errorf("%d repositories were asked at one time; want %d", most, pollsAtOnce)
 	}
 }

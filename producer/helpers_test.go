@@ -102,17 +102,19 @@ func (q *memoryQueue) RequestHead(ctx context.Context, r *messages.BuildRequeste
 	return q.Request(ctx, r, trace)
 }
 
-func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]string, error) {
+func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]builds.Newest, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	refs := map[string]string{}
+	refs := map[string]builds.Newest{}
 	for _, r := range q.stored {
 		if r.Pipeline.Name == pipeline {
-			refs[r.FullRef()] = r.Commit
+			refs[r.FullRef()] = builds.Newest{Commit: r.Commit, Age: 24 * time.Hour}
 		}
 	}
 	return refs, nil
 }
+
+func (q *memoryQueue) ForgetRefs(string, func(string) bool) {}
 
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil

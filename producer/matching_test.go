@@ -167,10 +167,12 @@ func TestHeadsOfSeveralBranchesAreLookedAt(t *testing.T) {
 		heads[branch] = repo.Commit(t, branch, map[string]string{"Dockerfile": "FROM scratch\n# " + branch + "\n"})
 	}
 	repo.Tag(t, "v1", heads["main"], false)
+	earlier := heads["release/1"]
+	heads["release/1"] = repo.Commit(t, "release/1", map[string]string{"Dockerfile": "FROM scratch\n# later\n"})
 	c := queuetest.Start(t).Client(t)
 	q := builds.New(c)
 	file := watched(repo.URL, `    branches: [main, "release/*"]`, `    tags: ["v*"]`)
-	r := &messages.BuildRequested{Build: "base-aaaaaaaa", Pipeline: load(t, file).All()[0], Commit: testCommit, Cause: messages.CausePush}
+	r := &messages.BuildRequested{Build: "base-aaaaaaaa", Pipeline: load(t, file).All()[0], Commit: earlier, Cause: messages.CausePush}
 	r.SetRef("refs/heads/release/1")
 	if _, err := q.Request(t.Context(), r, ""); err != nil {
 		t.Fatal(err)
@@ -181,7 +183,7 @@ func TestHeadsOfSeveralBranchesAreLookedAt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.lookAtHeads(t.Context())
+		p.poller(nil).pass(t.Context())
 	}
 	got := map[string]string{}
 	for _, b := range stored(t, c) {
@@ -192,7 +194,7 @@ func TestHeadsOfSeveralBranchesAreLookedAt(t *testing.T) {
 	if len(got) != 2 || got["refs/heads/main"] != heads["main"] || got["refs/heads/release/1"] != heads["release/1"] {
 		t.Errorf("asked for are %v", got)
 	}
-	if !strings.Contains(log.String(), `"such_as":["release/2"]`) {
+	if !strings.Contains(log.String(), `"such_as":["refs/heads/release/2","refs/tags/v1"]`) {
 		t.Errorf("it says nothing of release/2:\n%s", log.String())
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
@@ -97,6 +98,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if d.resolveRefs(x, n, field); d.Troubles() > before {
 		return
 	}
+	if value(n, "poll") == nil && x.secret != nil {
+		x.poll = defaultPoll
+	}
 	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
@@ -137,6 +141,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
+		{"poll", "", d.poll(x)},
 		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, merged(n, d.defaults.fleet, mostNested), field) })
@@ -270,6 +275,23 @@ func (d *document) buildArgs(p *messages.Pipeline) func(*yaml.Node, string) {
 		})
 		if len(args) > 0 {
 			p.BuildArgs = args
+		}
+	}
+}
+
+// defaultPoll is how often the repository of a pipeline that takes webhooks is looked at where the file says nothing.
+const (
+	defaultPoll = messages.Duration(15 * time.Minute)
+	leastPoll   = messages.Duration(10 * time.Second)
+)
+
+// poll reads how often the repository is looked at; 0s for never.
+func (d *document) poll(x *declared) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		before := d.Troubles()
+		d.duration(&x.poll, 0)(n, field)
+		if d.Troubles() == before && x.poll != 0 && x.poll < leastPoll {
+			d.Problem(n, field, "%s is too often for the repository's host: write %s or more, or 0s for never", x.poll, leastPoll)
 		}
 	}
 }

@@ -34,6 +34,7 @@ type declared struct {
 	skipCI   bool              // a commit's message can ask for no build
 	place    place             // its repository, for comparing with those in payloads
 	secret   *hookSecret       // nil when no webhook is accepted for it
+	poll     messages.Duration // between looks at its repository; 0 for one look, at a producer's start, where webhooks are accepted
 	forges   []string          // whose webhooks are accepted for it
 
 	status     *target.Target // where its commits' statuses go; nil for nowhere

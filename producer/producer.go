@@ -26,8 +26,9 @@ type Queue interface {
 	// RequestHead is Request for a branch's head that nobody told of; what was built already is a duplicate.
 	RequestHead(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error)
 	// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known, with the
-	// newest one's commit.
-	Refs(ctx context.Context, pipeline string) (map[string]string, error)
+	// newest one of each, and ForgetRefs drops those that are not kept.
+	Refs(ctx context.Context, pipeline string) (map[string]builds.Newest, error)
+	ForgetRefs(pipeline string, kept func(ref string) bool)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -45,6 +46,7 @@ type Config struct {
 	Queue         Queue
 	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
 	SecretsDir    string          // has the pipelines' repository tokens, by name
+	Polls         *SharedPolls    // what producers share of polls; nil: this one polls by itself, and forgets what it saw
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
@@ -55,13 +57,14 @@ type Config struct {
 type Producer struct {
 	inForce       atomic.Pointer[inForce]
 	file          watchedFile
-	heads         headsSeen
+	polls         *SharedPolls
+	changed       chan struct{} // has one when other pipelines came into force, for who polls
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
-	headPause     time.Duration // after a look at a head that fails, the first time
+	pollPause     time.Duration // after a look at a repository that fails, the first time
 	log           zerolog.Logger
 	now           func() time.Time
 	room          *semaphore.Weighted // for bodies of more than firstBytes
@@ -83,14 +86,13 @@ func New(c Config) (*Producer, error) {
 	}
 	p := &Producer{
 		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
-		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
 	}
 	p.file.begin(c.LookInterval)
-	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
 	p.handler = p.routes()
 	return p, nil
@@ -171,12 +173,12 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run looks at the heads of branches, follows the pipeline file, and sweeps the queue from time to time until ctx ends, and then
+// Run polls repositories, follows the pipeline file, and sweeps the queue from time to time until ctx ends, and then
 // returns nil. Intervals vary by a fifth, so that producers don't sweep in step.
 func (p *Producer) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { p.followHeads(ctx) })
+	beside.Go(func() { p.poll(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))

@@ -171,7 +171,7 @@ func (p *Producer) reload(path string) map[string]stamp {
 	p.force(next)
 	p.log.Info().Str("file", path).Strs("added", added).Strs("changed", changed).Strs("removed", removed).Msg("the pipeline file was read again")
 	select {
-	case p.heads.changed <- struct{}{}:
+	case p.changed <- struct{}{}:
 	default:
 	}
 	return next.read

@@ -360,14 +360,15 @@ func TestAPipelineThatComesBackHasItsHeadLookedAt(t *testing.T) {
 			repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# " + name + "\n"})
 			r := startReloading(t, writeFile(t, watched(repo.URL)))
 			ctx := t.Context()
-			r.lookAtHeads(ctx)
+			polls := r.poller(nil)
+			polls.pass(ctx)
 			r.write(r.file, without)
 			r.look(true)
-			r.lookAtHeads(ctx)
+			polls.pass(ctx)
 			missed := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n# missed\n"})
 			r.write(r.file, watched(repo.URL))
 			r.look(true)
-			r.lookAtHeads(ctx)
+			polls.pass(ctx)
 			if n := len(r.q.stored); r.q.stored[n-1].Commit != missed {
 				t.Errorf("of %d requests the last is for %s, not for %s", n, r.q.stored[n-1].Commit, missed)
 			}

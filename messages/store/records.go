@@ -70,6 +70,12 @@ func ForgeProblems(c *queue.Client) *queue.Records[messages.ForgeProblem] {
 		Named(func(p messages.ForgeProblem) string { return messages.ForgeProblemKey(p.Pipeline) })
 }
 
+// Polls has what was seen last of each repository that is polled, by its messages.PollKey.
+func Polls(c *queue.Client) *queue.Records[messages.RepositoryPoll] {
+	return queue.NewRecords[messages.RepositoryPoll](c, c.Space().TriggersBucket(), "poll.*").
+		Named(func(p messages.RepositoryPoll) string { return messages.PollKey(p.Repository, p.TokenName) })
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
