@@ -12,6 +12,7 @@
 //	queue.go        Queue, the way to an installation's builds
 //	request.go      Request: a push becomes one stored request
 //	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
+//	known.go        whether a build was asked for, by its ID
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over

@@ -97,6 +97,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if d.resolveRefs(x, n, field); d.Troubles() > before {
 		return
 	}
+	if d.fillSchedules(x, field); d.Troubles() > before {
+		return
+	}
 	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
@@ -137,6 +140,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
+		{"schedule", "", d.schedules(x)},
 		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, merged(n, d.defaults.fleet, mostNested), field) })

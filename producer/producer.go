@@ -28,6 +28,8 @@ type Queue interface {
 	// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known, with the
 	// newest one's commit.
 	Refs(ctx context.Context, pipeline string) (map[string]string, error)
+	// Known tells whether a build of a pipeline was asked for, by its ID.
+	Known(ctx context.Context, pipeline, build string) (bool, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -48,7 +50,10 @@ type Config struct {
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
-	Logger       zerolog.Logger
+	// Schedules and Clock are what producers share of schedules. Without them none has anything built.
+	Schedules Schedules
+	Clock     Clock
+	Logger    zerolog.Logger
 }
 
 // Producer accepts webhooks and calls.
@@ -56,6 +61,7 @@ type Producer struct {
 	inForce       atomic.Pointer[inForce]
 	file          watchedFile
 	heads         headsSeen
+	schedules     schedules
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
@@ -76,6 +82,8 @@ func New(c Config) (*Producer, error) {
 		return nil, errors.New("making a producer: Pipelines is missing: load them with LoadPipelines")
 	case c.Queue == nil:
 		return nil, errors.New("making a producer: Queue is missing: connect one with queue.Connect")
+	case (c.Schedules == nil) != (c.Clock == nil):
+		return nil, errors.New("making a producer: Schedules and Clock are given together or not at all")
 	case c.SweepInterval < 0:
 		return nil, fmt.Errorf("making a producer: SweepInterval %v is negative", c.SweepInterval)
 	case c.LookInterval < 0:
@@ -90,6 +98,7 @@ func New(c Config) (*Producer, error) {
 		p.sweepInterval = DefaultSweepInterval
 	}
 	p.file.begin(c.LookInterval)
+	p.schedules.begin(c.Schedules, c.Clock)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
 	p.handler = p.routes()
@@ -171,13 +180,14 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run looks at the heads of branches, follows the pipeline file, and sweeps the queue from time to time until ctx ends, and then
+// Run looks at the heads of branches, follows schedules and the pipeline file, and sweeps the queue from time to time until ctx ends, and then
 // returns nil. Intervals vary by a fifth, so that producers don't sweep in step.
 func (p *Producer) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { p.followHeads(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	beside.Go(func() { p.followSchedules(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

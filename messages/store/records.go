@@ -70,6 +70,11 @@ func ForgeProblems(c *queue.Client) *queue.Records[messages.ForgeProblem] {
 		Named(func(p messages.ForgeProblem) string { return messages.ForgeProblemKey(p.Pipeline) })
 }
 
+// Schedules has what producers share of each schedule, by its messages.ScheduleKey.
+func Schedules(c *queue.Client) *queue.Records[messages.ScheduleRecord] {
+	return queue.NewRecords[messages.ScheduleRecord](c, c.Space().TriggersBucket(), "schedule.*.*")
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
