@@ -117,7 +117,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 		dir = unpacked.path
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
-		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets,
+		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets, NoCache: r.NoCache,
 		Log:    func(l messages.BuildLog) { _ = a.news(func() { a.out.Log(l) }) },
 		Pinned: a.pinned, Check: a.check,
 	})

@@ -33,6 +33,7 @@ type Build struct {
 	Context  string                     // folder on this machine that is the build context
 	Token    messages.Secret            // reads the repository
 	Secrets  map[string]messages.Secret // by name, for RUN --mount=type=secret
+	NoCache  bool                       // every step is run, whatever is kept of earlier builds
 
 	// Log takes progress, with secrets hidden. It must not wait.
 	Log func(messages.BuildLog)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/producer"
@@ -20,7 +21,7 @@ func newRenderCmd() *cobra.Command {
 		Long: `Prints a pipeline, or all, as a pipeline file in YAML in which everything stands that counts:
 the file's defaults, the default of every field, and the values of ${env:NAME} and
 ${file:PATH}, by the environment and the files of this machine. Secrets are the names of
-theirs. The file is read as a producer reads it; the errors are those of lint.`,
+theirs. Beside each schedule stands when it comes next. The file is read as a producer reads it; the errors are those of lint.`,
 		Example: "  fenceline render libgraphite2\n  fenceline render --pipelines /etc/fenceline/pipelines -o json",
 		Args:    settings.Args(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,6 +63,7 @@ func (s *session) render(p *producer.Pipelines, name string) error {
 		}
 		return s.print(v, nil)
 	}
+	p.CommentSchedules(file, time.Now())
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)

@@ -3,11 +3,27 @@ package cli
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/cli/clitest"
 )
+
+// TestRenderSaysWhenSchedulesCome beside their expressions, in their zones.
+func TestRenderSaysWhenSchedulesCome(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fenceline.yaml")
+	clitest.Write(t, file, goodPipelines+"    schedule: [{cron: '0 3 * * 1', time_zone: Asia/Tokyo}]\n")
+	out := done(t, "render", "base", "--config", file)
+	if !regexp.MustCompile(`cron: 0 3 \* \* 1 # next: Mon 20\d\d-\d\d-\d\d 03:00 JST\n`).MatchString(out) {
+		t.Errorf("it has no time:\n%s", out)
+	}
+	again := filepath.Join(t.TempDir(), "again.yaml")
+	clitest.Write(t, again, out)
+	if s := fenceline(t, "lint", again); s.status != ExitDone {
+		t.Errorf("what it prints is refused: %+v", s)
+	}
+}
 
 func TestRender(t *testing.T) {
 	dir := t.TempDir()

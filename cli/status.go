@@ -236,6 +236,7 @@ func (o *overview) write(p *terminal.Page) {
 		o.Fleets[i].write(p)
 	}
 	o.writeBuilds(p)
+	o.writeSchedules(p)
 	o.writeFailures(p)
 }
 

@@ -30,18 +30,21 @@ const SeenByPoll = "head seen by a poll"
 // sequence number the requests stream gives it, unless it is a retry, which carries the
 // order of the first.
 type BuildRequested struct {
-	Build       string    `json:"build"`
-	Order       uint64    `json:"order,omitempty"` // only set by a retry; else see Accepted
-	Pipeline    Pipeline  `json:"pipeline"`
-	Ref         string    `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a tag, and for a commit that a person named
-	Tag         string    `json:"tag,omitempty"`     // the tag that was pushed. Its cause is then CausePerson: older builders read it as a commit that somebody named, and build that
-	Commit      string    `json:"commit,omitempty"`  // full object name; "" when Context is set
-	Context     string    `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
-	Cause       Cause     `json:"cause"`
-	RequestedBy string    `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
-	Reason      *Reason   `json:"reason,omitempty"`       // what led to it, nil where its cause says it all: see Why
-	Matched     string    `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
-	Received    time.Time `json:"received"`               // when the producer got it, by the producer's clock
+	Build       string   `json:"build"`
+	Order       uint64   `json:"order,omitempty"` // only set by a retry; else see Accepted
+	Pipeline    Pipeline `json:"pipeline"`
+	Ref         string   `json:"ref,omitempty"`     // the full ref that has the commit at its head, such as refs/heads/main; "" for a tag, and for a commit that a person named
+	Tag         string   `json:"tag,omitempty"`     // the tag that was pushed. Its cause is then CausePerson: older builders read it as a commit that somebody named, and build that
+	Commit      string   `json:"commit,omitempty"`  // full object name; "" when Context is set
+	Context     string   `json:"context,omitempty"` // name of an uploaded context in the object store, or ""
+	Cause       Cause    `json:"cause"`
+	RequestedBy string   `json:"requested_by,omitempty"` // for people: a forge's user or a token's name
+	Reason      *Reason  `json:"reason,omitempty"`       // what led to it, nil where its cause says it all: see Why
+	Matched     string   `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
+	// NoCache has every step of the Dockerfile run, whatever builders keep of earlier builds: what a package mirror has
+	// now is to be in the image.
+	NoCache  bool      `json:"no_cache,omitempty"`
+	Received time.Time `json:"received"` // when the producer got it, by the producer's clock
 }
 
 // MessageType is TypeBuildRequested.

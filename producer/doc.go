@@ -31,6 +31,8 @@
 //	polls.go            repositories are looked at from time to time
 //	heads.go            one look: heads of branches, and tags, whose pushes nobody told of
 //	sharedpolls.go      what producers share of that
+//	schedules.go        builds whose time has come
+//	schedulestate.go    which schedules there are, and when they come next
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
@@ -41,6 +43,7 @@
 //	filedefaults.go     what its pipelines have in common
 //	sitevalues.go       values that differ by site: files and the environment
 //	rolloutpolicy.go    its fleets and their policies
+//	schedulesection.go  when they are built in any case
 //	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it

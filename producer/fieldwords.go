@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/producer/schedule"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -88,6 +89,11 @@ var words = map[string]fieldWords{
 	"pipelines[].status.context":                     {about: "the name of the status"},
 	"pipelines[].status.target_url":                  {about: "where the status leads, with {pipeline}, {build} and {commit} filled in"},
 	"pipelines[].status.ca_file":                     {about: "certificate authorities of the forge, in PEM, relative to this file"},
+	"pipelines[].schedule":                           {about: "when the branch's head is built, whether anything was pushed or not"},
+	"pipelines[].schedule[]":                         {about: "a schedule"},
+	"pipelines[].schedule[].cron":                    {about: "minute, hour, day, month and weekday, as in a crontab; at most every 5 minutes"},
+	"pipelines[].schedule[].time_zone":               {about: "zone of the IANA database in which the clock is read", otherwise: schedule.UTC},
+	"pipelines[].schedule[].branch":                  {about: "the branch whose head is built, one that the pipeline builds"},
 	"pipelines[].fleets":                             {about: "the fleets that get the image, in order: each waits until the one before it is done"},
 	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }, otherwise: "digest"},
 	"pipelines[].fleets[].name":                      {about: "a DNS label", pattern: nameForm},

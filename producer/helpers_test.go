@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -115,6 +116,12 @@ func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]build
 }
 
 func (q *memoryQueue) ForgetRefs(string, func(string) bool) {}
+
+func (q *memoryQueue) Known(_ context.Context, _, build string) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(q.stored, func(r *messages.BuildRequested) bool { return r.Build == build }), nil
+}
 
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil

@@ -101,6 +101,9 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if value(n, "poll") == nil && x.secret != nil {
 		x.poll = defaultPoll
 	}
+	if d.fillSchedules(x, field); d.Troubles() > before {
+		return
+	}
 	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
@@ -142,6 +145,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},
 		{"poll", "", d.poll(x)},
+		{"schedule", "", d.schedules(x)},
 		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, merged(n, d.defaults.fleet, mostNested), field) })

@@ -37,6 +37,8 @@ type declared struct {
 	poll     messages.Duration // between looks at its repository; 0 for one look, at a producer's start, where webhooks are accepted
 	forges   []string          // whose webhooks are accepted for it
 
+	schedules []scheduled // when it is built in any case
+
 	status     *target.Target // where its commits' statuses go; nil for nowhere
 	statusNode *yaml.Node
 
@@ -52,6 +54,11 @@ func (d *declared) buildsAs(o *declared) bool {
 // takesAs tells whether the same webhooks are accepted for it and for another.
 func (d *declared) takesAs(o *declared) bool {
 	return slices.Equal(d.forges, o.forges) && reflect.DeepEqual(d.secret, o.secret)
+}
+
+// comesAs tells whether it has the same schedules as another.
+func (d *declared) comesAs(o *declared) bool {
+	return slices.EqualFunc(d.schedules, o.schedules, func(a, b scheduled) bool { return a.same(&b) })
 }
 
 // All returns the pipelines in the order of the file.

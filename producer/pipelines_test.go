@@ -33,6 +33,7 @@ pipelines:
     repository_token: reader
     secrets: [npm]
     webhook: {secret_file: hook, forges: [github]}
+    schedule: [{cron: "0 3 * * 1", time_zone: Europe/Berlin, branch: release}]
     fleets:
       - name: staging
       - name: default

@@ -29,6 +29,8 @@ type Queue interface {
 	// newest one of each, and ForgetRefs drops those that are not kept.
 	Refs(ctx context.Context, pipeline string) (map[string]builds.Newest, error)
 	ForgetRefs(pipeline string, kept func(ref string) bool)
+	// Known tells whether a build of a pipeline was asked for, by its ID.
+	Known(ctx context.Context, pipeline, build string) (bool, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -50,7 +52,10 @@ type Config struct {
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
-	Logger       zerolog.Logger
+	// Schedules and Clock are what producers share of schedules. Without them none has anything built.
+	Schedules Schedules
+	Clock     Clock
+	Logger    zerolog.Logger
 }
 
 // Producer accepts webhooks and calls.
@@ -59,6 +64,7 @@ type Producer struct {
 	file          watchedFile
 	polls         *SharedPolls
 	changed       chan struct{} // has one when other pipelines came into force, for who polls
+	schedules     schedules
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
@@ -79,6 +85,8 @@ func New(c Config) (*Producer, error) {
 		return nil, errors.New("making a producer: Pipelines is missing: load them with LoadPipelines")
 	case c.Queue == nil:
 		return nil, errors.New("making a producer: Queue is missing: connect one with queue.Connect")
+	case (c.Schedules == nil) != (c.Clock == nil):
+		return nil, errors.New("making a producer: Schedules and Clock are given together or not at all")
 	case c.SweepInterval < 0:
 		return nil, fmt.Errorf("making a producer: SweepInterval %v is negative", c.SweepInterval)
 	case c.LookInterval < 0:
@@ -93,6 +101,7 @@ func New(c Config) (*Producer, error) {
 		p.sweepInterval = DefaultSweepInterval
 	}
 	p.file.begin(c.LookInterval)
+	p.schedules.begin(c.Schedules, c.Clock)
 	p.force(c.Pipelines)
 	p.handler = p.routes()
 	return p, nil
@@ -173,13 +182,14 @@ func (p *Producer) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Run polls repositories, follows the pipeline file, and sweeps the queue from time to time until ctx ends, and then
+// Run polls repositories, follows schedules and the pipeline file, and sweeps the queue from time to time until ctx ends, and then
 // returns nil. Intervals vary by a fifth, so that producers don't sweep in step.
 func (p *Producer) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	beside.Go(func() { p.poll(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	beside.Go(func() { p.followSchedules(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -56,6 +56,8 @@ type FileState struct {
 	// Error is why the file can't be used as it is; those that were read before are in force. "" where it is.
 	Error string    `json:"error,omitempty"`
 	Since time.Time `json:"since,omitzero"` // of the first look that found an error
+	// Schedules are those of the pipelines in force, in the order of the file.
+	Schedules []ScheduleState `json:"schedules,omitempty"`
 }
 
 func (w *watchedFile) begin(interval time.Duration) {
@@ -86,7 +88,11 @@ func (w *watchedFile) refused(err error, now time.Time) bool {
 
 // digest is that of what the pipelines say.
 func (p *Pipelines) digest() string {
-	b, err := json.Marshal(p.All())
+	all, scheduled := p.All(), p.scheduled()
+	b, err := json.Marshal(all)
+	if err == nil && len(scheduled) > 0 {
+		b, err = json.Marshal([]any{all, scheduled})
+	}
 	if err != nil {
 		return "" // can't be: they are messages
 	}
@@ -96,10 +102,11 @@ func (p *Pipelines) digest() string {
 
 // File is what the producer knows of its pipeline file.
 func (p *Producer) File() FileState {
+	schedules := p.Schedules()
 	p.file.lock.Lock()
 	defer p.file.lock.Unlock()
 	s := p.file.state
-	s.Pipelines = slices.Clone(s.Pipelines)
+	s.Pipelines, s.Schedules = slices.Clone(s.Pipelines), schedules
 	return s
 }
 
@@ -170,9 +177,11 @@ func (p *Producer) reload(path string) map[string]stamp {
 	added, changed, removed := next.since(p.inForce.Load().pipelines)
 	p.force(next)
 	p.log.Info().Str("file", path).Strs("added", added).Strs("changed", changed).Strs("removed", removed).Msg("the pipeline file was read again")
-	select {
-	case p.changed <- struct{}{}:
-	default:
+	for _, changed := range []chan struct{}{p.changed, p.schedules.changed} {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
 	}
 	return next.read
 }
@@ -183,7 +192,7 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 		switch old, ok := before.byName[d.pipeline.Name]; {
 		case !ok:
 			added = append(added, d.pipeline.Name)
-		case !d.buildsAs(old) || !d.takesAs(old):
+		case !d.buildsAs(old) || !d.takesAs(old) || !d.comesAs(old):
 			changed = append(changed, d.pipeline.Name)
 		}
 	}

@@ -73,7 +73,7 @@ func (s *Schema) withoutRequired() *Schema {
 		return true
 	})
 	for name, part := range s.Properties {
-		if name == "mirrors" { // a list, which defaults have as a whole
+		if name == "mirrors" || name == "schedule" { // lists, which defaults have as a whole
 			continue
 		}
 		if a := part.withoutRequired(); a != nil {

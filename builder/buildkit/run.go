@@ -91,6 +91,9 @@ func frontendOptions(b builder.Build) map[string]string {
 	if p.Platform != "" {
 		o["platform"] = p.Platform
 	}
+	if b.NoCache {
+		o["no-cache"] = "" // of all stages
+	}
 	for k, v := range p.BuildArgs {
 		o["build-arg:"+k] = v
 	}

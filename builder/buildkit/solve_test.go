@@ -167,3 +167,20 @@ func TestRejectionPushesNothing(t *testing.T) {
 		t.Errorf("%d requests wrote to the registry", written)
 	}
 }
+
+// TestStepsAreRunAnew where nothing is to be taken from earlier builds.
+func TestStepsAreRunAnew(t *testing.T) {
+	b := newBench(t)
+	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN cat /proc/sys/kernel/random/uuid > /out\n"})
+	seen := map[messages.Image]bool{}
+	for _, images := range []int{1, 1, 2, 3} {
+		o.NoCache = images > 1
+		solved, err := b.solver.Solve(t.Context(), o.Build)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[solved.Image] = true; len(seen) != images {
+			t.Errorf("no cache %v: there are %d images in place of %d", o.NoCache, len(seen), images)
+		}
+	}
+}

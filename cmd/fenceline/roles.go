@@ -96,7 +96,8 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 		}
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
+		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), APIToken: token, SecretsDir: p.settings.SecretsDir,
+		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err

@@ -76,6 +76,11 @@ func Polls(c *queue.Client) *queue.Records[messages.RepositoryPoll] {
 		Named(func(p messages.RepositoryPoll) string { return messages.PollKey(p.Repository, p.TokenName) })
 }
 
+// Schedules has what producers share of each schedule, by its messages.ScheduleKey.
+func Schedules(c *queue.Client) *queue.Records[messages.ScheduleRecord] {
+	return queue.NewRecords[messages.ScheduleRecord](c, c.Space().TriggersBucket(), "schedule.*.*")
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
