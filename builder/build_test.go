@@ -435,7 +435,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 			r := request()
 			r.Cause = c.cause
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },
-				later: func(context.Context) (string, error) { return c.push, nil }})
+				branch: &history{later: c.push}})
 			if s, ok := p.(*messages.BuildSuperseded); c.by != "" && (!ok || s.Head != c.by) {
 				t.Errorf("outcome %+v, want superseded by %s", p, c.by)
 			}

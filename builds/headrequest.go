@@ -75,15 +75,20 @@ func (q *Queue) newestOf(ctx context.Context, r *messages.BuildRequested, n newe
 		_, _, err = q.records.Latest(ctx, lastEnds, see)
 		return n.found(), err
 	}
+	err = q.latelyWritten(ctx, func(e queue.Entry[messages.BuildRecord]) { see(e) })
+	return n.found(), err
+}
+
+// latelyWritten gives each the records among the last changes.
+func (q *Queue) latelyWritten(ctx context.Context, each func(queue.Entry[messages.BuildRecord])) error {
 	info, err := q.records.Info(ctx)
 	if err != nil || info.Messages == 0 {
-		return n.found(), err
+		return err
 	}
-	err = q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
-		see(e)
+	return q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+		each(e)
 		return true
 	}, func(queue.Broken) bool { return true })
-	return n.found(), err
 }
 
 // newestBuild is the newest of those builds seen that are of a branch or tag, or also of a commit that a person named.
