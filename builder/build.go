@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/builder/hooks"
-	"github.com/fenceline/fenceline/builds"
-	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -22,7 +20,7 @@ type task struct {
 	attempt int
 	anyway  bool                                         // a person wants the commit, whether it is a head or not
 	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
-	later   func(context.Context) (string, error)        // the commit of a later push to the branch, or ""
+	branch  branch
 	out     interface {
 		Event(ctx context.Context, p messages.Payload) error
 		Log(l messages.BuildLog)
@@ -97,6 +95,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	defer cancel(nil) // ends the look-up of the head, too
 	a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
+	defer a.yield(ctx, token, cancel)()
 	if !token.IsZero() || r.Tag != "" {
 		// The look-up sends a token to no host that a redirect leads to; BuildKit would. And it finds a tag's commit.
 		if err := a.wanted(ctx); err != nil {
@@ -172,72 +171,6 @@ func (a *running) wanted(ctx context.Context) error {
 		return a.head.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// look asks the repository for the branch's head, or the tag's commit. It also makes sure that the credential may
-// read the repository: BuildKit gives out what it has fetched before without asking. A commit
-// that a person named, or had built again in its old order, need not be the head.
-func (a *running) look(ctx context.Context, token messages.Secret) error {
-	p := &a.request.Pipeline
-	asked := a.anyway || !a.request.FollowsHead()
-	remote := git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token}
-	head, object, err := a.b.head(ctx, remote)
-	gone := errors.Is(err, git.ErrNoBranch) || errors.Is(err, git.ErrNoTag)
-	switch {
-	case err == nil && a.request.Tag != "" && object == a.request.Commit:
-		a.head.commit = head
-		return nil
-	case err == nil && head != a.request.Commit && !asked:
-		return a.unlessStale(ctx, &supersededError{head: head}, head, func() time.Duration { return a.b.lag(ctx, remote, a.request.Commit, head) })
-	case err == nil || asked && gone:
-		return nil
-	case gone:
-		return a.unlessStale(ctx, brokenSource(err), "no such branch or tag", nil)
-	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
-		return brokenSource(err)
-	}
-	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}
-}
-
-func brokenSource(err error) error {
-	return &FailedError{messages.Failure{Class: messages.FailureUser, Reason: err.Error(), Fix: "correct the pipeline, or the repository"}}
-}
-
-// A host, or a mirror of it, may show a push some seconds after it has told of it. A request that is no
-// older than mirrorLag is looked at again later, after pauses from staleFirst to staleMost; and an older one as long as what
-// the host shows is older than the commit, or the host doesn't have that, by git.Lag, after pauses up to laggingMost.
-const (
-	mirrorLag   = 15 * time.Second
-	staleFirst  = time.Second
-	staleMost   = 5 * time.Second
-	laggingMost = 30 * time.Second
-)
-
-// unlessStale is err where what the repository shows in place of the commit can be believed, and else another look
-// later. Where the branch was pushed to again, that push takes this one's place, whatever is shown. Lag, where it is not nil,
-// tells for how long the repository may be behind.
-func (a *running) unlessStale(ctx context.Context, err error, shown string, lag func() time.Duration) error {
-	if a.age == nil {
-		return err
-	}
-	age, clockErr := a.age(ctx)
-	if clockErr != nil || age > mirrorLag && (lag == nil || age > git.LagWithout) {
-		return err
-	}
-	if commit, laterErr := a.later(ctx); laterErr == nil && commit != "" && commit != a.request.Commit {
-		return &supersededError{head: commit}
-	}
-	most := staleMost
-	if age > mirrorLag {
-		if age > lag() {
-			return err
-		}
-		most = laggingMost
-	}
-	return &builds.LaterError{
-		Err:   fmt.Errorf("the repository shows %s where %s was pushed %s ago: it is asked again", shown, a.request.Commit, age.Round(time.Second)),
-		After: min(max(age, staleFirst), most),
 	}
 }
 

@@ -107,9 +107,11 @@ func newBuilder(t *testing.T, s *solver) *Builder {
 		t.Fatal(err)
 	}
 	b.head = func(context.Context, git.Remote) (string, string, error) { return commit, commit, nil }
-	b.lag = func(context.Context, git.Remote, string, string) time.Duration { return 0 }
+	b.lag.behind = neverBehind
 	return b
 }
+
+func neverBehind(context.Context, git.Remote, string, string) time.Duration { return 0 }
 
 func request() *messages.BuildRequested {
 	return &messages.BuildRequested{
@@ -442,7 +444,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBuilder(t, building(nil))
 			b.head = func(context.Context, git.Remote) (string, string, error) { return c.head, c.head, c.err }
-			b.lag = func(_ context.Context, _ git.Remote, told, shown string) time.Duration {
+			b.lag.behind = func(_ context.Context, _ git.Remote, told, shown string) time.Duration {
 				if told != commit || shown != c.head {
 					t.Errorf("asked is whether the host of %s is behind, which shows %s", told, shown)
 				}
@@ -451,7 +453,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 			r := request()
 			r.Cause = c.cause
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },
-				later: func(context.Context) (string, error) { return c.push, nil }})
+				branch: &history{later: c.push}})
 			if s, ok := p.(*messages.BuildSuperseded); c.by != "" && (!ok || s.Head != c.by) {
 				t.Errorf("outcome %+v, want superseded by %s", p, c.by)
 			}

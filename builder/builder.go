@@ -49,7 +49,7 @@ type Config struct {
 type Builder struct {
 	config Config
 	head   func(context.Context, git.Remote) (commit, object string, err error)
-	lag    func(ctx context.Context, r git.Remote, told, shown string) time.Duration
+	lag    lag
 	room   room
 }
 
@@ -65,7 +65,7 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.TagHead, lag: git.Lag, room: room{short: c.Room}}, nil
+	return &Builder{config: c, head: git.TagHead, lag: usualLag, room: room{short: c.Room}}, nil
 }
 
 // Run does builds until ctx ends.
@@ -74,7 +74,7 @@ func (b *Builder) Run(ctx context.Context) error {
 	return b.config.Queue.Consume(ctx, builds.Work{
 		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, anyway: j.Wanted, age: j.Age, later: j.Later, out: j})
+			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, anyway: j.Wanted, age: j.Age, branch: j, out: j})
 		},
 		Tag: b.tag, Ready: b.takes,
 	})

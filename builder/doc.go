@@ -13,6 +13,8 @@
 //
 //	builder.go         takes builds from the queue, a slot each, and tags what they made: Config, New, Run
 //	build.go           one attempt: the commit is still wanted, the image is built and checked
+//	head.go            the branch's head is looked at, and what becomes of a build whose commit is another
+//	yield.go           a build that runs ends when its branch is pushed to, where its pipeline says so
 //	outcome.go         how an attempt ends
 //	solver.go          Solver: what builds must be able to do; package buildkit serves it
 //	room.go            a build is stopped where the disk fills up

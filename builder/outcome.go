@@ -14,11 +14,6 @@ import (
 // aliveTimeout is how long the solver may take to say that it was not it that hung.
 const aliveTimeout = 2 * time.Second
 
-// supersededError ends a build whose commit is no longer its branch's head.
-type supersededError struct{ head string }
-
-func (e *supersededError) Error() string { return "superseded by " + e.head }
-
 // rejectedError ends a build whose image did not pass the gate.
 type rejectedError struct{ report *hooks.Report }
 
@@ -49,7 +44,10 @@ func (a *running) outcome(ctx context.Context, err error) (messages.Payload, err
 		a.out.Log(messages.BuildLog{Text: later.Error()})
 		return nil, later
 	case errors.As(err, &superseded):
-		return &messages.BuildSuperseded{BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head}, nil
+		return &messages.BuildSuperseded{
+			BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head,
+			Overtaken: superseded.overtaken, Running: superseded.running,
+		}, nil
 	case errors.As(err, &rejected):
 		return a.failed(rejection(rejected.report)), nil
 	case errors.Is(err, errTimeout):

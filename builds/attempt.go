@@ -23,6 +23,7 @@ type attempt struct {
 	revision uint64
 	silent   string    // the worker that it was taken over from, which went silent; or ""
 	began    time.Time // of its work
+	job      *Job      // once it works
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -39,7 +40,12 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
 	log = log.With().Str("build", r.Build).Logger()
-	switch err := a.run(ctx); {
+	err = a.inTurn()
+	if err == nil {
+		err = a.run(ctx)
+	}
+	switch {
+	case errors.Is(err, errNotItsTurn):
 	case err == nil:
 	case errors.Is(err, queue.ErrLeaseLost):
 		log.Warn().Msg("lease lost: left to another worker")
@@ -84,11 +90,11 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
-	job := &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
+	a.job = &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
 	a.began = time.Now()
 	a.heard()
-	a.started(building, job)
-	result, err := a.w.Build(building, job)
+	a.started(building, a.job)
+	result, err := a.w.Build(building, a.job)
 	a.unheard()
 	a.w.leave(a.request.Build, a.claim)
 	return a.ended(building, result, err)
@@ -134,7 +140,7 @@ func (a *attempt) take() error {
 
 func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
-	r.Worker, r.Claim, r.Request, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, false
+	r.Worker, r.Claim, r.Request, r.Deliveries, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, a.d.Deliveries, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched

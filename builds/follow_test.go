@@ -132,6 +132,8 @@ func TestARetryOfTheHeadIsNoBuildOfIt(t *testing.T) {
 	stop := consume(t, c, work(b.build))
 	first := submit(t, c, request("base", 1))
 	ended(t, c, first.Build)
+	b.push(commit(3))
+	ended(t, c, submit(t, c, request("base", 3)).Build)
 	stop()
 	b.push(commit(1))
 	a := submit(t, c, request("base", 2))
@@ -142,6 +144,117 @@ func TestARetryOfTheHeadIsNoBuildOfIt(t *testing.T) {
 	ended(t, c, retry.Build)
 	if report := sweep(t, queueOf(c)); report.Followed != 1 {
 		t.Errorf("the sweep did %+v", report)
+	}
+}
+
+// TestAHeadWhoseBuildCameFirstIsNotBuiltAgain tells of a push before it tells of the one that came before it.
+func TestAHeadWhoseBuildCameFirstIsNotBuiltAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		outcome func(*messages.BuildRequested) messages.Payload // of the head's build
+		asked   int
+	}{
+		"built":       {func(r *messages.BuildRequested) messages.Payload { return ready(r) }, 0},
+		"refused":     {func(*messages.BuildRequested) messages.Payload { return failed(messages.FailureUser) }, 0},
+		"not for its": {func(*messages.BuildRequested) messages.Payload { return failed(messages.FailureInfrastructure) }, 1},
+		"superseded": {func(r *messages.BuildRequested) messages.Payload {
+			return &messages.BuildSuperseded{Commit: r.Commit, Head: commit(1)}
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := queuetest.Start(t).Client(t)
+			q, goOn := queueOf(c), make(chan struct{})
+			w := work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+				if j.Request.Commit == commit(1) {
+					return &messages.BuildSuperseded{Commit: commit(1), Head: commit(2)}, nil
+				}
+				if j.Request.Order > 2 {
+					return succeed(ctx, j)
+				}
+				<-goOn
+				return test.outcome(j.Request), nil
+			})
+			w.Slots = 2
+			consume(t, c, w)
+			head, before := submit(t, c, request("base", 2)), submit(t, c, request("base", 1))
+			ended(t, c, before.Build)
+			if report := sweep(t, q); report.Followed != 0 {
+				t.Errorf("while the head is built, the sweep did %+v", report)
+			}
+			submit(t, c, request("other", 3)) // the pipeline's requests stay meanwhile
+			if info, err := c.Info(within(t), c.Space().RequestsStream()); err != nil || info.Messages != 3 {
+				t.Errorf("requests are %+v, %v", info, err)
+			}
+			close(goOn)
+			ended(t, c, head.Build)
+			settled(t, c)
+			if report := sweep(t, q); report.Followed != test.asked {
+				t.Errorf("then the sweep did %+v, want %d", report, test.asked)
+			}
+			e, err := store.Builds(c).Get(within(t), before.Build)
+			must(t, err)
+			if by := e.Value.FollowedBy; by == "" || (by == head.Build) != (test.asked == 0) {
+				t.Errorf("it is followed by %q, the first build of the head is %s", by, head.Build)
+			}
+		})
+	}
+}
+
+// TestABranchThatWentBackIsBuiltWhereAnotherImageCameSince goes from 1 to 2, to 3 and back to 1, of which nobody is told.
+func TestABranchThatWentBackIsBuiltWhereAnotherImageCameSince(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var b branch
+	consume(t, c, work(b.build))
+	for n := 1; n <= 2; n++ {
+		b.push(commit(n))
+		ended(t, c, submit(t, c, request("base", n)).Build)
+	}
+	b.push(commit(1))
+	a := submit(t, c, request("base", 3))
+	ended(t, c, a.Build)
+	settled(t, c)
+	if report := sweep(t, queueOf(c)); report.Followed != 1 {
+		t.Fatalf("the sweep did %+v", report)
+	}
+	e, err := store.Builds(c).Get(within(t), a.Build)
+	must(t, err)
+	if r := ended(t, c, e.Value.FollowedBy); r.State != messages.BuildStateSucceeded || r.Commit != commit(1) || r.Order <= a.Order {
+		t.Errorf("the head's build is %+v", r)
+	}
+}
+
+// TestAHeadIsAskedForOnceWhateverIsToldMeanwhile has its hook, and those of others, come as sweeps ask for it.
+func TestAHeadIsAskedForOnceWhateverIsToldMeanwhile(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	stop := consume(t, c, work(func(context.Context, *builds.Job) (messages.Payload, error) {
+		return &messages.BuildSuperseded{Commit: commit(1), Head: commit(2)}, nil
+	}))
+	a := submit(t, c, request("base", 1))
+	ended(t, c, a.Build)
+	stop()
+	var all sync.WaitGroup
+	for range 3 {
+		q := builds.New(s.Connect(t))
+		all.Go(func() { sweep(t, q) })
+	}
+	all.Go(func() { submit(t, c, request("base", 2)) })
+	all.Wait()
+	info, err := c.Info(within(t), c.Space().RequestsStream())
+	must(t, err)
+	if info.Last != 2 {
+		t.Errorf("it was asked for %d times", info.Last-1)
+	}
+}
+
+// TestABuildKnowsWhoSupersededIt has the newer push asked for before the older one's build ends.
+func TestABuildKnowsWhoSupersededIt(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var b branch
+	b.push(commit(2))
+	first, second := submit(t, c, request("base", 1)), submit(t, c, request("base", 2))
+	consume(t, c, work(b.build))
+	if r := ended(t, c, first.Build); r.FollowedBy != second.Build {
+		t.Errorf("record is %+v", r)
 	}
 }
 

@@ -88,12 +88,17 @@ func (q *Queue) findNewest(ctx context.Context, pipeline string, writes uint64, 
 		_, _, err = q.records.Latest(ctx, lastEnds, seeRecord)
 		return err
 	}
+	return q.latelyWritten(ctx, func(e queue.Entry[messages.BuildRecord]) { seeRecord(e) })
+}
+
+// latelyWritten gives each the records among the last changes.
+func (q *Queue) latelyWritten(ctx context.Context, each func(queue.Entry[messages.BuildRecord])) error {
 	info, err := q.records.Info(ctx)
 	if err != nil || info.Messages == 0 {
 		return err
 	}
-	return q.records.Since(ctx, max(info.First, info.Last-min(info.Last, writes)), func(e queue.Entry[messages.BuildRecord]) bool {
-		seeRecord(e)
+	return q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+		each(e)
 		return true
 	}, func(queue.Broken) bool { return true })
 }

@@ -1,6 +1,7 @@
 package builds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,15 @@ const tagTries = 5
 
 // outcome settles how the build ended, with the exact message that says so, and announces it.
 func (a *attempt) outcome(p messages.Payload) error {
+	if s, ok := p.(*messages.BuildSuperseded); ok && s.FollowedBy == "" { // else a sweep finds it
+		s.FollowedBy, _ = a.w.q.askedAfter(a.d.Context(), a.request.BuildRef(), a.request.FullRef(), s.Head)
+	}
 	err := a.write(func(r *messages.BuildRecord) error {
 		if err := settle(r, a.request.BuildRef(), p); err != nil {
 			return err
+		}
+		if r.State != messages.BuildStateSuperseded && a.job != nil {
+			r.Head = a.job.sawOther()
 		}
 		m, err := messages.Encode(a.w.q.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
 		if err != nil {
@@ -46,9 +53,9 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 			return errWanted
 		}
 		p.BuildRef = ref
-		r.State = messages.BuildStateSuperseded
+		r.State, r.Overtaken = messages.BuildStateSuperseded, p.Overtaken
 		if messages.CheckCommit(p.Head) == nil && p.Head != r.Commit {
-			r.Head = p.Head
+			r.Head, r.FollowedBy = p.Head, p.FollowedBy
 		}
 	case *messages.BuildCancelled:
 		p.BuildRef = ref
@@ -95,9 +102,9 @@ func (a *attempt) label() error {
 	if err == nil || !a.d.Alive() {
 		return err
 	}
-	// A delivery before the record ended was a claim, so that the rest came after it; or it was handed
-	// back unclaimed, and the label is given up the sooner.
-	if !queue.IsPermanent(err) && a.d.Deliveries-r.Attempt+1 < tagTries {
+	// Deliveries since the last claim were of a record that had ended; or handed back unclaimed, and the label is
+	// given up the sooner.
+	if !queue.IsPermanent(err) && a.d.Deliveries-cmp.Or(r.Deliveries, r.Attempt)+1 < tagTries {
 		return fmt.Errorf("tagging the image of build %s: %w", r.Build, err)
 	}
 	a.w.Logger.Error().Err(err).Str("build", r.Build).Str("image", string(r.Image)).Str("tag", r.Tag).Msg("image announced without its tag")

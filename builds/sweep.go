@@ -41,13 +41,22 @@ func (q *Queue) Sweep(ctx context.Context) (SweepReport, error) {
 		return report, fmt.Errorf("sweeping: %w", err)
 	}
 	var failed error
+	undecided := map[string]uint64{} // the first request of each pipeline whose build is not followed yet
 	for _, key := range slices.Sorted(maps.Keys(q.sweeps.unfinished)) {
-		if err := q.sweepBuild(ctx, q.sweeps.unfinished[key], floors, &report); err != nil {
+		e := q.sweeps.unfinished[key]
+		err := q.sweepBuild(ctx, e, floors, &report)
+		if errors.Is(err, errUndecided) {
+			if first, ok := undecided[e.Value.Pipeline]; !ok || e.Value.Order < first {
+				undecided[e.Value.Pipeline] = min(e.Value.Order, e.Value.Request)
+			}
+			continue
+		}
+		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("build %s: %w", key, err))
 		}
 	}
 	if failed == nil { // what follows a superseded build is looked for among the requests
-		report.Cleared, failed = q.clear(ctx, floors)
+		report.Cleared, failed = q.clear(ctx, floors, undecided)
 	}
 	failed = errors.Join(failed, q.dropContexts(ctx, floors, &report), q.dropBeats(ctx))
 	if report.Dropped, err = q.drop(ctx, floors); err != nil || failed != nil {
@@ -135,9 +144,9 @@ func (q *Queue) requeue(ctx context.Context, e queue.Entry[messages.BuildRecord]
 	return nil
 }
 
-// clear removes the settled requests of each pipeline but its last. Requests of versions that
-// this binary does not know are left alone.
-func (q *Queue) clear(ctx context.Context, f floors) (uint64, error) {
+// clear removes the settled requests of each pipeline but its last, and those from its first that is undecided on. Requests
+// of versions that this binary does not know are left alone.
+func (q *Queue) clear(ctx context.Context, f floors, undecided map[string]uint64) (uint64, error) {
 	stream := q.c.Space().RequestsStream()
 	subjects, err := q.c.Subjects(ctx, stream, q.c.Space().RequestSubjects()[0])
 	if err != nil {
@@ -159,7 +168,14 @@ func (q *Queue) clear(ctx context.Context, f floors) (uint64, error) {
 		if err != nil {
 			return cleared, err
 		}
-		n, err := q.c.Purge(ctx, stream, subject, min(floor+1, last.Sequence))
+		before := min(floor+1, last.Sequence)
+		if first, ok := undecided[of]; ok {
+			before = min(before, first)
+		}
+		if before < 2 { // 0 would be all of them
+			continue
+		}
+		n, err := q.c.Purge(ctx, stream, subject, before)
 		if err != nil {
 			return cleared, err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -81,8 +82,9 @@ type Job struct {
 	Attempt  int               // from 1
 	Wanted   bool              // a person wants the commit, whether it is a head or not
 
-	d *queue.Delivery
-	q *Queue
+	d    *queue.Delivery
+	q    *Queue
+	seen atomic.Pointer[string] // see Saw
 }
 
 // Event publishes an event of the attempt. It sends nothing once the lease is lost.
@@ -109,13 +111,6 @@ func (j *Job) Log(l messages.BuildLog) {
 func (j *Job) Age(ctx context.Context) (time.Duration, error) {
 	now, err := store.NewClock(j.q.c).Now(ctx)
 	return now.Sub(j.d.Time), err
-}
-
-// Later is the commit of the last push to the same branch or tag that was asked for after this request, or "".
-func (j *Job) Later(ctx context.Context) (string, error) {
-	commit := ""
-	err := j.q.pushesAfter(ctx, j.Request.Pipeline.Name, j.Request.FullRef(), j.d.Sequence, func(r *messages.BuildRequested) { commit = r.Commit })
-	return commit, err
 }
 
 // worker is a running Consume.

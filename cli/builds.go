@@ -37,12 +37,14 @@ type buildRow struct {
 	LastError string            `json:"last_error,omitempty"`
 	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
 
-	Head       string `json:"head,omitempty"`        // the commit that superseded it
+	Head       string `json:"head,omitempty"`        // the commit that superseded it, or was its branch's head while it was built
 	FollowedBy string `json:"followed_by,omitempty"` // and the build of that
+	Ahead      int    `json:"ahead,omitempty"`       // of a queued one: builds of earlier pushes of its branch that it waits for
 	Waiting    bool   `json:"waiting,omitempty"`     // of a running one: nobody has it, between two attempts
 	Silence    string `json:"silence,omitempty"`     // of a running one: its worker is not heard any more
 	Broken     string `json:"broken,omitempty"`      // its request or record can't be read
 
+	inTurn  bool   // it waits for builds of earlier pushes
 	claim   string // of its record
 	request uint64 // sequence of its request in its stream; 0 for a queued one
 }
@@ -112,9 +114,9 @@ func (b *buildRow) why() string {
 		return b.Broken
 	case b.Silence != "":
 		return b.Silence
-	case b.FollowedBy != "":
+	case b.superseded() && b.FollowedBy != "":
 		return "by " + shortCommit(b.Head) + ", which is build " + b.FollowedBy
-	case b.Head != "":
+	case b.superseded() && b.Head != "":
 		return "by " + shortCommit(b.Head) + ", which is asked for if it was not"
 	case b.Image != "":
 		return short(b.Image) + b.unasked()
@@ -122,6 +124,8 @@ func (b *buildRow) why() string {
 		return "to be tried again: " + b.LastError
 	case b.Newer != "":
 		return "waits for a builder of a newer version, which reads " + string(b.Newer)
+	case b.Ahead > 0:
+		return fmt.Sprintf("waits for the builds of earlier pushes of its branch, of which %d have not ended%s", b.Ahead, b.unasked())
 	case b.State == stateQueued:
 		return "waits for a builder" + b.unasked()
 	case b.State == string(messages.BuildStateRunning):
@@ -129,6 +133,8 @@ func (b *buildRow) why() string {
 	}
 	return ""
 }
+
+func (b *buildRow) superseded() bool { return b.State == string(messages.BuildStateSuperseded) }
 
 // unasked says that nobody asked for a build, where that is so, and why it passed its pipeline's filters, where it has some.
 func (b *buildRow) unasked() string {

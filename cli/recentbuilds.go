@@ -50,6 +50,7 @@ func (s *session) recentBuilds(ctx context.Context, most int, pipeline string) (
 	slices.SortFunc(out, func(a, b buildRow) int {
 		return cmp.Or(cmp.Compare(b.Order, a.Order), strings.Compare(a.Build, b.Build))
 	})
+	line(out)
 	return out, s.hear(ctx, out)
 }
 
@@ -79,6 +80,23 @@ func askedRow(a *builds.Asked) buildRow {
 	return buildRow{
 		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Ref: a.FullRef(), Commit: a.Commit,
 		Cause: a.Cause, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer,
+		inTurn: a.InTurn(),
+	}
+}
+
+// line counts for each queued build how many of earlier pushes it waits for, where its pipeline has each built in its turn.
+func line(all []buildRow) {
+	for i := range all {
+		if !all[i].inTurn {
+			continue
+		}
+		for j := range all {
+			b, e := &all[i], &all[j]
+			waits := e.State == stateQueued || e.State == string(messages.BuildStateRunning)
+			if waits && e.Pipeline == b.Pipeline && e.Ref == b.Ref && e.Cause == messages.CausePush && e.Order < b.Order {
+				b.Ahead++
+			}
+		}
 	}
 }
 

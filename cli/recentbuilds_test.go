@@ -120,6 +120,37 @@ func TestABuildWhoseBuilderIsNotHeardIsSaid(t *testing.T) {
 	}
 }
 
+// TestWhatAQueuedBuildWaitsForIsSaid, where its pipeline has each push built in its turn; and a build that saw another head isn't superseded by it.
+func TestWhatAQueuedBuildWaitsForIsSaid(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	var last *messages.BuildRequested
+	for n := range 3 {
+		last = buildstest.Request("base", n+1)
+		last.Pipeline.Concurrency = messages.ConcurrencyQueue
+		buildstest.Submit(t, c, last)
+	}
+	other := buildstest.Request("base", 1)
+	other.SetRef("refs/heads/other")
+	other.Pipeline.Branches, other.Pipeline.Concurrency = []string{"**"}, messages.ConcurrencyQueue
+	buildstest.Submit(t, c, other)
+	rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, "")
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("listed are %+v, %v", rows, err)
+	}
+	for _, b := range rows {
+		switch why := b.why(); {
+		case b.Build == last.Build && (b.Ahead != 2 || !strings.Contains(why, "earlier pushes of its branch, of which 2 have not ended")):
+			t.Errorf("the last one waits for %d: %s", b.Ahead, why)
+		case b.Build == other.Build && why != "waits for a builder":
+			t.Errorf("that of another branch: %s", why)
+		}
+	}
+	built := buildRow{State: string(messages.BuildStateSucceeded), Head: last.Commit, FollowedBy: "b2", Image: buildstest.Image(1)}
+	if why := built.why(); strings.Contains(why, "b2") {
+		t.Errorf("an image is said to be superseded: %s", why)
+	}
+}
+
 func TestSilenceIsToldAsItIs(t *testing.T) {
 	beat := &messages.BuildBeat{Worker: "w1", AckWait: messages.Duration(30 * time.Second)}
 	for heard, want := range map[time.Duration]string{

@@ -222,6 +222,9 @@ func (w *watcher) message(r queue.Received) error {
 	case *messages.BuildSuperseded:
 		m := about(p.BuildRef, r.Stored, "superseded")
 		m.Commit, m.Text = p.Commit, "by "+p.Head
+		if p.FollowedBy != "" {
+			m.Text += ", which is build " + p.FollowedBy
+		}
 		w.tell(m)
 	case *messages.BuildCancelled:
 		m := about(p.BuildRef, r.Stored, "cancelled")

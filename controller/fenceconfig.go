@@ -71,12 +71,14 @@ type seenSetting struct {
 }
 
 // driveAtOnce sets the fence config for a newer decision over what the last look saw, without another look:
-// stores are slow, and one that was changed in between refuses it. Nor is the record read again: a decision that the
-// watch has not told of yet is driven when it does. It tells whether it tried; whatever came of it, the fence config
-// is read next.
+// stores are slow, and one that was changed in between refuses it. The record is read: the watch may not have told yet of a
+// decision after the one that it told of. It tells whether it tried; whatever came of it, the fence config is read next.
 func (f *fleetActor) driveAtOnce(ctx context.Context) (tried bool) {
 	last := f.seen
 	if last == nil {
+		return false
+	}
+	if s, _, _ := f.views.snapshot(f.fleet, f.clocks); s.Record.Fence != last.fence || !s.Behind() || f.reread(ctx) != nil {
 		return false
 	}
 	s, _, _ := f.views.snapshot(f.fleet, f.clocks)

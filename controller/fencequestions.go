@@ -102,8 +102,15 @@ func (c *Controller) reply(a messages.FenceAnswered) {
 	}
 }
 
-// answer does what a question asks for.
+// answer does what a question asks for, once however often it is asked: while controllers change, who asked is told by one
+// to ask again, and heard by the other all the same.
 func (f *fleetActor) answer(ctx context.Context, q question) {
+	for _, given := range f.given {
+		if given.Ask == q.Ask {
+			f.reply(given)
+			return
+		}
+	}
 	a := messages.FenceAnswered{Ask: q.Ask, Fleet: f.fleet}
 	err := errors.New("the controller was busy with this fleet for too long, and nothing was done: ask again")
 	begun := false
@@ -117,6 +124,9 @@ func (f *fleetActor) answer(ctx context.Context, q question) {
 		a.Error = "the controller stopped while it set the value: whether it was set, 'fenceline config get' tells"
 	case err != nil:
 		a.Error = err.Error()
+	}
+	if begun {
+		f.given = append(f.given[max(0, len(f.given)-questionsMost+1):], a)
 	}
 	f.reply(a)
 }

@@ -18,13 +18,14 @@ type fleetActor struct {
 	*Controller
 	fleet  string
 	clocks *decide.Clocks
-	ttl    messages.Duration // of heartbeats; 0 where it is to be asked for
-	began  time.Time         // to listen to the fleet
-	failed uint64            // the epoch to which the fence config could not be driven when it was last tried; 0 for none
-	told   uint64            // the epoch at which the record was last told what is wrong with the fence config; 0 for none
-	asks   chan question     // about the fence config
-	noted  notedValue        // what the journal was last seen to end with
-	seen   *seenSetting      // what the fence config was last seen to hold; nil where it was set since
+	ttl    messages.Duration        // of heartbeats; 0 where it is to be asked for
+	began  time.Time                // to listen to the fleet
+	failed uint64                   // the epoch to which the fence config could not be driven when it was last tried; 0 for none
+	told   uint64                   // the epoch at which the record was last told what is wrong with the fence config; 0 for none
+	asks   chan question            // about the fence config
+	given  []messages.FenceAnswered // the last answers to questions that were to set it
+	noted  notedValue               // what the journal was last seen to end with
+	seen   *seenSetting             // what the fence config was last seen to hold; nil where it was set since
 	log    zerolog.Logger
 }
 

@@ -102,3 +102,51 @@ func TestNoFlipFollowsARollbackThatTheFleetsWatchHasNotTold(t *testing.T) {
 		t.Errorf("the controller still sees %+v", s.Record.Current)
 	}
 }
+
+// The fence config is not set at once for a decision that is over, which the fleet's watch has not told.
+func TestNothingIsSetAtOnceForADecisionThatIsOver(t *testing.T) {
+	q := queuetest.Start(t).Client(t)
+	c := blind(t, q)
+	record := messages.FleetRecord{Fleet: "default", Epoch: 2, Decision: "d2", Current: messages.FleetImage{Image: testImage(2), Order: 2, Build: "b2", Rollout: "default-b2"}}
+	revision, err := store.Fleets(q).Create(t.Context(), "default", record)
+	queuetest.Must(t, err)
+	c.views.seeFleet(queue.Entry[messages.FleetRecord]{Key: "default", Value: record, Revision: revision})
+	f := &fleetActor{Controller: c, fleet: "default", clocks: &decide.Clocks{}, log: c.Logger}
+	place, err := f.place(&record)
+	queuetest.Must(t, err)
+	now, err := place.Get(t.Context())
+	queuetest.Must(t, err)
+	f.seen = &seenSetting{record.Fence, now}
+	later := record
+	later.Epoch, later.Decision, later.Current.Image, later.Current.Build = 3, "d3", testImage(1), "b1"
+	_, err = store.Fleets(q).Update(t.Context(), "default", later, revision)
+	queuetest.Must(t, err)
+	tried := f.driveAtOnce(t.Context())
+	if now, err = place.Get(t.Context()); err != nil || !tried || now.Value != later.FenceValue() {
+		t.Errorf("it tried: %v; the fence config is %q, %v", tried, now.Value, err)
+	}
+}
+
+// What a question asked for is not done again when it comes again, as while controllers change.
+func TestAQuestionThatComesAgainSetsNothingAgain(t *testing.T) {
+	q := queuetest.Start(t).Client(t)
+	c := blind(t, q)
+	f := &fleetActor{Controller: c, fleet: "default", clocks: &decide.Clocks{}, log: c.Logger}
+	queuetest.Must(t, f.makeRecord(t.Context()))
+	e, err := store.Fleets(q).Get(t.Context(), "default")
+	queuetest.Must(t, err)
+	place, err := f.place(&e.Value)
+	queuetest.Must(t, err)
+	asked := question{messages.FenceAsked{Ask: "abcdefgh", Fleet: "default", Set: &messages.FenceSet{Value: "exampleco/first", By: "ann"}}, time.Now()}
+	f.answer(t.Context(), asked)
+	now, err := place.Get(t.Context())
+	if err != nil || now.Value != "exampleco/first" {
+		t.Fatalf("the fence config is %q, %v", now.Value, err)
+	}
+	_, err = place.Set(t.Context(), "exampleco/second", now.Revision)
+	queuetest.Must(t, err)
+	f.answer(t.Context(), asked)
+	if now, err := place.Get(t.Context()); err != nil || now.Value != "exampleco/second" {
+		t.Errorf("the fence config is %q, %v", now.Value, err)
+	}
+}

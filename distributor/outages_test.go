@@ -187,3 +187,26 @@ func TestWhatWasSeenLongAgoIsNotSent(t *testing.T) {
 		}
 	})
 }
+
+// TestContainersThatCantBeRemovedAreTriedOnceForAllImages, as each try can take long.
+func TestContainersThatCantBeRemovedAreTriedOnceForAllImages(t *testing.T) {
+	sweeps := map[int]int{}
+	for _, images := range []int{1, 4} {
+		run(t, func(w *world) { w.engine.LeftErr = errors.New("it hangs") }, func(w *world) {
+			r := messages.FleetRecord{Current: fleetImage("1")}
+			want := []string{"1"}
+			for _, c := range []string{"2", "3", "4"}[:images-1] {
+				r.Keep, want = append(r.Keep, fleetImage(c)), append(want, c)
+			}
+			w.announce(r)
+			after(time.Minute)
+			w.has(want...)
+			w.engine.Do(func(f *enginetest.Fake) { f.Sweeps = 0 })
+			after(30 * time.Minute)
+			w.engine.Do(func(f *enginetest.Fake) { sweeps[images] = f.Sweeps })
+		})
+	}
+	if sweeps[1] == 0 || sweeps[4] != sweeps[1] {
+		t.Errorf("for one image they are tried %d times, for four %d", sweeps[1], sweeps[4])
+	}
+}

@@ -45,14 +45,17 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 		return idle
 	}
 	wants := d.wants(&record.Record)
-	next := idle
+	next, answered := idle, false
 	var fed []want
 	for _, w := range wants {
 		got, err := d.inspect(ctx, w.Image)
 		if errors.Is(err, ErrEngine) || ctx.Err() != nil {
 			return d.noEngine(ctx, record, err)
 		}
-		d.haveEngine(ctx, &record.Record, wants)
+		if !answered {
+			d.haveEngine(ctx, &record.Record, wants)
+			answered = true
+		}
 		key, act := d.action(record, w, got, err)
 		if act == nil {
 			if err == nil && got.Fed {
@@ -71,7 +74,9 @@ func (d *Distributor) step(ctx context.Context) time.Duration {
 	if err != nil {
 		return d.noEngine(ctx, record, err)
 	}
-	d.haveEngine(ctx, &record.Record, wants)
+	if !answered {
+		d.haveEngine(ctx, &record.Record, wants)
+	}
 	d.cleanup(ctx, images)
 	if len(d.asked) > 0 {
 		next = min(next, renewedAfter, d.cfg.AbandonedAfter)

@@ -141,8 +141,11 @@ func (*BuildFailed) MessageType() Type { return TypeBuildFailed }
 // BuildSuperseded ends a build whose commit is no longer the head of its branch.
 type BuildSuperseded struct {
 	BuildRef
-	Commit string `json:"commit"`
-	Head   string `json:"head"` // the commit that is
+	Commit     string `json:"commit"`
+	Head       string `json:"head"`                  // the commit that is
+	FollowedBy string `json:"followed_by,omitempty"` // the build of that, where it was asked for already
+	Running    bool   `json:"running,omitempty"`     // it ran when the branch was pushed to
+	Overtaken  int    `json:"overtaken,omitempty"`   // as the record has it
 }
 
 // MessageType is TypeBuildSuperseded.
@@ -255,13 +258,18 @@ type BuildRecord struct {
 	Failing Duration `json:"failing,omitempty"`
 	// Waiting is set while nobody has the build, between two attempts.
 	Waiting bool `json:"waiting,omitempty"`
-	// Head is the commit that superseded the build, and FollowedBy the build of that one, once it is
-	// known to be asked for.
+	// Head is the commit that superseded the build, or that was at the branch's head while another one was built, and
+	// FollowedBy the build of that one, once it is known to be asked for.
 	Head       string `json:"head,omitempty"`
 	FollowedBy string `json:"followed_by,omitempty"`
 	// WantedBy is who asked for the commit by itself while this build of it as a head was queued or ran, and was answered
 	// with it: it is built even when its branch moves on.
 	WantedBy string `json:"wanted_by,omitempty"`
+	// Overtaken is how many builds in a row, the last of them this one, were superseded by a commit whose own build was
+	// superseded then.
+	Overtaken int `json:"overtaken,omitempty"`
+	// Deliveries is how often the request had been delivered when the build was claimed last.
+	Deliveries int `json:"deliveries,omitempty"`
 	// Context is the name of the uploaded context that the build was made from, as long as it is kept.
 	Context string `json:"context,omitempty"`
 }

@@ -136,6 +136,11 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Matched":                               true,
 	"dev.fenceline.build.requested.v1.Reason":                                true, // see TestAReasonIsInItsWireForm
 	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
+	"dev.fenceline.build.requested.v1.Pipeline.Concurrency":                  true, // see TestConcurrencyIsInItsWireForm
+	"dev.fenceline.build.requested.v1.Pipeline.CancelRunning":                true,
+	"dev.fenceline.build.superseded.v1.FollowedBy":                           true,
+	"dev.fenceline.build.superseded.v1.Running":                              true,
+	"dev.fenceline.build.superseded.v1.Overtaken":                            true,
 	"dev.fenceline.build.requested.v1.Pipeline.Tags":                         true,
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,
 	"dev.fenceline.base.pinned.v1.Fleets.Policy.Trial.Disabled":              true,

@@ -29,6 +29,26 @@ type Pipeline struct {
 	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see GivesUp
 	RetryFor   Duration          `json:"retry_for,omitempty"`  // how long a build that infrastructure fails is tried again; 0 means DefaultRetryFor
 	Fleets     []FleetTarget     `json:"fleets,omitempty"`     // in order: a fleet waits for the one before it
+
+	Concurrency   string `json:"concurrency,omitempty"`    // what becomes of a push that is followed by another: ConcurrencyQueue, or "" as ConcurrencyLatest
+	CancelRunning bool   `json:"cancel_running,omitempty"` // a build that runs ends, too, when its branch is pushed to
+}
+
+// What becomes of the builds of a branch that is pushed to again.
+const (
+	ConcurrencyLatest = "latest" // the newest takes the place of those that have not begun
+	ConcurrencyQueue  = "queue"  // each is built, one after the other
+)
+
+// Concurrencies are the values that a pipeline's concurrency has.
+func Concurrencies() []string { return []string{ConcurrencyLatest, ConcurrencyQueue} }
+
+// checkConcurrency leaves what a newer program may say to it.
+func (p *Pipeline) checkConcurrency() error {
+	if p.CancelRunning && p.Concurrency == ConcurrencyQueue {
+		return fmt.Errorf("cancel_running: with concurrency %q each push is built: leave cancel_running out, or write concurrency: %s", ConcurrencyQueue, ConcurrencyLatest)
+	}
+	return nil
 }
 
 // At is the pipeline as a request for a ref has it: its branch is the ref's own, by which builders look for the head. A
@@ -89,6 +109,9 @@ func (p *Pipeline) Validate() error {
 		return fmt.Errorf("hooks_dir: %w", err)
 	}
 	if err := p.checkBuild(); err != nil {
+		return err
+	}
+	if err := p.checkConcurrency(); err != nil {
 		return err
 	}
 	if p.Timeout <= 0 {

@@ -119,9 +119,21 @@ func (m *BuildRequested) SetRef(ref string) {
 }
 
 // FollowsHead tells whether it asks for a commit as the head of its branch, or as its tag's: a builder looks whether it
-// still is.
+// still is. See Yields for what then becomes of it.
 func (m *BuildRequested) FollowsHead() bool {
 	return m.Cause == CausePush || m.Cause == CausePerson && m.FullRef() != ""
+}
+
+// Yields tells whether a build that it asks for is superseded where its branch has another head, or its tag another
+// commit. What a person asked for is built, and so is each push where the pipeline says that; but a head that was found
+// without a push is only wanted as long as it is one.
+func (m *BuildRequested) Yields() bool {
+	return m.Tag != "" || m.Cause == CausePush && (m.Pipeline.Concurrency != ConcurrencyQueue || m.Why().Kind == ReasonPoll)
+}
+
+// InTurn tells whether its build begins only when those of earlier pushes of its branch have ended.
+func (m *BuildRequested) InTurn() bool {
+	return m.Ref != "" && m.Cause == CausePush && m.Pipeline.Concurrency == ConcurrencyQueue
 }
 
 // SamePush tells whether o, which comes later, asks for the same thing, so that it

@@ -132,6 +132,8 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"tags", "", d.refPatterns(&p.Tags, "tag")},
 		{"paths", "", d.patterns(&x.pathList, checkPathPattern)},
 		{"skip_ci", "", d.truth(&x.skipCI)},
+		{"concurrency", "", d.concurrency(p)},
+		{"cancel_running", "", d.truth(&p.CancelRunning)},
 		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
 		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
@@ -212,6 +214,22 @@ func (d *document) branch(p *messages.Pipeline) func(*yaml.Node, string) {
 			return err
 		})(n, field)
 		p.Branch = branch
+	}
+}
+
+// concurrency reads what becomes of a branch's builds when it is pushed to again. What it is by default is not written.
+func (d *document) concurrency(p *messages.Pipeline) func(*yaml.Node, string) {
+	return func(n *yaml.Node, field string) {
+		written := ""
+		d.text(&written, func(s string) error {
+			if known := messages.Concurrencies(); !slices.Contains(known, s) {
+				return fmt.Errorf("%q is none of %s%s", clip(s), strings.Join(known, ", "), suggest.DidYouMean(s, known))
+			}
+			return nil
+		})(n, field)
+		if p.Concurrency = written; written == messages.ConcurrencyLatest {
+			p.Concurrency = ""
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ pipelines:
     build_args: {BASE: "127.0.0.1:8441/stack:latest", JOBS: 4, RELEASE: 1.0}
     hooks_dir: /etc/stackato/hooks
     timeout: 10m
+    concurrency: queue
     attempts: 3
     retry_for: 2h
     repository_token: reader
@@ -65,7 +66,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 		Name: "libgraphite2", Repository: "http://127.0.0.1:8450/libgraphite2.git", Branch: "release", Dockerfile: "docker/Dockerfile",
 		Directory: "sub", Image: "127.0.0.1:8441/exampleco/newimg", Platform: "linux/amd64",
 		BuildArgs: map[string]string{"BASE": "127.0.0.1:8441/stack:latest", "JOBS": "4", "RELEASE": "1.0"},
-		HooksDir:  "/etc/stackato/hooks", Timeout: messages.Duration(600e9), Attempts: 3, RetryFor: messages.Duration(7200e9), TokenName: "reader", Secrets: []string{"npm"},
+		HooksDir:  "/etc/stackato/hooks", Timeout: messages.Duration(600e9), Attempts: 3, RetryFor: messages.Duration(7200e9), Concurrency: messages.ConcurrencyQueue, TokenName: "reader", Secrets: []string{"npm"},
 		Fleets: []messages.FleetTarget{
 			{Fleet: "staging", Policy: messages.DefaultPolicy()},
 			{Fleet: "default", Policy: messages.Policy{
@@ -98,6 +99,8 @@ func TestLoadPipelinesRefuses(t *testing.T) {
 		"a list that leaves out the image": {item("    fleets:", "      - name: f", "        preload_from: [example.com/bas]"), "fleets[0].preload_from: leaves out example.com/base"},
 		"a list of nothing":                {item("    fleets:", "      - name: f", "        preload_from: []"), "lists nothing"},
 		"an address in the list":           {item("    fleets:", "      - name: f", "        preload_from: [https://example.com]"), "neither a registry's HOST"},
+		"an unknown concurrency":           {item("    concurrency: newest"), `:6: pipelines[0].concurrency: "newest" is none of latest, queue`},
+		"a queue that ends builds":         {item("    concurrency: queue", "    cancel_running: true"), `:7: pipelines[0].cancel_running: with concurrency "queue" each push is built`},
 		"an unknown way":                   {item("    fleets:", "      - name: f", "        pull: {way: mirror}"), `did you mean "mirrors"`},
 		"a way without mirrors":            {item("    fleets:", "      - name: f", "        pull: {way: mirrors}"), "at least one"},
 		"a mirror with a login":            {item("    fleets:", "      - name: f", "        pull: {way: mirrors, mirrors: [{url: \"http://a:b@m\"}]}"), "mirrors[0].url"},

@@ -54,6 +54,9 @@ func ofBuild(r *messages.BuildRecord) (Status, []messages.FleetTarget) {
 		}
 		return Status{Cancelled, "cancelled" + by}, nil
 	case messages.BuildStateSuperseded:
+		if r.FollowedBy != "" {
+			return Status{Superseded, "superseded by " + short(r.Head) + ", build " + r.FollowedBy}, nil
+		}
 		return Status{Superseded, "superseded by " + short(r.Head) + ", the branch's new head"}, nil
 	case messages.BuildStateSucceeded:
 		var fleets []messages.FleetTarget

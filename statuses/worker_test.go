@@ -112,6 +112,7 @@ func TestHowABuildEndsIsTold(t *testing.T) {
 		{&messages.BuildFailed{Failure: messages.Failure{Class: messages.FailureInfrastructure, Reason: "the registry is full"}},
 			"error not built, by no fault of the commit: the registry is full"},
 		{&messages.BuildSuperseded{Head: strings.Repeat("f", 40)}, "error superseded by ffffffffffff, the branch's new head"},
+		{&messages.BuildSuperseded{Head: strings.Repeat("e", 40), FollowedBy: "base-next"}, "error superseded by eeeeeeeeeeee, build base-next"},
 		{&messages.ImageReady{}, "success image ready: " + string(buildstest.Image(1))},
 	}
 	buildstest.Consume(t, as("builder"), buildstest.Work(func(_ context.Context, j *builds.Job) (messages.Payload, error) {

@@ -54,6 +54,9 @@ type Fake struct {
 	Freed func(distributor.Image) int64
 	// Left is the number of containers that earlier trials left, by owner.
 	Left map[string]int
+	// LeftErr is what removing them fails with, and Sweeps how often that was asked for.
+	LeftErr error
+	Sweeps  int
 	// Used are the containers.
 	Used []distributor.Container
 	// Hold, where set, is waited for by each pull: what it delivers is a sign of life, and
@@ -248,6 +251,10 @@ func (f *Fake) RemoveTrials(ctx context.Context, owner string) (int, error) {
 		return 0, err
 	}
 	defer done()
+	f.Sweeps++
+	if f.LeftErr != nil {
+		return 0, f.LeftErr
+	}
 	n := f.Left[owner]
 	delete(f.Left, owner)
 	return n, nil

@@ -49,17 +49,35 @@ func openLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// passedLock is added to the lock's file for that of the writers which have passed it.
+const passedLock = ".passed"
+
 // lock waits for the lock of this host's writers, as long as a few of them may hold it. One whose holder is
 // stopped is not waited for: who is stopped writes nothing, and what it writes late, once it is continued, is
-// seen by who looks at the fence config then.
+// seen by who looks at the fence config then. All who wait may pass it so, and one may get it as its holder is
+// killed: behind it is a second lock, for one of these at a time.
 func (k *Kato) lock(ctx context.Context) (unlock func(), err error) {
-	f, err := openLock(k.c.LockFile)
+	within, cancel := context.WithTimeoutCause(ctx, 12*k.c.Limit, errors.New("that is longer than four writers take"))
+	defer cancel()
+	first, err := k.take(within, k.c.LockFile)
+	if err != nil {
+		return nil, err
+	}
+	second, err := k.take(within, k.c.LockFile+passedLock)
+	if err != nil {
+		first()
+		return nil, err
+	}
+	return func() { second(); first() }, nil
+}
+
+// take takes one lock, or passes it.
+func (k *Kato) take(within context.Context, path string) (unlock func(), err error) {
+	f, err := openLock(path)
 	if err != nil {
 		return nil, err
 	}
 	unlock = func() { f.Close() }
-	within, cancel := context.WithTimeoutCause(ctx, 12*k.c.Limit, errors.New("that is longer than four writers take"))
-	defer cancel()
 	again := time.NewTicker(lockEvery)
 	defer again.Stop()
 	stopped := 0 // looks in a row that saw the holder stopped
@@ -71,7 +89,7 @@ func (k *Kato) lock(ctx context.Context) (unlock func(), err error) {
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			unlock()
-			return nil, fmt.Errorf("taking the lock %s: %w", k.c.LockFile, err)
+			return nil, fmt.Errorf("taking the lock %s: %w", path, err)
 		}
 		if look%looksAtHolder == 0 {
 			if stopped++; !isStopped(holderOf(f)) {
@@ -85,7 +103,7 @@ func (k *Kato) lock(ctx context.Context) (unlock func(), err error) {
 		case <-within.Done():
 			defer unlock()
 			return nil, fmt.Errorf("another process of this host has held the lock %s for %v: it is %s: %w",
-				k.c.LockFile, time.Since(begun).Round(time.Millisecond), who(holderOf(f)), context.Cause(within))
+				path, time.Since(begun).Round(time.Millisecond), who(holderOf(f)), context.Cause(within))
 		case <-again.C:
 		}
 	}

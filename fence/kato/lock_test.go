@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -131,6 +132,38 @@ func TestAHolderThatIsStoppedIsNotWaitedFor(t *testing.T) {
 	defer cancel()
 	if _, err := b.Set(ctx, "exampleco/late", "other"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with its holder at work again: %v", err)
+	}
+}
+
+// TestOneWriterAtATimePassesAHolderThatIsStopped has several wait for it, whose calls are seen to begin and end.
+func TestOneWriterAtATimePassesAHolderThatIsStopped(t *testing.T) {
+	k := katotest.New(t, fresh)
+	before, err := on(k).Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := held(t, k)
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	k.Fails(`case "$*" in *set*)
+  mkdir $dir/busy || echo "$$ beside another" >> $dir/beside
+  sleep 0.3
+  $real "$@"; status=$?
+  rmdir $dir/busy
+  exit $status
+esac
+exec $real "$@"`)
+	var all sync.WaitGroup
+	for i := range 3 {
+		all.Go(func() { _, _ = on(k).Set(t.Context(), fmt.Sprintf("exampleco/img%d", i), before.Revision) })
+	}
+	all.Wait()
+	if beside := k.File("beside"); beside != "" {
+		t.Errorf("writers wrote side by side: %s", beside)
+	}
+	if got := k.Run("config", "get", "fence", "docker/image"); !strings.HasPrefix(got, "exampleco/img") {
+		t.Errorf("it was set to %s", got)
 	}
 }
 

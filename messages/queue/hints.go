@@ -76,8 +76,8 @@ func (c *Client) HearQuestions(ctx context.Context, subject string, fn func(subj
 			case m := <-questions:
 				give(m)
 			case <-ctx.Done():
-				_ = sub.Unsubscribe()
-				_ = c.nc.FlushTimeout(unsubscribeTime) // what the server had sent before that is here then
+				_ = sub.Drain()                        // one that is unsubscribed drops what the server has sent already
+				_ = c.nc.FlushTimeout(unsubscribeTime) // that is here then
 				for len(questions) > 0 {
 					give(<-questions)
 				}

@@ -64,7 +64,7 @@ func (r *Records[T]) keeping(ctx context.Context, key string, body []byte, revis
 
 // keepFields adds to a JSON object what another one has that its known form, which this program writes, has
 // not: fields of the whole, and what else is in those parts that are written as they were known. A part that
-// is written otherwise is this program's, in its form.
+// is written otherwise is this program's, in its form, and so is all of one that is about another image, rollout or the like.
 func keepFields(was, known, next []byte) ([]byte, error) {
 	var w, k, n map[string]json.RawMessage
 	for from, to := range map[*[]byte]*map[string]json.RawMessage{&was: &w, &known: &k, &next: &n} {
@@ -92,6 +92,9 @@ func keepIn(was, known, next json.RawMessage) json.RawMessage {
 	}
 	var w, k, n map[string]json.RawMessage
 	if json.Unmarshal(was, &w) == nil && json.Unmarshal(known, &k) == nil && json.Unmarshal(next, &n) == nil {
+		if aboutAnother(k, n) {
+			return next
+		}
 		for part := range n {
 			if w[part] != nil && k[part] != nil {
 				n[part] = keepIn(w[part], k[part], n[part])
@@ -112,6 +115,19 @@ func keepIn(was, known, next json.RawMessage) json.RawMessage {
 		return encoded(ns, next)
 	}
 	return next
+}
+
+// named are the fields by which a part of a record says what it is about.
+var named = []string{"image", "rollout", "build", "fleet", "node", "name"}
+
+// aboutAnother tells whether a part is about something else than it was: what was known of that is not kept, as deep as it is.
+func aboutAnother(known, next map[string]json.RawMessage) bool {
+	for _, field := range named {
+		if !bytes.Equal(known[field], next[field]) {
+			return true
+		}
+	}
+	return false
 }
 
 // encoded is v as JSON, of which all parts are JSON already.

@@ -13,6 +13,8 @@ func TestWhatIsKeptOfANewerRecord(t *testing.T) {
 		"in a part that stays":                 {`{"a":{"b":1,"new":2},"c":1}`, `{"a":{"b":1},"c":1}`, `{"a":{"b":1},"c":2}`, `{"a":{"b":1,"new":2},"c":2}`},
 		"in a part that was written anew":      {`{"a":{"b":1,"new":2}}`, `{"a":{"b":1}}`, `{"a":{"b":2}}`, `{"a":{"b":2}}`},
 		"in a part of such a part":             {`{"a":{"b":1,"d":{"e":1,"new":2}}}`, `{"a":{"b":1,"d":{"e":1}}}`, `{"a":{"b":2,"d":{"e":1}}}`, `{"a":{"b":2,"d":{"e":1,"new":2}}}`},
+		"in a part of one about another image": {`{"a":{"image":"x","d":{"e":1,"new":2}}}`, `{"a":{"image":"x","d":{"e":1}}}`, `{"a":{"image":"y","d":{"e":1}}}`, `{"a":{"image":"y","d":{"e":1}}}`},
+		"in a part of one about none before":   {`{"a":{"d":{"e":1,"new":2}}}`, `{"a":{"d":{"e":1}}}`, `{"a":{"rollout":"y","d":{"e":1}}}`, `{"a":{"rollout":"y","d":{"e":1}}}`},
 		"in a list, of what stays":             {`{"a":[{"b":1,"new":1},{"b":2,"new":2}]}`, `{"a":[{"b":1},{"b":2}]}`, `{"a":[{"b":3},{"b":1}]}`, `{"a":[{"b":3},{"b":1,"new":1}]}`},
 		"a list that is gone":                  {`{"a":[1],"new":1}`, `{"a":[1]}`, `{}`, `{"new":1}`},
 		"a known field in other letters":       {`{"A":1,"new":1}`, `{"a":1}`, `{"a":2}`, `{"a":2,"new":1}`},

@@ -14,8 +14,10 @@ import (
 const askAnother = 250 * time.Millisecond
 
 // AskFence asks the acting controller about a fleet's fence config, as queue.Question does, and returns its
-// answer, whose Error is an error too. Where that one stops, the next is asked.
+// answer, whose Error is an error too. Where that one stops, the next is asked the same, which may have heard it already: a
+// question keeps its name.
 func AskFence(ctx context.Context, c *queue.Client, asked messages.FenceAsked) (messages.FenceAnswered, error) {
+	asked.Ask = messages.NewID()
 	for {
 		answer, err := askOnce(ctx, c, asked)
 		if err != nil {
@@ -32,7 +34,6 @@ func AskFence(ctx context.Context, c *queue.Client, asked messages.FenceAsked) (
 }
 
 func askOnce(ctx context.Context, c *queue.Client, asked messages.FenceAsked) (*messages.FenceAnswered, error) {
-	asked.Ask = messages.NewID()
 	if err := asked.Validate(); err != nil {
 		return nil, err
 	}
