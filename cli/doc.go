@@ -31,6 +31,7 @@
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors
+//   - openapi.go: openapi, the document of what a producer serves
 //   - render.go: render
 //   - explainhook.go: explain-hook
 //   - hook.go, hookspool.go: hook, and what it keeps while the producer is away

@@ -21,12 +21,12 @@ import (
 // call is the body of POST /v1/builds. With neither a commit nor a context, the head of a
 // branch or tag is built: the one that is named, else the pipeline's own branch.
 type call struct {
-	Pipeline    string `json:"pipeline"`
-	Branch      string `json:"branch"`
-	Tag         string `json:"tag"`
-	Commit      string `json:"commit"`
-	Context     string `json:"context"`
-	RequestedBy string `json:"requested_by"`
+	Pipeline    string `json:"pipeline" doc:"the pipeline to build"`
+	Branch      string `json:"branch,omitempty" doc:"the branch whose head to build, one that the pipeline builds; its own where nothing is named"`
+	Tag         string `json:"tag,omitempty" doc:"the tag to build, one that the pipeline builds"`
+	Commit      string `json:"commit,omitempty" doc:"the full object name of the commit to build, in place of a branch or tag"`
+	Context     string `json:"context,omitempty" doc:"the name of an uploaded build context, in place of a commit"`
+	RequestedBy string `json:"requested_by,omitempty" doc:"who asks, for people"`
 }
 
 // builds serves POST /v1/builds.
@@ -45,7 +45,7 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 	b := builds[0]
 	p.log.Info().Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
 		Bool("duplicate", b.Duplicate).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
-	writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+	writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds})
 }
 
 func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received time.Time) ([]acceptedBuild, *refusal) {

@@ -5,7 +5,9 @@
 //
 // The files, in reading order:
 //
-//	producer.go         the routes, and the sweep beside them: Config, New, Run
+//	producer.go         what runs beside the server: Config, New, Run
+//	routes.go           what is served, and what the document of the API says of it
+//	openapi.go          that document
 //	httpserver.go       the HTTP server around them
 //	connections.go      its connections, of which there is a bound
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns

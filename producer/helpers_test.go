@@ -289,9 +289,21 @@ func (s sender) hook(secret, body string) *http.Request {
 	return r
 }
 
+// answer is what any answer about builds has.
+type answer struct {
+	Builds  []acceptedBuild
+	Ignored string
+	Unknown bool `json:"unknown_repository"`
+	Ping    *pingAnswer
+	Error   string
+}
+
 func serve(p *Producer, r *http.Request) (int, answer, http.Header) {
 	w := httptest.NewRecorder()
 	p.Handler().ServeHTTP(w, r)
+	if err := asDocumented(r, w.Code, w.Header(), w.Body.Bytes()); err != nil {
+		panic(fmt.Sprintf("%s %s: the answer is not what the API's document says: %v", r.Method, r.URL.Path, err))
+	}
 	var a answer
 	_ = json.Unmarshal(w.Body.Bytes(), &a)
 	return w.Code, a, w.Header()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -92,59 +90,17 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
-	p.handler = p.routes()
+	p.handler = p.mux()
 	return p, nil
 }
 
-// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /v1/pipelines, GET /healthz and GET /readyz.
+// Handler serves what APIDocument describes.
 func (p *Producer) Handler() http.Handler { return p.handler }
-
-func (p *Producer) routes() http.Handler {
-	mux := http.NewServeMux()
-	for _, f := range forges() {
-		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: func() *keyring { return p.inForce.Load().keys[f.name()] }})
-	}
-	mux.HandleFunc("POST /hooks/", func(w http.ResponseWriter, r *http.Request) {
-		known := forgeNames()
-		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
-		w.Header().Set("Connection", "close") // the body is not worth reading
-		if other, ok := otherForgeCalled(name); ok {
-			refuse(http.StatusNotFound, "%s", other).write(w)
-			return
-		}
-		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
-	})
-	mux.HandleFunc("POST /v1/builds", p.builds)
-	mux.HandleFunc("GET /v1/pipelines", p.servePipelines)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, health{OK: true})
-	})
-	mux.HandleFunc("GET /readyz", p.readyz)
-	elsewhere(mux)
-	return mux
-}
-
-// elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do.
-func elsewhere(mux *http.ServeMux) {
-	for path, method := range map[string]string{
-		"/hooks/": http.MethodPost, "/v1/builds": http.MethodPost, "/v1/pipelines": http.MethodGet, "/healthz": http.MethodGet, "/readyz": http.MethodGet,
-	} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", method)
-			w.Header().Set("Connection", "close")
-			refuse(http.StatusMethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), method, clip(r.Method)).write(w)
-		})
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close")
-		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
-	})
-}
 
 // health is the answer of /healthz and /readyz.
 type health struct {
-	OK      bool   `json:"ok"`
-	Problem string `json:"problem,omitempty"`
+	OK      bool   `json:"ok" doc:"whether all is well"`
+	Problem string `json:"problem,omitempty" doc:"what is wrong, and what mends it"`
 }
 
 const (

@@ -49,13 +49,12 @@ type watchedFile struct {
 // FileState is what a producer knows of its pipeline file. It has no secrets, and nothing of their
 // files but what a person sees in errors.
 type FileState struct {
-	Path      string    `json:"path"`
-	Pipelines []string  `json:"pipelines"` // their names, in the order of the file
-	Digest    string    `json:"digest"`    // of what they say: it is the same for producers that do the same
-	Loaded    time.Time `json:"loaded"`
-	// Error is why the file can't be used as it is; those that were read before are in force. "" where it is.
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since,omitzero"` // of the first look that found an error
+	Path      string    `json:"path" doc:"the pipeline file, or the folder of them"`
+	Pipelines []string  `json:"pipelines" doc:"the names of the pipelines in force, in the order of the file"`
+	Digest    string    `json:"digest" doc:"a digest of what they say: it is the same for producers that do the same"`
+	Loaded    time.Time `json:"loaded" doc:"when they were read"`
+	Error     string    `json:"error,omitempty" doc:"why the file can't be used as it is; those that were read before are in force"`
+	Since     time.Time `json:"since,omitzero" doc:"when a look first found that error"`
 }
 
 func (w *watchedFile) begin(interval time.Duration) {

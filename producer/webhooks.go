@@ -34,7 +34,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		no.write(w)
 	case len(builds) == 0:
 		log = log.Int("status", http.StatusOK).Str("ignored", ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
+		writeJSON(w, http.StatusOK, ignoredAnswer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
 	default:
 		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
@@ -45,7 +45,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if ignored != "" {
 			log = log.Str("ignored", ignored)
 		}
-		writeJSON(w, http.StatusAccepted, answer{Builds: builds, Ignored: ignored})
+		writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds, Ignored: ignored})
 	}
 	d.log(log)
 	log.Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
