@@ -11,6 +11,7 @@
 //
 //	queue.go        Queue, the way to an installation's builds
 //	request.go      Request: a push becomes one stored request
+//	stored.go       whether a request was stored, long after
 //	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop

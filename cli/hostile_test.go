@@ -165,6 +165,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"lint":                 {{dir}, {hostile}},
 		"render":               {{hostile}, {"base", "--config", filepath.Join(dir, "fenceline.yaml")}, {"--pipelines", dir, hostile}},
 		"schema":               {{}, {hostile}},
+		"openapi":              {{}, {hostile}},
 		"explain-hook":         {{hostile}, {"-", "--config", filepath.Join(dir, "fenceline.yaml")}, {"-", "--forge", hostile, "--header", hostile}},
 		"hook":                 {{hostile}},
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},

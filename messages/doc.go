@@ -20,6 +20,7 @@
 //	pull.go        how nodes fetch images: the ways, the mirrors
 //	preloadfrom.go the repositories that nodes may fetch from
 //	request.go     a build is asked for, also in a newer version than this program's
+//	keyedcall.go   a call that comes again is known
 //	reason.go      what led to a build, and what caused that
 //	build.go       what happens to a build: its events, failure and record; the image that is ready
 //	buildbeat.go   the sign of life of who builds

@@ -160,6 +160,9 @@ func (s Space) FenceBucket() string { return s.Prefix() + "-fence" }
 // ForgeProblemKey.
 func (s Space) StatusesBucket() string { return s.Prefix() + "-statuses" }
 
+// CallsBucket has a KeyedCall for each call with an Idempotency-Key, for as long as the key counts.
+func (s Space) CallsBucket() string { return s.Prefix() + "-calls" }
+
 // ContextsStore is the object store of build contexts sent from a developer's machine.
 func (s Space) ContextsStore() string { return s.Prefix() + "-contexts" }
 

@@ -30,6 +30,8 @@
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
+//	tokens.go           who has which
+//	idempotencykey.go   calls that are the same call, however often they come
 //	heads.go            heads of branches whose pushes nobody told of
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals

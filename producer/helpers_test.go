@@ -20,6 +20,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
 )
 
@@ -114,6 +115,17 @@ func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]strin
 	return refs, nil
 }
 
+func (q *memoryQueue) Stored(_ context.Context, build string) (builds.Accepted, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, r := range q.stored {
+		if r.Build == build {
+			return builds.Accepted{Build: build, Order: uint64(i + 1)}, nil
+		}
+	}
+	return builds.Accepted{}, queue.ErrNotFound
+}
+
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
 	return builds.SweepReport{}, nil
 }
@@ -131,7 +143,7 @@ func (q *memoryQueue) pipelines() []string {
 
 func newProducer(t testing.TB, q Queue, log zerolog.Logger) *Producer {
 	t.Helper()
-	p, err := New(Config{Pipelines: load(t, testFile), Queue: q, APIToken: messages.NewSecret(testToken), SecretsDir: t.TempDir(), Logger: log})
+	p, err := New(Config{Pipelines: load(t, testFile), Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}, SecretsDir: t.TempDir(), Logger: log})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}

@@ -26,6 +26,8 @@ type Queue interface {
 	// Refs has the branches and tags, by their full names, of which a pipeline has builds that are still known, with the
 	// newest one's commit.
 	Refs(ctx context.Context, pipeline string) (map[string]string, error)
+	// Stored finds the request of a build by its ID; queue.ErrNotFound where there is none.
+	Stored(ctx context.Context, build string) (builds.Accepted, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -41,9 +43,10 @@ const DefaultSweepInterval = 30 * time.Second
 type Config struct {
 	Pipelines     *Pipelines
 	Queue         Queue
-	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
-	SecretsDir    string          // has the pipelines' repository tokens, by name
-	SweepInterval time.Duration   // 0 means DefaultSweepInterval
+	Tokens        []Token       // of calls; without any there are none
+	Calls         KeptCalls     // where calls with an Idempotency-Key are known; nil: they are refused
+	SecretsDir    string        // has the pipelines' repository tokens, by name
+	SweepInterval time.Duration // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
 	Logger       zerolog.Logger
@@ -55,10 +58,12 @@ type Producer struct {
 	file          watchedFile
 	heads         headsSeen
 	queue         Queue
-	token         messages.Secret
+	tokens        []Token
+	calls         KeptCalls
 	secretsDir    string
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
+	keyPause      time.Duration
 	headPause     time.Duration // after a look at a head that fails, the first time
 	log           zerolog.Logger
 	now           func() time.Time
@@ -79,9 +84,12 @@ func New(c Config) (*Producer, error) {
 	case c.LookInterval < 0:
 		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
+	if err := checkTokens(c.Tokens); err != nil {
+		return nil, fmt.Errorf("making a producer: %w", err)
+	}
 	p := &Producer{
-		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
-		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
+		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir,
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, headPause: headFirstPause,
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {

@@ -196,7 +196,7 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 
 // servePipelines serves GET /v1/pipelines.
 func (p *Producer) servePipelines(w http.ResponseWriter, r *http.Request) {
-	if no := p.authorise(r); no != nil {
+	if _, no := p.authorise(r); no != nil {
 		no.write(w)
 		return
 	}

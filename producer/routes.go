@@ -81,8 +81,9 @@ func (p *Producer) ownRoutes() []route {
 			id: "requestBuild", summary: "Ask for a build",
 			description: "Asks for a build of one pipeline: of the head of a branch or tag, of a commit, or of an uploaded context. 202 means that the request is durably stored.",
 			secured:     []string{bearerScheme}, body: call{}, bodyKinds: []string{kindJSON},
+			headers: []headerField{{keyHeader, "A string of 1 to 255 printable ASCII characters, such as a UUID. For 24 hours the same key with the same body has the same answer (with " + replayedHeader + ": true), however often it comes; with another body it is refused (422), and while the first one is under way, too (409). Keys of different tokens are different. A call that was refused leaves its key free."}},
 			answers: refused(map[int]any{http.StatusAccepted: acceptedAnswer{}},
-				http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout,
+				http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
 				http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusBadGateway, http.StatusServiceUnavailable),
 		},
 		{

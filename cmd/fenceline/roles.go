@@ -23,7 +23,6 @@ import (
 	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
-	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
@@ -88,15 +87,16 @@ func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet) ([]target.Ta
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
-	var token messages.Secret
-	if file := p.settings.TokenFile; file != "" {
-		var err error
-		if token, err = settings.ReadSecret(file); err != nil {
-			return nil, err
-		}
+	callers, err := p.settings.Tokens()
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]producer.Token, len(callers))
+	for i, c := range callers {
+		tokens[i] = producer.Token(c)
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
+		Pipelines: p.pipelines, Queue: builds.New(q), Tokens: tokens, Calls: store.Calls(q), SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err

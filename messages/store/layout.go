@@ -26,12 +26,16 @@ const (
 	contextBytes = 2 << 30 // then uploads are refused
 	contextAge   = 7 * 24 * time.Hour
 	statusAge    = 30 * 24 * time.Hour // then what was told of a commit is forgotten
+	callBytes    = 64 << 20            // then calls with another Idempotency-Key are refused
 	// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
 	// after a lost answer is stored once.
 	duplicates = 2 * time.Minute
 	// fenceHistory is how many values of each fence config, and of each fleet's record, are kept.
 	fenceHistory = 64
 )
+
+// KeyAge is how long a call's Idempotency-Key counts.
+const KeyAge = 24 * time.Hour
 
 // What counts where no Layout says.
 const (
@@ -62,7 +66,22 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	if err := l.declareConsumers(ctx, c, l.AckWait); err != nil {
 		return err
 	}
-	return l.declareStatuses(ctx, c)
+	if err := l.declareStatuses(ctx, c); err != nil {
+		return err
+	}
+	return l.declareCalls(ctx, c)
+}
+
+// declareCalls makes what is kept of calls. Credentials from before there was that may not: calls with an Idempotency-Key are
+// refused then, and nothing else.
+func (l Layout) declareCalls(ctx context.Context, c *queue.Client) error {
+	bucket := queue.Bucket(c.Space().CallsBucket(), 1)
+	bucket.MaxAge, bucket.MaxBytes, bucket.Replicas = KeyAge, callBytes, l.Replicas
+	err := c.Declare(ctx, []queue.Stream{bucket})
+	if errors.Is(err, queue.ErrForbidden) || errors.Is(err, queue.ErrUndeclared) {
+		return nil
+	}
+	return err
 }
 
 // declareConsumers makes the consumers that builders take requests from, which may make none: whoever makes a consumer says where the server delivers to.
