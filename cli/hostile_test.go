@@ -135,6 +135,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"doctor":               {{hostile}, {"controller", "--nats-monitor", server}},
 		"status":               {{}},
 		"builds":               {{}, {"--pipeline", hostile}},
+		"builds show":          {{"base-gggggggg"}, {"base-iiiiiiii"}, {hostile}},
 		"nodes":                {{}, {hostile}},
 		"nodes show":           {{"node-3"}, {hostile}, {"production", hostile}},
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},

@@ -27,13 +27,14 @@ import (
 
 // submission is the answer of POST /v1/builds.
 type submission struct {
-	Build     string `json:"build"`
-	Order     uint64 `json:"order"`
-	Pipeline  string `json:"pipeline"`
-	Commit    string `json:"commit,omitempty"`
-	Duplicate bool   `json:"duplicate"`
-	Ended     string `json:"ended,omitempty"`   // how a duplicate's build ended
-	Repeats   string `json:"repeats,omitempty"` // the build that this one is in place of
+	Build     string           `json:"build"`
+	Order     uint64           `json:"order"`
+	Pipeline  string           `json:"pipeline"`
+	Commit    string           `json:"commit,omitempty"`
+	Reason    *messages.Reason `json:"reason,omitempty"` // what the request came of; nil from a producer that doesn't say it
+	Duplicate bool             `json:"duplicate"`
+	Ended     string           `json:"ended,omitempty"`   // how a duplicate's build ended
+	Repeats   string           `json:"repeats,omitempty"` // the build that this one is in place of
 }
 
 // before says what there was before of a build that is not the first of its push, or nothing.

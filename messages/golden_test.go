@@ -135,6 +135,8 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
 	"dev.fenceline.build.requested.v1.Matched":                               true,
 	"dev.fenceline.build.requested.v1.Reason":                                true, // see TestAReasonIsInItsWireForm
+	"dev.fenceline.build.started.v1.Reason":                                  true,
+	"dev.fenceline.image.ready.v1.Reason":                                    true,
 	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
 	"dev.fenceline.build.requested.v1.Pipeline.Tags":                         true,
 	"dev.fenceline.build.requested.v1.Pipeline.Fleets.Policy.Trial.Disabled": true,

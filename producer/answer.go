@@ -12,15 +12,16 @@ import (
 
 // acceptedBuild is a stored build request, in an answer.
 type acceptedBuild struct {
-	Build     string `json:"build" doc:"the build's ID; the earlier one's for a duplicate"`
-	Order     uint64 `json:"order" doc:"the number that the request got when it was accepted"`
-	Pipeline  string `json:"pipeline" doc:"the pipeline's name"`
-	Ref       string `json:"ref,omitempty" doc:"the full name of the branch or tag that has the commit, such as refs/heads/main"`
-	Commit    string `json:"commit,omitempty" doc:"the commit's full object name"`
-	Matched   string `json:"matched,omitempty" doc:"what in the pipeline takes the push, and what of it is not known"`
-	Duplicate bool   `json:"duplicate" doc:"the build was asked for before"`
-	Ended     string `json:"ended,omitempty" doc:"how that build ended, if it has: nothing is built anew"`
-	Repeats   string `json:"repeats,omitempty" doc:"the earlier build of the same push, without an image, that this new one is in place of"`
+	Build     string       `json:"build" doc:"the build's ID; the earlier one's for a duplicate"`
+	Order     uint64       `json:"order" doc:"the number that the request got when it was accepted"`
+	Pipeline  string       `json:"pipeline" doc:"the pipeline's name"`
+	Ref       string       `json:"ref,omitempty" doc:"the full name of the branch or tag that has the commit, such as refs/heads/main"`
+	Commit    string       `json:"commit,omitempty" doc:"the commit's full object name"`
+	Matched   string       `json:"matched,omitempty" doc:"what in the pipeline takes the push, and what of it is not known"`
+	Reason    reasonAnswer `json:"reason" doc:"what this request came of; a duplicate's build came of an earlier one"`
+	Duplicate bool         `json:"duplicate" doc:"the build was asked for before"`
+	Ended     string       `json:"ended,omitempty" doc:"how that build ended, if it has: nothing is built anew"`
+	Repeats   string       `json:"repeats,omitempty" doc:"the earlier build of the same push, without an image, that this new one is in place of"`
 }
 
 // acceptedAnswer is the body of an answer to what is built.

@@ -115,7 +115,7 @@ func (p *Producer) requestAt(c *call, who string, received time.Time, ref, commi
 	}
 	q := &messages.BuildRequested{
 		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: commit, Context: c.Context,
-		Cause: messages.CausePerson, RequestedBy: cmp.Or(clip(c.RequestedBy), who), Received: received.UTC(),
+		Cause: messages.CausePerson, RequestedBy: cmp.Or(clip(c.RequestedBy), who), Reason: byCaller(who), Received: received.UTC(),
 	}
 	if ref != "" {
 		q.SetRef(ref)

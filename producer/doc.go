@@ -33,6 +33,7 @@
 //	tokens.go           who has which
 //	idempotencykey.go   calls that are the same call, however often they come
 //	heads.go            heads of branches whose pushes nobody told of
+//	reason.go           what leads to a build
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file

@@ -203,10 +203,10 @@ func TestBadKeys(t *testing.T) {
 func TestTokensTellCallersApart(t *testing.T) {
 	one := messages.NewSecret("one-secret-of-a-caller")
 	for want, tokens := range map[string][]Token{
-		"are the same":      {{"a", one}, {"b", one}},
-		"two are called":    {{"a", one}, {"a", messages.NewSecret("another-secret")}},
-		"is empty":          {{"a", messages.Secret{}}},
-		"token name":         {{"A token", one}},
+		"are the same":   {{"a", one}, {"b", one}},
+		"two are called": {{"a", one}, {"a", messages.NewSecret("another-secret")}},
+		"is empty":       {{"a", messages.Secret{}}},
+		"token name":     {{"A token", one}},
 	} {
 		_, err := New(Config{Pipelines: load(t, testFile), Queue: &memoryQueue{}, Tokens: tokens})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), one.Reveal()) {

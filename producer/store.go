@@ -53,7 +53,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 // accepted is what became of a request, in an answer.
 func accepted(q *messages.BuildRequested, a builds.Accepted) acceptedBuild {
 	return acceptedBuild{
-		Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Ref: q.FullRef(), Commit: q.Commit, Matched: q.Matched,
+		Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Ref: q.FullRef(), Commit: q.Commit, Matched: q.Matched, Reason: answered(q.Why()),
 		Duplicate: a.Duplicate, Ended: string(a.Ended), Repeats: a.Repeats,
 	}
 }

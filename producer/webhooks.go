@@ -137,7 +137,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	if d.ignored != "" {
 		return nil, nil
 	}
-	requests := d.requests(pipelines, received, h.asking(r.Context()))
+	requests := d.requests(h.forge.name(), pipelines, received, h.asking(r.Context()))
 	switch n := len(requests); {
 	case n == 0:
 		return nil, nil
@@ -149,7 +149,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 
 // requests are those that a delivery's pushes ask for, up to one more than can be stored. Events of which nothing is
 // built get the reason.
-func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
+func (d *delivery) requests(forge string, pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
 	var all []*messages.BuildRequested
 	reasons := map[string]string{"": ""} // each is kept once, and no more than are told
 	for i := range d.events {
@@ -157,7 +157,7 @@ func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker
 		for _, v := range e.verdicts(pipelines, ask) {
 			if v.build {
 				r := e.request(v)
-				r.Received = received.UTC()
+				r.Received, r.Reason = received.UTC(), d.reason(forge, e)
 				all = append(all, r)
 			}
 		}
