@@ -15,6 +15,7 @@
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
+//   - audit.go: audit
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //

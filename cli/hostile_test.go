@@ -102,6 +102,8 @@ func publishHostile(t *testing.T, c *queue.Client) {
 			Stream: "hostile", Sequence: 1, Subject: hostile, Reason: hostile, Headers: messages.Headers{hostile: {hostile}}, Body: []byte(hostile), At: noon(),
 		},
 		&messages.BuildFailed{BuildRef: ref, Failure: failure},
+		&messages.CallsAudited{Calls: []messages.AuditedCall{{At: noon(), Path: hostile, By: hostile, From: hostile, Delivery: hostile, Why: hostile, Builds: []string{hostile}}}},
+		&messages.RefusalsCounted{Refusals: []messages.Refusals{{Path: hostile, From: hostile, Why: hostile, Count: 2}}},
 	} {
 		if _, letter := p.(*messages.DeadLetter); letter { // its name says where it is kept
 			if _, err := c.Last(t.Context(), c.Space().EventsStream(), c.Space().Subject(p)); err == nil {
@@ -141,6 +143,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
 		"history":              {{}, {hostile}},
+		"audit":                {{}, {"--known"}, {hostile}},
 		"logs":                 {{"base-gggggggg"}, {"base-hhhhhhhh", "-f"}, {hostile}},
 		"watch":                {{hostile}},
 		"submit":               {append([]string{"base"}, producer...), append([]string{hostile}, producer...), {"base", "--context", hostile}, {"base", "--commit", hostile}},

@@ -31,6 +31,7 @@
 //	waves.go       which nodes a wave admits
 //	forgestatus.go what a forge was told of a commit, and why it was not
 //	node.go        members and heartbeats; what a node does, fails at and finds out
+//	audit.go       who asked for what, and what became of it
 //	deadletter.go  a message that nobody could handle
 //	names.go       names, IDs, commits and secrets' names, and what they may be
 //	image.go       images by name and digest

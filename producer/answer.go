@@ -62,6 +62,9 @@ func (r *refusal) write(w http.ResponseWriter) {
 	if r.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="fenceline"`)
 	}
+	if n, ok := w.(noting); ok {
+		n.call.Why = r.reason
+	}
 	writeJSON(w, r.status, refusalAnswer{Error: r.reason})
 }
 

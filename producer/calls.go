@@ -42,6 +42,7 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b := builds[0]
+	noteOf(r.Context()).builds(builds)
 	p.log.Info().Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
 		Bool("duplicate", b.Duplicate).Bool("replayed", replayed).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
 	if replayed {
@@ -57,6 +58,7 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		return nil, false, no
 	}
 	keep(r.Context())
+	noteOf(r.Context()).call.By = "token " + who
 	key, no := idempotencyKey(r.Header)
 	if no != nil {
 		w.Header().Set("Connection", "close")

@@ -35,6 +35,7 @@
 //	heads.go            heads of branches whose pushes nobody told of
 //	reason.go           what leads to a build
 //	store.go            what either asks for is stored before it is accepted
+//	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
 //	reload.go           the file is read again when it has changed

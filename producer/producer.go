@@ -44,6 +44,7 @@ type Config struct {
 	Pipelines     *Pipelines
 	Queue         Queue
 	Tokens        []Token       // of calls; without any there are none
+	Audit         AuditLog      // nil: no audit events are kept
 	Calls         KeptCalls     // where calls with an Idempotency-Key are known; nil: they are refused
 	SecretsDir    string        // has the pipelines' repository tokens, by name
 	SweepInterval time.Duration // 0 means DefaultSweepInterval
@@ -59,6 +60,7 @@ type Producer struct {
 	heads         headsSeen
 	queue         Queue
 	tokens        []Token
+	audit         *auditor
 	calls         KeptCalls
 	secretsDir    string
 	sweepInterval time.Duration
@@ -95,6 +97,7 @@ func New(c Config) (*Producer, error) {
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
 	}
+	p.audit = newAuditor(c.Audit, c.Logger, time.Now)
 	p.file.begin(c.LookInterval)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
@@ -142,6 +145,7 @@ func (p *Producer) Run(ctx context.Context) error {
 	defer beside.Wait()
 	beside.Go(func() { p.followHeads(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	beside.Go(func() { p.audit.run(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -20,21 +20,23 @@ func answered(r messages.Reason) reasonAnswer {
 // maxDeliveryBytes is far above a UUID, which forges name a delivery by.
 const maxDeliveryBytes = 128
 
-// reason is what leads to a build of a push: the delivery, as its forge names it. The name is not signed, and so is cut
-// down to what such names have.
+// reason is what leads to a build of a push: the delivery, as its forge names it.
 func (d *delivery) reason(forge string, e *event) *messages.Reason {
 	kind := messages.ReasonPush
 	if _, ok := e.tag(); ok {
 		kind = messages.ReasonTag
 	}
-	id := d.id[:min(len(d.id), maxDeliveryBytes)]
-	id = strings.Map(func(r rune) rune {
+	return &messages.Reason{Kind: kind, Link: d.name(), Detail: forge}
+}
+
+// name is the forge's name of the delivery. It is not signed, and so is cut down to what such names have.
+func (d *delivery) name() string {
+	return strings.Map(func(r rune) rune {
 		if r <= ' ' || r > '~' {
 			return -1
 		}
 		return r
-	}, id)
-	return &messages.Reason{Kind: kind, Link: id, Detail: forge}
+	}, d.id[:min(len(d.id), maxDeliveryBytes)])
 }
 
 // byCaller is what leads to a build that a call asks for.

@@ -196,10 +196,12 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 
 // servePipelines serves GET /v1/pipelines.
 func (p *Producer) servePipelines(w http.ResponseWriter, r *http.Request) {
-	if _, no := p.authorise(r); no != nil {
+	who, no := p.authorise(r)
+	if no != nil {
 		no.write(w)
 		return
 	}
 	keep(r.Context())
+	noteOf(r.Context()).call.By = "token " + who
 	writeJSON(w, http.StatusOK, p.File())
 }

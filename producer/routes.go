@@ -38,6 +38,13 @@ const (
 	tagState = "state"
 )
 
+// What comes, in audit events.
+const (
+	kindWebhook = "webhook"
+	kindCall    = "call"
+	kindStray   = "stray" // where nothing is taken
+)
+
 const (
 	kindJSON = "application/json"
 	kindForm = "application/x-www-form-urlencoded"
@@ -63,7 +70,7 @@ func refused(answers map[int]any, statuses ...int) map[int]any {
 func (p *Producer) hookRoute(f forge) route {
 	h := &hooks{Producer: p, forge: f, keys: func() *keyring { return p.inForce.Load().keys[f.name()] }}
 	return route{
-		method: http.MethodPost, path: "/hooks/" + f.name(), serve: h.ServeHTTP, kind: "webhook", tag: tagHooks,
+		method: http.MethodPost, path: "/hooks/" + f.name(), serve: h.ServeHTTP, kind: kindWebhook, tag: tagHooks,
 		id: "hook" + strings.ToUpper(f.name()[:1]) + f.name()[1:], summary: "Take a webhook in " + f.name() + "'s form",
 		description: "Verifies the signature over the raw body and stores a build request for each pipeline that builds what was pushed. " +
 			"202 means that all of them are durably stored; 200 that nothing is to be built, and why. Who gets a 408, a 5xx or no answer sends it again: what is stored already is a duplicate then.",
@@ -77,7 +84,7 @@ func (p *Producer) hookRoute(f forge) route {
 func (p *Producer) ownRoutes() []route {
 	return []route{
 		{
-			method: http.MethodPost, path: "/v1/builds", serve: p.builds, kind: "call", tag: tagCalls,
+			method: http.MethodPost, path: "/v1/builds", serve: p.builds, kind: kindCall, tag: tagCalls,
 			id: "requestBuild", summary: "Ask for a build",
 			description: "Asks for a build of one pipeline: of the head of a branch or tag, of a commit, or of an uploaded context. 202 means that the request is durably stored.",
 			secured:     []string{bearerScheme}, body: call{}, bodyKinds: []string{kindJSON},
@@ -87,7 +94,7 @@ func (p *Producer) ownRoutes() []route {
 				http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusBadGateway, http.StatusServiceUnavailable),
 		},
 		{
-			method: http.MethodGet, path: "/v1/pipelines", serve: p.servePipelines, kind: "call", tag: tagState,
+			method: http.MethodGet, path: "/v1/pipelines", serve: p.servePipelines, kind: kindCall, tag: tagState,
 			id: "pipelines", summary: "Tell which pipelines are in force",
 			description: "Tells the pipelines of the pipeline file that is in force, and why a newer one can't be used.",
 			secured:     []string{bearerScheme},
@@ -115,12 +122,12 @@ func (p *Producer) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	methods := map[string]string{"/hooks/": http.MethodPost}
 	for _, r := range p.routes() {
-		mux.HandleFunc(r.method+" "+r.path, r.serve)
+		mux.HandleFunc(r.method+" "+r.path, p.audited(r.kind, r.path, r.serve))
 		if !strings.HasPrefix(r.path, "/hooks/") {
 			methods[r.path] = r.method
 		}
 	}
-	mux.HandleFunc("POST /hooks/", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /hooks/", p.audited(kindWebhook, "/hooks/", func(w http.ResponseWriter, r *http.Request) {
 		known := forgeNames()
 		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
 		w.Header().Set("Connection", "close") // the body is not worth reading
@@ -129,23 +136,23 @@ func (p *Producer) mux() *http.ServeMux {
 			return
 		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
-	})
-	elsewhere(mux, methods)
+	}))
+	p.elsewhere(mux, methods)
 	return mux
 }
 
 // elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do. It is given the method
 // that each path takes.
-func elsewhere(mux *http.ServeMux, methods map[string]string) {
+func (p *Producer) elsewhere(mux *http.ServeMux, methods map[string]string) {
 	for path, method := range methods {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		mux.HandleFunc(path, p.audited(kindStray, path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)
 			w.Header().Set("Connection", "close")
 			refuse(http.StatusMethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), method, clip(r.Method)).write(w)
-		})
+		}))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("/", p.audited(kindStray, "/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
-	})
+	}))
 }

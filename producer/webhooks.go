@@ -47,9 +47,22 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds, Ignored: ignored})
 	}
+	d.note(noteOf(r.Context()), builds, ignored)
 	d.log(log)
 	log.Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
 		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
+}
+
+// note tells of a delivery, for its audit event.
+func (d *delivery) note(n *note, builds []acceptedBuild, ignored string) {
+	n.builds(builds)
+	n.call.Delivery = d.name()
+	if n.call.Why == "" { // it is not refused
+		n.call.Why = ignored
+	}
+	if len(d.events) > 0 {
+		n.call.By = clip(d.events[0].pusher)
+	}
 }
 
 // whyIgnored says why nothing, or not everything, is built of a delivery, each reason once; "" where all of it

@@ -96,7 +96,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 		tokens[i] = producer.Token(c)
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), Tokens: tokens, Calls: store.Calls(q), SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
+		Pipelines: p.pipelines, Queue: builds.New(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err
@@ -158,10 +158,12 @@ func (r *httpRole) Run(ctx context.Context) error {
 		<-ctx.Done()
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), r.grace)
 		defer done()
-		if err := r.server.Shutdown(stop); err != nil {
-			return r.server.Close()
+		err := r.server.Shutdown(stop)
+		if err != nil {
+			err = r.server.Close()
 		}
-		return nil
+		r.FlushAudit(context.WithoutCancel(ctx)) // of the last that were answered; it has a time limit of its own
+		return err
 	})
 	return g.Wait()
 }

@@ -25,6 +25,10 @@ const (
 	logAge       = 14 * 24 * time.Hour
 	contextBytes = 2 << 30 // then uploads are refused
 	contextAge   = 7 * 24 * time.Hour
+	auditBytes   = 128 << 20 // then the oldest audit events go
+	auditAge     = 90 * 24 * time.Hour
+	refusalBytes = 32 << 20 // then the oldest counts of strangers' refusals go
+	refusalAge   = 30 * 24 * time.Hour
 	statusAge    = 30 * 24 * time.Hour // then what was told of a commit is forgotten
 	callBytes    = 64 << 20            // then calls with another Idempotency-Key are refused
 	// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
@@ -73,11 +77,16 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 }
 
 // declareCalls makes what is kept of calls. Credentials from before there was that may not: calls with an Idempotency-Key are
-// refused then, and nothing else.
+// refused then, audit events are not kept, and nothing else is missing.
 func (l Layout) declareCalls(ctx context.Context, c *queue.Client) error {
 	bucket := queue.Bucket(c.Space().CallsBucket(), 1)
 	bucket.MaxAge, bucket.MaxBytes, bucket.Replicas = KeyAge, callBytes, l.Replicas
-	err := c.Declare(ctx, []queue.Stream{bucket})
+	s := c.Space()
+	err := c.Declare(ctx, []queue.Stream{
+		bucket,
+		{Name: s.AuditStream(), Subjects: s.AuditSubjects(), Duplicates: duplicates, DropOldest: true, NoDeletes: true, MaxBytes: auditBytes, MaxAge: auditAge, Replicas: l.Replicas},
+		{Name: s.RefusalsStream(), Subjects: s.RefusalSubjects(), Duplicates: duplicates, DropOldest: true, NoDeletes: true, MaxBytes: refusalBytes, MaxAge: refusalAge, Replicas: l.Replicas},
+	})
 	if errors.Is(err, queue.ErrForbidden) || errors.Is(err, queue.ErrUndeclared) {
 		return nil
 	}
