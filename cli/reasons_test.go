@@ -13,7 +13,7 @@ import (
 // TestWhatLedToABuildIsShown of one that is queued, of its dead letter, and of one that a person asked for again.
 func TestWhatLedToABuildIsShown(t *testing.T) {
 	c := installation(t)
-	r := buildstest.Request("base", 0)
+	r := buildstest.Request("base", 1)
 	r.Reason = &messages.Reason{Kind: messages.ReasonPush, Detail: "github", Link: "72d3162e-cc78"}
 	a, err := builds.New(c).Request(t.Context(), r, "")
 	if err != nil {
