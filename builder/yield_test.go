@@ -125,6 +125,7 @@ func TestWhatBecomesOfABuildWhoseBranchHasAnotherHead(t *testing.T) {
 		change     func(*messages.BuildRequested)
 		known      history
 		age        time.Duration
+		behind     time.Duration // so long the host may show what it does
 		superseded bool
 		later      time.Duration // it is looked at again after that
 		saw        string        // and the head that is noted
@@ -135,15 +136,16 @@ func TestWhatBecomesOfABuildWhoseBranchHasAnotherHead(t *testing.T) {
 		"a found head of a queue is superseded":  {change: func(r *messages.BuildRequested) { queue(r); r.Reason = &messages.Reason{Kind: messages.ReasonPoll} }, age: time.Minute, superseded: true},
 		"a person's is built":                    {change: func(r *messages.BuildRequested) { r.Cause = messages.CausePerson }, age: time.Minute, saw: other},
 		"a tag that was moved is superseded":     {change: func(r *messages.BuildRequested) { r.Ref = ""; r.SetRef("refs/tags/v1") }, age: time.Minute, superseded: true},
-		"an older head is waited out":            {known: history{before: other}, age: time.Minute, later: 20 * time.Second},
-		"an older head is believed then":         {known: history{before: other}, age: 11 * time.Minute, superseded: true},
-		"an older head doesn't keep a queue":     {change: queue, known: history{before: other}, age: time.Minute},
+		"an older head is waited out":            {behind: git.LagBehind, age: time.Minute, later: 20 * time.Second},
+		"an older head is believed then":         {behind: git.LagBehind, age: 11 * time.Minute, superseded: true},
+		"an older head doesn't keep a queue":     {change: queue, behind: git.LagBehind, age: time.Minute},
 		"a queue waits for what isn't shown yet": {change: queue, age: 2 * time.Second, later: 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBuilder(t, building(nil))
 				b.head = func(context.Context, git.Remote) (string, string, error) { return other, other, nil }
+				b.lag.behind = func(context.Context, git.Remote, string, string) time.Duration { return test.behind }
 				r := request()
 				if test.change != nil {
 					test.change(r)

@@ -211,7 +211,7 @@ func equal(a, b messages.BuildRecord) bool {
 // started tells of the claim. That it can't is no reason not to build.
 func (a *attempt) started(ctx context.Context, j *Job) {
 	err := j.Event(ctx, &messages.BuildStarted{
-		BuildRef: a.request.BuildRef(), Attempt: j.Attempt, Worker: a.w.Worker, Commit: a.request.Commit,
+		BuildRef: a.request.BuildRef(), Attempt: j.Attempt, Worker: a.w.Worker, Commit: a.request.Commit, Reason: a.request.Reason,
 	})
 	if err != nil {
 		a.w.Logger.Warn().Err(err).Str("build", a.request.Build).Msg("start not announced")

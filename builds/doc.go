@@ -12,9 +12,9 @@
 //	queue.go        Queue, the way to an installation's builds
 //	request.go      Request: a push becomes one stored request
 //	samebuild.go    whether an earlier request asked for the same, and what its build makes of the later one
+//	stored.go       whether a request was stored, long after
 //	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
 //	refs.go         the newest build of each branch and tag
-//	known.go        whether a build was asked for, by its ID
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over

@@ -26,6 +26,7 @@ type buildRow struct {
 	Ref       string            `json:"ref,omitempty"` // the full name of the branch or tag
 	Commit    string            `json:"commit,omitempty"`
 	Cause     messages.Cause    `json:"cause,omitempty"`
+	Reason    *messages.Reason  `json:"reason,omitempty"` // what led to it; nil where its request can't be read
 	By        string            `json:"requested_by,omitempty"`
 	Matched   string            `json:"matched,omitempty"` // what in the pipeline takes the push, and what of it is not known
 	Attempt   int               `json:"attempt,omitempty"`
@@ -88,6 +89,14 @@ func (s *session) findBuild(ctx context.Context, build string) (*buildRow, error
 		return nil, unknown("build", build, known, "'fenceline builds' lists them")
 	}
 	return &all[i], nil
+}
+
+// reason is what led to the build, in short: without what names the cause.
+func (b *buildRow) reason() string {
+	if b.Reason == nil {
+		return ""
+	}
+	return messages.Reason{Kind: b.Reason.Kind, Detail: b.Reason.Detail}.String()
 }
 
 // unfound says of what was not found whether there is no such build, or it was never claimed.
@@ -170,7 +179,7 @@ func newBuildsCmd() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&pipeline, "pipeline", "", "only builds of this pipeline")
 	cmd.Flags().IntVar(&limit, "limit", buildsShown, "how many of the newest to list")
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		if limit < 1 {
 			return settings.Usagef("--limit: %d: list 1 or more", limit)
 		}
@@ -182,12 +191,14 @@ func newBuildsCmd() *cobra.Command {
 			return s.noBuildOf(ctx, pipeline)
 		}
 		return s.print(all, func(p *terminal.Page) {
-			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "REF", "COMMIT", "UPDATED", "DETAIL")
+			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "REF", "COMMIT", "REASON", "UPDATED", "DETAIL")
 			for _, b := range all {
-				p.Row(b.Build, b.Order, b.shown(), b.Attempt, messages.ShownRef(b.Ref), shortCommit(b.Commit), ago(latest(b.Received, b.Updated)), b.why())
+				p.Row(b.Build, b.Order, b.shown(), b.Attempt, messages.ShownRef(b.Ref), shortCommit(b.Commit), b.reason(), ago(latest(b.Received, b.Updated)), b.why())
 			}
 		})
 	})
+	cmd.AddCommand(newBuildShowCmd())
+	return cmd
 }
 
 // noBuildOf says that a pipeline has no build. One that has none is not known from one that there is not.

@@ -126,13 +126,26 @@ func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]letter, error
 type letter struct {
 	Name string `json:"name"`
 	messages.DeadLetter
+	Build string           `json:"build,omitempty"`     // of a build request that can be read
+	Led   *messages.Reason `json:"led_to_it,omitempty"` // and what led to that
+}
+
+// newLetter is a dead letter, and what it says of a build.
+func newLetter(l messages.DeadLetter) letter {
+	out := letter{Name: builds.LetterName(l), DeadLetter: l}
+	_, p, _ := messages.Decode(messages.Message{Headers: l.Headers, Body: l.Body}) // nil for what can't be read
+	if r, ok := p.(*messages.BuildRequested); ok {
+		why := r.Why()
+		out.Build, out.Led = r.Build, &why
+	}
+	return out
 }
 
 func (s *session) letters(ctx context.Context) ([]letter, error) {
 	found, err := s.builds().DeadLetters(ctx)
 	out := []letter{}
 	for _, l := range found {
-		out = append(out, letter{builds.LetterName(l), l})
+		out = append(out, newLetter(l))
 	}
 	return out, err
 }
@@ -177,6 +190,10 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 		p.Row("subject", l.Subject)
 		p.Row("at", l.At.UTC().Format(time.RFC3339))
 		p.Row("reason", l.Reason)
+		if l.Led != nil {
+			p.Row("build", l.Build)
+			p.Row("led to it", l.Led.String())
+		}
 		p.Row("deliveries", l.Deliveries)
 		if l.Omitted > 0 {
 			p.Row("not kept", fmt.Sprintf("the message: its %d bytes were too many; drop the letter, and have it sent again by its source", l.Omitted))

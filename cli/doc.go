@@ -11,10 +11,11 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go, producers.go, schedules.go: what is under way, what has failed, and what to do about it
-//   - builds.go, recentbuilds.go: builds, cancel, retry
+//   - builds.go, recentbuilds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
+//   - audit.go: audit
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //
@@ -32,6 +33,7 @@
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors
+//   - openapi.go: openapi, the document of what a producer serves
 //   - render.go: render
 //   - explainhook.go: explain-hook
 //   - hook.go, hookspool.go: hook, and what it keeps while the producer is away

@@ -95,6 +95,9 @@ func writeEnd(p *terminal.Page, r *messages.BuildRecord) {
 		end += ": " + string(r.Image)
 	}
 	p.Line("%s", end)
+	if r.Reason != nil {
+		p.Line("  reason: %s", r.Reason)
+	}
 	if r.Failure != nil {
 		writeFailure(p, r.Failure, r.Build)
 	}

@@ -102,6 +102,8 @@ func publishHostile(t *testing.T, c *queue.Client) {
 			Stream: "hostile", Sequence: 1, Subject: hostile, Reason: hostile, Headers: messages.Headers{hostile: {hostile}}, Body: []byte(hostile), At: noon(),
 		},
 		&messages.BuildFailed{BuildRef: ref, Failure: failure},
+		&messages.CallsAudited{Calls: []messages.AuditedCall{{At: noon(), Path: hostile, By: hostile, From: hostile, Delivery: hostile, Why: hostile, Builds: []string{hostile}}}},
+		&messages.RefusalsCounted{Refusals: []messages.Refusals{{Path: hostile, From: hostile, Why: hostile, Count: 2}}},
 	} {
 		if _, letter := p.(*messages.DeadLetter); letter { // its name says where it is kept
 			if _, err := c.Last(t.Context(), c.Space().EventsStream(), c.Space().Subject(p)); err == nil {
@@ -135,11 +137,13 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"doctor":               {{hostile}, {"controller", "--nats-monitor", server}},
 		"status":               {{}},
 		"builds":               {{}, {"--pipeline", hostile}},
+		"builds show":          {{"base-gggggggg"}, {"base-iiiiiiii"}, {hostile}},
 		"nodes":                {{}, {hostile}},
 		"nodes show":           {{"node-3"}, {hostile}, {"production", hostile}},
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
 		"history":              {{}, {hostile}},
+		"audit":                {{}, {"--known"}, {hostile}},
 		"logs":                 {{"base-gggggggg"}, {"base-hhhhhhhh", "-f"}, {hostile}},
 		"watch":                {{hostile}},
 		"submit":               {append([]string{"base"}, producer...), append([]string{hostile}, producer...), {"base", "--context", hostile}, {"base", "--commit", hostile}},
@@ -165,6 +169,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"lint":                 {{dir}, {hostile}},
 		"render":               {{hostile}, {"base", "--config", filepath.Join(dir, "fenceline.yaml")}, {"--pipelines", dir, hostile}},
 		"schema":               {{}, {hostile}},
+		"openapi":              {{}, {hostile}},
 		"explain-hook":         {{hostile}, {"-", "--config", filepath.Join(dir, "fenceline.yaml")}, {"-", "--forge", hostile, "--header", hostile}},
 		"hook":                 {{hostile}},
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},

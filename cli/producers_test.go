@@ -26,7 +26,7 @@ func follows(t *testing.T, c *queue.Client, file string) (url string, p *produce
 		t.Fatal(err)
 	}
 	p, err = producer.New(producer.Config{
-		Pipelines: pipelines, Queue: builds.New(c), APIToken: messages.NewSecret("the-token-of-the-api"), LookInterval: time.Hour, Logger: zerolog.Nop(),
+		Pipelines: pipelines, Queue: builds.New(c), Tokens: []producer.Token{{Name: "ci", Secret: messages.NewSecret("the-token-of-the-api")}}, LookInterval: time.Hour, Logger: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -60,8 +60,12 @@ func recordRow(r *messages.BuildRecord) buildRow {
 	if r.Queued() {
 		state = stateQueued
 	}
+	var why *messages.Reason
+	if r.Reason != nil || r.Cause != "" { // a record of before there were causes doesn't tell
+		why = new(r.Why())
+	}
 	return buildRow{
-		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
+		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, Reason: why, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
 		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
 	}
@@ -77,9 +81,10 @@ func askedRow(a *builds.Asked) buildRow {
 	case a.Broken != nil:
 		return buildRow{Order: a.Order, Pipeline: a.Pipeline.Name, State: stateBroken, Broken: fmt.Sprintf("request %d can't be read, and becomes a dead letter: %v", a.Order, a.Broken)}
 	}
+	why := a.Why()
 	return buildRow{
 		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Ref: a.FullRef(), Commit: a.Commit,
-		Cause: a.Cause, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer,
+		Cause: a.Cause, Reason: &why, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer,
 		inTurn: a.InTurn(),
 	}
 }

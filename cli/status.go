@@ -246,9 +246,9 @@ func (o *overview) writeBuilds(p *terminal.Page) {
 		p.Line("No build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
 		return
 	}
-	p.Head("BUILD", "STATE", "ATTEMPT", "UPDATED", "DETAIL")
+	p.Head("BUILD", "STATE", "ATTEMPT", "REASON", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		p.Row(b.Build, b.shown(), b.Attempt, ago(latest(b.Received, b.Updated)), b.why())
+		p.Row(b.Build, b.shown(), b.Attempt, b.reason(), ago(latest(b.Received, b.Updated)), b.why())
 	}
 }
 

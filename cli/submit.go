@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
@@ -26,13 +27,14 @@ import (
 
 // submission is the answer of POST /v1/builds.
 type submission struct {
-	Build     string `json:"build"`
-	Order     uint64 `json:"order"`
-	Pipeline  string `json:"pipeline"`
-	Commit    string `json:"commit,omitempty"`
-	Duplicate bool   `json:"duplicate"`
-	Ended     string `json:"ended,omitempty"`   // how a duplicate's build ended
-	Repeats   string `json:"repeats,omitempty"` // the build that this one is in place of
+	Build     string           `json:"build"`
+	Order     uint64           `json:"order"`
+	Pipeline  string           `json:"pipeline"`
+	Commit    string           `json:"commit,omitempty"`
+	Reason    *messages.Reason `json:"reason,omitempty"` // what the request came of; nil from a producer that doesn't say it
+	Duplicate bool             `json:"duplicate"`
+	Ended     string           `json:"ended,omitempty"`   // how a duplicate's build ended
+	Repeats   string           `json:"repeats,omitempty"` // the build that this one is in place of
 }
 
 // before says what there was before of a build that is not the first of its push, or nothing.
@@ -51,7 +53,7 @@ func (s *submission) before() string {
 }
 
 func newSubmitCmd() *cobra.Command {
-	var branch, tag, commit, dir string
+	var branch, tag, commit, dir, key string
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
@@ -63,6 +65,7 @@ func newSubmitCmd() *cobra.Command {
 	cmd.Flags().StringVar(&tag, "tag", "", "tag to build, one that the pipeline builds")
 	settings.CommitVar(cmd.Flags(), &commit, "commit", "full commit to build; it is built even when the branch has moved on")
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
+	cmd.Flags().StringVar(&key, "idempotency-key", "", "what names this call, such as a CI job's ID: for a day the same call with it asks for nothing new")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
 	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
@@ -71,6 +74,12 @@ func newSubmitCmd() *cobra.Command {
 		}
 		if cmd.Flags().Changed("timeout") && !wait {
 			return settings.Usagef("--timeout is how long --wait waits: give both, or neither")
+		}
+		if dir != "" && key != "" {
+			return settings.Usagef("--idempotency-key is for what is the same each time, and a folder is sent anew: leave out that or --context")
+		}
+		if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return settings.Usagef("--idempotency-key: %q is not printable ASCII: give a job's ID or a UUID", key)
 		}
 		call := map[string]string{"pipeline": args[0], "commit": commit, "requested_by": whoami()}
 		for field, given := range map[string]string{"branch": branch, "tag": tag} { // older producers know neither
@@ -85,7 +94,7 @@ func newSubmitCmd() *cobra.Command {
 			}
 			call["context"] = name
 		}
-		b, err := s.submit(ctx, call)
+		b, err := s.submit(ctx, call, key)
 		if err != nil {
 			s.dropContext(ctx, call["context"], err)
 			return err
@@ -106,8 +115,8 @@ func oneSource(flags *pflag.FlagSet, names ...string) error {
 	return nil
 }
 
-// submit asks the producer for a build.
-func (s *session) submit(ctx context.Context, call map[string]string) (*submission, error) {
+// submit asks the producer for a build. The key names the call, where it is not "".
+func (s *session) submit(ctx context.Context, call map[string]string, key string) (*submission, error) {
 	if len(s.access.producers()) == 0 || s.access.tokenFile == "" {
 		return nil, settings.Usagef("submitting needs the producer and its token: give --producer and --token-file")
 	}
@@ -127,6 +136,9 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 	}
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Content-Type", "application/json")
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	a, err := answerOf(req)
 	if err != nil {
 		return nil, fmt.Errorf("submitting: %w", err)

@@ -36,6 +36,7 @@ type moment struct {
 	Rate     int64              `json:"rate,omitempty"`  // bytes a second of the node's fetch
 	Layer    string             `json:"layer,omitempty"` // that it fetches
 	Text     string             `json:"text,omitempty"`
+	Reason   *messages.Reason   `json:"reason,omitempty"` // of a received build: what led to it
 	Failure  *messages.Failure  `json:"failure,omitempty"`
 	Findings []messages.Finding `json:"findings,omitempty"`
 }
@@ -199,8 +200,10 @@ func (w *watcher) message(r queue.Received) error {
 	switch p := r.Payload.(type) {
 	case *messages.BuildRequested:
 		m := about(p.BuildRef(), p.Received, messages.StepReceived)
-		m.Commit = p.Commit
+		why := p.Why()
+		m.Commit, m.Reason, m.Text = p.Commit, &why, why.String()
 		w.tell(m)
+		m.Reason, m.Text = nil, ""
 		m.Time, m.Step = r.Stored, string(messages.StepQueued)
 		w.tell(m)
 	case *messages.BuildStarted:

@@ -26,9 +26,10 @@ func (r *BuildRef) Validate() error {
 // BuildStarted tells that a worker has claimed a build.
 type BuildStarted struct {
 	BuildRef
-	Attempt int    `json:"attempt"` // from 1
-	Worker  string `json:"worker"`
-	Commit  string `json:"commit,omitempty"`
+	Attempt int     `json:"attempt"` // from 1
+	Worker  string  `json:"worker"`
+	Commit  string  `json:"commit,omitempty"`
+	Reason  *Reason `json:"reason,omitempty"` // as the request has it
 }
 
 // MessageType is TypeBuildStarted.
@@ -168,6 +169,7 @@ type ImageReady struct {
 	Tag      string        `json:"tag"` // label for people, without the name
 	Commit   string        `json:"commit,omitempty"`
 	Ref      string        `json:"ref,omitempty"`
+	Reason   *Reason       `json:"reason,omitempty"` // what led to the build, as its request has it
 	HooksDir string        `json:"hooks_dir"`
 	Hooks    []string      `json:"hooks,omitempty"` // admin hooks that the image has, of the three names
 	Bases    []PinnedBase  `json:"bases,omitempty"`

@@ -20,6 +20,7 @@
 //	pull.go        how nodes fetch images: the ways, the mirrors
 //	preloadfrom.go the repositories that nodes may fetch from
 //	request.go     a build is asked for, also in a newer version than this program's
+//	keyedcall.go   a call that comes again is known
 //	reason.go      what led to a build, and what caused that
 //	schedule.go    what producers share of a schedule
 //	build.go       what happens to a build: its events, failure and record; the image that is ready
@@ -31,6 +32,7 @@
 //	waves.go       which nodes a wave admits
 //	forgestatus.go what a forge was told of a commit, and why it was not
 //	node.go        members and heartbeats; what a node does, fails at and finds out
+//	audit.go       who asked for what, and what became of it
 //	deadletter.go  a message that nobody could handle
 //	names.go       names, IDs, commits and secrets' names, and what they may be
 //	image.go       images by name and digest

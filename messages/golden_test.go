@@ -107,6 +107,13 @@ func samples() []Payload {
 		&FenceAnswered{
 			Ask: "mnopqrst", Fleet: "production", Store: FenceKato, Value: string(sampleImage), Previous: "stackato/stack-alsek", Held: true, Error: "timeout", Again: true,
 		},
+		&CallsAudited{Lost: 3, Calls: []AuditedCall{{
+			At: sampleTime, What: "webhook", Path: "/hooks/github", By: "ann", From: "192.0.2.7", Delivery: "72d3162e", Outcome: OutcomeAccepted, Status: 202,
+			Why: "tag \"v1\" was deleted", Builds: []string{sampleBuild}, More: 2,
+		}}},
+		&RefusalsCounted{Since: sampleTime, Until: sampleTime, Refusals: []Refusals{
+			{What: "webhook", Path: "/hooks/github", From: "192.0.2.7", Status: 401, Why: "the signature does not match", Count: 4},
+		}},
 		&DeadLetter{
 			Stream: "fenceline-requests", Sequence: 4, Subject: "fenceline.build.requested.v1.libgraphite2", Reason: "not JSON",
 			Headers: Headers{"ce-id": {"x"}}, Body: []byte("{"), Deliveries: 2, At: sampleTime,
@@ -135,6 +142,8 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
 	"dev.fenceline.build.requested.v1.Matched":                               true,
 	"dev.fenceline.build.requested.v1.Reason":                                true, // see TestAReasonIsInItsWireForm
+	"dev.fenceline.build.started.v1.Reason":                                  true,
+	"dev.fenceline.image.ready.v1.Reason":                                    true,
 	"dev.fenceline.build.requested.v1.Pipeline.Branches":                     true,
 	"dev.fenceline.build.requested.v1.Pipeline.Concurrency":                  true, // see TestConcurrencyIsInItsWireForm
 	"dev.fenceline.build.requested.v1.Pipeline.CancelRunning":                true,

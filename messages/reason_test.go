@@ -13,6 +13,11 @@ func TestAReasonIsInItsWireForm(t *testing.T) {
 	if err != nil || !strings.Contains(string(got), `"reason":`+want) {
 		t.Errorf("%s, %v: want a reason of %s", got, err, want)
 	}
+	for _, p := range []Payload{&BuildStarted{Reason: &r}, &ImageReady{Reason: &r}} {
+		if got, err = json.Marshal(p); err != nil || !strings.Contains(string(got), `"reason":`+want) {
+			t.Errorf("%s, %v: want a reason of %s", got, err, want)
+		}
+	}
 	if got, err = json.Marshal(BuildRecord{Reason: &r}); err != nil || !strings.Contains(string(got), `"reason":`+want) {
 		t.Errorf("%s, %v: want a reason of %s", got, err, want)
 	}

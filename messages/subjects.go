@@ -100,6 +100,12 @@ func (s Space) ReportSubjects() []string { return s.anyOf(reportTypes...) }
 // LetterSubjects are what the letters stream stores.
 func (s Space) LetterSubjects() []string { return s.anyOf(TypeDeadLetter) }
 
+// AuditSubjects are what the audit stream stores.
+func (s Space) AuditSubjects() []string { return s.anyOf(TypeCallsAudited) }
+
+// RefusalSubjects are what the refusals stream stores.
+func (s Space) RefusalSubjects() []string { return s.anyOf(TypeRefusalsCounted) }
+
 var reportTypes = []Type{TypeNodeFailed, TypeTrialFinished}
 
 func (s Space) anyOf(types ...Type) []string {
@@ -133,6 +139,12 @@ func (s Space) ReportsStream() string { return s.Prefix() + "-reports" }
 // LettersStream keeps the dead letters.
 func (s Space) LettersStream() string { return s.Prefix() + "-letters" }
 
+// AuditStream keeps who asked for what, and what became of it.
+func (s Space) AuditStream() string { return s.Prefix() + "-audit" }
+
+// RefusalsStream keeps how often strangers were refused: apart, so that they push out nothing else.
+func (s Space) RefusalsStream() string { return s.Prefix() + "-refusals" }
+
 // LogsStream keeps builds' progress.
 func (s Space) LogsStream() string { return s.Prefix() + "-logs" }
 
@@ -163,6 +175,9 @@ func (s Space) StatusesBucket() string { return s.Prefix() + "-statuses" }
 // TriggersBucket has what producers share of triggers, so that each leads to one request however many of them run: when
 // a schedule's time came last, which digests and heads were seen.
 func (s Space) TriggersBucket() string { return s.Prefix() + "-triggers" }
+
+// CallsBucket has a KeyedCall for each call with an Idempotency-Key, for as long as the key counts.
+func (s Space) CallsBucket() string { return s.Prefix() + "-calls" }
 
 // ContextsStore is the object store of build contexts sent from a developer's machine.
 func (s Space) ContextsStore() string { return s.Prefix() + "-contexts" }

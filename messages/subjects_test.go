@@ -24,6 +24,8 @@ func TestSubjects(t *testing.T) {
 		TypeFleetChanged:    "fenceline.fleet.changed.v1.production",
 		TypeFenceAsked:      "fenceline.fence.asked.v1.production",
 		TypeFenceAnswered:   "fenceline.fence.answered.v1.production.mnopqrst",
+		TypeCallsAudited:    "fenceline.calls.audited.v1.producer",
+		TypeRefusalsCounted: "fenceline.refusals.counted.v1.producer",
 		TypeDeadLetter:      "fenceline.dead.letter.v1.fenceline-requests.4",
 	}
 	var s Space
@@ -59,7 +61,7 @@ func TestEveryMessageHasOneStream(t *testing.T) {
 			want = 0 // core NATS: the record itself is kept, and who asks waits for the answer
 		}
 		got := 0
-		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.ReportSubjects(), s.LetterSubjects(), s.LogSubjects()} {
+		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.ReportSubjects(), s.LetterSubjects(), s.LogSubjects(), s.AuditSubjects(), s.RefusalSubjects()} {
 			for _, f := range filters {
 				if matches(f, s.Subject(p)) {
 					got++

@@ -30,6 +30,8 @@ const (
 	TypeFenceAsked      Type = "dev.fenceline.fence.asked.v1"
 	TypeFenceAnswered   Type = "dev.fenceline.fence.answered.v1"
 	TypeDeadLetter      Type = "dev.fenceline.dead.letter.v1"
+	TypeCallsAudited    Type = "dev.fenceline.calls.audited.v1"
+	TypeRefusalsCounted Type = "dev.fenceline.refusals.counted.v1"
 )
 
 // typePrefix is what every type of fenceline begins with.
@@ -54,6 +56,8 @@ var registry = map[Type]func() Payload{
 	TypeFenceAsked:      func() Payload { return new(FenceAsked) },
 	TypeFenceAnswered:   func() Payload { return new(FenceAnswered) },
 	TypeDeadLetter:      func() Payload { return new(DeadLetter) },
+	TypeCallsAudited:    func() Payload { return new(CallsAudited) },
+	TypeRefusalsCounted: func() Payload { return new(RefusalsCounted) },
 }
 
 // newPayload is an empty payload of a type. ErrNewer or ErrUnknown where this program has none.

@@ -16,6 +16,8 @@ var _ forge = bitbucket{}
 
 func (bitbucket) name() string { return "bitbucket" }
 
+func (bitbucket) signedBy() []string { return []string{"X-Hub-Signature"} }
+
 // What is in X-Event-Key.
 const (
 	cloudPush      = "repo:push"

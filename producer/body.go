@@ -70,7 +70,7 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request, maxBytes int
 		size = min(r.ContentLength, leastBytes)
 	}
 	b := &body{bytes: make([]byte, 0, size+1), room: p.room} // one more, to see the end
-	source := http.MaxBytesReader(w, r.Body, maxBytes)
+	source := http.MaxBytesReader(bare(w), r.Body, maxBytes)
 	for err = nil; err == nil; {
 		if len(b.bytes) == cap(b.bytes) && !b.grow(maxBytes+1) {
 			b.release()
@@ -86,6 +86,14 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request, maxBytes int
 		return nil, unread(w, err, maxBytes, len(b.bytes))
 	}
 	return b, nil
+}
+
+// bare is the server's own ResponseWriter, which http.MaxBytesReader has close the connection.
+func bare(w http.ResponseWriter) http.ResponseWriter {
+	if n, ok := w.(noting); ok {
+		return n.ResponseWriter
+	}
+	return w
 }
 
 // unread makes a refusal of what kept a body from being read.

@@ -18,7 +18,7 @@ func TestAWebhookOfManyRefsIsBounded(t *testing.T) {
 		for i := range 20_000 {
 			many.events = append(many.events, event{repositories: []string{d.pipeline.Repository}, ref: fmt.Sprintf("%s%s%d", branchRefs, prefix, i), commit: testCommit})
 		}
-		requests := many.requests([]*declared{d}, time.Now(), nil)
+		requests := many.requests("github", []*declared{d}, time.Now(), nil)
 		if len(requests) > maxRequests+1 {
 			t.Errorf("%d requests are made of a push of which none is stored", len(requests))
 		}

@@ -2,9 +2,8 @@ package producer
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,18 +20,18 @@ import (
 // call is the body of POST /v1/builds. With neither a commit nor a context, the head of a
 // branch or tag is built: the one that is named, else the pipeline's own branch.
 type call struct {
-	Pipeline    string `json:"pipeline"`
-	Branch      string `json:"branch"`
-	Tag         string `json:"tag"`
-	Commit      string `json:"commit"`
-	Context     string `json:"context"`
-	RequestedBy string `json:"requested_by"`
+	Pipeline    string `json:"pipeline" doc:"the pipeline to build"`
+	Branch      string `json:"branch,omitempty" doc:"the branch whose head to build, one that the pipeline builds; its own where nothing is named"`
+	Tag         string `json:"tag,omitempty" doc:"the tag to build, one that the pipeline builds"`
+	Commit      string `json:"commit,omitempty" doc:"the full object name of the commit to build, in place of a branch or tag"`
+	Context     string `json:"context,omitempty" doc:"the name of an uploaded build context, in place of a commit"`
+	RequestedBy string `json:"requested_by,omitempty" doc:"who asks, for people"`
 }
 
 // builds serves POST /v1/builds.
 func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 	received := p.now()
-	builds, no := p.takeCall(w, r, received)
+	builds, replayed, no := p.takeCall(w, r, received)
 	if no != nil {
 		log := p.log.Warn()
 		if no.status >= 500 {
@@ -43,47 +42,97 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	b := builds[0]
+	noteOf(r.Context()).builds(builds)
 	p.log.Info().Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
-		Bool("duplicate", b.Duplicate).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
-	writeJSON(w, http.StatusAccepted, answer{Builds: builds})
+		Bool("duplicate", b.Duplicate).Bool("replayed", replayed).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
+	if replayed {
+		w.Header().Set(replayedHeader, "true")
+	}
+	writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds})
 }
 
-func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received time.Time) ([]acceptedBuild, *refusal) {
-	if no := p.authorise(r); no != nil {
+func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received time.Time) (builds []acceptedBuild, replayed bool, no *refusal) {
+	who, no := p.authorise(r)
+	if no != nil {
 		w.Header().Set("Connection", "close") // the body is not worth reading
-		return nil, no
+		return nil, false, no
 	}
 	keep(r.Context())
+	noteOf(r.Context()).call.By = "token " + who
+	key, no := idempotencyKey(r.Header)
+	if no != nil {
+		w.Header().Set("Connection", "close")
+		return nil, false, no
+	}
 	body, no := p.readBody(w, r, maxCallBytes)
 	if no != nil {
-		return nil, no
+		return nil, false, no
 	}
 	defer body.release()
 	c, err := readCall(body.bytes)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "%v", err)
+		return nil, false, refuse(http.StatusBadRequest, "%v", err)
 	}
+	if key != "" {
+		return p.takeKeyed(r, who, key, &c, received)
+	}
+	q, no := p.requestOf(r.Context(), &c, who, received)
+	if no != nil {
+		return nil, false, no
+	}
+	builds, no = p.store(r, []*messages.BuildRequested{q})
+	return builds, false, no
+}
+
+// requestOf is the request for what a call asks for: of the head of a branch or tag as it is now, where it names no commit.
+func (p *Producer) requestOf(ctx context.Context, c *call, who string, received time.Time) (*messages.BuildRequested, *refusal) {
+	if c.Commit != "" || c.Context != "" {
+		return p.requestAt(c, who, received, "", c.Commit)
+	}
+	d, no := p.pipeline(c)
+	if no != nil {
+		return nil, no
+	}
+	ref, no := c.ref(d)
+	if no != nil {
+		return nil, no
+	}
+	tag, _ := strings.CutPrefix(ref, tagRefs)
+	if tag == ref {
+		tag = ""
+	}
+	at := d.pipeline.At(ref)
+	commit, no := p.lookUp(ctx, &at, tag)
+	if no != nil {
+		return nil, no
+	}
+	return p.requestAt(c, who, received, ref, commit)
+}
+
+// requestAt is the request for what a call asks for at a commit, which a ref has where that is not "".
+func (p *Producer) requestAt(c *call, who string, received time.Time, ref, commit string) (*messages.BuildRequested, *refusal) {
+	d, no := p.pipeline(c)
+	if no != nil {
+		return nil, no
+	}
+	q := &messages.BuildRequested{
+		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: commit, Context: c.Context,
+		Cause: messages.CausePerson, RequestedBy: cmp.Or(clip(c.RequestedBy), who), Reason: byCaller(who), Received: received.UTC(),
+	}
+	if ref != "" {
+		q.SetRef(ref)
+	}
+	return q, nil
+}
+
+// pipeline is the one that a call names.
+func (p *Producer) pipeline(c *call) (*declared, *refusal) {
 	pipelines := p.inForce.Load().pipelines
 	d, ok := pipelines.byName[c.Pipeline]
 	if !ok {
 		return nil, refuse(http.StatusNotFound, "pipeline: there is no pipeline %q%s", clip(c.Pipeline), suggest.DidYouMean(c.Pipeline, pipelines.names()))
 	}
-	q := &messages.BuildRequested{
-		Build: messages.NewBuildID(d.pipeline.Name), Pipeline: d.pipeline, Commit: c.Commit, Context: c.Context,
-		Cause: messages.CausePerson, RequestedBy: clip(c.RequestedBy), Received: received.UTC(),
-		Reason: &messages.Reason{Kind: messages.ReasonPerson}, // a tag's cause doesn't say it
-	}
-	if c.Commit == "" && c.Context == "" {
-		ref, no := c.ref(d)
-		if no != nil {
-			return nil, no
-		}
-		q.SetRef(ref)
-		if q.Commit, no = p.lookUp(r.Context(), &q.Pipeline, q.Tag); no != nil {
-			return nil, no
-		}
-	}
-	return p.store(r, []*messages.BuildRequested{q})
+	return d, nil
 }
 
 // ref is the full name of the branch or tag whose head is to be built.
@@ -103,23 +152,6 @@ func (c *call) ref(d *declared) (string, *refusal) {
 		return "", refuse(http.StatusUnprocessableEntity, "%s, and none of them is meant by itself: name a branch, a tag or a commit", built)
 	}
 	return "", refuse(http.StatusUnprocessableEntity, "%s: %s: name one of these, or give the commit", field, built)
-}
-
-// authorise refuses callers without the token. Hashes are compared, so that not even the
-// token's length shows.
-func (p *Producer) authorise(r *http.Request) *refusal {
-	if p.token.IsZero() {
-		return refuse(http.StatusForbidden, "calls are switched off: start the producer with a token file")
-	}
-	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || given == "" {
-		return refuse(http.StatusUnauthorized, "header Authorization is missing or is not Bearer TOKEN")
-	}
-	have, want := sha256.Sum256([]byte(strings.TrimSpace(given))), sha256.Sum256([]byte(p.token.Reveal()))
-	if subtle.ConstantTimeCompare(have[:], want[:]) != 1 {
-		return refuse(http.StatusUnauthorized, "the token is wrong: use the producer's own (its token file)")
-	}
-	return nil
 }
 
 // readCall decodes a call strictly: a field that is misspelt would otherwise build something else.

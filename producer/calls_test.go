@@ -64,7 +64,7 @@ func TestCallsWithoutACommitBuildTheHeadOfTheBranch(t *testing.T) {
 	file := strings.NewReplacer("https://git.example.com/ops/base.git", repo.URL).Replace(testFile)
 	file = strings.Replace(file, "image: registry.example.com/exampleco/base\n", "image: registry.example.com/exampleco/base\n    repository_token: reader\n", 1)
 	q := &memoryQueue{}
-	p, err := New(Config{Pipelines: load(t, file), Queue: q, APIToken: messages.NewSecret(testToken), SecretsDir: t.TempDir(), Logger: zerolog.Nop()})
+	p, err := New(Config{Pipelines: load(t, file), Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}, SecretsDir: t.TempDir(), Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestCallsWithoutACommitBuildTheHeadOfTheBranch(t *testing.T) {
 	if err := os.WriteFile("reader", []byte("repo-token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bare, err := New(Config{Pipelines: load(t, file), Queue: q, APIToken: messages.NewSecret(testToken), Logger: zerolog.Nop()})
+	bare, err := New(Config{Pipelines: load(t, file), Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}, Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,6 +90,7 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 
 // keep has the connection of a request that is verified not make way for others.
 func keep(ctx context.Context) {
+	noteOf(ctx).known = true
 	if n, ok := ctx.Value(connectionKey{}).(*connection); ok {
 		n.all.mu.Lock()
 		defer n.all.mu.Unlock()

@@ -5,7 +5,9 @@
 //
 // The files, in reading order:
 //
-//	producer.go         the routes, and the sweep beside them: Config, New, Run
+//	producer.go         what runs beside the server: Config, New, Run
+//	routes.go           what is served, and what the document of the API says of it
+//	openapi.go          that document
 //	httpserver.go       the HTTP server around them
 //	connections.go      its connections, of which there is a bound
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
@@ -28,12 +30,16 @@
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
+//	tokens.go           who has which
+//	idempotencykey.go   calls that are the same call, however often they come
 //	polls.go            repositories are looked at from time to time
 //	heads.go            one look: heads of branches, and tags, whose pushes nobody told of
 //	sharedpolls.go      what producers share of that
 //	schedules.go        builds whose time has come
 //	schedulestate.go    which schedules there are, and when they come next
+//	reason.go           what leads to a build
 //	store.go            what either asks for is stored before it is accepted
+//	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
 //	reload.go           the file is read again when it has changed

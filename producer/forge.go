@@ -22,6 +22,8 @@ import (
 type forge interface {
 	// name is the forge's word in the pipeline file and its path below /hooks/.
 	name() string
+	// signedBy names the headers, any one of which has what proves that a request is signed, or bearerScheme or basicScheme.
+	signedBy() []string
 	// proof reads the signature of a request received at now. Its error is a refusal
 	// that tells the sender what is missing, and nothing about any pipeline.
 	proof(h http.Header, now time.Time) (proof, error)

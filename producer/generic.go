@@ -32,6 +32,8 @@ const maxSignatures = 8
 
 func (generic) name() string { return "generic" }
 
+func (generic) signedBy() []string { return []string{"webhook-signature", bearerScheme, basicScheme} }
+
 func (generic) proof(h http.Header, now time.Time) (proof, error) {
 	if h.Get("Authorization") != "" && h.Get("webhook-signature") == "" {
 		return passwordProof(h)

@@ -23,6 +23,14 @@ func giteaAlike() []forge {
 
 func (g gitea) name() string { return g.word }
 
+func (g gitea) signedBy() []string {
+	var headers []string
+	for _, b := range g.brands {
+		headers = append(headers, "X-"+b+"-Signature")
+	}
+	return headers
+}
+
 // brand is the first whose header a request has; the last where it has none of them.
 func (g gitea) brand(h http.Header, name string) string {
 	for _, b := range g.brands {

@@ -13,6 +13,8 @@ var _ forge = github{}
 
 func (github) name() string { return "github" }
 
+func (github) signedBy() []string { return []string{"X-Hub-Signature-256"} }
+
 func (github) proof(h http.Header, _ time.Time) (proof, error) {
 	return prefixedProof(h, "X-Hub-Signature-256")
 }

@@ -16,6 +16,8 @@ var _ forge = gitlab{}
 
 func (gitlab) name() string { return "gitlab" }
 
+func (gitlab) signedBy() []string { return []string{"webhook-signature", "X-Gitlab-Token"} }
+
 // proof takes either of both: a webhook may have them at once while one takes the other's place.
 func (gitlab) proof(h http.Header, now time.Time) (proof, error) {
 	const header = "X-Gitlab-Token"

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
 )
 
@@ -117,10 +117,15 @@ func (q *memoryQueue) Refs(_ context.Context, pipeline string) (map[string]build
 
 func (q *memoryQueue) ForgetRefs(string, func(string) bool) {}
 
-func (q *memoryQueue) Known(_ context.Context, _, build string) (bool, error) {
+func (q *memoryQueue) Stored(_ context.Context, build string) (builds.Accepted, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return slices.ContainsFunc(q.stored, func(r *messages.BuildRequested) bool { return r.Build == build }), nil
+	for i, r := range q.stored {
+		if r.Build == build {
+			return builds.Accepted{Build: build, Order: uint64(i + 1)}, nil
+		}
+	}
+	return builds.Accepted{}, queue.ErrNotFound
 }
 
 func (q *memoryQueue) Sweep(context.Context) (builds.SweepReport, error) {
@@ -140,7 +145,7 @@ func (q *memoryQueue) pipelines() []string {
 
 func newProducer(t testing.TB, q Queue, log zerolog.Logger) *Producer {
 	t.Helper()
-	p, err := New(Config{Pipelines: load(t, testFile), Queue: q, APIToken: messages.NewSecret(testToken), SecretsDir: t.TempDir(), Logger: log})
+	p, err := New(Config{Pipelines: load(t, testFile), Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}, SecretsDir: t.TempDir(), Logger: log})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
@@ -298,9 +303,21 @@ func (s sender) hook(secret, body string) *http.Request {
 	return r
 }
 
+// answer is what any answer about builds has.
+type answer struct {
+	Builds  []acceptedBuild
+	Ignored string
+	Unknown bool `json:"unknown_repository"`
+	Ping    *pingAnswer
+	Error   string
+}
+
 func serve(p *Producer, r *http.Request) (int, answer, http.Header) {
 	w := httptest.NewRecorder()
 	p.Handler().ServeHTTP(w, r)
+	if err := asDocumented(r, w.Code, w.Header(), w.Body.Bytes()); err != nil {
+		panic(fmt.Sprintf("%s %s: the answer is not what the API's document says: %v", r.Method, r.URL.Path, err))
+	}
 	var a answer
 	_ = json.Unmarshal(w.Body.Bytes(), &a)
 	return w.Code, a, w.Header()

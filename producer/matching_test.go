@@ -144,7 +144,7 @@ func TestCallsNameABranchOrATag(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := &memoryQueue{}
 			file := strings.Replace(item("    "+c.refs), itemURL, repo.URL, 1)
-			p, err := New(Config{Pipelines: load(t, file), Queue: q, APIToken: messages.NewSecret(testToken)})
+			p, err := New(Config{Pipelines: load(t, file), Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,12 +17,12 @@ type ping struct {
 
 // pingAnswer says of each thing that a push needs whether it is right, and what to change.
 type pingAnswer struct {
-	Built       bool   `json:"built"` // a push of a branch that is named here would be built
-	Secret      string `json:"secret"`
-	ContentType string `json:"content_type"`
-	Events      string `json:"events"`
-	Repository  string `json:"repository"`
-	Branch      string `json:"branch,omitempty"`
+	Built       bool   `json:"built" doc:"a push of a branch that is named here would be built"`
+	Secret      string `json:"secret" doc:"whose secret signed it"`
+	ContentType string `json:"content_type" doc:"whether the form that it is sent in is read"`
+	Events      string `json:"events" doc:"whether pushes are sent"`
+	Repository  string `json:"repository" doc:"whose repository it is"`
+	Branch      string `json:"branch,omitempty" doc:"which branches and tags are built"`
 }
 
 // answer looks at all that a push from the ping's sender needs. pipelines are those whose secret signed it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -29,8 +27,8 @@ type Queue interface {
 	// newest one of each, and ForgetRefs drops those that are not kept.
 	Refs(ctx context.Context, pipeline string) (map[string]builds.Newest, error)
 	ForgetRefs(pipeline string, kept func(ref string) bool)
-	// Known tells whether a build of a pipeline was asked for, by its ID.
-	Known(ctx context.Context, pipeline, build string) (bool, error)
+	// Stored finds the request of a build by its ID; queue.ErrNotFound where there is none.
+	Stored(ctx context.Context, build string) (builds.Accepted, error)
 	// Sweep finishes what crashed workers left and clears requests that are dealt with.
 	Sweep(ctx context.Context) (builds.SweepReport, error)
 	// Ready tells what is wrong with the queue, or nil.
@@ -46,10 +44,12 @@ const DefaultSweepInterval = 30 * time.Second
 type Config struct {
 	Pipelines     *Pipelines
 	Queue         Queue
-	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
-	SecretsDir    string          // has the pipelines' repository tokens, by name
-	Polls         *SharedPolls    // what producers share of polls; nil: this one polls by itself, and forgets what it saw
-	SweepInterval time.Duration   // 0 means DefaultSweepInterval
+	Tokens        []Token       // of calls; without any there are none
+	Audit         AuditLog      // nil: no audit events are kept
+	Calls         KeptCalls     // where calls with an Idempotency-Key are known; nil: they are refused
+	SecretsDir    string        // has the pipelines' repository tokens, by name
+	Polls         *SharedPolls  // what producers share of polls; nil: this one polls by itself, and forgets what it saw
+	SweepInterval time.Duration // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
 	// Schedules and Clock are what producers share of schedules. Without them none has anything built.
@@ -66,11 +66,14 @@ type Producer struct {
 	changed       chan struct{} // has one when other pipelines came into force, for who polls
 	schedules     schedules
 	queue         Queue
-	token         messages.Secret
+	tokens        []Token
+	audit         *auditor
+	calls         KeptCalls
 	secretsDir    string
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
 	pollPause     time.Duration // after a look at a repository that fails, the first time
+	keyPause      time.Duration
 	log           zerolog.Logger
 	now           func() time.Time
 	room          *semaphore.Weighted // for bodies of more than firstBytes
@@ -92,70 +95,32 @@ func New(c Config) (*Producer, error) {
 	case c.LookInterval < 0:
 		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
+	if err := checkTokens(c.Tokens); err != nil {
+		return nil, fmt.Errorf("making a producer: %w", err)
+	}
 	p := &Producer{
-		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
-		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
+		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir,
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
 	}
+	p.audit = newAuditor(c.Audit, c.Logger, time.Now)
 	p.file.begin(c.LookInterval)
 	p.schedules.begin(c.Schedules, c.Clock)
 	p.force(c.Pipelines)
-	p.handler = p.routes()
+	p.handler = p.mux()
 	return p, nil
 }
 
-// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /v1/pipelines, GET /healthz and GET /readyz.
+// Handler serves what APIDocument describes.
 func (p *Producer) Handler() http.Handler { return p.handler }
-
-func (p *Producer) routes() http.Handler {
-	mux := http.NewServeMux()
-	for _, f := range forges() {
-		mux.Handle("POST /hooks/"+f.name(), &hooks{Producer: p, forge: f, keys: func() *keyring { return p.inForce.Load().keys[f.name()] }})
-	}
-	mux.HandleFunc("POST /hooks/", func(w http.ResponseWriter, r *http.Request) {
-		known := forgeNames()
-		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
-		w.Header().Set("Connection", "close") // the body is not worth reading
-		if other, ok := otherForgeCalled(name); ok {
-			refuse(http.StatusNotFound, "%s", other).write(w)
-			return
-		}
-		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
-	})
-	mux.HandleFunc("POST /v1/builds", p.builds)
-	mux.HandleFunc("GET /v1/pipelines", p.servePipelines)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, health{OK: true})
-	})
-	mux.HandleFunc("GET /readyz", p.readyz)
-	elsewhere(mux)
-	return mux
-}
-
-// elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do.
-func elsewhere(mux *http.ServeMux) {
-	for path, method := range map[string]string{
-		"/hooks/": http.MethodPost, "/v1/builds": http.MethodPost, "/v1/pipelines": http.MethodGet, "/healthz": http.MethodGet, "/readyz": http.MethodGet,
-	} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", method)
-			w.Header().Set("Connection", "close")
-			refuse(http.StatusMethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), method, clip(r.Method)).write(w)
-		})
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close")
-		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
-	})
-}
 
 // health is the answer of /healthz and /readyz.
 type health struct {
-	OK      bool   `json:"ok"`
-	Problem string `json:"problem,omitempty"`
+	OK      bool   `json:"ok" doc:"whether all is well"`
+	Problem string `json:"problem,omitempty" doc:"what is wrong, and what mends it"`
 }
 
 const (
@@ -190,6 +155,7 @@ func (p *Producer) Run(ctx context.Context) error {
 	beside.Go(func() { p.poll(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
 	beside.Go(func() { p.followSchedules(ctx) })
+	beside.Go(func() { p.audit.run(ctx) })
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

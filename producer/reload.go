@@ -49,15 +49,13 @@ type watchedFile struct {
 // FileState is what a producer knows of its pipeline file. It has no secrets, and nothing of their
 // files but what a person sees in errors.
 type FileState struct {
-	Path      string    `json:"path"`
-	Pipelines []string  `json:"pipelines"` // their names, in the order of the file
-	Digest    string    `json:"digest"`    // of what they say: it is the same for producers that do the same
-	Loaded    time.Time `json:"loaded"`
-	// Error is why the file can't be used as it is; those that were read before are in force. "" where it is.
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since,omitzero"` // of the first look that found an error
-	// Schedules are those of the pipelines in force, in the order of the file.
-	Schedules []ScheduleState `json:"schedules,omitempty"`
+	Path      string          `json:"path" doc:"the pipeline file, or the folder of them"`
+	Pipelines []string        `json:"pipelines" doc:"the names of the pipelines in force, in the order of the file"`
+	Digest    string          `json:"digest" doc:"a digest of what they say: it is the same for producers that do the same"`
+	Loaded    time.Time       `json:"loaded" doc:"when they were read"`
+	Error     string          `json:"error,omitempty" doc:"why the file can't be used as it is; those that were read before are in force"`
+	Since     time.Time       `json:"since,omitzero" doc:"when a look first found that error"`
+	Schedules []ScheduleState `json:"schedules,omitempty" doc:"the schedules of the pipelines in force, in the order of the file"`
 }
 
 func (w *watchedFile) begin(interval time.Duration) {
@@ -206,10 +204,12 @@ func (p *Pipelines) since(before *Pipelines) (added, changed, removed []string) 
 
 // servePipelines serves GET /v1/pipelines.
 func (p *Producer) servePipelines(w http.ResponseWriter, r *http.Request) {
-	if no := p.authorise(r); no != nil {
+	who, no := p.authorise(r)
+	if no != nil {
 		no.write(w)
 		return
 	}
 	keep(r.Context())
+	noteOf(r.Context()).call.By = "token " + who
 	writeJSON(w, http.StatusOK, p.File())
 }

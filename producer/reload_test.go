@@ -34,7 +34,7 @@ func startReloading(t *testing.T, file string) *reloading {
 		t.Fatal(err)
 	}
 	q := &memoryQueue{}
-	p, err := New(Config{Pipelines: pipelines, Queue: q, APIToken: messages.NewSecret(testToken), SecretsDir: t.TempDir(), Logger: zerolog.Nop()})
+	p, err := New(Config{Pipelines: pipelines, Queue: q, Tokens: []Token{{Name: "ci", Secret: messages.NewSecret(testToken)}}, SecretsDir: t.TempDir(), Logger: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}

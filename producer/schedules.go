@@ -271,11 +271,11 @@ const mostProblem = 1000
 func (p *Producer) requestScheduled(ctx context.Context, d *declared, s *scheduled, c *claim) error {
 	log := p.log.With().Str("pipeline", d.pipeline.Name).Stringer("schedule", s).Str("build", c.record.Build).Logger()
 	if c.again {
-		known, err := p.queue.Known(ctx, d.pipeline.Name, c.record.Build)
-		if err != nil {
+		_, err := p.queue.Stored(ctx, c.record.Build)
+		if err != nil && !errors.Is(err, queue.ErrNotFound) {
 			return err
 		}
-		if known {
+		if err == nil {
 			log.Info().Msg("the build whose time has come was asked for by who is gone")
 			return nil
 		}

@@ -11,15 +11,14 @@ import (
 
 // ScheduleState is what a producer knows of a schedule.
 type ScheduleState struct {
-	Pipeline string    `json:"pipeline"`
-	Cron     string    `json:"cron"`
-	TimeZone string    `json:"time_zone"`
-	Branch   string    `json:"branch"`
-	Next     time.Time `json:"next,omitzero"`   // when it comes next; zero where that is not known yet
-	Last     time.Time `json:"last,omitzero"`   // the time that came last and was seen to
-	Build    string    `json:"build,omitempty"` // what that led to
-	// Problem is why no build can be asked for. "" where nothing stands in the way.
-	Problem string `json:"problem,omitempty"`
+	Pipeline string    `json:"pipeline" doc:"the pipeline's name"`
+	Cron     string    `json:"cron" doc:"the expression"`
+	TimeZone string    `json:"time_zone" doc:"the zone in which the clock is read"`
+	Branch   string    `json:"branch" doc:"the branch whose head is built"`
+	Next     time.Time `json:"next,omitzero" doc:"when it comes next; left out where that is not known yet"`
+	Last     time.Time `json:"last,omitzero" doc:"the time that came last and was seen to"`
+	Build    string    `json:"build,omitempty" doc:"the build that it led to"`
+	Problem  string    `json:"problem,omitempty" doc:"why no build can be asked for; left out where nothing stands in the way"`
 }
 
 // state is that of a schedule of which no record was seen.

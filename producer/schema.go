@@ -15,6 +15,7 @@ import (
 type Schema struct {
 	Dialect              string             `json:"$schema,omitempty"`
 	ID                   string             `json:"$id,omitempty"`
+	Ref                  string             `json:"$ref,omitempty"`
 	Title                string             `json:"title,omitempty"`
 	Description          string             `json:"description,omitempty"`
 	Type                 any                `json:"type,omitempty"` // a string, or several
@@ -24,11 +25,13 @@ type Schema struct {
 	Items                *Schema            `json:"items,omitempty"`
 	UniqueItems          bool               `json:"uniqueItems,omitempty"`
 	AnyOf                []*Schema          `json:"anyOf,omitempty"`
+	AllOf                []*Schema          `json:"allOf,omitempty"`
 	If                   *Schema            `json:"if,omitempty"`
 	Then                 *Schema            `json:"then,omitempty"`
 	Else                 *Schema            `json:"else,omitempty"`
 	Enum                 []string           `json:"enum,omitempty"`
 	Pattern              string             `json:"pattern,omitempty"`
+	Format               string             `json:"format,omitempty"`
 	Minimum              *int               `json:"minimum,omitempty"`
 	Maximum              *int               `json:"maximum,omitempty"`
 	Default              any                `json:"default,omitempty"`

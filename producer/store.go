@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 )
@@ -25,12 +26,12 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.storeTimeout)
 	defer cancel()
 	trace := messages.TraceOf(r.Header.Get("traceparent"))
-	builds := make([]acceptedBuild, len(requests))
+	all := make([]acceptedBuild, len(requests))
 	failures := make([]error, len(requests))
 	one := func(i int) {
 		q := requests[i]
 		a, err := p.queue.Request(ctx, q, trace)
-		builds[i] = acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Ref: q.FullRef(), Commit: q.Commit, Matched: q.Matched, Duplicate: a.Duplicate, Ended: string(a.Ended), Repeats: a.Repeats}
+		all[i] = accepted(q, a)
 		failures[i] = err
 	}
 	var wg sync.WaitGroup
@@ -46,5 +47,13 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 		}
 		return nil, refuse(http.StatusServiceUnavailable, "the build request could not be stored, the queue (NATS) does not take it now: send it again").after(retrySoon)
 	}
-	return builds, nil
+	return all, nil
+}
+
+// accepted is what became of a request, in an answer.
+func accepted(q *messages.BuildRequested, a builds.Accepted) acceptedBuild {
+	return acceptedBuild{
+		Build: a.Build, Order: a.Order, Pipeline: q.Pipeline.Name, Ref: q.FullRef(), Commit: q.Commit, Matched: q.Matched, Reason: answered(q.Why()),
+		Duplicate: a.Duplicate, Ended: string(a.Ended), Repeats: a.Repeats,
+	}
 }

@@ -34,7 +34,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		no.write(w)
 	case len(builds) == 0:
 		log = log.Int("status", http.StatusOK).Str("ignored", ignored)
-		writeJSON(w, http.StatusOK, answer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
+		writeJSON(w, http.StatusOK, ignoredAnswer{Ignored: ignored, Unknown: stranger, Ping: d.tested})
 	default:
 		log = log.Int("status", http.StatusAccepted)
 		each := zerolog.Arr()
@@ -45,11 +45,24 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if ignored != "" {
 			log = log.Str("ignored", ignored)
 		}
-		writeJSON(w, http.StatusAccepted, answer{Builds: builds, Ignored: ignored})
+		writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds, Ignored: ignored})
 	}
+	d.note(noteOf(r.Context()), builds, ignored)
 	d.log(log)
 	log.Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
 		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
+}
+
+// note tells of a delivery, for its audit event.
+func (d *delivery) note(n *note, builds []acceptedBuild, ignored string) {
+	n.builds(builds)
+	n.call.Delivery = d.name()
+	if n.call.Why == "" { // it is not refused
+		n.call.Why = ignored
+	}
+	if len(d.events) > 0 {
+		n.call.By = clip(d.events[0].pusher)
+	}
 }
 
 // whyIgnored says why nothing, or not everything, is built of a delivery, each reason once; "" where all of it
@@ -137,7 +150,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	if d.ignored != "" {
 		return nil, nil
 	}
-	requests := d.requests(pipelines, received, h.asking(r.Context()))
+	requests := d.requests(h.forge.name(), pipelines, received, h.asking(r.Context()))
 	switch n := len(requests); {
 	case n == 0:
 		return nil, nil
@@ -149,7 +162,7 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 
 // requests are those that a delivery's pushes ask for, up to one more than can be stored. Events of which nothing is
 // built get the reason.
-func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
+func (d *delivery) requests(forge string, pipelines []*declared, received time.Time, ask asker) []*messages.BuildRequested {
 	var all []*messages.BuildRequested
 	reasons := map[string]string{"": ""} // each is kept once, and no more than are told
 	for i := range d.events {
@@ -157,7 +170,7 @@ func (d *delivery) requests(pipelines []*declared, received time.Time, ask asker
 		for _, v := range e.verdicts(pipelines, ask) {
 			if v.build {
 				r := e.request(v)
-				r.Received = received.UTC()
+				r.Received, r.Reason = received.UTC(), d.reason(forge, e)
 				all = append(all, r)
 			}
 		}

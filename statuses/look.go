@@ -39,7 +39,7 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 			return nil, nil //nolint:nilnil // nothing is known of it any more
 		}
 		q := a.request
-		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.FullRef(), a.sequence, Status{Queued, "queued"}), nil
+		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.FullRef(), a.sequence, Status{Queued, "queued" + because(q.Why())}), nil
 	case errors.Is(err, messages.ErrMalformed):
 		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record can't be read: its forge is told nothing")
 		return nil, nil //nolint:nilnil // nobody can

@@ -73,7 +73,15 @@ func ofBuild(r *messages.BuildRecord) (Status, []messages.FleetTarget) {
 	case r.Attempt > 1:
 		return Status{Building, fmt.Sprintf("building, attempt %d", r.Attempt)}, nil
 	}
-	return Status{Building, "building"}, nil
+	return Status{Building, "building" + because(r.Why())}, nil
+}
+
+// because says what led to a build, where that is not the push of its commit.
+func because(r messages.Reason) string {
+	if r.Kind == messages.ReasonPush || r.Kind == messages.ReasonTag {
+		return ""
+	}
+	return ": " + messages.Reason{Kind: r.Kind, Detail: r.Detail}.String()
 }
 
 func ofFailure(f *messages.Failure) Status {

@@ -15,5 +15,6 @@
 //   - file.go: the settings file of a role
 //   - skeleton.go: a settings file to fill in
 //   - secrets.go: the files with passwords and tokens that settings name
+//   - tokens.go: the tokens of callers
 //   - usage.go: the error of what can't be carried out as it is written
 package settings

@@ -199,6 +199,7 @@ type Producer struct {
 	PipelineFiles
 	Listen     string
 	TokenFile  string
+	TokensDir  string
 	SecretsDir string
 }
 
@@ -206,6 +207,7 @@ type Producer struct {
 func (p *Producer) Add(fs *pflag.FlagSet) {
 	p.PipelineFiles.Add(fs)
 	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
+	FolderVar(fs, &p.TokensDir, "tokens-dir", "", "folder with a file for each caller, which has its token and is called after it")
 	secretsDirVar(fs, &p.SecretsDir)
 }
 

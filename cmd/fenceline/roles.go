@@ -23,7 +23,6 @@ import (
 	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
-	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
@@ -88,15 +87,16 @@ func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet) ([]target.Ta
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
-	var token messages.Secret
-	if file := p.settings.TokenFile; file != "" {
-		var err error
-		if token, err = settings.ReadSecret(file); err != nil {
-			return nil, err
-		}
+	callers, err := p.settings.Tokens()
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([]producer.Token, len(callers))
+	for i, c := range callers {
+		tokens[i] = producer.Token(c)
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), APIToken: token, SecretsDir: p.settings.SecretsDir,
+		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir,
 		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
 	})
 	if err != nil {
@@ -159,10 +159,12 @@ func (r *httpRole) Run(ctx context.Context) error {
 		<-ctx.Done()
 		stop, done := context.WithTimeout(context.WithoutCancel(ctx), r.grace)
 		defer done()
-		if err := r.server.Shutdown(stop); err != nil {
-			return r.server.Close()
+		err := r.server.Shutdown(stop)
+		if err != nil {
+			err = r.server.Close()
 		}
-		return nil
+		r.FlushAudit(context.WithoutCancel(ctx)) // of the last that were answered; it has a time limit of its own
+		return err
 	})
 	return g.Wait()
 }

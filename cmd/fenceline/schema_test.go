@@ -11,3 +11,8 @@ import (
 func TestSchemaIsCurrent(t *testing.T) {
 	clitest.Golden(t, "../../docs/fenceline.schema.json", string(producer.FileSchema().JSON()))
 }
+
+// TestAPIDocumentIsCurrent compares the document of the API with the routes that it is made of, or writes it with -update.
+func TestAPIDocumentIsCurrent(t *testing.T) {
+	clitest.Golden(t, "../../docs/openapi.json", string(producer.APIDocument()))
+}

@@ -25,13 +25,21 @@ const (
 	logAge       = 14 * 24 * time.Hour
 	contextBytes = 2 << 30 // then uploads are refused
 	contextAge   = 7 * 24 * time.Hour
+	auditBytes   = 128 << 20 // then the oldest audit events go
+	auditAge     = 90 * 24 * time.Hour
+	refusalBytes = 32 << 20 // then the oldest counts of strangers' refusals go
+	refusalAge   = 30 * 24 * time.Hour
 	statusAge    = 30 * 24 * time.Hour // then what was told of a commit is forgotten
+	callBytes    = 64 << 20            // then calls with another Idempotency-Key are refused
 	// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
 	// after a lost answer is stored once.
 	duplicates = 2 * time.Minute
 	// fenceHistory is how many values of each fence config, and of each fleet's record, are kept.
 	fenceHistory = 64
 )
+
+// KeyAge is how long a call's Idempotency-Key counts.
+const KeyAge = 24 * time.Hour
 
 // What counts where no Layout says.
 const (
@@ -65,6 +73,18 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	return l.declareNewer(ctx, c)
 }
 
+// declareCalls makes what is kept of calls. Without it those with an Idempotency-Key are refused, and no audit events kept.
+func (l Layout) declareCalls(ctx context.Context, c *queue.Client) error {
+	bucket := queue.Bucket(c.Space().CallsBucket(), 1)
+	bucket.MaxAge, bucket.MaxBytes, bucket.Replicas = KeyAge, callBytes, l.Replicas
+	s := c.Space()
+	return c.Declare(ctx, []queue.Stream{
+		bucket,
+		{Name: s.AuditStream(), Subjects: s.AuditSubjects(), Duplicates: duplicates, DropOldest: true, NoDeletes: true, MaxBytes: auditBytes, MaxAge: auditAge, Replicas: l.Replicas},
+		{Name: s.RefusalsStream(), Subjects: s.RefusalSubjects(), Duplicates: duplicates, DropOldest: true, NoDeletes: true, MaxBytes: refusalBytes, MaxAge: refusalAge, Replicas: l.Replicas},
+	})
+}
+
 // declareConsumers makes the consumers that builders take requests from, which may make none: whoever makes a consumer says where the server delivers to.
 func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait time.Duration) error {
 	for _, t := range messages.TypeBuildRequested.Versions() {
@@ -79,7 +99,7 @@ func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait t
 // declareNewer makes what installations have that were set up by a program that knows of it: credentials from before
 // may not. They are no reason to do nothing else, and who needs it waits, and says so.
 func (l Layout) declareNewer(ctx context.Context, c *queue.Client) error {
-	for _, declare := range []func(context.Context, *queue.Client) error{l.declareStatuses, l.declareTriggers} {
+	for _, declare := range []func(context.Context, *queue.Client) error{l.declareStatuses, l.declareTriggers, l.declareCalls} {
 		if err := declare(ctx, c); err != nil && !errors.Is(err, queue.ErrForbidden) && !errors.Is(err, queue.ErrUndeclared) {
 			return err
 		}

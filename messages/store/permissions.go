@@ -41,8 +41,9 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 		p.add([]string{"$JS.API.CONSUMER.INFO." + c.Stream + "." + queue.Durable(c.Name, c.Type)})
 	}
 	p.add(contexts(s))
-	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>", "$KV." + s.TriggersBucket() + ".>"})
-	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
+	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>", "$KV." + s.TriggersBucket() + ".>", "$KV." + s.CallsBucket() + ".>"})
+	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady,
+		messages.TypeCallsAudited, messages.TypeRefusalsCounted))
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream(), "$JS.API.STREAM.PURGE.KV_" + s.BuildsBucket()})
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()}) // of builds that are asked for again, or forgotten
 	return p
@@ -148,8 +149,8 @@ func read(stream string) []string {
 
 // all lists the installation's streams, those below its buckets included.
 func all(s messages.Space) []string {
-	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
-	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket()} {
+	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), "OBJ_" + s.ContextsStore()}
+	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket(), s.CallsBucket()} {
 		out = append(out, "KV_"+b)
 	}
 	return out

@@ -34,6 +34,11 @@ func Beats(c *queue.Client) *queue.Records[messages.BuildBeat] {
 // BeatKey is the key in Beats of a build.
 func BeatKey(build string) string { return "beat." + build }
 
+// Calls has what is known of a call with an Idempotency-Key, by a digest of the key and of whose it is.
+func Calls(c *queue.Client) *queue.Records[messages.KeyedCall] {
+	return queue.NewRecords[messages.KeyedCall](c, c.Space().CallsBucket(), "*")
+}
+
 // Rollouts has a record for each rollout, by its ID.
 func Rollouts(c *queue.Client) *queue.Records[messages.RolloutRecord] {
 	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*").
