@@ -121,13 +121,17 @@ func (s *session) submit(ctx context.Context, call map[string]string) (*submissi
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.access.producers()[0]+"/v1/builds", bytes.NewReader(body))
+	at, err := s.access.reach(s.access.producers()[0])
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.base+"/v1/builds", bytes.NewReader(body))
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--producer: %w", err))
 	}
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Content-Type", "application/json")
-	a, err := answerOf(req)
+	a, err := answerOf(at.client, req)
 	if err != nil {
 		return nil, fmt.Errorf("submitting: %w", err)
 	}
@@ -159,8 +163,8 @@ func (e *refusedError) Error() string {
 }
 
 // answerOf sends a request to the producer, and takes a refusal for an error.
-func answerOf(req *http.Request) (*answer, error) {
-	resp, err := http.DefaultClient.Do(req)
+func answerOf(client *http.Client, req *http.Request) (*answer, error) {
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreached, err)
 	}

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -48,6 +49,9 @@ func (c *connections) opened(ctx context.Context, conn net.Conn) context.Context
 	if len(c.open) > c.most {
 		out := c.outgoing()
 		delete(c.open, out)
+		if secured, ok := out.(*tls.Conn); ok {
+			out = secured.NetConn() // its own Close tells the other end, and can wait for it
+		}
 		_ = out.Close() // whoever it was connects again
 	}
 	return context.WithValue(ctx, connectionKey{}, n)

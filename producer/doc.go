@@ -8,6 +8,9 @@
 //	producer.go         the routes, and the sweep beside them: Config, New, Run
 //	httpserver.go       the HTTP server around them
 //	connections.go      its connections, of which there is a bound
+//	unixsocket.go       a Unix socket that it listens on, its own or systemd's
+//	certificate.go      the certificate that it shows, read again on change
+//	forwarded.go        whom a request is from, behind proxies
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
 //	forge.go            what a forge tells: the signature and the pushes

@@ -48,13 +48,18 @@ type Config struct {
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
-	Logger       zerolog.Logger
+	// Forwarding says which proxies are believed whom they pass requests on for.
+	Forwarding Forwarding
+	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
+	Certificate *Certificate
+	Logger      zerolog.Logger
 }
 
 // Producer accepts webhooks and calls.
 type Producer struct {
 	inForce       atomic.Pointer[inForce]
 	file          watchedFile
+	certificate   *Certificate
 	heads         headsSeen
 	queue         Queue
 	token         messages.Secret
@@ -81,8 +86,11 @@ func New(c Config) (*Producer, error) {
 	case c.LookInterval < 0:
 		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
+	if err := c.Forwarding.check(); err != nil {
+		return nil, err
+	}
 	p := &Producer{
-		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
+		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}
@@ -92,7 +100,7 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
-	p.handler = p.routes()
+	p.handler = c.Forwarding.behind(p.routes())
 	return p, nil
 }
 
@@ -178,6 +186,9 @@ func (p *Producer) Run(ctx context.Context) error {
 	defer beside.Wait()
 	beside.Go(func() { p.followHeads(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	if p.certificate != nil {
+		beside.Go(func() { p.certificate.Run(ctx) })
+	}
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -56,6 +56,8 @@ type FileState struct {
 	// Error is why the file can't be used as it is; those that were read before are in force. "" where it is.
 	Error string    `json:"error,omitempty"`
 	Since time.Time `json:"since,omitzero"` // of the first look that found an error
+
+	Certificate *CertificateState `json:"certificate,omitempty"` // that the producer's server shows, if any
 }
 
 func (w *watchedFile) begin(interval time.Duration) {
@@ -100,11 +102,18 @@ func (p *Producer) File() FileState {
 	defer p.file.lock.Unlock()
 	s := p.file.state
 	s.Pipelines = slices.Clone(s.Pipelines)
+	if p.certificate != nil {
+		c := p.certificate.State()
+		s.Certificate = &c
+	}
 	return s
 }
 
-// Reload has the pipeline file read again at once, whether it seems to have changed or not. Run does it.
+// Reload has the pipeline file, and the certificate, read again at once, whether they seem to have changed or not. Run does it.
 func (p *Producer) Reload() {
+	if p.certificate != nil {
+		p.certificate.Reload()
+	}
 	select {
 	case p.file.asked <- struct{}{}:
 	default: // it is asked for already

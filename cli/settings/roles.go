@@ -197,7 +197,7 @@ func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
 // Producer configures a producer.
 type Producer struct {
 	PipelineFiles
-	Listen     string
+	Listener
 	TokenFile  string
 	SecretsDir string
 }
@@ -205,7 +205,7 @@ type Producer struct {
 // Add adds the flags that `run` and `up` have for it.
 func (p *Producer) Add(fs *pflag.FlagSet) {
 	p.PipelineFiles.Add(fs)
-	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
+	p.Listener.Add(fs)
 	secretsDirVar(fs, &p.SecretsDir)
 }
 
