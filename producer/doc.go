@@ -14,6 +14,7 @@
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
 //	forge.go            what a forge tells: the signature and the pushes
+//	textlist.go         lists of texts in a payload, in little memory
 //	push.go             the payload of a push that GitHub, Gitea, Forgejo and Gogs share
 //	github.go           GitHub
 //	gitlab.go           GitLab
