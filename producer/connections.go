@@ -92,8 +92,12 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// keep has the connection of a request that is verified not make way for others.
+// keep has the connection of a request that is verified not make way for others, and its sender's address be known as that of
+// one who may send.
 func keep(ctx context.Context) {
+	if a, ok := ctx.Value(answeredKey{}).(*answered); ok {
+		a.verified = true
+	}
 	if n, ok := ctx.Value(connectionKey{}).(*connection); ok {
 		n.all.mu.Lock()
 		defer n.all.mu.Unlock()

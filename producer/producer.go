@@ -50,6 +50,8 @@ type Config struct {
 	LookInterval time.Duration
 	// Forwarding says which proxies are believed whom they pass requests on for.
 	Forwarding Forwarding
+	// RepositoryLimit is how many builds a second may be asked for of one repository in the long run; 0 means any number.
+	RepositoryLimit int
 	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
 	Certificate *Certificate
 	Logger      zerolog.Logger
@@ -69,7 +71,10 @@ type Producer struct {
 	headPause     time.Duration // after a look at a head that fails, the first time
 	log           zerolog.Logger
 	now           func() time.Time
-	room          *semaphore.Weighted // for bodies of more than firstBytes
+	room          *bodyRoom // for bodies of more than firstBytes
+	repositories  *limiter
+	addresses     *addresses
+	decoding      *semaphore.Weighted // of payloads of more than muchToDecode
 	asks          *semaphore.Weighted // of repositories, what a push changed
 	handler       http.Handler
 }
@@ -86,13 +91,18 @@ func New(c Config) (*Producer, error) {
 	case c.LookInterval < 0:
 		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
+	if c.RepositoryLimit < 0 {
+		return nil, fmt.Errorf("making a producer: RepositoryLimit %d is negative", c.RepositoryLimit)
+	}
 	if err := c.Forwarding.check(); err != nil {
 		return nil, err
 	}
 	p := &Producer{
 		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
-		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
+		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
+		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),
+		asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
@@ -100,7 +110,7 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
-	p.handler = c.Forwarding.behind(p.routes())
+	p.handler = c.Forwarding.behind(p.guarded(p.routes()))
 	return p, nil
 }
 

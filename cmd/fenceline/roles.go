@@ -97,7 +97,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	}
 	made, err := producer.New(producer.Config{
 		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
-		Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
+		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 	})
 	if err != nil {
 		return nil, err
