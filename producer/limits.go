@@ -106,7 +106,7 @@ func tooMany(wait time.Duration, format string, args ...any) *refusal {
 
 // crowded refuses a delivery of a repository of which more was asked for than its share. Nothing of it is stored then.
 func (p *Producer) crowded(d *delivery, pipelines []*declared) *refusal {
-	if len(d.events) == 0 {
+	if len(d.events) == 0 || p.repositories.rate <= 0 {
 		return nil
 	}
 	e := event{repositories: d.events[0].repositories, hostless: d.events[0].hostless} // a delivery is of one repository
