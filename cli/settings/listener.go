@@ -76,4 +76,7 @@ func (m *SocketMode) Set(text string) error {
 }
 
 // Type is what help calls it.
-func (*SocketMode) Type() string { return "mode" }
+func (*SocketMode) Type() string { return kindMode }
+
+// kindMode is the kind of flag that takes a mode.
+const kindMode = "MODE"
