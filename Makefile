@@ -93,6 +93,7 @@ fuzz: ## each fuzz target for 10 seconds
 bench: ## the figures of docs/performance.md, to bench/results.json; ONLY=NAME for one
 	@$(MAKE) --no-print-directory bin/fenceline >&2
 	@scripts/redis >&2
+	@scripts/webhook >&2
 	@{ scripts/with-setup sh -c 'exec go run ./bench $(if $(ONLY),-only $(ONLY)) >&3' >&2; } 3>&1
 
 clean: ## remove .fenceline/ and bin/

@@ -16,7 +16,10 @@
 //	flips.go         those of flips in the stores of fence configs
 //	flipconfdis.go   that of Stackato's Redis
 //	flipkato.go      that of its kato command
-//	webhookrate.go   that of webhooks
+//	webhookrate.go   those of webhooks
+//	webhookpeer.go   against another receiver of webhooks
+//	webhooklatency.go  how long webhooks wait, at half of what is taken
+//	producermemory.go  what a producer holds after a million of them
 //	webhooklines.go  many webhooks at once
 //	pulls.go         those of updates of an image, by the engine and fed to it
 //	mirrors.go       that of many nodes behind one mirror
@@ -68,12 +71,17 @@ func measures() []measure {
 		{"idle_rss_mb", idleUp},
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
+		{"intake_1_ratio", intakeOne},
+		{"intake_p99_ms", intakeP99},
+		{"intake_peer_ratio", intakePeer},
+		{"intake_peer_1_ratio", intakePeerOne},
 		{"load_ratio", loadUpdate},
 		{"mirror_egress_ratio", mirrorEgress},
 		{"overhead_cached_ms", overheadCached},
 		{"overhead_cached_apart_ms", overheadCachedApart},
 		{"overhead_cold_ratio", overheadCold},
 		{"producer_idle_cpu", producerIdle},
+		{"producer_rss_mb", producerMemory},
 		{"push_to_flip_ratio", pushToFlip},
 		{"recovery_builder_s", recoveryBuilder},
 		{"recovery_controller_s", recoveryController},

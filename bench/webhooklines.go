@@ -13,6 +13,7 @@ import (
 // status alone: what a full client does for each request would be measured with the server.
 type lines struct {
 	address string
+	want    int // the status of each answer
 	idle    chan *line
 }
 
@@ -39,7 +40,7 @@ func (l *lines) send(ctx context.Context, request []byte) error {
 	if err != nil {
 		return fmt.Errorf("reading a webhook's answer: %w", err)
 	}
-	if resp.StatusCode != http.StatusAccepted {
+	if resp.StatusCode != l.want {
 		return fmt.Errorf("a webhook is answered with %s: %s", resp.Status, body)
 	}
 	l.idle <- c

@@ -15,6 +15,8 @@ const (
 	batchFrom = 20
 	// requestTime bounds what one request may take of a round.
 	requestTime = 10 * time.Second
+	// lingerMost bounds how long a round waits for those who are likely to come.
+	lingerMost = 10 * time.Millisecond
 )
 
 // intake collects the requests that come while others are being stored: all that wait are
@@ -24,6 +26,8 @@ const (
 type intake struct {
 	mu        sync.Mutex
 	waiting   []*waiting
+	wanted    int // how many have enough closed; 0 while nobody waits for that
+	enough    chan struct{}
 	busy      bool                    // a round is under way
 	pipelines map[string]*lastRequest // the round's
 	batches   *bool                   // the round's: whether the stream takes batches, nil where that isn't known
@@ -54,8 +58,39 @@ func (i *intake) join(w *waiting) (begin bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.waiting = append(i.waiting, w)
+	if i.wanted > 0 && len(i.waiting) >= i.wanted {
+		i.wanted = 0
+		close(i.enough)
+	}
 	begin, i.busy = !i.busy, true
 	return begin
+}
+
+// linger waits, after a round of n that took some time, until as many wait as were under way: those who were answered are likely
+// to have more. What a batch costs hardly depends on how many are in it. It waits for a part of the time that the round took,
+// and not at all where a round is too small to be a batch.
+func (i *intake) linger(n int, took time.Duration) {
+	i.mu.Lock()
+	if n < batchFrom {
+		i.mu.Unlock()
+		return
+	}
+	i.wanted, i.enough = min(len(i.waiting)+n, queue.BatchMost), make(chan struct{})
+	enough := i.enough
+	if len(i.waiting) >= i.wanted {
+		i.wanted = 0
+		close(enough)
+	}
+	i.mu.Unlock()
+	late := time.NewTimer(min(took/2, lingerMost))
+	defer late.Stop()
+	select {
+	case <-enough:
+	case <-late.C:
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.wanted = 0
+	}
 }
 
 // next returns those who wait, or nil and an end to the rounds.
@@ -82,6 +117,7 @@ func (i *intake) of(pipeline string) *lastRequest {
 // takeIn holds rounds until nobody waits.
 func (q *Queue) takeIn() {
 	for round := q.intake.next(); round != nil; round = q.intake.next() {
+		began := time.Now()
 		var pipelines sync.WaitGroup
 		for l, line := range q.intake.split(q.together(round)) {
 			pipelines.Go(func() {
@@ -94,6 +130,7 @@ func (q *Queue) takeIn() {
 			})
 		}
 		pipelines.Wait()
+		q.intake.linger(len(round), time.Since(began))
 	}
 }
 

@@ -45,6 +45,7 @@ func Connect(ctx context.Context, n *settings.NATS, who Caller, log zerolog.Logg
 type access struct {
 	settings.NATS
 	producer, tokenFile string
+	producerCAFile      string // "" for the system's authorities alone
 	buildkit            string // address of the buildkitd of `fenceline up`
 	state               string // folder to look in; "" for that of settings.StateFolder
 	stateFolder         bool   // that is where the address is from
@@ -54,14 +55,15 @@ type access struct {
 // can be given as a variable.
 func ConnectionFlags() []string {
 	return []string{
-		"nats", "user", "password-file", "credentials-file", "ca-file", "cert-file", "key-file", "prefix", "producer", "token-file",
+		"nats", "user", "password-file", "credentials-file", "ca-file", "cert-file", "key-file", "prefix", "producer", "producer-ca-file", "token-file",
 	}
 }
 
 func (a *access) flags(fs *pflag.FlagSet) {
 	a.NATS.Add(fs)
 	fs.StringVar(&a.Prefix, "prefix", "", "prefix of the installation's subjects, streams and buckets")
-	fs.StringVar(&a.producer, "producer", "", "the producer, http://HOST:PORT (several, comma-separated: status asks all, submit the first)")
+	fs.StringVar(&a.producer, "producer", "", "the producer, http://HOST:PORT, https://HOST:PORT or unix:/PATH (several, comma-separated: status asks all, submit the first)")
+	settings.FileVar(fs, &a.producerCAFile, "producer-ca-file", "", "certificate authorities of the producer, beside the system's, or its own certificate")
 	settings.FileVar(fs, &a.tokenFile, "token-file", "", "file with the token for the producer's calls")
 	for _, name := range ConnectionFlags() {
 		fs.Lookup(name).Usage += " [$" + settings.Variable(name) + "]"
@@ -87,6 +89,7 @@ func (a *access) resolve() error {
 	a.URL, a.User, a.PasswordFile = found.NATS, cmp.Or(a.User, found.User), cmp.Or(a.PasswordFile, found.PasswordFile)
 	a.CAFile, a.Prefix = cmp.Or(a.CAFile, found.CAFile), cmp.Or(a.Prefix, found.Prefix)
 	a.producer, a.tokenFile = cmp.Or(a.producer, found.Producer), cmp.Or(a.tokenFile, found.TokenFile)
+	a.producerCAFile = cmp.Or(a.producerCAFile, found.ProducerCertFile)
 	return nil
 }
 

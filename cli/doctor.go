@@ -40,6 +40,8 @@ type doctor struct {
 	apply      apply.Config
 	pull       settings.PullWay
 	config     string         // the pipeline file, or the folder of pipeline files; "" for none
+	certFile   string         // the producer's certificate; "" for none
+	keyFile    string         // and its key
 	flags      *pflag.FlagSet // the command's
 }
 
@@ -50,7 +52,8 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor|statuses]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; the pipeline file for a
-producer, that of its settings and the one that a running one uses; buildkitd for a builder;
+producer, that of its settings and the one that a running one uses, and the certificate of its
+settings (--settings); buildkitd for a builder;
 where fence configs live for a controller; the Docker engine, its disk, each mirror of the
 node's own (--mirror), and where the image is applied, for a distributor; for statuses the
 forges, where the pipeline file says whom to tell. Without a role it checks everything, as
@@ -105,8 +108,10 @@ func (d *doctor) given(cmd *cobra.Command, role string) error {
 	d.access.state, d.access.InboxPrefix = found.Text("state"), found.Text("inbox-prefix")
 	d.config = cmp.Or(d.config, found.Text("pipelines"), found.Text("config"))
 	if listen := found.Text("listen"); d.access.producer == "" && listen != "" {
-		d.access.producer = "http://" + here(listen)
+		d.access.producer = urlHere(listen, found.Text("tls-cert-file"))
+		d.access.producerCAFile = cmp.Or(d.access.producerCAFile, found.Text("tls-cert-file"))
 	}
+	d.certFile, d.keyFile = found.Text("tls-cert-file"), found.Text("tls-key-file")
 	d.access.tokenFile = cmp.Or(d.access.tokenFile, found.Text("token-file"))
 	d.engine.DockerConfig = d.builder.DockerConfig
 	d.builder.RegistryCAFile, d.builder.PlainHTTP = d.registries.CAFile, d.registries.PlainHTTP
@@ -124,6 +129,9 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	}
 	if d.access.stateFolder {
 		todo = append(todo, d.checkStateDisk)
+	}
+	if d.certFile != "" {
+		todo = append(todo, d.checkCertificate)
 	}
 	switch role {
 	case settings.RoleProducer:

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
@@ -134,6 +135,33 @@ func here(listen string) string {
 		host = "127.0.0.1"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// urlHere is the address of a producer that listens on this machine.
+func urlHere(listen, certFile string) string {
+	switch {
+	case listen == settings.ListenSystemd:
+		return "" // only systemd knows
+	case strings.HasPrefix(listen, "unix:"):
+		return listen
+	case certFile != "":
+		return "https://" + here(listen)
+	}
+	return "http://" + here(listen)
+}
+
+// checkCertificate looks at the certificate of a producer's settings.
+func (d *doctor) checkCertificate(context.Context) checked {
+	c := checked{What: "certificate"}
+	until, err := producer.CheckCertificate(d.certFile, d.keyFile)
+	if err != nil {
+		return c.problem(err)
+	}
+	if end := expiry(until); end != "" {
+		return c.problem(fmt.Errorf("%s %s: put a new one there, which a running producer reads by itself", d.certFile, end))
+	}
+	c.Found = fmt.Sprintf("%s is valid until %s", d.certFile, until.UTC().Format(time.DateOnly))
+	return c
 }
 
 // checkPipelines looks at the pipeline file: at the one of the producer's settings, and at what producers that run

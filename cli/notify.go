@@ -198,7 +198,7 @@ func (h *hookTarget) sendOnce(ctx context.Context, body []byte) (*answer, error)
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--url: %w", err))
 	}
-	return answerOf(req)
+	return answerOf(http.DefaultClient, req)
 }
 
 // mayPass tells whether sending the same again can help.

@@ -48,7 +48,7 @@ func (a *access) askProducers(ctx context.Context) ([]producerStatus, error) {
 			return nil, err
 		}
 		s := producerStatus{URL: url}
-		s.FileState, err = askPipelines(ctx, url, token.Reveal())
+		s.FileState, err = a.askPipelines(ctx, url, token.Reveal())
 		var refused *refusedError
 		switch {
 		case errors.As(err, &refused) && (refused.status == http.StatusNotFound || refused.status == http.StatusForbidden):
@@ -62,16 +62,20 @@ func (a *access) askProducers(ctx context.Context) ([]producerStatus, error) {
 }
 
 // askPipelines asks a producer of its pipeline file.
-func askPipelines(ctx context.Context, url, token string) (producer.FileState, error) {
+func (a *access) askPipelines(ctx context.Context, url, token string) (producer.FileState, error) {
 	var s producer.FileState
+	at, err := a.reach(url)
+	if err != nil {
+		return s, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, producerTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/v1/pipelines", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.base+"/v1/pipelines", nil)
 	if err != nil {
 		return s, settings.Usage(fmt.Errorf("--producer: %w", err))
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := at.client.Do(req)
 	if err != nil {
 		return s, fmt.Errorf("%w: %w", errUnreached, err)
 	}
@@ -97,18 +101,50 @@ func (s *producerStatus) problems() []string {
 	case s.Away != "":
 		return []string{"producer " + s.URL + ": " + s.Away}
 	case s.Error == "":
-		return nil
+		return s.certificateProblems()
 	}
 	lines := strings.Split(s.Error, "\n")
 	out := []string{fmt.Sprintf("producer %s can't use its pipeline file as it is since %s; the %s read %s stay in force",
 		s.URL, ago(s.Since), counted(len(s.Pipelines), "pipeline"), ago(s.Loaded))}
 	for i, line := range lines {
 		if i == maxFileProblems {
-			return append(out, fmt.Sprintf("  and %s", counted(len(lines)-i, "more problem")))
+			out = append(out, fmt.Sprintf("  and %s", counted(len(lines)-i, "more problem")))
+			break
 		}
 		out = append(out, "  "+line)
 	}
+	return append(out, s.certificateProblems()...)
+}
+
+// certificateProblems are what is wrong with a producer's certificate, in lines.
+func (s *producerStatus) certificateProblems() []string {
+	c := s.Certificate
+	if c == nil {
+		return nil
+	}
+	var out []string
+	if c.Error != "" {
+		out = append(out, fmt.Sprintf("producer %s can't use its certificate as it is since %s; the one read %s stays in force:", s.URL, ago(c.Since), ago(c.Loaded)), "  "+c.Error)
+	}
+	if end := expiry(c.Until); end != "" {
+		out = append(out, fmt.Sprintf("producer %s: its certificate %s %s: put a new one there, which is read without a restart", s.URL, c.File, end))
+	}
 	return out
+}
+
+// expiry says that a certificate's end is near or past, or nothing.
+func expiry(until time.Time) string {
+	switch left := time.Until(until); {
+	case left <= 0:
+		return "has expired on " + until.UTC().Format(time.DateOnly)
+	case left < producer.ExpiresSoon:
+		in := counted(int(left/(24*time.Hour)), "day")
+		if left < 48*time.Hour {
+			in = counted(int(left/time.Hour), "hour")
+		}
+		return fmt.Sprintf("expires on %s, in %s", until.UTC().Format(time.DateOnly), in)
+	}
+	return ""
 }
 
 // maxFileProblems bounds how many mistakes of a file `status` shows: lint shows all.

@@ -130,7 +130,11 @@ func (s *session) submit(ctx context.Context, call map[string]string, key string
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.access.producers()[0]+"/v1/builds", bytes.NewReader(body))
+	at, err := s.access.reach(s.access.producers()[0])
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at.base+"/v1/builds", bytes.NewReader(body))
 	if err != nil {
 		return nil, settings.Usage(fmt.Errorf("--producer: %w", err))
 	}
@@ -139,7 +143,7 @@ func (s *session) submit(ctx context.Context, call map[string]string, key string
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
-	a, err := answerOf(req)
+	a, err := answerOf(at.client, req)
 	if err != nil {
 		return nil, fmt.Errorf("submitting: %w", err)
 	}
@@ -171,8 +175,8 @@ func (e *refusedError) Error() string {
 }
 
 // answerOf sends a request to the producer, and takes a refusal for an error.
-func answerOf(req *http.Request) (*answer, error) {
-	resp, err := http.DefaultClient.Do(req)
+func answerOf(client *http.Client, req *http.Request) (*answer, error) {
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnreached, err)
 	}

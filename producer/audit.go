@@ -74,14 +74,14 @@ func (w noting) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (w noting) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// audited has serve's requests told of. The path is that of the route: a request's own may have a secret in it.
+// audited has serve's requests told of, and those refused that come from an address of which nothing good came. The path is that of the route: a request's own may have a secret in it.
 func (p *Producer) audited(what, path string, serve http.HandlerFunc) http.HandlerFunc {
 	if what == "" {
 		return serve
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		n := &note{}
-		serve(noting{w, n}, r.WithContext(context.WithValue(r.Context(), noteKey{}, n)))
+		p.guarded(serve)(noting{w, n}, r.WithContext(context.WithValue(r.Context(), noteKey{}, n)))
 		n.call.At, n.call.What, n.call.Path, n.call.Status = p.now().UTC(), what, path, n.status
 		switch {
 		case n.status >= http.StatusBadRequest:

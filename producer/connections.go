@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -48,6 +49,9 @@ func (c *connections) opened(ctx context.Context, conn net.Conn) context.Context
 	if len(c.open) > c.most {
 		out := c.outgoing()
 		delete(c.open, out)
+		if secured, ok := out.(*tls.Conn); ok {
+			out = secured.NetConn() // its own Close tells the other end, and can wait for it
+		}
 		_ = out.Close() // whoever it was connects again
 	}
 	return context.WithValue(ctx, connectionKey{}, n)
@@ -88,7 +92,8 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// keep has the connection of a request that is verified not make way for others.
+// keep has the connection of a request that is verified not make way for others, and its sender's address be known as that of
+// one who may send.
 func keep(ctx context.Context) {
 	noteOf(ctx).known = true
 	if n, ok := ctx.Value(connectionKey{}).(*connection); ok {

@@ -10,9 +10,14 @@
 //	openapi.go          that document
 //	httpserver.go       the HTTP server around them
 //	connections.go      its connections, of which there is a bound
+//	unixsocket.go       a Unix socket that it listens on, its own or systemd's
+//	certificate.go      the certificate that it shows, read again on change
+//	forwarded.go        whom a request is from, behind proxies
 //	webhooks.go         a webhook: who signed it, what was pushed, which pipelines it concerns
 //	body.go             a body is read, within bounds
+//	bodyroom.go         what bodies take together, of which the slowest make way
 //	forge.go            what a forge tells: the signature and the pushes
+//	textlist.go         lists of texts in a payload, in little memory
 //	push.go             the payload of a push that GitHub, Gitea, Forgejo and Gogs share
 //	github.go           GitHub
 //	gitlab.go           GitLab
@@ -23,6 +28,7 @@
 //	ping.go             whether a push would be taken, for a test delivery
 //	form.go             the payload of a webhook that is sent as a form
 //	otherforges.go      webhooks at another forge's address, and other words for forges
+//	limits.go           how much one repository, and one address, may send
 //	matching.go         whether a pipeline builds a push
 //	filters.go          what keeps one from being built: its commit's message, its files
 //	explain.go          what would become of a webhook, without a queue

@@ -268,7 +268,7 @@ func (x Explaining) pushes(ctx context.Context, out *Explanation, f forge, event
 		e := &events[i]
 		p := PushedRef{
 			Repository: e.repositories, Ref: e.ref, Before: e.before, Commit: e.commit, Deleted: e.deleted, Forced: e.forced, Pusher: e.pusher,
-			Files: len(e.paths), AllFiles: e.pathsComplete, Ignored: e.unfit(), Pipelines: []PipelineAnswer{},
+			Files: e.paths.count(), AllFiles: e.pathsComplete, Ignored: e.unfit(), Pipelines: []PipelineAnswer{},
 		}
 		for _, d := range x.Pipelines.declared {
 			a := x.answer(out, f, e, d, ask)

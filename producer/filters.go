@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,10 +71,10 @@ func (d *declared) passesOver(e *event, ask asker) (out bool, why string) {
 	if _, isBranch := e.branch(); !isBranch || d.pathList == nil {
 		return false, ""
 	}
-	if by := d.looksAt(e.paths); by != "" {
+	if by := d.looksAt(e.paths.all()); by != "" {
 		return false, by
 	}
-	paths := e.paths
+	var asked []string
 	switch before := d.comparable(e); {
 	case e.pathsComplete:
 	case e.forced:
@@ -86,17 +88,21 @@ func (d *declared) passesOver(e *event, ask asker) (out bool, why string) {
 		if err != nil {
 			return false, fmt.Sprintf("which files it changed is not known: %v", err)
 		}
-		paths = c.Paths
+		asked = c.Paths
 	}
-	if by := d.looksAt(paths); by != "" {
+	if by := d.looksAt(slices.Values(asked)); by != "" {
 		return false, by
 	}
-	return true, fmt.Sprintf("none of the %d files that it changed matches paths %s", len(paths), clip(strings.Join(d.pathList, ", ")))
+	n := len(asked)
+	if e.pathsComplete {
+		n = e.paths.count()
+	}
+	return true, fmt.Sprintf("none of the %d files that it changed matches paths %s", n, clip(strings.Join(d.pathList, ", ")))
 }
 
 // looksAt is the first of some files that the pipeline looks at, with the pattern that says so, in words; or "".
-func (d *declared) looksAt(paths []string) string {
-	for _, p := range paths {
+func (d *declared) looksAt(paths iter.Seq[string]) string {
+	for p := range paths {
 		if by, ok := d.paths.Match(p); ok {
 			return fmt.Sprintf("path %q by %s", clip(p), clip(by))
 		}

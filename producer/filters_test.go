@@ -70,17 +70,17 @@ func TestFiltersOfPushes(t *testing.T) {
 		"a message not to be known": {skip, push(func(e *event) { e.message = "" }), &git.Change{}, unreachable, true, "branch main; its commit's message is not known: it is on fire"},
 		"a tag's message":           {`    tags: ["v*"]` + "\n" + skip, push(func(e *event) { e.ref, e.message = "refs/tags/v1", "[ci skip]" }), nil, nil, false, "[ci skip]"},
 
-		"a path told":                           {paths, push(func(e *event) { e.paths = []string{"README.md", "images/a/b"} }), nil, nil, true, `branch main; path "images/a/b" by images/**`},
-		"all paths told, none of them":          {paths, push(func(e *event) { e.paths, e.pathsComplete = []string{"docs/x", "images/a.md"}, true }), nil, nil, false, `none of the 2 files that it changed matches paths images/**, !**/*.md`},
-		"no path told":                          {paths, push(func(e *event) { e.paths = []string{"docs/x"} }), &git.Change{Paths: []string{"docs/x", "images/x"}}, nil, true, `path "images/x" by images/**`},
+		"a path told":                           {paths, push(func(e *event) { e.paths = files("README.md", "images/a/b") }), nil, nil, true, `branch main; path "images/a/b" by images/**`},
+		"all paths told, none of them":          {paths, push(func(e *event) { e.paths, e.pathsComplete = files("docs/x", "images/a.md"), true }), nil, nil, false, `none of the 2 files that it changed matches paths images/**, !**/*.md`},
+		"no path told":                          {paths, push(func(e *event) { e.paths = files("docs/x") }), &git.Change{Paths: []string{"docs/x", "images/x"}}, nil, true, `path "images/x" by images/**`},
 		"no path told, none of them":            {paths, push(func(*event) {}), &git.Change{Paths: []string{"docs/x"}}, nil, false, "none of the 1 files"},
 		"no change at all":                      {paths, push(func(*event) {}), &git.Change{}, nil, false, "none of the 0 files"},
 		"paths not to be known":                 {paths, push(func(*event) {}), &git.Change{}, unreachable, true, "branch main; which files it changed is not known: it is on fire"},
 		"a new branch":                          {paths, push(func(e *event) { e.before = zero }), nil, nil, true, "which files it changed is not looked at: the branch is new"},
 		"a forced push":                         {paths, push(func(e *event) { e.forced = true }), nil, nil, true, "which files it changed is not looked at: commits were dropped by it"},
 		"what was before isn't told":            {paths, push(func(e *event) { e.before = "" }), nil, nil, true, "the webhook doesn't say what was before"},
-		"a tag has no files":                    {`    tags: ["v*"]` + "\n" + paths, push(func(e *event) { e.ref, e.paths, e.pathsComplete = "refs/tags/v1", []string{"docs/x"}, true }), nil, nil, true, "tag v*"},
-		"a message that skips, of a known path": {skip + "\n" + paths, push(func(e *event) { e.message, e.paths = "[skip ci]", []string{"images/x"} }), nil, nil, false, "[skip ci]"},
+		"a tag has no files":                    {`    tags: ["v*"]` + "\n" + paths, push(func(e *event) { e.ref, e.paths, e.pathsComplete = "refs/tags/v1", files("docs/x"), true }), nil, nil, true, "tag v*"},
+		"a message that skips, of a known path": {skip + "\n" + paths, push(func(e *event) { e.message, e.paths = "[skip ci]", files("images/x") }), nil, nil, false, "[skip ci]"},
 		"both to be asked for":                  {skip + "\n" + paths, push(func(e *event) { e.message = "" }), &git.Change{Message: "a", Paths: []string{"images/x"}}, nil, true, `path "images/x"`},
 	} {
 		t.Run(name, func(t *testing.T) {

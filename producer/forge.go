@@ -60,7 +60,7 @@ type event struct {
 
 	// paths are files that the pushed commits changed. Where pathsComplete, no other file differs
 	// between before and commit; else there may be others, and the payload doesn't tell which.
-	paths         []string
+	paths         fileLists
 	pathsComplete bool
 
 	ignored  string // why nothing is built of it, or ""

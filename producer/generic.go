@@ -111,7 +111,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		Pusher     string `json:"pusher"`
 
 		Message json.RawMessage `json:"message"` // of the commit; something else of Azure DevOps
-		Paths   []string        `json:"paths"`   // all files that differ between before and after, where it is there
+		Paths   textList        `json:"paths"`   // all files that differ between before and after, where it is there
 	}
 	if err := decode(payload, &p); err != nil {
 		return d, err
@@ -122,7 +122,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 	if p.Repository == "" {
 		return d, errors.New("repository: is missing: give the repository's URL")
 	}
-	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: p.Paths, pathsComplete: p.Paths != nil}
+	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: fileLists{p.Paths}, pathsComplete: p.Paths.given()}
 	_ = json.Unmarshal(p.Message, &e.message) // what is no text is no message
 	err := e.check("ref", "after")
 	d.events = []event{e}

@@ -36,17 +36,20 @@ func (github) read(h http.Header, payload []byte) (delivery, error) {
 	return d, err
 }
 
+// maxEvents is more kinds of events than GitHub has.
+const maxEvents = 200
+
 // readPing reads GitHub's ping event, which it sends when a webhook is made.
 func (d *delivery) readPing(payload []byte) error {
 	var p struct {
 		Hook struct {
-			Events []string `json:"events"`
+			Events textList `json:"events"`
 		} `json:"hook"`
 		Repository repository `json:"repository"` // a webhook of an organisation has none
 	}
 	if err := decode(payload, &p); err != nil {
 		return err
 	}
-	d.ping = &ping{repositories: p.Repository.urls(), defaultBranch: p.Repository.DefaultBranch, events: p.Hook.Events}
+	d.ping = &ping{repositories: p.Repository.urls(), defaultBranch: p.Repository.DefaultBranch, events: p.Hook.Events.first(maxEvents)}
 	return nil
 }

@@ -21,7 +21,10 @@ func NewServer(handler http.Handler, logger zerolog.Logger) *http.Server {
 // newServer is NewServer with another bound of connections.
 func newServer(handler http.Handler, logger zerolog.Logger, most int) *http.Server {
 	conns := &connections{most: most}
+	one := new(http.Protocols)
+	one.SetHTTP1(true) // a connection has one request at a time, which the bounds count on
 	return &http.Server{
+		Protocols:         one,
 		ConnContext:       conns.opened,
 		ConnState:         conns.changed,
 		Handler:           handler,

@@ -55,8 +55,8 @@ func (e *event) tells() string {
 		subject, _, _ := strings.Cut(e.message, "\n")
 		s += fmt.Sprintf(" %q", subject)
 	}
-	if len(e.paths) > 0 {
-		s += " " + strings.Join(e.paths, ",")
+	if e.paths.count() > 0 {
+		s += " " + strings.Join(slices.Collect(e.paths.all()), ",")
 	}
 	if e.pathsComplete {
 		s += " and no other"

@@ -55,7 +55,13 @@ type Config struct {
 	// Schedules and Clock are what producers share of schedules. Without them none has anything built.
 	Schedules Schedules
 	Clock     Clock
-	Logger    zerolog.Logger
+	// Forwarding says which proxies are believed whom they pass requests on for.
+	Forwarding Forwarding
+	// RepositoryLimit is how many builds a second may be asked for of one repository in the long run; 0 means any number.
+	RepositoryLimit int
+	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
+	Certificate *Certificate
+	Logger      zerolog.Logger
 }
 
 // Producer accepts webhooks and calls.
@@ -65,6 +71,7 @@ type Producer struct {
 	polls         *SharedPolls
 	changed       chan struct{} // has one when other pipelines came into force, for who polls
 	schedules     schedules
+	certificate   *Certificate
 	queue         Queue
 	tokens        []Token
 	audit         *auditor
@@ -76,7 +83,10 @@ type Producer struct {
 	keyPause      time.Duration
 	log           zerolog.Logger
 	now           func() time.Time
-	room          *semaphore.Weighted // for bodies of more than firstBytes
+	room          *bodyRoom // for bodies of more than firstBytes
+	repositories  *limiter
+	addresses     *addresses
+	decoding      *semaphore.Weighted // of payloads of more than muchToDecode
 	asks          *semaphore.Weighted // of repositories, what a push changed
 	handler       http.Handler
 }
@@ -98,10 +108,18 @@ func New(c Config) (*Producer, error) {
 	if err := checkTokens(c.Tokens); err != nil {
 		return nil, fmt.Errorf("making a producer: %w", err)
 	}
+	if c.RepositoryLimit < 0 {
+		return nil, fmt.Errorf("making a producer: RepositoryLimit %d is negative", c.RepositoryLimit)
+	}
+	if err := c.Forwarding.check(); err != nil {
+		return nil, err
+	}
 	p := &Producer{
-		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir,
+		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
-		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
+		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
+		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),
+		asks: semaphore.NewWeighted(asksAtOnce),
 	}
 	if p.sweepInterval == 0 {
 		p.sweepInterval = DefaultSweepInterval
@@ -110,7 +128,7 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.schedules.begin(c.Schedules, c.Clock)
 	p.force(c.Pipelines)
-	p.handler = p.mux()
+	p.handler = c.Forwarding.behind(p.mux())
 	return p, nil
 }
 
@@ -156,6 +174,9 @@ func (p *Producer) Run(ctx context.Context) error {
 	beside.Go(func() { p.followFile(ctx) })
 	beside.Go(func() { p.followSchedules(ctx) })
 	beside.Go(func() { p.audit.run(ctx) })
+	if p.certificate != nil {
+		beside.Go(func() { p.certificate.Run(ctx) })
+	}
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

@@ -50,10 +50,12 @@ func (p pusher) String() string {
 type pushCommit struct {
 	ID       string   `json:"id"`
 	Message  string   `json:"message"`
-	Added    []string `json:"added"`
-	Removed  []string `json:"removed"`
-	Modified []string `json:"modified"`
+	Added    textList `json:"added"`
+	Removed  textList `json:"removed"`
+	Modified textList `json:"modified"`
 }
+
+func (c *pushCommit) files() fileLists { return fileLists{c.Added, c.Removed, c.Modified} }
 
 // commits are those of a push that its payload lists. No forge lists all of a large push.
 type commits []pushCommit
@@ -69,10 +71,14 @@ func (c commits) message(id string) string {
 }
 
 // paths are the files that the commits changed.
-func (c commits) paths() []string {
-	var all []string
+func (c commits) paths() fileLists {
+	var all fileLists
 	for i := range c {
-		all = append(append(append(all, c[i].Added...), c[i].Removed...), c[i].Modified...)
+		for _, l := range c[i].files() {
+			if l.given() && len(l.raw) > len("[]") {
+				all = append(all, l)
+			}
+		}
 	}
 	return all
 }
@@ -91,8 +97,8 @@ func (p *push) complete() bool {
 	if p.Forced == nil || *p.Forced || p.Created || len(p.Commits) == 0 || len(p.Commits) >= githubMostCommits {
 		return false
 	}
-	for _, c := range p.Commits {
-		if len(c.Added)+len(c.Removed)+len(c.Modified) >= githubMostFiles {
+	for i := range p.Commits {
+		if p.Commits[i].files().atLeast(githubMostFiles) {
 			return false
 		}
 	}

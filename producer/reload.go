@@ -56,6 +56,8 @@ type FileState struct {
 	Error     string          `json:"error,omitempty" doc:"why the file can't be used as it is; those that were read before are in force"`
 	Since     time.Time       `json:"since,omitzero" doc:"when a look first found that error"`
 	Schedules []ScheduleState `json:"schedules,omitempty" doc:"the schedules of the pipelines in force, in the order of the file"`
+
+	Certificate *CertificateState `json:"certificate,omitempty" doc:"the certificate that the producer's server shows, if any"`
 }
 
 func (w *watchedFile) begin(interval time.Duration) {
@@ -105,11 +107,18 @@ func (p *Producer) File() FileState {
 	defer p.file.lock.Unlock()
 	s := p.file.state
 	s.Pipelines, s.Schedules = slices.Clone(s.Pipelines), schedules
+	if p.certificate != nil {
+		c := p.certificate.State()
+		s.Certificate = &c
+	}
 	return s
 }
 
-// Reload has the pipeline file read again at once, whether it seems to have changed or not. Run does it.
+// Reload has the pipeline file, and the certificate, read again at once, whether they seem to have changed or not. Run does it.
 func (p *Producer) Reload() {
+	if p.certificate != nil {
+		p.certificate.Reload()
+	}
 	select {
 	case p.file.asked <- struct{}{}:
 	default: // it is asked for already

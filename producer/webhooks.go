@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -135,7 +136,10 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	// From here on the sender is known.
 	keep(r.Context())
 	if err == nil {
-		*d, err = h.forge.read(r.Header, payload)
+		*d, err = h.read(r, payload)
+	}
+	if errors.Is(err, errDecodingTooMany) {
+		return nil, refuse(http.StatusServiceUnavailable, "%v: send it again", err).after(retrySoon)
 	}
 	if err != nil {
 		if kind := oddContentType(r.Header); kind != "" {
@@ -150,6 +154,9 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	if d.ignored != "" {
 		return nil, nil
 	}
+	if no := h.crowded(d, pipelines); no != nil {
+		return nil, no
+	}
 	requests := d.requests(h.forge.name(), pipelines, received, h.asking(r.Context()))
 	switch n := len(requests); {
 	case n == 0:
@@ -157,7 +164,32 @@ func (h *hooks) take(w http.ResponseWriter, r *http.Request, d *delivery) ([]acc
 	case n > maxRequests:
 		return nil, refuse(http.StatusUnprocessableEntity, "the push asks for more than the %d builds that are stored for one webhook at most: none is stored; push fewer refs at a time", maxRequests)
 	}
+	h.repositories.spend(string(placeOf(requests[0].Pipeline.Repository)), float64(len(requests)), received)
 	return h.store(r, requests)
+}
+
+const (
+	// muchToDecode is the size from which payloads are decoded one after the other: decoded they can take several times as
+	// much memory.
+	muchToDecode = 1 << 20
+	// decodeTimeout is how long one waits for its turn.
+	decodeTimeout = 4 * time.Second
+)
+
+// errDecodingTooMany tells that other large payloads were decoded for too long.
+var errDecodingTooMany = errors.New("too many large webhooks at once")
+
+// read reads a payload, a large one when it is its turn.
+func (h *hooks) read(r *http.Request, payload []byte) (delivery, error) {
+	if len(payload) > muchToDecode {
+		ctx, cancel := context.WithTimeout(r.Context(), decodeTimeout)
+		defer cancel()
+		if h.decoding.Acquire(ctx, 1) != nil {
+			return delivery{}, errDecodingTooMany
+		}
+		defer h.decoding.Release(1)
+	}
+	return h.forge.read(r.Header, payload)
 }
 
 // requests are those that a delivery's pushes ask for, up to one more than can be stored. Events of which nothing is

@@ -53,10 +53,12 @@ type Client struct {
 	PasswordFile string `json:"password_file"`
 	CAFile       string `json:"ca_file,omitempty"` // "" for the system's authorities
 	Prefix       string `json:"prefix"`
-	Producer     string `json:"producer"` // http://HOST:PORT
-	TokenFile    string `json:"token_file"`
-	Registry     string `json:"registry"` // HOST:PORT
-	Buildkit     string `json:"buildkit"` // address of the buildkitd
+	Producer     string `json:"producer"` // http://HOST:PORT, https://HOST:PORT or unix:/PATH
+	// ProducerCertFile has the certificate that the producer shows, or is "" for plain HTTP.
+	ProducerCertFile string `json:"producer_cert_file,omitempty"`
+	TokenFile        string `json:"token_file"`
+	Registry         string `json:"registry"` // HOST:PORT
+	Buildkit         string `json:"buildkit"` // address of the buildkitd
 }
 
 // WriteClient keeps c for the command line.

@@ -3,6 +3,7 @@
 // order:
 //
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
+//   - listener.go: where a producer's webhooks and calls come in
 //   - pipelinefiles.go: where the pipelines are declared
 //   - apply.go: where a node writes the current image
 //   - fence.go: where a controller finds fence configs

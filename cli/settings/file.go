@@ -200,6 +200,8 @@ func (r *settingsReader) value(f *pflag.Flag, v *yaml.Node) (setting, bool) {
 		s.list = r.list(v, f.Name)
 	case Labels{}.Type():
 		s.pairs = r.labels(v, f.Name)
+	case kindMode:
+		s.text = r.scalar(v, f.Name, "a mode such as 0660", new(SocketMode).Set, "!!str", "!!int")
 	case kindFile, kindFolder, kindProgram:
 		s.text = r.path(v, f)
 	default:

@@ -36,6 +36,7 @@ func TestEverySettingCanBeGivenInAFile(t *testing.T) {
 		"string":      {"some-text", "some-text"},
 		"NAME":        {"some-name", "some-name"},
 		"PREFIX":      {"other", "other"},
+		kindMode:      {"0620", "0620"},
 		"KIND":        {"exec", "exec"},
 		"bool":        {"true", "true"},
 		"int":         {"7", "7"},

@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/pflag"
 )
@@ -197,17 +198,20 @@ func nodeTTLVar(fs *pflag.FlagSet, ttl *time.Duration) {
 // Producer configures a producer.
 type Producer struct {
 	PipelineFiles
-	Listen     string
-	TokenFile  string
-	TokensDir  string
-	SecretsDir string
+	Listener
+	TokenFile       string
+	TokensDir       string
+	SecretsDir      string
+	RepositoryLimit int
 }
 
 // Add adds the flags that `run` and `up` have for it.
 func (p *Producer) Add(fs *pflag.FlagSet) {
 	p.PipelineFiles.Add(fs)
-	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
+	p.Listener.Add(fs)
 	FolderVar(fs, &p.TokensDir, "tokens-dir", "", "folder with a file for each caller, which has its token and is called after it")
+	numberVar(fs, &p.RepositoryLimit, "repository-limit", producer.DefaultRepositoryLimit, 0, "builds a second that may be asked for of one repository in the long run; 0 for any number")
+	Explain(fs, "repository-limit", "As many as in 50 seconds may come at once. A webhook beyond it is answered 429 with the time to wait, and nothing of it is stored.")
 	secretsDirVar(fs, &p.SecretsDir)
 }
 

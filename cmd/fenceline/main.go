@@ -6,6 +6,7 @@
 //   - roles.go: how each role is made of its settings
 //   - run.go: `fenceline run ROLE`
 //   - up.go: `fenceline up`
+//   - listen.go: where a producer's webhooks and calls come in
 //   - health.go: whether roles are ready
 //   - shutdown.go: how parts that run together end
 package main

@@ -56,7 +56,7 @@ type httpProducer struct {
 	settings  *settings.Producer
 	grace     time.Duration
 	pipelines *producer.Pipelines
-	listener  net.Listener
+	entry     *httpEntry
 	attended  bool // it runs in somebody's terminal
 	log       zerolog.Logger
 }
@@ -98,11 +98,16 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	made, err := producer.New(producer.Config{
 		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir,
 		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
+		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &httpRole{made, p.listener, producer.NewServer(made.Handler(), p.log), p.grace, p.attended, p.log}, nil
+	server := producer.NewServer(made.Handler(), p.log)
+	if p.entry.certificate != nil {
+		server.TLSConfig = p.entry.certificate.TLS()
+	}
+	return &httpRole{made, p.entry.listener, server, p.grace, p.attended, p.log}, nil
 }
 
 // attended tells whether what is written here shows in a terminal.
@@ -144,13 +149,13 @@ func (r *httpRole) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case <-hangups:
-				r.log.Info().Msg("SIGHUP: the pipeline file is read again")
+				r.log.Info().Msg("SIGHUP: the pipeline file is read again, and the certificate")
 				r.Reload()
 			}
 		}
 	})
 	g.Go(func() error {
-		if err := r.server.Serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := r.serve(); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serving HTTP on %s: %w", r.listener.Addr(), err)
 		}
 		return nil
@@ -167,6 +172,14 @@ func (r *httpRole) Run(ctx context.Context) error {
 		return err
 	})
 	return g.Wait()
+}
+
+// serve serves HTTP, or HTTPS where there is a certificate.
+func (r *httpRole) serve() error {
+	if r.server.TLSConfig != nil {
+		return r.server.ServeTLS(r.listener, "", "")
+	}
+	return r.server.Serve(r.listener)
 }
 
 func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {

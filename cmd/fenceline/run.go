@@ -134,14 +134,17 @@ func newRunProducerCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		entry, err := loadEntry(&s.Listener, log)
+		if err != nil {
+			return wiring{}, err
+		}
 		pipelines, err := loadPipelines(&s.Producer, cmd.Flags(), log)
 		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(q *queue.Client) (role, error) {
-			listener, err := standalone.Listen(standalone.ServiceHTTP, s.Listen)
-			if err != nil {
+			if err := entry.listen(&s.Listener); err != nil {
 				return nil, err
 			}
-			log.Info().Str("listen", listener.Addr().String()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return (&httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(cmd.ErrOrStderr()), log}).make(q)
+			log.Info().Str("listen", entry.url()).Int("pipelines", len(pipelines.All())).Msg("producer")
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(q)
 		}}, err
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 
 	"github.com/fenceline/fenceline/cli"
@@ -97,6 +96,10 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.state.Close()) }()
 	s.Builder.SecretsDir = s.Producer.SecretsDir
+	entry, err := loadEntry(&s.Producer.Listener, u.log)
+	if err != nil {
+		return err
+	}
 	pipelines, err := loadPipelines(&s.Producer, u.given, u.log)
 	if err != nil {
 		return err
@@ -106,17 +109,16 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.stack.Stop()) }()
-	listener, err := standalone.Listen(standalone.ServiceHTTP, s.Producer.Listen)
-	if err != nil {
+	if err := entry.listen(&s.Producer.Listener); err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer entry.listener.Close()
 	defer u.close()
-	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, listener, attended(stderr), u.log})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
 	if err != nil {
 		return err
 	}
-	if err := u.announce(stderr, listener); err != nil {
+	if err := u.announce(stderr, entry); err != nil {
 		return err
 	}
 	u.started = true
@@ -256,10 +258,10 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 const secretToken = "api-token"
 
 // announce says how to reach what now runs, to commands and to people.
-func (u *upRun) announce(w io.Writer, http net.Listener) error {
+func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 	c := standalone.Client{
 		NATS: u.stack.NATS().URL(), User: settings.UserOperator, PasswordFile: u.state.SecretFile(settings.UserOperator),
-		Prefix: u.space.Prefix(), Producer: "http://" + http.Addr().String(), TokenFile: u.state.SecretFile(secretToken),
+		Prefix: u.space.Prefix(), Producer: entry.url(), ProducerCertFile: entry.certFile(), TokenFile: u.state.SecretFile(secretToken),
 		Registry: u.stack.RegistryAddress(), Buildkit: u.stack.BuildkitdAddress(),
 	}
 	if err := u.state.WriteClient(c); err != nil {
