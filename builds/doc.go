@@ -12,6 +12,8 @@
 //	queue.go        Queue, the way to an installation's builds
 //	request.go      Request: a push becomes one stored request
 //	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
+//	builton.go      what a pipeline was built on last
+//	rebuild.go      RequestAfter: a build is asked for again, unless something else was meanwhile
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over

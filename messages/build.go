@@ -3,6 +3,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,17 @@ func (*BuildStarted) MessageType() Type { return TypeBuildStarted }
 type PinnedBase struct {
 	Source string `json:"source"` // as the Dockerfile means it, normalised, with its tag
 	Image  Image  `json:"image"`  // what it resolved to
+	// Fixed is that the Dockerfile, or a build argument, gives the digest: whatever the tag names later, it stays.
+	Fixed bool `json:"fixed,omitempty"`
+}
+
+// Tagged is the repository of a base that can become another image, without its tag, and false of one that can't.
+func (b *PinnedBase) Tagged() (repository string, ok bool) {
+	i := strings.LastIndex(b.Source, ":")
+	if b.Fixed || i < strings.LastIndex(b.Source, "/") || i < 0 {
+		return "", false
+	}
+	return b.Source[:i], true
 }
 
 // BasePinned tells which images a build starts from, before it is solved.

@@ -21,6 +21,7 @@
 //	preloadfrom.go the repositories that nodes may fetch from
 //	request.go     a build is asked for, also in a newer version than this program's
 //	reason.go      what led to a build, and what caused that
+//	baselook.go    what was seen last of a base image at its registry
 //	build.go       what happens to a build: its events, failure and record; the image that is ready
 //	buildbeat.go   the sign of life of who builds
 //	buildlog.go    a build's progress, and the steps that people watch
