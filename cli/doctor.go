@@ -127,7 +127,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	}
 	switch role {
 	case settings.RoleProducer:
-		todo = append(todo, checkGit, d.checkPipelines)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers)
 	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
 	case settings.RoleController:
@@ -138,7 +138,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleStatuses:
 		todo = append(todo, d.statusChecks(role)...)
 	case "":
-		todo = append(todo, checkGit, d.checkPipelines, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
 		todo = append(todo, d.statusChecks(role)...)
 	}

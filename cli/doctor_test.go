@@ -59,6 +59,18 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+// TestDoctorMissesTheBucketOfTriggers where the installation is from before there were any.
+func TestDoctorMissesTheBucketOfTriggers(t *testing.T) {
+	c := installation(t)
+	if out := fenceline(t, "doctor", "producer").out; !strings.Contains(out, "schedules, polls and bases is there") {
+		t.Errorf("it is there:\n%s", out)
+	}
+	queuetest.Must(t, queuetest.JetStream(t, c).DeleteKeyValue(t.Context(), c.Space().TriggersBucket()))
+	if out := fenceline(t, "doctor", "producer").out; !strings.Contains(out, "PROBLEM") || !strings.Contains(out, "start a controller of this version") {
+		t.Errorf("it is not:\n%s", out)
+	}
+}
+
 // TestDoctorTriesEachMirror says of each of the node's own mirrors whether it answers, and what keeps it from that.
 func TestDoctorTriesEachMirror(t *testing.T) {
 	well := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -168,6 +168,22 @@ func (d *doctor) checkPipelines(ctx context.Context) checked {
 	return c
 }
 
+// checkTriggers looks at what producers share of schedules, polls and bases.
+func (d *doctor) checkTriggers(ctx context.Context) checked {
+	c := checked{What: "triggers"}
+	q, err := d.access.dial(ctx)
+	if err != nil { // which is the finding of NATS
+		c.Found = "not known without NATS"
+		return c
+	}
+	defer q.Close()
+	if err := store.CheckTriggers(ctx, q); err != nil {
+		return c.problem(err)
+	}
+	c.Found = "what producers share of schedules, polls and bases is there"
+	return c
+}
+
 func (d *doctor) checkBuildkit(ctx context.Context) checked {
 	config := d.builder
 	config.Address = cmp.Or(config.Address, d.access.buildkit, settings.DefaultBuildkit)

@@ -84,13 +84,17 @@ func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
 
 func declare(ctx context.Context, cmd *cobra.Command, n *settings.NATS, l *settings.Layout) error {
 	who := Caller{"init", settings.HostLabel(), settings.Inbox(cmp.Or(n.User, settings.UserController))}
-	q, err := Connect(ctx, n, who, NewLogger(cmd.ErrOrStderr(), false).With().Str("part", "init").Logger())
+	log := NewLogger(cmd.ErrOrStderr(), false).With().Str("part", "init").Logger()
+	q, err := Connect(ctx, n, who, log)
 	if err != nil {
 		return err
 	}
 	defer q.Close()
 	if err := store.Declare(ctx, q, store.Layout{Replicas: l.Replicas, NodeTTL: l.NodeTTL, AckWait: l.AckWait}); err != nil {
 		return err
+	}
+	if err := store.CheckTriggers(ctx, q); err != nil { // of a user from before: the rest is declared
+		log.Warn().Msg(err.Error())
 	}
 	return terminal.Line(cmd.OutOrStdout(), "streams and buckets of %s are declared on %s", q.Space().Prefix(), diagnosis.Redact(n.URL))
 }

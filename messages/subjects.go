@@ -160,6 +160,10 @@ func (s Space) FenceBucket() string { return s.Prefix() + "-fence" }
 // ForgeProblemKey.
 func (s Space) StatusesBucket() string { return s.Prefix() + "-statuses" }
 
+// TriggersBucket has what producers share of triggers, so that each leads to one request however many of them run: when
+// a schedule's time came last, which digests and heads were seen.
+func (s Space) TriggersBucket() string { return s.Prefix() + "-triggers" }
+
 // ContextsStore is the object store of build contexts sent from a developer's machine.
 func (s Space) ContextsStore() string { return s.Prefix() + "-contexts" }
 

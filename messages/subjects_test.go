@@ -91,7 +91,7 @@ func TestFilterLeavesItsArgumentsAlone(t *testing.T) {
 func names(s Space) []string {
 	return []string{
 		s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(),
-		s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.ContextsStore(),
+		s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.ContextsStore(), s.StatusesBucket(), s.TriggersBucket(),
 	}
 }
 

@@ -9,6 +9,7 @@
 //	fence.go        questions to the acting controller about a fence config
 //	heartbeats.go   what a node stores of itself
 //	consumers.go    the names under which workers share what they consume
+//	triggers.go     whether producers can share what triggers lead to
 //	newer.go        what waits for a newer version of this program
 //	clock.go        the time of NATS
 //	permissions.go  which subjects each role's user may use

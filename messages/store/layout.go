@@ -62,7 +62,7 @@ func Declare(ctx context.Context, c *queue.Client, l Layout) error {
 	if err := l.declareConsumers(ctx, c, l.AckWait); err != nil {
 		return err
 	}
-	return l.declareStatuses(ctx, c)
+	return l.declareNewer(ctx, c)
 }
 
 // declareConsumers makes the consumers that builders take requests from, which may make none: whoever makes a consumer says where the server delivers to.
@@ -76,22 +76,38 @@ func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait t
 	return nil
 }
 
-// declareStatuses makes what telling forges takes. Credentials from before there was that may not: they are no
-// reason to do nothing else, and who tells forges waits, and says so.
+// declareNewer makes what installations have that were set up by a program that knows of it: credentials from before
+// may not. They are no reason to do nothing else, and who needs it waits, and says so.
+func (l Layout) declareNewer(ctx context.Context, c *queue.Client) error {
+	for _, declare := range []func(context.Context, *queue.Client) error{l.declareStatuses, l.declareTriggers} {
+		if err := declare(ctx, c); err != nil && !errors.Is(err, queue.ErrForbidden) && !errors.Is(err, queue.ErrUndeclared) {
+			return err
+		}
+	}
+	return nil
+}
+
+// declareStatuses makes what telling forges takes.
 func (l Layout) declareStatuses(ctx context.Context, c *queue.Client) error {
 	bucket := queue.Bucket(c.Space().StatusesBucket(), 1)
 	bucket.MaxAge, bucket.Replicas = statusAge, l.Replicas
-	err := c.Declare(ctx, []queue.Stream{bucket})
+	if err := c.Declare(ctx, []queue.Stream{bucket}); err != nil {
+		return err
+	}
 	for _, s := range StatusConsumers(c.Space()) {
-		if err == nil {
-			s.AckWait = 0
-			err = c.DeclareShared(ctx, s, statusAckWait)
+		s.AckWait = 0
+		if err := c.DeclareShared(ctx, s, statusAckWait); err != nil {
+			return err
 		}
 	}
-	if errors.Is(err, queue.ErrForbidden) || errors.Is(err, queue.ErrUndeclared) {
-		return nil
-	}
-	return err
+	return nil
+}
+
+// declareTriggers makes what producers share of triggers. It has no age: a yearly schedule is known from its last time.
+func (l Layout) declareTriggers(ctx context.Context, c *queue.Client) error {
+	bucket := queue.Bucket(c.Space().TriggersBucket(), 1)
+	bucket.Replicas = l.Replicas
+	return c.Declare(ctx, []queue.Stream{bucket})
 }
 
 // KeepConsumers makes those that are gone, and leaves the others alone.
@@ -99,7 +115,7 @@ func (l Layout) KeepConsumers(ctx context.Context, c *queue.Client) error {
 	if err := l.declareConsumers(ctx, c, 0); err != nil {
 		return err
 	}
-	return l.declareStatuses(ctx, c)
+	return l.declareNewer(ctx, c)
 }
 
 // streams lists every stream, those below the buckets included. The requests' is the first.

@@ -26,8 +26,8 @@ func NodePermissions(s messages.Space, fleet, node, inbox string) Permissions {
 	}
 }
 
-// ProducerPermissions are a producer's: to accept requests, to store contexts, to sweep, and to read
-// everything. It may make no consumer and no stream: whoever does says where messages go, with the
+// ProducerPermissions are a producer's: to accept requests, to store contexts, to keep what triggers have led to, to
+// sweep, and to read everything. It may make no consumer and no stream: whoever does says where messages go, with the
 // rights of the server.
 func ProducerPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
@@ -41,7 +41,7 @@ func ProducerPermissions(s messages.Space, inbox string) Permissions {
 		p.add([]string{"$JS.API.CONSUMER.INFO." + c.Stream + "." + queue.Durable(c.Name, c.Type)})
 	}
 	p.add(contexts(s))
-	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>"})
+	p.add([]string{s.RequestSubjects()[0], "$KV." + s.BuildsBucket() + ".>", "$KV." + s.TriggersBucket() + ".>"})
 	p.add(events(s, messages.TypeBuildFailed, messages.TypeBuildSuperseded, messages.TypeBuildCancelled, messages.TypeImageReady))
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.RequestsStream(), "$JS.API.STREAM.PURGE.KV_" + s.BuildsBucket()})
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()}) // of builds that are asked for again, or forgotten
@@ -149,7 +149,7 @@ func read(stream string) []string {
 // all lists the installation's streams, those below its buckets included.
 func all(s messages.Space) []string {
 	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), "OBJ_" + s.ContextsStore()}
-	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket()} {
+	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket()} {
 		out = append(out, "KV_"+b)
 	}
 	return out

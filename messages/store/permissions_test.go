@@ -200,11 +200,11 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 	}
 	requests := []string{
 		"fenceline.build.requested.v1.base", "$O.fenceline-contexts.M.x", "$JS.API.STREAM.PURGE.fenceline-requests",
-		"$JS.API.STREAM.PURGE.OBJ_fenceline-contexts", "$JS.API.STREAM.PURGE.KV_fenceline-builds",
+		"$JS.API.STREAM.PURGE.OBJ_fenceline-contexts", "$JS.API.STREAM.PURGE.KV_fenceline-builds", "$KV.fenceline-triggers.schedule.base.x",
 	}
 	taken := "$JS.ACK.fenceline-requests.builders-build-requested-v1.1.1.1.1.1"
 	for user, subjects := range map[string][][]string{
-		"producer": {decisions, destruction, {taken, "fenceline.build.log.v1.base.x"}},
+		"producer": {decisions, destruction, {taken, "fenceline.build.log.v1.base.x", "$JS.API.STREAM.CREATE.KV_fenceline-triggers", "$JS.API.STREAM.PURGE.KV_fenceline-triggers"}},
 		"builder": {decisions, destruction, requests, {
 			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.CONSUMER.DELETE.fenceline-requests.builders-build-requested-v1",
 			"$JS.API.CONSUMER.CREATE.fenceline-requests.mine", "$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.mine",

@@ -32,7 +32,7 @@ var (
 	}
 	ofNodes     = []string{"$KV.fenceline-nodes.production.n1", "fenceline.node.failed.v1.production.n1"}
 	ofBuilders  = []string{"$KV.fenceline-builds.base-x", "fenceline.image.ready.v1.base.base-x", "fenceline.build.failed.v1.base.base-x"}
-	ofProducers = []string{"fenceline.build.requested.v1.base", "$O.fenceline-contexts.M.x", "$O.fenceline-contexts.C.x"}
+	ofProducers = []string{"fenceline.build.requested.v1.base", "$O.fenceline-contexts.M.x", "$O.fenceline-contexts.C.x", "$KV.fenceline-triggers.schedule.base.x"}
 	// Requests of JetStream's own, which do something when an answer is sent there.
 	requestsOf = []string{
 		"$JS.API.STREAM.DELETE.fenceline-requests", "$JS.API.STREAM.PURGE.fenceline-requests", "$JS.API.STREAM.PURGE.KV_fenceline-fleets",
