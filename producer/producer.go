@@ -45,6 +45,7 @@ type Config struct {
 	Queue         Queue
 	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
 	SecretsDir    string          // has the pipelines' repository tokens, by name
+	Bases         Bases           // the zero value has no base followed
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
@@ -56,6 +57,7 @@ type Producer struct {
 	inForce       atomic.Pointer[inForce]
 	file          watchedFile
 	heads         headsSeen
+	bases         *baseFollower // nil where no base is followed
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
@@ -92,11 +94,14 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.heads.changed, p.heads.pipelines = make(chan struct{}, 1), map[string]*declared{}
 	p.force(c.Pipelines)
+	if c.Bases != (Bases{}) {
+		p.bases = newBaseFollower(p, c.Bases)
+	}
 	p.handler = p.routes()
 	return p, nil
 }
 
-// Handler serves POST /hooks/FORGE, POST /v1/builds, GET /v1/pipelines, GET /healthz and GET /readyz.
+// Handler serves POST /hooks/FORGE, POST /registries/FORM, POST /v1/builds, GET /v1/pipelines, GET /healthz and GET /readyz.
 func (p *Producer) Handler() http.Handler { return p.handler }
 
 func (p *Producer) routes() http.Handler {
@@ -114,6 +119,7 @@ func (p *Producer) routes() http.Handler {
 		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
 	})
+	p.registryRoutes(mux)
 	mux.HandleFunc("POST /v1/builds", p.builds)
 	mux.HandleFunc("GET /v1/pipelines", p.servePipelines)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -137,7 +143,7 @@ func elsewhere(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
+		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, registries' notifications to /registries/FORM, calls to /v1/builds", clip(r.URL.Path)).write(w)
 	})
 }
 
@@ -178,6 +184,9 @@ func (p *Producer) Run(ctx context.Context) error {
 	defer beside.Wait()
 	beside.Go(func() { p.followHeads(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	if p.bases != nil {
+		beside.Go(func() { p.bases.run(ctx) })
+	}
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))
 		if !queue.Pause(ctx, wait) {

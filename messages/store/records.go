@@ -70,6 +70,12 @@ func ForgeProblems(c *queue.Client) *queue.Records[messages.ForgeProblem] {
 		Named(func(p messages.ForgeProblem) string { return messages.ForgeProblemKey(p.Pipeline) })
 }
 
+// BaseLooks has what was seen last of each base image that pipelines follow, by its messages.BaseKey.
+func BaseLooks(c *queue.Client) *queue.Records[messages.BaseLook] {
+	return queue.NewRecords[messages.BaseLook](c, c.Space().TriggersBucket(), "base.*").
+		Named(func(l messages.BaseLook) string { return messages.BaseKey(l.Source) })
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)

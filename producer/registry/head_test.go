@@ -190,7 +190,9 @@ func TestOddRegistries(t *testing.T) {
 			}
 			_, _ = w.Write([]byte("{}"))
 		}, ""},
-		{"a digest that is none", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Docker-Content-Digest", "sha256:../../x") }, "no digest of sha256"},
+		{"a digest that is none", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Docker-Content-Digest", "sha256:../../x")
+		}, "no digest of sha256"},
 		{"the same, though nothing is known", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }, "304"},
 		{"an endless manifest", func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet {
