@@ -139,6 +139,21 @@ func (q *Queue) ImageOf(ctx context.Context, pipeline string, image messages.Ima
 	return "", nil //nolint:nilerr // whose work it is tells of it
 }
 
+// NewerImage tells whether a later build of the same pipeline came to an image shortly before, as far as the last changes of
+// records tell.
+func (q *Queue) NewerImage(ctx context.Context, r *messages.BuildRecord) (newer bool, err error) {
+	info, err := q.records.Info(ctx)
+	if err != nil || info.Messages == 0 {
+		return false, err
+	}
+	err = q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+		o := &e.Value
+		newer = newer || o.Pipeline == r.Pipeline && o.State == messages.BuildStateSucceeded && o.Order > r.Order
+		return true
+	}, func(queue.Broken) bool { return true })
+	return newer, err
+}
+
 // FollowBases calls pinned with each build that pins bases or comes to an image from here on, until ctx ends. begin is called
 // once what comes later is sure to be given. Image is "" of a build that has only pinned its bases.
 func (q *Queue) FollowBases(ctx context.Context, begin func(), pinned func(pipeline string, bases []messages.PinnedBase, image messages.Image)) error {

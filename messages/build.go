@@ -173,17 +173,19 @@ func (*BuildCancelled) MessageType() Type { return TypeBuildCancelled }
 // its rollouts need. A build has at most one, ever.
 type ImageReady struct {
 	BuildRef
-	Image    Image         `json:"image"`
-	Tag      string        `json:"tag"` // label for people, without the name
-	Commit   string        `json:"commit,omitempty"`
-	Ref      string        `json:"ref,omitempty"`
-	HooksDir string        `json:"hooks_dir"`
-	Hooks    []string      `json:"hooks,omitempty"` // admin hooks that the image has, of the three names
-	Bases    []PinnedBase  `json:"bases,omitempty"`
-	Bytes    int64         `json:"bytes,omitempty"` // compressed size of the layers
-	Fleets   []FleetTarget `json:"fleets,omitempty"`
-	Warnings []Finding     `json:"warnings,omitempty"`
-	Received time.Time     `json:"received"` // when the request was received, for the time it took
+	Image Image  `json:"image"`
+	Tag   string `json:"tag"` // label for people, without the name
+	// MovingTag names the pipeline's newest image; "" where the pipeline has none.
+	MovingTag string        `json:"moving_tag,omitempty"`
+	Commit    string        `json:"commit,omitempty"`
+	Ref       string        `json:"ref,omitempty"`
+	HooksDir  string        `json:"hooks_dir"`
+	Hooks     []string      `json:"hooks,omitempty"` // admin hooks that the image has, of the three names
+	Bases     []PinnedBase  `json:"bases,omitempty"`
+	Bytes     int64         `json:"bytes,omitempty"` // compressed size of the layers
+	Fleets    []FleetTarget `json:"fleets,omitempty"`
+	Warnings  []Finding     `json:"warnings,omitempty"`
+	Received  time.Time     `json:"received"` // when the request was received, for the time it took
 }
 
 // MessageType is TypeImageReady.
@@ -202,6 +204,11 @@ func (m *ImageReady) Validate() error {
 	}
 	if err := checkTag(m.Tag); err != nil {
 		return fmt.Errorf("tag: %w", err)
+	}
+	if m.MovingTag != "" {
+		if err := checkTag(m.MovingTag); err != nil {
+			return fmt.Errorf("moving_tag: %w", err)
+		}
 	}
 	if m.HooksDir != "" {
 		if err := checkHooksDir(m.HooksDir); err != nil {

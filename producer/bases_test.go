@@ -67,7 +67,11 @@ func TestSeveralProducersAskOnce(t *testing.T) {
 	done := make(chan error, len(all))
 	for _, p := range all {
 		go func() {
-			f := func() *followedPipeline { p.bases.mu.Lock(); defer p.bases.mu.Unlock(); return p.bases.pipelines["app"] }()
+			f := func() *followedPipeline {
+				p.bases.mu.Lock()
+				defer p.bases.mu.Unlock()
+				return p.bases.pipelines["app"]
+			}()
 			for _, source := range p.bases.sourcesOf("app") {
 				_ = p.bases.lookNow(t.Context(), source)
 			}

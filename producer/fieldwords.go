@@ -69,6 +69,7 @@ var words = map[string]fieldWords{
 	"pipelines[].directory":                          {about: "the build context inside the repository"},
 	"pipelines[].dockerfile":                         {about: "path inside directory"},
 	"pipelines[].image":                              {about: "name that is pushed to, without tag or digest"},
+	"pipelines[].moving_tag":                         {about: "a tag beside the commit's that names the pipeline's newest image, for Dockerfiles of others to build on", pattern: `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`},
 	"pipelines[].platform":                           {about: "such as linux/amd64", pattern: `^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$`},
 	"pipelines[].build_args":                         {about: "arguments of the Dockerfile"},
 	"pipelines[].hooks_dir":                          {about: "where the image has its admin hooks", pattern: "^/"},

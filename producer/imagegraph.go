@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/google/go-containerregistry/pkg/name"
 )
@@ -114,4 +115,65 @@ func imageGraphOf(all []*declared, bases func(pipeline string) []messages.Pinned
 		}
 	}
 	return g
+}
+
+// GraphPipeline is a pipeline and what it builds on.
+type GraphPipeline struct {
+	Pipeline string      `json:"pipeline"`
+	Image    string      `json:"image"`
+	Build    string      `json:"build,omitempty"` // that pinned the bases; "" of a pipeline that was never built
+	Bases    []GraphBase `json:"bases,omitempty"`
+}
+
+// GraphBase is an image that a pipeline builds on.
+type GraphBase struct {
+	Source    string   `json:"source"`
+	Digest    string   `json:"digest"`              // that the last build took
+	Now       string   `json:"now,omitempty"`       // that the registry showed last; "" where nobody has looked
+	Pipelines []string `json:"pipelines,omitempty"` // whose image it is
+	Followed  bool     `json:"followed"`            // the pipeline is built again when it changes
+	Why       string   `json:"why,omitempty"`       // it isn't followed
+	Problem   string   `json:"problem,omitempty"`   // why the registry doesn't show it
+}
+
+// LoadWithoutSecrets is LoadPipelines for those who only look at what is declared: secrets need not be there.
+func LoadWithoutSecrets(path string) (*Pipelines, error) {
+	return (&loading{elsewhere: true}).pipelines(path)
+}
+
+// Graph is what each pipeline builds on, in the order of the file, by what each was built on last.
+func (p *Pipelines) Graph(on map[string]builds.BuiltOn) []GraphPipeline {
+	bases := func(pipeline string) []messages.PinnedBase { return on[pipeline].Bases }
+	g, owners := imageGraphOf(p.declared, bases), p.imageOwners()
+	out := make([]GraphPipeline, len(p.declared))
+	for i, d := range p.declared {
+		of := GraphPipeline{Pipeline: d.pipeline.Name, Image: d.pipeline.Image, Build: on[d.pipeline.Name].Build}
+		for _, b := range bases(d.pipeline.Name) {
+			of.Bases = append(of.Bases, d.graphBase(b, g, owners))
+		}
+		out[i] = of
+	}
+	return out
+}
+
+func (d *declared) graphBase(b messages.PinnedBase, g imageGraph, owners map[string][]string) GraphBase {
+	repository, tagged := b.Tagged()
+	out := GraphBase{Source: b.Source, Digest: b.Image.Digest()}
+	if !tagged {
+		out.Why = "it is named by its digest"
+		return out
+	}
+	out.Pipelines = owners[repository]
+	circular := slices.ContainsFunc(out.Pipelines, func(on string) bool { return g.circular(d.pipeline.Name, on) })
+	switch {
+	case circular:
+		out.Why = "it builds on this one's image: following it would have no end"
+	case len(out.Pipelines) > 0 && !d.rebuild.pipeline:
+		out.Why = "rebuild_on.pipeline is false"
+	case len(out.Pipelines) == 0 && !d.rebuild.base:
+		out.Why = "rebuild_on.base is false"
+	default:
+		out.Followed = true
+	}
+	return out
 }

@@ -128,6 +128,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
 		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
+		{"moving_tag", "", d.text(&p.MovingTag, probe(func(p *messages.Pipeline, s string) { p.MovingTag = s }))},
 		{"platform", "", d.text(&p.Platform, probe(func(p *messages.Pipeline, s string) { p.Platform = s }))},
 		{"build_args", "", d.buildArgs(p)},
 		{"hooks_dir", "", d.text(&p.HooksDir, probe(func(p *messages.Pipeline, s string) { p.HooksDir = s }))},

@@ -27,6 +27,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/producer/registry"
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
@@ -95,8 +96,14 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 			return nil, err
 		}
 	}
+	client, err := registry.New(registry.Config{DockerConfig: p.settings.DockerConfig, CAFile: p.settings.CAFile, PlainHTTP: p.settings.PlainHTTP})
+	if err != nil {
+		return nil, err
+	}
+	line := builds.New(q)
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
+		Bases:     producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
+		Pipelines: p.pipelines, Queue: line, APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err
