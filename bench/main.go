@@ -16,6 +16,7 @@
 //	flips.go         those of flips in the stores of fence configs
 //	flipconfdis.go   that of Stackato's Redis
 //	flipkato.go      that of its kato command
+//	triggers.go      that of a base's change until its rebuild is claimed
 //	webhookrate.go   that of webhooks
 //	webhooklines.go  many webhooks at once
 //	pulls.go         those of updates of an image, by the engine and fed to it
@@ -78,6 +79,7 @@ func measures() []measure {
 		{"recovery_builder_s", recoveryBuilder},
 		{"recovery_controller_s", recoveryController},
 		{"recovery_nats_s", recoveryNATS},
+		{"trigger_latency_ms", triggerLatency},
 		{"update_pull_ratio", updatePull},
 	}
 }

@@ -29,6 +29,12 @@
 //	repositoryplace.go  whether two addresses are one repository
 //	calls.go            calls with a token
 //	heads.go            heads of branches whose pushes nobody told of
+//	bases.go            what pipelines build on is followed
+//	baselooks.go        their bases are looked at
+//	rebuild.go          whether, when and why a head is built again
+//	imagegraph.go       which pipelines build on which
+//	registrynotifications.go  registries tell of pushes
+//	registryforms.go    how each tells it
 //	store.go            what either asks for is stored before it is accepted
 //	answer.go           answers and refusals
 //	pipelines.go        the pipelines of a pipeline file
@@ -39,6 +45,7 @@
 //	filedefaults.go     what its pipelines have in common
 //	sitevalues.go       values that differ by site: files and the environment
 //	rolloutpolicy.go    its fleets and their policies
+//	rebuildsection.go   for which changes of bases they are built again
 //	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
