@@ -122,6 +122,11 @@ func (b *baseFollower) lookNow(ctx context.Context, s *followedSource) error {
 	if wait > 0 {
 		return b.want(ctx, s, wait)
 	}
+	return b.lookAtOnce(ctx, s)
+}
+
+// lookAtOnce is lookNow where nothing speaks against it. The caller has the base's turn.
+func (b *baseFollower) lookAtOnce(ctx context.Context, s *followedSource) error {
 	return b.again(ctx, s, func(e queue.Entry[messages.BaseLook]) error {
 		e.Value.Wanted = true // until it was seen
 		shown, err := b.ask(ctx, s, e)

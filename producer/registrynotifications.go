@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 )
@@ -153,9 +154,7 @@ func (b *baseFollower) told(ctx context.Context, pushed []pushedTag, pipelines [
 			return notificationAnswer{}, refuse(http.StatusServiceUnavailable, "that %s was pushed could not be stored, the queue (NATS) does not take it now: send it again", s.name).after(retrySoon)
 		}
 		l := lookedAt{Base: s.name, Later: err != nil}
-		if err == nil {
-			a.Builds = append(a.Builds, b.follows(ctx, s, began, &l)...)
-		}
+		a.Builds = append(a.Builds, b.follows(ctx, s, began, &l)...)
 		a.Looked = append(a.Looked, l)
 	}
 	return a, nil
@@ -192,10 +191,65 @@ func (b *baseFollower) pushedOf(pushed []pushedTag, pipelines []*declared) (out 
 	return out, true
 }
 
+// lookPauses are before each further look at a base that seems not to have changed though its registry told so. The CNCF's
+// registry tells of a push just before the tag names it.
+var lookPauses = []time.Duration{15 * time.Millisecond, 30 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond, 400 * time.Millisecond}
+
+// lookLater is after how long such a base is looked at once more.
+const lookLater = 2 * time.Second
+
+// lookUntilChanged looks at a base that was told of, again for a moment while it names what it did before. errLater is that it
+// still does, and that it is looked at once more is stored.
+func (b *baseFollower) lookUntilChanged(ctx context.Context, s *followedSource) error {
+	shown := func() string {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return s.digest
+	}
+	before := shown()
+	if before == "" { // nobody has looked: it is what a build took
+		before = b.tookOf(s)
+	}
+	if err := b.lookNow(ctx, s); err != nil {
+		return err
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for _, pause := range lookPauses {
+		if shown() != before {
+			return nil
+		}
+		if !queue.Pause(ctx, pause) {
+			break
+		}
+		if err := b.lookAtOnce(ctx, s); err != nil {
+			return err
+		}
+	}
+	if shown() != before {
+		return nil
+	}
+	return b.want(ctx, s, lookLater)
+}
+
+// tookOf is the digest that a pipeline's last build took of a base.
+func (b *baseFollower) tookOf(s *followedSource) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.usersOf(s) {
+		for i := range p.bases {
+			if p.bases[i].Source == s.name {
+				return p.bases[i].Image.Digest()
+			}
+		}
+	}
+	return ""
+}
+
 // lookOrWant looks at a base now, or stores that it is to be looked at, for which errLater stands.
 func (b *baseFollower) lookOrWant(ctx context.Context, s *followedSource, now bool) error {
 	if now {
-		return b.lookNow(ctx, s)
+		return b.lookUntilChanged(ctx, s)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
