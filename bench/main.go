@@ -16,6 +16,7 @@
 //	flips.go         those of flips in the stores of fence configs
 //	flipconfdis.go   that of Stackato's Redis
 //	flipkato.go      that of its kato command
+//	triggers.go      that of a base's change until its rebuild is claimed
 //	webhookrate.go   those of webhooks
 //	webhookpeer.go   against another receiver of webhooks
 //	webhooklatency.go  how long webhooks wait, at half of what is taken
@@ -86,6 +87,7 @@ func measures() []measure {
 		{"recovery_builder_s", recoveryBuilder},
 		{"recovery_controller_s", recoveryController},
 		{"recovery_nats_s", recoveryNATS},
+		{"trigger_latency_ms", triggerLatency},
 		{"update_pull_ratio", updatePull},
 	}
 }

@@ -56,7 +56,14 @@ func (s *solver) Ready(ctx context.Context) error {
 }
 
 // source is a Queue that has build contexts.
-type source struct{ contexts map[string][]byte }
+type source struct {
+	contexts map[string][]byte
+	newer    bool // later builds came to images
+}
+
+func (s *source) NewerImage(context.Context, *messages.BuildRecord) (bool, error) {
+	return s.newer, nil
+}
 
 func (s *source) Consume(context.Context, builds.Work) error { return nil }
 func (s *source) Ready(context.Context) error                { return nil }

@@ -23,6 +23,8 @@ type Queue interface {
 	GetContext(ctx context.Context, name string) (io.ReadCloser, error)
 	// Ready tells whether the queue can be used now.
 	Ready(ctx context.Context) error
+	// NewerImage tells whether a later build of a record's pipeline came to an image.
+	NewerImage(ctx context.Context, r *messages.BuildRecord) (bool, error)
 }
 
 var _ Queue = (*builds.Queue)(nil)
@@ -124,10 +126,29 @@ func (b *Builder) tag(ctx context.Context, r messages.BuildRecord) error {
 	bounded, cancel := context.WithTimeout(ctx, tagTimeout)
 	defer cancel()
 	err := b.config.Solver.Tag(bounded, r.Image, r.Tag)
+	if err == nil {
+		err = b.moveTag(bounded, &r)
+	}
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
 		return queue.Permanent(fmt.Errorf("the registry did not answer within %v: %w", tagTimeout, err))
 	}
 	return err
+}
+
+// moveTag has the pipeline's moving tag name the image of a record, unless a newer one has been made meanwhile.
+func (b *Builder) moveTag(ctx context.Context, r *messages.BuildRecord) error {
+	if r.Outcome == nil {
+		return nil
+	}
+	_, ready, err := messages.DecodeAs[*messages.ImageReady](*r.Outcome)
+	if err != nil || ready.MovingTag == "" {
+		return nil //nolint:nilerr // a build whose outcome is of a newer version is announced by that
+	}
+	newer, err := b.config.Queue.NewerImage(ctx, r)
+	if err != nil || newer {
+		return err
+	}
+	return b.config.Solver.Tag(ctx, r.Image, ready.MovingTag)
 }
 
 // label is the tag of the image that a request leads to.

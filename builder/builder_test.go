@@ -22,6 +22,27 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// TestTheMovingTagNamesTheNewestImage has images come in and out of the order of their requests.
+func TestTheMovingTagNamesTheNewestImage(t *testing.T) {
+	for _, newer := range []bool{false, true} {
+		var tagged []string
+		b := newBuilder(t, &solver{tag: func(_ context.Context, _ messages.Image, tag string) error { tagged = append(tagged, tag); return nil }})
+		b.config.Queue.(*source).newer = newer
+		m, err := messages.Encode(messages.Envelope{ID: "1", Source: "/t", Time: time.Unix(1, 0).UTC()}, &messages.ImageReady{
+			BuildRef: messages.BuildRef{Build: "base-1", Pipeline: "base", Order: 1}, Image: image, Tag: "x", MovingTag: "latest",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.tag(t.Context(), messages.BuildRecord{Image: image, Tag: "x", Outcome: &m}); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]string{false: "x latest", true: "x"}[newer]; strings.Join(tagged, " ") != want {
+			t.Errorf("with a newer image %v it is tagged %q; want %q", newer, tagged, want)
+		}
+	}
+}
+
 func TestATagThatHangsIsGivenUp(t *testing.T) {
 	hangs := &solver{tag: func(ctx context.Context, _ messages.Image, _ string) error {
 		<-ctx.Done()

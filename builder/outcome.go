@@ -24,7 +24,7 @@ func (a *running) ready(s Solved) *messages.ImageReady {
 	r := *a.request
 	r.Commit = a.head.commit
 	ready := &messages.ImageReady{
-		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(&r), Commit: r.Commit, Ref: r.FullRef(), Reason: r.Reason, HooksDir: r.Pipeline.HooksDir,
+		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(&r), MovingTag: r.Pipeline.MovingTag, Commit: r.Commit, Ref: r.FullRef(), Reason: r.Reason, HooksDir: r.Pipeline.HooksDir,
 		Bases: s.Bases, Bytes: s.Bytes, Fleets: r.Pipeline.Fleets, Received: r.Received,
 	}
 	if a.report != nil {

@@ -15,6 +15,8 @@
 //	stored.go       whether a request was stored, long after
 //	headrequest.go  RequestHead: the head of a branch becomes one, unless it has a build
 //	refs.go         the newest build of each branch and tag
+//	builton.go      what a pipeline was built on last
+//	rebuild.go      RequestAfter: a build is asked for again, unless something else was meanwhile
 //	intake.go       requests that wait together are stored together
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over

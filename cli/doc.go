@@ -16,6 +16,7 @@
 //   - rollouts.go: rollouts
 //   - history.go: history
 //   - audit.go: audit
+//   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
 //
@@ -30,6 +31,7 @@
 //   - init.go: init, for which package pki writes the files; install is in package install
 //   - doctor.go, doctorchecks.go: doctor
 //   - pollproblems.go: why pushes that nobody tells of are not found, for status
+//   - bases.go: which bases can't be looked at, for status and doctor
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors

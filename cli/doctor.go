@@ -52,8 +52,9 @@ func newDoctorCmd() *cobra.Command {
 		Use: "doctor [producer|builder|controller|distributor|statuses]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; the pipeline file for a
-producer, that of its settings and the one that a running one uses, and the certificate of its
-settings (--settings); buildkitd for a builder;
+producer, that of its settings and the one that a running one uses, the certificate of its
+settings (--settings), and whether registries show it the bases that its pipelines follow;
+buildkitd for a builder;
 where fence configs live for a controller; the Docker engine, its disk, each mirror of the
 node's own (--mirror), and where the image is applied, for a distributor; for statuses the
 forges, where the pipeline file says whom to tell. Without a role it checks everything, as
@@ -135,7 +136,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	}
 	switch role {
 	case settings.RoleProducer:
-		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBases)
 	case settings.RoleBuilder:
 		todo = append(todo, checkGit, d.checkBuildkit)
 	case settings.RoleController:
@@ -146,7 +147,7 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleStatuses:
 		todo = append(todo, d.statusChecks(role)...)
 	case "":
-		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
+		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBases, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
 		todo = append(todo, d.statusChecks(role)...)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
+	"github.com/fenceline/fenceline/producer/registry"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/spf13/cobra"
@@ -87,6 +88,7 @@ func fieldsOf(err error) []string {
 	var engine *docker.FieldError
 	var applying *apply.FieldError
 	var place *backends.FieldError
+	var asking *registry.FieldError
 	switch {
 	case errors.As(err, &place):
 		return place.Fields
@@ -98,6 +100,8 @@ func fieldsOf(err error) []string {
 		return []string{engine.Field}
 	case errors.As(err, &applying):
 		return []string{applying.Field}
+	case errors.As(err, &asking):
+		return []string{asking.Field}
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type overview struct {
 
 	PollProblems  []pollProblem           `json:"poll_problems,omitempty"`  // why pushes that nobody tells of are not found
 	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
+	BaseProblems  []messages.BaseLook     `json:"base_problems,omitempty"`  // bases that their registries don't show
 }
 
 // unreadable is a record or a message that can't be read, or a record whose name is not its key.
@@ -131,6 +132,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		return nil, err
 	}
 	o.addUnreadable(s.queue, builds)
+	if o.BaseProblems, err = s.baseProblems(ctx); err != nil {
+		return nil, err
+	}
 	if o.ForgeProblems, err = s.forgeProblems(ctx); err != nil {
 		return nil, err
 	}
@@ -276,6 +280,7 @@ func (o *overview) writeFailures(p *terminal.Page) {
 		p.Line("\nproblem: statuses of pipeline %s don't reach the forge since %s: %s", f.Pipeline, f.Since.Local().Format(time.DateTime), f.Problem)
 	}
 	o.writePollProblems(p)
+	o.writeBaseProblems(p)
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
 			counted(int(n.Waiting), "message"), n.Type, n.Role)

@@ -3,6 +3,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -39,6 +40,17 @@ func (*BuildStarted) MessageType() Type { return TypeBuildStarted }
 type PinnedBase struct {
 	Source string `json:"source"` // as the Dockerfile means it, normalised, with its tag
 	Image  Image  `json:"image"`  // what it resolved to
+	// Fixed is that the Dockerfile, or a build argument, gives the digest: whatever the tag names later, it stays.
+	Fixed bool `json:"fixed,omitempty"`
+}
+
+// Tagged is the repository of a base that can become another image, without its tag, and false of one that can't.
+func (b *PinnedBase) Tagged() (repository string, ok bool) {
+	i := strings.LastIndex(b.Source, ":")
+	if b.Fixed || i < strings.LastIndex(b.Source, "/") || i < 0 {
+		return "", false
+	}
+	return b.Source[:i], true
 }
 
 // BasePinned tells which images a build starts from, before it is solved.
@@ -165,18 +177,20 @@ func (*BuildCancelled) MessageType() Type { return TypeBuildCancelled }
 // its rollouts need. A build has at most one, ever.
 type ImageReady struct {
 	BuildRef
-	Image    Image         `json:"image"`
-	Tag      string        `json:"tag"` // label for people, without the name
-	Commit   string        `json:"commit,omitempty"`
-	Ref      string        `json:"ref,omitempty"`
-	Reason   *Reason       `json:"reason,omitempty"` // what led to the build, as its request has it
-	HooksDir string        `json:"hooks_dir"`
-	Hooks    []string      `json:"hooks,omitempty"` // admin hooks that the image has, of the three names
-	Bases    []PinnedBase  `json:"bases,omitempty"`
-	Bytes    int64         `json:"bytes,omitempty"` // compressed size of the layers
-	Fleets   []FleetTarget `json:"fleets,omitempty"`
-	Warnings []Finding     `json:"warnings,omitempty"`
-	Received time.Time     `json:"received"` // when the request was received, for the time it took
+	Image Image  `json:"image"`
+	Tag   string `json:"tag"` // label for people, without the name
+	// MovingTag names the pipeline's newest image; "" where the pipeline has none.
+	MovingTag string        `json:"moving_tag,omitempty"`
+	Commit    string        `json:"commit,omitempty"`
+	Ref       string        `json:"ref,omitempty"`
+	Reason    *Reason       `json:"reason,omitempty"` // what led to the build, as its request has it
+	HooksDir  string        `json:"hooks_dir"`
+	Hooks     []string      `json:"hooks,omitempty"` // admin hooks that the image has, of the three names
+	Bases     []PinnedBase  `json:"bases,omitempty"`
+	Bytes     int64         `json:"bytes,omitempty"` // compressed size of the layers
+	Fleets    []FleetTarget `json:"fleets,omitempty"`
+	Warnings  []Finding     `json:"warnings,omitempty"`
+	Received  time.Time     `json:"received"` // when the request was received, for the time it took
 }
 
 // MessageType is TypeImageReady.
@@ -195,6 +209,11 @@ func (m *ImageReady) Validate() error {
 	}
 	if err := checkTag(m.Tag); err != nil {
 		return fmt.Errorf("tag: %w", err)
+	}
+	if m.MovingTag != "" {
+		if err := checkTag(m.MovingTag); err != nil {
+			return fmt.Errorf("moving_tag: %w", err)
+		}
 	}
 	if m.HooksDir != "" {
 		if err := checkHooksDir(m.HooksDir); err != nil {

@@ -20,6 +20,7 @@ type Pipeline struct {
 	Dockerfile string            `json:"dockerfile"`           // path inside Directory
 	Directory  string            `json:"directory,omitempty"`  // of the build context inside the repository; "" is its root
 	Image      string            `json:"image"`                // repository name that is pushed to, without tag
+	MovingTag  string            `json:"moving_tag,omitempty"` // that names its newest image, for others to build on; "" for none
 	Platform   string            `json:"platform,omitempty"`   // such as linux/amd64; "" is the builder's own
 	BuildArgs  map[string]string `json:"build_args,omitempty"` // recorded in provenance: never secrets
 	HooksDir   string            `json:"hooks_dir"`            // absolute path inside the image
@@ -100,6 +101,11 @@ func (p *Pipeline) Validate() error {
 	for _, f := range []struct{ field, value string }{{"dockerfile", p.Dockerfile}, {"directory", p.Directory}} {
 		if err := checkInside(f.value); err != nil {
 			return fmt.Errorf("%s: %w", f.field, err)
+		}
+	}
+	if p.MovingTag != "" {
+		if err := checkTag(p.MovingTag); err != nil {
+			return fmt.Errorf("moving_tag: %w", err)
 		}
 	}
 	if p.Dockerfile == "" {

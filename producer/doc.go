@@ -44,6 +44,12 @@
 //	schedules.go        builds whose time has come
 //	schedulestate.go    which schedules there are, and when they come next
 //	reason.go           what leads to a build
+//	bases.go            what pipelines build on is followed
+//	baselooks.go        their bases are looked at
+//	rebuild.go          whether, when and why a head is built again
+//	imagegraph.go       which pipelines build on which
+//	registrynotifications.go  registries tell of pushes
+//	registryforms.go    how each tells it
 //	store.go            what either asks for is stored before it is accepted
 //	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
@@ -56,6 +62,7 @@
 //	sitevalues.go       values that differ by site: files and the environment
 //	rolloutpolicy.go    its fleets and their policies
 //	schedulesection.go  when they are built in any case
+//	rebuildsection.go   for which changes of bases they are built again
 //	statussection.go    where its commits' statuses go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it

@@ -30,6 +30,20 @@ func newKeyring(p *Pipelines, forge string) *keyring {
 	return k
 }
 
+// newRegistryKeyring collects the pipelines whose bases registries may tell of.
+func newRegistryKeyring(p *Pipelines) *keyring {
+	k := &keyring{}
+	for _, d := range p.declared {
+		if d.rebuild.secret == nil {
+			continue
+		}
+		for _, key := range d.rebuild.secret.keys {
+			k.add(key, d)
+		}
+	}
+	return k
+}
+
 // add has webhooks of a pipeline be signed with a key.
 func (k *keyring) add(key *hookKey, d *declared) {
 	i := slices.IndexFunc(k.credentials, func(c *credential) bool { return bytes.Equal(c.key.text, key.text) })

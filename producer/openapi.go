@@ -54,7 +54,8 @@ type operation struct {
 type parameter struct {
 	Name        string  `json:"name"`
 	In          string  `json:"in"`
-	Description string  `json:"description"`
+	Required    bool    `json:"required,omitempty"`
+	Description string  `json:"description,omitempty"`
 	Schema      *Schema `json:"schema"`
 }
 
@@ -92,6 +93,7 @@ var answersMean = map[int]string{
 	http.StatusRequestEntityTooLarge: "The body has more bytes than any that is meant for here.",
 	http.StatusUnsupportedMediaType:  "The body is encoded in a way that is not read.",
 	http.StatusUnprocessableEntity:   "What is asked for can't be done: the error says why, and nothing is stored.",
+	http.StatusTooManyRequests:       "Too much of this came from this address, or for this repository: nothing is stored. Send it again, after Retry-After.",
 	http.StatusBadGateway:            "The repository can't be asked for its head: send it again, after Retry-After.",
 	http.StatusServiceUnavailable:    "It can't be stored now: send it again, after Retry-After.",
 }
@@ -127,7 +129,7 @@ func describe(routes []route) *openAPI {
 			License:     map[string]string{"name": "Apache-2.0"},
 		},
 		Servers:    []openAPIServer{{"/", "the producer that has this document"}},
-		Tags:       []openAPITag{{tagHooks, "What forges send."}, {tagCalls, "What people and programs ask for."}, {tagState, "What the producer says of itself."}},
+		Tags:       []openAPITag{{tagHooks, "What forges send."}, {tagRegistries, "What registries tell of pushes."}, {tagCalls, "What people and programs ask for."}, {tagState, "What the producer says of itself."}},
 		Paths:      map[string]map[string]operation{},
 		Components: components{Schemas: map[string]*Schema{}, Schemes: map[string]map[string]string{}},
 	}
@@ -145,6 +147,9 @@ func (d *openAPI) operation(r route) operation {
 	for _, by := range r.secured {
 		o.Security = append(o.Security, map[string][]string{d.scheme(by): {}})
 	}
+	if _, in, ok := strings.Cut(r.path, "{"); ok {
+		o.Parameters = append(o.Parameters, parameter{Name: strings.TrimSuffix(in, "}"), In: "path", Required: true, Schema: &Schema{Type: "string"}})
+	}
 	for _, h := range r.headers {
 		o.Parameters = append(o.Parameters, parameter{Name: h.name, In: "header", Description: h.description, Schema: &Schema{Type: "string"}})
 	}
@@ -156,7 +161,7 @@ func (d *openAPI) operation(r route) operation {
 	}
 	for status, body := range r.answers {
 		a := &content{Description: answersMean[status], Content: map[string]media{kindJSON: {d.schema(reflect.TypeOf(body), false)}}}
-		if status == http.StatusConflict || status == http.StatusBadGateway || status == http.StatusServiceUnavailable && body == (refusalAnswer{}) {
+		if status == http.StatusConflict || status == http.StatusTooManyRequests || status == http.StatusBadGateway || status == http.StatusServiceUnavailable && body == (refusalAnswer{}) {
 			a.Headers = map[string]header{"Retry-After": {"after how many seconds to send it again", &Schema{Type: "integer"}}}
 		}
 		o.Answers[strconv.Itoa(status)] = a

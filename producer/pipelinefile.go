@@ -104,14 +104,14 @@ func (d *document) pipeline(n *yaml.Node, field string) {
 	if d.fillSchedules(x, field); d.Troubles() > before {
 		return
 	}
-	x.node, x.fleetDefaults = followed(n), d.defaults.fleet
+	x.node, x.at, x.fleetDefaults = followed(n), d.spot(n), d.defaults.fleet
 	x.place = placeOf(p.Repository)
 	d.pipelines = append(d.pipelines, x)
 }
 
 // newDeclared is a pipeline of which nothing is said.
 func newDeclared() *declared {
-	return &declared{pipeline: messages.Pipeline{
+	return &declared{rebuild: defaultRebuildOn(), pipeline: messages.Pipeline{
 		Branch:     messages.DefaultBranch,
 		Dockerfile: messages.DefaultDockerfile,
 		HooksDir:   messages.DefaultHooksDir,
@@ -137,6 +137,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"dockerfile", "", d.text(&p.Dockerfile, probe(func(p *messages.Pipeline, s string) { p.Dockerfile = s }))},
 		{"directory", "", d.text(&p.Directory, probe(func(p *messages.Pipeline, s string) { p.Directory = s }))},
 		{"image", "give the name that is pushed to, such as registry.example.com/exampleco/newimg", d.text(&p.Image, messages.CheckImageName)},
+		{"moving_tag", "", d.text(&p.MovingTag, probe(func(p *messages.Pipeline, s string) { p.MovingTag = s }))},
 		{"platform", "", d.text(&p.Platform, probe(func(p *messages.Pipeline, s string) { p.Platform = s }))},
 		{"build_args", "", d.buildArgs(p)},
 		{"hooks_dir", "", d.text(&p.HooksDir, probe(func(p *messages.Pipeline, s string) { p.HooksDir = s }))},
@@ -148,6 +149,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"webhook", "", d.webhook(x)},
 		{"poll", "", d.poll(x)},
 		{"schedule", "", d.schedules(x)},
+		{"rebuild_on", "", d.rebuildOn(x)},
 		{"status", "", d.status(x)},
 		{"fleets", "", func(n *yaml.Node, field string) {
 			d.List(n, field, func(n *yaml.Node, field string) { d.fleet(p, merged(n, d.defaults.fleet, mostNested), field) })
@@ -351,40 +353,46 @@ func (d *document) forges(x *declared) func(*yaml.Node, string) {
 
 func (d *document) secretFile(x *declared) func(*yaml.Node, string) {
 	return func(n *yaml.Node, field string) {
-		var name string
-		d.text(&name, func(s string) error {
-			if s == "" {
-				return errors.New("is empty: name a file with the webhook's secret")
-			}
-			return checkPasted(s)
-		})(n, field)
-		if name == "" {
-			return
-		}
-		if s, ok := d.secrets[name]; ok {
+		if s := d.readSecret(n, field, "the forge"); s != nil {
 			x.secret = s
-			return
 		}
-		s, exposed, err := d.load.secret(name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			before := len(d.Problems)
-			d.Problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give the forge the same secret; relative names count from the folder of this file", clip(name))
-			if len(d.Problems) > before {
-				d.Problems[before].Absent = true
-			}
-			return
-		case err != nil:
-			d.Problem(n, field, "secret file %q: %v", clip(name), err)
-			return
-		}
-		if exposed {
-			d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
-		}
-		if least := s.shortest(); least < guessable {
-			d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), least)
-		}
-		d.secrets[name] = s
-		x.secret = s
 	}
+}
+
+// readSecret reads the file with a secret that this and another program have; nil where it can't be read, or nothing is.
+func (d *document) readSecret(n *yaml.Node, field, other string) *hookSecret {
+	var name string
+	d.text(&name, func(s string) error {
+		if s == "" {
+			return errors.New("is empty: name a file with the secret")
+		}
+		return checkPasted(s)
+	})(n, field)
+	if name == "" {
+		return nil
+	}
+	if s, ok := d.secrets[name]; ok {
+		return s
+	}
+	s, exposed, err := d.load.secret(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		before := len(d.Problems)
+		d.Problem(n, field, "secret file %q does not exist: make it with (umask 077; openssl rand -hex 32 > FILE) and give %s the same secret; relative names count from the folder of this file", clip(name), other)
+		if len(d.Problems) > before {
+			d.Problems[before].Absent = true
+		}
+		return nil
+	case err != nil:
+		d.Problem(n, field, "secret file %q: %v", clip(name), err)
+		return nil
+	}
+	if exposed {
+		d.Warn(n, field, "secret file %q can be read by every user of this machine: chmod 600 it", clip(name))
+	}
+	if least := s.shortest(); least < guessable {
+		d.Warn(n, field, "the secret in %q has %d characters and can be guessed: use at least 16 (openssl rand -hex 32)", clip(name), least)
+	}
+	d.secrets[name] = s
+	return s
 }

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/statuses/target"
@@ -22,6 +23,21 @@ type Pipelines struct {
 	warnings []yamlfile.Problem
 	path     string           // of the file that they are from
 	read     map[string]stamp // what was read with it, by path, and how it was then
+
+	ownersOnce sync.Once
+	owners     map[string][]string // the pipelines whose image each repository has
+}
+
+// imageOwners are the pipelines whose image each repository has, as pins name it.
+func (p *Pipelines) imageOwners() map[string][]string {
+	p.ownersOnce.Do(func() {
+		p.owners = map[string][]string{}
+		for _, d := range p.declared {
+			r := repositoryOf(d.pipeline.Image)
+			p.owners[r] = append(p.owners[r], d.pipeline.Name)
+		}
+	})
+	return p.owners
 }
 
 // declared is a pipeline with what only the producer needs to know of it.
@@ -38,11 +54,13 @@ type declared struct {
 	forges   []string          // whose webhooks are accepted for it
 
 	schedules []scheduled // when it is built in any case
+	rebuild   rebuildOn
 
 	status     *target.Target // where its commits' statuses go; nil for nowhere
 	statusNode *yaml.Node
 
 	node          *yaml.Node // as the file has it, with its defaults
+	at            spot
 	fleetDefaults *yaml.Node // what its fleets have beside what they say, or nil
 }
 
@@ -158,6 +176,9 @@ func (d *document) file(name string, content []byte) {
 
 // result is what the files declare.
 func (d *document) result() (*Pipelines, error) {
+	if len(d.wrong) == 0 {
+		d.checkCycles()
+	}
 	if len(d.wrong) > 0 {
 		return &Pipelines{warnings: d.warnings}, &yamlfile.InvalidError{Problems: d.wrong}
 	}

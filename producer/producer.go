@@ -49,6 +49,7 @@ type Config struct {
 	Calls         KeptCalls     // where calls with an Idempotency-Key are known; nil: they are refused
 	SecretsDir    string        // has the pipelines' repository tokens, by name
 	Polls         *SharedPolls  // what producers share of polls; nil: this one polls by itself, and forgets what it saw
+	Bases         Bases         // the zero value has no base followed
 	SweepInterval time.Duration // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
@@ -72,6 +73,7 @@ type Producer struct {
 	changed       chan struct{} // has one when other pipelines came into force, for who polls
 	schedules     schedules
 	certificate   *Certificate
+	bases         *baseFollower // nil where no base is followed
 	queue         Queue
 	tokens        []Token
 	audit         *auditor
@@ -128,6 +130,9 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.schedules.begin(c.Schedules, c.Clock)
 	p.force(c.Pipelines)
+	if c.Bases != (Bases{}) {
+		p.bases = newBaseFollower(p, c.Bases)
+	}
 	p.handler = c.Forwarding.behind(p.mux())
 	return p, nil
 }
@@ -176,6 +181,9 @@ func (p *Producer) Run(ctx context.Context) error {
 	beside.Go(func() { p.audit.run(ctx) })
 	if p.certificate != nil {
 		beside.Go(func() { p.certificate.Run(ctx) })
+	}
+	if p.bases != nil {
+		beside.Go(func() { p.bases.run(ctx) })
 	}
 	for {
 		wait := time.Duration(float64(p.sweepInterval) * (0.8 + 0.4*rand.Float64()))

@@ -22,14 +22,15 @@ const DefaultLookInterval = 2 * time.Second
 
 // inForce is what webhooks and calls are held against.
 type inForce struct {
-	pipelines *Pipelines
-	keys      map[string]*keyring // by forge
+	pipelines  *Pipelines
+	keys       map[string]*keyring // by forge
+	registries *keyring
 }
 
 // force has webhooks and calls that come from here on held against p. Those under way go on as they began, and what
 // is stored keeps the pipeline that it has: a request is self-contained.
 func (p *Producer) force(pipelines *Pipelines) {
-	f := &inForce{pipelines: pipelines, keys: map[string]*keyring{}}
+	f := &inForce{pipelines: pipelines, keys: map[string]*keyring{}, registries: newRegistryKeyring(pipelines)}
 	for _, name := range forgeNames() {
 		f.keys[name] = newKeyring(pipelines, name)
 	}
@@ -189,6 +190,9 @@ func (p *Producer) reload(path string) map[string]stamp {
 		case changed <- struct{}{}:
 		default:
 		}
+	}
+	if p.bases != nil {
+		p.bases.changed()
 	}
 	return next.read
 }

@@ -89,7 +89,7 @@ func render(n *yaml.Node, s *Schema) *yaml.Node {
 }
 
 // always are the fields with fields of their own that count where they are not written, too.
-var always = []string{"rollout", "trial"}
+var always = []string{"rollout", "trial", "rebuild_on"}
 
 // namesRefs tells whether a pipeline says what it builds in place of a branch.
 func namesRefs(pipeline *yaml.Node) bool {

@@ -33,16 +33,18 @@ const (
 )
 
 const (
-	tagHooks = "webhooks"
-	tagCalls = "calls"
-	tagState = "state"
+	tagHooks      = "webhooks"
+	tagRegistries = "registries"
+	tagCalls      = "calls"
+	tagState      = "state"
 )
 
 // What comes, in audit events.
 const (
-	kindWebhook = "webhook"
-	kindCall    = "call"
-	kindStray   = "stray" // where nothing is taken
+	kindWebhook      = "webhook"
+	kindNotification = "notification" // of a registry
+	kindCall         = "call"
+	kindStray        = "stray" // where nothing is taken
 )
 
 const (
@@ -55,6 +57,9 @@ func (p *Producer) routes() []route {
 	all := make([]route, 0, len(forges())+len(p.ownRoutes()))
 	for _, f := range forges() {
 		all = append(all, p.hookRoute(f))
+	}
+	for _, f := range registryForms() {
+		all = append(all, p.registryRoutes(f)...)
 	}
 	return append(all, p.ownRoutes()...)
 }
@@ -77,7 +82,7 @@ func (p *Producer) hookRoute(f forge) route {
 		secured: f.signedBy(), body: map[string]any{}, bodyKinds: []string{kindJSON, kindForm},
 		answers: refused(map[int]any{http.StatusOK: ignoredAnswer{}, http.StatusAccepted: acceptedAnswer{}},
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusServiceUnavailable),
+			http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusServiceUnavailable),
 	}
 }
 
@@ -91,14 +96,14 @@ func (p *Producer) ownRoutes() []route {
 			headers: []headerField{{keyHeader, "A string of 1 to 255 printable ASCII characters, such as a UUID. For 24 hours the same key with the same body has the same answer (with " + replayedHeader + ": true), however often it comes; with another body it is refused (422), and while the first one is under way, too (409). Keys of different tokens are different. A call that was refused leaves its key free."}},
 			answers: refused(map[int]any{http.StatusAccepted: acceptedAnswer{}},
 				http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
-				http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusBadGateway, http.StatusServiceUnavailable),
+				http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable),
 		},
 		{
 			method: http.MethodGet, path: "/v1/pipelines", serve: p.servePipelines, kind: kindCall, tag: tagState,
 			id: "pipelines", summary: "Tell which pipelines are in force",
 			description: "Tells the pipelines of the pipeline file that is in force, and why a newer one can't be used.",
 			secured:     []string{bearerScheme},
-			answers:     refused(map[int]any{http.StatusOK: FileState{}}, http.StatusUnauthorized, http.StatusForbidden),
+			answers:     refused(map[int]any{http.StatusOK: FileState{}}, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests),
 		},
 		{
 			method: http.MethodGet, path: "/v1/openapi.json", serve: p.serveDocument, tag: tagState,
@@ -123,7 +128,7 @@ func (p *Producer) mux() *http.ServeMux {
 	methods := map[string]string{"/hooks/": http.MethodPost}
 	for _, r := range p.routes() {
 		mux.HandleFunc(r.method+" "+r.path, p.audited(r.kind, r.path, r.serve))
-		if !strings.HasPrefix(r.path, "/hooks/") {
+		if !strings.HasPrefix(r.path, "/hooks/") && !strings.HasPrefix(r.path, "/registries/") {
 			methods[r.path] = r.method
 		}
 	}
@@ -137,6 +142,7 @@ func (p *Producer) mux() *http.ServeMux {
 		}
 		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
 	}))
+	mux.HandleFunc("/registries/", p.audited(kindNotification, "/registries/", otherRegistry))
 	p.elsewhere(mux, methods)
 	return mux
 }
@@ -153,6 +159,6 @@ func (p *Producer) elsewhere(mux *http.ServeMux, methods map[string]string) {
 	}
 	mux.HandleFunc("/", p.audited(kindStray, "/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, calls to /v1/builds", clip(r.URL.Path)).write(w)
+		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, registries' notifications to /registries/FORM, calls to /v1/builds", clip(r.URL.Path)).write(w)
 	}))
 }

@@ -24,6 +24,11 @@ type RunProducer struct {
 func (r *RunProducer) Add(fs *pflag.FlagSet) {
 	r.Run.Add(fs)
 	r.Producer.Add(fs)
+	r.Registries.Add(fs)
+	FolderVar(fs, &r.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	Explain(fs, "docker-config", "As docker login writes it; read when a registry is asked for a base, which takes no right but to pull.")
+	Explain(fs, "registry-ca-file", "In PEM; read at the start. It is for what the producer asks registries, whether a base has changed.")
+	Explain(fs, "registry-plain-http", "As images' names have it. One on a loopback or private address needs none.")
 	FileVar(fs, &r.TokenFile, "token-file", "", "file with the token for calls; without it there are none")
 }
 
@@ -202,7 +207,9 @@ type Producer struct {
 	TokenFile       string
 	TokensDir       string
 	SecretsDir      string
+	DockerConfig    string
 	RepositoryLimit int
+	Registries
 }
 
 // Add adds the flags that `run` and `up` have for it.

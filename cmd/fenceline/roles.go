@@ -26,6 +26,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/producer/registry"
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
@@ -95,10 +96,16 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	for i, c := range callers {
 		tokens[i] = producer.Token(c)
 	}
+	client, err := registry.New(registry.Config{DockerConfig: p.settings.DockerConfig, CAFile: p.settings.CAFile, PlainHTTP: p.settings.PlainHTTP})
+	if err != nil {
+		return nil, err
+	}
+	line := builds.New(q)
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir,
+		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir,
 		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
+		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
 	})
 	if err != nil {
 		return nil, err

@@ -188,6 +188,7 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	s.Builder.Buildkit, s.Builder.DockerConfig = u.stack.BuildkitdAddress(), u.stack.RegistryLogin()
 	s.Builder.Room, s.Builder.Afresh = u.stack.RoomForBuilds, u.stack.StartBuildkitdAgain
 	s.Distributor.DockerConfig = u.stack.RegistryPulls()
+	s.Producer.DockerConfig, s.Producer.Registries = u.stack.RegistryPulls(), s.Builder.Registries
 	layout := store.Layout{AckWait: s.Builder.AckWait, NodeTTL: s.NodeTTL}
 	declarer, err := u.connect(ctx, settings.UserController, settings.Inbox(settings.UserController))
 	if err != nil {

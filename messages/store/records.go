@@ -86,6 +86,12 @@ func Schedules(c *queue.Client) *queue.Records[messages.ScheduleRecord] {
 	return queue.NewRecords[messages.ScheduleRecord](c, c.Space().TriggersBucket(), "schedule.*.*")
 }
 
+// BaseLooks has what was seen last of each base image that pipelines follow, by its messages.BaseKey.
+func BaseLooks(c *queue.Client) *queue.Records[messages.BaseLook] {
+	return queue.NewRecords[messages.BaseLook](c, c.Space().TriggersBucket(), "base.*").
+		Named(func(l messages.BaseLook) string { return messages.BaseKey(l.Source) })
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)
