@@ -17,6 +17,7 @@
 //   - history.go: history
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
+//   - plan.go, planpage.go: plan, which package plan makes
 //
 // Deciding:
 //
