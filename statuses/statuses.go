@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages/queue"
@@ -34,6 +35,7 @@ type Worker struct {
 	Config
 	forges map[string]*forge // by kind and address
 	routes map[string]*route // by pipeline
+	unread sync.Once         // says that requests may not be read
 }
 
 // route is where the statuses of one pipeline go.
