@@ -18,6 +18,7 @@ type view struct {
 	build          string
 	request        uint64 // sequence of the build's request
 	commit, branch string // branch is the tag's name where there is one
+	ref            string // in full
 	status         Status
 }
 
@@ -104,7 +105,7 @@ func (w *Worker) view(pipeline, build, commit, ref string, request uint64, s Sta
 	branch := strings.TrimPrefix(strings.TrimPrefix(ref, messages.TagRefs), messages.BranchRefs)
 	t := w.routes[pipeline]
 	s.Text = t.Forge.Text(s.Text)
-	return &view{t, build, request, commit, branch, s}
+	return &view{t, build, request, commit, branch, ref, s}
 }
 
 func (w *Worker) lookAtFleets(ctx context.Context, fleets []messages.FleetTarget, build string) (Status, error) {

@@ -99,6 +99,9 @@ func (w *Worker) act(ctx context.Context) error {
 	if err := ForgetProblems(ctx, w.Queue, w.Targets); err != nil && ctx.Err() == nil {
 		w.Logger.Warn().Err(err).Msg("status shows what is over")
 	}
+	if err := w.recall(ctx); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range w.forges {
 		g.Go(func() error { return f.run(ctx) })
