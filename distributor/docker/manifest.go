@@ -252,7 +252,7 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	for i := from; i < len(r.layers); i++ {
 		if l := &r.layers[i]; l.Unpacked < 0 {
 			g.Go(func() error {
-				l.Unpacked = r.unpacked(ctx, l, r.kinds[i])
+				l.Unpacked, l.Said = r.unpacked(ctx, l, r.kinds[i])
 				return nil
 			})
 		}
@@ -261,20 +261,20 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 }
 
 // unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
-func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) int64 {
+func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) (size int64, said bool) {
 	guess := max(l.Size, 0)
 	switch {
 	case strings.HasSuffix(mime, "tar"):
-		return guess
+		return guess, false
 	case strings.HasSuffix(mime, "gzip"):
 		if said, err := r.trailer(ctx, l); err == nil {
-			return unpackedSize(l.Size, said)
+			return unpackedSize(l.Size, said), true
 		}
 	}
 	for range unpackedRatio - 1 {
 		guess = distributor.Sum(guess, l.Size)
 	}
-	return guess
+	return guess, false
 }
 
 // unpackedSize is the size of what a gzip file has, by its own size and the last four bytes: those are the
