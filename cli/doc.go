@@ -19,6 +19,7 @@
 //   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
+//   - plan.go, planpage.go: plan, which package plan makes
 //
 // Deciding:
 //

@@ -12,9 +12,10 @@ import (
 
 // The exit statuses, the same for every command.
 const (
-	ExitDone   = 0
-	ExitFailed = 1
-	ExitUsage  = 2
+	ExitDone    = 0
+	ExitFailed  = 1
+	ExitUsage   = 2
+	ExitBlocked = 3 // of plan: something stands in the way
 )
 
 // Execute carries out one command line of root, says on stderr what went wrong, and returns its
@@ -29,6 +30,9 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return ExitDone
+	}
+	if errors.Is(err, errBlocked) {
+		return ExitBlocked
 	}
 	if Ended(ctx, err) == nil {
 		err = errors.New("interrupted")

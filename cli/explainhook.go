@@ -83,7 +83,10 @@ func (s *session) explainHook(ctx context.Context, x producer.Explaining, file s
 		return err
 	}
 	e, err := x.Explain(ctx, sent)
-	if err != nil {
+	switch {
+	case errors.Is(err, producer.ErrForge):
+		return settings.Usagef("reading the webhook in %s: %w with --forge", file, err)
+	case err != nil:
 		return fmt.Errorf("reading the webhook in %s: %w", file, err)
 	}
 	return s.print(e, func(p *terminal.Page) { printExplanation(p, e) })

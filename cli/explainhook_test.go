@@ -13,7 +13,7 @@ import (
 // TestExplainHook runs it over a pipeline file whose secret is on another machine.
 func TestExplainHook(t *testing.T) {
 	dir := t.TempDir()
-	config, push := filepath.Join(dir, "fenceline.yaml"), filepath.Join(dir, "push.json")
+	config, push, request := filepath.Join(dir, "fenceline.yaml"), filepath.Join(dir, "push.json"), filepath.Join(dir, "request")
 	for file, text := range map[string]string{
 		config: `version: 1
 pipelines:
@@ -26,7 +26,8 @@ pipelines:
     repository: https://git.example.com/ops/tools.git
     image: registry.example.com/exampleco/tools
 `,
-		push: `{"ref":"refs/heads/release/1","before":"` + commit + `","after":"` + commit + `","repository":{"clone_url":"https://git.example.com/ops/base.git"},"pusher":{"name":"\u001b[31mann"}}`,
+		request: "POST /hooks/githb HTTP/1.1\nContent-Type: application/json\n\n{}",
+		push:    `{"ref":"refs/heads/release/1","before":"` + commit + `","after":"` + commit + `","repository":{"clone_url":"https://git.example.com/ops/base.git"},"pusher":{"name":"\u001b[31mann"}}`,
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -63,7 +64,9 @@ pipelines:
 		"a folder":         {[]string{"explain-hook", push, "--pipelines", dir, "--forge", "github"}, ExitDone, ""},
 		"both":             {[]string{"explain-hook", push, "--pipelines", dir, "--config", config}, ExitUsage, "--config and --pipelines are both given"},
 		"no file":          {[]string{"explain-hook", filepath.Join(dir, "none"), "--config", config}, ExitUsage, "name a file with a webhook, or - for standard input"},
-		"no forge":         {[]string{"explain-hook", push, "--config", config}, ExitFailed, "name the forge"},
+		"no forge":         {[]string{"explain-hook", push, "--config", config}, ExitUsage, "name the forge (github, gitlab, gitea, forgejo, gogs, bitbucket, generic) with --forge"},
+		"a path's forge":   {[]string{"explain-hook", request, "--config", config}, ExitUsage, `its path, /hooks/githb, names no forge, did you mean "github"?`},
+		"a strange forge":  {[]string{"explain-hook", push, "--config", config, "--forge", "githb"}, ExitFailed, `there is no forge "githb", did you mean "github"?`},
 		"no pipeline file": {[]string{"explain-hook", push, "--config", push + "x"}, ExitFailed, "no such file"},
 		"a bad header":     {[]string{"explain-hook", push, "--config", config, "--header", "X"}, ExitUsage, "is not 'NAME: VALUE'"},
 		"no webhook":       {[]string{"explain-hook", config, "--config", config, "--forge", "github"}, ExitFailed, "body is not a JSON payload"},

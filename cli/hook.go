@@ -162,8 +162,16 @@ func (g *gitHook) locate(ctx context.Context) error {
 		g.gitDir = strings.TrimSpace(string(out))
 	}
 	dir, err := filepath.Abs(g.gitDir)
-	g.gitDir = dir
-	return err
+	if g.gitDir = dir; err != nil {
+		return err
+	}
+	if _, err := g.git(ctx, "rev-parse", "--git-dir"); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return settings.Usagef("--git-dir %s is no repository's own folder, such as base.git, that git reads: %s", g.gitDir, gitSaid(err))
+	}
+	return nil
 }
 
 // git runs git in the repository.

@@ -48,6 +48,9 @@ func (s hookSpool) keep(pushed []pushedRef) (unkept []keptPush, err error) {
 	if err == nil && len(entries)+len(pushed) > mostKept {
 		err = fmt.Errorf("%s has %d pushes already, and %d at most: run 'fenceline hook flush' once the producer is back", s.dir, len(entries), mostKept)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(s.dir)) // it may have been made just now
+	}
 	at := time.Now().UnixNano()
 	for i, p := range pushed {
 		k := keptPush{Before: p.before, After: p.after, Ref: p.ref, Pusher: whoPushed()}
@@ -58,7 +61,39 @@ func (s hookSpool) keep(pushed []pushedRef) (unkept []keptPush, err error) {
 			unkept = append(unkept, k)
 		}
 	}
-	return unkept, err
+	return unkept, errors.Join(err, syncFolder(s.dir))
+}
+
+// syncFile has what was written to a file or folder outlast a loss of power. Tests watch it.
+var syncFile = (*os.File).Sync
+
+// syncFolder syncs a folder, so that the names of its files last. One that isn't there has none.
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = syncFile(f)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) { // some file systems sync no folders
+		err = nil
+	}
+	return errors.Join(err, f.Close())
+}
+
+// writeSynced writes a file, and syncs it.
+func writeSynced(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = syncFile(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // write writes a file whole or not at all.
@@ -68,7 +103,7 @@ func (s hookSpool) write(name string, k *keptPush) error {
 		return err
 	}
 	temporary := filepath.Join(s.dir, "."+name)
-	err = os.WriteFile(temporary, content, 0o600)
+	err = writeSynced(temporary, content)
 	if err == nil {
 		err = os.Rename(temporary, filepath.Join(s.dir, name))
 	}

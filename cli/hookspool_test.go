@@ -1,9 +1,52 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
+
+// TestAPushIsKeptThroughALossOfPower: its file is synced before it gets its name, and the folder after that; and so is the folder that
+// has the spool. What can't be synced is told.
+func TestAPushIsKeptThroughALossOfPower(t *testing.T) {
+	dir := t.TempDir()
+	var synced []string
+	sync := syncFile
+	defer func() { syncFile = sync }()
+	syncFile = func(f *os.File) error {
+		name, err := filepath.Rel(dir, f.Name())
+		queuetest.Must(t, err)
+		synced = append(synced, name)
+		if strings.HasSuffix(name, ".json") {
+			named := filepath.Join(filepath.Dir(f.Name()), strings.TrimPrefix(filepath.Base(name), "."))
+			if _, err := os.Stat(named); err == nil {
+				t.Errorf("%s has its name before it is synced", name)
+			}
+		}
+		return sync(f)
+	}
+	s := hookSpool{dir: filepath.Join(dir, "spool")}
+	unkept, err := s.keep([]pushedRef{{"a", "b", "refs/heads/main"}})
+	if err != nil || len(unkept) > 0 || len(synced) != 3 || synced[0] != "." || !strings.HasPrefix(synced[1], "spool/.") || synced[2] != "spool" {
+		t.Errorf("unkept %v, %v; synced %v", unkept, err, synced)
+	}
+	syncFile = func(f *os.File) error {
+		if strings.HasSuffix(f.Name(), ".json") {
+			return os.ErrInvalid
+		}
+		return nil
+	}
+	if unkept, err = s.keep([]pushedRef{{"b", "c", "refs/heads/main"}}); err == nil || len(unkept) != 1 {
+		t.Errorf("what can't be synced: unkept %v, %v", unkept, err)
+	}
+	if kept, err := s.list(); err != nil || len(kept) != 1 {
+		t.Errorf("kept %v, %v", kept, err)
+	}
+}
 
 func TestOneIsToldOfAllPushesOfARef(t *testing.T) {
 	push := func(before, after, file string) keptPush {

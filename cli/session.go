@@ -30,14 +30,14 @@ type session struct {
 func (s *session) builds() *builds.Queue { return builds.New(s.queue) }
 
 // operator makes cmd one that runs with a connection: do gets it, and where to print to. Only
-// how it connects and prints can be given as a variable: what it does is on its line.
-func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
+// how it connects and prints can be given as a variable, and what else variables names: what it does is on its line.
+func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error, variables ...string) *cobra.Command {
 	var a access
 	var f format
 	a.flags(cmd.Flags())
 	f.flag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := settings.FromEnvironment(cmd.Flags(), append(ConnectionFlags(), "output")...); err != nil {
+		if err := settings.FromEnvironment(cmd.Flags(), append(append(ConnectionFlags(), "output"), variables...)...); err != nil {
 			return err
 		}
 		if err := a.resolve(); err != nil {

@@ -17,7 +17,7 @@ func (c *Controller) preloadBases(ctx context.Context, m *messages.BasePinned) e
 	if err != nil || b.Ended() {
 		return err
 	}
-	fleets, err := c.asked(ctx, m.BuildRef, b, m.Fleets)
+	fleets, err := store.BelieveRecord(ctx, c.Queue, m.BuildRef, &b, m.Fleets)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c *Controller) buildRecord(ctx context.Context, id string) (messages.Build
 		return messages.BuildRecord{}, nil
 	}
 	if errors.Is(err, messages.ErrMalformed) {
-		return messages.BuildRecord{}, disbelieved(messages.BuildRef{Build: id}, err.Error())
+		return messages.BuildRecord{}, store.Disbelieved(messages.BuildRef{Build: id}, err.Error())
 	}
 	return e.Value, err
 }

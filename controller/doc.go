@@ -13,7 +13,6 @@
 //
 //	controller.go  what a controller needs, and its loops side by side: Config, New, Run, Ready
 //	events.go      which event makes a controller do what; an image that is ready opens rollouts
-//	announcement.go  what is announced is held against the build's record and its request
 //	bases.go       a build's pinned bases are preloaded while it runs
 //	acting.go      what the acting controller does: an actor per fleet, and old rollouts dropped
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config

@@ -40,7 +40,7 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 	if len(m.Fleets) == 0 {
 		return c.endBases(ctx, m.Build)
 	}
-	fleets, err := c.believe(ctx, m)
+	fleets, err := store.Believe(ctx, c.Queue, m)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@
 //	pullway.go      in which way this node fetches, and how mirrors fail
 //	learn.go        an engine that was fed asks for the digest of the image
 //	disk.go         whether there is room for any pull, and how one ran out of it
+//	layers.go       what is fetched of an image beside those that are there
 //	room.go         whether there is room for an image, by its manifest
 //	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image

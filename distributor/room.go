@@ -19,6 +19,11 @@ type Room struct {
 	Free int64
 }
 
+// Fits tells whether a pull leaves free what must stay free, as far as that is known.
+func (r *Room) Fits(stays int64) bool {
+	return r.Needs <= 0 || r.Free < 0 || r.Free-r.Needs >= stays
+}
+
 // makeRoom removes what the fleet no longer wants, before other images are there.
 func (d *Distributor) makeRoom(ctx context.Context) {
 	if images, err := d.images(ctx); err == nil {
@@ -42,7 +47,7 @@ func (d *Distributor) fits(ctx context.Context, image messages.Image, from *sour
 	if room.Unknown != nil {
 		d.log.Info().Err(room.Unknown).Stringer("image", image).Msg("can't tell before the pull how much room it needs; watching the disk during it")
 	}
-	if room.Needs <= 0 || room.Free < 0 || room.Free-room.Needs >= d.cfg.MinFreeBytes {
+	if room.Fits(d.cfg.MinFreeBytes) {
 		return free, nil
 	}
 	return free, fmt.Errorf("%w: the pull needs %s (%s to fetch, %s unpacked), %s are free where the engine keeps images and %s must stay free: remove images or files, or lower min-free-bytes",

@@ -20,7 +20,7 @@ func (d *Distributor) status(ctx context.Context) *messages.NodeStatus {
 	s := &messages.NodeStatus{
 		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Instance: d.instance, Beat: d.beats.sent,
 		Interval: messages.Duration(d.cfg.Interval), Version: d.cfg.Version, Labels: d.cfg.Labels,
-		FreeBytes: -1, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
+		FreeBytes: -1, MinFreeBytes: d.cfg.MinFreeBytes, Work: d.work, Twin: d.beats.twin(), At: time.Now().UTC(),
 	}
 	record := d.record
 	s.Fetching, s.Applied = d.fetchNow(), d.applied

@@ -48,22 +48,11 @@ func (r Remote) compare(ctx context.Context, before, after string, blocks int) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "fenceline-compare-")
+	in, done, err := r.fetched(ctx, blocks, commits...)
 	if err != nil {
 		return Change{}, err
 	}
-	defer os.RemoveAll(dir)
-	in := func(args ...string) (string, error) {
-		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, blocks)
-		out, _, err := r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
-		return out, err
-	}
-	fetch := append([]string{"fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules", "origin"}, commits...)
-	for _, args := range [][]string{{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL}, fetch} {
-		if _, err := in(args...); err != nil {
-			return Change{}, err
-		}
-	}
+	defer done()
 	var c Change
 	if c.Message, err = in("show", "--no-patch", "--format=%B", after, "--"); err != nil || before == "" {
 		return c, err
@@ -79,4 +68,27 @@ func (r Remote) compare(ctx context.Context, before, after string, blocks int) (
 		c.Paths = strings.Split(listed, "\x00")
 	}
 	return c, nil
+}
+
+// fetched fetches commits without their history and, where the host can leave them out, the files' contents, and returns
+// what runs git in what was fetched. Done removes that.
+func (r Remote) fetched(ctx context.Context, blocks int, commits ...string) (in func(args ...string) (string, error), done func(), err error) {
+	dir, err := os.MkdirTemp("", "fenceline-compare-")
+	if err != nil {
+		return nil, nil, err
+	}
+	done = func() { _ = os.RemoveAll(dir) }
+	in = func(args ...string) (string, error) {
+		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, blocks)
+		out, _, err := r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
+		return out, err
+	}
+	fetch := append([]string{"fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules", "origin"}, commits...)
+	for _, args := range [][]string{{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL}, fetch} {
+		if _, err := in(args...); err != nil {
+			done()
+			return nil, nil, err
+		}
+	}
+	return in, done, nil
 }

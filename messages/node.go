@@ -46,6 +46,8 @@ type NodeStatus struct {
 	// first; LedgerMore is how many there are beside those that it names.
 	Ledger     []LedgerEntry `json:"ledger,omitempty"`
 	LedgerMore int           `json:"ledger_more,omitempty"`
+	// MinFreeBytes is what pulls leave free of FreeBytes; 0 of older nodes, which don't say it.
+	MinFreeBytes int64 `json:"min_free_bytes,omitempty"`
 }
 
 // LedgerEntry is an image on a node's engine that fenceline brought, or tagged.

@@ -32,6 +32,7 @@
 //	matching.go         whether a pipeline builds a push
 //	filters.go          what keeps one from being built: its commit's message, its files
 //	explain.go          what would become of a webhook, without a queue
+//	foresee.go          what would become of a push, likewise
 //	hookkeyring.go      the pipelines whose secret signed a webhook
 //	hooksecret.go       the secret of webhooks, from its file
 //	repositoryplace.go  whether two addresses are one repository

@@ -82,6 +82,9 @@ func LoadUnsigned(path string) (p *Pipelines, unread []string, err error) {
 	return p, l.unread, err
 }
 
+// ErrForge tells that it is not known whose webhook it is.
+var ErrForge = errors.New("whose webhook it is")
+
 // Explain reads a webhook as it was sent, the whole request or its body alone, and says what would become of it.
 // Errors are about what can't be read at all.
 func (x Explaining) Explain(ctx context.Context, sent []byte) (*Explanation, error) {
@@ -173,6 +176,7 @@ func (x Explaining) forge(r *sentRequest) (forge, error) {
 	if name == "" {
 		_, name, _ = strings.Cut(r.path, "/hooks/")
 		name, _, _ = strings.Cut(name, "?")
+		name = strings.Trim(name, "/")
 	}
 	if name == "" {
 		if i := slices.IndexFunc(brands, func(b brand) bool { return r.header.Get(b.header) != "" }); i >= 0 {
@@ -189,9 +193,11 @@ func (x Explaining) forge(r *sentRequest) (forge, error) {
 	}
 	switch other, ok := otherForgeCalled(name); {
 	case name == "":
-		return nil, fmt.Errorf("neither a path nor a header says whose webhook it is: name the forge (%s)", strings.Join(known, ", "))
+		return nil, fmt.Errorf("neither a path nor a header says %w: name the forge (%s)", ErrForge, strings.Join(known, ", "))
 	case ok:
 		return nil, errors.New(other)
+	case x.Forge == "":
+		return nil, fmt.Errorf("its path, %s, names no forge%s, so that it doesn't say %w: name the forge (%s)", clip(r.path), suggest.DidYouMean(name, known), ErrForge, strings.Join(known, ", "))
 	}
 	return nil, fmt.Errorf("there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", "))
 }

@@ -1,20 +1,75 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/fenceline/fenceline/statuses/target"
+	"github.com/rs/zerolog"
 	"go.yaml.in/yaml/v3"
 )
+
+// StatusTargets are where statuses go, by a pipeline file that may change.
+type StatusTargets struct {
+	Path     string
+	Interval time.Duration // between looks; 0 is DefaultLookInterval
+	Logger   zerolog.Logger
+
+	read map[string]stamp // as the files were when they were read
+}
+
+// Load reads where statuses go now.
+func (s *StatusTargets) Load() ([]target.Target, error) {
+	targets, read, err := loadStatusTargets(s.Path)
+	s.read = read
+	return targets, err
+}
+
+// Follow calls changed with other targets whenever the file, or one that it names, has changed, until ctx ends. While it can't be
+// used as it is, those before stay, and the log says so. Load comes first.
+func (s *StatusTargets) Follow(ctx context.Context, changed func([]target.Target)) {
+	interval := s.Interval
+	if interval == 0 {
+		interval = DefaultLookInterval
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	last := s.read
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := look(last)
+		rests := sameFiles(now, last)
+		if last = now; !rests || sameFiles(now, s.read) {
+			continue
+		}
+		targets, err := s.Load()
+		if last = s.read; err != nil {
+			s.Logger.Error().Err(err).Str("file", s.Path).Msg("the pipeline file can't be used as it is: statuses go where they went before")
+			continue
+		}
+		s.Logger.Info().Str("file", s.Path).Int("pipelines", len(targets)).Msg("the pipeline file was read again: statuses go where it says")
+		changed(targets)
+	}
+}
 
 // LoadStatusTargets reads of a pipeline file, or of a folder of them, where statuses go, and none of the secrets that
 // webhooks have. The names of files count from the folder of the pipeline file.
 func LoadStatusTargets(path string) ([]target.Target, error) {
+	targets, _, err := loadStatusTargets(path)
+	return targets, err
+}
+
+func loadStatusTargets(path string) (targets []target.Target, read map[string]stamp, err error) {
 	l := &loading{elsewhere: true}
 	p, err := l.pipelines(path)
 	if err != nil {
-		return nil, err
+		return nil, p.read, err
 	}
 	var out []target.Target
 	for _, d := range p.declared {
@@ -29,7 +84,7 @@ func LoadStatusTargets(path string) ([]target.Target, error) {
 		}
 		out = append(out, t)
 	}
-	return out, nil
+	return out, p.read, nil
 }
 
 // status reads where the statuses of a pipeline's commits go.

@@ -1,12 +1,15 @@
 package producer
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/statuses/target"
+	"github.com/rs/zerolog"
 )
 
 const statusHead = `version: 1
@@ -69,5 +72,44 @@ func TestATokenWithoutTLSIsWarnedOf(t *testing.T) {
 	p, err := LoadPipelines(path)
 	if err != nil || len(p.Warnings()) != 1 || !strings.Contains(p.Warnings()[0].String(), "without TLS") {
 		t.Errorf("%v, %v", p.Warnings(), err)
+	}
+}
+
+// TestStatusTargetsFollowTheFile: what changes is told, and a file with a mistake leaves all as it was.
+func TestStatusTargetsFollowTheFile(t *testing.T) {
+	section := func(context string) string {
+		return item("    status: {forge: gitea, repository: ops/base, token_file: token, context: " + context + "}")
+	}
+	path := writeFile(t, section("one"))
+	s := &StatusTargets{Path: path, Interval: 10 * time.Millisecond, Logger: zerolog.Nop()}
+	targets, err := s.Load()
+	if err != nil || len(targets) != 1 || targets[0].Context != "one" {
+		t.Fatalf("%+v, %v", targets, err)
+	}
+	changed := make(chan []target.Target)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Follow(ctx, func(targets []target.Target) { changed <- targets })
+	}()
+	defer func() { cancel(); <-done }()
+	for _, step := range []struct{ text, context string }{
+		{section("two"), "two"}, {"version: 1\npipelines: x\n" + section("bad"), ""}, {section("three"), "three"}, {item(), "none"},
+	} {
+		if err := os.WriteFile(path, []byte(step.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if step.context == "" {
+			continue
+		}
+		got := <-changed
+		if step.context == "none" {
+			if len(got) != 0 {
+				t.Errorf("without a section: %+v", got)
+			}
+		} else if len(got) != 1 || got[0].Context != step.context {
+			t.Errorf("it is %+v, want %s", got, step.context)
+		}
 	}
 }

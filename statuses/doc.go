@@ -4,12 +4,13 @@
 // or a rollout knows nothing of forges. Of several workers one acts.
 //
 // A hint is acknowledged once the forge knows what it led to, or something newer. Where the forge is away it comes
-// again, and then the newest status alone is told.
+// again, or is written down, and then the newest status alone is told.
 //
 // Files, in reading order:
 //
 //	statuses.go  Config, New, Run: the worker
 //	hints.go     messages after which something may have changed
+//	owed.go      what a forge that is behind is to be told of
 //	look.go      what is to be told of a build, by the records
 //	state.go     the states of a commit, in words
 //	forge.go     what waits for a forge, and when the forge is asked again

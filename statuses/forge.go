@@ -19,6 +19,8 @@ const (
 	awayMost = time.Hour
 	// hintGrows is how often the time doubles after which a hint comes again: to two minutes.
 	hintGrows = 7
+	// mostWaiting is how many commits wait for a forge until the messages that tell of others are taken off the queue.
+	mostWaiting = 100
 	// githubPace is the least time between two statuses at GitHub, whose limits ask for no more than one write a second.
 	githubPace = time.Second
 )
@@ -46,6 +48,9 @@ type item struct {
 	since    time.Time
 	after    time.Time // when it may be told
 	attempts int       // that the forge refused; of the loop alone
+	request  uint64    // sequence of the request of its build
+	version  uint64    // counts what was added
+	owed     uint64    // the revision of its record among those that are owed; 0 for none
 }
 
 func newForge(w *Worker, t target.Target) *forge {
@@ -56,8 +61,9 @@ func newForge(w *Worker, t target.Target) *forge {
 	return f
 }
 
-// add has a commit told, and returns when to see whether it was. Of several builds of it the last one asked for counts.
-func (f *forge) add(key string, a about, deliveries int) time.Duration {
+// add has a commit told, and returns when to see whether it was. Of several builds of it the last one asked for counts. Owed is the
+// revision of its record among those that are owed; 0 where the hint comes again.
+func (f *forge) add(key string, a about, deliveries int, request, owed uint64) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	it := f.waiting[key]
@@ -69,7 +75,11 @@ func (f *forge) add(key string, a about, deliveries int) time.Duration {
 		default:
 		}
 	}
-	it.about = a
+	if request >= it.request {
+		it.about, it.request = a, request
+	}
+	it.version++
+	it.owed = max(it.owed, owed)
 	again := hintFirst << min(max(deliveries-1, 0), hintGrows)
 	return again + rand.N(again/2+1)
 }
@@ -78,14 +88,14 @@ func (f *forge) add(key string, a about, deliveries int) time.Duration {
 func (f *forge) run(ctx context.Context) error {
 	defer f.clear()
 	for {
-		it, a, wait := f.next()
+		it, a, version, wait := f.next()
 		if it == nil {
 			if err := f.sleep(ctx, wait); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := f.handle(ctx, it, a); err != nil {
+		if err := f.handle(ctx, turn{it, version}, a); err != nil {
 			return err
 		}
 		if f.pace > 0 {
@@ -97,7 +107,7 @@ func (f *forge) run(ctx context.Context) error {
 }
 
 // next is what may be told now, the oldest first, or how long there is nothing; 0 for until more comes.
-func (f *forge) next() (*item, about, time.Duration) {
+func (f *forge) next() (it *item, a about, version uint64, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var first *item
@@ -110,11 +120,11 @@ func (f *forge) next() (*item, about, time.Duration) {
 	}
 	switch {
 	case first == nil:
-		return nil, about{}, 0
+		return nil, about{}, 0, 0
 	case time.Now().Before(earliest):
-		return nil, about{}, max(time.Until(earliest), time.Millisecond)
+		return nil, about{}, 0, max(time.Until(earliest), time.Millisecond)
 	}
-	return first, first.about, 0
+	return first, first.about, first.version, 0
 }
 
 // sleep waits for more, or for a time to be over.
@@ -133,15 +143,27 @@ func (f *forge) sleep(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// done takes a commit out of what waits.
-func (f *forge) done(it *item) {
+// turn is an item as it is told of now.
+type turn struct {
+	*item
+	version uint64
+}
+
+// done takes a commit out of what waits, unless something was added since its turn began.
+func (f *forge) done(ctx context.Context, it turn) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	if it.item.version != it.version {
+		f.mu.Unlock()
+		return
+	}
 	delete(f.waiting, it.key)
+	owed := it.owed
+	f.mu.Unlock()
+	f.w.settled(ctx, it.key, owed)
 }
 
 // later keeps a commit for a later time.
-func (f *forge) later(it *item, d time.Duration) {
+func (f *forge) later(it turn, d time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	it.after = time.Now().Add(d)
@@ -156,6 +178,13 @@ func (f *forge) away(asked time.Duration) time.Duration {
 	d = max(d, min(asked, awayMost))
 	f.until = time.Now().Add(d)
 	return d
+}
+
+// behind tells whether the forge takes less than there is to tell it.
+func (f *forge) behind() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failures > 0 || len(f.waiting) > mostWaiting
 }
 
 // back tells that the forge answers.

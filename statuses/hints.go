@@ -98,7 +98,15 @@ func (w *Worker) take(ctx context.Context, d *queue.Delivery) (time.Duration, er
 		w.Logger.Warn().Str("build", v.build).Stringer("age", age.Round(time.Hour)).Msg("the forge was not told of a build, and it is too late now")
 		return 0, nil
 	}
-	again := v.route.forge.add(v.key(), a, d.Deliveries)
+	f := v.route.forge
+	if f.behind() && !(a.rolling && v.status.moving()) { // other forges' hints don't wait behind it
+		owed, err := w.owe(ctx, v, a)
+		if err == nil {
+			f.add(v.key(), a, d.Deliveries, v.request, owed)
+		}
+		return 0, err
+	}
+	again := f.add(v.key(), a, d.Deliveries, v.request, 0)
 	if a.rolling && v.status.moving() {
 		again = v.pace(w.Pace, time.Since(a.at))
 	}

@@ -18,6 +18,7 @@ type view struct {
 	build          string
 	request        uint64 // sequence of the build's request
 	commit, branch string // branch is the tag's name where there is one
+	ref            string // in full
 	status         Status
 }
 
@@ -54,6 +55,9 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record names no commit: its forge is told nothing")
 		return nil, nil //nolint:nilnil // nobody can
 	}
+	if known, err := w.believed(ctx, r); !known {
+		return nil, err
+	}
 	status, fleets := ofBuild(r)
 	if len(fleets) > 0 {
 		if status, err = w.lookAtFleets(ctx, fleets, r.Build); err != nil {
@@ -63,11 +67,45 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 	return w.view(r.Pipeline, r.Build, r.Commit, r.Ref, r.Request, status), nil
 }
 
+// believed tells whether an image that a build's record announces is what its request asked for, as controllers ask before they act on it: a
+// builder writes its records by itself.
+func (w *Worker) believed(ctx context.Context, r *messages.BuildRecord) (bool, error) {
+	if r.State != messages.BuildStateSucceeded {
+		return true, nil
+	}
+	var m *messages.ImageReady
+	err := errors.New("it has none")
+	if r.Outcome != nil {
+		_, m, err = messages.DecodeAs[*messages.ImageReady](*r.Outcome)
+	}
+	if err == nil && m.Image != r.Image {
+		err = fmt.Errorf("it names %s, the record %s", m.Image, r.Image)
+	}
+	if err != nil {
+		w.Logger.Warn().Err(err).Str("build", r.Build).Msg("what a build's record announces is not believed: its forge is told nothing")
+		return false, nil
+	}
+	_, err = store.BelieveRecord(ctx, w.Queue, m.BuildRef, r, m.Fleets)
+	switch {
+	case err == nil:
+	case queue.IsPermanent(err):
+		w.Logger.Warn().Err(err).Str("build", r.Build).Msg("the forge is told nothing of an image")
+		return false, nil
+	case errors.Is(err, queue.ErrForbidden): // a user from before that was asked
+		w.unread.Do(func() {
+			w.Logger.Warn().Err(err).Msg("announced images can't be held against their requests: give this role's user the rights that 'fenceline init' gives the user statuses")
+		})
+	default:
+		return false, fmt.Errorf("reading what build %s was asked for: %w", r.Build, err)
+	}
+	return true, nil
+}
+
 func (w *Worker) view(pipeline, build, commit, ref string, request uint64, s Status) *view {
 	branch := strings.TrimPrefix(strings.TrimPrefix(ref, messages.TagRefs), messages.BranchRefs)
 	t := w.routes[pipeline]
 	s.Text = t.Forge.Text(s.Text)
-	return &view{t, build, request, commit, branch, s}
+	return &view{t, build, request, commit, branch, ref, s}
 }
 
 func (w *Worker) lookAtFleets(ctx context.Context, fleets []messages.FleetTarget, build string) (Status, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages/queue"
@@ -34,6 +35,11 @@ type Worker struct {
 	Config
 	forges map[string]*forge // by kind and address
 	routes map[string]*route // by pipeline
+	unread sync.Once         // says that requests may not be read
+
+	mu      sync.Mutex
+	next    []target.Target // that come into force when this worker tells of commits next; nil for none
+	changed chan struct{}   // has one when next is set
 }
 
 // route is where the statuses of one pipeline go.
@@ -63,25 +69,55 @@ func New(c Config) (*Worker, error) {
 	if c.Pace == 0 {
 		c.Pace = 15 * time.Second
 	}
-	w := &Worker{Config: c, forges: map[string]*forge{}, routes: map[string]*route{}}
-	for _, t := range c.Targets {
-		if w.routes[t.Pipeline] != nil {
-			return nil, fmt.Errorf("pipeline %s has two targets", t.Pipeline)
-		}
-		key := string(t.Forge) + " " + t.API()
-		if w.forges[key] == nil {
-			w.forges[key] = newForge(w, t)
-		}
-		w.routes[t.Pipeline] = &route{Target: t, forge: w.forges[key]}
+	w := &Worker{Config: c, changed: make(chan struct{}, 1)}
+	if err := w.use(c.Targets); err != nil {
+		return nil, err
 	}
 	return w, nil
 }
 
+// use has statuses go to these targets.
+func (w *Worker) use(targets []target.Target) error {
+	forges, routes := map[string]*forge{}, map[string]*route{}
+	for _, t := range targets {
+		if routes[t.Pipeline] != nil {
+			return fmt.Errorf("pipeline %s has two targets", t.Pipeline)
+		}
+		key := string(t.Forge) + " " + t.API()
+		if forges[key] == nil {
+			forges[key] = newForge(w, t)
+		}
+		routes[t.Pipeline] = &route{Target: t, forge: forges[key]}
+	}
+	w.Targets, w.forges, w.routes = targets, forges, routes
+	return nil
+}
+
+// Retarget has statuses go to other targets from here on, while the worker runs. What is under way is told again.
+func (w *Worker) Retarget(targets []target.Target) {
+	w.mu.Lock()
+	w.next = append([]target.Target{}, targets...)
+	w.mu.Unlock()
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// takeNext has the targets of Retarget come into force.
+func (w *Worker) takeNext() error {
+	w.mu.Lock()
+	next := w.next
+	w.next = nil
+	w.mu.Unlock()
+	if next == nil {
+		return nil
+	}
+	return w.use(next)
+}
+
 // Run tells forges until ctx ends.
 func (w *Worker) Run(ctx context.Context) error {
-	if len(w.routes) == 0 {
-		w.Logger.Info().Msg("no pipeline has a status section: there is nobody to tell")
-	}
 	err := w.Queue.Lease(ctx, w.Queue.Space().StatusesBucket(), "statuses", w.Name, w.LeaseTTL, w.act)
 	if ctx.Err() != nil {
 		return nil //nolint:nilerr // it was told to end
@@ -92,10 +128,44 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
+// errRetargeted ends a worker's turn for another, of other targets.
+var errRetargeted = errors.New("statuses go to other targets")
+
 // act takes hints and tells forges while this worker is the one that does.
 func (w *Worker) act(ctx context.Context) error {
+	for {
+		if err := w.takeNext(); err != nil {
+			return err
+		}
+		if len(w.routes) == 0 {
+			w.Logger.Info().Msg("no pipeline has a status section: there is nobody to tell")
+		}
+		turn, end := context.WithCancelCause(ctx)
+		stop := make(chan struct{})
+		go func() {
+			select {
+			case <-w.changed:
+				end(errRetargeted)
+			case <-stop:
+			}
+		}()
+		err := w.tellAll(turn)
+		close(stop)
+		again := errors.Is(context.Cause(turn), errRetargeted) && ctx.Err() == nil
+		end(nil)
+		if !again {
+			return err
+		}
+	}
+}
+
+// tellAll takes hints and tells forges by the targets as they are.
+func (w *Worker) tellAll(ctx context.Context) error {
 	if err := ForgetProblems(ctx, w.Queue, w.Targets); err != nil && ctx.Err() == nil {
 		w.Logger.Warn().Err(err).Msg("status shows what is over")
+	}
+	if err := w.recall(ctx); err != nil {
+		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range w.forges {

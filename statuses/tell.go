@@ -18,10 +18,10 @@ import (
 const missingFor = time.Hour
 
 // handle tells what is to be told of a commit now. An error ends the worker's turn.
-func (f *forge) handle(ctx context.Context, it *item, a about) error {
+func (f *forge) handle(ctx context.Context, it turn, a about) error {
 	v, err := f.w.look(ctx, a)
 	if err == nil && v == nil {
-		f.done(it)
+		f.done(ctx, it)
 		return nil
 	}
 	var was told
@@ -37,7 +37,7 @@ func (f *forge) handle(ctx context.Context, it *item, a about) error {
 		return nil
 	}
 	if was.settles(v) || time.Since(a.at) > tooLate {
-		f.done(it)
+		f.done(ctx, it)
 		return nil
 	}
 	if blocked := time.Until(v.route.blocked); blocked > 0 {
@@ -48,7 +48,7 @@ func (f *forge) handle(ctx context.Context, it *item, a about) error {
 }
 
 // tell tells v, of which the hint was stored at a time.
-func (f *forge) tell(ctx context.Context, it *item, at time.Time, v *view, was told) error {
+func (f *forge) tell(ctx context.Context, it turn, at time.Time, v *view, was told) error {
 	call, release := lasting(ctx)
 	defer release()
 	err := f.send(call, v)
@@ -153,7 +153,7 @@ func (f *forge) base(caFile string) (http.RoundTripper, error) {
 }
 
 // keep writes down what the forge knows, or why it never will.
-func (f *forge) keep(ctx context.Context, it *item, v *view, was told, refused string) error {
+func (f *forge) keep(ctx context.Context, it turn, v *view, was told, refused string) error {
 	s := messages.ForgeStatus{
 		Pipeline: v.route.Pipeline, Commit: v.commit, Build: v.build, Request: v.request, State: string(v.status.State), Text: v.status.Text,
 		Context: v.route.Context, Refused: refused, At: time.Now().UTC(),
@@ -168,7 +168,7 @@ func (f *forge) keep(ctx context.Context, it *item, v *view, was told, refused s
 	switch {
 	case err == nil:
 		f.w.Logger.Info().Str("build", v.build).Str("commit", short(v.commit)).Str("state", s.State).Str("text", s.Text).Msg("forge told")
-		f.done(it)
+		f.done(ctx, it)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, queue.ErrForbidden):
@@ -181,7 +181,7 @@ func (f *forge) keep(ctx context.Context, it *item, v *view, was told, refused s
 }
 
 // deny keeps what waits of a pipeline until its token is another, or for a while.
-func (f *forge) deny(ctx context.Context, it *item, r *route, err error) {
+func (f *forge) deny(ctx context.Context, it turn, r *route, err error) {
 	r.attempts++
 	d := grown(f.w.Pause, r.attempts+2, rightsMost)
 	r.blocked = time.Now().Add(d)

@@ -191,7 +191,7 @@ func TestALaterBuildOfACommitCounts(t *testing.T) {
 	forge := newStandIn(t)
 	work(t, as("statuses"), giteaTarget(t, forge))
 	commit := buildstest.Commit(1)
-	first := buildstest.Submit(t, as("producer"), feeding(buildstest.Request("base", 1)))
+	first := buildstest.Submit(t, as("producer"), buildstest.Request("base", 1))
 	fail := true
 	buildstest.Consume(t, as("builder"), buildstest.Work(func(_ context.Context, j *builds.Job) (messages.Payload, error) {
 		if fail {

@@ -21,5 +21,6 @@
 //	registryclient.go    the client for that
 //	registrylogins.go    registries' logins
 //	registrytrust.go     how registries are spoken to: authorities, plain HTTP
+//	catalog.go           what a Dockerfile builds on now, without a buildkitd
 //	buildkitdversion.go  a buildkitd that is too old is refused
 package buildkit

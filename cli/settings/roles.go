@@ -92,7 +92,7 @@ func (r *RunStatuses) Add(fs *pflag.FlagSet) {
 	r.PipelineFiles.Add(fs)
 	fs.StringVar(&r.Name, "name", HostLabel()+"-"+messages.NewID(), "this worker's name, different from all others")
 	DefaultsTo(fs, "name", "the host's name and something random")
-	Explain(fs, "config", "The producer's own, whose status sections say whom to tell; the files of webhooks' secrets are not read. Read at the start; the files of tokens are read for each status.")
+	Explain(fs, "config", "The producer's own, whose status sections say whom to tell; the files of webhooks' secrets are not read. Read again when it changes; the files of tokens are read for each status.")
 }
 
 // Up is what `fenceline up` is told: its own, and the settings of all roles.

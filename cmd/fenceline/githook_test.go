@@ -259,3 +259,15 @@ func TestPushesAtOnceAreEachToldOnce(t *testing.T) {
 		t.Errorf("%d pushes are kept, asked for are %v", n, got)
 	}
 }
+
+// TestAFolderThatIsNoRepository is said to be none, whatever else is missing.
+func TestAFolderThatIsNoRepository(t *testing.T) {
+	s := newGitServer(t)
+	for _, dir := range []string{t.TempDir(), filepath.Join(s.bare, "none"), filepath.Join(s.bare, "config")} {
+		var said strings.Builder
+		status := cli.Execute(t.Context(), cli.NewRoot(), []string{"hook", "flush", "--git-dir", dir}, strings.NewReader(""), &said, &said)
+		if status != cli.ExitUsage || !strings.Contains(said.String(), "--git-dir "+dir+" is no repository's own folder") {
+			t.Errorf("%s: %d: %s", dir, status, said.String())
+		}
+	}
+}

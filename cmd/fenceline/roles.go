@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -49,7 +50,7 @@ var (
 	_ role = (*builder.Builder)(nil)
 	_ role = (*controller.Controller)(nil)
 	_ role = (*distributor.Distributor)(nil)
-	_ role = (*statuses.Worker)(nil)
+	_ role = (*statusRole)(nil)
 )
 
 // httpProducer is what a producer with its HTTP server is made of.
@@ -78,13 +79,31 @@ func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logge
 	return p, nil
 }
 
+// statusRole tells forges by a pipeline file, as it is.
+type statusRole struct {
+	*statuses.Worker
+	file *producer.StatusTargets
+}
+
+// Run tells forges until ctx ends.
+func (r *statusRole) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { r.file.Follow(ctx, r.Retarget) })
+	defer following.Wait()
+	defer cancel()
+	return r.Worker.Run(ctx)
+}
+
 // statusTargets reads of the pipeline file, or of the folder of them, where statuses go.
-func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet) ([]target.Target, error) {
+func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet, log zerolog.Logger) (*producer.StatusTargets, []target.Target, error) {
 	path, err := s.Path(given)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return producer.LoadStatusTargets(path)
+	file := &producer.StatusTargets{Path: path, Logger: part(log, "statuses")}
+	targets, err := file.Load()
+	return file, targets, err
 }
 
 func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
@@ -233,8 +252,12 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	})
 }
 
-func makeStatuses(name string, targets []target.Target, q *queue.Client, log zerolog.Logger) (*statuses.Worker, error) {
-	return statuses.New(statuses.Config{Queue: q, Name: name, Targets: targets, Logger: part(log, "statuses")})
+func makeStatuses(name string, file *producer.StatusTargets, targets []target.Target, q *queue.Client, log zerolog.Logger) (role, error) {
+	made, err := statuses.New(statuses.Config{Queue: q, Name: name, Targets: targets, Logger: part(log, "statuses")})
+	if err != nil {
+		return nil, err
+	}
+	return &statusRole{made, file}, nil
 }
 
 // part is the log of one part of this process.

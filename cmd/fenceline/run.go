@@ -212,9 +212,9 @@ func newRunStatusesCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
-		targets, err := statusTargets(&s.PipelineFiles, cmd.Flags())
+		file, targets, err := statusTargets(&s.PipelineFiles, cmd.Flags(), log)
 		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(q *queue.Client) (role, error) {
-			return makeStatuses(s.Name, targets, q, log)
+			return makeStatuses(s.Name, file, targets, q, log)
 		}}, err
 	})
 }

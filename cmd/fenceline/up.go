@@ -15,7 +15,6 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
-	"github.com/fenceline/fenceline/statuses"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -229,16 +228,14 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	if err != nil {
 		return nil, err
 	}
-	if told != nil {
-		roles = append(roles, told)
-	}
+	roles = append(roles, told)
 	p.serveReady(roles)
 	return roles, nil
 }
 
-// statuses makes the worker that tells forges, where a pipeline says whom.
+// statuses makes the worker that tells forges, where a pipeline says whom, or will.
 func (u *upRun) statuses(ctx context.Context) (role, error) {
-	targets, err := statusTargets(&u.settings.Producer.PipelineFiles, u.given)
+	file, targets, err := statusTargets(&u.settings.Producer.PipelineFiles, u.given, u.log)
 	if err != nil {
 		return nil, err
 	}
@@ -246,13 +243,7 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(targets) == 0 {
-		if err := statuses.ForgetProblems(ctx, q, nil); err != nil {
-			u.log.Warn().Err(err).Msg("status shows what is over")
-		}
-		return nil, nil //nolint:nilnil // there is nobody to tell
-	}
-	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), targets, q, u.log)
+	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, q, u.log)
 }
 
 // secretToken is the secret that calls to the producer are made with.

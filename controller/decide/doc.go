@@ -18,6 +18,7 @@
 //	firsts.go    which node fetches first behind a mirror that nodes share
 //	turns.go     whose turn it is to fetch, so that no more do at one time than the policy lets
 //	reasons.go   what a rollout waits for, for people
+//	outlook.go   what a rollout that began now would meet
 //	compare.go   Compare: whose a value of the fence config is, and what to do about it
 //	clocks.go    how long nodes are quiet and an image soaks, by the caller's clock
 //	paces.go     how long nodes lack what soaks, use their turns, and a rollout comes no further

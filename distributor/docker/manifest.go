@@ -39,14 +39,6 @@ const (
 	certificates = "/etc/docker/certs.d"
 )
 
-// layer is one of an image, from its manifest and configuration.
-type layer struct {
-	v1.Descriptor
-	content  string // the digest of what the blob unpacks to
-	unpacked int64  // -1 while it was not asked for
-	said     bool   // the layer says so: it is no guess
-}
-
 // remoteImage is an image in its registry, or of a content.
 type remoteImage struct {
 	image     messages.Image
@@ -54,7 +46,8 @@ type remoteImage struct {
 	transport http.RoundTripper // nil where it is of a content
 	from      distributor.Content
 	platform  v1.Platform
-	layers    []layer // from the lowest
+	layers    []distributor.Layer // from the lowest
+	kinds     []string            // their media types
 }
 
 // manifestOf reads an image's manifest from a content, or from its registry where that is nil, for the platform of
@@ -222,15 +215,28 @@ func (r *remoteImage) read(ctx context.Context) error {
 // add takes the layers of a manifest and its configuration, which has as many.
 func (r *remoteImage) add(manifest *v1.Manifest, config *v1.ConfigFile) {
 	for i, l := range manifest.Layers {
-		r.layers = append(r.layers, layer{Descriptor: l, content: config.RootFS.DiffIDs[i].String(), unpacked: -1})
+		r.layers = append(r.layers, distributor.Layer{Digest: l.Digest.String(), Content: config.RootFS.DiffIDs[i].String(), Size: l.Size, Unpacked: -1})
+		r.kinds = append(r.kinds, string(l.MediaType))
 	}
+}
+
+// LayersOf reads the layers of an image, from the lowest, and how large they are unpacked, as an engine of a platform
+// would find them. It needs no engine.
+func LayersOf(ctx context.Context, image messages.Image, from distributor.Content, platform v1.Platform) ([]distributor.Layer, error) {
+	e := &Engine{runs: platform}
+	r, err := e.readManifest(ctx, image, from)
+	if err != nil {
+		return nil, err
+	}
+	r.measure(ctx, 0)
+	return r.layers, nil
 }
 
 // legacyIDs are the IDs of its layers on an engine before Docker 1.10.
 func (r *remoteImage) legacyIDs() ([]legacyID, error) {
 	var layers []v1.Hash
 	for _, l := range r.layers {
-		h, err := v1.NewHash(l.content)
+		h, err := v1.NewHash(l.Content)
 		if err != nil {
 			return nil, err
 		}
@@ -244,9 +250,9 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	var g errgroup.Group
 	g.SetLimit(measured)
 	for i := from; i < len(r.layers); i++ {
-		if l := &r.layers[i]; l.unpacked < 0 {
+		if l := &r.layers[i]; l.Unpacked < 0 {
 			g.Go(func() error {
-				l.unpacked, l.said = r.unpacked(ctx, &l.Descriptor)
+				l.Unpacked, l.Said = r.unpacked(ctx, l, r.kinds[i])
 				return nil
 			})
 		}
@@ -255,9 +261,9 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 }
 
 // unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
-func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) (size int64, said bool) {
+func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) (size int64, said bool) {
 	guess := max(l.Size, 0)
-	switch mime := string(l.MediaType); {
+	switch {
 	case strings.HasSuffix(mime, "tar"):
 		return guess, false
 	case strings.HasSuffix(mime, "gzip"):
@@ -266,7 +272,7 @@ func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) (size int6
 		}
 	}
 	for range unpackedRatio - 1 {
-		guess = sum(guess, l.Size)
+		guess = distributor.Sum(guess, l.Size)
 	}
 	return guess, false
 }
@@ -276,15 +282,15 @@ func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) (size int6
 func unpackedSize(size int64, said uint32) int64 {
 	out := int64(said)
 	if least := size - size/64 - 64; out < least {
-		out = sum(out, (least-out+1<<32-1)>>32<<32)
+		out = distributor.Sum(out, (least-out+1<<32-1)>>32<<32)
 	}
 	return out
 }
 
 // trailer reads the last four bytes of a gzip file.
-func (r *remoteImage) trailer(ctx context.Context, l *v1.Descriptor) (uint32, error) {
+func (r *remoteImage) trailer(ctx context.Context, l *distributor.Layer) (uint32, error) {
 	if r.transport == nil {
-		last, err := r.from.End(ctx, l.Digest.String(), l.Size, 4)
+		last, err := r.from.End(ctx, l.Digest, l.Size, 4)
 		if err != nil {
 			return 0, err
 		}

@@ -55,7 +55,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 	r := e.wanted
 	e.mu.Unlock()
 	if r != nil && r.image == image {
-		e.noteChain(got.ID, contents(r.layers))
+		e.noteChain(got.ID, distributor.ContentOf(r.layers))
 	}
 	return layers.bytes(), nil
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/moby/client"
 
 	"github.com/fenceline/fenceline/distributor"
@@ -52,10 +50,10 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 		return distributor.Room{}, err
 	}
 	found.measure(look, held)
-	fetch, unpacked := takes(found.layers[held:])
+	fetch, unpacked := distributor.Takes(found.layers[held:])
 	switch {
 	case e.isBefore(apiDigests): // it keeps the archive, and takes that apart, before it unpacks the layers
-		fetch = sum(fetch, fetch)
+		fetch = distributor.Sum(fetch, fetch)
 	case from != nil:
 		if fetch, err = e.fedWith(ctx, found.layers[held:]); err != nil {
 			return distributor.Room{}, e.fault(ctx, "reading what it is", err)
@@ -69,7 +67,7 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 		if d.unpacked {
 			on.Unpacked = unpacked
 		}
-		on.Needs = sum(on.Fetch, on.Unpacked)
+		on.Needs = distributor.Sum(on.Fetch, on.Unpacked)
 		if r.Free < 0 || on.Free-on.Needs < r.Free-r.Needs {
 			r = on
 		}
@@ -103,7 +101,7 @@ func (e *Engine) sharedWith(ctx context.Context, image *remoteImage) (int, error
 		}
 		return held, nil
 	}
-	return e.held(ctx, contents(image.layers))
+	return e.held(ctx, distributor.ContentOf(image.layers))
 }
 
 // disk is a file system with images.
@@ -131,15 +129,6 @@ func disksOf(stores []store) []disk {
 		if !known {
 			out = append(out, d)
 		}
-	}
-	return out
-}
-
-// contents are what layers unpack to.
-func contents(layers []layer) []string {
-	out := make([]string, 0, len(layers))
-	for _, l := range layers {
-		out = append(out, l.content)
 	}
 	return out
 }
@@ -177,56 +166,24 @@ func (e *Engine) nearest(layers []string) (id string, most int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, chain := range e.layers {
-		if n := shared(layers, chain); n > most {
+		if n := distributor.Shared(layers, chain); n > most {
 			id, most = i, n
 		}
 	}
 	return id, most
 }
 
-// shared is how many layers, from the lowest, an image begins with that another has. An engine knows a layer by all
-// that are below it.
-func shared(layers, chain []string) int {
-	n := 0
-	for n < len(chain) && n < len(layers) && chain[n] == layers[n] {
-		n++
-	}
-	return n
-}
-
-// takes is what is to be fetched of layers, and what it is unpacked. A blob that is several layers travels
-// once.
-func takes(layers []layer) (fetch, unpacked int64) {
-	travels := map[v1.Hash]bool{}
-	for _, l := range layers {
-		unpacked = sum(unpacked, l.unpacked)
-		if !travels[l.Digest] {
-			travels[l.Digest] = true
-			fetch = sum(fetch, l.Size)
-		}
-	}
-	return fetch, unpacked
-}
-
 // fedWith is what an engine is fed with that lacks layers: unpacked ones, where they can be and it unpacks them anyway.
-func (e *Engine) fedWith(ctx context.Context, layers []layer) (int64, error) {
+func (e *Engine) fedWith(ctx context.Context, layers []distributor.Layer) (int64, error) {
 	keepsPacked, err := e.snapshots(ctx)
 	fed := slices.Clone(layers)
 	for i := range fed {
-		if l := &fed[i]; l.said && !keepsPacked && l.Size <= largestUnpacked {
-			l.Size = l.unpacked
+		if l := &fed[i]; l.Said && !keepsPacked && l.Size <= largestUnpacked {
+			l.Size = l.Unpacked
 		}
 	}
-	size, _ := takes(fed)
+	size, _ := distributor.Takes(fed)
 	return size, err
-}
-
-// sum adds sizes that strangers may have written.
-func sum(a, b int64) int64 {
-	if a, b = max(a, 0), max(b, 0); a <= math.MaxInt64-b {
-		return a + b
-	}
-	return math.MaxInt64
 }
 
 // learnChains has the layers of each image that the engine has known, from the lowest, by their content.

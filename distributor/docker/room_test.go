@@ -5,17 +5,17 @@ import (
 	"math"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/fenceline/fenceline/distributor"
 )
 
-func sized(digest, content string, size, unpacked int64) layer {
-	return layer{v1.Descriptor{Digest: v1.Hash{Hex: digest}, Size: size}, content, unpacked, false}
+func sized(digest, content string, size, unpacked int64) distributor.Layer {
+	return distributor.Layer{Digest: digest, Content: content, Size: size, Unpacked: unpacked}
 }
 
 func TestWhatAPullTakes(t *testing.T) {
-	image := []layer{sized("a", "A", 10, 30), sized("b", "B", 5, 20), sized("b", "B", 5, 20), sized("c", "C", 1, 2)}
+	image := []distributor.Layer{sized("a", "A", 10, 30), sized("b", "B", 5, 20), sized("b", "B", 5, 20), sized("c", "C", 1, 2)}
 	for what, c := range map[string]struct {
-		layers          []layer
+		layers          []distributor.Layer
 		there           [][]string
 		fetch, unpacked int64
 	}{
@@ -24,11 +24,11 @@ func TestWhatAPullTakes(t *testing.T) {
 		"beside two images, of which one has more":            {image, [][]string{{"A"}, {"A", "B", "B"}}, 1, 2},
 		"beside a layer that is on another one":               {image, [][]string{{"B", "B", "C"}}, 16, 72},
 		"of an image that is there":                           {image, [][]string{{"A", "B", "B", "C", "D"}}, 0, 0},
-		"of sizes that nobody can have":                       {[]layer{sized("a", "A", math.MaxInt64, 1), sized("b", "B", math.MaxInt64, math.MaxInt64)}, nil, math.MaxInt64, math.MaxInt64},
-		"of sizes below nothing, which make up for no others": {[]layer{sized("a", "A", -5, -1), sized("b", "B", 7, 9)}, nil, 7, 9},
+		"of sizes that nobody can have":                       {[]distributor.Layer{sized("a", "A", math.MaxInt64, 1), sized("b", "B", math.MaxInt64, math.MaxInt64)}, nil, math.MaxInt64, math.MaxInt64},
+		"of sizes below nothing, which make up for no others": {[]distributor.Layer{sized("a", "A", -5, -1), sized("b", "B", 7, 9)}, nil, 7, 9},
 		"of no layer": {nil, [][]string{nil, {"A"}}, 0, 0},
 	} {
-		fetch, unpacked := takes(c.layers[most(c.layers, c.there):])
+		fetch, unpacked := distributor.Takes(c.layers[most(c.layers, c.there):])
 		if fetch != c.fetch || unpacked != c.unpacked {
 			t.Errorf("%s: %d bytes travel and unpack to %d, want %d and %d", what, fetch, unpacked, c.fetch, c.unpacked)
 		}
@@ -36,12 +36,12 @@ func TestWhatAPullTakes(t *testing.T) {
 }
 
 // most is how many layers the nearest of some images shares.
-func most(layers []layer, there [][]string) int {
+func most(layers []distributor.Layer, there [][]string) int {
 	e := Engine{layers: map[string][]string{}}
 	for i, chain := range there {
 		e.layers[fmt.Sprint(i)] = chain
 	}
-	_, n := e.nearest(contents(layers))
+	_, n := e.nearest(distributor.ContentOf(layers))
 	return n
 }
 

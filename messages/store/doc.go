@@ -10,6 +10,7 @@
 //	heartbeats.go   what a node stores of itself
 //	consumers.go    the names under which workers share what they consume
 //	triggers.go     whether producers can share what triggers lead to
+//	announcement.go what an announced image is held against before anybody acts on it
 //	newer.go        what waits for a newer version of this program
 //	clock.go        the time of NATS
 //	permissions.go  which subjects each role's user may use

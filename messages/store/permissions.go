@@ -71,13 +71,14 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// StatusPermissions are those of who tells forges: to take hints from consumers that are declared, to read the
+// StatusPermissions are those of who tells forges: to take hints from consumers that are declared, to read requests and the
 // records of builds and rollouts, and to keep what it told. It may write nothing that anybody acts on.
 func StatusPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
 	for _, bucket := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.StatusesBucket()} {
 		p.add(ask("KV_" + bucket))
 	}
+	p.add(ask(s.RequestsStream())) // which a build's record is held against
 	for _, c := range statusConsumers(s, func(t messages.Type) []messages.Type { return append(t.Versions(), nextVersions(t)...) }) {
 		shared := c.Stream + "." + queue.Durable(c.Name, c.Type)
 		p.add([]string{"$JS.API.CONSUMER.INFO." + shared, "$JS.API.CONSUMER.MSG.NEXT." + shared, "$JS.ACK." + shared + ".>"})

@@ -92,6 +92,12 @@ func BaseLooks(c *queue.Client) *queue.Records[messages.BaseLook] {
 		Named(func(l messages.BaseLook) string { return messages.BaseKey(l.Source) })
 }
 
+// ForgeOwed has the commits of which forges are still to be told, by their messages.ForgeOwedKey.
+func ForgeOwed(c *queue.Client) *queue.Records[messages.ForgeOwed] {
+	return queue.NewRecords[messages.ForgeOwed](c, c.Space().StatusesBucket(), "owed.*.*").
+		Named(func(o messages.ForgeOwed) string { return messages.ForgeOwedKey(o.Pipeline, o.Commit) })
+}
+
 // MembersOf lists a fleet's members, sorted: by the records' keys.
 func MembersOf(ctx context.Context, c *queue.Client, fleet string) ([]string, error) {
 	all, err := Members(c).List(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -100,12 +101,20 @@ func checkAddress(address string) error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("%q is not the address of a forge such as %q", address, "https://git.example.com")
+	case !validPort(u):
+		return fmt.Errorf("%q has the port %s: ports go from 1 to 65535", address, u.Port())
 	case u.User != nil:
 		return errors.New("has a name or password in it: put the token into the file of token_file")
 	case u.RawQuery != "" || u.Fragment != "":
 		return fmt.Errorf("%q has a query or fragment: leave them out", address)
 	}
 	return nil
+}
+
+// validPort tells whether an address has no port, or one that there can be.
+func validPort(u *url.URL) bool {
+	n, err := strconv.Atoi(u.Port())
+	return u.Port() == "" || err == nil && n >= 1 && n <= 65535
 }
 
 // lowered is an address whose scheme and host are as they are compared: in lower case, as they name the same in any.
@@ -134,7 +143,7 @@ func (t *Target) checkTargetURL() error {
 		return nil
 	}
 	u, err := url.Parse(t.Leads("pipeline", "build", "commit"))
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || !validPort(u) {
 		return wrong("target_url", "%q is not an address such as %q", t.TargetURL, "https://console.example.com/builds/{build}")
 	}
 	if strings.ContainsAny(u.String(), "{}") || strings.Contains(u.String(), "%7B") {
