@@ -97,7 +97,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	a.b.room.watch(ctx, r.Build, cancel)
 	a.begin(ctx, token, cancel)
 	if !token.IsZero() || r.Tag != "" {
-		// The look-up sends a token to no host that a redirect leads to; BuildKit would. And it finds a tag's commit.
+		// A token that the host refuses is told of once, and a tag's commit has to be found.
 		if err := a.wanted(ctx); err != nil {
 			return Solved{}, err
 		}
@@ -109,11 +109,11 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 			return Solved{}, err
 		}
 		defer func() {
-			if err := unpacked.remove(); err != nil {
+			if err := unpacked.Remove(); err != nil {
 				a.b.config.Logger.Warn().Err(err).Str("build", r.Build).Msg("can't remove the unpacked context")
 			}
 		}()
-		dir = unpacked.path
+		dir = unpacked.Path
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
 		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets,
@@ -175,12 +175,12 @@ func (a *running) wanted(ctx context.Context) error {
 }
 
 // look asks the repository for the branch's head, or the tag's commit. It also makes sure that the credential may
-// read the repository: BuildKit gives out what it has fetched before without asking. A commit
+// read the repository. A commit
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	p := &a.request.Pipeline
 	asked := !a.request.FollowsHead()
-	head, object, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token})
+	head, object, err := a.b.head(ctx, git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token, Rules: a.b.config.Rules})
 	gone := errors.Is(err, git.ErrNoBranch) || errors.Is(err, git.ErrNoTag)
 	switch {
 	case err == nil && a.request.Tag != "" && object == a.request.Commit:
@@ -192,7 +192,7 @@ func (a *running) look(ctx context.Context, token messages.Secret) error {
 		return nil
 	case gone:
 		return a.unlessStale(ctx, brokenSource(err), "no such branch or tag")
-	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
+	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrNotAllowed):
 		return brokenSource(err)
 	}
 	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}

@@ -53,16 +53,28 @@ func (r Remote) compare(ctx context.Context, before, after string, blocks int) (
 		return Change{}, err
 	}
 	defer os.RemoveAll(dir)
+	w, err := r.open(ctx)
+	if err != nil {
+		return Change{}, err
+	}
 	in := func(args ...string) (string, error) {
 		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, blocks)
-		out, _, err := r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
+		out, _, err := w.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
 		return out, err
 	}
-	fetch := append([]string{"fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules", "origin"}, commits...)
-	for _, args := range [][]string{{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL}, fetch} {
-		if _, err := in(args...); err != nil {
-			return Change{}, err
+	if _, err := in("init", "--quiet", "--bare", "--template="); err != nil {
+		return Change{}, err
+	}
+	err = w.follow(ctx, func() error {
+		if _, err := in("config", "remote.origin.url", w.address); err != nil {
+			return err
 		}
+		fetch := []string{"fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules", "origin"}
+		_, err := in(append(fetch, commits...)...)
+		return err
+	})
+	if err != nil {
+		return Change{}, err
 	}
 	var c Change
 	if c.Message, err = in("show", "--no-patch", "--format=%B", after, "--"); err != nil || before == "" {

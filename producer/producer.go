@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
@@ -45,6 +46,7 @@ type Config struct {
 	Queue         Queue
 	APIToken      messages.Secret // of POST /v1/builds; the zero value switches it off
 	SecretsDir    string          // has the pipelines' repository tokens, by name
+	Rules         *reach.Rules    // what the pipelines' repositories may be; nil for those that are the zero value
 	SweepInterval time.Duration   // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
@@ -59,6 +61,7 @@ type Producer struct {
 	queue         Queue
 	token         messages.Secret
 	secretsDir    string
+	rules         *reach.Rules
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
 	headPause     time.Duration // after a look at a head that fails, the first time
@@ -82,7 +85,7 @@ func New(c Config) (*Producer, error) {
 		return nil, fmt.Errorf("making a producer: LookInterval %v is negative", c.LookInterval)
 	}
 	p := &Producer{
-		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir,
+		queue: c.Queue, token: c.APIToken, secretsDir: c.SecretsDir, rules: c.Rules,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, headPause: headFirstPause,
 		log: c.Logger, now: time.Now, room: semaphore.NewWeighted(roomBytes), asks: semaphore.NewWeighted(asksAtOnce),
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/pflag"
 )
@@ -200,6 +201,7 @@ type Producer struct {
 	Listen     string
 	TokenFile  string
 	SecretsDir string
+	Reach      reach.Rules // what may be cloned from
 }
 
 // Add adds the flags that `run` and `up` have for it.
@@ -207,6 +209,7 @@ func (p *Producer) Add(fs *pflag.FlagSet) {
 	p.PipelineFiles.Add(fs)
 	fs.StringVar(&p.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one")
 	secretsDirVar(fs, &p.SecretsDir)
+	addReach(fs, &p.Reach)
 }
 
 // secretsDirVar is the flag of the folder of secrets, which is one where a producer and a builder
@@ -228,6 +231,7 @@ type Builder struct {
 	SecretsDir   string
 	Slots        int
 	AckWait      time.Duration
+	Reach        reach.Rules  // what may be cloned from, and what Dockerfiles may lead to
 	Room         func() error // of the buildkitd's disk, where that is known: no setting
 	Afresh       func()       // starts that buildkitd again: no setting
 	Registries
@@ -239,6 +243,7 @@ func (b *Builder) Add(fs *pflag.FlagSet) {
 	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
+	addReach(fs, &b.Reach)
 	b.Registries.Add(fs)
 }
 

@@ -96,7 +96,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 		}
 	}
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Logger: part(p.log, "producer"),
+		Pipelines: p.pipelines, Queue: builds.New(q), APIToken: token, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach, Logger: part(p.log, "producer"),
 	})
 	if err != nil {
 		return nil, err
@@ -168,13 +168,13 @@ func (r *httpRole) Run(ctx context.Context) error {
 
 func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
 	solver, err := buildkit.New(buildkit.Config{
-		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP,
+		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
+		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
 		Grace: grace, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }
