@@ -22,6 +22,7 @@ type GitServer struct {
 	URL string // without a slash at its end
 
 	root   string
+	log    *os.File
 	server *http.Server
 }
 
@@ -31,12 +32,20 @@ func ServeGit(addr, root string) (*GitServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking git where its programs are: %w (is git installed?)", err)
 	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, fmt.Errorf("making the folder of git repositories: %w", err)
+	}
+	log, err := os.OpenFile(filepath.Join(root, "http-backend.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the log of the git server: %w", err)
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("serving git repositories: %w", err)
+		return nil, errors.Join(fmt.Errorf("serving git repositories: %w", err), log.Close())
 	}
 	backend := &cgi.Handler{
-		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Stderr: log, // what it says is no word to whoever looks at this program's output
+		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env: []string{
 			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1",
 			"GIT_CONFIG_COUNT=2",
@@ -47,6 +56,7 @@ func ServeGit(addr, root string) (*GitServer, error) {
 	s := &GitServer{
 		URL:    "http://" + l.Addr().String(),
 		root:   root,
+		log:    log,
 		server: &http.Server{Handler: backend, ReadHeaderTimeout: 10 * time.Second},
 	}
 	go func() { _ = s.server.Serve(l) }()
@@ -55,7 +65,7 @@ func ServeGit(addr, root string) (*GitServer, error) {
 
 // Close ends the server.
 func (s *GitServer) Close() error {
-	if err := s.server.Close(); err != nil {
+	if err := errors.Join(s.server.Close(), s.log.Close()); err != nil {
 		return fmt.Errorf("ending the git server: %w", err)
 	}
 	return nil

@@ -29,9 +29,15 @@ func Start(t testing.TB) *Server {
 	t.Helper()
 	path := strings.TrimSpace(run(t, "", "--exec-path"))
 	s := &Server{root: t.TempDir()}
+	log, err := os.Create(filepath.Join(s.root, "http-backend.log")) // not this program's own: what it left would keep go test waiting
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
 	backend := &cgi.Handler{
-		Path: filepath.Join(path, "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
+		Stderr: log,
+		Path:   filepath.Join(path, "git-http-backend"),
+		Env:    []string{"GIT_PROJECT_ROOT=" + s.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if want := s.token.Load(); want != nil {
