@@ -18,6 +18,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -119,6 +120,9 @@ func checkGit(ctx context.Context) checked {
 	out, err := exec.CommandContext(ctx, "git", "--version").Output()
 	if err != nil {
 		return c.problem(fmt.Errorf("running git: %w: install it", err))
+	}
+	if err := git.Usable(); err != nil {
+		return c.problem(err)
 	}
 	c.Found = strings.TrimSpace(string(out))
 	return c

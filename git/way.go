@@ -71,7 +71,7 @@ func (w *way) to(ctx context.Context, u *url.URL) error {
 	if _, err := netip.ParseAddr(place.Host); err == nil {
 		return nil
 	}
-	if err := pins(); err != nil {
+	if err := Usable(); err != nil {
 		return err
 	}
 	list := make([]string, len(addresses))
@@ -148,8 +148,8 @@ var gitVersion = sync.OnceValues(func() ([2]int, error) {
 	return v, nil
 })
 
-// pins tells whether git can be kept to addresses.
-func pins() error {
+// Usable tells whether the git of this machine can be kept to addresses, else what to do.
+func Usable() error {
 	v, err := gitVersion()
 	if err == nil && (v[0] < pinningMajor || v[0] == pinningMajor && v[1] < pinningMinor) {
 		err = fmt.Errorf("%w: git %d.%d is too old to be kept to the addresses that are allowed: install git %d.%d or later", ErrUnreachable, v[0], v[1], pinningMajor, pinningMinor)
