@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -16,6 +17,7 @@ import (
 
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -32,7 +34,7 @@ import (
 )
 
 const (
-	updateBytes = 20 << 20 // of an update's one layer
+	updateBytes = 20 << 20 // of an update's one layer, packed
 	baseLayers  = 8
 	baseBytes   = 25 << 20 // of each of the base's layers
 	mostBytes   = 1.02     // of what an update's layer has
@@ -88,6 +90,44 @@ func randomLayer(size int) (v1.Layer, error) {
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
 }
 
+// filesLayer is a layer of a distribution's files, packed as builders do, in a folder that no engine has: as many of those
+// of a base's layer as come to a size.
+func filesLayer(base string, size int) (_ v1.Layer, err error) {
+	f, err := os.Open(base)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	unpacked, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	r, w := tar.NewReader(unpacked), tar.NewWriter(z)
+	for id := messages.NewID(); packed.Len() < size; {
+		h, err := r.Next()
+		if err != nil {
+			return nil, fmt.Errorf("taking %d MB of files from %s: %w", size>>20, base, err)
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		h.Name = "update-" + id + "/" + h.Name
+		err = w.WriteHeader(h)
+		if err == nil {
+			_, err = io.Copy(w, r)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed.Bytes())), nil })
+}
+
 func writeAll(w io.Writer, b []byte) error {
 	_, err := w.Write(b)
 	return err
@@ -127,13 +167,14 @@ type puller struct {
 	queue  *queue.Client
 	role   *site.Process
 	log    io.Writer
+	files  string // a layer of a distribution's files
 
 	bytes []float64 // of each update, to its layer
 }
 
 // startPuller starts one that fetches in a way, with the base on its engine.
 func startPuller(ctx context.Context, o options, way messages.PullWay) (_ *puller, err error) {
-	p := &puller{log: o.log}
+	p := &puller{log: o.log, files: filepath.Join(o.dir, "base", "layer.tar.gz")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, p.close(ctx))
@@ -207,27 +248,33 @@ func (p *puller) present(ctx context.Context, image messages.Image) (time.Durati
 
 // update takes the time of an update of one layer by the distributor.
 func (p *puller) update(ctx context.Context) (time.Duration, error) {
-	image, err := p.pushUpdate()
+	image, size, err := p.pushUpdate()
 	if err != nil {
 		return 0, err
 	}
 	before := p.gave.Load()
 	took, err := p.present(ctx, image)
-	p.bytes = append(p.bytes, float64(p.gave.Load()-before)/updateBytes)
+	p.bytes = append(p.bytes, float64(p.gave.Load()-before)/float64(size))
 	return took, err
 }
 
-func (p *puller) pushUpdate() (messages.Image, error) {
-	layer, err := randomLayer(updateBytes)
+// pushUpdate pushes an update of one layer, and returns that layer's size.
+func (p *puller) pushUpdate() (messages.Image, int64, error) {
+	layer, err := filesLayer(p.files, updateBytes)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	return p.push("bench/update", layer)
+	size, err := layer.Size()
+	if err != nil {
+		return "", 0, err
+	}
+	image, err := p.push("bench/update", layer)
+	return image, size, err
 }
 
 // byHand takes that of docker pull.
 func (p *puller) byHand(ctx context.Context) (time.Duration, error) {
-	image, err := p.pushUpdate()
+	image, _, err := p.pushUpdate()
 	if err != nil {
 		return 0, err
 	}

@@ -44,6 +44,7 @@ type layer struct {
 	v1.Descriptor
 	content  string // the digest of what the blob unpacks to
 	unpacked int64  // -1 while it was not asked for
+	said     bool   // the layer says so: it is no guess
 }
 
 // remoteImage is an image in its registry, or of a content.
@@ -245,7 +246,7 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	for i := from; i < len(r.layers); i++ {
 		if l := &r.layers[i]; l.unpacked < 0 {
 			g.Go(func() error {
-				l.unpacked = r.unpacked(ctx, &l.Descriptor)
+				l.unpacked, l.said = r.unpacked(ctx, &l.Descriptor)
 				return nil
 			})
 		}
@@ -254,20 +255,20 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 }
 
 // unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
-func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) int64 {
+func (r *remoteImage) unpacked(ctx context.Context, l *v1.Descriptor) (size int64, said bool) {
 	guess := max(l.Size, 0)
 	switch mime := string(l.MediaType); {
 	case strings.HasSuffix(mime, "tar"):
-		return guess
+		return guess, false
 	case strings.HasSuffix(mime, "gzip"):
 		if said, err := r.trailer(ctx, l); err == nil {
-			return unpackedSize(l.Size, said)
+			return unpackedSize(l.Size, said), true
 		}
 	}
 	for range unpackedRatio - 1 {
 		guess = sum(guess, l.Size)
 	}
-	return guess
+	return guess, false
 }
 
 // unpackedSize is the size of what a gzip file has, by its own size and the last four bytes: those are the

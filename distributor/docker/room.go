@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -52,8 +53,13 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 	}
 	found.measure(look, held)
 	fetch, unpacked := takes(found.layers[held:])
-	if e.isBefore(apiDigests) { // it keeps the archive, and takes that apart, before it unpacks the layers
+	switch {
+	case e.isBefore(apiDigests): // it keeps the archive, and takes that apart, before it unpacks the layers
 		fetch = sum(fetch, fetch)
+	case from != nil:
+		if fetch, err = e.fedWith(ctx, found.layers[held:]); err != nil {
+			return distributor.Room{}, e.fault(ctx, "reading what it is", err)
+		}
 	}
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
@@ -200,6 +206,19 @@ func takes(layers []layer) (fetch, unpacked int64) {
 		}
 	}
 	return fetch, unpacked
+}
+
+// fedWith is what an engine is fed with that lacks layers: unpacked ones, where they can be and it unpacks them anyway.
+func (e *Engine) fedWith(ctx context.Context, layers []layer) (int64, error) {
+	keepsPacked, err := e.snapshots(ctx)
+	fed := slices.Clone(layers)
+	for i := range fed {
+		if l := &fed[i]; l.said && !keepsPacked && l.Size <= largestUnpacked {
+			l.Size = l.unpacked
+		}
+	}
+	size, _ := takes(fed)
+	return size, err
 }
 
 // sum adds sizes that strangers may have written.

@@ -9,7 +9,7 @@ import (
 )
 
 func sized(digest, content string, size, unpacked int64) layer {
-	return layer{v1.Descriptor{Digest: v1.Hash{Hex: digest}, Size: size}, content, unpacked}
+	return layer{v1.Descriptor{Digest: v1.Hash{Hex: digest}, Size: size}, content, unpacked, false}
 }
 
 func TestWhatAPullTakes(t *testing.T) {

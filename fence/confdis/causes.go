@@ -30,7 +30,7 @@ var fixes = []struct{ word, cause string }{
 	{"READONLY", "it is a read-only replica: name the primary node's Redis"},
 	{"OOM", "it is full: give it more memory (`redis-cli config set maxmemory`), or find who fills it"},
 	{"WRONGTYPE", "its key fence holds no string, so this is not where Stackato's configuration is, or somebody wrote over it: look with `redis-cli type fence`"},
-	{"NOAUTH", "it wants a password: put it into the URI as redis://:PASSWORD@HOST:PORT/DATABASE"},
+	{"NOAUTH", "it wants a password: keep the URI with it, redis://:PASSWORD@HOST:PORT/DATABASE, in a file"},
 	{"WRONGPASS", "it refuses this user and password: put the right ones into the URI"},
 	{"ERR invalid password", "it refuses this password: put the right one into the URI"},
 	{"ERR Client sent AUTH", "it has no password: leave the one in the URI out"},

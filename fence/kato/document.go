@@ -28,7 +28,7 @@ func parse(out []byte) (*stackato.Document, error) {
 	}
 	var top map[string]json.RawMessage
 	if err := decode(out, &top); err != nil {
-		return nil, fmt.Errorf("printed no JSON document (%s): %w", beginning(out), err)
+		return nil, fmt.Errorf("printed no JSON document (%s): %w: is this kato the cluster's own, and does a login script of its user print?", beginning(out), err)
 	}
 	if top == nil { // null: nothing was ever set
 		out = []byte("{}")
