@@ -91,6 +91,8 @@ func TestSubmodulesThatAreNotTaken(t *testing.T) {
 	server, elsewhere := gittest.Start(t), gittest.Start(t)
 	there := server.Repository(t, "shared").Commit(t, "main", map[string]string{"s": "s\n"})
 	elsewhere.Repository(t, "shared").Commit(t, "main", map[string]string{"s": "s\n"})
+	repo := server.Repository(t, "outer")
+	repo.Commit(t, "main", map[string]string{"x": "x"})
 	touched := filepath.Join(t.TempDir(), "touched")
 	n := &names{answers: map[string][]string{"inside.example.test": {"10.1.2.3"}, "here.example.test": {"127.0.0.1"}}}
 	for name, c := range map[string]struct {
@@ -132,8 +134,6 @@ func TestSubmodulesThatAreNotTaken(t *testing.T) {
 		"other letters":             {"https://gіthub.example/a.git", "", []string{"xn--"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			repo := server.Repository(t, strings.ReplaceAll(name, " ", "-"))
-			repo.Commit(t, "main", map[string]string{"x": "x"})
 			commit := repo.CommitSubmodule(t, "main", "lib/shared", c.url, there)
 			rules := &reach.Rules{Resolver: n}
 			if strings.Contains(c.url, "evil") {
