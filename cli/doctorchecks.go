@@ -121,7 +121,7 @@ func checkGit(ctx context.Context) checked {
 	if err != nil {
 		return c.problem(fmt.Errorf("running git: %w: install it", err))
 	}
-	if err := git.Usable(); err != nil {
+	if err := git.Usable(ctx); err != nil {
 		return c.problem(err)
 	}
 	c.Found = strings.TrimSpace(string(out))

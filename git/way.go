@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/fenceline/fenceline/reach"
 	"golang.org/x/net/http/httpproxy"
@@ -71,7 +70,7 @@ func (w *way) to(ctx context.Context, u *url.URL) error {
 	if _, err := netip.ParseAddr(place.Host); err == nil {
 		return nil
 	}
-	if err := Usable(); err != nil {
+	if err := Usable(ctx); err != nil {
 		return err
 	}
 	list := make([]string, len(addresses))
@@ -133,28 +132,20 @@ func (w *way) proxied(ctx context.Context) bool {
 // pinning is the first git that takes addresses for hosts: https://git-scm.com/docs/git-config#Documentation/git-config.txt-httpcurloptResolve
 const pinningMajor, pinningMinor = 2, 37
 
-var gitVersion = sync.OnceValues(func() ([2]int, error) {
-	w := &way{}
-	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
-	defer cancel()
-	out, _, err := w.run(ctx, nil, "version")
-	if err != nil {
-		return [2]int{}, err
-	}
-	var v [2]int
-	if _, err := fmt.Sscanf(out, "git version %d.%d", &v[0], &v[1]); err != nil {
-		return v, fmt.Errorf("%w: git tells no version: %q", ErrUnreachable, out)
-	}
-	return v, nil
-})
-
 // Usable tells whether the git of this machine can be kept to addresses, else what to do.
-func Usable() error {
-	v, err := gitVersion()
-	if err == nil && (v[0] < pinningMajor || v[0] == pinningMajor && v[1] < pinningMinor) {
-		err = fmt.Errorf("%w: git %d.%d is too old to be kept to the addresses that are allowed: install git %d.%d or later", ErrUnreachable, v[0], v[1], pinningMajor, pinningMinor)
+func Usable(ctx context.Context) error {
+	out, _, err := (&way{}).run(ctx, nil, "version")
+	if err != nil {
+		return err
 	}
-	return err
+	var major, minor int
+	if _, err := fmt.Sscanf(out, "git version %d.%d", &major, &minor); err != nil {
+		return fmt.Errorf("%w: git tells no version: %q", ErrUnreachable, out)
+	}
+	if major < pinningMajor || major == pinningMajor && minor < pinningMinor {
+		return fmt.Errorf("%w: git %d.%d is too old to be kept to the addresses that are allowed: install git %d.%d or later", ErrUnreachable, major, minor, pinningMajor, pinningMinor)
+	}
+	return nil
 }
 
 // mostRedirects bounds how often a host may lead to another place of its own.

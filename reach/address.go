@@ -89,16 +89,14 @@ func inner(a netip.Addr) netip.Addr {
 			return netip.AddrFrom4([4]byte(b[c.at : c.at+4]))
 		}
 	}
-	if teredo.Contains(a.WithZone("")) {
+	// Teredo's addresses end in one of IPv4 with all bits turned: https://www.rfc-editor.org/rfc/rfc4380
+	if teredo := netip.MustParsePrefix("2001::/32"); teredo.Contains(a.WithZone("")) {
 		var v4 [4]byte
 		binary.BigEndian.PutUint32(v4[:], ^binary.BigEndian.Uint32(b[12:]))
 		return netip.AddrFrom4(v4)
 	}
 	return a
 }
-
-// teredo's addresses end in an address of IPv4 with all bits turned: https://www.rfc-editor.org/rfc/rfc4380
-var teredo = netip.MustParsePrefix("2001::/32")
 
 // ParseBlocks reads blocks of addresses such as 10.0.0.0/8 and fd00::/8, and single addresses.
 func ParseBlocks(texts []string) ([]netip.Prefix, error) {

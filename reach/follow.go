@@ -36,7 +36,7 @@ func (r *Rules) Follow(ctx context.Context, method, address string, by By) error
 	}
 	req, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
 	if err != nil {
-		return nil //nolint:nilerr // it can't be fetched either
+		return nil // it can't be fetched either
 	}
 	resp, err := client.Do(req)
 	if err == nil {

@@ -56,7 +56,7 @@ func (r *run) ignores(dir string) error {
 	if err != nil {
 		return fmt.Errorf("reading the build context: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	for _, name := range []string{r.build.Pipeline.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Clean(name)
 		text, err := root.ReadFile(filepath.FromSlash(name))
@@ -125,7 +125,7 @@ func inside(files, directory string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	at := "."
 	for part := range strings.SplitSeq(path.Clean("./"+directory), "/") {
 		at = path.Join(at, part)
