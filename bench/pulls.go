@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/rs/zerolog"
+
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/demo/site"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -116,7 +121,7 @@ func filesLayer(base string, size int) (_ v1.Layer, err error) {
 		h.Name = "update-" + id + "/" + h.Name
 		err = w.WriteHeader(h)
 		if err == nil {
-			_, err = io.Copy(w, r)
+			_, err = io.CopyN(w, r, h.Size)
 		}
 		if err != nil {
 			return nil, err
@@ -160,14 +165,18 @@ func (o *origin) push(repository string, more ...v1.Layer) (messages.Image, erro
 	return messages.Image(ref.String()), remote.Write(ref, image)
 }
 
-// puller is a distributor of the program, whose fleet's record the bench writes.
+// puller is a distributor and a controller of the program, to which the bench announces images as a builder does.
 type puller struct {
 	*origin
 	broker *broker
 	queue  *queue.Client
-	role   *site.Process
+	builds *builds.Queue
+	roles  []*site.Process // the last one is the distributor
 	log    io.Writer
 	files  string // a layer of a distribution's files
+
+	working sync.WaitGroup
+	stop    context.CancelFunc
 
 	bytes []float64 // of each update, to its layer
 }
@@ -189,7 +198,21 @@ func startPuller(ctx context.Context, o options, way messages.PullWay) (_ *pulle
 	if p.queue, err = p.broker.connect(ctx, ""); err != nil {
 		return nil, err
 	}
-	if p.role, err = p.broker.role(o.program, "distributor", "--fleet", fleet, "--node", "bench", "--pull", string(way), "--min-free-bytes", "1000000"); err != nil {
+	p.builds = builds.New(p.queue)
+	working, stop := context.WithCancel(ctx)
+	p.stop = stop
+	p.work(working)
+	for _, args := range [][]string{
+		{"controller"},
+		{"distributor", "--fleet", fleet, "--node", "bench", "--pull", string(way), "--min-free-bytes", "1000000"},
+	} {
+		role, err := p.broker.role(o.program, args[0], args[1:]...)
+		if err != nil {
+			return nil, err
+		}
+		p.roles = append(p.roles, role)
+	}
+	if err := p.joined(ctx); err != nil {
 		return nil, err
 	}
 	base, err := p.push("bench/update")
@@ -200,21 +223,44 @@ func startPuller(ctx context.Context, o options, way messages.PullWay) (_ *pulle
 	return p, err
 }
 
-// present makes an image the fleet's, and returns how long that takes until the node has it.
+// joined waits until the node is a member of its fleet.
+func (p *puller) joined(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	member := false
+	err := store.Members(p.queue).Watch(ctx, func(e queue.Entry[messages.Member]) {
+		member = true
+		cancel()
+	}, func() {})
+	if !member {
+		return fmt.Errorf("the node joins no fleet: %w\n%s", err, p.tails())
+	}
+	return nil
+}
+
+// tails are the last words of the roles.
+func (p *puller) tails() string {
+	said := ""
+	for _, r := range p.roles {
+		said += r.Tail(10)
+	}
+	return said
+}
+
+// present builds an image, and returns how long it takes from image-ready until the node has it.
 func (p *puller) present(ctx context.Context, image messages.Image) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	there := make(chan struct{})
+	there := make(chan time.Time, 1)
+	caughtUp, ended := make(chan struct{}), make(chan error, 1)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	caughtUp, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		seen := false
 		ended <- store.Nodes(p.queue).Watch(watching, func(e queue.Entry[messages.NodeStatus]) {
-			for _, i := range e.Value.Images {
-				if i.Image == image && !seen {
-					seen = true
-					close(there)
+			if slices.ContainsFunc(e.Value.Images, func(i messages.PresentImage) bool { return i.Image == image }) {
+				select {
+				case there <- time.Now():
+				default:
 				}
 			}
 		}, func() { close(caughtUp) })
@@ -224,26 +270,63 @@ func (p *puller) present(ctx context.Context, image messages.Image) (time.Durati
 	case err := <-ended:
 		return 0, err
 	}
-	start := time.Now()
-	e, err := store.Fleets(p.queue).Modify(ctx, fleet, func(r *messages.FleetRecord) error {
-		if r.Fleet == "" {
-			r.Fleet, r.ID = fleet, messages.NewID()
-		}
-		r.Previous, r.Current = r.Current, messages.FleetImage{Image: image, Build: messages.NewID()}
-		return nil
-	})
-	if err == nil {
-		err = store.AnnounceFleet(p.queue, messages.FleetChanged{Revision: e.Revision, Record: e.Value})
-	}
+	build, err := p.build(ctx, image)
 	if err != nil {
 		return 0, err
 	}
 	select {
-	case <-there:
-		return time.Since(start), nil
+	case at := <-there:
+		announced, err := p.announced(ctx, build)
+		return at.Sub(announced), err
 	case <-ctx.Done():
-		return 0, fmt.Errorf("the node does not get %s: %w\n%s", image, ctx.Err(), p.role.Tail(10))
+		return 0, fmt.Errorf("the node does not get %s: %w\n%s", image, ctx.Err(), p.tails())
 	}
+}
+
+// build asks for a build that comes to an image.
+func (p *puller) build(ctx context.Context, image messages.Image) (string, error) {
+	policy := messages.DefaultPolicy()
+	policy.Canaries, policy.Trial.Disabled = 0, true
+	request := &messages.BuildRequested{
+		Build: messages.NewBuildID("bench"), Commit: strings.TrimPrefix(image.Digest(), "sha256:")[:40],
+		Pipeline: messages.Pipeline{
+			Name: "bench", Repository: "https://git.example/bench.git", Branch: "main", Dockerfile: "Dockerfile", Image: image.Name(), HooksDir: messages.DefaultHooksDir,
+			Timeout: messages.Duration(time.Minute), Attempts: 1, RetryFor: messages.DefaultRetryFor, Fleets: []messages.FleetTarget{{Fleet: fleet, Policy: policy}},
+		},
+		Cause: messages.CausePerson, RequestedBy: string(image), Received: time.Now().UTC(),
+	}
+	if _, err := p.builds.Request(ctx, request, ""); err != nil {
+		return "", err
+	}
+	return request.Build, nil
+}
+
+// work does what is asked for as a builder does, but that the images are there already.
+func (p *puller) work(ctx context.Context) {
+	p.working.Go(func() {
+		_ = p.builds.Consume(ctx, builds.Work{ // its end shows as a build that isn't done
+			Worker: "bench", Logger: zerolog.Nop(),
+			Build: func(_ context.Context, j *builds.Job) (messages.Payload, error) {
+				r := j.Request
+				return &messages.ImageReady{
+					Image: messages.Image(r.RequestedBy), Tag: "bench", Commit: r.Commit, HooksDir: r.Pipeline.HooksDir, Fleets: r.Pipeline.Fleets, Received: r.Received,
+				}, nil
+			},
+		})
+	})
+}
+
+// announced is when the image of a build was announced.
+func (p *puller) announced(ctx context.Context, build string) (at time.Time, err error) {
+	space := p.queue.Space()
+	err = p.queue.Read(ctx, space.EventsStream(), queue.ReadOptions{Filters: []string{space.BuildSubject(messages.TypeImageReady, "bench", build)}}, func(m queue.Received) error {
+		at = m.Stored
+		return nil
+	})
+	if err == nil && at.IsZero() {
+		err = fmt.Errorf("build %s announced no image", build)
+	}
+	return at, err
 }
 
 // update takes the time of an update of one layer by the distributor.
@@ -286,8 +369,12 @@ func (p *puller) byHand(ctx context.Context) (time.Duration, error) {
 // close ends everything, and takes its images off the engine.
 func (p *puller) close(ctx context.Context) error {
 	var errs []error
-	if p.role != nil {
-		errs = append(errs, p.role.Stop(stopTimeout))
+	if p.stop != nil {
+		p.stop()
+		p.working.Wait()
+	}
+	for _, r := range p.roles {
+		errs = append(errs, r.Stop(stopTimeout))
 	}
 	if p.queue != nil {
 		p.queue.Close()
@@ -316,7 +403,7 @@ func (o *origin) forget(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// updatePull takes the time from a fleet's record that names an image with a new top layer until the node reports
+// updatePull takes the time from image-ready of an image with a new top layer until the node reports
 // it present, against docker pull of such an image.
 func updatePull(ctx context.Context, o options) (Figure, error) {
 	return pullFigure(ctx, o, "update_pull_ratio", messages.PullEngine, 1.1)

@@ -92,7 +92,7 @@ func TestLayersAreUnpackedWhileTheyAreFetched(t *testing.T) {
 			var b bytes.Buffer
 			w := tar.NewWriter(&b)
 			err := f.one(w, "layer.tar", 0, io.Discard)
-			if !errors.Is(err, c.failure) || c.failure != nil && errors.Is(err, errNotUnpacked) != (c.failure == errNotUnpacked) {
+			if !errors.Is(err, c.failure) || c.failure != nil && errors.Is(err, errNotUnpacked) != errors.Is(c.failure, errNotUnpacked) {
 				t.Fatalf("error %v, want %v", err, c.failure)
 			}
 			if err != nil {
