@@ -97,7 +97,7 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	a.begin(ctx, token, cancel)
 	defer a.yield(ctx, token, cancel)()
 	if !token.IsZero() || r.Tag != "" {
-		// The look-up sends a token to no host that a redirect leads to; BuildKit would. And it finds a tag's commit.
+		// A token that the host refuses is told of once, and a tag's commit has to be found.
 		if err := a.wanted(ctx); err != nil {
 			return Solved{}, err
 		}
@@ -109,11 +109,11 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 			return Solved{}, err
 		}
 		defer func() {
-			if err := unpacked.remove(); err != nil {
+			if err := unpacked.Remove(); err != nil {
 				a.b.config.Logger.Warn().Err(err).Str("build", r.Build).Msg("can't remove the unpacked context")
 			}
 		}()
-		dir = unpacked.path
+		dir = unpacked.Path
 	}
 	solved, err := a.b.config.Solver.Solve(ctx, Build{
 		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets, NoCache: r.NoCache,

@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/reach"
 )
 
 // Queue is where builds come from.
@@ -33,6 +34,7 @@ var _ Queue = (*builds.Queue)(nil)
 type Config struct {
 	Queue      Queue
 	Solver     Solver
+	Rules      *reach.Rules  // what the pipelines' repositories may be; nil for those that are the zero value
 	SecretsDir string        // has the secrets that pipelines name, a file each; "" for none
 	Name       string        // of this builder, in records and events
 	Slots      int           // builds at one time; 0 means 1

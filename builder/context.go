@@ -24,7 +24,7 @@ const (
 
 // fetch unpacks an uploaded build context into a new folder, which the caller removes. The
 // folder is the context itself: a pipeline's directory counts in its repository alone.
-func (b *Builder) fetch(ctx context.Context, name string) (*folder, error) {
+func (b *Builder) fetch(ctx context.Context, name string) (*Folder, error) {
 	r, err := b.config.Queue.GetContext(ctx, name)
 	if errors.Is(err, queue.ErrNotFound) {
 		return nil, contextFailure(fmt.Sprintf("the uploaded context %s is gone", name), "submit it again")
@@ -33,12 +33,12 @@ func (b *Builder) fetch(ctx context.Context, name string) (*folder, error) {
 		return nil, fmt.Errorf("fetching context %s: %w", name, err)
 	}
 	defer r.Close()
-	dir, err := newFolder(ctx)
+	dir, err := NewFolder(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for context %s: %w", name, err)
 	}
-	if err := unpack(r, dir.path, maxContextBytes, maxContextFiles); err != nil {
-		return nil, errors.Join(err, dir.remove())
+	if err := unpack(r, dir.Path, maxContextBytes, maxContextFiles); err != nil {
+		return nil, errors.Join(err, dir.Remove())
 	}
 	return dir, nil
 }

@@ -14,16 +14,16 @@ import (
 // machine's temporary files.
 const folderPrefix = "fenceline-context-"
 
-// folder is a folder of this process. Others know by a lock, which ends with the process,
+// Folder is a folder of this process, for what a build is made from. Others know by a lock, which ends with the process,
 // that it is in use.
-type folder struct {
-	path string
+type Folder struct {
+	Path string
 	held *os.File
 }
 
-// newFolder makes a folder. Between its making and its lock a starting builder may take it
+// NewFolder makes a folder. Between its making and its lock a starting builder may take it
 // for a left one: then another is made.
-func newFolder(ctx context.Context) (*folder, error) {
+func NewFolder(ctx context.Context) (*Folder, error) {
 	for ctx.Err() == nil {
 		path, err := os.MkdirTemp("", folderPrefix)
 		if err != nil {
@@ -34,14 +34,14 @@ func newFolder(ctx context.Context) (*folder, error) {
 		case err != nil:
 			return nil, errors.Join(err, os.RemoveAll(path))
 		case held != nil:
-			return &folder{path, held}, nil
+			return &Folder{path, held}, nil
 		}
 	}
 	return nil, context.Cause(ctx)
 }
 
-// remove removes the folder and what is in it.
-func (f *folder) remove() error { return errors.Join(os.RemoveAll(f.path), f.held.Close()) }
+// Remove removes the folder and what is in it.
+func (f *Folder) Remove() error { return errors.Join(os.RemoveAll(f.Path), f.held.Close()) }
 
 // hold locks a folder, or returns nil where another process holds or has removed it.
 func hold(path string) (*os.File, error) {
@@ -82,7 +82,7 @@ func (b *Builder) sweep() {
 			continue // of somebody else, or no folder
 		}
 		if held != nil {
-			err = (&folder{path, held}).remove()
+			err = (&Folder{path, held}).Remove()
 		}
 		switch {
 		case err != nil:

@@ -16,16 +16,16 @@ import (
 func TestOnlyFoldersThatNobodyHoldsAreSwept(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	inUse, err := newFolder(t.Context())
+	inUse, err := NewFolder(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed, err := newFolder(t.Context())
+	killed, err := NewFolder(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	link, file, elsewhere := filepath.Join(tmp, folderPrefix+"link"), filepath.Join(tmp, folderPrefix+"file"), filepath.Join(tmp, "elsewhere")
-	err = errors.Join(os.WriteFile(filepath.Join(killed.path, "x"), nil, 0o600), os.WriteFile(file, nil, 0o600), os.Mkdir(elsewhere, 0o700), os.Symlink(elsewhere, link),
+	err = errors.Join(os.WriteFile(filepath.Join(killed.Path, "x"), nil, 0o600), os.WriteFile(file, nil, 0o600), os.Mkdir(elsewhere, 0o700), os.Symlink(elsewhere, link),
 		killed.held.Close()) // as the end of the process does
 	if err != nil {
 		t.Fatal(err)
@@ -36,18 +36,18 @@ func TestOnlyFoldersThatNobodyHoldsAreSwept(t *testing.T) {
 	if err := b.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, kept := range []string{inUse.path, link, file, elsewhere} {
+	for _, kept := range []string{inUse.Path, link, file, elsewhere} {
 		if _, err := os.Lstat(kept); err != nil {
 			t.Errorf("removed although it was not left behind: %v", err)
 		}
 	}
-	if _, err := os.Lstat(killed.path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(killed.Path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that nobody holds is still there: %v", err)
 	}
-	if said := log.String(); !strings.Contains(said, killed.path) || strings.Contains(said, "can't") {
+	if said := log.String(); !strings.Contains(said, killed.Path) || strings.Contains(said, "can't") {
 		t.Errorf("the log says %s", said)
 	}
-	if err := inUse.remove(); err != nil {
+	if err := inUse.Remove(); err != nil {
 		t.Error(err)
 	}
 }
@@ -59,12 +59,12 @@ func TestASweepTakesNoFolderFromUnderABuild(t *testing.T) {
 	for range 4 {
 		builds.Go(func() {
 			for range 100 {
-				f, err := newFolder(t.Context())
+				f, err := NewFolder(t.Context())
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if err := errors.Join(os.WriteFile(filepath.Join(f.path, "x"), nil, 0o600), f.remove()); err != nil {
+				if err := errors.Join(os.WriteFile(filepath.Join(f.Path, "x"), nil, 0o600), f.Remove()); err != nil {
 					t.Error(err)
 				}
 			}

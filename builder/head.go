@@ -41,7 +41,7 @@ type supersededError struct {
 func (e *supersededError) Error() string { return "superseded by " + e.head }
 
 // look asks the repository for the branch's head, or the tag's commit. It also makes sure that the credential may
-// read the repository: BuildKit gives out what it has fetched before without asking. A commit
+// read the repository. A commit
 // that a person named, or had built again in its old order, need not be the head.
 func (a *running) look(ctx context.Context, token messages.Secret) error {
 	asked := a.anyway || !a.request.FollowsHead()
@@ -63,7 +63,7 @@ func (a *running) look(ctx context.Context, token messages.Secret) error {
 			return a.superseded(ctx, head)
 		}
 		return err
-	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository):
+	case errors.Is(err, git.ErrDenied) || errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrNotAllowed):
 		return brokenSource(err)
 	}
 	return &FailedError{messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "check that builders can reach the repository"}}
@@ -71,7 +71,7 @@ func (a *running) look(ctx context.Context, token messages.Secret) error {
 
 func (a *running) remote(token messages.Secret) git.Remote {
 	p := &a.request.Pipeline
-	return git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token}
+	return git.Remote{URL: p.Repository, Branch: p.Branch, Tag: a.request.Tag, Token: token, Rules: a.b.config.Rules}
 }
 
 func brokenSource(err error) error {

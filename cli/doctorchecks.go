@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/content"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -120,6 +121,9 @@ func checkGit(ctx context.Context) checked {
 	out, err := exec.CommandContext(ctx, "git", "--version").Output()
 	if err != nil {
 		return c.problem(fmt.Errorf("running git: %w: install it", err))
+	}
+	if err := git.Usable(ctx); err != nil {
+		return c.problem(err)
 	}
 	c.Found = strings.TrimSpace(string(out))
 	return c

@@ -48,7 +48,7 @@ func (r Remote) compare(ctx context.Context, before, after string, blocks int) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	in, done, err := r.fetched(ctx, blocks, commits...)
+	in, done, err := r.fetched(ctx, blocks, []string{"--depth=1", "--filter=blob:none"}, commits...)
 	if err != nil {
 		return Change{}, err
 	}
@@ -70,9 +70,13 @@ func (r Remote) compare(ctx context.Context, before, after string, blocks int) (
 	return c, nil
 }
 
-// fetched fetches commits without their history and, where the host can leave them out, the files' contents, and returns
-// what runs git in what was fetched. Done removes that.
-func (r Remote) fetched(ctx context.Context, blocks int, commits ...string) (in func(args ...string) (string, error), done func(), err error) {
+// fetched fetches commits as options say, such as without their history and, where the host can leave them out, the files'
+// contents, and returns what runs git in what was fetched. Done removes that.
+func (r Remote) fetched(ctx context.Context, blocks int, options []string, commits ...string) (in func(args ...string) (string, error), done func(), err error) {
+	w, err := r.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	dir, err := os.MkdirTemp("", "fenceline-compare-")
 	if err != nil {
 		return nil, nil, err
@@ -80,15 +84,22 @@ func (r Remote) fetched(ctx context.Context, blocks int, commits ...string) (in 
 	done = func() { _ = os.RemoveAll(dir) }
 	in = func(args ...string) (string, error) {
 		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, blocks)
-		out, _, err := r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
+		out, _, err := w.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...)
 		return out, err
 	}
-	fetch := append([]string{"fetch", "--quiet", "--depth=1", "--filter=blob:none", "--no-tags", "--no-recurse-submodules", "origin"}, commits...)
-	for _, args := range [][]string{{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL}, fetch} {
-		if _, err := in(args...); err != nil {
-			done()
-			return nil, nil, err
-		}
+	if _, err = in("init", "--quiet", "--bare", "--template="); err == nil {
+		err = w.follow(ctx, func() error {
+			if _, err := in("config", "remote.origin.url", w.address); err != nil {
+				return err
+			}
+			fetch := append([]string{"fetch", "--quiet"}, options...)
+			_, err := in(append(append(fetch, "--no-tags", "--no-recurse-submodules", "origin"), commits...)...)
+			return err
+		})
+	}
+	if err != nil {
+		done()
+		return nil, nil, err
 	}
 	return in, done, nil
 }

@@ -11,6 +11,8 @@ var (
 	ErrDenied = errors.New("access to the repository is denied")
 	// ErrNoRepository: the host has no such repository, or hides it from this credential.
 	ErrNoRepository = errors.New("no such repository")
+	// ErrNotAllowed: the rules don't allow it to be reached.
+	ErrNotAllowed = errors.New("it may not be reached")
 	// ErrNoBranch: the repository has no such branch.
 	ErrNoBranch = errors.New("no such branch")
 	// ErrNoTag: the repository has no such tag.

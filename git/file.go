@@ -35,7 +35,7 @@ func (r Remote) file(ctx context.Context, commit, path string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	in, done, err := r.fetched(ctx, maxFetchBlocks, commit)
+	in, done, err := r.fetched(ctx, maxFetchBlocks, []string{"--depth=1", "--filter=blob:none"}, commit)
 	if err != nil {
 		return nil, err
 	}

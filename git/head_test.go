@@ -156,7 +156,7 @@ func TestTokenStaysWithItsHost(t *testing.T) {
 	const token = "s3cr3t-token"
 	server := gittest.Start(t)
 	repo := server.Repository(t, "moved")
-	want := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
 	there, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -177,18 +177,13 @@ func TestTokenStaysWithItsHost(t *testing.T) {
 			}))
 			t.Cleanup(first.Close)
 			_, err := Head(t.Context(), Remote{URL: first.URL + "/moved.git", Branch: "main", Token: messages.NewSecret(token)})
-			if !errors.Is(err, want) || !strings.Contains(err.Error(), "the host redirects") {
+			if !errors.Is(err, want) || !strings.Contains(err.Error(), "its host redirects") {
 				t.Errorf("Head: %v; want %v that tells of the redirect", err, want)
 			}
 		})
 	}
 	if shown.Load() {
 		t.Error("the token was sent to another host")
-	}
-	first := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/moved.git/info/refs?service=git-upload-pack", http.StatusMovedPermanently))
-	t.Cleanup(first.Close)
-	if got, err := Head(t.Context(), Remote{URL: first.URL + "/moved.git", Branch: "main"}); err != nil || got != want {
-		t.Errorf("without a token: %q, %v; want %s: redirects are followed", got, err, want)
 	}
 }
 
@@ -215,7 +210,7 @@ func TestTokenIsHiddenInWhatGitSays(t *testing.T) {
 }
 
 func TestEnvironmentDropsWhatWouldRedirectGit(t *testing.T) {
-	env := Remote{URL: "https://git.example.com/a.git"}.environment([]string{
+	env := (&way{Remote: Remote{URL: "https://git.example.com/a.git"}}).environment([]string{
 		"PATH=/bin", "GIT_DIR=/elsewhere", "GIT_TRACE_CURL=1", "GIT_CONFIG_PARAMETERS='x'", "GIT_SSL_CAINFO=/ca.pem", "GIT_SSH_COMMAND=/bin/x",
 	})
 	joined := "\n" + strings.Join(env, "\n") + "\n"
@@ -224,7 +219,7 @@ func TestEnvironmentDropsWhatWouldRedirectGit(t *testing.T) {
 			t.Errorf("%s reaches git", gone)
 		}
 	}
-	for _, kept := range []string{"PATH=/bin", "GIT_SSL_CAINFO=/ca.pem", "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=http:https:git"} {
+	for _, kept := range []string{"PATH=/bin", "GIT_SSL_CAINFO=/ca.pem", "GIT_TERMINAL_PROMPT=0", "GIT_ALLOW_PROTOCOL=https:http:git"} {
 		if !strings.Contains(joined, "\n"+kept+"\n") {
 			t.Errorf("%s does not reach git", kept)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -45,21 +44,10 @@ func Lag(ctx context.Context, r Remote, told, shown string) time.Duration {
 func (r Remote) before(ctx context.Context, commit string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "fenceline-lag-")
+	in, done, err := r.fetched(ctx, maxFetchBlocks, []string{fmt.Sprintf("--depth=%d", lagDepth), "--filter=tree:0"}, commit)
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
-	out := ""
-	for _, args := range [][]string{
-		{"init", "--quiet", "--bare", "--template="}, {"remote", "add", "origin", r.URL},
-		{"fetch", "--quiet", fmt.Sprintf("--depth=%d", lagDepth), "--filter=tree:0", "--no-tags", "--no-recurse-submodules", "origin", commit},
-		{"rev-list", commit, "--"},
-	} {
-		limited := fmt.Sprintf(`ulimit -f %d && exec git --git-dir="$0" "$@"`, maxFetchBlocks)
-		if out, _, err = r.exec(ctx, nil, "sh", append([]string{"-c", limited, dir}, args...)...); err != nil {
-			return "", err
-		}
-	}
-	return out, nil
+	defer done()
+	return in("rev-list", commit, "--")
 }

@@ -29,7 +29,11 @@ func Refs(ctx context.Context, r Remote, l Listing) (refs []Ref, whole bool, err
 	}
 	bounded, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	if refs, whole, err = r.refs(bounded, l); err == nil {
+	w, err := r.open(bounded)
+	if err == nil {
+		refs, whole, err = w.refs(bounded, l)
+	}
+	if err == nil {
 		return refs, whole, nil
 	}
 	if ctx.Err() != nil {
@@ -38,10 +42,10 @@ func Refs(ctx context.Context, r Remote, l Listing) (refs []Ref, whole bool, err
 	return nil, false, fmt.Errorf("listing branches and tags of %s: %w", r.URL, err)
 }
 
-func (r Remote) refs(ctx context.Context, l Listing) (refs []Ref, whole bool, err error) {
+func (w *way) refs(ctx context.Context, l Listing) (refs []Ref, whole bool, err error) {
 	whole = true
 	if l.Branches || l.Tags {
-		if refs, whole, err = r.listed(ctx, l.Branches, l.Tags); err != nil {
+		if refs, whole, err = w.listed(ctx, l.Branches, l.Tags); err != nil {
 			return nil, false, err
 		}
 	}
@@ -60,20 +64,20 @@ func (r Remote) refs(ctx context.Context, l Listing) (refs []Ref, whole bool, er
 		rest = append(rest, name)
 	}
 	for batch := range slices.Chunk(rest, 100) {
-		more, _, err := r.listed(ctx, true, true, batch...)
+		more, _, err := w.listed(ctx, true, true, batch...)
 		if err != nil {
 			return nil, false, err
 		}
 		refs = append(refs, slices.DeleteFunc(more, func(ref Ref) bool { return !slices.Contains(batch, ref.Name) })...)
 	}
 	if len(refs) == 0 {
-		return nil, whole, r.answers(ctx)
+		return nil, whole, w.answers(ctx)
 	}
 	return refs, whole, nil
 }
 
 // listed asks for the branches and tags, all or those whose names end as patterns do.
-func (r Remote) listed(ctx context.Context, branches, tags bool, patterns ...string) (refs []Ref, whole bool, err error) {
+func (w *way) listed(ctx context.Context, branches, tags bool, patterns ...string) (refs []Ref, whole bool, err error) {
 	args := []string{"-c", "protocol.version=2", "ls-remote", "--sort=version:refname"}
 	if branches {
 		args = append(args, "--heads")
@@ -81,7 +85,11 @@ func (r Remote) listed(ctx context.Context, branches, tags bool, patterns ...str
 	if tags {
 		args = append(args, "--tags")
 	}
-	out, _, err := r.run(ctx, nil, append(append(args, "--", r.URL), withPeeled(patterns)...)...)
+	var out string
+	err = w.follow(ctx, func() (err error) {
+		out, _, err = w.run(ctx, nil, append(append(args, "--", w.address), withPeeled(patterns)...)...)
+		return err
+	})
 	if err != nil {
 		return nil, false, err
 	}

@@ -162,7 +162,7 @@ func TestHeadOfARepositoryWithoutTheBranch(t *testing.T) {
 
 func TestALongRefusalEndsWithItsCause(t *testing.T) {
 	const cause = "Could not resolve host: h.example"
-	err := Remote{}.explain("fatal: unable to access 'http://h.example/"+strings.Repeat("a/", 2000)+"': "+cause, errors.New("exit status 128"))
+	err := (&way{}).explain("fatal: unable to access 'http://h.example/"+strings.Repeat("a/", 2000)+"': "+cause, errors.New("exit status 128"))
 	if !strings.Contains(err.Error(), cause) || len(err.Error()) > 1000 {
 		t.Error(err)
 	}

@@ -16,6 +16,7 @@
 //	types.go       the types, their versions, and the one list of what is read
 //	subjects.go    subjects, streams, buckets and keys of an installation: Space
 //	pipeline.go    a resolved pipeline and the fleets it feeds
+//	submodules.go  which submodules of a repository are fetched
 //	policy.go      how an image passes through a fleet
 //	pull.go        how nodes fetch images: the ways, the mirrors
 //	preloadfrom.go the repositories that nodes may fetch from

@@ -39,7 +39,7 @@ func samplePipeline() Pipeline {
 		Name: "libgraphite2", Repository: "https://git.example.com/ops/libgraphite2.git", Branch: "main",
 		Dockerfile: "Dockerfile", Directory: "images/base", Image: "registry.example.com:5000/exampleco/newimg",
 		Platform: "linux/amd64", BuildArgs: map[string]string{"BASE": "stackato/stack-alsek:latest"},
-		HooksDir: DefaultHooksDir, TokenName: "git-token", Secrets: []string{"licence"},
+		HooksDir: DefaultHooksDir, Submodules: SubmodulesSameHost, TokenName: "git-token", Secrets: []string{"licence"},
 		Timeout: Duration(30 * time.Minute), Attempts: 5, RetryFor: DefaultRetryFor, Fleets: sampleFleets(),
 	}
 }

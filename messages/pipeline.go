@@ -25,6 +25,7 @@ type Pipeline struct {
 	BuildArgs  map[string]string `json:"build_args,omitempty"` // recorded in provenance: never secrets
 	HooksDir   string            `json:"hooks_dir"`            // absolute path inside the image
 	TokenName  string            `json:"token_name,omitempty"` // name of the secret that reads the repository
+	Submodules Submodules        `json:"submodules,omitempty"` // which are fetched; "" is all, as of before there was a choice
 	Secrets    []string          `json:"secrets,omitempty"`    // names of secrets that RUN --mount=type=secret may ask for
 	Timeout    Duration          `json:"timeout"`              // for the whole solve
 	Attempts   int               `json:"attempts"`             // how often a build is tried at most when infrastructure fails; see GivesUp
@@ -113,6 +114,9 @@ func (p *Pipeline) Validate() error {
 	}
 	if err := checkHooksDir(p.HooksDir); err != nil {
 		return fmt.Errorf("hooks_dir: %w", err)
+	}
+	if err := p.Submodules.check(); err != nil {
+		return fmt.Errorf("submodules: %w", err)
 	}
 	if err := p.checkBuild(); err != nil {
 		return err

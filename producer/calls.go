@@ -215,7 +215,7 @@ func (p *Producer) lookUp(ctx context.Context, l *messages.Pipeline, tag string)
 		return commit, nil
 	case errors.Is(err, errNoToken):
 		return "", refuse(http.StatusUnprocessableEntity, "%v, or give the commit", err)
-	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoTag), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied):
+	case errors.Is(err, git.ErrNoBranch), errors.Is(err, git.ErrNoTag), errors.Is(err, git.ErrNoRepository), errors.Is(err, git.ErrDenied), errors.Is(err, git.ErrNotAllowed):
 		return "", refuse(http.StatusUnprocessableEntity, "%v", err)
 	}
 	return "", refuse(http.StatusBadGateway, "%v", err).after(retrySoon)

@@ -80,6 +80,7 @@ var words = map[string]fieldWords{
 	"pipelines[].timeout":                            {about: "for the whole build, from 1s"},
 	"pipelines[].retry_for":                          {about: "how long a build that infrastructure fails (registry, git host, buildkitd) is tried again, from 1s, counted from its first failure"},
 	"pipelines[].attempts":                           {about: "how many of its attempts infrastructure may fail, 1 to 100"},
+	"pipelines[].submodules":                         {about: "which submodules are fetched: all, same-host (a commit with one of another host fails), or none (their folders are empty)", values: func() []string { return []string{"all", "same-host", "none"} }, otherwise: "all"},
 	"pipelines[].repository_token":                   {about: "name of the secret that reads the repository: a token, or USER:TOKEN where the forge wants a user, as Bitbucket Cloud does (x-token-auth:… for a repository's access token)", pattern: secretNameForm},
 	"pipelines[].secrets":                            {about: "names of secrets that a RUN --mount=type=secret,id=NAME may ask for"},
 	"pipelines[].webhook.secret_file":                {about: "file with the secret that signs the webhooks, or several, one a line, relative to this file"},

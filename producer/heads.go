@@ -265,7 +265,7 @@ func (p *Producer) requestHead(ctx context.Context, d *polledPipeline, e *event)
 
 // remote is a pipeline's branch, as git asks for it, with the token of the repository.
 func (p *Producer) remote(l *messages.Pipeline) (git.Remote, error) {
-	remote := git.Remote{URL: l.Repository, Branch: l.Branch}
+	remote := git.Remote{URL: l.Repository, Branch: l.Branch, Rules: p.rules}
 	if l.TokenName != "" {
 		token, err := messages.NamedSecret(p.secretsDir, l.TokenName)
 		if err == nil {

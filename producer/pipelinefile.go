@@ -118,6 +118,7 @@ func newDeclared() *declared {
 		Timeout:    defaultTimeout,
 		Attempts:   messages.DefaultAttempts,
 		RetryFor:   messages.DefaultRetryFor,
+		Submodules: messages.SubmodulesAll,
 	}}
 }
 
@@ -144,6 +145,7 @@ func (d *document) pipelineKeys(x *declared, n *yaml.Node) []key {
 		{"timeout", "", d.duration(&p.Timeout, messages.Duration(1e9))},
 		{"attempts", "", d.integer(&p.Attempts, 1, 100)},
 		{"retry_for", "", d.duration(&p.RetryFor, messages.Duration(1e9))},
+		{"submodules", "", d.text((*string)(&p.Submodules), probe(func(p *messages.Pipeline, s string) { p.Submodules = messages.Submodules(s) }))},
 		{"repository_token", "", d.text(&p.TokenName, checkSecretName)},
 		{"secrets", "", d.words(&p.Secrets, checkSecretName)},
 		{"webhook", "", d.webhook(x)},

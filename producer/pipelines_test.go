@@ -32,6 +32,7 @@ pipelines:
     attempts: 3
     retry_for: 2h
     repository_token: reader
+    submodules: same-host
     secrets: [npm]
     webhook: {secret_file: hook, forges: [github]}
     schedule: [{cron: "0 3 * * 1", time_zone: Europe/Berlin, branch: release}]
@@ -66,7 +67,7 @@ func TestLoadPipelinesReadsEveryField(t *testing.T) {
 		Name: "libgraphite2", Repository: "http://127.0.0.1:8450/libgraphite2.git", Branch: "release", Dockerfile: "docker/Dockerfile",
 		Directory: "sub", Image: "127.0.0.1:8441/exampleco/newimg", Platform: "linux/amd64",
 		BuildArgs: map[string]string{"BASE": "127.0.0.1:8441/stack:latest", "JOBS": "4", "RELEASE": "1.0"},
-		HooksDir:  "/etc/stackato/hooks", Timeout: messages.Duration(600e9), Attempts: 3, RetryFor: messages.Duration(7200e9), Concurrency: messages.ConcurrencyQueue, TokenName: "reader", Secrets: []string{"npm"},
+		HooksDir:  "/etc/stackato/hooks", Timeout: messages.Duration(600e9), Attempts: 3, RetryFor: messages.Duration(7200e9), Concurrency: messages.ConcurrencyQueue, TokenName: "reader", Submodules: messages.SubmodulesSameHost, Secrets: []string{"npm"},
 		Fleets: []messages.FleetTarget{
 			{Fleet: "staging", Policy: messages.DefaultPolicy()},
 			{Fleet: "default", Policy: messages.Policy{

@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -50,6 +51,7 @@ type Config struct {
 	SecretsDir    string        // has the pipelines' repository tokens, by name
 	Polls         *SharedPolls  // what producers share of polls; nil: this one polls by itself, and forgets what it saw
 	Bases         Bases         // the zero value has no base followed
+	Rules         *reach.Rules  // what the pipelines' repositories may be; nil for those that are the zero value
 	SweepInterval time.Duration // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
@@ -79,6 +81,7 @@ type Producer struct {
 	audit         *auditor
 	calls         KeptCalls
 	secretsDir    string
+	rules         *reach.Rules
 	sweepInterval time.Duration
 	storeTimeout  time.Duration
 	pollPause     time.Duration // after a look at a repository that fails, the first time
@@ -117,7 +120,7 @@ func New(c Config) (*Producer, error) {
 		return nil, err
 	}
 	p := &Producer{
-		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, certificate: c.Certificate,
+		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
 		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -185,6 +186,7 @@ func base(caFile string) (*http.Transport, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: answerTime / 2,
 		IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 1 << 20,
+		DialContext: (&reach.Rules{}).Dialer(reach.Operator), // no link-local address, where clouds keep credentials
 	}
 	if caFile == "" {
 		return t, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/builder/buildkit/buildkittest"
 	"github.com/fenceline/fenceline/git/gittest"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/reach"
 )
 
 // bench is what a test of the solver works with.
@@ -31,9 +33,12 @@ func newBench(t *testing.T) *bench {
 	b := &bench{daemon: buildkittest.Start(t), registry: buildkittest.NewRegistry(t), git: gittest.Start(t)}
 	b.repo = b.git.Repository(t, "image")
 	b.base = b.registry.Busybox(t, "base:1")
-	b.solver = newSolver(t, buildkit.Config{Address: b.daemon.Address})
+	b.solver = newSolver(t, buildkit.Config{Address: b.daemon.Address, Rules: onLoopback})
 	return b
 }
+
+// onLoopback lets submodules and Dockerfiles lead to what tests serve.
+var onLoopback = &reach.Rules{Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
 
 func newSolver(t *testing.T, c buildkit.Config) *buildkit.Solver {
 	t.Helper()

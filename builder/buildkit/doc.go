@@ -5,15 +5,15 @@
 //
 //	solver.go            the connection to buildkitd: Config, New, Solve, Tag, Ready
 //	run.go               one build over it
-//	source.go            its context, without what .dockerignore names
+//	source.go            its context: the repository's files, fetched here
+//	added.go             what the Dockerfile adds from elsewhere, and whether it may
 //	pin.go               the image sources are pinned to digests
 //	layers.go            what engines can't use of layers: too many, or zstd
 //	lfs.go               pointers of Git LFS are refused
 //	imagefiles.go        the built image's files, for the gate
 //	progress.go          a log of what BuildKit tells, without secrets
 //	failure.go           whose fault a failure is, and what mends it
-//	gitfailure.go        the same of repositories and their submodules
-//	afresh.go            a submodule that moved is fetched once more
+//	gitfailure.go        the same of repositories that buildkitd clones
 //	basefailure.go       the same of base images
 //	stages.go            a misspelt stage, which BuildKit takes for one
 //	pushfailure.go       the same of pushes

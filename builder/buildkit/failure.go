@@ -60,7 +60,7 @@ func (r *run) explain(ctx context.Context, err error, planning bool) error {
 		return err
 	}
 	if g, ok := readGit(r.text(err)); ok {
-		return r.explainGit(g, planning)
+		return r.explainGit(g)
 	}
 	settled := false
 	if planning {

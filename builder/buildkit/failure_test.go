@@ -39,16 +39,16 @@ func TestUserFailures(t *testing.T) {
 		"an ssh key":               {"FROM " + b.base + "\nRUN --mount=type=ssh,required true\n", "Dockerfile:2", []string{"ssh key", "https"}},
 		"an unknown user":          {"FROM " + b.base + "\nUSER nouser\nRUN true\n", "Dockerfile:3", []string{"nouser", "correct USER"}},
 		"a file that is gone":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/nothing /x\n", "", []string{"404", "ADD"}},
-		"an added repository":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/none.git#main /x\n", "", []string{"the Dockerfile adds", "none.git"}},
-		"a missing branch to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#none /x\n", "", []string{"the Dockerfile adds", "none"}},
+		"an added repository":      {"FROM " + b.base + "\nADD http://" + b.registry.Host + "/none.git#main /x\n", "Dockerfile:2", []string{"the Dockerfile adds", "none.git"}},
+		"a missing branch to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#none /x\n", "Dockerfile:2", []string{"the Dockerfile adds", "none"}},
 		"a step of many lines":     {"FROM " + b.base + "\nRUN <<EOF\n" + strings.Repeat("true\n", 5000) + "false\nEOF\n", "Dockerfile:2", []string{"RUN true true"}},
 		"Windows line ends":        {"FROM " + b.base + "\r\nCOPY <<\"HOOK\" /etc/hook\r\n#!/bin/sh\r\nHOOK\r\nRUN <<SETUP\r\nmkdir -p /srv/site\r\necho one >/srv/site/mark\r\nSETUP\r\n", "Dockerfile:5", []string{"line", "CRLF", "eol=lf"}},
 		"Windows line ends inside": {"FROM " + b.base + "\nRUN <<\"EOF\"\nset -e\r\ntrue\r\nEOF\n", "Dockerfile:2", []string{"CRLF"}},
 		"a file that is refused":   {"FROM " + b.base + "\nADD " + odd.URL + "/403/subdir/a.tar /x\n", "", []string{"403", "ADD"}},
 		"another file to add":      {"FROM " + b.base + "\nADD --checksum=sha256:" + strings.Repeat("ab", 32) + " " + odd.URL + "/x.tar /x\n", "", []string{"digest mismatch", "ADD"}},
-		"a repository by ssh":      {"FROM " + b.base + "\nADD git@git.example.com:a/b.git /x\n", "", []string{"git@git.example.com:a/b.git", "repository_token"}},
-		"a missing commit to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#" + strings.Repeat("ab", 20) + " /x\n", "", []string{"the Dockerfile adds", "reference is not a tree"}},
-		"a repository refused":     {"FROM " + b.base + "\nADD " + odd.URL + "/403/a.git#main /x\n", "", []string{"the Dockerfile adds", "403"}},
+		"a repository by ssh":      {"FROM " + b.base + "\nADD git@git.example.com:a/b.git /x\n", "Dockerfile:2", []string{"git@git.example.com:a/b.git", "by ssh", "https address"}},
+		"a missing commit to add":  {"FROM " + b.base + "\nADD " + b.repo.URL + "#" + strings.Repeat("ab", 20) + " /x\n", "Dockerfile:2", []string{"the Dockerfile adds", "not our ref"}},
+		"a repository refused":     {"FROM " + b.base + "\nADD " + odd.URL + "/403/a.git#main /x\n", "Dockerfile:2", []string{"the Dockerfile adds", "403"}},
 		"words in a file's name":   {"FROM " + b.base + "\nCOPY [\"failed to fetch remote x: git stderr: no space left on device\", \"/x\"]\n", "Dockerfile:2", []string{"build context"}},
 		"an unknown stage to copy": {"FROM " + b.base + " AS a\nCOPY --from=5 / /\n", "", []string{"5"}},
 	} {
@@ -145,17 +145,18 @@ func TestInfrastructureFailures(t *testing.T) {
 	odd := oddHost(t)
 	for name, c := range map[string]struct {
 		add   string
+		place string
 		words []string
 	}{
-		"an added repository in trouble":     {odd.URL + "/500/not-our-ref/a.git#main", []string{"the Dockerfile adds", "500"}},
-		"an added page":                      {odd.URL + "/a.git#main", []string{"the Dockerfile adds", "not valid"}},
-		"an added repository away":           {"http://" + gone.Host + "/error:404/Authentication-failed.git#main", []string{"the Dockerfile adds", "connect"}},
-		"an added file in trouble":           {odd.URL + "/503/a.tar", []string{"can't be fetched now", "503"}},
-		"an added file for which is no time": {odd.URL + "/429/a.tar", []string{"can't be fetched now", "429"}},
-		"an added file away":                 {"http://" + gone.Host + "/invalid-response-status-404/a.tar", []string{"can't be fetched now", "refused"}},
+		"an added repository in trouble":     {odd.URL + "/500/not-our-ref/a.git#main", "Dockerfile:2", []string{"the Dockerfile adds", "500"}},
+		"an added page":                      {odd.URL + "/a.git#main", "Dockerfile:2", []string{"the Dockerfile adds", "not valid"}},
+		"an added repository away":           {"http://" + gone.Host + "/error:404/Authentication-failed.git#main", "Dockerfile:2", []string{"the Dockerfile adds", "connect"}},
+		"an added file in trouble":           {odd.URL + "/503/a.tar", "", []string{"can't be fetched now", "503"}},
+		"an added file for which is no time": {odd.URL + "/429/a.tar", "", []string{"can't be fetched now", "429"}},
+		"an added file away":                 {"http://" + gone.Host + "/invalid-response-status-404/a.tar", "", []string{"can't be fetched now", "refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + c.add + " /x\n"}), messages.FailureInfrastructure, "", c.words...)
+			b.fails(t, b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + c.add + " /x\n"}), messages.FailureInfrastructure, c.place, c.words...)
 		})
 	}
 	for name, address := range map[string]string{

@@ -15,29 +15,23 @@ func TestReadGit(t *testing.T) {
 	const sha = "abababababababababababababababababababab"
 	at := func(doing, said string) string { return doing + ": git stderr:\n" + said + ": exit status 128" }
 	for name, c := range map[string]struct {
-		text  string
-		kind  git.Kind
-		place gitPlace
-		path  string
+		text   string
+		kind   git.Kind
+		folder bool
 	}{
-		"refused, while planning": {"failed to read dockerfile: " + at("failed to fetch remote http://127.0.0.1:1/a.git", "fatal: unable to access 'http://127.0.0.1:1/a.git/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n"), git.Unreached, atRemote, ""},
-		"refused, while building": {"failed to load cache key: " + at("failed to fetch remote http://subdir.example.com/a.git", "fatal: unable to access 'http://subdir.example.com/a.git/': Could not resolve host: subdir.example.com\n"), git.Unreached, atRemote, ""},
-		"a page":                  {at("failed to fetch remote http://h/a.git", "fatal: http://h/a.git/info/refs not valid: is this a git repository?\n"), git.Strange, atRemote, ""},
-		"no such commit":          {at("failed to checkout remote http://h/a.git", "fatal: reference is not a tree: "+sha+"\n"), git.NoObject, atRemote, ""},
-		"no such branch":          {`failed to load cache key: repository does not contain ref none, output: ""`, git.NoObject, atRemote, ""},
-		"no such default branch":  {at("failed to load cache key: error fetching default branch for repository http://h/a.git", "fatal: repository 'http://h/a.git/' not found\n"), git.NoRepository, atRemote, ""},
-		"killed":                  {"failed to fetch remote http://h/a.git: git stderr:\n: signal: killed", git.Unknown, atRemote, ""},
-		"the machine's disk":      {at("failed to checkout remote http://h/a.git", "error: unable to write file repository 'x' not found: No space left on device\n"), git.Full, atRemote, ""},
-		"no such folder":          {`failed to read dockerfile: invalid subdir none: failed to lstat "none": statat none: no such file or directory`, git.Unknown, atFolder, ""},
-		"a submodule by ssh": {"failed to read dockerfile: failed to update submodules for http://h/r.git: git stderr:\nSubmodule 'shared' (git@git.example.com:ops/shared.git) registered for path 'shared'\n" +
-			"Cloning into '/x/fs/shared'...\nssh: Could not resolve hostname git.example.com: Name or service not known\nfatal: Could not read from remote repository.\n" +
-			"fatal: clone of 'git@git.example.com:ops/shared.git' into submodule path '/x/fs/shared' failed\nFailed to clone 'shared'. Retry scheduled\nFailed to clone 'shared' a second time, aborting\n: exit status 1", git.Unreached, atSubmodules, "shared"},
-		"a submodule's commit":  {at("failed to update submodules for http://h/r.git", "fatal: remote error: upload-pack: not our ref "+sha+"\nfatal: Fetched in submodule path 'libs/shared', but it did not contain "+sha+". Direct fetching of that commit failed.\n"), git.NoObject, atSubmodules, "libs/shared"},
-		"a submodule's address": {at("failed to update submodules for http://h/r.git", "fatal: No url found for submodule path 'x y' in .gitmodules\n"), git.Misnamed, atSubmodules, "x y"},
+		"refused, while planning": {"failed to read dockerfile: " + at("failed to fetch remote http://127.0.0.1:1/a.git", "fatal: unable to access 'http://127.0.0.1:1/a.git/': Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server\n"), git.Unreached, false},
+		"refused, while building": {"failed to load cache key: " + at("failed to fetch remote http://subdir.example.com/a.git", "fatal: unable to access 'http://subdir.example.com/a.git/': Could not resolve host: subdir.example.com\n"), git.Unreached, false},
+		"a page":                  {at("failed to fetch remote http://h/a.git", "fatal: http://h/a.git/info/refs not valid: is this a git repository?\n"), git.Strange, false},
+		"no such commit":          {at("failed to checkout remote http://h/a.git", "fatal: reference is not a tree: "+sha+"\n"), git.NoObject, false},
+		"no such branch":          {`failed to load cache key: repository does not contain ref none, output: ""`, git.NoObject, false},
+		"no such default branch":  {at("failed to load cache key: error fetching default branch for repository http://h/a.git", "fatal: repository 'http://h/a.git/' not found\n"), git.NoRepository, false},
+		"killed":                  {"failed to fetch remote http://h/a.git: git stderr:\n: signal: killed", git.Unknown, false},
+		"the machine's disk":      {at("failed to checkout remote http://h/a.git", "error: unable to write file repository 'x' not found: No space left on device\n"), git.Full, false},
+		"no such folder":          {`failed to read dockerfile: invalid subdir none: failed to lstat "none": statat none: no such file or directory`, git.Unknown, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, ok := readGit(c.text)
-			if !ok || g.Kind != c.kind || g.place != c.place || g.path != c.path || g.Said == "" {
+			if !ok || g.Kind != c.kind || g.folder != c.folder || g.Said == "" {
 				t.Errorf("%t, %+v", ok, g)
 			}
 		})
@@ -57,17 +51,6 @@ func TestReadGit(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadBySSH(t *testing.T) {
-	for address, want := range map[string]bool{
-		"git@git.example.com:ops/shared.git": true, "git.example.com:shared.git": true, "ssh://git@h/a.git": true, "git+ssh://h/a": true,
-		"https://h/a.git": false, "http://ssh:1/a.git": false, "../git@x:y.git": false, "/srv/a.git": false, "git://h/a.git": false, "ext::sh -c x": false, "": false,
-	} {
-		if got := bySSH.MatchString(address); got != want {
-			t.Errorf("%q: %t", strings.TrimSpace(address), got)
-		}
-	}
-}
-
 // TestALongFailureEndsWithItsCause: what git and registries say begins with what was asked for, of any length.
 func TestALongFailureEndsWithItsCause(t *testing.T) {
 	const cause = "Could not resolve host: h.example"
@@ -75,18 +58,18 @@ func TestALongFailureEndsWithItsCause(t *testing.T) {
 	said := "git stderr:\nfatal: unable to access '" + far + "/': " + cause + ": exit status 128"
 	order := builder.Build{Pipeline: &messages.Pipeline{Image: "r.example:5000/out/image"}}
 	r := &run{build: order, progress: newProgress(func(messages.BuildLog) {}, newHider(messages.Secret{}, nil))}
-	explained := func(text string, planning bool) error {
+	explained := func(text string) error {
 		g, ok := readGit(text)
 		if !ok {
 			t.Errorf("%.80s is not taken for git's", text)
 		}
-		return r.explainGit(g, planning)
+		return r.explainGit(g)
 	}
 	for name, err := range map[string]error{
-		"the repository":       explained("failed to fetch remote "+far+": "+said, true),
-		"one that is added":    explained("failed to fetch remote http://h.example/b.git: "+said, false),
-		"a submodule":          explained("failed to update submodules for http://h.example/b.git: "+said, true),
-		"no room for it":       explained("failed to checkout remote http://h.example/b.git: git stderr:\nerror: unable to write file "+strings.Repeat("a/", 2000)+": No space left on device: exit status 1", true),
+		"the repository":       explained("failed to fetch remote " + far + ": " + said),
+		"one that is added":    explained("failed to fetch remote http://h.example/b.git: " + said),
+		"a submodule":          r.unfetchedSubmodule(&git.SubmoduleError{Path: "a", URL: far, Err: errors.New(said)}, ""),
+		"no room for it":       explained("failed to checkout remote http://h.example/b.git: git stderr:\nerror: unable to write file " + strings.Repeat("a/", 2000) + ": No space left on device: exit status 1"),
 		"a push to a registry": r.unpushed(t.Context(), errors.New("failed to push "+far+": dial tcp: lookup h.example: "+cause)),
 	} {
 		var f *builder.FailedError

@@ -36,11 +36,11 @@ type taken struct {
 }
 
 // taken lists what the steps take from repositories, uploaded contexts and downloads.
-func (p *plan) taken(filtered string) []taken {
+func (p *plan) taken() []taken {
 	var all []taken
 	source := func(digest string) bool {
 		id := p.ops[digest].GetSource().GetIdentifier()
-		return id != "" && !strings.HasPrefix(id, imageScheme) || digest == filtered && filtered != ""
+		return id != "" && !strings.HasPrefix(id, imageScheme)
 	}
 	// ignored are the patterns of a .dockerignore, which go with an uploaded context.
 	ignored := func(digest string) (patterns []string) {
@@ -48,9 +48,6 @@ func (p *plan) taken(filtered string) []taken {
 		return patterns
 	}
 	for step, op := range p.ops {
-		if step == filtered {
-			continue // what is taken from it counts
-		}
 		input := func(i int64) string {
 			if i < 0 || i >= int64(len(op.GetInputs())) {
 				return ""
@@ -122,7 +119,7 @@ func (r *run) pointers(ctx context.Context, g gateway.Client, p *plan) error {
 	var found []string
 	var first taken
 	trees := make(map[string]fs.FS)
-	for _, t := range p.taken(r.source.filteredAs) {
+	for _, t := range p.taken() {
 		tree, ok := trees[t.from]
 		if !ok {
 			var err error
@@ -162,7 +159,10 @@ func (r *run) pointers(ctx context.Context, g gateway.Client, p *plan) error {
 // tree is a source's files.
 func (r *run) tree(ctx context.Context, g gateway.Client, p *plan, from string) (fs.FS, error) {
 	if strings.HasPrefix(p.ops[from].GetSource().GetIdentifier(), "local://") {
-		return os.DirFS(r.build.Context), nil
+		return os.DirFS(r.context), nil
+	}
+	if a := r.added[from]; a.dir != "" {
+		return os.DirFS(a.dir), nil
 	}
 	d, err := p.definition(from)
 	if err != nil {

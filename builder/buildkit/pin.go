@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -37,8 +36,11 @@ type pins struct {
 
 // policy makes BuildKit use what the sources resolved to. Without it a concurrent build of
 // something else could have it take what a tag named earlier.
-func (p *pins) policy() *spb.Policy {
+func (p *pins) policy(more map[string]added) *spb.Policy {
 	policy := &spb.Policy{Version: 1}
+	for _, digest := range slices.Sorted(maps.Keys(more)) {
+		policy.Rules = append(policy.Rules, more[digest].rule)
+	}
 	for _, b := range p.bases {
 		if b.Source == withoutTag(b.Source) {
 			continue // the Dockerfile gives the digest alone: there is no tag to convert
@@ -54,11 +56,7 @@ func (p *pins) policy() *spb.Policy {
 
 // pin resolves every image source that the build reaches.
 func (r *run) pin(ctx context.Context) (*pins, error) {
-	var raw []byte
-	broken := r.afresh(ctx, func() (err error) {
-		raw, err = r.ask(ctx, subrequest(convertllb.RequestConvertLLB))
-		return err
-	})
+	raw, broken := r.ask(ctx, subrequest(convertllb.RequestConvertLLB))
 	if broken != nil {
 		return nil, r.explain(ctx, broken, true)
 	}
@@ -67,6 +65,9 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 		return nil, r.lost(fmt.Errorf("reading BuildKit's plan of the build: %w", err))
 	}
 	if err := r.mayAsk(plan); err != nil {
+		return nil, err
+	}
+	if r.added, err = r.add(ctx, plan); err != nil {
 		return nil, err
 	}
 	if other := plan.frontend(); other != "" {
@@ -86,6 +87,13 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 	return &pins{bases: bases, plan: plan}, nil
 }
 
+// request makes a question to the frontend.
+func (r *run) request(more map[string]string) gateway.SolveRequest {
+	q := gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options)}
+	maps.Copy(q.FrontendOpt, more)
+	return q
+}
+
 // subrequest are the options that ask the frontend about the build instead of building.
 func subrequest(id string) map[string]string {
 	return map[string]string{"requestid": id, "frontend.caps": "moby.buildkit.frontend.subrequests"}
@@ -96,12 +104,7 @@ func (r *run) ask(ctx context.Context, options map[string]string) ([]byte, error
 	var answer []byte
 	var broken error
 	_, err := r.call(ctx, client.SolveOpt{}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		q, err := r.request(ctx, g, options)
-		if err != nil {
-			broken = err
-			return nil, err
-		}
-		result, err := g.Solve(ctx, q)
+		result, err := g.Solve(ctx, r.request(options))
 		if err != nil {
 			broken = err
 			return nil, err
@@ -227,18 +230,9 @@ func withoutTag(ref string) string {
 }
 
 // mayAsk refuses a Dockerfile that asks for a secret which its pipeline doesn't name, above
-// all the one that reads the repository: a RUN step could leave it in a layer. Nor may it read
-// other repositories with that one.
+// all the one that reads the repository: a RUN step could leave it in a layer.
 func (r *run) mayAsk(p *plan) error {
 	for digest, op := range p.ops {
-		if other := r.borrows(op.GetSource()); other != "" {
-			place, _ := p.place(digest)
-			return failed(messages.Failure{
-				Class: messages.FailureUser, Place: place,
-				Reason: fmt.Sprintf("the Dockerfile reads the repository %s, for which the pipeline's repository_token is not meant", r.progress.hide(other)),
-				Fix:    "put what it needs into the pipeline's own repository, for instance as a vendored copy, or fetch it in a RUN step with a secret of its own",
-			})
-		}
 		for _, id := range secretsOf(op.GetExec()) {
 			if _, ok := r.build.Secrets[id]; ok && !strings.HasPrefix(id, "GIT_AUTH_") {
 				continue
@@ -251,30 +245,6 @@ func (r *run) mayAsk(p *plan) error {
 		}
 	}
 	return nil
-}
-
-// borrows returns the repository of a git source that BuildKit would read with the pipeline's
-// token although it is not the pipeline's: one on the same host.
-func (r *run) borrows(s *pb.SourceOp) string {
-	if r.build.Token.IsZero() || !strings.HasPrefix(s.GetIdentifier(), gitScheme) {
-		return ""
-	}
-	address := s.GetAttrs()[pb.AttrFullRemoteURL]
-	if address == "" {
-		address = s.GetIdentifier()
-	}
-	own, err := url.Parse(r.build.Pipeline.Repository)
-	if err != nil {
-		return address
-	}
-	u, err := url.Parse(address)
-	switch {
-	case err == nil && !strings.EqualFold(u.Host, own.Host):
-		return "" // the token goes by host and port
-	case err == nil && u.Scheme == own.Scheme && strings.Trim(u.Path, "/") == strings.Trim(own.Path, "/"):
-		return ""
-	}
-	return address
 }
 
 // secretsOf lists the secrets that a RUN step asks for.

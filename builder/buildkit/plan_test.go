@@ -38,7 +38,7 @@ func TestPolicyConvertsTagsAlone(t *testing.T) {
 		{Source: "r.example:5000/tagged:1", Image: messages.Image("r.example:5000/tagged@" + digest)},
 		{Source: "r.example:5000/pinned", Image: messages.Image("r.example:5000/pinned@" + digest)},
 	}}
-	rules := p.policy().GetRules()
+	rules := p.policy(nil).GetRules()
 	if len(rules) != 1 || rules[0].GetSelector().GetIdentifier() != "docker-image://r.example:5000/tagged:1" ||
 		rules[0].GetUpdates().GetIdentifier() != "docker-image://r.example:5000/tagged:1@"+digest {
 		t.Errorf("rules %v", rules)

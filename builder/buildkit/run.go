@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/fenceline/fenceline/builder"
-	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
@@ -33,16 +31,15 @@ type run struct {
 	attachables []session.Attachable
 	locals      map[string]fsutil.FS
 	progress    *progress
-	source      source
-	repack      bool // a base has layers in zstd, which the image gets in gzip
+	context     string // folder that is the build context
+	sources     sources
+	added       map[string]added // by the digests of the plan's operations
+	repack      bool             // a base has layers in zstd, which the image gets in gzip
 }
 
 func (s *Solver) newRun(b builder.Build) (*run, error) {
 	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, newHider(b.Token, b.Secrets))}
-	u, err := url.Parse(b.Pipeline.Repository)
-	if err != nil {
-		return nil, fmt.Errorf("reading the repository's address: %w", err)
-	}
+	r.locals = make(map[string]fsutil.FS)
 	logins, err := s.logins.read()
 	if err != nil {
 		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
@@ -51,26 +48,12 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 	for name, v := range b.Secrets {
 		secrets[name] = []byte(v.Reveal())
 	}
-	if !b.Token.IsZero() {
-		secrets[gitAuthSecret+"."+u.Host] = []byte("basic " + git.Credential(b.Token))
-	}
 	r.attachables = []session.Attachable{
 		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(logins)}),
 		secretsprovider.FromMap(secrets),
 	}
-	if b.Context != "" {
-		local, err := fsutil.NewFS(b.Context)
-		if err != nil {
-			return nil, fmt.Errorf("reading the build context: %w", err)
-		}
-		r.locals = map[string]fsutil.FS{"context": local, "dockerfile": local}
-	}
 	return r, nil
 }
-
-// gitAuthSecret is the secret that BuildKit's git source asks for, with the repository's
-// host and port behind a dot: the value of the header Authorization.
-const gitAuthSecret = "GIT_AUTH_HEADER"
 
 // frontendOptions are what the Dockerfile frontend is told.
 func frontendOptions(b builder.Build) map[string]string {
@@ -80,13 +63,6 @@ func frontendOptions(b builder.Build) map[string]string {
 		// make it fetch and run another one.
 		"cmdline":  product,
 		"filename": p.Dockerfile,
-	}
-	if b.Context == "" {
-		query := url.Values{"ref": {b.Commit}}
-		if p.Directory != "" {
-			query.Set("subdir", p.Directory)
-		}
-		o["context"] = p.Repository + "?" + query.Encode()
 	}
 	if p.Platform != "" {
 		o["platform"] = p.Platform
@@ -100,8 +76,16 @@ func frontendOptions(b builder.Build) map[string]string {
 	return o
 }
 
-// do pins, builds, has the result checked, and pushes it.
-func (r *run) do(ctx context.Context) (builder.Solved, error) {
+// do fetches, pins, builds, has the result checked, and pushes it.
+func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
+	defer func() {
+		if removeErr := r.sources.remove(); removeErr != nil {
+			r.remark("warning: what was fetched for the build can't be removed: " + removeErr.Error())
+		}
+	}()
+	if err := r.fetch(ctx); err != nil {
+		return builder.Solved{}, err
+	}
 	pins, err := r.pin(ctx)
 	if err != nil {
 		return builder.Solved{}, err
@@ -157,11 +141,7 @@ type solving struct {
 
 // solve builds and pushes, and returns what the exporter says of it.
 func (r *run) solve(ctx context.Context, p *pins) (map[string]string, error) {
-	var s solving
-	err := r.afresh(ctx, func() (err error) {
-		s, err = r.attempt(ctx, p)
-		return err
-	})
+	s, err := r.attempt(ctx, p)
 	switch {
 	case s.refused != nil:
 		return nil, r.refused(s.refused)
@@ -185,13 +165,9 @@ func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 		attrs["force-compression"] = "true" // layers in gzip stay as they are
 	}
 	response, err := r.call(ctx, client.SolveOpt{
-		SourcePolicy: p.policy(), Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}},
+		SourcePolicy: p.policy(r.added), Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
-		q, err := r.request(ctx, g, nil)
-		if err != nil {
-			s.broken = err
-			return nil, err
-		}
+		q := r.request(nil)
 		q.Evaluate = true
 		result, err := r.solveClean(ctx, g, q, p.plan)
 		if err != nil {

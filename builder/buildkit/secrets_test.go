@@ -30,7 +30,7 @@ func TestTheTokenReadsNoOtherRepository(t *testing.T) {
 	b.git.RequireToken("token-of-repository")
 	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + other.URL + "#main /other\n"})
 	o.Token = messages.NewSecret("token-of-repository")
-	b.fails(t, o, messages.FailureUser, "", other.URL, "repository_token")
+	b.fails(t, o, messages.FailureUser, "Dockerfile:2", other.URL, "is denied")
 
 	o = b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nADD " + b.repo.URL + "#main /again\n"})
 	o.Token = messages.NewSecret("token-of-repository")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/worker/label"
 	"google.golang.org/grpc"
@@ -28,6 +29,7 @@ type Config struct {
 	// pulls and pushes, has its own buildkitd.toml.
 	RegistryCAFile string
 	PlainHTTP      []string      // registries that speak plain HTTP, HOST:PORT; those on loopback and private addresses do anyway
+	Rules          *reach.Rules  // what repositories, submodules and Dockerfiles may lead to; nil for those that are the zero value
 	Watch          time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
 }
 

@@ -5,130 +5,199 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
+	"os"
 	"path"
-	"slices"
-	"syscall"
+	"path/filepath"
+	"strings"
 
+	"github.com/fenceline/fenceline/builder"
+	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/moby/buildkit/client/llb"
-	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
-	fstypes "github.com/tonistiigi/fsutil/types"
+	"github.com/tonistiigi/fsutil"
 )
 
-// source is the build context of a build from a repository. BuildKit's frontend takes a repository
-// whole, and heeds a .dockerignore in uploaded contexts alone; here it counts in both.
-type source struct {
-	looked     bool
-	whole      *pb.Definition // the commit's files, with the Dockerfile
-	filtered   *pb.Definition // without what is ignored; nil where nothing is
-	filteredAs string         // digest of filtered's last operation
+// The files of a repository are fetched here and sent to buildkitd as an uploaded context is: buildkitd's own git would
+// follow any redirect, ask its own resolver, and clone whatever submodules a commit names.
+
+// sources are the folders of the repositories that a build is made from.
+type sources struct {
+	folder *builder.Folder
+	n      int
 }
 
-// repository is what BuildKit's git source reads for a build: the frontend's own words, so that
-// both are one step.
-func (r *run) repository() llb.State {
-	p := r.build.Pipeline
-	options := []llb.GitOption{llb.GitRef(r.build.Commit), llb.WithCustomName("[internal] load git source " + r.options["context"])}
-	if p.Directory != "" {
-		options = append(options, llb.GitSubDir(p.Directory))
-	}
-	return llb.Git(p.Repository, "", options...)
-}
-
-// request makes a question to the frontend, with the build's context.
-func (r *run) request(ctx context.Context, g gateway.Client, more map[string]string) (gateway.SolveRequest, error) {
-	q := gateway.SolveRequest{Frontend: frontend, FrontendOpt: maps.Clone(r.options)}
-	maps.Copy(q.FrontendOpt, more)
-	if r.build.Context != "" {
-		return q, nil
-	}
-	if err := r.look(ctx, g); err != nil {
-		return q, err
-	}
-	if r.source.filtered != nil {
-		delete(q.FrontendOpt, "context")
-		q.FrontendInputs = map[string]*pb.Definition{"context": r.source.filtered, "dockerfile": r.source.whole}
-	}
-	return q, nil
-}
-
-// look reads once what the repository's .dockerignore names.
-func (r *run) look(ctx context.Context, g gateway.Client) error {
-	if r.source.looked {
-		return nil
-	}
-	repository := r.repository()
-	whole, err := repository.Marshal(ctx)
-	if err != nil {
-		return fmt.Errorf("describing the repository to BuildKit: %w", err)
-	}
-	s := source{looked: true, whole: whole.ToPB()}
-	result, err := g.Solve(ctx, gateway.SolveRequest{Definition: s.whole, Evaluate: true})
-	if err != nil {
-		return err
-	}
-	ref, err := result.SingleRef()
-	if err != nil {
-		return err
-	}
-	ignored, err := r.ignored(ctx, ref)
-	if err != nil {
-		return err
-	}
-	if len(ignored) > 0 {
-		filtered, err := llb.Scratch().File(
-			llb.Copy(repository, "/", "/", &llb.CopyInfo{CopyDirContentsOnly: true, ExcludePatterns: ignored}),
-			llb.WithCustomName("[internal] leave out what is ignored"),
-		).Marshal(ctx)
+// fetch has the build context on this machine.
+func (r *run) fetch(ctx context.Context) error {
+	dir := r.build.Context
+	if dir == "" {
+		files, err := r.checkout(ctx, r.remote(), r.build.Commit, r.build.Pipeline.Submodules)
 		if err != nil {
-			return fmt.Errorf("describing the build context to BuildKit: %w", err)
+			return r.unfetched(err)
 		}
-		head, err := filtered.Head()
-		if err != nil {
-			return fmt.Errorf("describing the build context to BuildKit: %w", err)
+		if dir, err = inside(files, r.build.Pipeline.Directory); err != nil {
+			return failed(messages.Failure{
+				Class: messages.FailureUser, Reason: fmt.Sprintf("the commit %s has no folder %q", r.build.Commit, r.build.Pipeline.Directory),
+				Fix: "correct the pipeline's directory",
+			})
 		}
-		s.filtered, s.filteredAs = filtered.ToPB(), head.String()
+		r.remark(fmt.Sprintf("[internal] fetched %s of %s", r.build.Commit, r.build.Pipeline.Repository))
 	}
-	r.source = s
-	return nil
+	r.context = dir
+	if err := r.ignores(dir); err != nil {
+		return err
+	}
+	return r.mount(dir, "context", "dockerfile")
 }
 
-// ignored reads the patterns of the file that counts: the Dockerfile's own, or else the context's.
-func (r *run) ignored(ctx context.Context, ref gateway.Reference) ([]string, error) {
-	files := &imageFS{ctx: ctx, ref: ref}
+// ignores refuses a .dockerignore that can't be read: the Dockerfile's own, or else the context's. BuildKit doesn't say which file it is about.
+func (r *run) ignores(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("reading the build context: %w", err)
+	}
+	defer func() { _ = root.Close() }()
 	for _, name := range []string{r.build.Pipeline.Dockerfile + ".dockerignore", ".dockerignore"} {
 		name = path.Clean(name)
-		// Of most contexts this is all that is asked.
-		found, err := ref.ReadDir(ctx, gateway.ReadDirRequest{Path: path.Join("/", path.Dir(name)), IncludePattern: escape(path.Base(name))})
+		text, err := root.ReadFile(filepath.FromSlash(name))
 		if err != nil {
-			if err = files.failure("readdir", path.Dir(name), err); errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-				continue // nor is there a folder for the Dockerfile, as the frontend will say
-			}
-			return nil, err
-		}
-		if !slices.ContainsFunc(found, func(s *fstypes.Stat) bool { return path.Base(s.GetPath()) == path.Base(name) }) {
-			continue
-		}
-		text, err := files.ReadFile(name)
-		if err != nil {
-			return nil, err
+			continue // there is none, or BuildKit tells
 		}
 		patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
 		if err == nil {
 			_, err = patternmatcher.New(patterns)
 		}
 		if err != nil {
-			return nil, failed(messages.Failure{
-				Class: messages.FailureUser, Place: name,
-				Reason: "it can't be read: " + r.clean(err), Fix: "correct this pattern",
+			return failed(messages.Failure{
+				Class: messages.FailureUser, Place: name, Reason: "it can't be read: " + r.clean(err), Fix: "correct this pattern",
 			})
 		}
-		return patterns, nil
+		return nil
 	}
-	return nil, nil
+	return nil
+}
+
+// remote is the pipeline's own repository.
+func (r *run) remote() git.Remote {
+	return git.Remote{URL: r.build.Pipeline.Repository, Token: r.build.Token, Rules: r.solver.config.Rules}
+}
+
+// mount gives buildkitd a folder by names.
+func (r *run) mount(dir string, names ...string) error {
+	local, err := fsutil.NewFS(dir)
+	if err != nil {
+		return fmt.Errorf("reading the build context: %w", err)
+	}
+	for _, name := range names {
+		r.locals[name] = local
+	}
+	return nil
+}
+
+// checkout fetches a commit into a folder of this build's.
+func (r *run) checkout(ctx context.Context, remote git.Remote, commit string, policy messages.Submodules) (string, error) {
+	if r.sources.folder == nil {
+		folder, err := builder.NewFolder(ctx)
+		if err != nil {
+			return "", fmt.Errorf("making a folder for the build context: %w", err)
+		}
+		r.sources.folder = folder
+	}
+	r.sources.n++
+	work := filepath.Join(r.sources.folder.Path, fmt.Sprint(r.sources.n))
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return "", fmt.Errorf("making a folder for the build context: %w", err)
+	}
+	return git.Checkout(ctx, remote, commit, work, policy)
+}
+
+// remove removes what was fetched.
+func (s *sources) remove() error {
+	if s.folder == nil {
+		return nil
+	}
+	return s.folder.Remove()
+}
+
+// inside is a folder of files, to which no link leads.
+func inside(files, directory string) (string, error) {
+	root, err := os.OpenRoot(files)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	at := "."
+	for part := range strings.SplitSeq(path.Clean("./"+directory), "/") {
+		at = path.Join(at, part)
+		info, err := root.Lstat(filepath.FromSlash(at))
+		if err != nil {
+			return "", err
+		}
+		if !info.IsDir() {
+			return "", fmt.Errorf("%s is no folder", at)
+		}
+	}
+	return filepath.Join(files, filepath.FromSlash(at)), nil
+}
+
+// unfetched says whose fault it is that the pipeline's repository was not fetched.
+func (r *run) unfetched(err error) error {
+	f := messages.Failure{Class: messages.FailureUser, Reason: r.clean(err)}
+	var sub *git.SubmoduleError
+	switch {
+	case errors.As(err, &sub):
+		return r.unfetchedSubmodule(sub, r.build.Pipeline.Repository)
+	case errors.Is(err, git.ErrNoCommit):
+		f.Reason = fmt.Sprintf("the repository no longer has the commit %s", r.build.Commit)
+		f.Fix = "push it again, or ask for a commit that is there"
+	case errors.Is(err, git.ErrDenied):
+		f.Reason = "the repository wants a credential, or refuses the one it was given: " + f.Reason
+		f.Fix = "name a token that may read it in the pipeline's repository_token"
+	case errors.Is(err, git.ErrNoRepository):
+		f.Reason, f.Fix = "there is no such repository: "+f.Reason, "correct the pipeline's repository"
+	case errors.Is(err, git.ErrNotAllowed):
+		f.Fix = "correct the pipeline's repository, or the builder's settings of what may be reached"
+	case tooLarge(err):
+		f.Fix = "leave out what the build doesn't need"
+	default:
+		f.Class, f.Reason, f.Fix = messages.FailureInfrastructure, "the repository can't be read: "+f.Reason, "check the address and that its host is up"
+	}
+	return failed(f)
+}
+
+func tooLarge(err error) bool { return errors.As(err, new(*git.TooLargeError)) }
+
+// unfetchedSubmodule is the same of a submodule of a repository.
+func (r *run) unfetchedSubmodule(sub *git.SubmoduleError, of string) error {
+	what := fmt.Sprintf("the submodule %q", messages.Shorten(sub.Path, 300))
+	if sub.URL != "" {
+		what += " (" + messages.Shorten(sub.URL, 300) + ")"
+	}
+	if of != r.build.Pipeline.Repository {
+		what += " of " + of
+	}
+	said := r.clean(sub.Err)
+	f := messages.Failure{Class: messages.FailureUser, Place: sub.Place, Fix: sub.Fix}
+	fix := "correct its address in .gitmodules, and commit that"
+	switch {
+	case errors.Is(sub.Err, git.ErrNoCommit):
+		f.Reason = fmt.Sprintf("%s does not have the commit that the repository names: %s", what, said)
+		fix = "push that commit to the submodule's repository, or commit one that is there"
+	case errors.Is(sub.Err, git.ErrDenied):
+		f.Reason = fmt.Sprintf("%s wants a credential, or refuses the one it was given: %s", what, said)
+		fix = "let it be read without one, or put what the build needs into the repository itself"
+	case errors.Is(sub.Err, git.ErrNoRepository):
+		f.Reason = fmt.Sprintf("%s can't be found: %s", what, said)
+	case errors.Is(sub.Err, git.ErrUnreachable):
+		f.Class, f.Reason = messages.FailureInfrastructure, fmt.Sprintf("%s can't be read: %s", what, said)
+		fix = "check its address in .gitmodules and that its host is up"
+	case tooLarge(sub.Err):
+		f.Reason, fix = said, "leave out what the build doesn't need"
+	default:
+		f.Reason = fmt.Sprintf("%s: %s", what, said)
+	}
+	if f.Fix == "" {
+		f.Fix = fix
+	}
+	return failed(f)
 }

@@ -9,6 +9,7 @@
 //   - fence.go: where a controller finds fence configs
 //   - names.go: the names of roles, users and this machine
 //   - natsusers.go: the users of NATS that every installation has, and what each may do
+//   - reach.go: what may be cloned from
 //   - pullways.go: how a node fetches images
 //   - flagkinds.go: the kinds of flags: paths, names, labels, durations
 //   - notes.go: what is noted beside a flag: that it is needed, its default in words, more about it

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/standalone"
 	"github.com/spf13/pflag"
 )
@@ -210,6 +211,7 @@ type Producer struct {
 	DockerConfig    string
 	RepositoryLimit int
 	Registries
+	Reach reach.Rules // what may be cloned from
 }
 
 // Add adds the flags that `run` and `up` have for it.
@@ -220,6 +222,7 @@ func (p *Producer) Add(fs *pflag.FlagSet) {
 	numberVar(fs, &p.RepositoryLimit, "repository-limit", producer.DefaultRepositoryLimit, 0, "builds a second that may be asked for of one repository in the long run; 0 for any number")
 	Explain(fs, "repository-limit", "As many as in 50 seconds may come at once. A webhook beyond it is answered 429 with the time to wait, and nothing of it is stored.")
 	secretsDirVar(fs, &p.SecretsDir)
+	addReach(fs, &p.Reach)
 }
 
 // secretsDirVar is the flag of the folder of secrets, which is one where a producer and a builder
@@ -241,6 +244,7 @@ type Builder struct {
 	SecretsDir   string
 	Slots        int
 	AckWait      time.Duration
+	Reach        reach.Rules  // what may be cloned from, and what Dockerfiles may lead to
 	Room         func() error // of the buildkitd's disk, where that is known: no setting
 	Afresh       func()       // starts that buildkitd again: no setting
 	Registries
@@ -252,6 +256,7 @@ func (b *Builder) Add(fs *pflag.FlagSet) {
 	SpanVar(fs, &b.AckWait, "ack-wait", builds.DefaultAckWait, "how long a build stays with a builder that went silent")
 	Explain(fs, "ack-wait", "It is one for the installation: give all builders the same, and the controllers, whose word counts where a builder's user may not change it.")
 	secretsDirVar(fs, &b.SecretsDir)
+	addReach(fs, &b.Reach)
 	b.Registries.Add(fs)
 }
 

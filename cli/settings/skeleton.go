@@ -50,6 +50,8 @@ func commented(f *pflag.Flag) string {
 			value = "TEXT"
 		case "stringSlice":
 			value = "[HOST:PORT]"
+		case kindHost, kindProtocol, kindBlock:
+			value = "[" + value + "]"
 		case Labels{}.Type():
 			value = "{NAME: VALUE}"
 		}

@@ -121,7 +121,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	}
 	line := builds.New(q)
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir,
+		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
 		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
@@ -210,13 +210,13 @@ func (r *httpRole) serve() error {
 
 func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
 	solver, err := buildkit.New(buildkit.Config{
-		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP,
+		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
+		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
 		Grace: grace, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }

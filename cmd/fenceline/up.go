@@ -94,7 +94,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, u.state.Close()) }()
-	s.Builder.SecretsDir = s.Producer.SecretsDir
+	s.Builder.SecretsDir, s.Builder.Reach = s.Producer.SecretsDir, s.Producer.Reach
 	entry, err := loadEntry(&s.Producer.Listener, u.log)
 	if err != nil {
 		return err
