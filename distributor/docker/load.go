@@ -36,7 +36,7 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 		return 0, err
 	}
 	held := f.held
-	f.unpacks = as == byConfig
+	f.unpacks, f.measured = as == byConfig, e.measuredOf(image)
 	err = e.feed(ctx, doing, f, form)
 	if errors.Is(err, errNotUnpacked) {
 		f.unpacks = false
@@ -155,8 +155,9 @@ type feed struct {
 	ctx      context.Context //nolint:containedctx // of the one load that it is made for
 	from     distributor.Content
 	parts    *parts
-	held     int  // so many layers, from the first on, the engine has
-	unpacks  bool // layers are unpacked here, while they are fetched: see unpack.go
+	held     int                          // so many layers, from the first on, the engine has
+	unpacks  bool                         // layers are unpacked here, while they are fetched: see unpack.go
+	measured map[string]distributor.Layer // by digest, those that Room measured
 	progress func(distributor.Progress)
 	bytes    int64 // of layers that were fetched
 	broken   error // why what it is fed with broke off

@@ -260,6 +260,25 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	_ = g.Wait() // none fails
 }
 
+// measuredOf are the layers of an image that were measured, by digest, where its manifest is the one read last.
+func (e *Engine) measuredOf(image messages.Image) map[string]distributor.Layer {
+	e.looking.Lock()
+	defer e.looking.Unlock()
+	e.mu.Lock()
+	r := e.wanted
+	e.mu.Unlock()
+	if r == nil || r.image != image {
+		return nil
+	}
+	out := map[string]distributor.Layer{}
+	for _, l := range r.layers {
+		if l.Unpacked >= 0 {
+			out[l.Digest] = l
+		}
+	}
+	return out
+}
+
 // unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
 func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) (size int64, said bool) {
 	guess := max(l.Size, 0)
