@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -79,6 +80,13 @@ func hostileInstallation(t *testing.T) *queue.Client {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	publish(t, c, &messages.BuildRequested{
+		Build: "base-kkkkkkkk", Ref: "refs/heads/main", Commit: strings.Repeat("1", 40), Cause: messages.CausePush, Received: noon(),
+		Pipeline: messages.Pipeline{Name: "base", Repository: "http://127.0.0.1:1/base.git", Branch: "main", Dockerfile: "Dockerfile", Image: "127.0.0.1:1/own/base", HooksDir: "/h", Timeout: 1e9, Attempts: 1},
+	})
+	for i, source := range []string{hostile + ":1", "example.com/base:" + hostile} {
+		create(t, store.BaseLooks(c), fmt.Sprint("base.", i), messages.BaseLook{Source: source, Digest: hostile, Looker: hostile, Problem: hostile, Since: noon(), Again: noon()})
+	}
 	if _, err := queuetest.JetStream(t, c).Publish(t.Context(), "$KV.fenceline-fence.production.docker/image", []byte(hostile)); err != nil {
 		t.Fatal(err)
 	}
@@ -90,9 +98,12 @@ func publishHostile(t *testing.T, c *queue.Client) {
 	t.Helper()
 	ref := messages.BuildRef{Build: "base-gggggggg", Pipeline: "base", Order: 16}
 	failure := messages.Failure{Class: messages.FailureUser, Reason: hostile, Fix: hostile, Findings: []messages.Finding{{File: hostile, Problem: hostile, Fix: hostile}}}
+	bases := []messages.PinnedBase{{Source: hostile + ":1", Image: imageOne}, {Source: "example.com/base:" + hostile, Image: imageTwo}}
 	for _, p := range []messages.Payload{
 		&messages.BuildStarted{BuildRef: ref, Attempt: 1, Worker: hostile},
 		&messages.BuildLog{BuildRef: ref, Attempt: 1, Step: messages.StepBuilt, Vertex: hostile, Text: hostile},
+		&messages.BasePinned{BuildRef: ref, Attempt: 1, Bases: bases},
+		&messages.ImageReady{BuildRef: ref, Image: imageTwo, Commit: hostile, Ref: hostile, HooksDir: "/h", Bases: bases},
 		&messages.BuildSuperseded{BuildRef: ref, Commit: hostile, Head: hostile},
 		&messages.BuildCancelled{BuildRef: ref, By: hostile},
 		&messages.NodeFailed{Fleet: "production", Node: "node-1", Step: hostile, Reason: hostile},
@@ -119,6 +130,10 @@ func hostileFolder(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "folder\x1b[31m\nfleet forged")
 	clitest.Write(t, filepath.Join(dir, "fenceline.yaml"), "version: 1\npipelines:\n  - name: \""+`\e[31m\nchecked forged\u202e`+"\"\n    \"\\e]52;c\\nfleet forged\": 1\n")
+	clitest.Write(t, filepath.Join(dir, "plain.yaml"), `version: 1
+pipelines:
+  - {name: base, repository: "http://127.0.0.1:1/base.git", image: 127.0.0.1:1/own/base, rebuild_on: {base: true}, webhook: {secret_file: elsewhere}, fleets: [{name: production}]}
+`)
 	clitest.Write(t, filepath.Join(dir, "Dockerfile"), "FROM scratch\nEVIL\x1b[31m\u202e forged\n")
 	clitest.Write(t, filepath.Join(dir, "hooks", "pre-running"), "#!/bin/\x1b[31m\u202esh\nif \x1b]52;c\x07\n")
 	clitest.Write(t, filepath.Join(dir, "hooks", "pre-runnin\x1b[31m\n    fix: run forged"), "#!/bin/sh\n")
@@ -130,6 +145,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 	t.Helper()
 	dir, secret := hostileFolder(t), filepath.Join(t.TempDir(), "secret")
 	clitest.Write(t, secret, "0123456789abcdef0123456789abcdef\n")
+	plain := filepath.Join(dir, "plain.yaml")
 	producer := []string{"--producer", server, "--token-file", secret}
 	return map[string][][]string{
 		"init":                 {{"--dir", filepath.Join(dir, "made")}, {"--dir", "x", "--node", hostile}},
@@ -170,6 +186,8 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"render":               {{hostile}, {"base", "--config", filepath.Join(dir, "fenceline.yaml")}, {"--pipelines", dir, hostile}},
 		"schema":               {{}, {hostile}},
 		"openapi":              {{}, {hostile}},
+		"graph":                {{"--config", plain}, {"--config", plain, "--dot"}, {"--config", filepath.Join(dir, "fenceline.yaml")}, {"--config", hostile}, {hostile}},
+		"plan":                 {{"base", "--config", plain}, {"base"}, {"base", "--branch", hostile}, {"base", "--config", hostile}, {hostile}},
 		"explain-hook":         {{hostile}, {"-", "--config", filepath.Join(dir, "fenceline.yaml")}, {"-", "--forge", hostile, "--header", hostile}},
 		"hook":                 {{hostile}},
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},
