@@ -38,6 +38,7 @@ type ForgeOwed struct {
 	Build    string    `json:"build"`
 	Request  uint64    `json:"request"`          // sequence of the build's request
 	Queued   bool      `json:"queued,omitempty"` // nothing but the request is known to tell of it
+	Reason   *Reason   `json:"reason,omitempty"` // what led to a build that is queued
 	At       time.Time `json:"at"`               // of the message that told of it last
 }
 

@@ -22,6 +22,10 @@ func (w *Worker) owe(ctx context.Context, v *view, a about) (uint64, error) {
 		*o = messages.ForgeOwed{
 			Pipeline: v.route.Pipeline, Commit: v.commit, Ref: v.ref, Build: v.build, Request: v.request, Queued: a.request != nil, At: a.at.UTC(),
 		}
+		if a.request != nil {
+			why := a.request.Why()
+			o.Reason = &why
+		}
 		return nil
 	})
 	if err != nil {
@@ -56,7 +60,7 @@ func (w *Worker) recall(ctx context.Context) error {
 		}
 		a := about{pipeline: o.Pipeline, build: o.Build, sequence: o.Request, at: o.At}
 		if o.Queued {
-			a.request = &messages.BuildRequested{Build: o.Build, Commit: o.Commit}
+			a.request = &messages.BuildRequested{Build: o.Build, Commit: o.Commit, Reason: o.Reason}
 			a.request.Pipeline.Name = o.Pipeline
 			a.request.SetRef(o.Ref)
 		}
