@@ -46,6 +46,7 @@ type access struct {
 	settings.NATS
 	producer, tokenFile string
 	producerCAFile      string // "" for the system's authorities alone
+	dockerConfig        string // folder of the login for pulls from the registry of `fenceline up`; "" for none
 	buildkit            string // address of the buildkitd of `fenceline up`
 	state               string // folder to look in; "" for that of settings.StateFolder
 	stateFolder         bool   // that is where the address is from
@@ -85,7 +86,7 @@ func (a *access) resolve() error {
 	if err != nil {
 		return err
 	}
-	a.buildkit, a.stateFolder = found.Buildkit, true
+	a.buildkit, a.dockerConfig, a.stateFolder = found.Buildkit, found.DockerConfig, true
 	a.URL, a.User, a.PasswordFile = found.NATS, cmp.Or(a.User, found.User), cmp.Or(a.PasswordFile, found.PasswordFile)
 	a.CAFile, a.Prefix = cmp.Or(a.CAFile, found.CAFile), cmp.Or(a.Prefix, found.Prefix)
 	a.producer, a.tokenFile = cmp.Or(a.producer, found.Producer), cmp.Or(a.tokenFile, found.TokenFile)

@@ -57,7 +57,7 @@ stands in the way, or is not known; 1 where nothing can be said; 2 where a flag 
 	o.from.Add(fs)
 	fs.StringVar(&o.branch, "branch", "", "branch that is pushed to; the pipeline's own where none is given")
 	settings.FolderVar(fs, &o.secretsDir, "secrets-dir", "", "folder with the files of the secrets that pipelines name")
-	settings.FolderVar(fs, &o.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	settings.FolderVar(fs, &o.dockerConfig, "docker-config", "", "folder of the config.json with the registries' logins (default: with that of up's registry, in its folder)")
 	o.registries.Add(fs)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		o.given = fs.Changed("config") || fs.Changed("pipelines")
@@ -95,7 +95,7 @@ func (s *session) plan(ctx context.Context, o *planned, path, name string) (*pla
 	c.Pipeline = c.Pipeline.At(messages.BranchRefs + branch)
 	c.Remote, c.RemoteErr = producer.RemoteOf(&c.Pipeline, o.secretsDir)
 	var err error
-	c.Catalog, err = buildkit.NewCatalog(buildkit.Config{DockerConfig: o.dockerConfig, RegistryCAFile: o.registries.CAFile, PlainHTTP: o.registries.PlainHTTP})
+	c.Catalog, err = buildkit.NewCatalog(buildkit.Config{DockerConfig: cmp.Or(o.dockerConfig, s.access.dockerConfig), RegistryCAFile: o.registries.CAFile, PlainHTTP: o.registries.PlainHTTP})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +29,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/standalone"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -419,5 +423,39 @@ func TestAPlanOfManyNodes(t *testing.T) {
 	}
 	if out := s.table(t); strings.Count(out, "\n") > 60 {
 		t.Errorf("the table has %d lines", strings.Count(out, "\n"))
+	}
+}
+
+// TestAPlanHasTheLoginOfUp for its registry, where an installation is known by its state folder.
+func TestAPlanHasTheLoginOfUp(t *testing.T) {
+	s := newPlanSite(t)
+	behind, err := url.Parse("http://" + s.registry.Host)
+	queuetest.Must(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	guard := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "reader" || password != "word" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="up"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer guard.Close()
+	host := strings.TrimPrefix(guard.URL, "http://")
+	s.repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM " + host + "/os:1\n"})
+	state, logins := t.TempDir(), t.TempDir()
+	clitest.Write(t, filepath.Join(logins, "config.json"), fmt.Sprintf(`{"auths":{%q:{"auth":"cmVhZGVyOndvcmQ="}}}`, host))
+	text, err := json.Marshal(standalone.Client{NATS: os.Getenv("FENCELINE_NATS"), DockerConfig: logins})
+	queuetest.Must(t, err)
+	clitest.Write(t, filepath.Join(state, "client.json"), string(text))
+	t.Setenv("FENCELINE_NATS", "")
+	t.Setenv("FENCELINE_STATE", state)
+	if p := s.plan(t, ExitDone); p.Bases.Sources[0].State != plan.BaseNew {
+		t.Errorf("the bases are %+v", p.Bases)
+	}
+	none := t.TempDir()
+	clitest.Write(t, filepath.Join(none, "config.json"), "{}")
+	if p := s.plan(t, ExitBlocked, "--docker-config", none); p.Bases.Sources[0].State != plan.BaseUnknown {
+		t.Errorf("with another folder of logins the bases are %+v", p.Bases)
 	}
 }

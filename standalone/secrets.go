@@ -58,7 +58,9 @@ type Client struct {
 	ProducerCertFile string `json:"producer_cert_file,omitempty"`
 	TokenFile        string `json:"token_file"`
 	Registry         string `json:"registry"` // HOST:PORT
-	Buildkit         string `json:"buildkit"` // address of the buildkitd
+	// DockerConfig is the folder of the config.json with the registry's login for pulls.
+	DockerConfig string `json:"docker_config,omitempty"`
+	Buildkit     string `json:"buildkit"` // address of the buildkitd
 }
 
 // WriteClient keeps c for the command line.

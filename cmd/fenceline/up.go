@@ -254,7 +254,7 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 	c := standalone.Client{
 		NATS: u.stack.NATS().URL(), User: settings.UserOperator, PasswordFile: u.state.SecretFile(settings.UserOperator),
 		Prefix: u.space.Prefix(), Producer: entry.url(), ProducerCertFile: entry.certFile(), TokenFile: u.state.SecretFile(secretToken),
-		Registry: u.stack.RegistryAddress(), Buildkit: u.stack.BuildkitdAddress(),
+		Registry: u.stack.RegistryAddress(), DockerConfig: u.stack.RegistryPulls(), Buildkit: u.stack.BuildkitdAddress(),
 	}
 	if err := u.state.WriteClient(c); err != nil {
 		return err
