@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func (d *doctor) checkBases(ctx context.Context) checked {
 		return c
 	}
 	defer q.Close()
-	client, err := registry.New(registry.Config{DockerConfig: d.builder.DockerConfig, CAFile: d.registries.CAFile, PlainHTTP: d.registries.PlainHTTP})
+	client, err := registry.New(registry.Config{DockerConfig: cmp.Or(d.builder.DockerConfig, d.access.dockerConfig), CAFile: d.registries.CAFile, PlainHTTP: d.registries.PlainHTTP})
 	if err != nil {
 		return c.problem(err)
 	}

@@ -77,8 +77,13 @@ fresh  127.0.0.1:1/own/fresh  never built
 
 // TestBasesThatCannotBeSeen shows in status what a producer met, and in doctor what meets this machine.
 func TestBasesThatCannotBeSeen(t *testing.T) {
-	busy := true
-	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	busy, private := true, false
+	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, _, _ := r.BasicAuth(); private && user != "reader" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="up"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		if busy {
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
@@ -101,6 +106,14 @@ func TestBasesThatCannotBeSeen(t *testing.T) {
 	busy = false
 	if out := fenceline(t, "doctor", "producer", "--config", file).out; strings.Contains(out, "PROBLEM  bases") {
 		t.Errorf("doctor says\n%s", out)
+	}
+	private = true
+	if out := fenceline(t, "doctor", "producer", "--config", file).out; !strings.Contains(out, "PROBLEM  bases") {
+		t.Errorf("without a login doctor says\n%s", out)
+	}
+	asUp(t, strings.TrimPrefix(registry.URL, "http://"), "reader", "word")
+	if out := fenceline(t, "doctor", "producer", "--config", file).out; !strings.Contains(out, "1 base that pipelines follow can be seen") {
+		t.Errorf("with the login of up doctor says\n%s", out)
 	}
 	queuetest.Must(t, queuetest.JetStream(t, c).DeleteKeyValue(t.Context(), c.Space().TriggersBucket())) // as before there was one
 	if out := done(t, "status"); strings.Contains(out, "can't be looked at") {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -442,13 +443,7 @@ func TestAPlanHasTheLoginOfUp(t *testing.T) {
 	defer guard.Close()
 	host := strings.TrimPrefix(guard.URL, "http://")
 	s.repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM " + host + "/os:1\n"})
-	state, logins := t.TempDir(), t.TempDir()
-	clitest.Write(t, filepath.Join(logins, "config.json"), fmt.Sprintf(`{"auths":{%q:{"auth":"cmVhZGVyOndvcmQ="}}}`, host))
-	text, err := json.Marshal(standalone.Client{NATS: os.Getenv("FENCELINE_NATS"), DockerConfig: logins})
-	queuetest.Must(t, err)
-	clitest.Write(t, filepath.Join(state, "client.json"), string(text))
-	t.Setenv("FENCELINE_NATS", "")
-	t.Setenv("FENCELINE_STATE", state)
+	asUp(t, host, "reader", "word")
 	if p := s.plan(t, ExitDone); p.Bases.Sources[0].State != plan.BaseNew {
 		t.Errorf("the bases are %+v", p.Bases)
 	}
@@ -457,4 +452,17 @@ func TestAPlanHasTheLoginOfUp(t *testing.T) {
 	if p := s.plan(t, ExitBlocked, "--docker-config", none); p.Bases.Sources[0].State != plan.BaseUnknown {
 		t.Errorf("with another folder of logins the bases are %+v", p.Bases)
 	}
+}
+
+// asUp has the installation known by the state folder of `fenceline up`, with a login of its registry.
+func asUp(t *testing.T, host, user, password string) {
+	t.Helper()
+	state, logins := t.TempDir(), t.TempDir()
+	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+	clitest.Write(t, filepath.Join(logins, "config.json"), fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, auth))
+	text, err := json.Marshal(standalone.Client{NATS: os.Getenv("FENCELINE_NATS"), DockerConfig: logins})
+	queuetest.Must(t, err)
+	clitest.Write(t, filepath.Join(state, "client.json"), string(text))
+	t.Setenv("FENCELINE_NATS", "")
+	t.Setenv("FENCELINE_STATE", state)
 }

@@ -34,8 +34,8 @@ func (p *Producer) Tokens() ([]NamedSecret, error) {
 			}
 			files = append(files, path)
 		}
-		if len(all) == 0 {
-			return nil, Usagef("--tokens-dir: %s is empty: put a file with a token there for each caller", p.TokensDir)
+		if len(all) == 0 || len(files) == 0 {
+			return nil, Usagef("--tokens-dir: %s has no token: put a file with one there for each caller", p.TokensDir)
 		}
 	}
 	out := make([]NamedSecret, len(files))

@@ -15,7 +15,8 @@ func TestTokensOfCallers(t *testing.T) {
 	}{
 		"a file and a folder":      {map[string]string{"ci": "one-token", "ops.token": "two-token", "..data": "x"}, "api-token", "api-token ci ops"},
 		"a file of any name":       {map[string]string{"ci": "one-token"}, "API_Token", "api ci"},
-		"an empty folder":          {map[string]string{}, "", "is empty: put a file"},
+		"an empty folder":          {map[string]string{}, "", "has no token: put a file"},
+		"hidden files alone":       {map[string]string{"..data": "x"}, "", "has no token: put a file"},
 		"a name that is none":      {map[string]string{"Ci_1": "one-token"}, "", "Ci_1 is whose it is"},
 		"a token of several words": {map[string]string{"ci": "a token"}, "", "ci"},
 	} {
