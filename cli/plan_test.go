@@ -382,6 +382,10 @@ func TestWhoseAPlanIs(t *testing.T) {
 	if got.status != ExitDone {
 		t.Errorf("it ends with %d: %s", got.status, got.out)
 	}
+	s.repo.Commit(t, "main", map[string]string{"README": "y\n"})
+	if got = fenceline(t, "plan", "base"); got.status != ExitBlocked || !strings.Contains(got.out, "IN THE WAY: whether paths or skip_ci leave it out is not known") {
+		t.Errorf("of a head without a build, without the file, it ends with %d: %s", got.status, got.out)
+	}
 	content, err := os.ReadFile(s.file)
 	queuetest.Must(t, err)
 	clitest.Write(t, "fenceline.yaml", string(content))

@@ -64,7 +64,7 @@ func (h *Head) obstacles() []decide.Obstacle {
 	switch {
 	case h.Unknown != "":
 		return []decide.Obstacle{{Kind: ObstacleHead, Why: "the branch's head is not known here: " + h.Unknown}}
-	case h.Builds != nil && !*h.Builds:
+	case h.Build == "" && (h.Builds == nil || !*h.Builds):
 		return []decide.Obstacle{{Kind: ObstacleFilters, Why: h.Why}}
 	}
 	return nil

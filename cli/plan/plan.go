@@ -50,7 +50,7 @@ type Last struct {
 // The obstacles beside those of fleets that decide knows.
 const (
 	ObstacleHead     decide.ObstacleKind = "head"     // the branch's head is not known
-	ObstacleFilters  decide.ObstacleKind = "filters"  // the pipeline doesn't build it
+	ObstacleFilters  decide.ObstacleKind = "filters"  // the pipeline doesn't build it, or nobody knows here whether it does
 	ObstacleBases    decide.ObstacleKind = "bases"    // what it builds on is not there, or not known
 	ObstacleRecord   decide.ObstacleKind = "record"   // the fleet's record can't be read
 	ObstacleFence    decide.ObstacleKind = "fence"    // the fence config doesn't follow
