@@ -278,9 +278,12 @@ func nextPause(last time.Duration) time.Duration {
 	return min(2*last, baseMostPause)
 }
 
-// setBases takes in what a pipeline was built on. The caller has the lock.
+// setBases takes in what a pipeline was built on; of one that is not followed any more, nothing. The caller has the lock.
 func (b *baseFollower) setBases(p *followedPipeline, bases []messages.PinnedBase) {
 	name := p.declared.pipeline.Name
+	if b.pipelines[name] != p { // what was under way when the file changed ends late
+		bases = nil
+	}
 	owners := b.owners()
 	wanted := map[string]bool{}
 	for i := range bases {
