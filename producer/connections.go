@@ -105,8 +105,11 @@ func keep(ctx context.Context) {
 // origin is whose a remote address is, which may have a port or, where a proxy told it, none.
 func origin(remote string) string {
 	at, ok := address(remote)
-	if !ok || at.Is4() {
-		return host(remote)
+	if !ok {
+		return remote
+	}
+	if at.Is4() {
+		return at.String()
 	}
 	network, err := at.Prefix(64)
 	if err != nil {
