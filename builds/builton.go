@@ -142,13 +142,18 @@ func (q *Queue) ImageOf(ctx context.Context, pipeline string, image messages.Ima
 	return "", nil //nolint:nilerr // whose work it is tells of it
 }
 
-// NewerImage tells whether a later build of the same pipeline came to an image shortly before, as far as the last changes of
-// records tell.
+// NewerImage tells whether a later build of the same pipeline came to an image: shortly before, as far as the last changes of
+// records tell, and of a retry, which has an old order, ever.
 func (q *Queue) NewerImage(ctx context.Context, r *messages.BuildRecord) (newer bool, err error) {
-	err = q.latelyWritten(ctx, func(e queue.Entry[messages.BuildRecord]) {
+	see := func(e queue.Entry[messages.BuildRecord]) {
 		o := &e.Value
 		newer = newer || o.Pipeline == r.Pipeline && o.State == messages.BuildStateSucceeded && o.Order > r.Order
-	})
+	}
+	if r.Cause == messages.CauseRetry {
+		err = q.writtenSince(ctx, 0, see)
+	} else {
+		err = q.latelyWritten(ctx, see)
+	}
 	return newer, err
 }
 

@@ -218,6 +218,28 @@ func TestWhetherANewerImageHasBeenMadeIsKnown(t *testing.T) {
 	}
 }
 
+// TestANewerImageOfLongAgoIsKnownToARetry, whose image is not to take the moving tag.
+func TestANewerImageOfLongAgoIsKnownToARetry(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	consume(t, c, pinning([]int{5, 6, 7}, refused, imageOf(1), imageOf(2)))
+	first := submit(t, c, request("base", 1))
+	ended(t, c, first.Build)
+	ended(t, c, submit(t, c, request("base", 2)).Build)
+	record := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "other-aaaaaaaa", Pipeline: "other", Order: 2}, State: messages.BuildStateRunning}
+	revision, err := store.Builds(c).Create(within(t), record.Build, record)
+	must(t, err)
+	for record.Attempt = range 600 { // more than are looked at of others
+		revision, err = store.Builds(c).Update(within(t), record.Build, record, revision)
+		must(t, err)
+	}
+	retry, err := queueOf(c).Retry(within(t), first.Build, "ann")
+	must(t, err)
+	r := ended(t, c, retry.Build)
+	if newer, err := queueOf(c).NewerImage(within(t), &r); err != nil || !newer {
+		t.Errorf("%t, %v", newer, err)
+	}
+}
+
 // TestABuildIsAskedForAgainUnlessSomethingElseWas meanwhile.
 func TestABuildIsAskedForAgainUnlessSomethingElseWas(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
