@@ -107,7 +107,7 @@ func startDaemon(ctx context.Context, dir string) (*site.Process, string, error)
 	err = watch(ready, d, startTimeout, func() error {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
-			return nil // not yet
+			return nil //nolint:nilerr // not yet
 		}
 		return errors.Join(errEnough, conn.Close())
 	})

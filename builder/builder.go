@@ -69,7 +69,7 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.TagHead, lag: usualLag, room: room{short: c.Room}}, nil
+	return &Builder{config: c, head: git.TagHead, lag: usualLag(), room: room{short: c.Room}}, nil
 }
 
 // Run does builds until ctx ends.

@@ -128,7 +128,9 @@ type lag struct {
 	behind func(ctx context.Context, r git.Remote, told, shown string) time.Duration
 }
 
-var usualLag = lag{usual: 15 * time.Second, first: time.Second, most: 5 * time.Second, outagePause: 20 * time.Second, behind: git.Lag}
+func usualLag() lag {
+	return lag{usual: 15 * time.Second, first: time.Second, most: 5 * time.Second, outagePause: 20 * time.Second, behind: git.Lag}
+}
 
 // believed is the head that the repository showed in place of the commit at a time, or otherwise where it shows none: where that can be
 // believed, and else an error that has it looked at again. Where the branch was pushed to again, that

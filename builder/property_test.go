@@ -53,7 +53,6 @@ type host struct {
 	was   map[string]string    // before the last push
 	shown map[string]time.Time // when mirrors show the last push
 	fates []fate
-	solve []uint64 // orders, as builds of branches began to be solved
 	gate  chan struct{}
 }
 

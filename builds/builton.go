@@ -139,7 +139,7 @@ func (q *Queue) ImageOf(ctx context.Context, pipeline string, image messages.Ima
 	if ready, ok := r.Payload.(*messages.ImageReady); err == nil && ok && ready.Image.Digest() == image.Digest() {
 		return ready.Build, nil
 	}
-	return "", nil //nolint:nilerr // whose work it is tells of it
+	return "", nil // whose work it is tells of what can't be read
 }
 
 // NewerImage tells whether a later build of the same pipeline came to an image: shortly before, as far as the last changes of

@@ -26,8 +26,7 @@ func TestEachPushIsBuiltInItsTurn(t *testing.T) {
 	c := s.Client(t)
 	var mu sync.Mutex
 	running, began, tries := map[string]string{}, map[string][]string{}, 0
-	var w builds.Work
-	w = work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+	w := work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 		ref, commit := j.Request.FullRef(), j.Request.Commit
 		mu.Lock()
 		defer mu.Unlock()

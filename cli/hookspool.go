@@ -65,7 +65,7 @@ func (s hookSpool) keep(pushed []pushedRef) (unkept []keptPush, err error) {
 }
 
 // syncFile has what was written to a file or folder outlast a loss of power. Tests watch it.
-var syncFile = (*os.File).Sync
+var syncFile = (*os.File).Sync //nolint:gochecknoglobals // so that they can
 
 // syncFolder syncs a folder, so that the names of its files last. One that isn't there has none.
 func syncFolder(path string) error {

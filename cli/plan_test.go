@@ -79,7 +79,6 @@ type planSite struct {
 	base     string // the base's tag
 	image    messages.Image
 	own      int64 // bytes of the image's own layer
-	policy   messages.Policy
 }
 
 const planFile = `version: 1

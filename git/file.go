@@ -9,7 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// ErrNoFile: the commit has no such file.
+// ErrNoFile tells that the commit has no such file.
 var ErrNoFile = errors.New("no such file")
 
 // File reads a file of a remote as it is at a commit, by its path from the root. Of a host that leaves out contents when asked

@@ -68,7 +68,7 @@ var words = map[string]fieldWords{
 	"pipelines[].paths":                              {about: "patterns of the files that a push must change to be built; see which pushes are built"},
 	"pipelines[].poll":                               {about: "how often the repository is looked at for pushes that no webhook told of, from 10s; 0s for never"},
 	"pipelines[].skip_ci":                            {about: "whether [skip ci] in a commit's message keeps its push from being built"},
-	"pipelines[].concurrency":                        {about: "what becomes of a branch's builds when it is pushed to again: latest or queue. With latest the newest commit takes the place of those that have not begun, with queue each push is built, in order", values: messages.Concurrencies, otherwise: messages.ConcurrencyLatest},
+	"pipelines[].concurrency":                        {about: "what becomes of a branch's builds when it is pushed to again: latest or queue", values: messages.Concurrencies, otherwise: messages.ConcurrencyLatest},
 	"pipelines[].cancel_running":                     {about: "with latest: a build that runs ends, too, when its branch is pushed to again, but never more than three in a row"},
 	"pipelines[].directory":                          {about: "the build context inside the repository"},
 	"pipelines[].dockerfile":                         {about: "path inside directory"},

@@ -200,7 +200,7 @@ func (p *Producer) requestHeads(ctx context.Context, l *glance, d *polledPipelin
 }
 
 // noCommit is what was before a branch or tag that is new.
-var noCommit = strings.Repeat("0", 40)
+const noCommit = "0000000000000000000000000000000000000000"
 
 // tellFirst says what the first look at a pipeline found and doesn't build.
 func (p *Producer) tellFirst(d *declared, named bool, never []string) {

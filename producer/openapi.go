@@ -99,7 +99,7 @@ var answersMean = map[int]string{
 }
 
 // apiDocument is made once.
-var apiDocument struct {
+var apiDocument struct { //nolint:gochecknoglobals // a constant
 	once sync.Once
 	text []byte
 }

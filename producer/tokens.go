@@ -22,17 +22,17 @@ type Token struct {
 func checkTokens(all []Token) error {
 	for i, t := range all {
 		if err := messages.CheckName("token", t.Name); err != nil {
-			return fmt.Errorf("Tokens: %w", err)
+			return fmt.Errorf("reading Tokens: %w", err)
 		}
 		if t.Secret.IsZero() {
-			return fmt.Errorf("Tokens: token %s is empty", t.Name)
+			return fmt.Errorf("reading Tokens: token %s is empty", t.Name)
 		}
 		for _, o := range all[:i] {
 			if o.Name == t.Name {
-				return fmt.Errorf("Tokens: two are called %s: name each after who has it", t.Name)
+				return fmt.Errorf("reading Tokens: two are called %s: name each after who has it", t.Name)
 			}
 			if o.Secret.Reveal() == t.Secret.Reveal() {
-				return fmt.Errorf("Tokens: %s and %s are the same: give each caller one of its own", o.Name, t.Name)
+				return fmt.Errorf("reading Tokens: %s and %s are the same: give each caller one of its own", o.Name, t.Name)
 			}
 		}
 	}

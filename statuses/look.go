@@ -83,7 +83,7 @@ func (w *Worker) believed(ctx context.Context, r *messages.BuildRecord) (bool, e
 	}
 	if err != nil {
 		w.Logger.Warn().Err(err).Str("build", r.Build).Msg("what a build's record announces is not believed: its forge is told nothing")
-		return false, nil
+		return false, nil //nolint:nilerr // it is logged
 	}
 	_, err = store.BelieveRecord(ctx, w.Queue, m.BuildRef, r, m.Fleets)
 	switch {

@@ -28,10 +28,8 @@ const askTimeout = 10 * time.Second
 const maxManifest = 4 << 20
 
 // accepted are the kinds of manifests that a tag may name. An index comes first: it is what builds pin.
-var accepted = strings.Join([]string{
-	"application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json",
-	"application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json", "*/*",
-}, ", ")
+const accepted = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, " +
+	"application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, */*"
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 

@@ -29,7 +29,7 @@ const MostOften = 5 * time.Minute
 const searchYears = 9
 
 // parser reads what crontab(5) has: five fields, names of months and weekdays, and either of day and weekday where both are restricted.
-var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).WithMaxSearchYears(searchYears)
+var parser = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).WithMaxSearchYears(searchYears) //nolint:gochecknoglobals // a constant
 
 // Parse reads a cron expression, or one of the words for some, for a time zone. Errors say where it is wrong, and what to write.
 func Parse(expression, zoneName string) (*Schedule, error) {
