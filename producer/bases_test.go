@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -49,6 +50,27 @@ func TestARegistryTellsOfABase(t *testing.T) {
 	}
 	if n := len(s.requests("never")); n != 0 {
 		t.Errorf("what was never built was asked for %d times", n)
+	}
+}
+
+// TestAnOlderBuildTellsNothingOfThePipeline: one that is tried again takes its base as it is now, but the pipeline's image stays
+// what a later one made.
+func TestAnOlderBuildTellsNothingOfThePipeline(t *testing.T) {
+	s := newBaseSite(t, map[string]string{"app": followBase})
+	digest := s.push("library/debian:bookworm")
+	s.builtFrom("app", "library/debian:bookworm")
+	s.first("app")
+	p, _ := s.producer(io.Discard)
+	s.follows(p, "app", 1)
+	on, err := p.bases.Builds.BuiltOn(queuetest.Within(t), "app")
+	if err != nil || on.Order == 0 {
+		t.Fatalf("%+v, %v", on, err)
+	}
+	p.bases.pinned(builds.Pinned{Pipeline: "app", Order: on.Order - 1, Bases: nil})
+	p.bases.mu.Lock()
+	defer p.bases.mu.Unlock()
+	if got := p.bases.pipelines["app"].bases; len(got) != 1 || got[0].Image.Digest() != digest {
+		t.Errorf("the pipeline is taken for built on %v", got)
 	}
 }
 
