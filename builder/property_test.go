@@ -53,6 +53,7 @@ type host struct {
 	was   map[string]string    // before the last push
 	shown map[string]time.Time // when mirrors show the last push
 	fates []fate
+	based map[string]uint64 // the order of the last request for a base's change, by full ref
 	gate  chan struct{}
 }
 
@@ -198,7 +199,8 @@ func (p push) request(pipeline messages.Pipeline) *messages.BuildRequested {
 
 // TestTheLastHeadIsBuiltWhateverHappened has pushes, some of them forced back and forth, whose webhooks are lost, doubled and
 // reordered, builders and producers that die, and mirrors that lag. Once the last thing that is told is of the last head, or has a
-// builder look at it, the newest build of each branch that came to anything is of its head.
+// builder look at it, the newest build of each branch that came to anything is of its head, and is no older than the last change of
+// what it builds on.
 func TestTheLastHeadIsBuiltWhateverHappened(t *testing.T) {
 	s := queuetest.Start(t)
 	rapid.Check(t, func(r *rapid.T) { theLastHeadIsBuilt(t, r, s) })
@@ -220,7 +222,7 @@ func theLastHeadIsBuilt(t *testing.T, r *rapid.T, s *queuetest.Server) {
 		refs = append(refs, "refs/heads/release/1", "refs/tags/v1")
 		pipeline.Branches, pipeline.Tags = []string{"main", "release/*"}, []string{"v*"}
 	}
-	h := &host{heads: map[string]string{}, was: map[string]string{}, shown: map[string]time.Time{}, gate: make(chan struct{}, 1000)}
+	h := &host{heads: map[string]string{}, was: map[string]string{}, shown: map[string]time.Time{}, based: map[string]uint64{}, gate: make(chan struct{}, 1000)}
 	for _, f := range rapid.SliceOfN(rapid.IntRange(0, int(fateCount)-1), 0, 20).Draw(r, "fates") {
 		h.fates = append(h.fates, fate(f))
 	}
@@ -241,13 +243,22 @@ func theLastHeadIsBuilt(t *testing.T, r *rapid.T, s *queuetest.Server) {
 		_, err := q.RequestHead(queuetest.Within(t), p, "")
 		queuetest.Must(t, err)
 	}
+	rebase := func(ref string) { // a mirror may show what is no head
+		head, _, err := h.look(git.Remote{Branch: strings.TrimPrefix(ref, messages.BranchRefs)})
+		queuetest.Must(t, err)
+		p := push{ref, head}.request(pipeline)
+		p.Reason = &messages.Reason{Kind: messages.ReasonBase, Link: messages.NewID()}
+		a, err := q.Request(queuetest.Within(t), p, "")
+		queuetest.Must(t, err)
+		h.based[ref] = a.Order
+	}
 	aRef, aCommit := rapid.SampledFrom(refs), rapid.IntRange(1, 4)
 	var hooks []push // on their way, or told already
 	for _, ref := range refs {
 		h.push(ref, strings.Repeat("1", 40), 0)
 	}
 	for range rapid.IntRange(3, 20).Draw(r, "steps") {
-		switch step := rapid.SampledFrom([]string{"push", "push", "push", "hook", "hook", "hook", "hook", "lose", "poll", "build", "build", "idle"}).Draw(r, "step"); step {
+		switch step := rapid.SampledFrom([]string{"push", "push", "push", "hook", "hook", "hook", "hook", "lose", "poll", "base", "build", "build", "idle"}).Draw(r, "step"); step {
 		case "push":
 			p := push{aRef.Draw(r, "ref"), strings.Repeat(fmt.Sprint(aCommit.Draw(r, "commit")), 40)}
 			h.push(p.ref, p.commit, time.Duration(rapid.IntRange(0, 1).Draw(r, "mirror lags"))*mirrorLag)
@@ -266,6 +277,10 @@ func theLastHeadIsBuilt(t *testing.T, r *rapid.T, s *queuetest.Server) {
 		case "poll":
 			if ref := aRef.Draw(r, "ref"); strings.HasPrefix(ref, messages.BranchRefs) {
 				poll(ref)
+			}
+		case "base":
+			if ref := aRef.Draw(r, "ref"); strings.HasPrefix(ref, messages.BranchRefs) {
+				rebase(ref)
 			}
 		case "build":
 			h.gate <- struct{}{}
@@ -344,6 +359,9 @@ func (h *host) check(t *testing.T, r *rapid.T, c *queue.Client, refs []string, m
 	for _, ref := range refs {
 		if got := newest[ref].Commit; got != h.heads[ref] {
 			r.Errorf("the head of %s is %.4s, built last was %.4s", ref, h.heads[ref], got)
+		}
+		if got := newest[ref].Order; got < h.based[ref] {
+			r.Errorf("%s was built last for request %d, before what it builds on changed at %d", ref, got, h.based[ref])
 		}
 	}
 	if r.Failed() {

@@ -15,6 +15,7 @@ import (
 // built.
 type BuiltOn struct {
 	Build string                // that pinned its bases last, whatever became of it
+	Order uint64                // its own
 	Ref   string                // the branch or tag that it was of; "" for a commit or folder that a person named
 	Image messages.Image        // that it came to; "" for none, or none yet
 	Bases []messages.PinnedBase // what it pinned
@@ -27,7 +28,8 @@ type BuiltOn struct {
 }
 
 // BuiltOn reads what a pipeline's newest build was made from: of the events of the builds that pinned bases and of those
-// that came to an image the last one, else of the record of the pipeline's last image, which is kept however old it is.
+// that came to an image the last one, else of the record of the pipeline's last image, which is kept however old it is. So it is
+// where the last event is of an older build, which was tried again or took longer: its image replaces none that is newer.
 func (q *Queue) BuiltOn(ctx context.Context, pipeline string) (BuiltOn, error) {
 	var on BuiltOn
 	asked, err := q.lastAsked(ctx, pipeline, &on)
@@ -36,6 +38,11 @@ func (q *Queue) BuiltOn(ctx context.Context, pipeline string) (BuiltOn, error) {
 	}
 	if err := q.lastPinned(ctx, pipeline, &on); err != nil {
 		return on, err
+	}
+	if asked == nil || asked.Build != on.Build || asked.Cause == messages.CauseRetry {
+		if err := q.lastImage(ctx, pipeline, &on); err != nil {
+			return on, err
+		}
 	}
 	if asked == nil || asked.Build == on.Build && on.Image != "" {
 		return on, nil
@@ -89,31 +96,27 @@ func (q *Queue) lastPinned(ctx context.Context, pipeline string, on *BuiltOn) er
 	}
 	switch p := last.Payload.(type) {
 	case *messages.ImageReady:
-		on.Build, on.Ref, on.Image, on.Bases = p.Build, p.Ref, p.Image, p.Bases
-		return nil
+		on.Build, on.Order, on.Ref, on.Image, on.Bases = p.Build, p.Order, p.Ref, p.Image, p.Bases
 	case *messages.BasePinned:
-		on.Build, on.Bases = p.Build, p.Bases
+		on.Build, on.Order, on.Bases = p.Build, p.Order, p.Bases
 		e, err := q.records.Current(ctx, p.Build)
 		if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
 			return fmt.Errorf("reading the record of build %s: %w", p.Build, err)
 		}
 		on.Ref = e.Value.Ref
-		return nil
 	}
-	return q.lastImage(ctx, pipeline, on)
+	return nil
 }
 
-// lastImage reads the bases of the pipeline's last image from its record: events go, in time.
+// lastImage reads the bases of the pipeline's last image from its record, unless a newer build is known: events go, in time.
 func (q *Queue) lastImage(ctx context.Context, pipeline string, on *BuiltOn) error {
-	newest := uint64(0)
 	err := q.records.Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
 		r := &e.Value
-		if r.Pipeline != pipeline || r.State != messages.BuildStateSucceeded || r.Outcome == nil || r.Order < newest {
+		if r.Pipeline != pipeline || r.State != messages.BuildStateSucceeded || r.Outcome == nil || r.Order < on.Order || r.Build == on.Build {
 			return true
 		}
 		if _, p, err := messages.DecodeAs[*messages.ImageReady](*r.Outcome); err == nil {
-			newest = r.Order
-			on.Build, on.Ref, on.Image, on.Bases = r.Build, r.Ref, r.Image, p.Bases
+			on.Build, on.Order, on.Ref, on.Image, on.Bases = r.Build, r.Order, r.Ref, r.Image, p.Bases
 		}
 		return true
 	}, func(queue.Broken) bool { return true })
@@ -139,24 +142,32 @@ func (q *Queue) ImageOf(ctx context.Context, pipeline string, image messages.Ima
 	return "", nil // whose work it is tells of what can't be read
 }
 
-// NewerImage tells whether a later build of the same pipeline came to an image shortly before, as far as the last changes of
-// records tell.
+// NewerImage tells whether a later build of the same pipeline came to an image: shortly before, as far as the last changes of
+// records tell, and of a retry, which has an old order, ever.
 func (q *Queue) NewerImage(ctx context.Context, r *messages.BuildRecord) (newer bool, err error) {
-	info, err := q.records.Info(ctx)
-	if err != nil || info.Messages == 0 {
-		return false, err
-	}
-	err = q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+	see := func(e queue.Entry[messages.BuildRecord]) {
 		o := &e.Value
 		newer = newer || o.Pipeline == r.Pipeline && o.State == messages.BuildStateSucceeded && o.Order > r.Order
-		return true
-	}, func(queue.Broken) bool { return true })
+	}
+	if r.Cause == messages.CauseRetry {
+		err = q.writtenSince(ctx, 0, see)
+	} else {
+		err = q.latelyWritten(ctx, see)
+	}
 	return newer, err
 }
 
+// Pinned is what a build is made from.
+type Pinned struct {
+	Pipeline string
+	Order    uint64
+	Bases    []messages.PinnedBase
+	Image    messages.Image // that it came to; "" where it has only pinned its bases
+}
+
 // FollowBases calls pinned with each build that pins bases or comes to an image from here on, until ctx ends. begin is called
-// once what comes later is sure to be given. Image is "" of a build that has only pinned its bases.
-func (q *Queue) FollowBases(ctx context.Context, begin func(), pinned func(pipeline string, bases []messages.PinnedBase, image messages.Image)) error {
+// once what comes later is sure to be given.
+func (q *Queue) FollowBases(ctx context.Context, begin func(), pinned func(Pinned)) error {
 	info, err := q.c.Info(ctx, q.c.Space().EventsStream())
 	if err != nil {
 		return fmt.Errorf("following what pipelines are built on: %w", err)
@@ -169,9 +180,9 @@ func (q *Queue) FollowBases(ctx context.Context, begin func(), pinned func(pipel
 			return q.c.Read(ctx, q.c.Space().EventsStream(), o, func(r queue.Received) error {
 				switch p := r.Payload.(type) {
 				case *messages.ImageReady:
-					pinned(p.Pipeline, p.Bases, p.Image)
+					pinned(Pinned{p.Pipeline, p.Order, p.Bases, p.Image})
 				case *messages.BasePinned:
-					pinned(p.Pipeline, p.Bases, "")
+					pinned(Pinned{p.Pipeline, p.Order, p.Bases, ""})
 				}
 				return nil
 			})

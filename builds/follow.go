@@ -51,7 +51,7 @@ func (q *Queue) followed(ctx context.Context, r *messages.BuildRecord) (follower
 		if err := q.look(ctx, r.Pipeline, &l); err != nil {
 			return "", false, err
 		}
-		if follower, err = q.askedAfter(ctx, r.BuildRef, r.Ref, r.Head); follower != "" || err != nil {
+		if follower, err = q.askedAfter(ctx, r.BuildRef, r.Ref, r.Head, r.Why()); follower != "" || err != nil {
 			return follower, false, err
 		}
 		if follower, err = q.builtBefore(ctx, r); follower != "" || err != nil {
@@ -82,10 +82,11 @@ func (q *Queue) followed(ctx context.Context, r *messages.BuildRecord) (follower
 	return "", false, fmt.Errorf("%w: %d others published for pipeline %s in between", queue.ErrUnavailable, requestTries, r.Pipeline)
 }
 
-// askedAfter is the build of a commit that was asked for as the head of a branch or tag after another build, or "".
-func (q *Queue) askedAfter(ctx context.Context, after messages.BuildRef, ref, commit string) (build string, err error) {
+// askedAfter is the build of a commit that was asked for as the head of a branch or tag after another build, or "". One that
+// may take what builders keep of earlier builds is none for a schedule, whose builds may not.
+func (q *Queue) askedAfter(ctx context.Context, after messages.BuildRef, ref, commit string, why messages.Reason) (build string, err error) {
 	err = q.pushesAfter(ctx, after, ref, queue.ReadOptions{}, func(a *messages.BuildRequested) {
-		if a.Commit == commit {
+		if a.Commit == commit && (a.NoCache || why.Kind != messages.ReasonSchedule) {
 			build = a.Build
 		}
 	})
@@ -105,9 +106,9 @@ func (q *Queue) pushesAfter(ctx context.Context, after messages.BuildRef, ref st
 
 // builtBefore is the build of the head that superseded r where it came first and is the newest of the pipeline's, or "":
 // webhooks came in another order than the pushes, or the branch went back and nothing was built since. With errUndecided
-// that build has not ended.
+// that build has not ended. A head that is built once more for some reason has no such build.
 func (q *Queue) builtBefore(ctx context.Context, r *messages.BuildRecord) (string, error) {
-	if r.State == messages.BuildStateSucceeded { // its own image is newer
+	if r.State == messages.BuildStateSucceeded || r.Reason.Afresh() { // its own image is newer, or the head's is too old
 		return "", nil
 	}
 	all, err := q.others(ctx, r.BuildRef)
@@ -225,7 +226,9 @@ func (q *Queue) head(ctx context.Context, r *messages.BuildRecord) (next *messag
 	if r.State != messages.BuildStateSuperseded {
 		next.RequestedBy = "build " + r.Build + ", which saw it at the head"
 	}
-	next.Reason = &messages.Reason{Kind: messages.ReasonPoll, Detail: "the head when " + r.Build + " was built"}
+	if !next.Reason.Afresh() {
+		next.Reason = &messages.Reason{Kind: messages.ReasonPoll, Detail: "the head when " + r.Build + " was built"}
+	}
 	next.Matched, next.Received = "", time.Now().UTC()
 	return next, e.Traceparent, nil
 }

@@ -304,3 +304,67 @@ func TestALaterPushIsKnown(t *testing.T) {
 		t.Errorf("%q came later, want %s", got, commit(2))
 	}
 }
+
+// TestAHeadIsBuiltForTheReasonOfTheBuildThatItSuperseded has a base change, or a schedule's time come, as the branch is pushed to
+// or a mirror shows it as it was: the head that is built in place of the commit that was asked for has not been built for that.
+func TestAHeadIsBuiltForTheReasonOfTheBuildThatItSuperseded(t *testing.T) {
+	for name, why := range map[string]messages.Reason{
+		"base":     {Kind: messages.ReasonBase, Link: "a@b", Detail: "debian:13"},
+		"cascade":  {Kind: messages.ReasonCascade, Link: "base-aaaa"},
+		"schedule": {Kind: messages.ReasonSchedule, Link: "2026-02-03T04:05:00Z", Detail: "5 4 * * *"},
+	} {
+		for when, headFirst := range map[string]bool{"of a head that was built before": true, "of a head that nobody told of": false} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				c := queuetest.Start(t).Client(t)
+				var b branch
+				b.push(commit(2))
+				consume(t, c, work(b.build))
+				if headFirst {
+					ended(t, c, submit(t, c, request("base", 2)).Build)
+				}
+				r := request("base", 1)
+				r.Reason, r.NoCache = &why, why.Kind == messages.ReasonSchedule
+				a := submit(t, c, r)
+				ended(t, c, a.Build)
+				settled(t, c)
+				if report := sweep(t, queueOf(c)); report.Followed != 1 {
+					t.Fatalf("the sweep did %+v", report)
+				}
+				e, err := store.Builds(c).Get(within(t), a.Build)
+				must(t, err)
+				next := ended(t, c, e.Value.FollowedBy)
+				if next.State != messages.BuildStateSucceeded || next.Commit != commit(2) || next.Order <= a.Order || next.Why() != why {
+					t.Errorf("the head's build is %+v, for %s", next, next.Why())
+				}
+				_, asked, err := messages.DecodeAs[*messages.BuildRequested](*next.Asked)
+				if err != nil || asked.NoCache != r.NoCache {
+					t.Errorf("its request is %+v, %v", asked, err)
+				}
+				if report := sweep(t, queueOf(c)); report.Followed != 0 {
+					t.Errorf("the next sweep did %+v", report)
+				}
+			})
+		}
+	}
+}
+
+// TestAScheduledHeadIsBuiltWithoutACache also where its push is asked for meanwhile, whose build takes what builders keep.
+func TestAScheduledHeadIsBuiltWithoutACache(t *testing.T) {
+	for kind, want := range map[messages.ReasonKind]int{messages.ReasonSchedule: 1, messages.ReasonBase: 0} {
+		t.Run(string(kind), func(t *testing.T) {
+			c := queuetest.Start(t).Client(t)
+			var b branch
+			b.push(commit(2))
+			r := request("base", 1)
+			r.Reason, r.NoCache = &messages.Reason{Kind: kind, Link: "a@b"}, kind == messages.ReasonSchedule
+			a, pushed := submit(t, c, r), submit(t, c, request("base", 2))
+			consume(t, c, work(b.build))
+			ended(t, c, a.Build)
+			ended(t, c, pushed.Build)
+			settled(t, c)
+			if report := sweep(t, queueOf(c)); report.Followed != want {
+				t.Errorf("the sweep did %+v, want %d", report, want)
+			}
+		})
+	}
+}

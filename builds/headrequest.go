@@ -97,7 +97,12 @@ func (q *Queue) latelyWritten(ctx context.Context, each func(queue.Entry[message
 	if err != nil || info.Messages == 0 {
 		return err
 	}
-	return q.records.Since(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), func(e queue.Entry[messages.BuildRecord]) bool {
+	return q.writtenSince(ctx, max(info.First, info.Last-min(info.Last, lastWrites)), each)
+}
+
+// writtenSince gives each the records that were changed since a revision.
+func (q *Queue) writtenSince(ctx context.Context, revision uint64, each func(queue.Entry[messages.BuildRecord])) error {
+	return q.records.Since(ctx, revision, func(e queue.Entry[messages.BuildRecord]) bool {
 		each(e)
 		return true
 	}, func(queue.Broken) bool { return true })

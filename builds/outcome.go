@@ -16,7 +16,7 @@ const tagTries = 5
 // outcome settles how the build ended, with the exact message that says so, and announces it.
 func (a *attempt) outcome(p messages.Payload) error {
 	if s, ok := p.(*messages.BuildSuperseded); ok && s.FollowedBy == "" { // else a sweep finds it
-		s.FollowedBy, _ = a.w.q.askedAfter(a.d.Context(), a.request.BuildRef(), a.request.FullRef(), s.Head)
+		s.FollowedBy, _ = a.w.q.askedAfter(a.d.Context(), a.request.BuildRef(), a.request.FullRef(), s.Head, a.request.Why())
 	}
 	err := a.write(func(r *messages.BuildRecord) error {
 		if err := settle(r, a.request.BuildRef(), p); err != nil {

@@ -126,7 +126,7 @@ func (c *clone) fetch(ctx context.Context, commit string) error {
 	if err != nil && strings.Contains(said, "shallow") { // a plain web server
 		said, err = c.fetchRefs(ctx, "--no-tags", commit)
 	}
-	if errors.Is(err, ErrNoCommit) && strings.Contains(said, "unadvertised") { // an old server, which gives out refs alone
+	if errors.Is(err, ErrNoCommit) && strings.Contains(said, unadvertised) {
 		_, err = c.fetchRefs(ctx, "--no-tags", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ func Lag(ctx context.Context, r Remote, told, shown string) time.Duration {
 	}
 	before, err := r.before(ctx, told)
 	switch {
-	case errors.Is(err, ErrNoCommit):
+	case errors.Is(err, ErrNoCommit) && !strings.Contains(err.Error(), unadvertised):
 		return LagWithout
 	case err != nil || strings.Contains(before, shown):
 		return LagBehind

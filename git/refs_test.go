@@ -3,6 +3,10 @@ package git
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -99,6 +103,19 @@ func TestLag(t *testing.T) {
 		if got := Lag(t.Context(), Remote{URL: repo.URL}, c.told, c.shown); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+	there, err := urlOf(repo.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: there.Scheme, Host: there.Host})
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Git-Protocol") // so that it gives out no commits but those that its refs name
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(old.Close)
+	if got := Lag(t.Context(), Remote{URL: old.URL + there.Path}, second, third); got != LagBehind {
+		t.Errorf("of an old server, which doesn't say whether it has the commit: %s", got)
 	}
 	if got := Lag(t.Context(), Remote{URL: "http://127.0.0.1:1/a.git"}, second, first); got != LagBehind {
 		t.Errorf("of a host that is away: %s", got)

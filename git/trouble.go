@@ -86,6 +86,9 @@ var rules = []struct {
 	{Unreached, form(`(fatal|error): (the remote end hung up .*|early EOF|RPC failed; .*|unexpected disconnect while reading sideband packet|index-pack failed|expected .* packet|fetch-pack: .*)`)},
 }
 
+// unadvertised is in what git says of an old server, which gives out the commits of refs alone: it may have the commit.
+const unadvertised = "unadvertised object"
+
 func form(text string) *regexp.Regexp { return regexp.MustCompile(`^(?:` + text + `)$`) }
 
 var (

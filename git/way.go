@@ -168,7 +168,7 @@ func (w *way) follow(ctx context.Context, ask func() error) error {
 		}
 		place, placeErr := reach.ParsePlace(next)
 		if placeErr != nil || !w.place.Same(place) {
-			return fmt.Errorf("%w: its host redirects to %s, another host, which is not followed: if it is meant, give that address", led.class, clip(next.Redacted()))
+			return fmt.Errorf("%w: its host redirects to %s, another host, which is not followed: if it is meant, give that address", led.class, clip(w.hide(next.Redacted())))
 		}
 		if err := w.to(ctx, next); err != nil {
 			return err

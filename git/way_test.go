@@ -136,6 +136,25 @@ func TestHostsThatLeadElsewhere(t *testing.T) {
 	if seen.Load() != 0 {
 		t.Errorf("%d requests came to another host", seen.Load())
 	}
+	t.Run("with the token in the address", func(t *testing.T) { // by a host that means harm, or a proxy before it
+		for name, address := range map[string]func(user, password, header string) string{
+			"in the path": func(_, password, _ string) string { return "https://elsewhere.example/" + password + tail },
+			"in the host": func(_, password, _ string) string { return "https://" + password + ".example/a.git" + tail },
+			"as its user": func(_, password, _ string) string { return "https://" + password + "@elsewhere.example/a.git" + tail },
+			"as it came":  func(_, _, header string) string { return "https://elsewhere.example/" + header + tail },
+		} {
+			leads := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				user, password, _ := r.BasicAuth()
+				http.Redirect(w, r, address(user, password, strings.TrimPrefix(r.Header.Get("Authorization"), "Basic ")), http.StatusFound)
+			}))
+			t.Cleanup(leads.Close)
+			token := messages.NewSecret("s3cr3t-token")
+			_, err := Head(t.Context(), Remote{URL: leads.URL + "/a.git", Branch: "main", Token: token})
+			if err == nil || !strings.Contains(err.Error(), "another host") || strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), Credential(token)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 	t.Run("to another path of its own", func(t *testing.T) {
 		there, err := urlOf(server.URL)
 		if err != nil {

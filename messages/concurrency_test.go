@@ -34,6 +34,8 @@ func TestWhichRequestsYieldToANewerPush(t *testing.T) {
 		"a push":                        {BuildRequested{Ref: branch, Cause: CausePush}, true, false},
 		"a push of a queue":             {BuildRequested{Ref: branch, Cause: CausePush, Pipeline: Pipeline{Concurrency: ConcurrencyQueue}}, false, true},
 		"a head found, of a queue":      {BuildRequested{Ref: branch, Cause: CausePush, Pipeline: Pipeline{Concurrency: ConcurrencyQueue}, Reason: &Reason{Kind: ReasonPoll}}, true, true},
+		"a base changed, of a queue":    {BuildRequested{Ref: branch, Cause: CausePush, Pipeline: Pipeline{Concurrency: ConcurrencyQueue}, Reason: &Reason{Kind: ReasonBase}}, true, true},
+		"its time came, of a queue":     {BuildRequested{Ref: branch, Cause: CausePush, Pipeline: Pipeline{Concurrency: ConcurrencyQueue}, Reason: &Reason{Kind: ReasonSchedule}}, true, true},
 		"a push by a newer rule":        {BuildRequested{Ref: branch, Cause: CausePush, Pipeline: Pipeline{Concurrency: "sometimes"}}, true, false},
 		"a tag":                         {BuildRequested{Tag: "v1", Cause: CausePerson}, true, false},
 		"a tag of a queue":              {BuildRequested{Tag: "v1", Cause: CausePerson, Pipeline: Pipeline{Concurrency: ConcurrencyQueue}}, true, false},

@@ -35,14 +35,14 @@ type Reason struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// afresh tells whether the same commit is built once more for it.
-func (r *Reason) afresh() bool {
+// Afresh tells whether the same commit is built once more for it.
+func (r *Reason) Afresh() bool {
 	return r != nil && (r.Kind == ReasonSchedule || r.Kind == ReasonBase || r.Kind == ReasonCascade)
 }
 
 // covers tells whether a commit that was asked for by r is built for later as well.
 func (r *Reason) covers(later *Reason) bool {
-	return !later.afresh() || r != nil && *r == *later
+	return !later.Afresh() || r != nil && *r == *later
 }
 
 // String is the reason for people: its kind, and what caused it.

@@ -128,7 +128,7 @@ func (m *BuildRequested) FollowsHead() bool {
 // commit. What a person asked for is built, and so is each push where the pipeline says that; but a head that was found
 // without a push is only wanted as long as it is one.
 func (m *BuildRequested) Yields() bool {
-	return m.Tag != "" || m.Cause == CausePush && (m.Pipeline.Concurrency != ConcurrencyQueue || m.Why().Kind == ReasonPoll)
+	return m.Tag != "" || m.Cause == CausePush && (m.Pipeline.Concurrency != ConcurrencyQueue || m.Why().Kind == ReasonPoll || m.Reason.Afresh())
 }
 
 // InTurn tells whether its build begins only when those of earlier pushes of its branch have ended.

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,15 @@ func TestAcceptedKeepsTheOrderOfARetry(t *testing.T) {
 // TestARequestOfATagIsOneThatOlderBuildersRead has the wire form of requests of pipelines that build several refs.
 // Builders that know one branch alone demand a branch, refuse refs that are none, and build a commit that a person named
 // whatever the branch's head is.
+func TestThatNoCacheIsTakenIsInItsWireForm(t *testing.T) {
+	for want, noCache := range map[string]bool{`"no_cache":true`: true, `"cause":""`: false} {
+		got, err := json.Marshal(BuildRequested{NoCache: noCache})
+		if err != nil || !strings.Contains(string(got), want) || strings.Contains(string(got), "no_cache") != noCache {
+			t.Errorf("%s, %v: want %s", got, err, want)
+		}
+	}
+}
+
 func TestARequestOfATagIsOneThatOlderBuildersRead(t *testing.T) {
 	for ref, want := range map[string]struct{ has, hasNot []string }{
 		"refs/tags/v1.2":       {[]string{`"branch":"main","branches":["main","release/*"],"tags":["v*"]`, `"tag":"v1.2"`, `"cause":"person"`}, []string{`"ref"`}},

@@ -67,7 +67,8 @@ type builtImage struct {
 type followedPipeline struct {
 	declared *declared
 	loaded   bool
-	heard    int // how often a build told what it is made from
+	heard    int    // how often a build told what it is made from
+	order    uint64 // of the newest build that did
 	bases    []messages.PinnedBase
 	asked    map[string]string // the digest of each source that a rebuild was asked for
 
@@ -153,18 +154,19 @@ func (b *baseFollower) forget() {
 }
 
 // pinned takes in what a build is made from. An image may be what others are built on, by a tag that names it now.
-func (b *baseFollower) pinned(pipeline string, bases []messages.PinnedBase, image messages.Image) {
+func (b *baseFollower) pinned(by builds.Pinned) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.pipelines[pipeline]; p != nil {
-		if p.heard++; p.loaded {
-			b.setBases(p, bases)
+	if p := b.pipelines[by.Pipeline]; p != nil {
+		if p.heard++; p.loaded && by.Order >= p.order {
+			p.order = by.Order
+			b.setBases(p, by.Bases)
 			b.judge(p)
 		}
 	}
-	if image != "" {
-		repository := repositoryOf(image.Name())
-		b.seen[pipeline], b.graph = builtImage{repository, bases}, nil
+	if by.Image != "" {
+		repository := repositoryOf(by.Image.Name())
+		b.seen[by.Pipeline], b.graph = builtImage{repository, by.Bases}, nil
 		for _, s := range b.sources {
 			if r, _ := (&messages.PinnedBase{Source: s.name}).Tagged(); r == repository {
 				s.due, s.must = time.Now(), true
@@ -266,7 +268,7 @@ func (b *baseFollower) load(ctx context.Context, p *followedPipeline) {
 		}
 		return
 	}
-	p.loaded, p.pause, p.fire = true, 0, time.Time{}
+	p.loaded, p.pause, p.fire, p.order = true, 0, time.Time{}, on.Order
 	b.setBases(p, on.Bases)
 	b.judge(p)
 }
@@ -278,9 +280,12 @@ func nextPause(last time.Duration) time.Duration {
 	return min(2*last, baseMostPause)
 }
 
-// setBases takes in what a pipeline was built on. The caller has the lock.
+// setBases takes in what a pipeline was built on; of one that is not followed any more, nothing. The caller has the lock.
 func (b *baseFollower) setBases(p *followedPipeline, bases []messages.PinnedBase) {
 	name := p.declared.pipeline.Name
+	if b.pipelines[name] != p { // what was under way when the file changed ends late
+		bases = nil
+	}
 	owners := b.owners()
 	wanted := map[string]bool{}
 	for i := range bases {

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/rs/zerolog"
 )
 
 const followBase = "rebuild_on: {base: true, token_file: token}"
@@ -47,6 +50,27 @@ func TestARegistryTellsOfABase(t *testing.T) {
 	}
 	if n := len(s.requests("never")); n != 0 {
 		t.Errorf("what was never built was asked for %d times", n)
+	}
+}
+
+// TestAnOlderBuildTellsNothingOfThePipeline: one that is tried again takes its base as it is now, but the pipeline's image stays
+// what a later one made.
+func TestAnOlderBuildTellsNothingOfThePipeline(t *testing.T) {
+	s := newBaseSite(t, map[string]string{"app": followBase})
+	digest := s.push("library/debian:bookworm")
+	s.builtFrom("app", "library/debian:bookworm")
+	s.first("app")
+	p, _ := s.producer(io.Discard)
+	s.follows(p, "app", 1)
+	on, err := p.bases.Builds.BuiltOn(queuetest.Within(t), "app")
+	if err != nil || on.Order == 0 {
+		t.Fatalf("%+v, %v", on, err)
+	}
+	p.bases.pinned(builds.Pinned{Pipeline: "app", Order: on.Order - 1, Bases: nil})
+	p.bases.mu.Lock()
+	defer p.bases.mu.Unlock()
+	if got := p.bases.pipelines["app"].bases; len(got) != 1 || got[0].Image.Digest() != digest {
+		t.Errorf("the pipeline is taken for built on %v", got)
 	}
 }
 
@@ -188,5 +212,28 @@ func TestACircleOfImagesEnds(t *testing.T) {
 	defer p.bases.mu.Unlock()
 	if fmt.Sprint(len(p.bases.circles)) == "0" {
 		t.Errorf("nothing is told of the circle:\n%s", out)
+	}
+}
+
+// TestAPipelineThatIsGoneIsNotFollowedLate has what was read of it come when it is not in the file any more.
+func TestAPipelineThatIsGoneIsNotFollowedLate(t *testing.T) {
+	p := newProducer(t, &memoryQueue{}, zerolog.Nop())
+	b := newBaseFollower(p, Bases{})
+	b.takeForce()
+	gone, bases := b.pipelines["base"], []messages.PinnedBase{{Source: "registry.example.com/exampleco/tools:latest"}}
+	b.setBases(gone, bases)
+	if len(b.sources) != 1 {
+		t.Fatalf("it follows %v", b.sources)
+	}
+	p.force(load(t, strings.Replace(testFile, "- name: base\n", "- name: other\n", 1)))
+	b.takeForce()
+	b.setBases(gone, bases)
+	if changed, _ := b.changes(gone); len(b.sources) != 0 || len(changed) != 0 {
+		t.Errorf("nobody is left who follows %v", b.sources)
+	}
+	b.setBases(b.pipelines["other"], bases)
+	b.setBases(gone, bases)
+	if len(b.sources) != 1 || len(b.pipelines["other"].bases) != 1 {
+		t.Errorf("another follows %v", b.sources)
 	}
 }

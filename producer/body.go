@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -110,6 +111,14 @@ func (p *Producer) readBody(w http.ResponseWriter, r *http.Request, maxBytes int
 			return nil, unread(w, err, maxBytes, len(b.bytes))
 		}
 	}
+}
+
+// encoded refuses a body that is not sent as it is.
+func encoded(h http.Header) *refusal {
+	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return refuse(http.StatusUnsupportedMediaType, "the body is sent with Content-Encoding %s, which is not read: send it as it is", clip(encoding))
+	}
+	return nil
 }
 
 // due is when the rest of the body has to be there, at the least, by what has come of it.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 )
 
@@ -103,18 +102,18 @@ func keep(ctx context.Context) {
 	}
 }
 
-// origin is whose a remote address is.
-func origin(address string) string {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return address
+// origin is whose a remote address is, which may have a port or, where a proxy told it, none.
+func origin(remote string) string {
+	at, ok := address(remote)
+	if !ok {
+		return remote
 	}
-	if ip := at.Addr().Unmap(); ip.Is4() {
-		return ip.String()
+	if at.Is4() {
+		return at.String()
 	}
-	network, err := at.Addr().WithZone("").Prefix(64)
+	network, err := at.Prefix(64)
 	if err != nil {
-		return address
+		return remote
 	}
 	return network.String()
 }

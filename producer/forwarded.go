@@ -115,10 +115,24 @@ func (f *Forwarding) from(peer string, h http.Header) string {
 	return peer
 }
 
-// forwardedHops are the values of for= in the header of RFC 7239, in order; one that has none is "".
+// forwardedHops are the values of for= in the header of RFC 7239, in order; one that has none is "", and so is a line with a quote
+// that stays open: a stranger may have written it to have what a proxy adds be a part of it.
 func forwardedHops(lines []string) []string {
 	var hops []string
-	for _, element := range splitQuoted(strings.Join(lines, ","), ',') {
+	for _, line := range lines {
+		if strings.Count(line, `"`)%2 != 0 {
+			hops = append(hops, "")
+			continue
+		}
+		hops = append(hops, hopsOf(line)...)
+	}
+	return hops
+}
+
+// hopsOf is forwardedHops for one line.
+func hopsOf(line string) []string {
+	var hops []string
+	for _, element := range splitQuoted(line, ',') {
 		hop := ""
 		for _, pair := range splitQuoted(element, ';') {
 			name, value, _ := strings.Cut(pair, "=")

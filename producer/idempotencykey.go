@@ -104,7 +104,7 @@ func (p *Producer) takeKeyed(r *http.Request, who, key string, c *call, received
 	if p.calls == nil {
 		return nil, false, unkept(queue.ErrUndeclared)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*p.storeTimeout)
+	ctx, cancel := p.keyContext(r)
 	defer cancel()
 	name := sha256.Sum256([]byte(who + "\x00" + key))
 	k := &keyedCall{p: p, ctx: ctx, name: hex.EncodeToString(name[:])}
@@ -133,12 +133,20 @@ func (p *Producer) takeKeyed(r *http.Request, who, key string, c *call, received
 	return builds, false, no
 }
 
+// keyContext bounds what is done with what is kept of a call.
+func (p *Producer) keyContext(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), 2*p.storeTimeout)
+}
+
 // first asks for a build under a key that is not known.
 func (k *keyedCall) first(r *http.Request, who, print string, c *call, received time.Time) ([]acceptedBuild, *refusal) {
 	q, no := k.p.requestOf(r.Context(), c, who, received)
 	if no != nil {
 		return nil, no // nothing was done under the key: it can be used again
 	}
+	var cancel context.CancelFunc
+	k.ctx, cancel = k.p.keyContext(r) // the look at the repository may have taken longer than that
+	defer cancel()
 	k.kept = messages.KeyedCall{Fingerprint: print, Build: q.Build, Ref: q.FullRef(), Commit: q.Commit}
 	revision, err := k.p.calls.Create(k.ctx, k.name, k.kept)
 	if errors.Is(err, queue.ErrExists) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,6 +85,28 @@ func TestARefusedCallLeavesItsKeyFree(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	if status, a, _ := serve(p, keyedCallRequest(testToken, "k", commit(1))); status != 202 {
+		t.Errorf("status %d, %+v", status, a)
+	}
+}
+
+// TestALongLookAtTheRepositoryLeavesTimeToStore: a host may take longer for it than NATS may for all else.
+func TestALongLookAtTheRepositoryLeavesTimeToStore(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	p := keyed(t, c, builds.New(c))
+	p.storeTimeout = 2 * time.Second
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/info/refs") {
+			<-time.After(2*p.storeTimeout + 200*time.Millisecond)
+			fmt.Fprintf(w, "%s\trefs/heads/main\n", commit(1))
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer host.Close()
+	p.force(load(t, strings.Replace(testFile, "https://git.example.com/ops/base.git", host.URL+"/base.git", 1)))
+	r := callRequest(testToken, `{"pipeline": "base"}`)
+	r.Header.Set(keyHeader, "k")
+	if status, a, _ := serve(p, r); status != 202 || len(a.Builds) != 1 || a.Builds[0].Commit != commit(1) {
 		t.Errorf("status %d, %+v", status, a)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,4 +156,34 @@ func TestWrongSignaturesMakeAnAddressWait(t *testing.T) {
 			t.Errorf("a right one after a second: status %d", status)
 		}
 	})
+}
+
+// TestANetworkOfIPv6IsOneSender, whether it connects itself or a proxy says so: one machine may have all of its addresses.
+func TestANetworkOfIPv6IsOneSender(t *testing.T) {
+	p, err := New(Config{Pipelines: load(t, testFile), Queue: &memoryQueue{}, Forwarding: Forwarding{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}}, Logger: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := senders()[0]
+	for _, way := range []struct {
+		about string
+		from  func(r *http.Request, address string)
+	}{
+		{"itself", func(r *http.Request, address string) { r.RemoteAddr = "[2001:db8::" + address + "]:1000" }},
+		{"by a proxy", func(r *http.Request, address string) {
+			r.RemoteAddr = "10.0.0.1:1000"
+			r.Header.Set(ForwardedFor, "2001:db8:1::"+address)
+		}},
+	} {
+		waits := false
+		for i := range 2 * failuresBurst {
+			r := s.hook("guess", "{}")
+			way.from(r, strconv.FormatInt(int64(i+1), 16))
+			status, _, _ := serve(p, r)
+			waits = waits || status == http.StatusTooManyRequests
+		}
+		if !waits {
+			t.Errorf("%s: it never waits", way.about)
+		}
+	}
 }

@@ -74,9 +74,9 @@ func (d *declared) takesAs(o *declared) bool {
 	return slices.Equal(d.forges, o.forges) && reflect.DeepEqual(d.secret, o.secret)
 }
 
-// comesAs tells whether it has the same schedules as another.
+// comesAs tells whether the same leads to its builds, beside webhooks, as to those of another.
 func (d *declared) comesAs(o *declared) bool {
-	return slices.EqualFunc(d.schedules, o.schedules, func(a, b scheduled) bool { return a.same(&b) })
+	return d.poll == o.poll && reflect.DeepEqual(d.rebuild, o.rebuild) && slices.EqualFunc(d.schedules, o.schedules, func(a, b scheduled) bool { return a.same(&b) })
 }
 
 // All returns the pipelines in the order of the file.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,10 +31,12 @@ func many(n int, hosts ...string) string {
 type clockwork struct {
 	*poller   // of the test's bubble
 	pipelines *Pipelines
-	looks     map[string][]time.Time // by repository
-	now       int
-	most      int
 	outcome   func(l *glance) error
+
+	mu    sync.Mutex             // of what follows, and of what outcome uses
+	looks map[string][]time.Time // by repository
+	now   int
+	most  int
 }
 
 func newClockwork(t *testing.T, file string) *clockwork {
@@ -54,6 +57,8 @@ func (c *clockwork) start(t *testing.T) (stop func()) {
 		time.Sleep(300 * time.Millisecond) //nolint:forbidigo // of the bubble's clock: how long a host takes
 		begun <- nil
 		l.finished = l.pipelines
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		return c.outcome(l)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -63,13 +68,7 @@ func (c *clockwork) start(t *testing.T) (stop func()) {
 		for {
 			select {
 			case l := <-begun:
-				if l == nil {
-					c.now--
-					continue
-				}
-				c.now++
-				c.most = max(c.most, c.now)
-				c.looks[l.url] = append(c.looks[l.url], time.Now())
+				c.count(l)
 			case <-ended:
 				return
 			}
@@ -83,6 +82,19 @@ func (c *clockwork) start(t *testing.T) (stop func()) {
 		close(ended)
 		<-counted
 	}
+}
+
+// count takes in that a look begins, or that one ends, for which nil stands.
+func (c *clockwork) count(l *glance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l == nil {
+		c.now--
+		return
+	}
+	c.now++
+	c.most = max(c.most, c.now)
+	c.looks[l.url] = append(c.looks[l.url], time.Now())
 }
 
 // TestTenThousandRepositoriesAreEachPolledInTime for some hours, a few at one time and not in step.
@@ -137,12 +149,14 @@ func TestAHostThatIsAwayForAnHour(t *testing.T) {
 		stop := c.start(t)
 		time.Sleep(time.Hour) //nolint:forbidigo // of the bubble's clock
 		synctest.Wait()
+		c.mu.Lock()
 		for url, at := range c.looks {
 			if strings.Contains(url, "down.") {
 				asked += len(at)
 			}
 		}
 		isDown, back = false, time.Now()
+		c.mu.Unlock()
 		time.Sleep(30 * time.Minute) //nolint:forbidigo // of the bubble's clock
 		stop()
 	})

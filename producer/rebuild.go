@@ -168,7 +168,7 @@ func (b *baseFollower) rebuild(ctx context.Context, p *followedPipeline) (accept
 }
 
 // rebuildOnce is rebuild. wait is after how long to look again, 0 where nothing is left to do.
-func (b *baseFollower) rebuildOnce(ctx context.Context, p *followedPipeline, d *declared) (accepted *acceptedBuild, wait time.Duration, err error) {
+func (b *baseFollower) rebuildOnce(ctx context.Context, p *followedPipeline, d *declared) (asked *acceptedBuild, wait time.Duration, err error) {
 	name := d.pipeline.Name
 	on, err := b.Builds.BuiltOn(ctx, name)
 	if err != nil {
@@ -194,7 +194,8 @@ func (b *baseFollower) rebuildOnce(ctx context.Context, p *followedPipeline, d *
 	}
 	b.log.Info().Str("pipeline", name).Str("build", a.Build).Uint64("order", a.Order).Bool("duplicate", a.Duplicate).Str("reason", r.Reason.String()).
 		Str("commit", r.Commit).Msg("what the pipeline builds on has changed: its head is built again")
-	return &acceptedBuild{Build: a.Build, Order: a.Order, Pipeline: name, Ref: r.FullRef(), Commit: r.Commit, Duplicate: a.Duplicate, Ended: string(a.Ended)}, 0, nil
+	answer := accepted(r, a)
+	return &answer, 0, nil
 }
 
 // confirmed are a pipeline's changes as registries show them now.

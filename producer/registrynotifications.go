@@ -62,9 +62,17 @@ func otherRegistry(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")                                          // the body is not worth reading
 	name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/registries/"), "/") // what follows may be a token
 	known := registryFormNames()
-	if slices.Contains(known, name) {
+	switch i := slices.Index(known, name); {
+	case i >= 0 && r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
 		refuse(http.StatusMethodNotAllowed, "/registries/%s takes POST", name).write(w)
+		return
+	case i >= 0:
+		at := name
+		if len(registryForms()[i].signedBy()) == 0 {
+			at += "/TOKEN"
+		}
+		refuse(http.StatusNotFound, "there is nothing below /registries/%s but what its notifications are sent to: make the address /registries/%s", name, at).write(w)
 		return
 	}
 	refuse(http.StatusNotFound, "there is no form of registries' notifications %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
@@ -112,12 +120,18 @@ func (n *notifications) take(w http.ResponseWriter, r *http.Request) (notificati
 		w.Header().Set("Connection", "close") // the body is not worth reading
 		return a, refuse(http.StatusUnauthorized, "not signed as /registries/%s needs it: %v", n.form.name(), err)
 	}
-	keys, most := n.inForce.Load().registries, int64(maxNotificationBytes)
-	if n.form.name() == (ghcrForm{}).name() {
-		most = maxHookBytes
-	} else if keys.verify(nil, signed) == nil { // which needs no body
+	if no := encoded(r.Header); no != nil {
 		w.Header().Set("Connection", "close")
-		return a, n.stranger()
+		return a, no
+	}
+	keys, most := n.inForce.Load().registries, int64(maxHookBytes)
+	if n.form.name() != (ghcrForm{}).name() { // the others' proof needs no body
+		most = maxNotificationBytes
+		if keys.verify(nil, signed) == nil {
+			w.Header().Set("Connection", "close")
+			return a, n.stranger()
+		}
+		keep(r.Context())
 	}
 	body, no := n.readBody(w, r, most)
 	if no != nil {

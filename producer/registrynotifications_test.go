@@ -86,7 +86,8 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 	queuetest.Must(t, os.WriteFile(file, []byte(testFile[:strings.Index(testFile, "    webhook")]+"    "+followBase+"\n"), 0o600))
 	pipelines, err := LoadPipelines(file)
 	queuetest.Must(t, err)
-	p, err := New(Config{Pipelines: pipelines, Queue: &memoryQueue{}, Logger: zerolog.New(&log)})
+	audit := &auditInMemory{}
+	p, err := New(Config{Pipelines: pipelines, Queue: &memoryQueue{}, Audit: audit, Logger: zerolog.New(&log)})
 	queuetest.Must(t, err)
 	serve := func(r *http.Request) (int, string) {
 		w := httptest.NewRecorder()
@@ -126,11 +127,31 @@ func TestNotificationsThatAreRefused(t *testing.T) {
 			t.Errorf("%s, with nobody who follows: %d %s", s.form, status, body)
 		}
 	}
-	large := registrySenders(t)[0]
-	if status, _ := serve(large.request(registryToken, strings.Repeat(" ", maxNotificationBytes+1))); status != 413 {
+	first := registrySenders(t)[0]
+	zipped := first.request(registryToken, first.payload)
+	zipped.Header.Set("Content-Encoding", "gzip")
+	if status, body := serve(zipped); status != 415 || !strings.Contains(body, "Content-Encoding gzip") {
+		t.Errorf("of a zipped one: %d %s", status, body)
+	}
+	if status, _ := serve(first.request(registryToken, strings.Repeat(" ", maxNotificationBytes+1))); status != 413 {
 		t.Errorf("of a large one: %d", status)
 	}
-	for path, want := range map[string]string{"/registries/harbour": "harbor", "/registries/": "known: distribution", "/registries/dockerhub/a/b": "takes POST"} {
+	p.FlushAudit(t.Context())
+	var known []int
+	for _, told := range audit.told {
+		if c, ok := told.(*messages.CallsAudited); ok {
+			for _, call := range c.Calls {
+				known = append(known, call.Status)
+			}
+		}
+	}
+	if !slices.Contains(known, 413) {
+		t.Errorf("of who showed the token these are told: %v", known)
+	}
+	if text, err := json.Marshal(audit.told); err != nil || strings.Contains(string(text), registryToken) {
+		t.Errorf("the token is in an audit event: %s, %v", text, err)
+	}
+	for path, want := range map[string]string{"/registries/harbour": "harbor", "/registries/": "known: distribution", "/registries/dockerhub/a/b": "/registries/dockerhub/TOKEN", "/registries/harbor/a": "address /registries/harbor\"", "/registries/dockerhub/": "/registries/dockerhub/TOKEN"} {
 		if status, body := serve(httptest.NewRequest(http.MethodPost, path, nil)); status < 400 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
@@ -213,6 +234,28 @@ func TestANotificationIsKeptUntilTheBaseWasSeen(t *testing.T) {
 		e, err := store.BaseLooks(s.admin).Current(queuetest.Within(t), messages.BaseKey(source))
 		return err == nil && !e.Value.Wanted && e.Value.Problem == ""
 	})
+}
+
+// TestANotificationsAnswerHasTheReason of the build that follows.
+func TestANotificationsAnswerHasTheReason(t *testing.T) {
+	s := newBaseSite(t, map[string]string{"app": followBase})
+	s.push("library/debian:bookworm")
+	s.builtFrom("app", "library/debian:bookworm")
+	s.first("app")
+	p, _ := s.producer(&queuetest.Output{})
+	s.follows(p, "app", 1)
+	s.told.Store(nil)
+	digest := s.push("library/debian:bookworm")
+	r := httptest.NewRequest(http.MethodPost, "/registries/distribution", strings.NewReader(`{"events":[{"action":"push","target":{"repository":"library/debian","tag":"bookworm"}}]}`))
+	bearer(r.Header, registryToken, nil)
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, r)
+	var a notificationAnswer
+	queuetest.Must(t, json.Unmarshal(w.Body.Bytes(), &a))
+	want := reasonAnswer{Kind: "base", Link: s.source("library/debian") + "@" + digest, Detail: s.source("library/debian:bookworm")}
+	if w.Code != http.StatusAccepted || len(a.Builds) != 1 || a.Builds[0].Reason != want {
+		t.Errorf("%d %s; want the reason %+v", w.Code, w.Body, want)
+	}
 }
 
 // FuzzNotifications has every form read any body.

@@ -389,3 +389,18 @@ func TestAFileThatCouldNotBeReadIsReadOnceItCan(t *testing.T) {
 		t.Error("it counts as it was")
 	}
 }
+
+// TestWhatLeadsToBuildsIsAChange, too, and is said to be one.
+func TestWhatLeadsToBuildsIsAChange(t *testing.T) {
+	before := load(t, testFile)
+	for _, line := range []string{"poll: 1h", "schedule: [{cron: 0 3 * * *}]", "rebuild_on: {base: true}", "rebuild_on: {base: true, token_file: other}"} {
+		next := load(t, strings.Replace(testFile, "- name: base\n", "- name: base\n    "+line+"\n", 1))
+		if added, changed, removed := next.since(before); len(added)+len(removed) > 0 || !slices.Equal(changed, []string{"base"}) {
+			t.Errorf("%s: added %v, changed %v, removed %v", line, added, changed, removed)
+		}
+		before = next
+		if added, changed, removed := load(t, testFile).since(load(t, testFile)); len(added)+len(changed)+len(removed) > 0 {
+			t.Errorf("nothing: added %v, changed %v, removed %v", added, changed, removed)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"encoding/json"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -51,11 +52,15 @@ func TestAPayloadOfManyTextsIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := []byte(c.body)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := c.forge.read(map[string][]string{"X-Github-Event": {"push"}}, body)
-			runtime.ReadMemStats(&after)
-			if took := after.TotalAlloc - before.TotalAlloc; took > uint64(len(body))/2 {
+			took, err := uint64(math.MaxUint64), error(nil)
+			for try := 0; try < 3 && took > uint64(len(body))/2; try++ { // what earlier tests left running allocates, too
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				_, err = c.forge.read(map[string][]string{"X-Github-Event": {"push"}}, body)
+				runtime.ReadMemStats(&after)
+				took = min(took, after.TotalAlloc-before.TotalAlloc)
+			}
+			if took > uint64(len(body))/2 {
 				t.Errorf("reading %d bytes takes %d: %v", len(body), took, err)
 			}
 		})

@@ -38,7 +38,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	case len(temporary) > maxSocketPath:
 		return nil, fmt.Errorf("its path has %d bytes, and a socket's may have %d: choose a shorter one, such as /run/fenceline/producer.sock", len(path), maxSocketPath-len(temporary)+len(path))
 	}
-	unlock, err := lockFolder(filepath.Dir(path))
+	unlock, err := lockFolder(filepath.Dir(path), folderWait)
 	if err != nil {
 		return nil, err
 	}
@@ -89,16 +89,27 @@ func vacant(path string) error {
 	return errors.New("another process listens on it: stop it, or choose another path")
 }
 
+// folderWait is how long a process waits for others that put sockets into the same folder, which takes them a moment. Whoever
+// may read the folder may also hold its lock for ever.
+const folderWait = 5 * time.Second
+
 // lockFolder has processes that put sockets into a folder do it one after the other.
-func lockFolder(folder string) (unlock func(), err error) {
+func lockFolder(folder string, wait time.Duration) (unlock func(), err error) {
 	f, err := os.Open(folder)
 	if err != nil {
 		return nil, fmt.Errorf("its folder: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(fmt.Errorf("locking its folder: %w", err), f.Close())
+	for end := time.Now().Add(wait); ; <-time.After(10 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = f.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			return nil, errors.Join(fmt.Errorf("locking its folder: %w", err), f.Close())
+		case time.Now().After(end):
+			return nil, errors.Join(fmt.Errorf("another process has its folder %s locked for more than %v: stop that one (fuser names it), or choose a folder of the producer's own", folder, wait), f.Close())
+		}
 	}
-	return func() { _ = f.Close() }, nil
 }
 
 // unixListener is a listener whose socket goes with it.
@@ -125,9 +136,9 @@ func (l *unixListener) Accept() (net.Conn, error) {
 func (l *unixListener) Close() error {
 	err := l.UnixListener.Close()
 	l.closed.Do(func() {
-		unlock, locked := lockFolder(filepath.Dir(l.path))
+		unlock, locked := lockFolder(filepath.Dir(l.path), folderWait)
 		if locked != nil {
-			return // with the folder, the socket is gone too
+			return // with the folder the socket is gone, too; where it is another's lock, who listens next replaces it
 		}
 		defer unlock()
 		if now, gone := os.Lstat(l.path); gone == nil && os.SameFile(now, l.info) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -149,4 +150,22 @@ func TestOneOfManyHasTheSocket(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d have it", n)
 	}
+}
+
+// TestALockOfAnotherIsNotWaitedForForEver: whoever may read a folder may lock it.
+func TestALockOfAnotherIsNotWaitedForForEver(t *testing.T) {
+	folder := filepath.Dir(socketPath(t))
+	unlock, err := lockFolder(folder, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockFolder(folder, 20*time.Millisecond); err == nil || !strings.Contains(err.Error(), "another process has its folder") {
+		t.Errorf("while another has it: %v", err)
+	}
+	unlock()
+	unlock, err = lockFolder(folder, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
 }

@@ -222,8 +222,8 @@ func (d *delivery) requests(forge string, pipelines []*declared, received time.T
 // what d then says.
 func (h *hooks) proof(w http.ResponseWriter, r *http.Request, d *delivery) (proof, *refusal) {
 	signed, err := h.forge.proof(r.Header, h.now())
-	encoding := r.Header.Get("Content-Encoding")
-	if err == nil && (encoding == "" || strings.EqualFold(encoding, "identity")) {
+	no := encoded(r.Header)
+	if err == nil && no == nil {
 		return signed, nil
 	}
 	w.Header().Set("Connection", "close") // the body is not worth reading
@@ -234,7 +234,7 @@ func (h *hooks) proof(w http.ResponseWriter, r *http.Request, d *delivery) (proo
 	case err != nil:
 		return nil, refuse(http.StatusUnauthorized, "%snot signed as /hooks/%s needs it: %v", misaddressed(r.Header, h.forge.name()), h.forge.name(), err)
 	}
-	return nil, refuse(http.StatusUnsupportedMediaType, "the body is sent with Content-Encoding %s, which is not read: send it as it is", clip(encoding))
+	return nil, no
 }
 
 // verified returns the pipelines whose secret signed a body, and its payload, which a form has in a

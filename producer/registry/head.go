@@ -137,7 +137,7 @@ func tokenError(err error) error {
 	case status.StatusCode == http.StatusTooManyRequests || status.StatusCode >= 500:
 		return &BusyError{Status: status.StatusCode}
 	case status.StatusCode >= 400:
-		return fmt.Errorf("%w: its token server answered %s", ErrDenied, status.Status)
+		return fmt.Errorf("%w: its token server answered %d %s", ErrDenied, status.StatusCode, http.StatusText(status.StatusCode))
 	}
 	return err
 }
@@ -154,7 +154,7 @@ func said(answer *http.Response, known string) (string, error) {
 	case status == http.StatusTooManyRequests || status >= 500:
 		return "", &BusyError{Status: status, After: after(answer.Header.Get("Retry-After"), time.Now())}
 	case status != http.StatusOK:
-		return "", fmt.Errorf("the registry answered %s", answer.Status)
+		return "", fmt.Errorf("the registry answered %d %s", status, http.StatusText(status)) // not in its own words
 	}
 	digest := answer.Header.Get("Docker-Content-Digest")
 	if digest == "" && answer.Request.Method == http.MethodGet {

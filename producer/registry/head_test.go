@@ -199,6 +199,13 @@ func TestOddRegistries(t *testing.T) {
 				_, _ = w.Write(make([]byte, 5<<20))
 			}
 		}, "more than"},
+		{"an answer in its own words", func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				_, _ = conn.Write([]byte("HTTP/1.1 418 \x1b[2J" + strings.Repeat("x", 100_000) + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+				_ = conn.Close()
+			}
+		}, "answered 418 I'm a teapot"},
 		{"no answer that says anything", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, "418"},
 	} {
 		s := httptest.NewServer(c.answer)
