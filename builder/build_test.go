@@ -460,7 +460,7 @@ func TestAMirrorThatDoesNotShowThePushYetIsAskedAgain(t *testing.T) {
 			r := request()
 			r.Cause = c.cause
 			p, err := b.build(t.Context(), task{request: r, attempt: 1, out: new(record), age: func(context.Context) (time.Duration, error) { return c.age, nil },
-				branch: &history{later: c.push}})
+				branch: &history{later: c.push, before: other}})
 			if s, ok := p.(*messages.BuildSuperseded); c.by != "" && (!ok || s.Head != c.by) {
 				t.Errorf("outcome %+v, want superseded by %s", p, c.by)
 			}

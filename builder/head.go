@@ -80,7 +80,13 @@ func brokenSource(err error) error {
 
 // moved says what becomes of a build whose commit is not what the repository shows at the head.
 func (a *running) moved(ctx context.Context, at git.Remote, shown string, looked time.Time) error {
-	behind := func() time.Duration { return a.b.lag.behind(ctx, at, a.request.Commit, shown) }
+	behind := func() time.Duration {
+		within := a.b.lag.behind(ctx, at, a.request.Commit, shown)
+		if within > git.LagBehind && !a.before(ctx, shown) { // it lacks the commit, and nothing says that what it shows is older
+			return 0
+		}
+		return within
+	}
 	head, err := a.believed(ctx, behind, shown, looked, nil)
 	var later *builds.LaterError
 	switch {

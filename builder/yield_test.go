@@ -137,6 +137,8 @@ func TestWhatBecomesOfABuildWhoseBranchHasAnotherHead(t *testing.T) {
 		"a person's is built":                    {change: func(r *messages.BuildRequested) { r.Cause = messages.CausePerson }, age: time.Minute, saw: other},
 		"a tag that was moved is superseded":     {change: func(r *messages.BuildRequested) { r.Ref = ""; r.SetRef("refs/tags/v1") }, age: time.Minute, superseded: true},
 		"an older head is waited out":            {behind: git.LagBehind, age: time.Minute, later: 20 * time.Second},
+		"of a host that lacks the commit, too":   {known: history{before: other}, behind: git.LagWithout, age: 10 * time.Minute, later: 20 * time.Second},
+		"what nobody told of is believed there":  {behind: git.LagWithout, age: time.Minute, superseded: true},
 		"an older head is believed then":         {behind: git.LagBehind, age: 11 * time.Minute, superseded: true},
 		"an older head doesn't keep a queue":     {change: queue, behind: git.LagBehind, age: time.Minute},
 		"a queue waits for what isn't shown yet": {change: queue, age: 2 * time.Second, later: 2 * time.Second},

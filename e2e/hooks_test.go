@@ -284,7 +284,7 @@ func TestUnknownCaller(t *testing.T) {
 	s := shared.get(t)
 	for token, want := range map[string]string{
 		"":             "Authorization is missing",
-		"Bearer guess": "the token is wrong: use the producer's own",
+		"Bearer guess": "the token is wrong: use one of the producer's own",
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.http+"/v1/builds", strings.NewReader(`{"pipeline":"hooks"}`))
 		if err != nil {

@@ -4,34 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // Clock is the NATS server's clock, by which everything stored is stamped.
-type Clock struct {
-	c        *queue.Client
-	noEvents atomic.Bool // the credential may not ask for the events stream
-}
+type Clock struct{ c *queue.Client }
 
 // NewClock reads the clock by a client.
-func NewClock(c *queue.Client) *Clock { return &Clock{c: c} }
+func NewClock(c *queue.Client) *Clock { return &Clock{c} }
 
 // Now reads the clock. It is off by at most the time that the call takes. ErrUndeclared where no
 // streams are declared, ErrForbidden for a node, which may ask for no stream.
 func (k *Clock) Now(ctx context.Context) (time.Time, error) {
-	events := k.c.Space().EventsStream()
-	stream := events
-	if k.noEvents.Load() { // a builder's stream is another
-		stream = queue.Bucket(k.c.Space().BuildsBucket(), 1).Name
-	}
-	info, err := k.c.Info(ctx, stream)
-	if errors.Is(err, queue.ErrForbidden) && stream == events {
-		k.noEvents.Store(true)
-		return k.Now(ctx)
-	}
+	info, err := k.c.Info(ctx, queue.Bucket(k.c.Space().BuildsBucket(), 1).Name) // which all others may ask for
 	if err == nil && info.Now.IsZero() {
 		err = errors.New("it does not tell its time: nats-server 2.10 and later do")
 	}
