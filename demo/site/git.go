@@ -22,7 +22,6 @@ type GitServer struct {
 	URL string // without a slash at its end
 
 	root   string
-	log    *os.File
 	server *http.Server
 }
 
@@ -44,7 +43,7 @@ func ServeGit(addr, root string) (*GitServer, error) {
 		return nil, errors.Join(fmt.Errorf("serving git repositories: %w", err), log.Close())
 	}
 	backend := &cgi.Handler{
-		Stderr: log, // what it says is no word to whoever looks at this program's output
+		Stderr: log, // what it says is no word to whoever looks at this program's output. Requests may outlast the server, so it stays open
 		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
 		Env: []string{
 			"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1",
@@ -56,7 +55,6 @@ func ServeGit(addr, root string) (*GitServer, error) {
 	s := &GitServer{
 		URL:    "http://" + l.Addr().String(),
 		root:   root,
-		log:    log,
 		server: &http.Server{Handler: backend, ReadHeaderTimeout: 10 * time.Second},
 	}
 	go func() { _ = s.server.Serve(l) }()
@@ -65,7 +63,7 @@ func ServeGit(addr, root string) (*GitServer, error) {
 
 // Close ends the server.
 func (s *GitServer) Close() error {
-	if err := errors.Join(s.server.Close(), s.log.Close()); err != nil {
+	if err := s.server.Close(); err != nil {
 		return fmt.Errorf("ending the git server: %w", err)
 	}
 	return nil
