@@ -8,7 +8,6 @@ type Layer struct {
 	Content  string // the digest of what that unpacks to
 	Size     int64  // of the blob
 	Unpacked int64  // -1 where it is not known
-	Said     bool   // the blob itself says so: Unpacked is no guess
 }
 
 // Takes is what is to be fetched of layers, and what it is unpacked. A blob that is several layers travels

@@ -9,7 +9,6 @@
 //	manifest.go    what a registry says of an image's layers
 //	pull.go        a pull, and how far it is
 //	load.go        the engine is fed with what it lacks of an image
-//	unpack.go      layers are unpacked while they are fetched, for engines that are slow at it
 //	learn.go       an engine that was fed learns an image's digest
 //	parts.go       what an image is made of, and what of it the engine has
 //	logins.go      the registries' logins that pulls give the engine

@@ -36,12 +36,7 @@ func (e *Engine) Load(ctx context.Context, image messages.Image, from distributo
 		return 0, err
 	}
 	held := f.held
-	f.unpacks, f.measured = as == byConfig, e.measuredOf(image)
 	err = e.feed(ctx, doing, f, form)
-	if errors.Is(err, errNotUnpacked) {
-		f.unpacks = false
-		err = e.feed(ctx, doing, f, form)
-	}
 	if err == nil {
 		err = e.loaded(ctx, image, parts, as)
 	}
@@ -155,9 +150,7 @@ type feed struct {
 	ctx      context.Context //nolint:containedctx // of the one load that it is made for
 	from     distributor.Content
 	parts    *parts
-	held     int                          // so many layers, from the first on, the engine has
-	unpacks  bool                         // layers are unpacked here, while they are fetched: see unpack.go
-	measured map[string]distributor.Layer // by digest, those that Room measured
+	held     int // so many layers, from the first on, the engine has
 	progress func(distributor.Progress)
 	bytes    int64 // of layers that were fetched
 	broken   error // why what it is fed with broke off
@@ -282,22 +275,17 @@ func (f *feed) one(w *tar.Writer, file string, at int, too io.Writer) error {
 	for _, l := range f.parts.manifest.Layers[f.held:] {
 		total += l.Size
 	}
-	l := &f.parts.manifest.Layers[at]
+	l := f.parts.manifest.Layers[at]
 	digest := l.Digest.String()
-	unpacked, known := f.unpackedSize(l) // asked first, as one request at a time is
 	blob, err := f.from.Blob(f.ctx, digest, l.Size)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = blob.Close() }()
-	fetched := counted{io.TeeReader(blob, too), func(n int) {
+	return copyTo(w, file, l.Size, counted{io.TeeReader(blob, too), func(n int) {
 		f.bytes += int64(n)
 		f.tell(distributor.Progress{Bytes: f.bytes, Total: max(total, f.bytes), Layer: hexOf(digest)[:12], From: f.from.From()})
-	}}
-	if known {
-		return unpackInto(w, file, unpacked, fetched)
-	}
-	return copyTo(w, file, l.Size, fetched)
+	}})
 }
 
 // counted tells of what is read.

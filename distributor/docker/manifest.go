@@ -252,7 +252,7 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	for i := from; i < len(r.layers); i++ {
 		if l := &r.layers[i]; l.Unpacked < 0 {
 			g.Go(func() error {
-				l.Unpacked, l.Said = r.unpacked(ctx, l, r.kinds[i])
+				l.Unpacked = r.unpacked(ctx, l, r.kinds[i])
 				return nil
 			})
 		}
@@ -260,40 +260,21 @@ func (r *remoteImage) measure(ctx context.Context, from int) {
 	_ = g.Wait() // none fails
 }
 
-// measuredOf are the layers of an image that were measured, by digest, where its manifest is the one read last.
-func (e *Engine) measuredOf(image messages.Image) map[string]distributor.Layer {
-	e.looking.Lock()
-	defer e.looking.Unlock()
-	e.mu.Lock()
-	r := e.wanted
-	e.mu.Unlock()
-	if r == nil || r.image != image {
-		return nil
-	}
-	out := map[string]distributor.Layer{}
-	for _, l := range r.layers {
-		if l.Unpacked >= 0 {
-			out[l.Digest] = l
-		}
-	}
-	return out
-}
-
 // unpacked is how large a layer is unpacked: as it says itself at its end, or else a guess.
-func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) (size int64, said bool) {
+func (r *remoteImage) unpacked(ctx context.Context, l *distributor.Layer, mime string) int64 {
 	guess := max(l.Size, 0)
 	switch {
 	case strings.HasSuffix(mime, "tar"):
-		return guess, false
+		return guess
 	case strings.HasSuffix(mime, "gzip"):
 		if said, err := r.trailer(ctx, l); err == nil {
-			return unpackedSize(l.Size, said), true
+			return unpackedSize(l.Size, said)
 		}
 	}
 	for range unpackedRatio - 1 {
 		guess = distributor.Sum(guess, l.Size)
 	}
-	return guess, false
+	return guess
 }
 
 // unpackedSize is the size of what a gzip file has, by its own size and the last four bytes: those are the

@@ -1,14 +1,9 @@
 package docker_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"io"
 	"net/http"
 	"sync/atomic"
 	"testing"
-
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/content"
@@ -73,43 +68,5 @@ func testMirrors(t *testing.T, s *site) {
 	}
 	if got := opener.Troubles(); len(got) != 2 {
 		t.Errorf("the troubles are %+v", got)
-	}
-}
-
-// A layer that says at its end that it unpacks to less than it does is loaded all the same.
-func TestALayerThatSaysAWrongSize(t *testing.T) { eachEngine(t, testWrongSize) }
-
-func testWrongSize(t *testing.T, s *site) {
-	w := s.newWorld(t, nil)
-	e := s.engine(t)
-	t.Cleanup(func() { w.forget(t, e) })
-	plain, err := layer(t, map[string]string{"etc/small": "x"}).Uncompressed()
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var inTwo bytes.Buffer
-	for _, half := range [][]byte{content[:len(content)/2], content[len(content)/2:]} {
-		z := gzip.NewWriter(&inTwo)
-		if _, err := z.Write(half); err != nil {
-			t.Fatal(err)
-		}
-		if err := z.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	odd, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(inTwo.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	image := w.push(t, w.base, odd)
-	if _, err := e.Load(t.Context(), image, w.content(t, image), func(distributor.Progress) {}); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := e.Inspect(t.Context(), image); err != nil || !got.Has(image) {
-		t.Fatalf("it is known as %+v, error %v", got, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -51,13 +50,8 @@ func (e *Engine) Room(ctx context.Context, image messages.Image, from distributo
 	}
 	found.measure(look, held)
 	fetch, unpacked := distributor.Takes(found.layers[held:])
-	switch {
-	case e.isBefore(apiDigests): // it keeps the archive, and takes that apart, before it unpacks the layers
+	if e.isBefore(apiDigests) { // it keeps the archive, and takes that apart, before it unpacks the layers
 		fetch = distributor.Sum(fetch, fetch)
-	case from != nil:
-		if fetch, err = e.fedWith(ctx, found.layers[held:]); err != nil {
-			return distributor.Room{}, e.fault(ctx, "reading what it is", err)
-		}
 	}
 	for _, d := range disksOf(stores) {
 		on := distributor.Room{Free: d.free}
@@ -171,19 +165,6 @@ func (e *Engine) nearest(layers []string) (id string, most int) {
 		}
 	}
 	return id, most
-}
-
-// fedWith is what an engine is fed with that lacks layers: unpacked ones, where they can be and it unpacks them anyway.
-func (e *Engine) fedWith(ctx context.Context, layers []distributor.Layer) (int64, error) {
-	keepsPacked, err := e.snapshots(ctx)
-	fed := slices.Clone(layers)
-	for i := range fed {
-		if l := &fed[i]; l.Said && !keepsPacked && l.Size <= largestUnpacked {
-			l.Size = l.Unpacked
-		}
-	}
-	size, _ := distributor.Takes(fed)
-	return size, err
 }
 
 // learnChains has the layers of each image that the engine has known, from the lowest, by their content.
