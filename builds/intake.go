@@ -53,17 +53,20 @@ type lastRequest struct {
 	request  *messages.BuildRequested // nil where it could not be decoded
 }
 
-// join lets w wait for the next round, and tells whether there is nobody to begin it.
-func (i *intake) join(w *waiting) (begin bool) {
+// join lets w wait for the next round, or has it be one by itself where none is under way.
+func (i *intake) join(w *waiting) (alone bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if !i.busy {
+		i.busy = true
+		return true
+	}
 	i.waiting = append(i.waiting, w)
 	if i.wanted > 0 && len(i.waiting) >= i.wanted {
 		i.wanted = 0
 		close(i.enough)
 	}
-	begin, i.busy = !i.busy, true
-	return begin
+	return false
 }
 
 // linger waits, after a round of n that took some time, until as many wait as were under way: those who were answered are likely
@@ -114,24 +117,40 @@ func (i *intake) of(pipeline string) *lastRequest {
 	return l
 }
 
-// takeIn holds rounds until nobody waits.
-func (q *Queue) takeIn() {
-	for round := q.intake.next(); round != nil; round = q.intake.next() {
+// takeInAlone holds a round of w alone, where its caller waits, and then those of who came meanwhile: a lone request is
+// handed to nobody.
+func (q *Queue) takeInAlone(w *waiting) answer {
+	defer func() {
+		if round := q.intake.next(); round != nil {
+			go q.takeIn(round)
+		}
+	}()
+	return q.takeInOne(w, q.intake.of(w.request.Pipeline.Name))
+}
+
+// takeIn holds a round, and others until nobody waits.
+func (q *Queue) takeIn(round []*waiting) {
+	for ; round != nil; round = q.intake.next() {
 		began := time.Now()
 		var pipelines sync.WaitGroup
 		for l, line := range q.intake.split(q.together(round)) {
 			pipelines.Go(func() {
 				for _, w := range line {
-					ctx, cancel := context.WithTimeout(w.ctx, requestTime) // others wait for the round
-					a, err := q.request(ctx, w.request, w.message, l)
-					cancel()
-					w.answer <- answer{a, err}
+					w.answer <- q.takeInOne(w, l)
 				}
 			})
 		}
 		pipelines.Wait()
 		q.intake.linger(len(round), time.Since(began))
 	}
+}
+
+// takeInOne stores w by itself.
+func (q *Queue) takeInOne(w *waiting, l *lastRequest) answer {
+	ctx, cancel := context.WithTimeout(w.ctx, requestTime) // others wait for the round
+	defer cancel()
+	a, err := q.request(ctx, w.request, w.message, l)
+	return answer{a, err}
 }
 
 // split sorts a round by pipeline.

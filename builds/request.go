@@ -35,13 +35,17 @@ func (q *Queue) Request(ctx context.Context, r *messages.BuildRequested, tracepa
 		return Accepted{}, err
 	}
 	w := &waiting{ctx: ctx, request: r, message: m, answer: make(chan answer, 1)}
-	if q.intake.join(w) {
-		go q.takeIn()
-	}
 	var a answer
-	select {
-	case a = <-w.answer:
-	case <-ctx.Done():
+	if q.intake.join(w) {
+		a = q.takeInAlone(w)
+	} else {
+		select {
+		case a = <-w.answer:
+		case <-ctx.Done():
+			a.err = context.Cause(ctx)
+		}
+	}
+	if a.err != nil && ctx.Err() != nil {
 		a.err = fmt.Errorf("%w: %w", queue.ErrUnavailable, context.Cause(ctx))
 	}
 	if a.err != nil {

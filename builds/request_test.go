@@ -146,6 +146,19 @@ func TestWithoutTheServerARequestIsUnavailable(t *testing.T) {
 	}
 }
 
+func TestWhoGivesUpLeavesNobodyElseWaiting(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	q := queueOf(c)
+	ctx, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if _, err := q.Request(ctx, request("base", 1), ""); !errors.Is(err, queue.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("of who gave up: %v", err)
+	}
+	if _, err := q.Request(within(t), request("base", 2), ""); err != nil {
+		t.Errorf("of who came after: %v", err)
+	}
+}
+
 func TestAnInvalidRequestIsRefused(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	r := request("base", 1)

@@ -82,6 +82,7 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Type", kindJSON)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a sender that is gone asks again
 }

@@ -52,15 +52,16 @@ func TestAPayloadOfManyTextsIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := []byte(c.body)
+			most := uint64(len(body)) / 10 * 9 // a copy takes more, strings several times as much
 			took, err := uint64(math.MaxUint64), error(nil)
-			for try := 0; try < 3 && took > uint64(len(body))/2; try++ { // what earlier tests left running allocates, too
+			for try := 0; try < 3 && took > most; try++ { // what earlier tests left running allocates, too
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
 				_, err = c.forge.read(map[string][]string{"X-Github-Event": {"push"}}, body)
 				runtime.ReadMemStats(&after)
 				took = min(took, after.TotalAlloc-before.TotalAlloc)
 			}
-			if took > uint64(len(body))/2 {
+			if took > most {
 				t.Errorf("reading %d bytes takes %d: %v", len(body), took, err)
 			}
 		})

@@ -47,6 +47,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			log = log.Str("ignored", ignored)
 		}
 		writeJSON(w, http.StatusAccepted, acceptedAnswer{Builds: builds, Ignored: ignored})
+		_ = http.NewResponseController(w).Flush() // the sender does not wait for the log
 	}
 	d.note(noteOf(r.Context()), builds, ignored)
 	d.log(log)

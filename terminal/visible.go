@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
@@ -49,7 +50,7 @@ func shapeless(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }
 // VisibleJSON is JSON whose strings write out what Visible would: JSON's own escapes for it, so
 // that readers get the same values.
 func VisibleJSON(b []byte) []byte {
-	if !strings.ContainsFunc(string(b), shapeless) {
+	if !bytes.ContainsFunc(b, shapeless) {
 		return b
 	}
 	var out strings.Builder

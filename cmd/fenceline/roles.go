@@ -133,7 +133,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	if p.entry.certificate != nil {
 		server.TLSConfig = p.entry.certificate.TLS()
 	}
-	return &httpRole{made, p.entry.listener, server, p.grace, p.attended, p.log}, nil
+	return &httpRole{made, p.entry.listener, server, p.grace, p.attended, p.log, nil}, nil
 }
 
 // attended tells whether what is written here shows in a terminal.
@@ -141,6 +141,10 @@ func attended(stderr io.Writer) bool {
 	_, isTerminal := terminal.Behind(stderr)
 	return isTerminal
 }
+
+// spareHeap is room for a producer's garbage, in bytes. Go collects when there is as much garbage as there is in use,
+// which a producer makes of a few hundred webhooks: each collection would cost more than they do.
+const spareHeap = 16 << 20
 
 // httpRole is a producer with its HTTP server.
 type httpRole struct {
@@ -150,6 +154,7 @@ type httpRole struct {
 	grace    time.Duration
 	attended bool
 	log      zerolog.Logger
+	spare    []byte // spareHeap, or nil in a process with more in use: it counts as in use, but takes no memory, as nobody writes it
 }
 
 // hangups tells of each SIGHUP until ctx ends. Where a person attends it is the end of their terminal, as ever.

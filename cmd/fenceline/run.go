@@ -144,7 +144,12 @@ func newRunProducerCmd() *cobra.Command {
 				return nil, err
 			}
 			log.Info().Str("listen", entry.url()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(q)
+			r, err := (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(q)
+			if err != nil {
+				return nil, err
+			}
+			r.spare = make([]byte, spareHeap)
+			return r, nil
 		}}, err
 	})
 }

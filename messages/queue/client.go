@@ -148,6 +148,7 @@ func (c *Client) dialOptions(ctx context.Context, o Options) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(),
 		nats.PermissionErrOnSubscribe(true),
+		nats.SyncQueueLen(2 * askMost), // instead of half a megabyte for each question: the answer to one has no more messages
 		nats.CustomInboxPrefix(c.inbox),
 		nats.ErrorHandler(c.asyncError),
 		nats.DisconnectErrHandler(c.disconnected),

@@ -88,10 +88,8 @@ func (c *Client) Store(ctx context.Context, subject string, m messages.Message, 
 }
 
 func natsMessage(subject string, m messages.Message, extra []Header) *nats.Msg {
-	h := nats.Header(maps.Clone(m.Headers))
-	if h == nil {
-		h = nats.Header{}
-	}
+	h := make(nats.Header, len(m.Headers)+len(extra))
+	maps.Copy(h, m.Headers)
 	for _, x := range extra {
 		h[x.name] = []string{x.value}
 	}
