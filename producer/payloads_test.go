@@ -112,6 +112,7 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"gitea-push", gitea("push"), []string{main + fromGitea}, "gitea", ""},
 		{"gitea-branch-created", gitea("push"), []string{`refs/heads/main 0→B by ada "Add the locale"`}, "gitea", ""},
 		{"gitea-branch-deleted", gitea("push"), []string{gone}, "", "was deleted"},
+		{"gitea-delete", gitea("delete"), []string{"refs/heads/main → by ada deleted"}, "", "was deleted"},
 		{"gitea-tag-created", gitea("push"), []string{tag}, "", isTag},
 		{"gitea-test", gitea("push"), nil, "", "a ping: a push would be taken, of branch main for pipeline gitea"},
 		{"gitea-issues", gitea("issues"), nil, "", "is not a push: select push events"},
