@@ -142,9 +142,10 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"bitbucket-datacenter-many", bitbucket("repo:refs_changed"), []string{
 			main, "refs/heads/staging 0→C by ada", "refs/heads/old A→ by ada deleted", "refs/tags/v1.0 0→B by ada",
 		}, "datacenter datacenter-staging", `branch "old" was deleted; no pipeline of this webhook's secret builds tag "v1.0" (`},
-		{"bitbucket-datacenter-test", bitbucket("diagnostics:ping"), nil, "", "a ping: a push would be taken"},
+		{"bitbucket-datacenter-test", bitbucket("diagnostics:ping"), nil, "", "(this test names none)"},
 
 		{"azure-push", azure, []string{`refs/heads/main A→B by Ada Byron "Add the locale"`}, "azure", ""},
+		{"azure-test", azure, nil, "", "a push of the repository of one of these pipelines would be taken (this test names none)"},
 		{"azure-pull-request", azure, nil, "", "is not a push: choose the trigger Code pushed"},
 		{"codecommit-push", codecommit, []string{"refs/heads/main A→B by arn:aws:iam::123456789012:user/ada"}, "codecommit", ""},
 	} {
