@@ -22,7 +22,8 @@ var roles = []string{"producer", "controller", "builder", "distributor"}
 // a buildkitd that are not fenceline's.
 type apart struct {
 	*stack
-	server    *queuetest.Server
+	server    *queuetest.Server // or nil, where the server is a test's own
+	url       string            // of NATS
 	roles     map[string]*role
 	socket    string        // folder of the buildkitd's sockets
 	buildkitd *site.Process // as last started
@@ -37,7 +38,16 @@ type role struct {
 // newApart starts everything that the roles need, and all of them.
 func newApart(t *testing.T, pipelines []pipeline) *apart {
 	t.Helper()
-	a := apartServers(t, pipelines)
+	server := queuetest.Start(t)
+	a := apartServers(t, server.URL(), pipelines)
+	a.server = server
+	a.startRoles(t)
+	return a
+}
+
+// startRoles starts a buildkitd and one of each role, and waits until all are ready.
+func (a *apart) startRoles(t *testing.T) {
+	t.Helper()
 	fleet := fleetOf("apart")
 	args := map[string][]string{
 		"producer":    {"--config", a.config(), "--listen", a.http},
@@ -51,13 +61,12 @@ func newApart(t *testing.T, pipelines []pipeline) *apart {
 	for _, r := range a.roles {
 		r.awaitReady(t)
 	}
-	return a
 }
 
-// apartServers starts everything that the roles need but their buildkitd.
-func apartServers(t *testing.T, pipelines []pipeline) *apart {
+// apartServers starts everything that the roles need but NATS and their buildkitd.
+func apartServers(t *testing.T, nats string, pipelines []pipeline) *apart {
 	t.Helper()
-	a := &apart{stack: fresh(t), server: queuetest.Start(t), roles: map[string]*role{}}
+	a := &apart{stack: fresh(t), url: nats, roles: map[string]*role{}}
 	a.registry = newRegistry().address
 	if err := a.configure(pipelines); err != nil {
 		t.Fatal(err)
@@ -68,7 +77,7 @@ func apartServers(t *testing.T, pipelines []pipeline) *apart {
 	if err := os.MkdirAll(a.State, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	client := fmt.Sprintf(`{"nats":%q}`, a.server.URL()) // for the commands
+	client := fmt.Sprintf(`{"nats":%q}`, nats) // for the commands
 	if err := os.WriteFile(filepath.Join(a.State, "client.json"), []byte(client), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +97,7 @@ func (a *apart) runProgram(t *testing.T, program, name string, args ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	args = append([]string{"run", name, "--nats", a.server.URL(), "--health-listen", health}, args...)
+	args = append([]string{"run", name, "--nats", a.url, "--health-listen", health}, args...)
 	return &role{start(t, site.Program{Path: program, Dir: a.dir, Args: args}), "http://" + health}
 }
 

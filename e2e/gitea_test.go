@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -130,6 +129,9 @@ func (g *gitea) call(ctx context.Context, method, path string, in, out any) erro
 	if err != nil || resp.StatusCode >= 300 {
 		return fmt.Errorf("%s %s: %s: %s %w", method, path, resp.Status, answer, err)
 	}
+	if len(answer) == 0 {
+		return nil
+	}
 	return json.Unmarshal(answer, out)
 }
 
@@ -147,14 +149,15 @@ func (g *gitea) repository(t *testing.T, name string) {
 	g.must(t, http.MethodPost, "user/repos", map[string]any{"name": name, "default_branch": "main"}, &made)
 }
 
-// hook has its own webhook tell of pushes.
-func (g *gitea) hook(t *testing.T, name, hook string) {
+// hook has its own webhook tell of pushes, and returns its number.
+func (g *gitea) hook(t *testing.T, name, hook string) int {
 	t.Helper()
-	var made struct{}
+	var made struct{ ID int }
 	g.must(t, http.MethodPost, "repos/"+giteaUser+"/"+name+"/hooks", map[string]any{
-		"type": "gitea", "active": true, "events": []string{"push"},
+		"type": "gitea", "active": true, "events": []string{"push", "delete"},
 		"config": map[string]string{"url": hook, "content_type": "json", "secret": secretText},
 	}, &made)
+	return made.ID
 }
 
 // push commits files over its API, which makes none executable, and returns the commit.
@@ -224,8 +227,17 @@ func TestGitea(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.repository(t, "base")
-	s := own(t, []pipeline{{name: "base", repo: g.url + "/" + giteaUser + "/base.git", fleet: fleet,
-		extra: []string{"status: {forge: gitea, token_file: " + token + "}"}}}, "--fleet", fleet, "--node", fleet)
+	g.repository(t, "refs")
+	bases := newRegistry()
+	if err := pushBusybox(t.Context(), bases.address+busyboxBase, "gitea"); err != nil {
+		t.Fatal(err)
+	}
+	refs := g.url + "/" + giteaUser + "/refs.git"
+	s := own(t, []pipeline{
+		{name: "base", base: bases.address + busyboxBase, repo: g.url + "/" + giteaUser + "/base.git", fleet: fleet, extra: []string{"status: {forge: gitea, token_file: " + token + "}"}},
+		{name: "refs", base: bases.address + busyboxBase, repo: refs, extra: []string{`branches: [main, "release/**"]`, `tags: ["v*"]`, "skip_ci: true"}},
+		{name: "notes", repo: refs, extra: []string{`paths: ["notes/**"]`}},
+	}, "--fleet", fleet, "--node", fleet, "--slots", "1")
 	g.hook(t, "base", "http://"+s.http+"/hooks/gitea")
 
 	first := g.push(t, "base", exporting("gitea-1"))
@@ -235,17 +247,8 @@ func TestGitea(t *testing.T) {
 	}
 	live := "fenceline/base success live in " + fleet
 	g.awaitTold(t, "base", first, live)
-
-	second := g.push(t, "base", exporting("gitea-2"))
-	all := g.awaitTold(t, "base", second, live)
-	rank := func(text string) int {
-		return slices.IndexFunc([]string{"pending queued", "pending building", "pending image ready", "pending ", "success "}, func(begin string) bool {
-			return strings.HasPrefix(text, "fenceline/base "+begin)
-		})
-	}
-	if !slices.IsSortedFunc(all, func(a, b string) int { return rank(a) - rank(b) }) {
-		t.Errorf("it was told out of order: %q", all)
-	}
+	t.Run("pushes of each kind", func(t *testing.T) { g.pushesOfEachKind(t, s) })
+	second := g.toldOfEachState(t, s, bases, live)
 
 	broken := exporting("gitea-3")
 	broken["hooks/pre-running"] += "if true; then\n"

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/standalone"
 )
 
@@ -27,6 +28,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	queuetest.ServeIfTold()
 	os.Exit(run(m))
 }
 

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fenceline/fenceline/demo/site"
-	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // keepPushing pushes again and again until stop is called, and tells both producers of each
@@ -132,9 +132,18 @@ func (u *upgrade) endings(t *testing.T) map[string]int {
 }
 
 // eachEvent reads the events on some subjects.
-func (u *upgrade) eachEvent(t *testing.T, filter string, each func(subject string, body []byte)) {
+func (a *apart) eachEvent(t *testing.T, filter string, each func(subject string, body []byte)) {
 	t.Helper()
-	stream, err := queuetest.JetStream(t, u.server.Connect(t)).Stream(t.Context(), "fenceline-events")
+	c, err := nats.Connect(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	js, err := jetstream.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), "fenceline-events")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,12 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 
+	"github.com/fenceline/fenceline/demo/site"
 	"github.com/google/go-containerregistry/pkg/name"
 	ociregistry "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -20,12 +23,19 @@ import (
 type registry struct {
 	address string
 	refusal atomic.Int32
+	held    atomic.Pointer[chan struct{}] // requests wait until it is closed
 }
 
 func newRegistry() *registry {
 	r := &registry{}
 	images := ociregistry.New(ociregistry.Logger(log.New(io.Discard, "", 0)))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if held := r.held.Load(); held != nil {
+			select {
+			case <-*held:
+			case <-req.Context().Done():
+			}
+		}
 		status := int(r.refusal.Load())
 		if status == 0 || req.Method == http.MethodGet || req.Method == http.MethodHead {
 			images.ServeHTTP(w, req)
@@ -48,6 +58,25 @@ var refusals = map[int]string{
 
 // answer has the registry refuse all that is pushed with a status, or take it again for 0.
 func (r *registry) answer(status int) { r.refusal.Store(int32(status)) }
+
+// hold has the registry answer nobody until release is called, once or more often.
+func (r *registry) hold() (release func()) {
+	held := make(chan struct{})
+	r.held.Store(&held)
+	return sync.OnceFunc(func() { r.held.Store(nil); close(held) })
+}
+
+// busyboxBase is the path and tag of a base in a registry.
+const busyboxBase = "/base/busybox:latest"
+
+// pushBusybox pushes a base to where nobody has to sign in. Each seed makes another image.
+func pushBusybox(ctx context.Context, ref, seed string) error {
+	layer, err := site.BusyboxLayer(filepath.Join(root, ".fenceline", "base", "busybox"), map[string]string{"etc/seed": seed})
+	if err == nil {
+		_, err = site.PushBase(ctx, ref, layer, site.Login{})
+	}
+	return err
+}
 
 // has sees that an image is there.
 func (r *registry) has(ctx context.Context, image string) error {

@@ -230,11 +230,18 @@ type build struct {
 	State     string        `json:"state"`
 	Attempt   int           `json:"attempt"`
 	Worker    string        `json:"worker"`
+	Ref       string        `json:"ref"`
 	Commit    string        `json:"commit"`
+	Reason    reason        `json:"reason"`
+	By        string        `json:"requested_by"`
+	Matched   string        `json:"matched"`
 	Image     string        `json:"image"`
 	Failure   *site.Failure `json:"failure"`
 	LastError string        `json:"last_error"`
 }
+
+// reason is what led to a build.
+type reason struct{ Kind, Link, Detail string }
 
 func (b build) ended() bool {
 	return slices.Contains([]string{"succeeded", "failed", "superseded", "cancelled", "dead"}, b.State)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/demo/site"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 // upgrade is an installation in the middle of an upgrade: roles of this program and of the next
@@ -27,11 +28,12 @@ type upgrade struct {
 func newUpgrade(t *testing.T) *upgrade {
 	t.Helper()
 	fleet := fleetOf("upgrade") // of two nodes, of which one counts: they have one engine
+	server := queuetest.Start(t)
 	u := &upgrade{
 		fleet: fleet, newer: buildNextRelease(t), accepted: map[string]string{},
-		apart: apartServers(t, []pipeline{{name: "rolling", fleet: fleet, policy: "quorum: 50%, trial: {disabled: true}"}, {name: "waiting"}}),
+		apart: apartServers(t, server.URL(), []pipeline{{name: "rolling", fleet: fleet, policy: "quorum: 50%, trial: {disabled: true}"}, {name: "waiting"}}),
 	}
-	u.bk = u.startBuildkitd(t)
+	u.server, u.bk = server, u.startBuildkitd(t)
 	var err error
 	if u.next, err = site.Address("127.0.0.1:0"); err != nil {
 		t.Fatal(err)

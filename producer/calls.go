@@ -64,6 +64,10 @@ func (p *Producer) takeCall(w http.ResponseWriter, r *http.Request, received tim
 		w.Header().Set("Connection", "close")
 		return nil, false, no
 	}
+	if no := encoded(r.Header); no != nil {
+		w.Header().Set("Connection", "close")
+		return nil, false, no
+	}
 	body, no := p.readBody(w, r, maxCallBytes)
 	if no != nil {
 		return nil, false, no

@@ -54,6 +54,11 @@ func TestCalls(t *testing.T) {
 			}
 		})
 	}
+	compressed := callRequest(testToken, `{"pipeline":"base"}`)
+	compressed.Header.Set("Content-Encoding", "gzip")
+	if status, a, _ := serve(newProducer(t, &memoryQueue{}, zerolog.Nop()), compressed); status != http.StatusUnsupportedMediaType || !strings.Contains(a.Error, "Content-Encoding gzip") {
+		t.Errorf("compressed: status %d, %+v", status, a)
+	}
 }
 
 func TestCallsWithoutACommitBuildTheHeadOfTheBranch(t *testing.T) {

@@ -113,13 +113,23 @@ func (x Explaining) Explain(ctx context.Context, sent []byte) (*Explanation, err
 	if err != nil {
 		return nil, fmt.Errorf("%s%w", misaddressed(r.header, f.name()), err)
 	}
-	if d.ping != nil {
-		out.Ignored = d.ping.answer(r.header, x.Pipelines.declared).sentence()
+	switch {
+	case d.ping != nil && out.Problem != "":
+		out.Ignored = "a ping, which is refused, as a push would be"
+	case d.ping != nil:
+		out.Ignored = d.ping.answer(r.header, x.takers(out, f)).sentence()
 	}
 	if out.Ignored == "" {
 		x.pushes(ctx, out, f, d.events)
 	}
 	return out, nil
+}
+
+// takers are the pipelines that take a forge's webhooks, and as far as that is known, this one.
+func (x Explaining) takers(out *Explanation, f forge) []*declared {
+	return slices.DeleteFunc(slices.Clone(x.Pipelines.declared), func(d *declared) bool {
+		return d.secret == nil || !slices.Contains(d.forges, f.name()) || out.Signature.Checked && !slices.Contains(out.Signature.Pipelines, d.pipeline.Name)
+	})
 }
 
 // sentRequest is a request that was sent.
@@ -202,22 +212,34 @@ func (x Explaining) forge(r *sentRequest) (forge, error) {
 	return nil, fmt.Errorf("there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", "))
 }
 
-// pushHeader is the header by which a forge says that a webhook is of a push, which a body alone doesn't have.
+// pushHeader is the header by which a forge says what a webhook is of, mostly a push, which a body alone doesn't have.
 func pushHeader(forge string, body []byte) (name, value string) {
 	switch forge {
 	case "bitbucket":
-		if bytes.Contains(body, []byte(`"eventKey"`)) {
-			return "X-Event-Key", "repo:refs_changed"
+		switch {
+		case bytes.Contains(body, []byte(`"eventKey"`)):
+			return "X-Event-Key", dataCenterPush
+		case !bytes.Contains(body, []byte(`"repository"`)) && bytes.Contains(body, []byte(`"test"`)):
+			return "X-Event-Key", dataCenterTest
 		}
-		return "X-Event-Key", "repo:push"
+		return "X-Event-Key", cloudPush
 	case "gitlab":
 		if bytes.Contains(body, []byte(`"tag_push"`)) {
 			return "X-Gitlab-Event", "Tag Push Hook"
 		}
 		return "X-Gitlab-Event", "Push Hook"
 	}
+	event := "push"
+	switch {
+	case bytes.Contains(body, []byte(`"zen"`)) && bytes.Contains(body, []byte(`"hook_id"`)):
+		event = "ping"
+	case bytes.Contains(body, []byte(`"ref_type"`)) && bytes.Contains(body, []byte(`"pusher_type"`)) && forge != "github":
+		event = "delete"
+	case bytes.Contains(body, []byte(`"ref_type"`)):
+		event = "create"
+	}
 	if i := slices.IndexFunc(brands, func(b brand) bool { return b.forge == forge }); i >= 0 {
-		return brands[i].header, "push"
+		return brands[i].header, event
 	}
 	return "", ""
 }

@@ -160,6 +160,52 @@ func TestAnExplanationAsksTheRepository(t *testing.T) {
 	}
 }
 
+// TestExplanationsOfBodiesAlone are of test deliveries and of refs that are gone, whose header is told by what they have.
+func TestExplanationsOfBodiesAlone(t *testing.T) {
+	for file, c := range map[string]struct{ forge, event, say string }{
+		"github-ping":               {"github", "ping", "a ping: a push would be taken, of branch main for pipeline github"},
+		"github-create":             {"github", "create", "is not a push"},
+		"gitea-test":                {"gitea", "push", "a ping: a push would be taken, of branch main for pipeline gitea"},
+		"gitea-delete":              {"gitea", "delete", ""},
+		"gogs-branch-create":        {"gogs", "create", "is told of by a push event, too"},
+		"gogs-branch-deleted":       {"gogs", "delete", ""},
+		"bitbucket-datacenter-test": {"bitbucket", "diagnostics:ping", "this test names none"},
+		"azure-test":                {"generic", "git.push", "this test names none"},
+	} {
+		body, err := os.ReadFile(filepath.Join("testdata", "hooks", file+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Explaining{Pipelines: load(t, payloadFile()), Forge: c.forge, Offline: true}.Explain(t.Context(), body)
+		if err != nil || e.Event != c.event || !strings.Contains(e.Ignored, c.say) || len(e.WouldBuild) > 0 {
+			t.Errorf("%s: %+v, %v", file, e, err)
+			continue
+		}
+		if c.say == "" && (len(e.Pushes) != 1 || !e.Pushes[0].Deleted || !strings.Contains(e.Pushes[0].Ignored, "was deleted")) {
+			t.Errorf("%s: %+v", file, e.Pushes)
+		}
+	}
+}
+
+// TestAnExplainedPingIsAnsweredAsItWouldBe: for the pipelines whose secret signed it, and for none where nobody's did.
+func TestAnExplainedPingIsAnsweredAsItWouldBe(t *testing.T) {
+	pipelines := load(t, payloadFile())
+	body, err := os.ReadFile(filepath.Join("testdata", "hooks", "github-ping.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, c := range map[string]struct{ say, problem string }{
+		testSecret:          {"a push would be taken", ""},
+		"guess-guess-guess": {"a ping, which is refused, as a push would be", "401: the signature does not match"},
+	} {
+		r := senders()[0].with("X-GitHub-Event", "ping").hook(secret, string(body))
+		e, err := Explaining{Pipelines: pipelines, Offline: true}.Explain(t.Context(), dump(t, r))
+		if err != nil || !strings.Contains(e.Ignored, c.say) || e.Problem != c.problem {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+}
+
 func TestWhatCannotBeExplainedSaysWhy(t *testing.T) {
 	pipelines := load(t, testFile)
 	for name, c := range map[string]struct{ forge, sent, want string }{
@@ -169,6 +215,8 @@ func TestWhatCannotBeExplainedSaysWhy(t *testing.T) {
 		"a forge's old name": {"stash", "{}", "both called bitbucket here"},
 		"no JSON":            {"github", "hello", "body is not a JSON payload"},
 		"no push":            {"github", "{}", "repository.clone_url: is missing"},
+		"EventBridge's own":  {"generic", `{"source":"aws.codecommit","detail-type":"CodeCommit Repository State Change","detail":{}}`, "input transformer"},
+		"another's test":     {"generic", `{"type":"ping"}`, `as in {"repository": URL`},
 		"a cut request":      {"", "POST /hooks/github HTTP/1.1\r\nContent-Length: 100\r\n\r\n{}", "the body has 2 bytes where header Content-Length says 100: it was cut"},
 		"no length":          {"", "POST /hooks/github HTTP/1.1\nContent-Length: ten\n\n{}", "is no length"},
 		"no header":          {"", "POST /hooks/github HTTP/1.1\nhello\n\n{}", "the headers of the request can't be read"},

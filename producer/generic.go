@@ -35,11 +35,17 @@ func (generic) name() string { return "generic" }
 func (generic) signedBy() []string { return []string{"webhook-signature", bearerScheme, basicScheme} }
 
 func (generic) proof(h http.Header, now time.Time) (proof, error) {
-	if h.Get("Authorization") != "" && h.Get("webhook-signature") == "" {
+	if h.Get("webhook-signature") == "" && h.Get("webhook-id") == "" {
+		if h.Get("Authorization") == "" {
+			return nil, errNoProof
+		}
 		return passwordProof(h)
 	}
 	return standardProof(h, now)
 }
+
+// errNoProof is for whoever sets a sender up, of either kind.
+var errNoProof = errors.New("header webhook-signature is missing, and so is Authorization: sign it as Standard Webhooks says, which fenceline notify does, or have a sender that can't sign give the pipeline's secret as the password of basic authentication (any user) or as Authorization: Bearer SECRET")
 
 // passwordProof reads the secret from where senders of webhooks can be given a password or a token.
 func passwordProof(h http.Header) (proof, error) {
@@ -109,6 +115,7 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 		Before     string `json:"before"`
 		After      string `json:"after"`
 		Pusher     string `json:"pusher"`
+		DetailType string `json:"detail-type"` // Amazon EventBridge's, of an event as it is
 
 		Message json.RawMessage `json:"message"` // of the commit; something else of Azure DevOps
 		Paths   textList        `json:"paths"`   // all files that differ between before and after, where it is there
@@ -119,8 +126,11 @@ func (generic) read(h http.Header, payload []byte) (delivery, error) {
 	if p.EventType != "" {
 		return d, d.readAzure(p.EventType, payload)
 	}
-	if p.Repository == "" {
-		return d, errors.New("repository: is missing: give the repository's URL")
+	switch {
+	case p.Repository == "" && p.DetailType != "":
+		return d, errors.New("repository: is missing: this is an event of Amazon EventBridge as it is: give the rule's target the input transformer that makes a generic webhook of it")
+	case p.Repository == "":
+		return d, errors.New(`repository: is missing: give the repository's URL, as in {"repository": URL, "ref": "refs/heads/main", "after": COMMIT}`)
 	}
 	e := event{repositories: []string{p.Repository}, ref: p.Ref, before: p.Before, commit: p.After, pusher: p.Pusher, paths: fileLists{p.Paths}, pathsComplete: p.Paths.given()}
 	_ = json.Unmarshal(p.Message, &e.message) // what is no text is no message

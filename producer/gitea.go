@@ -64,9 +64,9 @@ func (g gitea) read(h http.Header, payload []byte) (delivery, error) {
 	switch {
 	case kind == "push":
 		err = d.readGiteaPush(payload)
-	case brand == "Gogs" && (kind == "create" || kind == "delete"):
-		err = d.readGogsRef(payload)
-	case kind == "create", kind == "delete":
+	case kind == "delete", brand == "Gogs" && kind == "create":
+		err = d.readRef(payload)
+	case kind == "create":
 		d.ignored = fmt.Sprintf("event %q is told of by a push event, too", kind)
 	default:
 		d.ignored = notAPush(kind, "select push events")
@@ -90,9 +90,9 @@ func (d *delivery) readGiteaPush(payload []byte) error {
 	return err
 }
 
-// readGogsRef reads Gogs' events of refs that are new or gone. Tags, and branches that are gone, have no
-// push event; a new branch has one.
-func (d *delivery) readGogsRef(payload []byte) error {
+// readRef reads events of refs that are new or gone. In Gogs tags, and branches that are gone, have no push event, and a
+// new branch has one; in Gitea of today branches that are gone have none (seen with 1.26).
+func (d *delivery) readRef(payload []byte) error {
 	var p struct {
 		Ref        string     `json:"ref"` // the name alone
 		Kind       string     `json:"ref_type"`

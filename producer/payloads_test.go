@@ -112,6 +112,7 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"gitea-push", gitea("push"), []string{main + fromGitea}, "gitea", ""},
 		{"gitea-branch-created", gitea("push"), []string{`refs/heads/main 0→B by ada "Add the locale"`}, "gitea", ""},
 		{"gitea-branch-deleted", gitea("push"), []string{gone}, "", "was deleted"},
+		{"gitea-delete", gitea("delete"), []string{"refs/heads/main → by ada deleted"}, "", "was deleted"},
 		{"gitea-tag-created", gitea("push"), []string{tag}, "", isTag},
 		{"gitea-test", gitea("push"), nil, "", "a ping: a push would be taken, of branch main for pipeline gitea"},
 		{"gitea-issues", gitea("issues"), nil, "", "is not a push: select push events"},
@@ -141,9 +142,10 @@ func TestPayloadsOfForges(t *testing.T) {
 		{"bitbucket-datacenter-many", bitbucket("repo:refs_changed"), []string{
 			main, "refs/heads/staging 0→C by ada", "refs/heads/old A→ by ada deleted", "refs/tags/v1.0 0→B by ada",
 		}, "datacenter datacenter-staging", `branch "old" was deleted; no pipeline of this webhook's secret builds tag "v1.0" (`},
-		{"bitbucket-datacenter-test", bitbucket("diagnostics:ping"), nil, "", "a ping: a push would be taken"},
+		{"bitbucket-datacenter-test", bitbucket("diagnostics:ping"), nil, "", "(this test names none)"},
 
 		{"azure-push", azure, []string{`refs/heads/main A→B by Ada Byron "Add the locale"`}, "azure", ""},
+		{"azure-test", azure, nil, "", "a push of the repository of one of these pipelines would be taken (this test names none)"},
 		{"azure-pull-request", azure, nil, "", "is not a push: choose the trigger Code pushed"},
 		{"codecommit-push", codecommit, []string{"refs/heads/main A→B by arn:aws:iam::123456789012:user/ada"}, "codecommit", ""},
 	} {

@@ -39,7 +39,7 @@ func (p *ping) answer(h http.Header, pipelines []*declared) *pingAnswer {
 	} else {
 		e := event{repositories: p.repositories}
 		if pipelines = e.of(pipelines); pipelines == nil {
-			a.Built, a.Repository = false, "wrong: "+e.ignored+": compare it with the pipeline's repository"
+			a.Built, a.Repository = false, "wrong: "+e.ignored
 			return a
 		}
 		a.Repository = "right: it is that of " + named(pipelines)
@@ -50,17 +50,38 @@ func (p *ping) answer(h http.Header, pipelines []*declared) *pingAnswer {
 
 // branches says which are built.
 func (p *ping) branches(pipelines []*declared) string {
+	if len(pipelines) == 0 {
+		return "no push would be taken: no pipeline takes these webhooks"
+	}
 	taken, whole := make([]string, len(pipelines)), false
 	for i, d := range pipelines {
-		taken[i] = fmt.Sprintf("%s for pipeline %s", clip(d.pipeline.Refs()), d.pipeline.Name)
+		taken[i] = fmt.Sprintf("%s for pipeline %s%s", clip(d.pipeline.Refs()), d.pipeline.Name, d.filtered())
 		_, ok := d.takesRef(branchRefs + p.defaultBranch)
 		whole = whole || ok
 	}
 	said := "a push would be taken, of " + strings.Join(taken, ", ")
+	if len(p.repositories) == 0 {
+		said = "a push of the repository of one of these pipelines would be taken (this test names none), of " + strings.Join(taken, ", ")
+	}
 	if p.defaultBranch != "" && !whole {
-		said += fmt.Sprintf("; of the repository's default branch, %q, none is: it is no pipeline's branch", clip(p.defaultBranch))
+		said += fmt.Sprintf("; of the repository's default branch, %q, none is: it is no pipeline's branch; have a pipeline's branch or branches name it if it is to be built", clip(p.defaultBranch))
 	}
 	return said
+}
+
+// filtered says which pushes of its branches are not built.
+func (d *declared) filtered() string {
+	var only []string
+	if d.pathList != nil {
+		only = append(only, "changes a file that matches its paths")
+	}
+	if d.skipCI {
+		only = append(only, "has no [skip ci]")
+	}
+	if only == nil {
+		return ""
+	}
+	return " where it " + strings.Join(only, " and ")
 }
 
 // sentence is all of it in one, for the log and for who looks for one.

@@ -56,6 +56,19 @@ func TestPingsTellWhatBecomesOfAPush(t *testing.T) {
 	}
 }
 
+// TestAPingSaysWhichPushesAreNotBuilt of a branch that is.
+func TestAPingSaysWhichPushesAreNotBuilt(t *testing.T) {
+	file := "version: 1\npipelines:\n  - {name: base, repository: " + baseURL + ", image: registry.example.com/exampleco/base, webhook: {secret_file: hook}, paths: [\"a/**\"], skip_ci: true}\n"
+	p, err := New(Config{Pipelines: load(t, file), Queue: &memoryQueue{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, a, _ := serve(p, senders()[0].with("X-GitHub-Event", "ping").hook(testSecret, `{"repository":{"clone_url":"`+baseURL+`","default_branch":"main"}}`))
+	if want := "of branch main for pipeline base where it changes a file that matches its paths and has no [skip ci]"; a.Ping == nil || !strings.HasSuffix(a.Ping.Branch, want) {
+		t.Errorf("%+v; want %q", a, want)
+	}
+}
+
 // TestPublishedPings are those of a repository and of an organisation.
 func TestPublishedPings(t *testing.T) {
 	p, err := New(Config{Pipelines: load(t, payloadFile()), Queue: &memoryQueue{}})

@@ -96,7 +96,7 @@ func (p *Producer) ownRoutes() []route {
 			headers: []headerField{{keyHeader, "A string of 1 to 255 printable ASCII characters, such as a UUID. For 24 hours the same key with the same body has the same answer (with " + replayedHeader + ": true), however often it comes; with another body it is refused (422), and while the first one is under way, too (409). Keys of different tokens are different. A call that was refused leaves its key free."}},
 			answers: refused(map[int]any{http.StatusAccepted: acceptedAnswer{}},
 				http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestTimeout, http.StatusConflict,
-				http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable),
+				http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable),
 		},
 		{
 			method: http.MethodGet, path: "/v1/pipelines", serve: p.servePipelines, kind: kindCall, tag: tagState,

@@ -269,7 +269,7 @@ func (e *event) of(pipelines []*declared) []*declared {
 		if len(places) > 0 {
 			where = string(places[0])
 		}
-		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q", clip(where))
+		e.ignored = fmt.Sprintf("no pipeline of this webhook's secret builds this repository, %q: compare it with the pipeline's repository", clip(where))
 		e.stranger = true
 	}
 	return matching
