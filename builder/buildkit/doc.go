@@ -8,6 +8,7 @@
 //	source.go            its context: the repository's files, fetched here
 //	added.go             what the Dockerfile adds from elsewhere, and whether it may
 //	pin.go               the image sources are pinned to digests
+//	fixedbases.go        which of them the Dockerfile gives by digest
 //	layers.go            what engines can't use of layers: too many, or zstd
 //	lfs.go               pointers of Git LFS are refused
 //	imagefiles.go        the built image's files, for the gate
