@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
@@ -30,12 +31,12 @@ type Catalog struct {
 // NewCatalog makes one of what a Config says of registries. What is wrong with a file or a registry's name is a
 // *FieldError.
 func NewCatalog(c Config) (*Catalog, error) {
-	trusted, err := newTrust(c.RegistryCAFile, c.PlainHTTP)
+	trusted, err := newTrust(c)
 	if err != nil {
 		return nil, err
 	}
-	l := logins{dir: c.DockerConfig}
-	if _, err := l.read(); err != nil {
+	l := registries.Logins{Folder: c.DockerConfig}
+	if err := l.Check(); err != nil {
 		return nil, &FieldError{"DockerConfig", err}
 	}
 	return &Catalog{registry: newRegistry(l, trusted)}, nil
@@ -117,7 +118,7 @@ func (c *Catalog) look(ctx context.Context, named string, platform *ocispecs.Pla
 
 // Login is a registry's login, for who fetches by another library.
 func (c *Catalog) Login(host string) (authn.Authenticator, error) {
-	found, err := c.registry.logins.of(host)
+	found, err := c.registry.logins.Of(context.Background(), host)
 	if err != nil || found == (types.AuthConfig{}) {
 		return authn.Anonymous, err
 	}

@@ -20,7 +20,7 @@
 //	pushfailure.go       the same of pushes
 //	registry.go          images are tagged, and asked for
 //	registryclient.go    the client for that
-//	registrylogins.go    registries' logins
+//	sessionlogins.go     registries' logins, and tokens of their token servers, for buildkitd
 //	registrytrust.go     how registries are spoken to: authorities, plain HTTP
 //	catalog.go           what a Dockerfile builds on now, without a buildkitd
 //	buildkitdversion.go  a buildkitd that is too old is refused

@@ -12,7 +12,6 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/tonistiigi/fsutil"
 )
@@ -40,8 +39,7 @@ type run struct {
 func (s *Solver) newRun(b builder.Build) (*run, error) {
 	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, newHider(b.Token, b.Secrets))}
 	r.locals = make(map[string]fsutil.FS)
-	logins, err := s.logins.read()
-	if err != nil {
+	if err := s.logins.Check(); err != nil {
 		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
 	}
 	secrets := make(map[string][]byte)
@@ -49,7 +47,7 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 		secrets[name] = []byte(v.Reveal())
 	}
 	r.attachables = []session.Attachable{
-		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(logins)}),
+		s.sessionLogins(),
 		secretsprovider.FromMap(secrets),
 	}
 	return r, nil
