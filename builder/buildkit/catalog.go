@@ -3,6 +3,8 @@ package buildkit
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -111,9 +113,22 @@ func (c *Catalog) look(ctx context.Context, named string, platform *ocispecs.Pla
 		b.Image, b.Err = messages.NewImage(withoutTag(source), cmp.Or(pinned, at.String()))
 	}
 	if err != nil {
-		b.Err = fmt.Errorf("asking %s for %s: %w", ref.Context().RegistryStr(), named, err)
+		b.Err = fmt.Errorf("asking %s for %s: %w", ref.Context().RegistryStr(), named, ofField(err))
 	}
 	return b, config
+}
+
+// ofField is the error of a registry as one of the field of a Config that mends it, where one does.
+func ofField(err error) error {
+	switch {
+	case heard(err) == denied:
+		return &FieldError{"DockerConfig", fmt.Errorf("%w: give a login that may read it", err)}
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return &FieldError{"RegistryCAFile", err}
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return &FieldError{"PlainHTTP", err}
+	}
+	return err
 }
 
 // Login is a registry's login, for who fetches by another library.
