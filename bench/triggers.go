@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
@@ -36,6 +37,7 @@ type baseRegistry struct {
 	server  *http.Server
 	app     *handlers.App
 	cancel  context.CancelFunc
+	pushed  atomic.Int64 // when the last manifest was put, before it is stored or anybody is told, in nanoseconds of Unix time
 }
 
 func startBaseRegistry(dir, producer string) (*baseRegistry, error) {
@@ -53,7 +55,13 @@ func startBaseRegistry(dir, producer string) (*baseRegistry, error) {
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &baseRegistry{address: l.Addr().String(), app: handlers.NewApp(ctx, config), cancel: cancel}
-	r.server = &http.Server{Handler: r.app, ReadHeaderTimeout: 10 * time.Second}
+	seen := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.Method == http.MethodPut && strings.Contains(q.URL.Path, "/manifests/") {
+			r.pushed.Store(time.Now().UnixNano())
+		}
+		r.app.ServeHTTP(w, q)
+	})
+	r.server = &http.Server{Handler: seen, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(l) }()
 	return r, nil
 }
@@ -64,7 +72,7 @@ func (r *baseRegistry) close() error {
 	return errors.Join(err, r.app.Shutdown())
 }
 
-// triggerLatency takes the time from a push of a base to its registry until a builder has claimed the rebuild, as `watch` shows
+// triggerLatency takes the time from the request that puts a base's manifest into its registry until a builder has claimed the rebuild, as `watch` shows
 // it: the registry tells, the producer looks at the registry and at the repository, and stores the request.
 func triggerLatency(ctx context.Context, o options) (_ Figure, err error) {
 	ctx, stop := context.WithCancel(ctx)
@@ -106,7 +114,7 @@ func triggerLatency(ctx context.Context, o options) (_ Figure, err error) {
 	}
 	var took []time.Duration
 	for range triggerRounds {
-		d, err := r.trigger(ctx, source, seed())
+		d, err := r.trigger(ctx, bases, source, seed())
 		if err != nil {
 			return Figure{}, fmt.Errorf("%w\n%s", err, r.up.Tail(15))
 		}
@@ -143,16 +151,15 @@ func pushSeeded(ctx context.Context, r *rig, source, seed string) error {
 }
 
 // trigger takes one push, and waits until the rebuild is over.
-func (r *rig) trigger(ctx context.Context, source, seed string) (time.Duration, error) {
+func (r *rig) trigger(ctx context.Context, bases *baseRegistry, source, seed string) (time.Duration, error) {
 	if !queue.Pause(ctx, triggerRest) {
 		return 0, context.Cause(ctx)
 	}
 	if err := pushSeeded(ctx, r, source, seed); err != nil {
 		return 0, err
 	}
-	pushed := time.Now()
 	claimed, err := r.await(ctx, func(l site.Line) bool { return l.Step == "claimed" })
-	took := time.Since(pushed)
+	took := time.Since(time.Unix(0, bases.pushed.Load()))
 	if err == nil {
 		_, err = r.await(ctx, func(l site.Line) bool { return l.Build == claimed.Build && l.Step == "announced" })
 	}

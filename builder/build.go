@@ -175,17 +175,18 @@ func (a *running) wanted(ctx context.Context) error {
 }
 
 // pinned is told the base images, before anything is built from them.
-func (a *running) pinned(ctx context.Context, bases []messages.PinnedBase) error {
+func (a *running) pinned(ctx context.Context, bases, unfetched []messages.PinnedBase) error {
 	if err := a.wanted(ctx); err != nil {
 		return err
 	}
-	names := make([]string, len(bases))
-	for i, b := range bases {
-		names[i] = b.Image.String()
+	pinned := &messages.BasePinned{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Bases: bases, Unfetched: unfetched, Fleets: a.request.Pipeline.Fleets}
+	var names []string
+	for _, b := range pinned.All() {
+		names = append(names, b.Image.String())
 	}
 	return a.news(func() {
 		a.step(messages.StepPinned, strings.Join(names, "\n"))
-		a.send(&messages.BasePinned{BuildRef: a.request.BuildRef(), Attempt: a.attempt, Bases: bases, Fleets: a.request.Pipeline.Fleets})
+		a.send(pinned)
 	})
 }
 

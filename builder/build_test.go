@@ -135,7 +135,7 @@ func request() *messages.BuildRequested {
 func building(files fstest.MapFS) *solver {
 	bases := []messages.PinnedBase{{Source: "base:1", Image: image}}
 	return &solver{solve: func(ctx context.Context, b Build) (Solved, error) {
-		if err := b.Pinned(ctx, bases); err != nil {
+		if err := b.Pinned(ctx, bases, nil); err != nil {
 			return Solved{}, err
 		}
 		if err := b.Check(ctx, files); err != nil {
@@ -205,7 +205,7 @@ func TestWhatASolverSaysAfterItReturned(t *testing.T) {
 			defer close(finished)
 			<-returned
 			build.Log(messages.BuildLog{Text: "late"})
-			said <- build.Pinned(context.Background(), nil)
+			said <- build.Pinned(context.Background(), nil, nil)
 			said <- build.Check(context.Background(), fstest.MapFS{})
 		}()
 		return Solved{}, &FailedError{messages.Failure{Class: messages.FailureUser, Reason: "x", Fix: "y"}}

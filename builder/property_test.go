@@ -104,7 +104,7 @@ func (h *host) work(t *testing.T, s *queuetest.Server, space messages.Space) (de
 		return nil
 	}}
 	solver.solve = func(ctx context.Context, b Build) (Solved, error) {
-		if err := b.Pinned(ctx, nil); err != nil {
+		if err := b.Pinned(ctx, nil, nil); err != nil {
 			return Solved{}, err
 		}
 		f := h.fate()

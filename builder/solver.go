@@ -37,8 +37,9 @@ type Build struct {
 
 	// Log takes progress, with secrets hidden. It must not wait.
 	Log func(messages.BuildLog)
-	// Pinned is told the image sources, each once, before anything is built from them.
-	Pinned func(ctx context.Context, bases []messages.PinnedBase) error
+	// Pinned is told the image sources, each once, before anything is built from them: those whose layers the image will
+	// have as they are, and the rest, which nodes need not fetch ahead.
+	Pinned func(ctx context.Context, bases, unfetched []messages.PinnedBase) error
 	// Check is shown the files of the built image before it is pushed. Paths have no slash
 	// in front. ReadDir doesn't follow links; Stat and ReadFile follow them within the image.
 	Check func(ctx context.Context, image fs.FS) error

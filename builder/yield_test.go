@@ -16,7 +16,7 @@ import (
 // endless is a solver that builds until it is stopped, or told to go on.
 func endless(goOn <-chan struct{}) *solver {
 	return &solver{solve: func(ctx context.Context, b Build) (Solved, error) {
-		if err := b.Pinned(ctx, nil); err != nil {
+		if err := b.Pinned(ctx, nil, nil); err != nil {
 			return Solved{}, err
 		}
 		select {

@@ -98,7 +98,7 @@ func (q *Queue) lastPinned(ctx context.Context, pipeline string, on *BuiltOn) er
 	case *messages.ImageReady:
 		on.Build, on.Order, on.Ref, on.Image, on.Bases = p.Build, p.Order, p.Ref, p.Image, p.Bases
 	case *messages.BasePinned:
-		on.Build, on.Order, on.Bases = p.Build, p.Order, p.Bases
+		on.Build, on.Order, on.Bases = p.Build, p.Order, p.All()
 		e, err := q.records.Current(ctx, p.Build)
 		if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
 			return fmt.Errorf("reading the record of build %s: %w", p.Build, err)
@@ -182,7 +182,7 @@ func (q *Queue) FollowBases(ctx context.Context, begin func(), pinned func(Pinne
 				case *messages.ImageReady:
 					pinned(Pinned{p.Pipeline, p.Order, p.Bases, p.Image})
 				case *messages.BasePinned:
-					pinned(Pinned{p.Pipeline, p.Order, p.Bases, ""})
+					pinned(Pinned{p.Pipeline, p.Order, p.All(), ""})
 				}
 				return nil
 			})

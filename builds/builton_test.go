@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/fenceline/fenceline/builds"
@@ -148,6 +149,33 @@ func TestARetryOfTheNewestBuildIsWhatAPipelineWasBuiltOn(t *testing.T) {
 	want := builds.BuiltOn{Build: retry.Build, Order: 2, Ref: mainRef, Image: image(3), Bases: madeFrom(7), Request: 3, Reason: messages.ReasonRetry}
 	if got := builtOn(t, c); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
+	}
+}
+
+// TestBasesThatNodesDontFetchAreFollowed has a build of such a base fail: another base may mend it.
+func TestBasesThatNodesDontFetchAreFollowed(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	w := work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		e := &messages.BasePinned{BuildRef: j.Request.BuildRef(), Attempt: j.Attempt, Bases: madeFrom(1), Unfetched: madeFrom(2)}
+		if err := j.Event(ctx, e); err != nil {
+			return nil, err
+		}
+		return refused(j.Request), nil
+	})
+	came, begun := make(chan builds.Pinned, 1), make(chan struct{})
+	go func() {
+		_ = queueOf(c).FollowBases(t.Context(), func() { close(begun) }, func(p builds.Pinned) { came <- p })
+	}()
+	<-begun
+	consume(t, c, w)
+	s := submit(t, c, request("base", 1))
+	ended(t, c, s.Build)
+	want := slices.Concat(madeFrom(1), madeFrom(2))
+	if got := builtOn(t, c).Bases; !slices.Equal(got, want) {
+		t.Errorf("it was built on %v, want %v", got, want)
+	}
+	if got := (<-came).Bases; !slices.Equal(got, want) {
+		t.Errorf("told of %v, want %v", got, want)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/fenceline/fenceline/suggest"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // errBlocked tells that something stands in the way of a flip. What that is was printed.
@@ -65,7 +66,7 @@ stands in the way, or is not known; 1 where nothing can be said; 2 where a flag 
 		if err != nil {
 			return err
 		}
-		p, err := s.plan(ctx, &o, path, args[0])
+		p, err := s.plan(ctx, &o, path, args[0], fs)
 		if err != nil {
 			return err
 		}
@@ -80,11 +81,11 @@ stands in the way, or is not known; 1 where nothing can be said; 2 where a flag 
 }
 
 // plan makes the plan of a pipeline.
-func (s *session) plan(ctx context.Context, o *planned, path, name string) (*plan.Plan, error) {
+func (s *session) plan(ctx context.Context, o *planned, path, name string, given *pflag.FlagSet) (*plan.Plan, error) {
 	if err := messages.CheckName("pipeline", name); err != nil {
 		return nil, settings.Usage(err)
 	}
-	c := &plan.Config{Queue: s.queue}
+	c := &plan.Config{Queue: s.queue, NameFlags: func(err error) error { return nameFlags(given, err) }}
 	if err := s.declaredIn(ctx, o, c, path, name); err != nil {
 		return nil, err
 	}

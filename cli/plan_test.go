@@ -355,7 +355,8 @@ func TestAPlanAsksWithLogins(t *testing.T) {
 	if p := s.plan(t, ExitDone, args...); p.Bases.Sources[0].State != plan.BaseSame || p.Fleets[0].Fetches[0].Most != s.own {
 		t.Errorf("with both: %+v", p)
 	}
-	if p := s.plan(t, ExitBlocked); kinds(p.Obstacles) != "head bases" || p.Fleets[0].Unknown == "" {
+	p := s.plan(t, ExitBlocked)
+	if kinds(p.Obstacles) != "head bases" || !strings.Contains(p.Obstacles[1].Why, "(--docker-config)") || !strings.Contains(p.Fleets[0].Unknown, "(--docker-config)") {
 		t.Errorf("without: %+v", p)
 	}
 	if out := s.table(t, args...) + s.table(t); strings.Contains(out, "sesame") || strings.Contains(out, "dTpvcGVu") {

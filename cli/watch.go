@@ -212,7 +212,7 @@ func (w *watcher) message(r queue.Received) error {
 		w.tell(m)
 	case *messages.BasePinned:
 		m := about(p.BuildRef, r.Stored, messages.StepPinned)
-		for _, b := range p.Bases {
+		for _, b := range p.All() {
 			m.Text = strings.TrimSpace(m.Text + " " + string(b.Image))
 		}
 		w.tell(m)

@@ -82,25 +82,12 @@ func (r Remote) ref() string {
 // list asks for the refs that patterns match, and returns what each names, and whether these are all. A pattern matches
 // the end of a ref, so other refs may be among them.
 func (w *way) list(ctx context.Context, patterns ...string) (refs map[string]string, whole bool, err error) {
-	var out string
-	err = w.follow(ctx, func() (err error) {
-		out, _, err = w.run(ctx, nil, append([]string{"ls-remote", "--", w.address}, patterns...)...)
-		return err
-	})
-	if err != nil {
-		return nil, false, err
+	lines, whole, err := w.lsRemote(ctx, patterns)
+	refs = make(map[string]string, len(lines))
+	for _, l := range lines {
+		refs[l.name] = l.hash
 	}
-	if whole = len(out) < maxOutput; !whole {
-		out = out[:strings.LastIndexByte(out, '\n')+1] // the last may be cut to another's name
-	}
-	refs = map[string]string{}
-	for line := range strings.Lines(out) {
-		hash, ref, ok := strings.Cut(strings.TrimSpace(line), "\t")
-		if ok && messages.CheckCommit(hash) == nil {
-			refs[ref] = hash
-		}
-	}
-	return refs, whole, nil
+	return refs, whole, err
 }
 
 // Find returns the commit that a ref names: a branch, a tag, a full ref, or "" for the remote's own branch. The remote's
@@ -124,14 +111,17 @@ func (r Remote) find(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var refs map[string]string
-	if refs, _, err = w.list(bounded, name, name+peeled); err != nil {
+	refs, whole, err := w.list(bounded, name, name+peeled)
+	if err != nil {
 		return "", err
 	}
 	for _, full := range []string{name, "refs/" + name, messages.BranchRefs + name, messages.TagRefs + name} {
 		if commit := cmp.Or(refs[full+peeled], refs[full]); commit != "" {
 			return commit, nil
 		}
+	}
+	if !whole {
+		return "", fmt.Errorf("%w: more than %d branches and tags end in this name: write it in full, as %s%[3]s", ErrNoBranch, listedMost, messages.BranchRefs, name)
 	}
 	return "", fmt.Errorf("%w, nor tag", ErrNoBranch)
 }

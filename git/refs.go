@@ -20,7 +20,7 @@ type Listing struct {
 type Ref struct{ Name, Commit, Object string }
 
 // Refs lists branches and tags of a remote, with the numbers in their names in order; its own branch and tag don't matter.
-// A host that lists more than some ten thousand is cut short, and whole is false: of the rest, those that are named are asked
+// A host that lists more than a hundred thousand is cut short, and whole is false: of the rest, those that are named are asked
 // for by themselves. It asks by version 2 of git's protocol where the host has that, for branches and tags alone. Errors are
 // those of Head but ErrNoBranch.
 func Refs(ctx context.Context, r Remote, l Listing) (refs []Ref, whole bool, err error) {
@@ -78,40 +78,76 @@ func (w *way) refs(ctx context.Context, l Listing) (refs []Ref, whole bool, err 
 
 // listed asks for the branches and tags, all or those whose names end as patterns do.
 func (w *way) listed(ctx context.Context, branches, tags bool, patterns ...string) (refs []Ref, whole bool, err error) {
-	args := []string{"-c", "protocol.version=2", "ls-remote", "--sort=version:refname"}
+	var options []string
 	if branches {
-		args = append(args, "--heads")
+		options = append(options, "--heads")
 	}
 	if tags {
-		args = append(args, "--tags")
+		options = append(options, "--tags")
 	}
+	lines, whole, err := w.lsRemote(ctx, withPeeled(patterns), options...)
+	at := make(map[string]int, len(lines))
+	for _, l := range lines {
+		name, isPeeled := strings.CutSuffix(l.name, peeled)
+		switch i, again := at[name]; {
+		case !again:
+			at[name] = len(refs)
+			refs = append(refs, Ref{name, l.hash, l.hash})
+		case isPeeled: // an annotated tag, whose commit this is
+			refs[i].Commit = l.hash
+		}
+	}
+	slices.SortFunc(refs, func(a, b Ref) int { return compareVersions(a.Name, b.Name) })
+	return refs, whole, err
+}
+
+// What is taken in of what a host lists. More would not fit into what is kept of a repository.
+const (
+	listedMost  = 100_000  // branches and tags
+	listedBytes = 48 << 20 // of them, annotated tags twice
+)
+
+// listedRef is a line of what git lists: a ref, or what an annotated tag's is of, whose name ends as peeled does.
+type listedRef struct{ name, hash string }
+
+// lsRemote has git list the refs that patterns match, in the host's own order, in which a tag's commit follows the tag.
+// Where not all of them are taken in, the last has all of its lines.
+func (w *way) lsRemote(ctx context.Context, patterns []string, options ...string) (lines []listedRef, whole bool, err error) {
+	args := append(append([]string{"-c", "protocol.version=2", "ls-remote"}, options...), "--", w.address)
 	var out string
 	err = w.follow(ctx, func() (err error) {
-		out, _, err = w.run(ctx, nil, append(append(args, "--", w.address), withPeeled(patterns)...)...)
+		out, _, err = w.execUpTo(ctx, listedBytes, nil, "git", append(args, patterns...)...)
 		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	if whole = len(out) < maxOutput; !whole {
+	lines, whole = readListing(out, len(out) < listedBytes)
+	return lines, whole, nil
+}
+
+// readListing reads what git lists, of which more would have come where it is not whole.
+func readListing(out string, whole bool) (lines []listedRef, all bool) {
+	if !whole {
 		out = out[:strings.LastIndexByte(out, '\n')+1] // the last may be cut to another's name
 	}
-	at := map[string]int{}
+	refs := 0
 	for line := range strings.Lines(out) {
 		hash, name, ok := strings.Cut(strings.TrimSpace(line), "\t")
 		if !ok || messages.CheckCommit(hash) != nil {
 			continue
 		}
-		name, isPeeled := strings.CutSuffix(name, peeled)
-		switch i, again := at[name]; {
-		case !again:
-			at[name] = len(refs)
-			refs = append(refs, Ref{name, hash, hash})
-		case isPeeled: // an annotated tag, whose commit this is
-			refs[i].Commit = hash
+		if !strings.HasSuffix(name, peeled) {
+			if refs++; refs > listedMost {
+				return lines, false
+			}
 		}
+		lines = append(lines, listedRef{name, hash})
 	}
-	return refs, whole, nil
+	if last := len(lines) - 1; !whole && last >= 0 && strings.HasPrefix(lines[last].name, messages.TagRefs) && !strings.HasSuffix(lines[last].name, peeled) {
+		lines = lines[:last] // its commit may have been cut off
+	}
+	return lines, whole
 }
 
 // withPeeled adds to the names of tags that of the commits of annotated ones.

@@ -8,6 +8,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,18 +67,55 @@ func TestRefsOfMoreThanAreListed(t *testing.T) {
 	repo := gittest.Start(t).Repository(t, "base")
 	commit := repo.Commit(t, "z", map[string]string{"Dockerfile": "FROM scratch\n"})
 	var branches []string
-	for i := range 5000 {
-		branches = append(branches, fmt.Sprintf("a/%0200d", i))
+	for i := range listedMost + 5 {
+		branches = append(branches, fmt.Sprintf("a/%06d", i))
 	}
 	repo.Branches(t, commit, branches...)
-	refs, whole, err := Refs(t.Context(), Remote{URL: repo.URL}, Listing{Branches: true, Named: []string{"refs/heads/z", "refs/heads/y", "refs/heads/" + branches[1]}})
-	if err != nil || whole || !slices.Contains(refs, Ref{"refs/heads/z", commit, commit}) || !slices.Contains(refs, Ref{"refs/heads/" + branches[1], commit, commit}) {
+	last := "refs/heads/" + branches[listedMost+4]
+	refs, whole, err := Refs(t.Context(), Remote{URL: repo.URL}, Listing{Branches: true, Named: []string{"refs/heads/z", "refs/heads/y", last, "refs/heads/" + branches[1]}})
+	if err != nil || whole || len(refs) != listedMost+2 || !slices.Contains(refs, Ref{"refs/heads/z", commit, commit}) || !slices.Contains(refs, Ref{last, commit, commit}) {
 		t.Errorf("%d heads, all of them %v: %v", len(refs), whole, err)
 	}
-	for _, r := range refs {
-		if r.Name != "refs/heads/z" && len(r.Name) != len("refs/heads/")+202 {
-			t.Errorf("ref %q was cut", r.Name)
+}
+
+// TestRefsOfALargeRepository has annotated tags, whose lines are two.
+func TestRefsOfALargeRepository(t *testing.T) {
+	repo := gittest.Start(t).Repository(t, "base")
+	commit := repo.Commit(t, "main", map[string]string{"Dockerfile": "FROM scratch\n"})
+	object := repo.Tag(t, "v0", commit, true)
+	var tags []string
+	for i := range 30_000 {
+		tags = append(tags, fmt.Sprintf("v%d", i))
+	}
+	repo.Tags(t, object, commit, tags...)
+	refs, whole, err := Refs(t.Context(), Remote{URL: repo.URL}, Listing{Tags: true})
+	if err != nil || !whole || len(refs) != len(tags) {
+		t.Fatalf("%d tags, all of them %v: %v", len(refs), whole, err)
+	}
+	for i, r := range refs {
+		if want := (Ref{"refs/tags/" + tags[i], commit, object}); r != want {
+			t.Fatalf("%v, want %v", r, want)
 		}
+	}
+}
+
+// TestAListingThatIsCutShort has it end everywhere: no tag may get the object of an annotated one for its commit.
+func TestAListingThatIsCutShort(t *testing.T) {
+	commit, object := strings.Repeat("a", 40), strings.Repeat("b", 40)
+	text := object + "\trefs/tags/v1\n" + commit + "\trefs/tags/v1^{}\n" + commit + "\trefs/tags/v2\n" + commit + "\trefs/heads/main\n"
+	for n := range len(text) {
+		lines, whole := readListing(text[:n], false)
+		if whole {
+			t.Fatalf("the first %d bytes are all", n)
+		}
+		for i, l := range lines {
+			if !strings.Contains(text, "\t"+l.name+"\n") || l.hash == object && (i+1 == len(lines) || lines[i+1] != listedRef{l.name + peeled, commit}) {
+				t.Fatalf("of the first %d bytes: %v", n, lines)
+			}
+		}
+	}
+	if lines, whole := readListing(text, true); !whole || len(lines) != 4 {
+		t.Errorf("of all: %v, %v", lines, whole)
 	}
 }
 

@@ -25,7 +25,12 @@ func (w *way) run(ctx context.Context, more []string, args ...string) (out, said
 
 // exec is run of a program that runs git.
 func (w *way) exec(ctx context.Context, more []string, program string, args ...string) (out, said string, err error) {
-	var stdout output
+	return w.execUpTo(ctx, maxOutput, more, program, args...)
+}
+
+// execUpTo is exec of a program that may print more.
+func (w *way) execUpTo(ctx context.Context, most int, more []string, program string, args ...string) (out, said string, err error) {
+	stdout := output{most: most}
 	said, err = w.start(ctx, &stdout, more, program, args...)
 	if err = w.failure(ctx, said, err); err != nil {
 		return "", "", err
@@ -67,12 +72,15 @@ func (w *way) failure(ctx context.Context, said string, err error) error {
 
 // output keeps the beginning of what git prints and drops the rest, since a host decides how
 // much that is. (An embedded buffer would be read into past Write.)
-type output struct{ kept []byte }
+type output struct {
+	kept []byte
+	most int // 0 is maxOutput
+}
 
 const maxOutput = 1 << 20
 
 func (o *output) Write(b []byte) (int, error) {
-	o.kept = append(o.kept, b[:min(len(b), maxOutput-len(o.kept))]...)
+	o.kept = append(o.kept, b[:min(len(b), cmp.Or(o.most, maxOutput)-len(o.kept))]...)
 	return len(b), nil
 }
 

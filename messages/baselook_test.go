@@ -8,8 +8,9 @@ import (
 // TestBasesAndMovingTagsAreInTheirWireForm: the goldens of their messages are from before there were any.
 func TestBasesAndMovingTagsAreInTheirWireForm(t *testing.T) {
 	for want, v := range map[string]any{
-		`{"source":"docker.io/library/debian:12","image":"","fixed":true}`:          PinnedBase{Source: "docker.io/library/debian:12", Fixed: true},
-		`{"source":"docker.io/library/debian:12","digest":"sha256:1","looker":"a"}`: BaseLook{Source: "docker.io/library/debian:12", Digest: "sha256:1", Looker: "a"},
+		`{"source":"docker.io/library/debian:12","image":"","fixed":true}`:                                    PinnedBase{Source: "docker.io/library/debian:12", Fixed: true},
+		`{"build":"","pipeline":"","attempt":0,"bases":null,"unfetched":[{"source":"debian:12","image":""}]}`: BasePinned{Unfetched: []PinnedBase{{Source: "debian:12"}}},
+		`{"source":"docker.io/library/debian:12","digest":"sha256:1","looker":"a"}`:                           BaseLook{Source: "docker.io/library/debian:12", Digest: "sha256:1", Looker: "a"},
 	} {
 		if got, err := json.Marshal(v); err != nil || string(got) != want {
 			t.Errorf("%s, %v; want %s", got, err, want)

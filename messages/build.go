@@ -3,6 +3,7 @@ package messages
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,10 +57,15 @@ func (b *PinnedBase) Tagged() (repository string, ok bool) {
 // BasePinned tells which images a build starts from, before it is solved.
 type BasePinned struct {
 	BuildRef
-	Attempt int           `json:"attempt"`
-	Bases   []PinnedBase  `json:"bases"`
-	Fleets  []FleetTarget `json:"fleets,omitempty"`
+	Attempt int          `json:"attempt"`
+	Bases   []PinnedBase `json:"bases"`
+	// Unfetched are bases as well, but none that nodes should fetch ahead: the image won't have their layers as they are.
+	Unfetched []PinnedBase  `json:"unfetched,omitempty"`
+	Fleets    []FleetTarget `json:"fleets,omitempty"`
 }
+
+// All lists the bases, whether nodes should fetch them or not.
+func (m *BasePinned) All() []PinnedBase { return slices.Concat(m.Bases, m.Unfetched) }
 
 // MessageType is TypeBasePinned.
 func (*BasePinned) MessageType() Type { return TypeBasePinned }
@@ -69,16 +75,19 @@ func (m *BasePinned) Validate() error {
 	if err := m.BuildRef.Validate(); err != nil {
 		return err
 	}
-	if err := checkBases(m.Bases); err != nil {
+	if err := checkBases("bases", m.Bases); err != nil {
+		return err
+	}
+	if err := checkBases("unfetched", m.Unfetched); err != nil {
 		return err
 	}
 	return checkFleets(m.Fleets)
 }
 
-func checkBases(bases []PinnedBase) error {
+func checkBases(field string, bases []PinnedBase) error {
 	for i, b := range bases {
 		if _, err := ParseImage(string(b.Image)); err != nil {
-			return fmt.Errorf("bases[%d]: %w", i, err)
+			return fmt.Errorf("%s[%d]: %w", field, i, err)
 		}
 	}
 	return nil
@@ -220,7 +229,7 @@ func (m *ImageReady) Validate() error {
 			return fmt.Errorf("hooks_dir: %w", err)
 		}
 	}
-	if err := checkBases(m.Bases); err != nil {
+	if err := checkBases("bases", m.Bases); err != nil {
 		return err
 	}
 	return checkFleets(m.Fleets)

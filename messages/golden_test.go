@@ -146,6 +146,7 @@ var unfilled = map[string]bool{
 	"dev.fenceline.image.ready.v1.MovingTag":                                 true,
 	"dev.fenceline.image.ready.v1.Bases.Fixed":                               true,
 	"dev.fenceline.base.pinned.v1.Bases.Fixed":                               true,
+	"dev.fenceline.base.pinned.v1.Unfetched":                                 true,
 	"dev.fenceline.build.requested.v1.Reason":                                true, // see TestAReasonIsInItsWireForm
 	"dev.fenceline.build.started.v1.Reason":                                  true,
 	"dev.fenceline.image.ready.v1.Reason":                                    true,

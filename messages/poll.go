@@ -41,6 +41,8 @@ const (
 	// seenMost is how many are kept; then those that are there no longer go. A repository has that many branches and tags, or
 	// its branches had them in the course of years.
 	seenMost = 40_000
+	// seenBound is how many fit into a record, of 1 MB in base64.
+	seenBound = 120_000
 )
 
 func seenOf(ref, commit string) []byte {
@@ -72,7 +74,11 @@ func (s SeenRefs) With(refs map[string]string) SeenRefs {
 		}
 	}
 	slices.SortFunc(all, bytes.Compare)
-	return slices.Concat(slices.CompactFunc(all, bytes.Equal)...)
+	all = slices.CompactFunc(all, bytes.Equal)
+	if len(all) > seenBound && s.len() > 0 {
+		return SeenRefs(nil).With(refs)
+	}
+	return slices.Concat(all...)
 }
 
 // Trouble sets what is wrong, or that nothing is ("").

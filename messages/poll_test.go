@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -44,6 +45,22 @@ func TestSeenRefsAreBounded(t *testing.T) {
 		}
 		if s = s.With(moved); s.len() > seenMost || !s.Has("refs/tags/v77", "a") {
 			t.Fatalf("after %d rounds: %d are seen, among them the tags: %v", round+1, s.len(), s.Has("refs/tags/v77", "a"))
+		}
+	}
+}
+
+// TestSeenRefsFitIntoARecord has a repository as large as is listed be replaced by another.
+func TestSeenRefsFitIntoARecord(t *testing.T) {
+	var s SeenRefs
+	for round := range 3 {
+		refs := map[string]string{}
+		for i := range 100_000 {
+			refs[fmt.Sprintf("refs/tags/v%d", i)] = fmt.Sprint(round)
+		}
+		s = s.With(refs)
+		record, err := json.Marshal(&RepositoryPoll{Seen: s})
+		if err != nil || len(record) > 1_000_000 || !s.Has("refs/tags/v77", fmt.Sprint(round)) {
+			t.Fatalf("round %d: %d bytes, %v", round, len(record), err)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/statuses/target"
 )
 
 // The pipeline file is read again when it, or a file that it names, has changed. All of it comes into force, or
@@ -89,16 +92,39 @@ func (w *watchedFile) refused(err error, now time.Time) bool {
 
 // digest is that of what the pipelines say.
 func (p *Pipelines) digest() string {
-	all, scheduled := p.All(), p.scheduled()
-	b, err := json.Marshal(all)
-	if err == nil && len(scheduled) > 0 {
-		b, err = json.Marshal([]any{all, scheduled})
+	beside := make([]saidBeside, len(p.declared))
+	for i, d := range p.declared {
+		beside[i] = d.beside()
 	}
+	b, err := json.Marshal([]any{p.All(), p.scheduled(), beside})
 	if err != nil {
 		return "" // can't be: they are messages
 	}
 	sum := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// saidBeside is what a pipeline says that no request carries, but for its schedules: what leads to its builds, and where they
+// are told of. Of secrets it has that there are any.
+type saidBeside struct {
+	Paths         []string
+	SkipCI        bool
+	Webhooks      []string
+	Poll          messages.Duration
+	Base, Image   bool // rebuild_on
+	Every, Settle messages.Duration
+	Notified      bool
+	Status        *target.Target
+}
+
+func (d *declared) beside() saidBeside {
+	r, status := d.rebuild, d.status
+	if status != nil { // its files have other paths on other machines
+		told := *status
+		told.TokenFile, told.CAFile = "", ""
+		status = &told
+	}
+	return saidBeside{d.pathList, d.skipCI, d.forges, d.poll, r.base, r.pipeline, r.interval, r.settle, r.secret != nil, status}
 }
 
 // File is what the producer knows of its pipeline file.

@@ -287,6 +287,39 @@ func TestServePipelines(t *testing.T) {
 	}
 }
 
+// TestTheDigestIsOfAllThatAPipelineSays, and of nothing that differs between machines.
+func TestTheDigestIsOfAllThatAPipelineSays(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"secret", "token"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("a-secret-of-some-length"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := map[string]string{}
+	for _, lines := range []string{
+		"", "    poll: 5m", "    poll: 10m", "    rebuild_on: {base: true}", "    rebuild_on: {base: true, interval: 2h}", "    rebuild_on: {base: true, settle: 1m}",
+		"    rebuild_on: {pipeline: false}", "    rebuild_on: {base: true, token_file: " + dir + "/secret}", "    skip_ci: true", "    paths: [a/**]", "    paths: [b/**]",
+		"    webhook: {forges: [github], secret_file: " + dir + "/secret}", "    webhook: {forges: [gitea], secret_file: " + dir + "/secret}",
+		"    status: {forge: gitea, repository: ops/base, token_file: " + dir + "/token}", "    status: {forge: gitea, repository: ops/base, token_file: " + dir + "/token, context: x}", `    schedule: [{cron: "0 3 * * *"}]`,
+	} {
+		digest := load(t, item(lines)).digest()
+		if was, again := seen[digest]; again {
+			t.Errorf("%q has the digest of %q", lines, was)
+		}
+		seen[digest] = lines
+		if digest != load(t, item(lines)).digest() {
+			t.Errorf("%q has another digest each time", lines)
+		}
+	}
+	other := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(other, []byte("a-secret-of-some-length"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, same := seen[load(t, item("    status: {forge: gitea, repository: ops/base, token_file: "+other+"}")).digest()]; !same {
+		t.Error("the place of a token on this machine changes the digest")
+	}
+}
+
 // TestRunFollowsTheFile from time to time.
 func TestRunFollowsTheFile(t *testing.T) {
 	file := writeFile(t, item())

@@ -2,6 +2,9 @@ package producer
 
 import (
 	"net/http"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/suggest"
@@ -125,33 +128,69 @@ func (p *Producer) ownRoutes() []route {
 
 func (p *Producer) mux() *http.ServeMux {
 	mux := http.NewServeMux()
-	methods := map[string]string{"/hooks/": http.MethodPost}
+	methods := map[string]string{"/hooks": http.MethodPost, "/hooks/": http.MethodPost}
 	for _, r := range p.routes() {
 		mux.HandleFunc(r.method+" "+r.path, p.audited(r.kind, r.path, r.serve))
 		if !strings.HasPrefix(r.path, "/hooks/") && !strings.HasPrefix(r.path, "/registries/") {
 			methods[r.path] = r.method
 		}
 	}
-	mux.HandleFunc("POST /hooks/", p.audited(kindWebhook, "/hooks/", func(w http.ResponseWriter, r *http.Request) {
-		known := forgeNames()
-		name := strings.TrimPrefix(r.URL.Path, "/hooks/")
-		w.Header().Set("Connection", "close") // the body is not worth reading
-		if other, ok := otherForgeCalled(name); ok {
-			refuse(http.StatusNotFound, "%s", other).write(w)
-			return
-		}
-		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(name, known), strings.Join(known, ", ")).write(w)
-	}))
-	mux.HandleFunc("/registries/", p.audited(kindNotification, "/registries/", otherRegistry))
+	// With and without the slash, as the mux would redirect from one to the other.
+	for _, at := range []string{"/hooks", "/hooks/"} {
+		mux.HandleFunc("POST "+at, p.audited(kindWebhook, "/hooks/", otherHook))
+	}
+	for _, at := range []string{"/registries", "/registries/"} {
+		mux.HandleFunc(at, p.audited(kindNotification, "/registries/", otherRegistry))
+	}
 	p.elsewhere(mux, methods)
 	return mux
+}
+
+// otherHook refuses what goes to the address of no forge.
+func otherHook(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Connection", "close") // the body is not worth reading
+	known := forgeNames()
+	name := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/hooks"), "/")
+	small := strings.ToLower(name)
+	other, called := otherForgeCalled(name)
+	switch {
+	case called:
+		refuse(http.StatusNotFound, "%s", other).write(w)
+	case name == "":
+		refuse(http.StatusNotFound, "the URL ends before the forge: end it in /hooks/ and one of %s", strings.Join(known, ", ")).write(w)
+	case slices.Contains(known, small):
+		refuse(http.StatusNotFound, "the forge %q is written in small letters here: end the webhook's URL in /hooks/%s", name, small).write(w)
+	default:
+		refuse(http.StatusNotFound, "there is no forge %q%s (known: %s)", clip(name), suggest.DidYouMean(small, known), strings.Join(known, ", ")).write(w)
+	}
+}
+
+// atCleanPath has requests served at the path that is meant: //hooks/github/ is /hooks/github, and * is none. A mux redirects to
+// it, which forges don't follow with the body, and nobody would be told of.
+func atCleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		escaped := r.URL.EscapedPath()
+		clean := path.Clean("/" + escaped)
+		plain, err := url.PathUnescape(clean)
+		if clean != escaped && err == nil {
+			at := *r.URL
+			at.Path, at.RawPath = plain, clean
+			r = r.WithContext(r.Context())
+			r.URL, r.RequestURI = &at, at.RequestURI()
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // elsewhere answers what none of the routes takes, as they answer: in JSON, with what to do. It is given the method
 // that each path takes.
 func (p *Producer) elsewhere(mux *http.ServeMux, methods map[string]string) {
-	for path, method := range methods {
-		mux.HandleFunc(path, p.audited(kindStray, path, func(w http.ResponseWriter, r *http.Request) {
+	for at, method := range methods {
+		told := at
+		if at == "/hooks" {
+			told = "/hooks/"
+		}
+		mux.HandleFunc(at, p.audited(kindStray, told, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", method)
 			w.Header().Set("Connection", "close")
 			refuse(http.StatusMethodNotAllowed, "%s takes %s, not %s", clip(r.URL.Path), method, clip(r.Method)).write(w)
@@ -159,6 +198,6 @@ func (p *Producer) elsewhere(mux *http.ServeMux, methods map[string]string) {
 	}
 	mux.HandleFunc("/", p.audited(kindStray, "/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
-		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, registries' notifications to /registries/FORM, calls to /v1/builds", clip(r.URL.Path)).write(w)
+		refuse(http.StatusNotFound, "there is nothing at %q: webhooks go to /hooks/FORGE, registries' notifications to /registries/FORM, calls to /v1/builds", clip(r.URL.EscapedPath())).write(w)
 	}))
 }

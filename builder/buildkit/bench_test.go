@@ -53,7 +53,7 @@ func newSolver(t *testing.T, c buildkit.Config) *buildkit.Solver {
 // order is a build of files committed to the repository, with what it logged.
 type order struct {
 	builder.Build
-	bases []messages.PinnedBase
+	bases, unfetched []messages.PinnedBase
 
 	mu   sync.Mutex
 	logs []messages.BuildLog
@@ -72,8 +72,11 @@ func (b *bench) order(t *testing.T, files map[string]string) *order {
 			defer o.mu.Unlock()
 			o.logs = append(o.logs, l)
 		},
-		Pinned: func(_ context.Context, bases []messages.PinnedBase) error { o.bases = bases; return nil },
-		Check:  func(context.Context, fs.FS) error { return nil },
+		Pinned: func(_ context.Context, bases, unfetched []messages.PinnedBase) error {
+			o.bases, o.unfetched = bases, unfetched
+			return nil
+		},
+		Check: func(context.Context, fs.FS) error { return nil },
 	}
 	if files != nil {
 		o.Commit = b.repo.Commit(t, "main", files)

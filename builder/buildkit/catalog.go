@@ -3,6 +3,8 @@ package buildkit
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/docker/cli/cli/config/types"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
@@ -30,12 +33,12 @@ type Catalog struct {
 // NewCatalog makes one of what a Config says of registries. What is wrong with a file or a registry's name is a
 // *FieldError.
 func NewCatalog(c Config) (*Catalog, error) {
-	trusted, err := newTrust(c.RegistryCAFile, c.PlainHTTP)
+	trusted, err := newTrust(c)
 	if err != nil {
 		return nil, err
 	}
-	l := logins{dir: c.DockerConfig}
-	if _, err := l.read(); err != nil {
+	l := registries.Logins{Folder: c.DockerConfig}
+	if err := l.Check(); err != nil {
 		return nil, &FieldError{"DockerConfig", err}
 	}
 	return &Catalog{registry: newRegistry(l, trusted)}, nil
@@ -110,14 +113,27 @@ func (c *Catalog) look(ctx context.Context, named string, platform *ocispecs.Pla
 		b.Image, b.Err = messages.NewImage(withoutTag(source), cmp.Or(pinned, at.String()))
 	}
 	if err != nil {
-		b.Err = fmt.Errorf("asking %s for %s: %w", ref.Context().RegistryStr(), named, err)
+		b.Err = fmt.Errorf("asking %s for %s: %w", ref.Context().RegistryStr(), named, ofField(err))
 	}
 	return b, config
 }
 
+// ofField is the error of a registry as one of the field of a Config that mends it, where one does.
+func ofField(err error) error {
+	switch {
+	case heard(err) == denied:
+		return &FieldError{"DockerConfig", fmt.Errorf("%w: give a login that may read it", err)}
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		return &FieldError{"RegistryCAFile", err}
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return &FieldError{"PlainHTTP", err}
+	}
+	return err
+}
+
 // Login is a registry's login, for who fetches by another library.
 func (c *Catalog) Login(host string) (authn.Authenticator, error) {
-	found, err := c.registry.logins.of(host)
+	found, err := c.registry.logins.Of(context.Background(), host)
 	if err != nil || found == (types.AuthConfig{}) {
 		return authn.Anonymous, err
 	}

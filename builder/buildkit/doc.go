@@ -8,6 +8,7 @@
 //	source.go            its context: the repository's files, fetched here
 //	added.go             what the Dockerfile adds from elsewhere, and whether it may
 //	pin.go               the image sources are pinned to digests
+//	fixedbases.go        which of them the Dockerfile gives by digest
 //	layers.go            what engines can't use of layers: too many, or zstd
 //	lfs.go               pointers of Git LFS are refused
 //	imagefiles.go        the built image's files, for the gate
@@ -19,7 +20,7 @@
 //	pushfailure.go       the same of pushes
 //	registry.go          images are tagged, and asked for
 //	registryclient.go    the client for that
-//	registrylogins.go    registries' logins
+//	sessionlogins.go     registries' logins, and tokens of their token servers, for buildkitd
 //	registrytrust.go     how registries are spoken to: authorities, plain HTTP
 //	catalog.go           what a Dockerfile builds on now, without a buildkitd
 //	buildkitdversion.go  a buildkitd that is too old is refused

@@ -33,7 +33,11 @@ func TestLayersThatEnginesCantMount(t *testing.T) {
 		}
 		return 0
 	})
-	b.fails(t, b.order(t, dockerfile(126)), messages.FailureUser, "", "126 layers", "at most 125", "overlay2", "one COPY")
+	many := b.order(t, dockerfile(126))
+	b.fails(t, many, messages.FailureUser, "", "126 layers", "at most 125", "overlay2", "one COPY")
+	if len(many.bases) != 0 || len(many.unfetched) != 1 {
+		t.Errorf("told of the bases %v, to be fetched, and %v; want its one, not to be fetched", many.bases, many.unfetched)
+	}
 	if n := written.Load(); n != 0 {
 		t.Errorf("%d requests wrote what engines can't mount to the registry", n)
 	}
@@ -123,8 +127,8 @@ func TestABaseInZstdIsPackedAnew(t *testing.T) {
 			t.Errorf("layer %s is %s", l.Digest, l.MediaType)
 		}
 	}
-	if len(o.bases) != 0 || len(solved.Bases) != 1 {
-		t.Errorf("nodes are told to fetch %v ahead; the build has the bases %v", o.bases, solved.Bases)
+	if len(o.bases) != 0 || len(o.unfetched) != 1 || len(solved.Bases) != 1 || o.unfetched[0] != solved.Bases[0] {
+		t.Errorf("nodes are told to fetch %v ahead, not %v; the build has the bases %v", o.bases, o.unfetched, solved.Bases)
 	}
 	if !strings.Contains(o.text(), "zstd") || !strings.Contains(o.text(), "engine") {
 		t.Errorf("nobody is told:\n%s", o.text())

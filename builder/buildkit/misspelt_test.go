@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/fenceline/fenceline/registries"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
 )
 
@@ -32,7 +34,7 @@ func TestANameThatIsNearToAStage(t *testing.T) {
 		copied = "FROM x:1 AS tools\nFROM x:1\nCOPY --from=tolls /a /b\n"
 		both   = "FROM x:1 AS tools\nFROM toolz\nRUN --mount=from=tolls,target=/a true\n"
 	)
-	for name, c := range map[string]struct {
+	for about, c := range map[string]struct {
 		dockerfile string
 		status     int
 		want       string // the name that is wrong; "" for none
@@ -51,12 +53,13 @@ func TestANameThatIsNearToAStage(t *testing.T) {
 		"a base and a mount, Hub is away":  {both, 0, "tolls"},
 		"a base and a mount, not there":    {both, http.StatusNotFound, "toolz"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(about, func(t *testing.T) {
 			answer, err := json.Marshal(targets.List{Sources: [][]byte{[]byte(c.dockerfile)}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := &run{solver: &Solver{registry: newRegistry(logins{}, trust{transport: hub{c.status}})}}
+			r := &run{solver: &Solver{registry: newRegistry(registries.Logins{}, trust{})}}
+			r.solver.registry.open = func(name.Repository) *http.Client { return &http.Client{Transport: hub{c.status}} }
 			if m, ok := r.misspeltStage(t.Context(), answer); m.Name != c.want || ok != (c.want != "") {
 				t.Errorf("%+v, %v; want %q", m, ok, c.want)
 			}

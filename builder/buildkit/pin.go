@@ -1,7 +1,6 @@
 package buildkit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -74,9 +73,7 @@ func (r *run) pin(ctx context.Context) (*pins, error) {
 		r.remark("warning: " + r.progress.hide(dockerfile.PassedOver(other)))
 	}
 	bases, err := plan.images()
-	for i := range bases {
-		bases[i].Fixed = plan.names(bases[i].Image.Digest(), r.build.Pipeline.BuildArgs)
-	}
+	plan.fix(bases, r.build.Pipeline)
 	var user *builder.FailedError
 	switch {
 	case errors.As(err, &user):
@@ -178,22 +175,6 @@ func (p *plan) images() ([]messages.PinnedBase, error) {
 	return slices.SortedFunc(maps.Values(found), func(a, b messages.PinnedBase) int {
 		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(string(a.Image), string(b.Image)))
 	}), nil
-}
-
-// names tells whether the Dockerfile, or an argument, has a digest: BuildKit's plan doesn't tell what it was resolved by.
-func (p *plan) names(digest string, args map[string]string) bool {
-	_, digits, _ := strings.Cut(digest, ":")
-	for _, info := range p.source.GetInfos() {
-		if bytes.Contains(info.GetData(), []byte(digits)) {
-			return true
-		}
-	}
-	for _, value := range args {
-		if strings.Contains(value, digits) {
-			return true
-		}
-	}
-	return false
 }
 
 // imageOf is the image of an image source, resolved.

@@ -14,7 +14,7 @@ func TestSolveUsesWhatWasPinned(t *testing.T) {
 	b := newBench(t)
 	o := b.order(t, map[string]string{"Dockerfile": "FROM " + b.base + "\nRUN cat /etc/os-release > /seen\n"})
 	moved := false
-	o.Pinned = func(context.Context, []messages.PinnedBase) error {
+	o.Pinned = func(context.Context, []messages.PinnedBase, []messages.PinnedBase) error {
 		if !moved {
 			b.registry.Busybox(t, "base:1", buildkittest.File{Name: "etc/os-release", Content: "NAME=moved\n"})
 		}

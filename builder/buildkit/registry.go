@@ -16,6 +16,7 @@ import (
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,8 +24,9 @@ import (
 
 // registry puts tags and asks whether images exist. It speaks as its trust says.
 type registry struct {
-	logins logins
+	logins registries.Logins
 	trust  trust
+	open   func(name.Repository) *http.Client // what asks a repository's registry
 
 	mu      sync.Mutex
 	clients map[string]*registryClient   // by registry; none after an error, so that a changed login counts
@@ -35,8 +37,8 @@ type registry struct {
 // maxRecent bounds how many manifests are kept for their tag.
 const maxRecent = 32
 
-func newRegistry(l logins, t trust) *registry {
-	return &registry{logins: l, trust: t, clients: make(map[string]*registryClient), recent: make(map[messages.Image]*manifest)}
+func newRegistry(l registries.Logins, t trust) *registry {
+	return &registry{logins: l, trust: t, open: t.client, clients: make(map[string]*registryClient), recent: make(map[messages.Image]*manifest)}
 }
 
 // tag points a tag at an image.
@@ -67,7 +69,7 @@ func (r *registry) speak(ctx context.Context, ref name.Reference, do func(contex
 	r.mu.Lock()
 	c := r.clients[host]
 	if c == nil {
-		c = newRegistryClient(r.logins, r.trust, ref)
+		c = newRegistryClient(r.logins, r.open(ref.Context()))
 		r.clients[host] = c
 	}
 	r.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sync"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/remotes"
@@ -16,7 +15,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/reference"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/log"
-	"github.com/docker/cli/cli/config/types"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -33,16 +32,24 @@ type registryClient struct {
 // hubName is Docker Hub in images' names.
 const hubName = "docker.io"
 
-// newRegistryClient returns a client for the registry of ref. It keeps the tokens that it is given.
-func newRegistryClient(l logins, t trust, ref name.Reference) *registryClient {
-	transport := t.transport
-	if ref.Context().Scheme() == "http" {
-		transport = docker.NewHTTPFallback(transport)
-	}
-	client := &http.Client{Transport: transport}
+// newRegistryClient returns a client that asks a registry by another. It keeps the tokens that it is given.
+func newRegistryClient(l registries.Logins, client *http.Client) *registryClient {
 	return &registryClient{hosts: docker.ConfigureDefaultRegistries(
-		docker.WithClient(client), docker.WithAuthorizer(newAuthorizer(l, client)),
+		docker.WithClient(client), docker.WithAuthorizer(l.Authorizer(client)),
 	)}
+}
+
+// client is what asks a repository's registry, and whom it leads to.
+func (t trust) client(of name.Repository) *http.Client {
+	server := of.RegistryStr()
+	if server == name.DefaultRegistry {
+		server = registries.HubHost
+	}
+	way := registries.NewWay(server, t.transport, t.rules)
+	if of.Scheme() == "http" {
+		return way.Client(docker.NewHTTPFallback(way))
+	}
+	return way.Client(way)
 }
 
 // resolver returns what asks and writes. It is for one use: it takes what it has pushed before for
@@ -62,79 +69,6 @@ func fullName(ref name.Reference) string {
 		separator = "@"
 	}
 	return host + "/" + ref.Context().RepositoryStr() + separator + ref.Identifier()
-}
-
-// authorizer gives requests the registry's login, as docker would. A login may be a token that the
-// registry takes as it is.
-type authorizer struct {
-	docker.Authorizer
-	logins logins
-
-	mu   sync.Mutex
-	read map[string]types.AuthConfig // by host: a credential helper is a program
-}
-
-func newAuthorizer(l logins, client *http.Client) *authorizer {
-	a := &authorizer{logins: l, read: make(map[string]types.AuthConfig)}
-	tokens := &http.Client{Transport: passwordsByGet{client.Transport}}
-	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
-		c, err := a.login(host)
-		if c.IdentityToken != "" {
-			return "", c.IdentityToken, err
-		}
-		return c.Username, c.Password, err
-	}))
-	return a
-}
-
-// passwordsByGet refuses the form of asking a token server that containerd tries first for a user and a
-// password, by POST, so that it asks by GET as docker does: that is what all of them answer.
-type passwordsByGet struct{ http.RoundTripper }
-
-// RoundTrip does a request, unless it is such a one.
-func (t passwordsByGet) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodPost && r.GetBody != nil {
-		body, err := r.GetBody()
-		if err != nil {
-			return nil, err
-		}
-		defer body.Close()
-		text, err := io.ReadAll(body)
-		if err != nil {
-			return nil, err
-		}
-		if form, err := url.ParseQuery(string(text)); err == nil && form.Get("grant_type") == "password" {
-			const status = http.StatusMethodNotAllowed
-			return &http.Response{StatusCode: status, Status: http.StatusText(status), Body: http.NoBody, Header: http.Header{}, Request: r}, nil
-		}
-	}
-	return t.RoundTripper.RoundTrip(r)
-}
-
-// Authorize gives a request what is known to be wanted for it.
-func (a *authorizer) Authorize(ctx context.Context, r *http.Request) error {
-	c, err := a.login(r.URL.Host)
-	if err != nil {
-		return err
-	}
-	if c.RegistryToken != "" {
-		r.Header.Set("Authorization", "Bearer "+c.RegistryToken)
-		return nil
-	}
-	return a.Authorizer.Authorize(ctx, r)
-}
-
-func (a *authorizer) login(host string) (types.AuthConfig, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c, ok := a.read[host]; ok {
-		return c, nil
-	}
-	c, err := a.logins.of(host)
-	if err == nil {
-		a.read[host] = c
-	}
-	return c, err
 }
 
 // quietly keeps containerd from logging each answer that isn't a yes: that is told by its error.

@@ -194,7 +194,7 @@ func TestAChangedLoginCounts(t *testing.T) {
 	if said, err := s.registry.ask(t.Context(), host+"/site/base:first"); said != denied {
 		t.Fatalf("with the old login: %d, %v", said, err)
 	}
-	s.logins.dir = keep(t, "config.json", fmt.Sprintf(`{"auths":{%q:{"username":"builder","password":"pw"}}}`, host), 0o600)
+	s.logins.Folder = keep(t, "config.json", fmt.Sprintf(`{"auths":{%q:{"username":"builder","password":"pw"}}}`, host), 0o600)
 	s.registry.logins = s.logins
 	if said, err := s.registry.ask(t.Context(), host+"/site/base:first"); said != absent {
 		t.Errorf("with the new login: %d, %v", said, err)

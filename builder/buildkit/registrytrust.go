@@ -5,12 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -18,24 +18,25 @@ import (
 // trust says how registries are spoken to: by HTTPS, with which authorities, and by plain HTTP
 // where they are named for it or are on a loopback or private address.
 type trust struct {
-	transport http.RoundTripper
-	plain     []string // registries, as images' names begin
+	transport *http.Transport
+	plain     []string     // registries, as images' names begin
+	rules     *reach.Rules // to which addresses registries may lead
 }
 
-// newTrust reads the authorities in a file, "" for none, which are trusted beside the system's.
-func newTrust(caFile string, plain []string) (trust, error) {
-	t := trust{transport: remote.DefaultTransport, plain: plain}
-	for _, host := range plain {
+// newTrust reads the authorities of a Config, which are trusted beside the system's.
+func newTrust(c Config) (trust, error) {
+	t := trust{transport: remote.DefaultTransport.(*http.Transport), plain: c.PlainHTTP, rules: c.Rules}
+	for _, host := range c.PlainHTTP {
 		if err := checkRegistryHost(host); err != nil {
 			return trust{}, &FieldError{"PlainHTTP", fmt.Errorf("a registry that speaks plain HTTP, %q: %w", host, err)}
 		}
 	}
-	if caFile == "" {
+	if c.RegistryCAFile == "" {
 		return t, nil
 	}
-	authorities, err := authorities(caFile)
+	authorities, err := registries.Authorities(c.RegistryCAFile)
 	if err != nil {
-		return trust{}, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", caFile, err)}
+		return trust{}, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", c.RegistryCAFile, err)}
 	}
 	own := remote.DefaultTransport.(*http.Transport).Clone()
 	own.TLSClientConfig = &tls.Config{RootCAs: authorities, MinVersion: tls.VersionTLS12}
@@ -55,26 +56,6 @@ func checkRegistryHost(host string) error {
 		return fmt.Errorf("%w: give HOST:PORT", err)
 	}
 	return nil
-}
-
-// authorities are the system's and those of a file, in PEM.
-func authorities(path string) (*x509.CertPool, error) {
-	content, err := os.ReadFile(path)
-	var failed *fs.PathError
-	if errors.As(err, &failed) { // its path is named already
-		err = failed.Err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: name a file that can be read", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("reading the system's authorities: %w: install ca-certificates", err)
-	}
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, errors.New("it has no certificate: give the authority's, in PEM")
-	}
-	return pool, nil
 }
 
 // reference reads an image's name for how its registry is spoken to.
@@ -97,5 +78,5 @@ func (t trust) mended(err error, registry string) error {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w: tell the builders with registry-plain-http %s that it has no TLS", err, registry)
 	}
-	return err
+	return registries.Led(err)
 }

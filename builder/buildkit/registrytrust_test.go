@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/google/go-containerregistry/pkg/name"
 	memory "github.com/google/go-containerregistry/pkg/registry"
@@ -55,11 +56,16 @@ func reaching(t *testing.T, s *httptest.Server, c Config) *Solver {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = made.Close() })
-	there := made.registry.trust.transport.(*http.Transport).Clone()
+	there := made.registry.trust.transport.Clone()
 	there.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
 	}
-	made.registry.trust.transport = there
+	made.registry.open = func(of name.Repository) *http.Client {
+		if of.Scheme() == "http" {
+			return &http.Client{Transport: docker.NewHTTPFallback(there)}
+		}
+		return &http.Client{Transport: there}
+	}
 	return made
 }
 

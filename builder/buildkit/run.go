@@ -12,7 +12,6 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/tonistiigi/fsutil"
 )
@@ -40,8 +39,7 @@ type run struct {
 func (s *Solver) newRun(b builder.Build) (*run, error) {
 	r := &run{solver: s, build: b, options: frontendOptions(b), progress: newProgress(b.Log, newHider(b.Token, b.Secrets))}
 	r.locals = make(map[string]fsutil.FS)
-	logins, err := s.logins.read()
-	if err != nil {
+	if err := s.logins.Check(); err != nil {
 		return nil, failed(messages.Failure{Class: messages.FailureInfrastructure, Reason: err.Error(), Fix: "correct the builder's registry logins"})
 	}
 	secrets := make(map[string][]byte)
@@ -49,7 +47,7 @@ func (s *Solver) newRun(b builder.Build) (*run, error) {
 		secrets[name] = []byte(v.Reveal())
 	}
 	r.attachables = []session.Attachable{
-		authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: authprovider.LoadAuthConfig(logins)}),
+		s.sessionLogins(),
 		secretsprovider.FromMap(secrets),
 	}
 	return r, nil
@@ -92,9 +90,14 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 	}
 	bases := r.solver.basesPacked(ctx, pins.bases)
 	if err := r.countLayers(pins.plan, bases); err != nil {
+		// Who follows the bases hears of them all the same: with another one it may build.
+		if late := r.build.Pinned(ctx, nil, pins.bases); late != nil {
+			return builder.Solved{}, late
+		}
 		return builder.Solved{}, err
 	}
-	if err := r.build.Pinned(ctx, r.usable(pins.bases, bases)); err != nil {
+	usable, repacked := r.usable(pins.bases, bases)
+	if err := r.build.Pinned(ctx, usable, repacked); err != nil {
 		return builder.Solved{}, err
 	}
 	response, err := r.solve(ctx, pins)
@@ -112,19 +115,18 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 	return builder.Solved{Image: image, Bases: pins.bases, Bytes: p.bytes}, nil
 }
 
-// usable leaves out the bases that are repacked: the image won't have their layers as they are, so
+// usable parts the bases from those that are repacked: the image won't have their layers as they are, so
 // that nodes need not fetch them ahead, nor fail to.
-func (r *run) usable(bases []messages.PinnedBase, packed map[messages.Image]packed) []messages.PinnedBase {
-	var as []messages.PinnedBase
+func (r *run) usable(bases []messages.PinnedBase, packed map[messages.Image]packed) (as, repacked []messages.PinnedBase) {
 	for _, b := range bases {
 		if !packed[b.Image].zstd {
 			as = append(as, b)
 			continue
 		}
-		r.repack = true
+		r.repack, repacked = true, append(repacked, b)
 		r.remark(fmt.Sprintf("warning: the base %s has layers in zstd, which an engine before Docker 23 can't unpack: they are packed anew, in gzip", b.Source))
 	}
-	return as
+	return as, repacked
 }
 
 // gzipLevel is the level of new layers: the fastest. A Debian base packs in a third of the time

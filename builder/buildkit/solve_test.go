@@ -159,7 +159,7 @@ func TestRejectionPushesNothing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	stopped := errors.New("stopped")
-	o.Pinned = func(context.Context, []messages.PinnedBase) error { return stopped }
+	o.Pinned = func(context.Context, []messages.PinnedBase, []messages.PinnedBase) error { return stopped }
 	if _, err := b.solver.Solve(t.Context(), o.Build); !errors.Is(err, stopped) {
 		t.Errorf("error %v", err)
 	}

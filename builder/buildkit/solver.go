@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/worker/label"
 	"google.golang.org/grpc"
@@ -29,7 +30,7 @@ type Config struct {
 	// pulls and pushes, has its own buildkitd.toml.
 	RegistryCAFile string
 	PlainHTTP      []string      // registries that speak plain HTTP, HOST:PORT; those on loopback and private addresses do anyway
-	Rules          *reach.Rules  // what repositories, submodules and Dockerfiles may lead to; nil for those that are the zero value
+	Rules          *reach.Rules  // what repositories, submodules, Dockerfiles and registries may lead to; nil for those that are the zero value
 	Watch          time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
 }
 
@@ -51,7 +52,7 @@ func (e *FieldError) Unwrap() error { return e.Err }
 type Solver struct {
 	config   Config
 	client   *client.Client
-	logins   logins
+	logins   registries.Logins
 	registry *registry
 }
 
@@ -66,7 +67,7 @@ func New(c Config) (*Solver, error) {
 	if c.Watch == 0 {
 		c.Watch = DefaultWatch
 	}
-	trusted, err := newTrust(c.RegistryCAFile, c.PlainHTTP)
+	trusted, err := newTrust(c)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +80,9 @@ func New(c Config) (*Solver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("using buildkitd at %s: %w", c.Address, err)
 	}
-	s := &Solver{config: c, client: bk, logins: logins{dir: c.DockerConfig}}
+	s := &Solver{config: c, client: bk, logins: registries.Logins{Folder: c.DockerConfig}}
 	s.registry = newRegistry(s.logins, trusted)
-	if _, err := s.logins.read(); err != nil {
+	if err := s.logins.Check(); err != nil {
 		return nil, errors.Join(&FieldError{"DockerConfig", err}, bk.Close())
 	}
 	return s, nil
@@ -92,7 +93,7 @@ func (s *Solver) Close() error { return s.client.Close() }
 
 // Ready asks buildkitd whether it is there, new enough, and has a worker.
 func (s *Solver) Ready(ctx context.Context) error {
-	if _, err := s.logins.read(); err != nil {
+	if err := s.logins.Check(); err != nil {
 		return err
 	}
 	workers, err := s.client.ListWorkers(ctx)

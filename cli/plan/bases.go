@@ -65,6 +65,9 @@ func (c *Config) bases(ctx context.Context, h *Head, last *messages.ImageReady) 
 			found = append(found, c.again(ctx, p))
 		}
 	}
+	for i := range found {
+		found[i].Err = c.NameFlags(found[i].Err)
+	}
 	b.compare(found, before)
 	return b
 }

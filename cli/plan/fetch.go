@@ -41,7 +41,7 @@ func (c *Config) expect(ctx context.Context, last *messages.ImageReady, b *Bases
 	}
 	layers, err := e.shelf.layers(ctx, last.Image)
 	if err != nil {
-		e.why = fmt.Sprintf("reading the last image's layers: %v", err)
+		e.why = fmt.Sprintf("reading the last image's layers: %v", c.NameFlags(err))
 		return e
 	}
 	e.layers = layers
@@ -62,7 +62,7 @@ func (c *Config) expect(ctx context.Context, last *messages.ImageReady, b *Bases
 	if below, err := e.shelf.layers(ctx, b.Sources[i].Image); err == nil {
 		e.layers, e.base = append(slices.Clone(below), layers[e.base:]...), len(below)
 	} else {
-		e.why = fmt.Sprintf("reading the layers of the base as it is now: %v", err)
+		e.why = fmt.Sprintf("reading the layers of the base as it is now: %v", c.NameFlags(err))
 	}
 	return e
 }

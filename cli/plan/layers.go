@@ -72,8 +72,12 @@ func (s *shelf) read(ctx context.Context, image messages.Image) ([]distributor.L
 	ctx, cancel := context.WithTimeout(ctx, layersTimeout)
 	defer cancel()
 	from, err := s.opener.Open(image, nil)
-	if err != nil {
-		return nil, err
+	var layers []distributor.Layer
+	if err == nil {
+		layers, err = docker.LayersOf(ctx, image, from, s.platform)
 	}
-	return docker.LayersOf(ctx, image, from, s.platform)
+	if errors.Is(err, distributor.ErrUnauthorized) {
+		err = &buildkit.FieldError{Field: "DockerConfig", Err: err}
+	}
+	return layers, err
 }

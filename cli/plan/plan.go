@@ -25,6 +25,8 @@ type Config struct {
 	// knows here, as the pipeline file isn't.
 	Judge   func(ctx context.Context, before, commit string) (build bool, why string)
 	Catalog *buildkit.Catalog
+	// NameFlags adds to an error about a field of the Catalog's Config the flag that sets it.
+	NameFlags func(error) error
 }
 
 // Plan is what a push would do.

@@ -36,6 +36,8 @@ var rules = []rule{
 	{module + "controller/people", []string{"controller/people", "cli"}, true},
 	{module + "controller", []string{"controller", "cli", "cmd"}, false},
 	{module + "builds", []string{"builds", "producer", "builder", "cli", "cmd", "bench"}, true},
+	{module + "registries", []string{"producer/registry", "builder/buildkit"}, false},
+	{"github.com/containerd/containerd/v2/core/remotes/docker", []string{"registries", "producer/registry", "builder/buildkit"}, false},
 	{"github.com/drone/go-scm", []string{"statuses"}, false},
 	{module + "statuses/target", []string{"statuses", "producer", "cli", "cmd"}, false},
 	{module + "statuses", []string{"statuses", "cli", "cmd"}, false},

@@ -115,7 +115,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	for i, c := range callers {
 		tokens[i] = producer.Token(c)
 	}
-	client, err := registry.New(registry.Config{DockerConfig: p.settings.DockerConfig, CAFile: p.settings.CAFile, PlainHTTP: p.settings.PlainHTTP})
+	client, err := registry.New(registry.Config{DockerConfig: p.settings.DockerConfig, CAFile: p.settings.CAFile, PlainHTTP: p.settings.PlainHTTP, Rules: &p.settings.Reach})
 	if err != nil {
 		return nil, err
 	}

@@ -127,10 +127,22 @@ func (r *Repository) Branch(t testing.TB, branch, commit string) {
 // Branches has many branches of the server's repository point to a commit that it has.
 func (r *Repository) Branches(t testing.TB, commit string, branches ...string) {
 	t.Helper()
+	r.pack(t, commit+" refs/heads/%s\n", branches)
+}
+
+// Tags has many annotated tags of the server's repository be of one object and its commit.
+func (r *Repository) Tags(t testing.TB, object, commit string, tags ...string) {
+	t.Helper()
+	r.pack(t, object+" refs/tags/%s\n^"+commit+"\n", tags)
+}
+
+// pack makes names the packed refs of the server's repository.
+func (r *Repository) pack(t testing.TB, form string, names []string) {
+	t.Helper()
 	var refs strings.Builder
 	refs.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
-	for _, b := range slices.Sorted(slices.Values(branches)) {
-		refs.WriteString(commit + " refs/heads/" + b + "\n")
+	for _, n := range slices.Sorted(slices.Values(names)) {
+		fmt.Fprintf(&refs, form, n)
 	}
 	dir := strings.TrimSpace(run(t, r.work, "remote", "get-url", "origin"))
 	if err := os.WriteFile(filepath.Join(dir, "packed-refs"), []byte(refs.String()), 0o600); err != nil {

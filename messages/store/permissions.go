@@ -78,7 +78,8 @@ func StatusPermissions(s messages.Space, inbox string) Permissions {
 	for _, bucket := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.StatusesBucket()} {
 		p.add(ask("KV_" + bucket))
 	}
-	p.add(ask(s.RequestsStream())) // which a build's record is held against
+	// A request, by its sequence, which a build's record is held against.
+	p.add([]string{"$JS.API.STREAM.INFO." + s.RequestsStream(), "$JS.API.STREAM.MSG.GET." + s.RequestsStream()})
 	for _, c := range statusConsumers(s, func(t messages.Type) []messages.Type { return append(t.Versions(), nextVersions(t)...) }) {
 		shared := c.Stream + "." + queue.Durable(c.Name, c.Type)
 		p.add([]string{"$JS.API.CONSUMER.INFO." + shared, "$JS.API.CONSUMER.MSG.NEXT." + shared, "$JS.ACK." + shared + ".>"})

@@ -217,7 +217,7 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 		"operator": {destruction[:len(destruction)-1], {taken}},
 		"statuses": {decisions, destruction, requests, {
 			taken, "$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.build.failed.v1.base.x",
-			"$JS.API.STREAM.CREATE.KV_fenceline-statuses", "$JS.API.STREAM.MSG.GET.fenceline-events", "$JS.API.CONSUMER.CREATE.fenceline-requests.mine",
+			"$JS.API.STREAM.CREATE.KV_fenceline-statuses", "$JS.API.STREAM.MSG.GET.fenceline-events", "$JS.API.DIRECT.GET.fenceline-requests", "$JS.API.DIRECT.GET.fenceline-requests.fenceline.build.requested.v1.base", "$JS.API.CONSUMER.CREATE.fenceline-requests.mine",
 			"$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.builders-build-requested-v1", "$JS.API.STREAM.MSG.GET.KV_fenceline-fleets", "$JS.API.STREAM.MSG.GET.OBJ_fenceline-contexts",
 			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.DELETE.fenceline-events.statuses-image-ready-v1",
 			"$JS.API.CONSUMER.MSG.NEXT.fenceline-events.controller-image-ready-v1", "$JS.ACK.fenceline-events.controller-image-ready-v1.1.1.1.1.1",

@@ -5,5 +5,4 @@
 //
 //	registry.go  Config, New; whose tag is asked for, and how its registry is spoken to
 //	head.go      the question, and what the answer says
-//	logins.go    the registries' logins
 package registry

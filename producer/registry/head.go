@@ -17,6 +17,7 @@ import (
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/containerd/v2/pkg/reference"
 	"github.com/containerd/log"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/sirupsen/logrus"
 )
@@ -195,7 +196,7 @@ func mended(err error, registry string) error {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w: tell the producer with registry-plain-http %s that it has no TLS", err, registry)
 	}
-	return err
+	return registries.Led(err)
 }
 
 // quietly keeps containerd from logging each answer that isn't a yes: that is told by its error.

@@ -2,25 +2,25 @@ package registry
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
+	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // Config says how registries are spoken to.
 type Config struct {
-	DockerConfig string   // folder of the config.json with the registries' logins; "" for none
-	CAFile       string   // authorities of registries, in PEM, beside the system's; "" for none
-	PlainHTTP    []string // registries without TLS, HOST:PORT; one on a loopback or private address needs none
+	DockerConfig string       // folder of the config.json with the registries' logins; "" for none
+	CAFile       string       // authorities of registries, in PEM, beside the system's; "" for none
+	PlainHTTP    []string     // registries without TLS, HOST:PORT; one on a loopback or private address needs none
+	Rules        *reach.Rules // to which addresses registries may lead; nil for those that are the zero value
 }
 
 // FieldError is an error about a field of a Config.
@@ -37,7 +37,7 @@ func (e *FieldError) Unwrap() error { return e.Err }
 // Client asks registries. It is safe for concurrent use.
 type Client struct {
 	config    Config
-	transport http.RoundTripper
+	transport *http.Transport
 
 	mu    sync.Mutex
 	hosts map[string]docker.RegistryHost // by registry; none after an error, so that a changed login counts
@@ -50,11 +50,11 @@ func New(c Config) (*Client, error) {
 			return nil, &FieldError{"PlainHTTP", fmt.Errorf("a registry that speaks plain HTTP, %q: give HOST:PORT, as images' names have it", host)}
 		}
 	}
-	client := &Client{config: c, transport: remote.DefaultTransport, hosts: map[string]docker.RegistryHost{}}
+	client := &Client{config: c, transport: remote.DefaultTransport.(*http.Transport), hosts: map[string]docker.RegistryHost{}}
 	if c.CAFile == "" {
 		return client, nil
 	}
-	pool, err := authorities(c.CAFile)
+	pool, err := registries.Authorities(c.CAFile)
 	if err != nil {
 		return nil, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", c.CAFile, err)}
 	}
@@ -62,22 +62,6 @@ func New(c Config) (*Client, error) {
 	own.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	client.transport = own
 	return client, nil
-}
-
-// authorities are the system's and those of a file, in PEM.
-func authorities(path string) (*x509.CertPool, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: name a file that can be read", errors.Unwrap(err))
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("reading the system's authorities: %w: install ca-certificates", err)
-	}
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, errors.New("it has no certificate: give the authority's, in PEM")
-	}
-	return pool, nil
 }
 
 // tag reads a source as a Dockerfile means it: a name with a tag.
@@ -98,11 +82,8 @@ func Host(source string) string {
 	return ref.RegistryStr()
 }
 
-// hubName is Docker Hub in images' names, and hubHost who answers for it.
-const (
-	hubName = "docker.io"
-	hubHost = "registry-1.docker.io"
-)
+// hubName is Docker Hub in images' names.
+const hubName = "docker.io"
 
 // host is the registry of a tag, with a client that keeps the tokens that it is given.
 func (c *Client) host(tag name.Tag) (docker.RegistryHost, error) {
@@ -115,12 +96,17 @@ func (c *Client) host(tag name.Tag) (docker.RegistryHost, error) {
 	if h, ok := c.hosts[registry]; ok {
 		return h, nil
 	}
-	transport := c.transport
-	if tag.Scheme() == "http" {
-		transport = docker.NewHTTPFallback(transport)
+	server, err := docker.DefaultHost(registry)
+	if err != nil {
+		return docker.RegistryHost{}, err
 	}
-	client := &http.Client{Transport: transport}
-	all, err := docker.ConfigureDefaultRegistries(docker.WithClient(client), docker.WithAuthorizer(newAuthorizer(c.config.DockerConfig, client)))(registry)
+	way := registries.NewWay(server, c.transport, c.config.Rules)
+	client := way.Client(way)
+	if tag.Scheme() == "http" {
+		client = way.Client(docker.NewHTTPFallback(way))
+	}
+	logins := registries.Logins{Folder: c.config.DockerConfig}
+	all, err := docker.ConfigureDefaultRegistries(docker.WithClient(client), docker.WithAuthorizer(logins.Authorizer(client)))(registry)
 	if err != nil {
 		return docker.RegistryHost{}, err
 	}

@@ -1,41 +1,34 @@
-package registry
+package registries
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	"github.com/docker/cli/cli/config"
-	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/cli/config/types"
 )
 
-// maxLogins bounds the file with the logins, in bytes.
-const maxLogins = 1 << 20
-
-// hubLogins is what Docker Hub's login is kept under.
-const hubLogins = "https://index.docker.io/v1/"
-
-// authorizer gives requests the registry's login, as docker would.
+// authorizer gives requests the registry's login, as docker would. A login may be a token that the
+// registry takes as it is.
 type authorizer struct {
 	docker.Authorizer
-	folder string
+	logins Logins
 
 	mu   sync.Mutex
 	read map[string]types.AuthConfig // by host: a credential helper is a program
 }
 
-func newAuthorizer(folder string, client *http.Client) *authorizer {
-	a := &authorizer{folder: folder, read: map[string]types.AuthConfig{}}
-	tokens := &http.Client{Transport: passwordsByGet{client.Transport}}
-	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
-		c, err := a.login(host)
+// Authorizer gives requests the login of the registry that they go to, or a token that the registry's token server gives for
+// it, which client asks. It keeps both.
+func (l Logins) Authorizer(client *http.Client) docker.Authorizer {
+	a := &authorizer{logins: l, read: make(map[string]types.AuthConfig)}
+	tokens := *client
+	tokens.Transport = passwordsByGet{client.Transport}
+	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(&tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
+		c, err := a.login(context.Background(), host)
 		if c.IdentityToken != "" {
 			return "", c.IdentityToken, err
 		}
@@ -46,7 +39,7 @@ func newAuthorizer(folder string, client *http.Client) *authorizer {
 
 // Authorize gives a request what is known to be wanted for it.
 func (a *authorizer) Authorize(ctx context.Context, r *http.Request) error {
-	c, err := a.login(r.URL.Host)
+	c, err := a.login(ctx, r.URL.Host)
 	if err != nil {
 		return err
 	}
@@ -57,33 +50,17 @@ func (a *authorizer) Authorize(ctx context.Context, r *http.Request) error {
 	return a.Authorizer.Authorize(ctx, r)
 }
 
-// login is that for a registry's host, the zero value where there is none.
-func (a *authorizer) login(host string) (types.AuthConfig, error) {
+func (a *authorizer) login(ctx context.Context, host string) (types.AuthConfig, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if c, ok := a.read[host]; ok || a.folder == "" {
+	if c, ok := a.read[host]; ok {
 		return c, nil
 	}
-	path := filepath.Join(a.folder, config.ConfigFileName)
-	f, err := os.Open(path)
-	if err != nil {
-		return types.AuthConfig{}, fmt.Errorf("reading the registries' logins: %w; they are to be in a folder's config.json", err)
+	c, err := a.logins.Of(ctx, host)
+	if err == nil {
+		a.read[host] = c
 	}
-	defer f.Close()
-	read := configfile.New(path)
-	if err := read.LoadFromReader(io.LimitReader(f, maxLogins)); err != nil {
-		return types.AuthConfig{}, fmt.Errorf("reading the registries' logins in %s: %w; write it with docker login", path, err)
-	}
-	key := host
-	if host == hubHost {
-		key = hubLogins
-	}
-	c, err := read.GetAuthConfig(key)
-	if err != nil {
-		return types.AuthConfig{}, fmt.Errorf("reading the login for %s in %s: %w", host, path, err)
-	}
-	a.read[host] = c
-	return c, nil
+	return c, err
 }
 
 // passwordsByGet refuses the form of asking a token server that containerd tries first for a user and a

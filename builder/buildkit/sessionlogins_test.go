@@ -2,10 +2,16 @@ package buildkit
 
 import (
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/moby/buildkit/session/auth"
 )
 
 // keep writes a file into a new folder, and returns the folder.
@@ -49,9 +55,41 @@ func TestACredentialHelperIsAsked(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	for host, user := range map[string]string{"r.example": "ann", "s.example": ""} {
-		login, err := s.logins.of(host)
+		login, err := s.logins.Of(t.Context(), host)
 		if err != nil || login.Username != user || (login.Password == "s3cret") != (user != "") {
 			t.Errorf("the login for %s is of %q, %v; want that of %q", host, login.Username, err, user)
+		}
+	}
+}
+
+// TestTokensForBuildkitd has the builder ask the token servers that registries name, in buildkitd's place.
+func TestTokensForBuildkitd(t *testing.T) {
+	var came atomic.Value
+	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		came.Store(r.Method + " " + user + ":" + password + r.FormValue("refresh_token") + " " + r.FormValue("scope"))
+		_, _ = io.WriteString(w, `{"token":"T","access_token":"T","expires_in":0}`)
+	}))
+	t.Cleanup(tokens.Close)
+	s, err := New(Config{Address: "unix:///none", DockerConfig: keep(t, "config.json", `{"auths": {
+		"127.0.0.1:1": {"username": "ann", "password": "pw"}, "127.0.0.1:2": {"identitytoken": "id"}, "127.0.0.1:3": {"registrytoken": "R"}}}`, 0o600)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	server := s.sessionLogins().(auth.AuthServer)
+	for host, want := range map[string]string{"127.0.0.1:1": "T, GET ann:pw a", "127.0.0.1:2": "T, POST :id a", "127.0.0.1:3": "R, ", "127.0.0.1:4": "T, GET : a"} {
+		came.Store("")
+		got, err := server.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: host, Realm: tokens.URL + "/token", Service: "s", Scopes: []string{"a"}})
+		if err != nil || got.GetToken()+", "+came.Load().(string) != want || got.GetExpiresIn() != 60 {
+			t.Errorf("for %s: %v, %v, %q; want %q", host, got, err, came.Load(), want)
+		}
+	}
+	for host, realm := range map[string]string{"127.0.0.1:1": "http://169.254.169.254/latest", "93.184.215.14": tokens.URL + "/token"} {
+		came.Store("")
+		_, err := server.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: host, Realm: realm, Scopes: []string{"a"}})
+		if err == nil || !strings.Contains(err.Error(), "allow-private-addresses") || came.Load() != "" {
+			t.Errorf("%s leads to %s: %v, %q", host, realm, err, came.Load())
 		}
 	}
 }
