@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -162,15 +164,20 @@ func (r *run) shell(ctx context.Context, g gateway.Client, root gateway.Referenc
 // environment is what a script in an image has: the image's own variables, the proxies that the pipeline gives its steps, and
 // words that can be read.
 func (r *run) environment(config ocispecs.ImageConfig) []string {
-	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	env = append(env, config.Env...)
+	all := append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, config.Env...)
 	for name, value := range r.build.Pipeline.BuildArgs {
 		switch strings.ToLower(name) {
 		case "http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy":
-			env = append(env, name+"="+value)
+			all = append(all, name+"="+value)
 		}
 	}
-	return append(env, "LC_ALL=C", "LANG=C", "LANGUAGE=C", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb", "COLUMNS=200")
+	all = append(all, "LC_ALL=C", "LANG=C", "LANGUAGE=C", "DEBIAN_FRONTEND=noninteractive", "TERM=dumb", "COLUMNS=200")
+	last := map[string]string{} // of each variable: which of two counts is up to the shell
+	for _, v := range all {
+		name, _, _ := strings.Cut(v, "=")
+		last[name] = v
+	}
+	return slices.Sorted(maps.Values(last))
 }
 
 // capped keeps what is written to it, and ends who writes where that is too much.
