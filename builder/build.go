@@ -37,6 +37,8 @@ type running struct {
 	mu     sync.Mutex // held while the solver's news is taken in
 	solved bool       // the solver has returned: what it says after that is ignored
 	report *hooks.Report
+
+	changed string // what has changed, where it was to be built only then
 }
 
 // head is the look-up of a branch's head.
@@ -115,11 +117,13 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 		}()
 		dir = unpacked.Path
 	}
-	solved, err := a.b.config.Solver.Solve(ctx, Build{
+	build := Build{
 		Pipeline: &r.Pipeline, Commit: a.head.commit, Context: dir, Token: token, Secrets: secrets, NoCache: r.NoCache,
 		Log:    func(l messages.BuildLog) { _ = a.news(func() { a.out.Log(l) }) },
 		Pinned: a.pinned, Check: a.check,
-	})
+	}
+	build.Resolved = func(ctx context.Context, bases []messages.PinnedBase) error { return a.resolved(ctx, build, bases) }
+	solved, err := a.b.config.Solver.Solve(ctx, build)
 	a.mu.Lock()
 	a.solved = true
 	a.mu.Unlock()

@@ -36,11 +36,16 @@ type solver struct {
 	tag   func(context.Context, messages.Image, string) error
 	ready func(context.Context) error
 	room  func() // makes some
+
+	updates func(messages.Image) (Updates, error)
 }
 
 func (s *solver) Solve(ctx context.Context, b Build) (Solved, error) { return s.solve(ctx, b) }
 func (s *solver) Tag(ctx context.Context, i messages.Image, t string) error {
 	return s.tag(ctx, i, t)
+}
+func (s *solver) Updates(_ context.Context, _ Build, i messages.Image) (Updates, error) {
+	return s.updates(i)
 }
 func (s *solver) MakeRoom(context.Context) error {
 	if s.room != nil {

@@ -15,8 +15,9 @@
 //	build.go           one attempt: the commit is still wanted, the image is built and checked
 //	head.go            the branch's head is looked at, and what becomes of a build whose commit is another
 //	yield.go           a build that runs ends when its branch is pushed to, where its pipeline says so
+//	changed.go         whether anything has changed since the last image, where a build is only wanted then
 //	outcome.go         how an attempt ends
-//	solver.go          Solver: what builds must be able to do; package buildkit serves it
+//	solver.go          Solver: what builds must be able to do; package buildkit serves it, and package packages knows package managers
 //	room.go            a build is stopped where the disk fills up
 //	context.go         a build context that was uploaded is unpacked
 //	contextfolders.go  its folder is locked, and removed if its builder was killed

@@ -23,6 +23,10 @@ type branch interface {
 	Overtaken(ctx context.Context) (int, error)
 	// Saw notes the head that was seen while another commit is built.
 	Saw(head string)
+	// LastImage is what its newest image was made from.
+	LastImage(ctx context.Context) (*builds.LastImage, error)
+	// Changed notes what has changed since that, for people, and the digest of the packages that have updates.
+	Changed(text, updates string)
 }
 
 var _ branch = (*builds.Job)(nil)

@@ -1,6 +1,10 @@
 package builder
 
-import "context"
+import (
+	"context"
+
+	"github.com/fenceline/fenceline/builds"
+)
 
 // history is what a queue knows of a branch.
 type history struct {
@@ -9,6 +13,11 @@ type history struct {
 	before    string
 	overtaken int
 	saw       string
+
+	last    *builds.LastImage
+	lastErr error
+	changed string
+	updates string
 }
 
 func (h *history) Later(context.Context) (string, error) { return h.later, nil }
@@ -27,3 +36,7 @@ func (h *history) Before(_ context.Context, commit string) (bool, error) {
 }
 func (h *history) Overtaken(context.Context) (int, error) { return h.overtaken, nil }
 func (h *history) Saw(head string)                        { h.saw = head }
+func (h *history) LastImage(context.Context) (*builds.LastImage, error) {
+	return h.last, h.lastErr
+}
+func (h *history) Changed(text, updates string) { h.changed, h.updates = text, updates }

@@ -27,6 +27,11 @@ func (a *running) ready(s Solved) *messages.ImageReady {
 		BuildRef: r.BuildRef(), Image: s.Image, Tag: label(&r), MovingTag: r.Pipeline.MovingTag, Commit: r.Commit, Ref: r.FullRef(), Reason: r.Reason, HooksDir: r.Pipeline.HooksDir,
 		Bases: s.Bases, Bytes: s.Bytes, Fleets: r.Pipeline.Fleets, Received: r.Received,
 	}
+	if a.changed != "" {
+		why := r.Why()
+		why.Changed = a.changed
+		ready.Reason = &why
+	}
 	if a.report != nil {
 		ready.Hooks, ready.Warnings = a.report.Hooks, a.report.Warnings()
 	}
@@ -36,6 +41,7 @@ func (a *running) ready(s Solved) *messages.ImageReady {
 // outcome says how a build ends that came to err, or returns what another attempt may mend.
 func (a *running) outcome(ctx context.Context, err error) (messages.Payload, error) {
 	var superseded *supersededError
+	var unchanged *unchangedError
 	var rejected *rejectedError
 	var failed *FailedError
 	var later *builds.LaterError
@@ -48,6 +54,9 @@ func (a *running) outcome(ctx context.Context, err error) (messages.Payload, err
 			BuildRef: a.request.BuildRef(), Commit: a.request.Commit, Head: superseded.head,
 			Overtaken: superseded.overtaken, Running: superseded.running,
 		}, nil
+	case errors.As(err, &unchanged):
+		a.out.Log(messages.BuildLog{Text: unchanged.why})
+		return &messages.BuildCancelled{BuildRef: a.request.BuildRef(), Unchanged: unchanged.why}, nil
 	case errors.As(err, &rejected):
 		return a.failed(rejection(rejected.report)), nil
 	case errors.Is(err, errTimeout):

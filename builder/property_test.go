@@ -103,7 +103,11 @@ func (h *host) work(t *testing.T, s *queuetest.Server, space messages.Space) (de
 		}
 		return nil
 	}}
+	solver.updates = func(messages.Image) (Updates, error) { return Updates{Manager: "apt"}, nil }
 	solver.solve = func(ctx context.Context, b Build) (Solved, error) {
+		if err := b.Resolved(ctx, nil); err != nil {
+			return Solved{}, err
+		}
 		if err := b.Pinned(ctx, nil, nil); err != nil {
 			return Solved{}, err
 		}
@@ -252,13 +256,21 @@ func theLastHeadIsBuilt(t *testing.T, r *rapid.T, s *queuetest.Server) {
 		queuetest.Must(t, err)
 		h.based[ref] = a.Order
 	}
+	scheduled := func(ref string) { // as a base's change, but that it is built only if something has changed
+		head, _, err := h.look(git.Remote{Branch: strings.TrimPrefix(ref, messages.BranchRefs)})
+		queuetest.Must(t, err)
+		p := push{ref, head}.request(pipeline)
+		p.Reason, p.OnlyIf = &messages.Reason{Kind: messages.ReasonSchedule, Link: messages.NewID()}, messages.OnlyIfChanged
+		_, err = q.Request(queuetest.Within(t), p, "")
+		queuetest.Must(t, err)
+	}
 	aRef, aCommit := rapid.SampledFrom(refs), rapid.IntRange(1, 4)
 	var hooks []push // on their way, or told already
 	for _, ref := range refs {
 		h.push(ref, strings.Repeat("1", 40), 0)
 	}
 	for range rapid.IntRange(3, 20).Draw(r, "steps") {
-		switch step := rapid.SampledFrom([]string{"push", "push", "push", "hook", "hook", "hook", "hook", "lose", "poll", "base", "build", "build", "idle"}).Draw(r, "step"); step {
+		switch step := rapid.SampledFrom([]string{"push", "push", "push", "hook", "hook", "hook", "hook", "lose", "poll", "base", "schedule", "schedule", "build", "build", "idle"}).Draw(r, "step"); step {
 		case "push":
 			p := push{aRef.Draw(r, "ref"), strings.Repeat(fmt.Sprint(aCommit.Draw(r, "commit")), 40)}
 			h.push(p.ref, p.commit, time.Duration(rapid.IntRange(0, 1).Draw(r, "mirror lags"))*mirrorLag)
@@ -277,6 +289,10 @@ func theLastHeadIsBuilt(t *testing.T, r *rapid.T, s *queuetest.Server) {
 		case "poll":
 			if ref := aRef.Draw(r, "ref"); strings.HasPrefix(ref, messages.BranchRefs) {
 				poll(ref)
+			}
+		case "schedule":
+			if ref := aRef.Draw(r, "ref"); strings.HasPrefix(ref, messages.BranchRefs) {
+				scheduled(ref)
 			}
 		case "base":
 			if ref := aRef.Draw(r, "ref"); strings.HasPrefix(ref, messages.BranchRefs) {

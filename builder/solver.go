@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/fenceline/fenceline/builder/packages"
 	"github.com/fenceline/fenceline/messages"
 )
 
@@ -18,6 +19,9 @@ type Solver interface {
 	// Tag puts a tag on an image that was pushed. It returns when ctx ends, whatever state the
 	// registry is in. It may be called again.
 	Tag(ctx context.Context, image messages.Image, tag string) error
+	// Updates asks the package manager of an image, which an earlier build of the pipeline pushed, which packages have updates.
+	// It bounds its own time. What it says is harmless to show. An error says why that is not known.
+	Updates(ctx context.Context, b Build, image messages.Image) (Updates, error)
 	// Ready tells whether builds can be done now, else what is wrong.
 	Ready(ctx context.Context) error
 	// MakeRoom removes what earlier builds left on the solver's disk for later ones, the oldest first, until
@@ -37,6 +41,8 @@ type Build struct {
 
 	// Log takes progress, with secrets hidden. It must not wait.
 	Log func(messages.BuildLog)
+	// Resolved is told all image sources, each once, before Pinned; what it returns ends the build. It may be nil.
+	Resolved func(ctx context.Context, bases []messages.PinnedBase) error
 	// Pinned is told the image sources, each once, before anything is built from them: those whose layers the image will
 	// have as they are, and the rest, which nodes need not fetch ahead.
 	Pinned func(ctx context.Context, bases, unfetched []messages.PinnedBase) error
@@ -50,6 +56,12 @@ type Solved struct {
 	Image messages.Image
 	Bases []messages.PinnedBase
 	Bytes int64 // compressed size of the layers; 0 when it is not known
+}
+
+// Updates are the packages of an image that have updates.
+type Updates struct {
+	Manager string // that was asked; "" where the image has none
+	List    []packages.Update
 }
 
 // FailedError is a failure that is understood: whose it is, and what mends it.

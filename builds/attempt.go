@@ -144,6 +144,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
+	r.OnlyIf = a.request.OnlyIf
 	asked := a.d.Message
 	r.Asked = &asked
 	return r

@@ -34,6 +34,7 @@
 //	unfinished.go   which builds something is left to do for, without a look at all
 //	follow.go       sees that a head which superseded a build is built
 //	branch.go       what a worker can know of the branch that it builds
+//	lastimage.go    what the newest image of that branch was made from
 //	turn.go         pushes of a branch are built one after the other, where their pipeline says so
 //	contextsweep.go which uploaded contexts go, and when
 //	retention.go    which records go, and when

@@ -144,7 +144,7 @@ func (b *other) counts(of bool) bool {
 	switch b.state {
 	case messages.BuildStateFailed:
 		return of && !b.unanswered
-	case messages.BuildStateSuperseded, messages.BuildStateCancelled:
+	case messages.BuildStateSuperseded, messages.BuildStateCancelled, messages.BuildStateUnchanged:
 		return false
 	}
 	return true

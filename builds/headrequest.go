@@ -110,7 +110,7 @@ func (q *Queue) writtenSince(ctx context.Context, revision uint64, each func(que
 
 // requestOf is the request that a build's record is of, as far as tells whether another one asks for the same.
 func requestOf(b *messages.BuildRecord) *messages.BuildRequested {
-	r := &messages.BuildRequested{Build: b.Build, Order: b.Order, Commit: b.Commit, Cause: b.Cause, Reason: b.Reason, RequestedBy: b.By}
+	r := &messages.BuildRequested{Build: b.Build, Order: b.Order, Commit: b.Commit, Cause: b.Cause, Reason: b.Reason, RequestedBy: b.By, OnlyIf: b.OnlyIf}
 	r.Pipeline.Name = b.Pipeline
 	if tag, ok := strings.CutPrefix(b.Ref, messages.TagRefs); ok {
 		r.Tag = tag

@@ -25,6 +25,9 @@ func (a *attempt) outcome(p messages.Payload) error {
 		if r.State != messages.BuildStateSuperseded && a.job != nil {
 			r.Head = a.job.sawOther()
 		}
+		if a.job != nil {
+			a.job.noteChange(r)
+		}
 		m, err := messages.Encode(a.w.q.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
 		if err != nil {
 			return err
@@ -60,6 +63,12 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 	case *messages.BuildCancelled:
 		p.BuildRef = ref
 		r.State = messages.BuildStateCancelled
+		if p.Unchanged != "" {
+			if r.WantedBy != "" {
+				return errWanted
+			}
+			r.State, r.Unchanged = messages.BuildStateUnchanged, p.Unchanged
+		}
 	default:
 		return queue.Permanent(fmt.Errorf("build %s returned %T, which ends no build", ref.Build, p))
 	}

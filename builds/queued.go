@@ -99,7 +99,7 @@ func (q *Queue) queuedBuild(ctx context.Context, build string) (messages.BuildRe
 		asked := r.Message
 		out = messages.BuildRecord{
 			BuildRef: m.BuildRef(), State: messages.BuildStateRunning, Request: r.Sequence,
-			Commit: m.Commit, Ref: m.FullRef(), Context: m.Context, Cause: m.Cause, Reason: m.Reason, By: m.RequestedBy, Matched: m.Matched, Received: m.Received, Asked: &asked,
+			Commit: m.Commit, Ref: m.FullRef(), Context: m.Context, Cause: m.Cause, Reason: m.Reason, By: m.RequestedBy, Matched: m.Matched, OnlyIf: m.OnlyIf, Received: m.Received, Asked: &asked,
 		}
 		return nil
 	})

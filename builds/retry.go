@@ -40,6 +40,6 @@ func (q *Queue) retryRequest(ctx context.Context, m messages.Message, order uint
 	r.Accepted(order)
 	r.Reason = &messages.Reason{Kind: messages.ReasonRetry, Link: r.Build}
 	r.Build = messages.NewBuildID(r.Pipeline.Name)
-	r.Cause, r.RequestedBy, r.Matched, r.Received = messages.CauseRetry, by, "", time.Now().UTC()
+	r.Cause, r.RequestedBy, r.Matched, r.OnlyIf, r.Received = messages.CauseRetry, by, "", "", time.Now().UTC()
 	return q.Request(ctx, r, e.Traceparent)
 }

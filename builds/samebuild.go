@@ -11,7 +11,7 @@ import (
 )
 
 // errWanted tells that a build may not be superseded: a person wants its commit, whether it is a head or not.
-var errWanted = errors.New("a person asked for this commit by itself: it is built although its branch has moved on")
+var errWanted = errors.New("a person asked for this commit by itself: it is built all the same")
 
 // before tells what earlier requests make of r: the answer to it, where it is their duplicate, or else the build in
 // place of which it is asked for, if there is one that came to no image.

@@ -31,8 +31,8 @@ type Work struct {
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
 
-	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded,
-	// whose BuildRef is set for it; or an error where infrastructure failed, and the build
+	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded, or a *BuildCancelled that says why
+	// nothing was built, whose BuildRef is set for it; or an error where infrastructure failed, and the build
 	// is tried again, elsewhere perhaps, as long as its pipeline says. An error marked
 	// queue.Permanent is not tried again, and a *LaterError is no failure. Its context ends with cause queue.ErrLeaseLost, ErrCancelled or
 	// ErrShutdown; what it returns then does not matter, except that a result still counts
@@ -85,6 +85,8 @@ type Job struct {
 	d    *queue.Delivery
 	q    *Queue
 	seen atomic.Pointer[string] // see Saw
+
+	changed atomic.Pointer[change] // see Changed
 }
 
 // Event publishes an event of the attempt. It sends nothing once the lease is lost.

@@ -36,7 +36,9 @@ type buildRow struct {
 	Updated   time.Time         `json:"updated,omitzero"`
 	Failure   *messages.Failure `json:"failure,omitempty"`
 	LastError string            `json:"last_error,omitempty"`
-	Newer     messages.Type     `json:"newer,omitempty"` // of a queued one that only a newer version of fenceline can build
+	OnlyIf    string            `json:"only_if,omitempty"`   // what must be so for it to be done
+	Unchanged string            `json:"unchanged,omitempty"` // why nothing was built
+	Newer     messages.Type     `json:"newer,omitempty"`     // of a queued one that only a newer version of fenceline can build
 
 	Head       string `json:"head,omitempty"`        // the commit that superseded it, or was its branch's head while it was built
 	FollowedBy string `json:"followed_by,omitempty"` // and the build of that
@@ -123,6 +125,8 @@ func (b *buildRow) why() string {
 		return b.Broken
 	case b.Silence != "":
 		return b.Silence
+	case b.Unchanged != "":
+		return b.Unchanged
 	case b.superseded() && b.FollowedBy != "":
 		return "by " + shortCommit(b.Head) + ", which is build " + b.FollowedBy
 	case b.superseded() && b.Head != "":
@@ -145,11 +149,17 @@ func (b *buildRow) why() string {
 
 func (b *buildRow) superseded() bool { return b.State == string(messages.BuildStateSuperseded) }
 
-// unasked says that nobody asked for a build, where that is so, and why it passed its pipeline's filters, where it has some.
+// unasked says that nobody asked for a build, where that is so, what had changed for it to be done, and why it passed its pipeline's filters, where it has some.
 func (b *buildRow) unasked() string {
 	var said []string
 	if b.By == messages.SeenAtStart || b.By == messages.SeenByPoll {
 		said = append(said, b.By)
+	}
+	switch {
+	case b.Reason != nil && b.Reason.Changed != "":
+		said = append(said, b.Reason.Changed)
+	case b.OnlyIf != "" && b.Image == "":
+		said = append(said, "is built only if "+b.OnlyIf)
 	}
 	if _, filters, ok := strings.Cut(b.Matched, "; "); ok {
 		said = append(said, filters)

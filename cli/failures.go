@@ -98,6 +98,9 @@ func writeEnd(p *terminal.Page, r *messages.BuildRecord) {
 	if r.Reason != nil {
 		p.Line("  reason: %s", r.Reason)
 	}
+	if r.Unchanged != "" {
+		p.Line("  %s", r.Unchanged)
+	}
 	if r.Failure != nil {
 		writeFailure(p, r.Failure, r.Build)
 	}

@@ -66,7 +66,7 @@ func recordRow(r *messages.BuildRecord) buildRow {
 	}
 	return buildRow{
 		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, Reason: why, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
-		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError,
+		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError, OnlyIf: r.OnlyIf, Unchanged: r.Unchanged,
 		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
 	}
 }
@@ -84,7 +84,7 @@ func askedRow(a *builds.Asked) buildRow {
 	why := a.Why()
 	return buildRow{
 		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: stateQueued, Ref: a.FullRef(), Commit: a.Commit,
-		Cause: a.Cause, Reason: &why, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer,
+		Cause: a.Cause, Reason: &why, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer, OnlyIf: a.OnlyIf,
 		inTurn: a.InTurn(),
 	}
 }

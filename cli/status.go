@@ -32,6 +32,8 @@ type overview struct {
 	PollProblems  []pollProblem           `json:"poll_problems,omitempty"`  // why pushes that nobody tells of are not found
 	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
 	BaseProblems  []messages.BaseLook     `json:"base_problems,omitempty"`  // bases that their registries don't show
+
+	unchanged map[string]string // why nothing was built of the builds that schedules led to, by build
 }
 
 // unreadable is a record or a message that can't be read, or a record whose name is not its key.
@@ -112,13 +114,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	for _, b := range builds {
-		active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""
-		if active || !seen[b.Pipeline] {
-			o.Builds = append(o.Builds, b)
-		}
-		seen[b.Pipeline] = seen[b.Pipeline] || !active
+	o.Builds = append(o.Builds, lastAndActive(builds)...)
+	if o.unchanged, err = s.unchanged(ctx, o.schedules()); err != nil {
+		return nil, err
 	}
 	o.Failed = failedBuilds(builds)
 	letters, err := s.builds().DeadLetters(ctx)
@@ -225,6 +223,23 @@ func (f *fleetStatus) count(nodes []nodeRow) {
 	if r := f.Record; r.Applied.Epoch < r.Epoch && r.Applied.Error == "" {
 		f.Problems = append(f.Problems, fmt.Sprintf("fence config: follows epoch %d, %d is decided: is a controller running?", r.Applied.Epoch, r.Epoch))
 	}
+}
+
+// lastAndActive are the builds that have not ended, and of each pipeline the last that has; and the one before it, where nothing
+// had changed for the last.
+func lastAndActive(builds []buildRow) (out []buildRow) {
+	seen, skipped := map[string]bool{}, map[string]bool{}
+	for _, b := range builds {
+		switch active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""; {
+		case active:
+			out = append(out, b)
+		case seen[b.Pipeline] || skipped[b.Pipeline] && b.Unchanged != "":
+		default:
+			out = append(out, b)
+			seen[b.Pipeline], skipped[b.Pipeline] = b.Unchanged == "", true
+		}
+	}
+	return out
 }
 
 func (o *overview) write(p *terminal.Page) {

@@ -232,6 +232,9 @@ func (w *watcher) message(r queue.Received) error {
 	case *messages.BuildCancelled:
 		m := about(p.BuildRef, r.Stored, "cancelled")
 		m.Text = "by " + p.By
+		if p.Unchanged != "" {
+			m.Step, m.Text = string(messages.BuildStateUnchanged), p.Unchanged
+		}
 		w.tell(m)
 	case *messages.ImageReady:
 		m := about(p.BuildRef, r.Stored, messages.StepAnnounced)

@@ -173,10 +173,13 @@ type BuildSuperseded struct {
 // MessageType is TypeBuildSuperseded.
 func (*BuildSuperseded) MessageType() Type { return TypeBuildSuperseded }
 
-// BuildCancelled ends a build that somebody cancelled.
+// BuildCancelled ends a build that somebody cancelled, or that was to be built only if something had changed, where nothing
+// has. The two are one type, so that no stream, consumer or credential has to know another.
 type BuildCancelled struct {
 	BuildRef
 	By string `json:"by,omitempty"`
+	// Unchanged says for people why nothing was built; "" where it was cancelled.
+	Unchanged string `json:"unchanged,omitempty"`
 }
 
 // MessageType is TypeBuildCancelled.
@@ -245,6 +248,7 @@ const (
 	BuildStateFailed     BuildState = "failed"
 	BuildStateSuperseded BuildState = "superseded"
 	BuildStateCancelled  BuildState = "cancelled"
+	BuildStateUnchanged  BuildState = "unchanged" // it was to be built only if something had changed
 )
 
 // BuildRecord is the state of a build, in the builds bucket under its ID. It is written
@@ -263,6 +267,7 @@ type BuildRecord struct {
 	Reason    *Reason    `json:"reason,omitempty"`       // as the request has it: see Why
 	By        string     `json:"requested_by,omitempty"` // who asked for it, for people
 	Matched   string     `json:"matched,omitempty"`      // as the request has it
+	OnlyIf    string     `json:"only_if,omitempty"`      // as the request has it
 	Image     Image      `json:"image,omitempty"`
 	Tag       string     `json:"tag,omitempty"`
 	Failure   *Failure   `json:"failure,omitempty"`
@@ -298,6 +303,11 @@ type BuildRecord struct {
 	// Overtaken is how many builds in a row, the last of them this one, were superseded by a commit whose own build was
 	// superseded then.
 	Overtaken int `json:"overtaken,omitempty"`
+	// Unchanged says for people why nothing was built, in state BuildStateUnchanged.
+	Unchanged string `json:"unchanged,omitempty"`
+	// Updates is the digest of the list of packages that had updates before it was built, where they were asked for: an
+	// image that has the same ones doesn't take them.
+	Updates string `json:"updates,omitempty"`
 	// Deliveries is how often the request had been delivered when the build was claimed last.
 	Deliveries int `json:"deliveries,omitempty"`
 	// Context is the name of the uploaded context that the build was made from, as long as it is kept.

@@ -142,6 +142,8 @@ var unfilled = map[string]bool{
 	"dev.fenceline.build.requested.v1.Tag":                                   true, // see TestARequestOfATagIsOneThatOlderBuildersRead
 	"dev.fenceline.build.requested.v1.Matched":                               true,
 	"dev.fenceline.build.requested.v1.NoCache":                               true, // see TestThatNoCacheIsTakenIsInItsWireForm
+	"dev.fenceline.build.requested.v1.OnlyIf":                                true, // see TestConditionsAreInTheirWireForm
+	"dev.fenceline.build.cancelled.v1.Unchanged":                             true,
 	"dev.fenceline.build.requested.v1.Pipeline.MovingTag":                    true, // see TestBasesAndMovingTagsAreInTheirWireForm
 	"dev.fenceline.image.ready.v1.MovingTag":                                 true,
 	"dev.fenceline.image.ready.v1.Bases.Fixed":                               true,

@@ -33,6 +33,9 @@ type Reason struct {
 	Link string `json:"link,omitempty"`
 	// Detail says it for people: the schedule, the base as the Dockerfile names it.
 	Detail string `json:"detail,omitempty"`
+	// Changed says for people what the builder found that has changed, where it was to build only then. It is no part of what
+	// was asked for.
+	Changed string `json:"changed,omitempty"`
 }
 
 // Afresh tells whether the same commit is built once more for it.
@@ -42,12 +45,16 @@ func (r *Reason) Afresh() bool {
 
 // covers tells whether a commit that was asked for by r is built for later as well.
 func (r *Reason) covers(later *Reason) bool {
-	return !later.Afresh() || r != nil && *r == *later
+	return !later.Afresh() || r != nil && r.Kind == later.Kind && r.Link == later.Link && r.Detail == later.Detail
 }
 
 // String is the reason for people: its kind, and what caused it.
 func (r Reason) String() string {
-	return strings.Join(strings.Fields(fmt.Sprintf("%s %s %s", r.Kind, r.Detail, r.Link)), " ")
+	said := strings.Join(strings.Fields(fmt.Sprintf("%s %s %s", r.Kind, r.Detail, r.Link)), " ")
+	if r.Changed != "" {
+		said += ": " + r.Changed
+	}
+	return said
 }
 
 // validate names the first field that can't be acted on. A kind that this program doesn't know is a newer one's: what

@@ -43,9 +43,18 @@ type BuildRequested struct {
 	Matched     string   `json:"matched,omitempty"`      // what in the pipeline takes the push, and what of it could not be known, for people
 	// NoCache has every step of the Dockerfile run, whatever builders keep of earlier builds: what a package mirror has
 	// now is to be in the image.
-	NoCache  bool      `json:"no_cache,omitempty"`
+	NoCache bool `json:"no_cache,omitempty"`
+	// OnlyIf has it built only if that is so: OnlyIfChanged, or "" for in any case. A builder that doesn't know a word builds.
+	OnlyIf   string    `json:"only_if,omitempty"`
 	Received time.Time `json:"received"` // when the producer got it, by the producer's clock
 }
+
+// OnlyIfChanged has the head of a branch built only if something has changed since the branch's last image: its commit, what
+// the pipeline says of its build, a base, or packages that have updates; or if that can't be known.
+const OnlyIfChanged = "changed"
+
+// Conditions are the values that a schedule's only_if has.
+func Conditions() []string { return []string{OnlyIfChanged} }
 
 // MessageType is TypeBuildRequested.
 func (*BuildRequested) MessageType() Type { return TypeBuildRequested }
@@ -149,9 +158,14 @@ func (m *BuildRequested) SamePush(o *BuildRequested) bool {
 // Serves tells whether the build that m asked for is what o, which comes later, asks for too: as long as it has not ended,
 // nobody needs another one. It goes further than SamePush: who says that a commit is the head of a branch may have been
 // told so by a forge, have looked, or be a person; and a person who names the commit wants it on whichever branch it is.
+//
+// What a person asks for is built, so that one that may not be is none of theirs.
 func (m *BuildRequested) Serves(o *BuildRequested) bool {
 	if m.SamePush(o) {
 		return true
+	}
+	if m.OnlyIf != "" && o.Why().Kind == ReasonPerson {
+		return false
 	}
 	if m.Commit == "" || m.Commit != o.Commit || m.Cause == CauseRetry || o.Cause == CauseRetry || !m.Reason.covers(o.Reason) {
 		return false // a retry has a place of its own among the builds

@@ -116,6 +116,57 @@ func TestThatNoCacheIsTakenIsInItsWireForm(t *testing.T) {
 	}
 }
 
+func TestConditionsAreInTheirWireForm(t *testing.T) {
+	ref := BuildRef{Build: sampleBuild, Pipeline: "base", Order: 1}
+	for want, p := range map[string]any{
+		`"only_if":"changed"`:                            &BuildRequested{OnlyIf: OnlyIfChanged},
+		`"order":1,"unchanged":"nothing has changed"}`:   &BuildCancelled{BuildRef: ref, Unchanged: "nothing has changed"},
+		`"reason":{"kind":"schedule","changed":"a base"`: &ImageReady{Reason: &Reason{Kind: ReasonSchedule, Changed: "a base"}},
+	} {
+		if got, err := json.Marshal(p); err != nil || !strings.Contains(string(got), want) {
+			t.Errorf("%s, %v: want %s", got, err, want)
+		}
+	}
+	for _, p := range []any{&BuildRequested{}, &BuildCancelled{}, &ImageReady{Reason: &Reason{}}, &BuildRecord{}} {
+		if got, err := json.Marshal(p); err != nil || strings.Contains(string(got), "only_if") || strings.Contains(string(got), "changed") {
+			t.Errorf("%s, %v: it has a condition", got, err)
+		}
+	}
+	r := &BuildRequested{Build: sampleBuild, Pipeline: samplePipeline(), Ref: "refs/heads/main", Commit: sampleCommit, Cause: CausePush, OnlyIf: "the moon is full"}
+	if err := r.Validate(); err != nil {
+		t.Errorf("a newer program's condition: %v", err)
+	}
+}
+
+// TestWhatAPersonAsksForIsNotConditional has a request that is built only if something has changed serve all but people.
+func TestWhatAPersonAsksForIsNotConditional(t *testing.T) {
+	schedule := &Reason{Kind: ReasonSchedule, Link: "2027-06-07T03:00:00Z", Detail: "@daily UTC"}
+	ask := func(c Cause, r *Reason, onlyIf string) *BuildRequested {
+		return &BuildRequested{Build: sampleBuild, Ref: "refs/heads/main", Commit: sampleCommit, Cause: c, Reason: r, OnlyIf: onlyIf}
+	}
+	found := *schedule
+	found.Changed = "a base"
+	for name, test := range map[string]struct {
+		later  *BuildRequested
+		serves bool
+	}{
+		"a push":                    {ask(CausePush, nil, ""), true},
+		"a poll":                    {ask(CausePush, &Reason{Kind: ReasonPoll}, ""), true},
+		"a person":                  {ask(CausePerson, nil, ""), false},
+		"a retry":                   {ask(CauseRetry, nil, ""), false},
+		"the same time again":       {ask(CausePush, schedule, OnlyIfChanged), true},
+		"the same, and what it saw": {ask(CausePush, &found, OnlyIfChanged), true},
+		"a base":                    {ask(CausePush, &Reason{Kind: ReasonBase}, ""), false},
+	} {
+		if got := ask(CausePush, schedule, OnlyIfChanged).Serves(test.later); got != test.serves {
+			t.Errorf("%s: served %v", name, got)
+		}
+	}
+	if !ask(CausePush, schedule, "").Serves(ask(CausePerson, nil, "")) {
+		t.Error("a person is not served by a build that is done in any case")
+	}
+}
+
 func TestARequestOfATagIsOneThatOlderBuildersRead(t *testing.T) {
 	for ref, want := range map[string]struct{ has, hasNot []string }{
 		"refs/tags/v1.2":       {[]string{`"branch":"main","branches":["main","release/*"],"tags":["v*"]`, `"tag":"v1.2"`, `"cause":"person"`}, []string{`"ref"`}},

@@ -104,6 +104,7 @@ var words = map[string]fieldWords{
 	"pipelines[].schedule[].cron":                    {about: "minute, hour, day, month and weekday, as in a crontab; at most every 5 minutes"},
 	"pipelines[].schedule[].time_zone":               {about: "zone of the IANA database in which the clock is read", otherwise: schedule.UTC},
 	"pipelines[].schedule[].branch":                  {about: "the branch whose head is built, one that the pipeline builds"},
+	"pipelines[].schedule[].only_if":                 {about: "changed: it is built only if something has changed since the branch's last image", values: messages.Conditions},
 	"pipelines[].fleets":                             {about: "the fleets that get the image, in order: each waits until the one before it is done"},
 	"pipelines[].fleets[].reference":                 {about: "how the fence config names the image: digest (NAME@sha256:…), or local (fenceline.local/ID/FLEET:DIGEST, a tag that each node gives the image) for software that takes no digest in a name", values: func() []string { return []string{"digest", "local"} }, otherwise: "digest"},
 	"pipelines[].fleets[].name":                      {about: "a DNS label", pattern: nameForm},

@@ -35,7 +35,7 @@ pipelines:
     submodules: same-host
     secrets: [npm]
     webhook: {secret_file: hook, forges: [github]}
-    schedule: [{cron: "0 3 * * 1", time_zone: Europe/Berlin, branch: release}]
+    schedule: [{cron: "0 3 * * 1", time_zone: Europe/Berlin, branch: release, only_if: changed}]
     fleets:
       - name: staging
       - name: default

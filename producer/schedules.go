@@ -299,7 +299,7 @@ func (p *Producer) requestScheduled(ctx context.Context, d *declared, s *schedul
 	r := &messages.BuildRequested{
 		Build: c.record.Build, Pipeline: pipeline, Commit: commit, Cause: messages.CausePush, RequestedBy: scheduledBy,
 		Reason:  &messages.Reason{Kind: messages.ReasonSchedule, Link: c.record.Last.UTC().Format(time.RFC3339), Detail: s.String()},
-		NoCache: true, Received: p.now().UTC(),
+		NoCache: true, OnlyIf: s.OnlyIf, Received: p.now().UTC(),
 	}
 	r.SetRef(branchRefs + s.Branch)
 	a, err := p.queue.Request(ctx, r, "")

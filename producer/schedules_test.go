@@ -150,6 +150,20 @@ func (tt *timetable) only() queue.Entry[messages.ScheduleRecord] {
 	return all[0]
 }
 
+// TestAConditionOfAScheduleIsInItsRequests and in what producers say of it.
+func TestAConditionOfAScheduleIsInItsRequests(t *testing.T) {
+	tt := newTimetable(t, 1, strings.Replace(nightly, "}", ", only_if: changed}", 1))
+	tt.at("2027-06-01T12:00:00Z", 0)
+	for _, b := range tt.at("2027-06-02T01:00:00Z", 1) {
+		if b.OnlyIf != messages.OnlyIfChanged || !b.NoCache {
+			t.Errorf("it asks for %+v", b)
+		}
+	}
+	if s := tt.producers[0].Schedules()[0]; s.OnlyIf != "changed" || s.Build == "" {
+		t.Errorf("it is said to be %+v", s)
+	}
+}
+
 // TestAScheduleComesOnceHoweverManyProducersRun has four, which all look at one time.
 func TestAScheduleComesOnceHoweverManyProducersRun(t *testing.T) {
 	tt := newTimetable(t, 4, nightly)
@@ -157,7 +171,7 @@ func TestAScheduleComesOnceHoweverManyProducersRun(t *testing.T) {
 	tt.at("2027-06-02T00:59:59Z", 0)
 	for _, b := range tt.at("2027-06-02T01:00:00Z", 1) {
 		want := messages.Reason{Kind: messages.ReasonSchedule, Link: "2027-06-02T01:00:00Z", Detail: "0 3 * * * Europe/Berlin"}
-		if b.Reason == nil || *b.Reason != want || b.Ref != "refs/heads/main" || b.Cause != messages.CausePush || !b.NoCache || b.RequestedBy != scheduledBy {
+		if b.Reason == nil || *b.Reason != want || b.Ref != "refs/heads/main" || b.Cause != messages.CausePush || !b.NoCache || b.OnlyIf != "" || b.RequestedBy != scheduledBy {
 			t.Errorf("it asks for %+v", b)
 		}
 	}

@@ -2,6 +2,7 @@ package producer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
@@ -19,12 +20,13 @@ type scheduled struct {
 	Expression string
 	Zone       string
 	Branch     string
+	OnlyIf     string // see messages.BuildRequested
 	node       *yaml.Node
 }
 
 // same tells whether it comes and builds as another.
 func (s *scheduled) same(o *scheduled) bool {
-	return s.Expression == o.Expression && s.Zone == o.Zone && s.Branch == o.Branch
+	return s.Expression == o.Expression && s.Zone == o.Zone && s.Branch == o.Branch && s.OnlyIf == o.OnlyIf
 }
 
 func (s *scheduled) key(pipeline string) string {
@@ -82,6 +84,13 @@ func (d *document) schedule(x *declared, n *yaml.Node, field string) {
 			}
 			_, err := messages.WrittenBranch(text)
 			return err
+		})},
+		{"only_if", "", d.text(&s.OnlyIf, func(text string) error {
+			known := messages.Conditions()
+			if slices.Contains(known, text) {
+				return nil
+			}
+			return fmt.Errorf("%q is no condition: write %s, or leave it out to have it built in any case", clip(text), strings.Join(known, ", "))
 		})},
 	})
 	if d.schema != nil || d.partial || d.Troubles() > before {

@@ -8,9 +8,9 @@ import (
 func TestSchedulesAreRead(t *testing.T) {
 	p := load(t, item("    branches: [main, 'release/*']", `    schedule:
       - cron: "0 3 * * 1"
-      - {cron: "@daily", time_zone: Europe/Berlin, branch: release/1}`))
+      - {cron: "@daily", time_zone: Europe/Berlin, branch: release/1, only_if: changed}`))
 	got := p.declared[0].schedules
-	if len(got) != 2 || got[0].Branch != "main" || got[0].Zone != "UTC" ||
+	if len(got) != 2 || got[0].Branch != "main" || got[0].Zone != "UTC" || got[0].OnlyIf != "" || got[1].OnlyIf != "changed" ||
 		got[1].Branch != "release/1" || got[1].Zone != "Europe/Berlin" {
 		t.Errorf("they are %+v", got)
 	}
@@ -41,6 +41,9 @@ func TestSchedulesThatAreWrong(t *testing.T) {
 		"another branch":      {`    schedule: [{cron: "@daily", branch: next}]`, `"next" is no branch that this pipeline builds (`},
 		"no branch":           {"    branches: ['release/*']\n    schedule: [{cron: \"@daily\"}]", "schedule[0].branch: is missing"},
 		"twice":               {`    schedule: [{cron: "@daily"}, {cron: "@daily", branch: main}]`, "schedule[1]: is there twice"},
+		"a condition":         {`    schedule: [{cron: "@daily", only_if: change}]`, `schedule[0].only_if: "change" is no condition: write changed, or leave it out`},
+		"no condition":        {`    schedule: [{cron: "@daily", only_if: true}]`, "schedule[0].only_if: "},
+		"only conditions":     {`    schedule: [{cron: "@daily"}, {cron: "@daily", only_if: changed}]`, "schedule[1]: is there twice"},
 		"too many":            {`    schedule: [` + strings.Repeat(`{cron: "@daily"}, `, 51) + `]`, "has 51 schedules"},
 		"without quotes":      {`    schedule: [{cron: */5 * * * *}]`, "is not YAML"},
 		"another's time zone": {`    schedule: [{cron: "TZ=Europe/Berlin 0 3 * * *"}]`, "write it as time_zone: Europe/Berlin"},

@@ -15,6 +15,7 @@ type ScheduleState struct {
 	Cron     string    `json:"cron" doc:"the expression"`
 	TimeZone string    `json:"time_zone" doc:"the zone in which the clock is read"`
 	Branch   string    `json:"branch" doc:"the branch whose head is built"`
+	OnlyIf   string    `json:"only_if,omitempty" doc:"what must be so for a build to be done: changed; left out for in any case"`
 	Next     time.Time `json:"next,omitzero" doc:"when it comes next; left out where that is not known yet"`
 	Last     time.Time `json:"last,omitzero" doc:"the time that came last and was seen to"`
 	Build    string    `json:"build,omitempty" doc:"the build that it led to"`
@@ -23,7 +24,7 @@ type ScheduleState struct {
 
 // state is that of a schedule of which no record was seen.
 func (s *scheduled) state(d *declared) ScheduleState {
-	return ScheduleState{Pipeline: d.pipeline.Name, Cron: s.Expression, TimeZone: s.Zone, Branch: s.Branch}
+	return ScheduleState{Pipeline: d.pipeline.Name, Cron: s.Expression, TimeZone: s.Zone, Branch: s.Branch, OnlyIf: s.OnlyIf}
 }
 
 // scheduled are the schedules, in the order of the file, as they are before anything of them is known.

@@ -20,7 +20,7 @@ func TestAFalseImageIsNotTold(t *testing.T) {
 		honest:                             func(*messages.BuildRecord, *messages.ImageReady) {},
 		"of a build that nobody asked for": func(r *messages.BuildRecord, _ *messages.ImageReady) { r.Request = 1 << 40 },
 		"of another build's request":       func(r *messages.BuildRecord, m *messages.ImageReady) { r.Build, m.Build = "base-lie", "base-lie" },
-		"of another order":                 func(r *messages.BuildRecord, m *messages.ImageReady) { r.Order, m.Order = 7, 7 },
+		"of another order":                 func(r *messages.BuildRecord, m *messages.ImageReady) { r.Order, m.Order = 77, 77 },
 		"of an order that nobody gave":     func(r *messages.BuildRecord, m *messages.ImageReady) { r.Order, m.Order = 1<<60, 1<<60 },
 		"of another image":                 func(_ *messages.BuildRecord, m *messages.ImageReady) { m.Image = buildstest.Image(2) },
 		"for another fleet": func(_ *messages.BuildRecord, m *messages.ImageReady) {

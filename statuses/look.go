@@ -40,6 +40,9 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 			return nil, nil //nolint:nilnil // nothing is known of it any more
 		}
 		q := a.request
+		if q.OnlyIf != "" {
+			return nil, nil //nolint:nilnil // it may come to nothing: see untold
+		}
 		return w.view(q.Pipeline.Name, q.Build, q.Commit, q.FullRef(), a.sequence, Status{Queued, "queued" + because(q.Why())}), nil
 	case errors.Is(err, messages.ErrMalformed):
 		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record can't be read: its forge is told nothing")
@@ -50,6 +53,9 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 	r := &e.Value
 	if r.Commit == "" || w.routes[r.Pipeline] == nil {
 		return nil, nil //nolint:nilnil // it was made of a context, or nobody is to be told
+	}
+	if untold(r) {
+		return nil, nil //nolint:nilnil // what was told before stands
 	}
 	if err := messages.CheckCommit(r.Commit); err != nil { // it would be another address of the forge's API
 		w.Logger.Warn().Err(err).Str("build", a.build).Msg("a build's record names no commit: its forge is told nothing")
@@ -65,6 +71,12 @@ func (w *Worker) look(ctx context.Context, a about) (*view, error) {
 		}
 	}
 	return w.view(r.Pipeline, r.Build, r.Commit, r.Ref, r.Request, status), nil
+}
+
+// untold tells whether nothing is told of a build: of one that is done only if something has changed, before it came to an image
+// or failed. What the forge knows of the commit stands until then, and for good where nothing has changed.
+func untold(r *messages.BuildRecord) bool {
+	return r.OnlyIf != "" && r.State != messages.BuildStateSucceeded && r.State != messages.BuildStateFailed
 }
 
 // believed tells whether an image that a build's record announces is what its request asked for, as controllers ask before they act on it: a

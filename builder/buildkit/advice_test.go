@@ -143,8 +143,14 @@ func inContainer(t *testing.T, image string) string {
 	return string(out)
 }
 
-// debian pushes the base of the examples with sudo in it.
+// debian is the base of the examples with sudo in it.
 func debian(t *testing.T, r *buildkittest.Registry) string {
+	t.Helper()
+	return fmt.Sprintf("%s AS base\nRUN apt-get update && apt-get -y install --no-install-recommends sudo\nFROM base", plainDebian(t, r))
+}
+
+// plainDebian pushes the base of the examples.
+func plainDebian(t *testing.T, r *buildkittest.Registry) string {
 	t.Helper()
 	layer, err := tarball.LayerFromFile(buildkittest.Program(t, "FENCELINE_BASE_LAYER", "base/layer.tar.gz"))
 	if err != nil {
@@ -171,5 +177,5 @@ func debian(t *testing.T, r *buildkittest.Registry) string {
 	if err := remote.Write(ref, image); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%s AS base\nRUN apt-get update && apt-get -y install --no-install-recommends sudo\nFROM base", ref)
+	return ref.String()
 }

@@ -12,6 +12,7 @@
 //	layers.go            what engines can't use of layers: too many, or zstd
 //	lfs.go               pointers of Git LFS are refused
 //	imagefiles.go        the built image's files, for the gate
+//	updates.go           packages of a built image that have updates
 //	progress.go          a log of what BuildKit tells, without secrets
 //	failure.go           whose fault a failure is, and what mends it
 //	gitfailure.go        the same of repositories that buildkitd clones

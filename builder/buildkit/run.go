@@ -88,6 +88,11 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 	if err != nil {
 		return builder.Solved{}, err
 	}
+	if r.build.Resolved != nil {
+		if err := r.build.Resolved(ctx, pins.bases); err != nil {
+			return builder.Solved{}, err
+		}
+	}
 	bases := r.solver.basesPacked(ctx, pins.bases)
 	if err := r.countLayers(pins.plan, bases); err != nil {
 		// Who follows the bases hears of them all the same: with another one it may build.

@@ -208,6 +208,22 @@ func (r *Registry) Image(t testing.TB, ref string) v1.Image {
 	return i
 }
 
+// Append makes a tag name its image with more layers.
+func (r *Registry) Append(t testing.TB, tag string, layers ...v1.Layer) {
+	t.Helper()
+	ref, err := name.NewTag(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.AppendLayers(r.Image(t, tag), layers...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(ref, image); err != nil {
+		t.Fatalf("pushing %s: %v", tag, err)
+	}
+}
+
 // File is a file of a base image. A Link makes it a symbolic link.
 type File struct {
 	Name, Content, Link string
