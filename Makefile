@@ -56,8 +56,8 @@ test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tes
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
-reference: ## docs/reference.md, the schema of pipeline files and the document of the API anew, after a change of flags or fields
-	@go test ./cmd/fenceline -run '^Test(Reference|Schema|APIDocument)IsCurrent$$' -count=1 -update
+reference: ## docs/reference.md, docs/metrics.md's table, the schema of pipeline files and the document of the API anew, after a change
+	@go test ./cmd/fenceline -run '^Test(Reference|Schema|APIDocument|MetricsPage)IsCurrent$$' -count=1 -update
 
 format:
 	@out=$$(gofmt -l $(GO_FILES)) && test -z "$$out" || { echo "not formatted (gofmt -w mends it):"; echo "$$out"; exit 1; }
