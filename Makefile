@@ -22,8 +22,9 @@ up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until C
 images: bin/fenceline ## the images of compose.yaml, in the Docker engine
 	@scripts/setup images
 	@scripts/images $(if $(STACKATO),stackato)
+	@$(if $(OBSERVE),scripts/images observe)
 
-compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers, STACKATO=kato|confdis|exec a fence config
+compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers, STACKATO=kato|confdis|exec a fence config, OBSERVE=1 a Prometheus
 	@scripts/compose up
 
 compose-down: ## end compose.yaml; its volumes are kept
@@ -53,7 +54,7 @@ test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tes
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && scripts/programs gitea && { scripts/oldengine || :; } && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
-		scripts/images stackato && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
+		scripts/images stackato && scripts/images observe && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
