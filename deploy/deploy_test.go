@@ -81,8 +81,7 @@ func unknown(expr string) []string {
 	return out
 }
 
-// TestMetricsOfRulesAndBoardAreDocumented: each is in docs/metrics.md, and each of docs/metrics.md's that is told by every
-// installation can be found on the board or in a rule by who looks for its subject.
+// TestMetricsOfRulesAndBoardAreDocumented: every metric is in docs/metrics.md, and rules and board ask for no other.
 func TestMetricsOfRulesAndBoardAreDocumented(t *testing.T) {
 	page := read(t, "../docs/metrics.md")
 	for _, name := range metrics.Names() {
