@@ -36,6 +36,7 @@ type running struct {
 
 	mu     sync.Mutex // held while the solver's news is taken in
 	solved bool       // the solver has returned: what it says after that is ignored
+	since  time.Time  // when the last step was reached
 	report *hooks.Report
 
 	changed string // what has changed, where it was to be built only then
@@ -59,7 +60,7 @@ var errSolved = errors.New("the build has ended")
 
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
-	a := &running{task: t, b: b}
+	a := &running{task: t, b: b, since: time.Now()}
 	// Events are published beside the solver's work, and waited for, so that all of them come
 	// before the build's end.
 	var sent sync.WaitGroup
@@ -72,6 +73,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	solved, err := a.solve(bounded)
 	if err == nil {
 		a.step(messages.StepPushed, solved.Image.String())
+		b.config.Metrics.Pushed(solved.Bytes)
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
 	}
@@ -255,7 +257,15 @@ func (a *running) checked(report *hooks.Report) error {
 	return nil
 }
 
+// stepNames are the steps that lead to one, as metrics have them.
+var stepNames = map[messages.Step]string{
+	messages.StepPinned: "pin", messages.StepBuilt: "build", messages.StepHooksChecked: "check", messages.StepPushed: "push",
+}
+
 func (a *running) step(s messages.Step, text string) {
+	now := time.Now()
+	a.b.config.Metrics.Step(stepNames[s], now.Sub(a.since))
+	a.since = now
 	a.out.Log(messages.BuildLog{Step: s, Text: text})
 }
 

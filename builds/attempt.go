@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/metrics"
 )
 
 // attempt is a claimed request on its way to an outcome.
@@ -24,6 +25,7 @@ type attempt struct {
 	silent   string    // the worker that it was taken over from, which went silent; or ""
 	began    time.Time // of its work
 	job      *Job      // once it works
+	became   string    // what became of it, for metrics; "" where it was none
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -33,6 +35,7 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	e, r, err := w.read(d)
 	if err != nil {
 		log.Error().Err(err).Msg("request can't be read: kept as a dead letter")
+		w.Metrics.Taken()(metrics.AttemptBuried)
 		if err := d.Bury(err.Error()); err != nil {
 			log.Error().Err(err).Msg("request not settled")
 		}
@@ -40,6 +43,8 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
 	log = log.With().Str("build", r.Build).Logger()
+	free := w.Metrics.Taken()
+	defer func() { free(a.became) }()
 	err = a.inTurn()
 	if err == nil {
 		err = a.run(ctx)
@@ -48,8 +53,10 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	case errors.Is(err, errNotItsTurn):
 	case err == nil:
 	case errors.Is(err, queue.ErrLeaseLost):
+		a.became = metrics.AttemptLost
 		log.Warn().Msg("lease lost: left to another worker")
 	default:
+		a.became = metrics.AttemptLost
 		log.Error().Err(err).Msg("request not settled: left to its redelivery")
 	}
 }
@@ -72,9 +79,9 @@ func (a *attempt) run(ctx context.Context) error {
 	defer end(nil)
 	switch err := a.d.Insist(a.take); {
 	case errors.Is(err, queue.ErrTooLarge):
-		return a.d.Bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
+		return a.bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
 	case errors.Is(err, messages.ErrMalformed): // nor by anybody later
-		return a.d.Bury(fmt.Sprintf("the record of build %s can't be read: %v: send the request again, which makes a new build of it", a.request.Build, err))
+		return a.bury(fmt.Sprintf("the record of build %s can't be read: %v: send the request again, which makes a new build of it", a.request.Build, err))
 	case err != nil:
 		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
 	case a.record.Ended():
@@ -98,6 +105,12 @@ func (a *attempt) run(ctx context.Context) error {
 	a.unheard()
 	a.w.leave(a.request.Build, a.claim)
 	return a.ended(building, result, err)
+}
+
+// bury keeps the request as a dead letter.
+func (a *attempt) bury(reason string) error {
+	a.became = metrics.AttemptBuried
+	return a.d.Bury(reason)
 }
 
 // take claims the build in its record, or finds it ended. A redelivery may always take
@@ -156,6 +169,7 @@ func (a *attempt) create() error {
 	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
 	if err == nil {
 		a.record, a.revision = r, revision
+		a.w.Metrics.Waited(time.Since(a.d.Time))
 	}
 	return err
 }
@@ -270,7 +284,18 @@ func (a *attempt) cancelled() error {
 	if err != nil {
 		return err
 	}
+	a.count()
 	return a.announce()
+}
+
+// count counts how the build ended.
+func (a *attempt) count() {
+	a.became = metrics.AttemptEnded
+	class := ""
+	if a.record.Failure != nil {
+		class = string(a.record.Failure.Class)
+	}
+	a.w.Metrics.Ended(a.record.Pipeline, string(a.record.State), class)
 }
 
 // handBack gives the build to whichever worker, after a pause. It is no failure.
@@ -285,8 +310,10 @@ func (a *attempt) handBack(why string, after time.Duration) error {
 		return err
 	}
 	if a.record.Ended() {
+		a.count()
 		return a.announce()
 	}
+	a.became = metrics.AttemptReturned
 	return a.d.Return(after)
 }
 
@@ -304,8 +331,10 @@ func (a *attempt) tryAgain(cause error, failing time.Duration) error {
 		return err
 	}
 	if a.record.Ended() {
+		a.count()
 		return a.announce()
 	}
+	a.became = metrics.AttemptFailed
 	a.w.Logger.Warn().Err(cause).Str("build", a.request.Build).Int("attempt", a.record.Attempt).Dur("again_in", delay).Msg("attempt failed")
 	return a.d.Return(delay)
 }

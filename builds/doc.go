@@ -29,6 +29,7 @@
 //	cancel.go       a person ends a build
 //	retry.go        a person asks for a build again
 //	queued.go       what was asked for and is not settled; what waits for a worker
+//	backlog.go      how much waits, without a look at it
 //	deadletters.go  messages that nobody could handle
 //	sweep.go        finishes what a crash left behind
 //	unfinished.go   which builds something is left to do for, without a look at all

@@ -38,6 +38,7 @@ func (a *attempt) outcome(p messages.Payload) error {
 	if err != nil {
 		return fmt.Errorf("settling build %s: %w", a.request.Build, err)
 	}
+	a.count()
 	return a.announce()
 }
 
@@ -79,7 +80,7 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 // be sent, or the label not be put yet, the request comes again, and finds the record ended.
 func (a *attempt) announce() error {
 	if a.record.Outcome == nil && !a.record.Announced {
-		return a.d.Bury(fmt.Sprintf("the record of build %s says %s but keeps no outcome to announce: send the request again",
+		return a.bury(fmt.Sprintf("the record of build %s says %s but keeps no outcome to announce: send the request again",
 			a.request.Build, a.record.State))
 	}
 	err := a.label()

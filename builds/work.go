@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -30,6 +31,7 @@ type Work struct {
 	RetryDelay time.Duration // before the second attempt, doubling then up to a minute, whatever the AckWait; 0 means DefaultRetryDelay
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
+	Metrics    *metrics.Builder // nil for none
 
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded, or a *BuildCancelled that says why
 	// nothing was built, whose BuildRef is set for it; or an error where infrastructure failed, and the build

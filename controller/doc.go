@@ -23,6 +23,7 @@
 //	fencejournal.go  what a fence config was, for a store that does not remember
 //	fencequestions.go  people read and set fence configs through the acting controller
 //	views.go       what the watches have seen of records and heartbeats, as a decide.State
+//	told.go        what metrics are told of fleets and decisions
 //	heartbeats.go  how long a heartbeat counts, and two nodes with one name
 //	retention.go   old rollouts are forgotten
 //	redeclare.go   streams and buckets are made anew where a server lost them

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/metrics"
 )
 
 // Queue is what the agent needs of the message queue: with a node's credential.
@@ -58,9 +59,10 @@ type Config struct {
 	// Contents opens images for the ways in which the agent itself fetches; nil is none, so that the engine
 	// pulls whatever the fleet says.
 	Contents       Contents
-	Pull           *messages.Pull // how this node fetches images; nil is as its fleet says
-	Applier        Applier        // nil where nothing is applied
-	AbandonedAfter time.Duration  // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Pull           *messages.Pull       // how this node fetches images; nil is as its fleet says
+	Applier        Applier              // nil where nothing is applied
+	AbandonedAfter time.Duration        // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Metrics        *metrics.Distributor // nil for none
 	Logger         zerolog.Logger
 }
 
@@ -85,6 +87,8 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	seen   *messages.NodeStatus // of the last heartbeat
+	seenAt time.Time
 	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
 	// What the heartbeats say of images:
 	applied  *messages.NodeApplied // nil where nothing is
@@ -158,6 +162,7 @@ func New(c Config) (*Distributor, error) {
 	if c.Applier != nil {
 		d.applied = &messages.NodeApplied{State: messages.ApplyWaiting}
 	}
+	c.Metrics.Node(d.nodeNow)
 	return d, nil
 }
 

@@ -115,6 +115,7 @@ func (d *Distributor) holds(ctx context.Context, r *messages.FleetRecord, image 
 // applyFailed notes that the image could not be applied; it is tried again later and later.
 func (d *Distributor) applyFailed(a *applying, record *messages.FleetChanged, err error) {
 	current := record.Record.Current
+	d.cfg.Metrics.Applied("failed")
 	news := a.retries.failed(string(current.Image), err.Error())
 	d.noteApplied(messages.NodeApplied{Image: current.Image, Revision: record.Revision, State: messages.ApplyFailed, Error: brief(err.Error())})
 	if !news {
@@ -133,6 +134,11 @@ func (d *Distributor) appliedWell(a *applying, image messages.Image, out apply.R
 	d.mu.Lock()
 	was := d.applied
 	d.mu.Unlock()
+	if out.Mended != "" {
+		d.cfg.Metrics.Applied("mended")
+	} else if was == nil || !was.Has(image) {
+		d.cfg.Metrics.Applied("done")
+	}
 	now := messages.NodeApplied{Image: image, Revision: out.Revision, State: messages.ApplyDone, At: out.At}
 	switch {
 	case out.Mended != "":

@@ -33,6 +33,7 @@
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them
 //	interval.go     whether heartbeats are kept for long enough
+//	told.go         what metrics are told of the node
 //	beat.go         heartbeats are sent, and another agent of this name is noticed
 //	status.go       what a heartbeat says: asked of the engine each time
 //	enginewatch.go  the engine answers, fails, or changes by itself

@@ -82,6 +82,7 @@ const damagedLooks = 3
 func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64) error {
 	d.log.Info().Stringer("image", w.Image).Msg("pulling")
 	start := time.Now()
+	stopped := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
@@ -104,6 +105,7 @@ func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64
 	})
 	last.Bytes = n
 	d.noteFetched(w, before, last)
+	d.cfg.Metrics.Pulled(wayOf(from), pullOutcome(stopped, err), n, time.Since(start))
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)

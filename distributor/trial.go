@@ -56,8 +56,13 @@ func (d *Distributor) runTrial(ctx context.Context, w want, r *messages.FleetRec
 			d.log.Info().Stringer("image", w.Image).Msg("gave up the trial: the fleet no longer wants the image")
 		case ctx.Err() != nil: // the agent stops
 		case err != nil:
+			d.cfg.Metrics.Tried("error")
 			d.fail(w, trialKey(w.Rollout), "trial", err)
+		case result.Passed:
+			d.cfg.Metrics.Tried("passed")
+			d.keepVerdict(w, result)
 		default:
+			d.cfg.Metrics.Tried("failed")
 			d.keepVerdict(w, result)
 		}
 	})

@@ -22,6 +22,14 @@ const (
 	RolloutRolledBack RolloutState = "rolled-back"
 )
 
+// RolloutStates lists them in that order.
+func RolloutStates() []RolloutState {
+	return []RolloutState{
+		RolloutWaiting, RolloutPreloading, RolloutApproval, RolloutHeld, RolloutFlipped, RolloutSoaking, RolloutDone,
+		RolloutFailed, RolloutAborted, RolloutSuperseded, RolloutRolledBack,
+	}
+}
+
 // Final tells whether nothing more happens in this state.
 func (s RolloutState) Final() bool {
 	switch s {

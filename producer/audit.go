@@ -91,6 +91,7 @@ func (p *Producer) audited(what, path string, serve http.HandlerFunc) http.Handl
 		default:
 			n.call.Outcome = messages.OutcomeAccepted
 		}
+		p.metrics.Came(sourceOf(what, path), outcomeOf(n))
 		if strings.HasSuffix(path, "/") { // it is about what lies below, which is a stranger's word, or a secret that went astray
 			n.call.Why = ""
 		}

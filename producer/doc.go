@@ -51,6 +51,7 @@
 //	imagegraph.go       which pipelines build on which
 //	registrynotifications.go  registries tell of pushes
 //	registryforms.go    how each tells it
+//	counted.go          what is stored, and what comes over HTTP, is counted
 //	store.go            what either asks for is stored before it is accepted
 //	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
