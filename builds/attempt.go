@@ -10,6 +10,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // attempt is a claimed request on its way to an outcome.
@@ -24,6 +25,8 @@ type attempt struct {
 	silent   string    // the worker that it was taken over from, which went silent; or ""
 	began    time.Time // of its work
 	job      *Job      // once it works
+	waited   time.Time // since when nobody had the build; zero where somebody had
+	span     *tracing.Span
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -39,7 +42,7 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 		return
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
-	log = log.With().Str("build", r.Build).Logger()
+	log = log.With().Str("build", r.Build).Str("trace", messages.TraceID(e.Traceparent)).Logger()
 	err = a.inTurn()
 	if err == nil {
 		err = a.run(ctx)
@@ -67,7 +70,7 @@ func (w *worker) read(d *queue.Delivery) (messages.Envelope, *messages.BuildRequ
 	return m.Envelope, r, nil
 }
 
-func (a *attempt) run(ctx context.Context) error {
+func (a *attempt) run(ctx context.Context) (err error) {
 	building, end := context.WithCancelCause(a.d.Context())
 	defer end(nil)
 	switch err := a.d.Insist(a.take); {
@@ -90,7 +93,10 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
+	building = a.trace(building)
+	defer func() { a.traced(err) }()
 	a.job = &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
+	a.job.Envelope.Traceparent = a.traceparent()
 	a.began = time.Now()
 	a.heard()
 	a.started(building, a.job)
@@ -127,7 +133,9 @@ func (a *attempt) take() error {
 	}
 	a.silent = ""
 	return a.write(func(r *messages.BuildRecord) error {
+		a.waited = a.record.Updated
 		if r.Attempt > 0 && !r.Waiting {
+			a.waited = time.Time{}
 			// It is no failure, but time that the build was tried in: one whose workers all die of it ends, too.
 			a.silent = r.Worker
 			r.Failing += messages.Duration(a.d.AckWait())
@@ -143,6 +151,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.Worker, r.Claim, r.Request, r.Deliveries, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, a.d.Deliveries, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
+	r.Trace = messages.TraceID(a.envelope.Traceparent)
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
 	asked := a.d.Message
 	r.Asked = &asked
@@ -151,6 +160,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 
 func (a *attempt) create() error {
 	r := a.fill(messages.BuildRecord{Attempt: 1})
+	a.waited = a.envelope.Time
 	r.Updated = time.Now().UTC()
 	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
 	if err == nil {

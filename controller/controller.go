@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -32,11 +33,12 @@ const (
 // Config is what a controller needs.
 type Config struct {
 	Queue    *queue.Client
-	Backend  fence.Factory // of the fence configs of fleets
-	Name     string        // of this controller, for people
-	Interval time.Duration // 0 means DefaultInterval
-	LeaseTTL time.Duration // 0 means DefaultLeaseTTL
-	Layout   store.Layout  // with which a bucket that was lost is declared again
+	Backend  fence.Factory   // of the fence configs of fleets
+	Name     string          // of this controller, for people
+	Interval time.Duration   // 0 means DefaultInterval
+	LeaseTTL time.Duration   // 0 means DefaultLeaseTTL
+	Layout   store.Layout    // with which a bucket that was lost is declared again
+	Tracer   *tracing.Tracer // nil: nothing is traced
 	Logger   zerolog.Logger
 }
 

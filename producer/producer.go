@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -64,6 +65,7 @@ type Config struct {
 	RepositoryLimit int
 	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
 	Certificate *Certificate
+	Tracer      *tracing.Tracer // nil: nothing is traced
 	Logger      zerolog.Logger
 }
 
@@ -77,6 +79,7 @@ type Producer struct {
 	certificate   *Certificate
 	bases         *baseFollower // nil where no base is followed
 	queue         Queue
+	tracer        *tracing.Tracer
 	tokens        []Token
 	audit         *auditor
 	calls         KeptCalls
@@ -120,7 +123,7 @@ func New(c Config) (*Producer, error) {
 		return nil, err
 	}
 	p := &Producer{
-		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
+		queue: tracedQueue{c.Queue, c.Tracer}, tracer: c.Tracer, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
 		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),

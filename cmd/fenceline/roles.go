@@ -31,6 +31,7 @@ import (
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -60,6 +61,7 @@ type httpProducer struct {
 	pipelines *producer.Pipelines
 	entry     *httpEntry
 	attended  bool // it runs in somebody's terminal
+	tracer    *tracing.Tracer
 	log       zerolog.Logger
 }
 
@@ -122,7 +124,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	line := builds.New(q)
 	made, err := producer.New(producer.Config{
 		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
-		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
+		Schedules: store.Schedules(q), Clock: store.NewClock(q), Tracer: p.tracer, Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
 	})
@@ -208,29 +210,29 @@ func (r *httpRole) serve() error {
 	return r.server.Serve(r.listener)
 }
 
-func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
+func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, tracer *tracing.Tracer, log zerolog.Logger) (*builder.Builder, error) {
 	solver, err := buildkit.New(buildkit.Config{
-		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach,
+		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach, Tracer: tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
 		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
-		Grace: grace, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
+		Grace: grace, Tracer: tracer, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }
 
-func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, tracer *tracing.Tracer, log zerolog.Logger) (*controller.Controller, error) {
 	places.Explain(cli.NameFlags) // status shows what is wrong
 	return controller.New(controller.Config{
 		Queue: q, Backend: places.Factory(q),
-		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
+		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Tracer: tracer, Logger: part(log, "controller"),
 	})
 }
 
 // makeDistributor makes the agent of a node; place is where its fleet's record is.
-func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
+func makeDistributor(s *settings.Distributor, place string, q *queue.Client, tracer *tracing.Tracer, log zerolog.Logger) (*distributor.Distributor, error) {
 	engine, err := docker.New(docker.Config{Host: s.DockerHost, DockerConfig: s.DockerConfig})
 	if err != nil {
 		return nil, err
@@ -248,7 +250,7 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	return distributor.New(distributor.Config{
 		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
 		Contents: contents, Pull: s.Pull.Way(),
-		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
+		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Tracer: tracer, Logger: part(log, "distributor"),
 	})
 }
 

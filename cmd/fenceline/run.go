@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
@@ -33,7 +34,7 @@ type wiring struct {
 
 // runRole makes cmd one that runs a role until it is told to stop. Wire tells how the role is
 // made, once the flags are known, and finds what is wrong with them without a server.
-func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) (wiring, error)) *cobra.Command {
+func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger, tracer *tracing.Tracer) (wiring, error)) *cobra.Command {
 	cmd.Args = settings.Args(0, 0)
 	cmd.Long += settings.FileNote("password-file")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +45,12 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 			return err
 		}
 		log := cli.NewLogger(cmd.ErrOrStderr(), f.Verbose)
-		w, err := wire(log)
+		tracer, err := makeTracer(cmd.Context(), "fenceline-"+cmd.Name(), settings.HostLabel(), log)
+		if err != nil {
+			return err
+		}
+		defer tracer.Close()
+		w, err := wire(log, tracer)
 		if err != nil {
 			return err
 		}
@@ -60,6 +66,15 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 		return serve(cmd.Context(), f, q, r, log)
 	}
 	return cmd
+}
+
+// makeTracer makes what the OTEL_… variables ask for; nil where they ask for nothing.
+func makeTracer(ctx context.Context, service, instance string, log zerolog.Logger) (*tracing.Tracer, error) {
+	t, err := tracing.FromEnvironment(ctx, tracing.Process{Service: service, Instance: instance, Version: cli.Version()}, log)
+	if err != nil {
+		return nil, settings.Usage(err)
+	}
+	return t, nil
 }
 
 // How a role that starts waits for NATS: machines of an installation start in any order. It
@@ -133,7 +148,7 @@ func newRunProducerCmd() *cobra.Command {
     --config /etc/fenceline/fenceline.yaml --listen 0.0.0.0:8440 --token-file /etc/fenceline/api-token`,
 	}
 	s.Add(cmd.Flags())
-	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &s.Run, func(log zerolog.Logger, tracer *tracing.Tracer) (wiring, error) {
 		entry, err := loadEntry(&s.Listener, log)
 		if err != nil {
 			return wiring{}, err
@@ -144,7 +159,7 @@ func newRunProducerCmd() *cobra.Command {
 				return nil, err
 			}
 			log.Info().Str("listen", entry.url()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			return (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(q)
+			return (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), tracer, log}).make(q)
 		}}, err
 	})
 }
@@ -158,9 +173,9 @@ func newRunBuilderCmd() *cobra.Command {
     --buildkit unix:///run/buildkit/buildkitd.sock`,
 	}
 	s.Add(cmd.Flags())
-	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &s.Run, func(log zerolog.Logger, tracer *tracing.Tracer) (wiring, error) {
 		return wiring{callerOf(settings.RoleBuilder, s.Name), settings.UserBuilder, nil, func(q *queue.Client) (role, error) {
-			return makeBuilder(&s.Builder, s.Grace, q, log)
+			return makeBuilder(&s.Builder, s.Grace, q, tracer, log)
 		}}, nil
 	})
 }
@@ -173,11 +188,11 @@ func newRunControllerCmd() *cobra.Command {
 		Example: `  fenceline run controller --nats nats://core:4222 --user controller --password-file /etc/fenceline/controller`,
 	}
 	s.Add(cmd.Flags())
-	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &s.Run, func(log zerolog.Logger, tracer *tracing.Tracer) (wiring, error) {
 		l := layout(&s.Layout)
 		places, err := backends.New(s.Fence)
 		return wiring{callerOf(settings.RoleController, s.Name), settings.UserController, l, func(q *queue.Client) (role, error) {
-			return makeController(&s.Controller, places, *l, q, log)
+			return makeController(&s.Controller, places, *l, q, tracer, log)
 		}}, err
 	})
 }
@@ -191,13 +206,13 @@ func newRunDistributorCmd() *cobra.Command {
     --password-file /etc/fenceline/production.node-7 --fleet production --node node-7`,
 	}
 	s.Add(cmd.Flags())
-	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &s.Run, func(log zerolog.Logger, tracer *tracing.Tracer) (wiring, error) {
 		if err := s.Pull.Check(); err != nil {
 			return wiring{}, err
 		}
 		who := cli.Caller{Role: settings.RoleDistributor, Name: s.Node, Inbox: settings.NodeInbox(s.Fleet, s.Node)}
 		return wiring{who, messages.NodeKey(s.Fleet, s.Node), nil, func(q *queue.Client) (role, error) {
-			return makeDistributor(&s.Distributor, s.URL+" "+q.Space().Prefix(), q, log)
+			return makeDistributor(&s.Distributor, s.URL+" "+q.Space().Prefix(), q, tracer, log)
 		}}, nil
 	})
 }
@@ -211,7 +226,7 @@ func newRunStatusesCmd() *cobra.Command {
     --config /etc/fenceline/fenceline.yaml`,
 	}
 	s.Add(cmd.Flags())
-	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+	return runRole(cmd, &s.Run, func(log zerolog.Logger, _ *tracing.Tracer) (wiring, error) {
 		file, targets, err := statusTargets(&s.PipelineFiles, cmd.Flags(), log)
 		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(q *queue.Client) (role, error) {
 			return makeStatuses(s.Name, file, targets, q, log)

@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,7 +79,12 @@ func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	u := &upRun{places: places, settings: s, given: given, space: space, log: log}
+	tracer, err := makeTracer(ctx, "fenceline", s.Distributor.Node, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	u := &upRun{places: places, settings: s, given: given, space: space, tracer: tracer, log: log}
 	err = u.all(ctx, stderr)
 	if !u.started {
 		err = stoppedAtStart(ctx, err, log)
@@ -113,7 +119,7 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	}
 	defer entry.listener.Close()
 	defer u.close()
-	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
+	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.tracer, u.log})
 	if err != nil {
 		return err
 	}
@@ -159,6 +165,7 @@ type upRun struct {
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
+	tracer   *tracing.Tracer
 	log      zerolog.Logger
 	clients  []*queue.Client
 	started  bool // the roles
@@ -210,9 +217,13 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		user, inbox string
 		make        func(*queue.Client) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, u.places, layout, q, u.log) }},
-		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), q, u.log) }},
-		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) {
+			return makeController(&s.Controller, u.places, layout, q, u.tracer, u.log)
+		}},
+		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) {
+			return makeDistributor(&s.Distributor, u.state.Path(), q, u.tracer, u.log)
+		}},
+		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.tracer, u.log) }},
 	} {
 		q, err := u.connect(ctx, r.user, r.inbox)
 		if err != nil {
