@@ -36,6 +36,7 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 		f.traceDecision(&before, out.Fleet, began)
 	}
 	if r := out.Rollout; r != nil {
+		was := f.views.rollout(r.ID) // before the watch can tell of the write
 		written, err := store.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
 		if errors.Is(err, queue.ErrMoved) {
 			return errors.Join(err, f.rolloutUnmoved(ctx, r.ID, revisions[r.ID])) // takes the record as it is now into the views
@@ -43,7 +44,6 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 		if err != nil {
 			return err
 		}
-		was := f.views.rollout(r.ID)
 		f.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: r.ID, Value: *r, Revision: written})
 		f.traceRollout(&was, r)
 	}
