@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // Queue is where builds come from.
@@ -43,6 +44,7 @@ type Config struct {
 	Grace      time.Duration // how long builds may go on after a stop
 	Logger     zerolog.Logger
 	Metrics    *metrics.Builder // nil for none
+	Tracer     *tracing.Tracer  // nil: nothing is traced
 	// Room tells why no build may write to the solver's disk now, or nil. While it returns an error no
 	// build is begun, and one that runs is stopped. It is asked often. May be nil.
 	Room func() error
@@ -80,9 +82,9 @@ func New(c Config) (*Builder, error) {
 func (b *Builder) Run(ctx context.Context) error {
 	b.sweep()
 	return b.config.Queue.Consume(ctx, builds.Work{
-		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger, Metrics: b.config.Metrics,
+		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger, Metrics: b.config.Metrics, Tracer: b.config.Tracer,
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, anyway: j.Wanted, age: j.Age, branch: j, out: j})
+			return b.build(ctx, task{request: j.Request, trace: messages.TraceID(j.Envelope.Traceparent), attempt: j.Attempt, anyway: j.Wanted, age: j.Age, branch: j, out: j})
 		},
 		Tag: b.tag, Ready: b.takes,
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // attempt is a claimed request on its way to an outcome.
@@ -26,6 +27,8 @@ type attempt struct {
 	began    time.Time // of its work
 	job      *Job      // once it works
 	became   string    // what became of it, for metrics; "" where it was none
+	waited   time.Time // since when nobody had the build; zero where somebody had
+	span     *tracing.Span
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -42,7 +45,7 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 		return
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
-	log = log.With().Str("build", r.Build).Logger()
+	log = log.With().Str("build", r.Build).Str("trace", messages.TraceID(e.Traceparent)).Logger()
 	free := w.Metrics.Taken()
 	defer func() { free(a.became) }()
 	err = a.inTurn()
@@ -74,7 +77,7 @@ func (w *worker) read(d *queue.Delivery) (messages.Envelope, *messages.BuildRequ
 	return m.Envelope, r, nil
 }
 
-func (a *attempt) run(ctx context.Context) error {
+func (a *attempt) run(ctx context.Context) (err error) {
 	building, end := context.WithCancelCause(a.d.Context())
 	defer end(nil)
 	switch err := a.d.Insist(a.take); {
@@ -97,7 +100,10 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
+	building = a.trace(building)
+	defer func() { a.traced(err) }()
 	a.job = &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
+	a.job.Envelope.Traceparent = a.traceparent()
 	a.began = time.Now()
 	a.heard()
 	a.started(building, a.job)
@@ -140,7 +146,9 @@ func (a *attempt) take() error {
 	}
 	a.silent = ""
 	return a.write(func(r *messages.BuildRecord) error {
+		a.waited = a.record.Updated
 		if r.Attempt > 0 && !r.Waiting {
+			a.waited = time.Time{}
 			// It is no failure, but time that the build was tried in: one whose workers all die of it ends, too.
 			a.silent = r.Worker
 			r.Failing += messages.Duration(a.d.AckWait())
@@ -156,6 +164,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.Worker, r.Claim, r.Request, r.Deliveries, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, a.d.Deliveries, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
+	r.Trace = messages.TraceID(a.envelope.Traceparent)
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
 	r.OnlyIf = a.request.OnlyIf
 	asked := a.d.Message
@@ -165,6 +174,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 
 func (a *attempt) create() error {
 	r := a.fill(messages.BuildRecord{Attempt: 1})
+	a.waited = a.envelope.Time
 	r.Updated = time.Now().UTC()
 	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
 	if err == nil {

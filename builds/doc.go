@@ -21,6 +21,7 @@
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over
 //	attempt.go      one attempt: the claim, the build, what follows
+//	traces.go       the spans of an attempt
 //	heard.go        signs of life of the worker that has a build
 //	outcome.go      how a build ended is written, labelled and announced
 //	brief.go        bounds on what an outcome holds

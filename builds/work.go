@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -32,6 +33,7 @@ type Work struct {
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
 	Metrics    *metrics.Builder // nil for none
+	Tracer     *tracing.Tracer  // nil: nothing is traced
 
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded, or a *BuildCancelled that says why
 	// nothing was built, whose BuildRef is set for it; or an error where infrastructure failed, and the build
@@ -80,7 +82,7 @@ func (w Work) check() error {
 // Job is one attempt at a build.
 type Job struct {
 	Request  *messages.BuildRequested
-	Envelope messages.Envelope // of the request
+	Envelope messages.Envelope // of the request, with the traceparent of the attempt
 	Attempt  int               // from 1
 	Wanted   bool              // a person wants the commit, whether it is a head or not
 

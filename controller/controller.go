@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -39,6 +40,7 @@ type Config struct {
 	LeaseTTL time.Duration       // 0 means DefaultLeaseTTL
 	Layout   store.Layout        // with which a bucket that was lost is declared again
 	Metrics  *metrics.Controller // nil for none
+	Tracer   *tracing.Tracer     // nil: nothing is traced
 	Logger   zerolog.Logger
 }
 

@@ -18,6 +18,7 @@
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config
 //	silence.go     members' records say for people who is silent
 //	write.go       one step is written, if what it rests on has not moved, and told
+//	traces.go      spans of rollouts, decisions and flips
 //	fenceconfig.go the fence config is read, compared with the record, written and read back
 //	fenceowner.go  a place that has one setting is one fleet's alone
 //	fencejournal.go  what a fence config was, for a store that does not remember

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 const (
@@ -151,11 +152,12 @@ func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *message
 }
 
 // set writes a fence config in less time than the lease lasts.
-func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
+func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) (err error) {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
+	ctx, span := tracing.Start(ctx, "set fence config", tracing.Calling, tracing.Saying(tracing.Fleet(f.fleet), tracing.Text("fence.kind", place.Kind), tracing.Text("fence.value", value)))
+	defer func() { span.End(err) }()
 	began := time.Now()
-	var err error
 	defer func() { f.Metrics.Fence(place.Kind, "write", fenceOutcome(err), time.Since(began)) }()
 	if b, keeps := place.Backend.(fence.CauseKeeper); keeps {
 		_, err = b.SetFor(ctx, value, over.Revision, cause)

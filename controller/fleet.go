@@ -60,7 +60,7 @@ func (f *fleetActor) follow(ctx context.Context, due bool) (bool, error) {
 	if revision == 0 || !due && !behind {
 		return false, nil
 	}
-	err := f.drive(ctx)
+	err := f.traceFlip(ctx, &s.Record, behind)
 	if err != nil {
 		f.failed = s.Record.Epoch // the timer tries again; a newer decision is driven at once
 	}

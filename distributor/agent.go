@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // Queue is what the agent needs of the message queue: with a node's credential.
@@ -63,6 +65,7 @@ type Config struct {
 	Applier        Applier              // nil where nothing is applied
 	AbandonedAfter time.Duration        // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
 	Metrics        *metrics.Distributor // nil for none
+	Tracer         *tracing.Tracer      // nil: nothing is traced
 	Logger         zerolog.Logger
 }
 
@@ -74,6 +77,7 @@ type Distributor struct {
 
 	wake    chan struct{} // look again whether something is to be done
 	changed chan struct{} // send a heartbeat now
+	trail   atomic.Pointer[trail]
 	toApply chan struct{} // look again whether the current image is applied
 	outbox  chan event
 	refused chan struct{} // closed when refuse is set

@@ -25,6 +25,7 @@
 //	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
 //	applying.go     the current image is made the one that the node's own software reads; package apply writes it
+//	traces.go       spans, and the trace of the rollout that brought an image
 //	ledger.go       what agents brought to the engine, when and why
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left

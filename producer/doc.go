@@ -55,6 +55,7 @@
 //	store.go            what either asks for is stored before it is accepted
 //	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
+//	traces.go           spans of requests, and traceparents of builds
 //	pipelines.go        the pipelines of a pipeline file
 //	reload.go           the file is read again when it has changed
 //	stamp.go            whether a file has changed

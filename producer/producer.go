@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -66,6 +67,7 @@ type Config struct {
 	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
 	Certificate *Certificate
 	Metrics     *metrics.Producer // nil for none
+	Tracer      *tracing.Tracer   // nil: nothing is traced
 	Logger      zerolog.Logger
 }
 
@@ -79,6 +81,7 @@ type Producer struct {
 	certificate   *Certificate
 	bases         *baseFollower // nil where no base is followed
 	queue         Queue
+	tracer        *tracing.Tracer
 	tokens        []Token
 	audit         *auditor
 	calls         KeptCalls
@@ -126,7 +129,7 @@ func New(c Config) (*Producer, error) {
 		c.Queue = countedQueue{c.Queue, c.Metrics}
 	}
 	p := &Producer{
-		metrics: c.Metrics, queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
+		metrics: c.Metrics, queue: tracedQueue{c.Queue, c.Tracer}, tracer: c.Tracer, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
 		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),

@@ -28,6 +28,7 @@ var rules = []rule{
 	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}, true},
 	{"github.com/moby/buildkit/client", []string{"builder/buildkit", "builder/dockerfile"}, false},
 	{"github.com/moby/moby/client", []string{"distributor/docker"}, false},
+	{"go.opentelemetry.io", []string{"tracing"}, false},
 	{"github.com/spf13/cobra", []string{"cli", "cmd"}, false},
 	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},
 	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},

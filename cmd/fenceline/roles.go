@@ -32,6 +32,7 @@ import (
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -58,6 +59,7 @@ var (
 type means struct {
 	queue   *queue.Client
 	metrics *metrics.Registry // nil where nobody asks for metrics
+	tracer  *tracing.Tracer   // nil where nothing is traced
 	log     zerolog.Logger
 }
 
@@ -131,7 +133,7 @@ func (p *httpProducer) make(m means) (*httpRole, error) {
 	line := builds.New(q)
 	made, err := producer.New(producer.Config{
 		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
-		Schedules: store.Schedules(q), Clock: store.NewClock(q), Metrics: m.metrics.Producer(), Logger: part(p.log, "producer"),
+		Schedules: store.Schedules(q), Clock: store.NewClock(q), Metrics: m.metrics.Producer(), Tracer: m.tracer, Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
 	})
@@ -232,14 +234,14 @@ func (r *httpRole) serve() error {
 
 func makeBuilder(s *settings.Builder, grace time.Duration, m means) (*builder.Builder, error) {
 	solver, err := buildkit.New(buildkit.Config{
-		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach,
+		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach, Tracer: m.tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
 		Queue: builds.New(m.queue), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
-		Grace: grace, Metrics: m.metrics.Builder(), Logger: part(m.log, "builder"), Room: s.Room, Afresh: s.Afresh,
+		Grace: grace, Metrics: m.metrics.Builder(), Tracer: m.tracer, Logger: part(m.log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }
 
@@ -249,7 +251,7 @@ func makeController(s *settings.Controller, places *backends.Backends, layout st
 	told.Storage(storageOf(m.queue))
 	return controller.New(controller.Config{
 		Queue: m.queue, Backend: places.Factory(m.queue),
-		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Metrics: told, Logger: part(m.log, "controller"),
+		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Metrics: told, Tracer: m.tracer, Logger: part(m.log, "controller"),
 	})
 }
 
@@ -273,7 +275,7 @@ func makeDistributor(s *settings.Distributor, place string, m means) (*distribut
 		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(m.queue), Engine: engine,
 		Contents: contents, Pull: s.Pull.Way(),
 		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned,
-		Metrics: m.metrics.Distributor(), Logger: part(m.log, "distributor"),
+		Metrics: m.metrics.Distributor(), Tracer: m.tracer, Logger: part(m.log, "distributor"),
 	})
 }
 

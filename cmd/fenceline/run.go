@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
@@ -43,6 +44,11 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 			return err
 		}
 		log := cli.NewLogger(cmd.ErrOrStderr(), f.Verbose)
+		tracer, err := makeTracer(cmd.Context(), "fenceline-"+cmd.Name(), settings.HostLabel(), log)
+		if err != nil {
+			return err
+		}
+		defer tracer.Close()
 		w, err := wire(log)
 		if err != nil {
 			return err
@@ -54,7 +60,7 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 			return stoppedAtStart(cmd.Context(), err, log)
 		}
 		defer q.Close()
-		r, err := w.make(means{q, m.registry, log})
+		r, err := w.make(means{q, m.registry, tracer, log})
 		if err != nil {
 			return err
 		}
@@ -62,6 +68,15 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 		return serve(cmd.Context(), f, q, r, m)
 	}
 	return cmd
+}
+
+// makeTracer makes what the OTEL_… variables ask for; nil where they ask for nothing.
+func makeTracer(ctx context.Context, service, instance string, log zerolog.Logger) (*tracing.Tracer, error) {
+	t, err := tracing.FromEnvironment(ctx, tracing.Process{Service: service, Instance: instance, Version: cli.Version()}, log)
+	if err != nil {
+		return nil, settings.Usage(err)
+	}
+	return t, nil
 }
 
 // How a role that starts waits for NATS: machines of an installation start in any order. It

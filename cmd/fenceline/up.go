@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,8 +79,13 @@ func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Wri
 	if err != nil {
 		return err
 	}
+	tracer, err := makeTracer(ctx, "fenceline", s.Distributor.Node, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	u := &upRun{
-		places: places, settings: s, given: given, space: space, log: log,
+		places: places, settings: s, given: given, space: space, tracer: tracer, log: log,
 		monitor: newMonitor(s.HealthListen, settings.RoleProducer, settings.RoleController, settings.RoleDistributor, settings.RoleBuilder, settings.RoleStatuses),
 	}
 	err = u.all(ctx, stderr)
@@ -168,6 +174,7 @@ type upRun struct {
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
+	tracer   *tracing.Tracer
 	log      zerolog.Logger
 	clients  []*queue.Client
 	monitor  *monitor
@@ -271,7 +278,7 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 	return made, err
 }
 
-func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registry, u.log} }
+func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registry, u.tracer, u.log} }
 
 // secretToken is the secret that calls to the producer are made with.
 const secretToken = "api-token"
