@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal/terminaltest"
 	"github.com/spf13/cobra"
 )
@@ -301,12 +302,12 @@ func TestNothingHostileInWatch(t *testing.T) {
 func TestJSONIsFaithful(t *testing.T) {
 	hostileInstallation(t)
 	want := strings.ToValidUTF8(hostile, "\uFFFD")
-	o := decoded[overview](t, "status")
+	o := decoded[statusReport](t, "status")
 	if got := o.Fleets[0].Record.Hold.Reason; got != want {
 		t.Errorf("a reason is %q, want %q", got, want)
 	}
 	var found bool
-	for _, b := range decoded[[]buildRow](t, "builds") {
+	for _, b := range decoded[[]overview.Build](t, "builds") {
 		found = found || b.Failure != nil && b.Failure.Reason == want
 	}
 	if !found {

@@ -11,7 +11,7 @@ import (
 
 func TestStatusShowsSchedules(t *testing.T) {
 	next := time.Date(2027, 6, 7, 3, 0, 0, 0, time.UTC)
-	o := overview{Producers: []producerStatus{{URL: "http://one", Away: "it is gone"}, {URL: "http://two"}}}
+	o := statusReport{Producers: []producerStatus{{URL: "http://one", Away: "it is gone"}, {URL: "http://two"}}}
 	o.Producers[1].Schedules = []producer.ScheduleState{
 		{Pipeline: "base", Cron: "0 3 * * 1", TimeZone: "UTC", Branch: "main", Next: next, Last: next.AddDate(0, 0, -7), Build: "base-abcdefgh"},
 		{Pipeline: "other", Cron: "@daily", TimeZone: "Asia/Tokyo", Branch: "main", Problem: "who\x1b[31m are you?"},
