@@ -11,7 +11,6 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go, producers.go, producerclient.go, schedules.go: what is under way, what has failed, and what to do about it
-//   - builds.go, recentbuilds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history

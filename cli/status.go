@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -156,8 +154,7 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*overview.Fleet
 	case err == nil:
 		f.Record = &record.Value
 	case errors.Is(err, messages.ErrMalformed):
-		f.Broken, f.Unread = true, err
-		f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, name))
+		f.Break(err)
 	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
 	}
@@ -170,8 +167,7 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*overview.Fleet
 	if err != nil {
 		return nil, err
 	}
-	f.Failed = overview.FailedRollout(slices.Clone(rollouts), record.Value.Current)
-	f.Rollouts = slices.DeleteFunc(rollouts, func(r messages.RolloutRecord) bool { return r.State.Final() })
+	f.TakeRollouts(rollouts, record.Value.Current)
 	return f, nil
 }
 

@@ -3,6 +3,8 @@ package overview
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -22,6 +24,12 @@ type Fleet struct {
 	Problems []string                 `json:"problems,omitempty"`
 
 	Unread error `json:"-"` // why its record can't be read
+}
+
+// Break notes that the fleet's record can't be read.
+func (f *Fleet) Break(err error) {
+	f.Broken, f.Unread = true, err
+	f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, f.Fleet))
 }
 
 // Count takes in what the nodes say, and what is wrong.
@@ -69,6 +77,19 @@ func (f *Fleet) AppliedOn() string {
 		return fmt.Sprintf(", applied on %d of the %d that say so", f.Applied, f.Applying)
 	}
 	return fmt.Sprintf(", applied on %d of %d", f.Applied, f.Members)
+}
+
+// TakeRollouts takes in the fleet's rollouts: those under way, and the last that failed. All are as SortRollouts has them.
+func (f *Fleet) TakeRollouts(all []messages.RolloutRecord, current messages.FleetImage) {
+	f.Failed = FailedRollout(all, current)
+	f.Rollouts = slices.DeleteFunc(slices.Clone(all), func(r messages.RolloutRecord) bool { return r.State.Final() })
+}
+
+// SortRollouts sorts rollouts, the newest first.
+func SortRollouts(all []messages.RolloutRecord) {
+	slices.SortFunc(all, func(a, b messages.RolloutRecord) int {
+		return cmp.Or(cmp.Compare(b.Ready.Order, a.Ready.Order), strings.Compare(a.ID, b.ID))
+	})
 }
 
 // FailedRollout is the fleet's last rollout that failed or was rolled back, unless a later one

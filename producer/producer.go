@@ -136,7 +136,7 @@ func New(c Config) (*Producer, error) {
 	if c.Bases != (Bases{}) {
 		p.bases = newBaseFollower(p, c.Bases)
 	}
-	p.handler = c.Forwarding.behind(p.mux())
+	p.handler = c.Forwarding.Behind(p.mux())
 	return p, nil
 }
 

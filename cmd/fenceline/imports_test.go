@@ -41,7 +41,7 @@ var rules = []rule{
 	{module + "statuses/target", []string{"statuses", "producer", "cli", "cmd"}, false},
 	{module + "statuses", []string{"statuses", "cli", "cmd"}, false},
 	{module + "console/tokens", []string{"console", "cli", "cmd", "bench"}, false},
-	{module + "console", []string{"console", "cmd"}, false},
+	{module + "console", []string{"console", "cli", "cmd"}, false},
 	{module + "overview", []string{"overview", "console", "cli", "cmd"}, false},
 	{module + "signer", []string{"signer", "cmd"}, false},
 	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},

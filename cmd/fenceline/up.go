@@ -9,6 +9,8 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
@@ -112,6 +114,13 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer entry.listener.Close()
+	if s.ConsoleListen != "" {
+		u.console = &httpEntry{certificate: entry.certificate, forwarding: entry.forwarding}
+		if u.console.listener, err = standalone.Listen(standalone.ServiceConsole, s.ConsoleListen); err != nil {
+			return err
+		}
+		defer u.console.listener.Close()
+	}
 	defer u.close()
 	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
 	if err != nil {
@@ -161,7 +170,9 @@ type upRun struct {
 	space    messages.Space
 	log      zerolog.Logger
 	clients  []*queue.Client
-	started  bool // the roles
+	console  *httpEntry // nil for none
+	invited  string     // the address that signs a person in to the console, once
+	started  bool       // the roles
 }
 
 func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.Client, error) {
@@ -229,6 +240,13 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		return nil, err
 	}
 	roles = append(roles, told)
+	if u.console != nil {
+		made, err := u.makeConsole(ctx)
+		if err != nil {
+			return nil, err
+		}
+		roles = append(roles, made)
+	}
 	p.serveReady(roles)
 	return roles, nil
 }
@@ -244,6 +262,22 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 		return nil, err
 	}
 	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, q, u.log)
+}
+
+// makeConsole makes the console, and a link that signs in whoever started this.
+func (u *upRun) makeConsole(ctx context.Context) (role, error) {
+	s := &u.settings.Console
+	s.TokensFile = cmp.Or(s.TokensFile, cli.ConsoleTokens(u.state.Path()))
+	q, err := u.connect(ctx, settings.UserConsole, settings.Inbox(settings.UserConsole))
+	if err != nil {
+		return nil, err
+	}
+	made, err := makeConsole(s, u.console, false, u.settings.Grace, q, u.log)
+	if err != nil {
+		return nil, err
+	}
+	u.invited = u.console.url() + made.Invite(console.Person{Name: cli.WhoAmI(), Role: tokens.Operator, Via: "link of up"})
+	return made, nil
 }
 
 // secretToken is the secret that calls to the producer are made with.
@@ -262,6 +296,9 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 	u.log.Info().Str("producer", c.Producer).Str("registry", c.Registry).Str("nats", c.NATS).Str("state", u.state.Path()).
 		Str("fleet", u.settings.Distributor.Fleet).Str("node", u.settings.Distributor.Node).
 		Msg("up: try 'fenceline status' and 'fenceline watch' in another terminal")
+	if u.console != nil {
+		u.log.Info().Str("console", u.console.url()).Str("sign_in_once", u.invited).Msg("the console: this link signs you in, once, within 15 minutes; 'fenceline console token' makes tokens")
+	}
 	return nil
 }
 
