@@ -37,6 +37,8 @@
         continue;
       }
       const focus = now.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      const open = [...now.querySelectorAll("details")].map((d) => d.open);
+      next.querySelectorAll("details").forEach((d, n) => { d.open = !!open[n]; });
       now.replaceWith(next);
       if (focus) for (const a of next.querySelectorAll("a")) if (a.getAttribute("href") === focus) { a.focus({ preventScroll: true }); break; }
     }
