@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/fenceline/fenceline/console/tokens"
 )
 
 // signedIn serves those who have signed in; others are sent to do so, and come back.
@@ -70,7 +68,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.showSignIn(w, r, http.StatusForbidden, "This console has no file of tokens.")
 		return
 	}
-	entry, known := tokens.Find(c.tokens.Entries(), r.PostFormValue("token"))
+	entry, known := c.tokens.Find(r.PostFormValue("token"))
 	if !known {
 		c.log.Warn().Str("from", c.sender(r)).Msg("a sign-in was refused: unknown token")
 		c.showSignIn(w, r, http.StatusUnauthorized, "That is no token of this console: it may have been revoked. 'fenceline console token' makes one.")

@@ -111,7 +111,15 @@ func replace(path, text string) error {
 		return err
 	}
 	defer os.Remove(f.Name()) // fails, as it should, once the file is renamed
-	if was, err := os.Stat(path); err == nil {
+	was, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) { // a new one is its folder's owner's
+		if folder, err := os.Stat(filepath.Dir(path)); err == nil {
+			if s, ok := folder.Sys().(*syscall.Stat_t); ok {
+				_ = f.Chown(int(s.Uid), int(s.Gid))
+			}
+		}
+	}
+	if err == nil {
 		if s, ok := was.Sys().(*syscall.Stat_t); ok {
 			_ = f.Chown(int(s.Uid), int(s.Gid)) // where this may not, the console reads it by its mode, or says so
 		}
@@ -164,6 +172,18 @@ func (f *Followed) Entries() []Entry {
 		f.reload()
 	}
 	return f.all
+}
+
+// Find is whose a token is by the file as it is. A file that has just been changed counts at once.
+func (f *Followed) Find(token string) (Entry, bool) {
+	if e, known := Find(f.Entries(), token); known {
+		return e, true
+	}
+	f.mu.Lock()
+	f.reload()
+	all := f.all
+	f.mu.Unlock()
+	return Find(all, token)
 }
 
 // Holds tells whether a line stands in the file as it is.
