@@ -24,7 +24,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// axe finds what keeps people from using a page. It is axe-core 4.14.1 as npm has it; its licence lies beside it.
+// axe finds what keeps people from using a page. It is axe-core 4.14.1 as npm has it; its licences lie beside it.
 //
 //go:embed testdata/axe.min.js
 var axe string
