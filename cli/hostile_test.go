@@ -147,6 +147,8 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 	dir, secret := hostileFolder(t), filepath.Join(t.TempDir(), "secret")
 	clitest.Write(t, secret, "0123456789abcdef0123456789abcdef\n")
 	plain := filepath.Join(dir, "plain.yaml")
+	hostileTokens := filepath.Join(dir, "console-tokens")
+	clitest.Write(t, hostileTokens, hostile+"\n")
 	producer := []string{"--producer", server, "--token-file", secret}
 	return map[string][][]string{
 		"init":                 {{"--dir", filepath.Join(dir, "made")}, {"--dir", "x", "--node", hostile}},
@@ -194,6 +196,10 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},
 		"hook post-receive":    {{"--git-dir", t.TempDir(), "--url", server, "--repository", hostile, "--secret-file", secret}, {"--git-dir", hostile}},
 		"notify":               {{"--url", server, "--repository", hostile, "--secret-file", secret}},
+		"console":              {{hostile}},
+		"console token":        {{hostile}, {"ada", "--role", hostile}, {"ada", "--console-tokens-file", hostileTokens}},
+		"console list":         {{"--console-tokens-file", hostileTokens}, {hostile}},
+		"console revoke":       {{hostile}, {"ada", "--console-tokens-file", hostileTokens}, {hostile, "--console-tokens-file", hostileTokens}},
 		"version":              {{}, {hostile}},
 	}
 }
