@@ -11,6 +11,7 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go, producers.go, producerclient.go, schedules.go: what is under way, what has failed, and what to do about it
+//   - statuswait.go: status that waits until a build has come so far
 //   - builds.go, recentbuilds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
