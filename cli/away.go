@@ -91,6 +91,9 @@ func (s *session) note(format string, a ...any) {
 	if to == nil {
 		to = io.Discard
 	}
+	if d := s.drawing.Load(); d != nil {
+		to = d
+	}
 	_ = terminal.Line(to, "fenceline: "+format, a...) // what is done matters more
 }
 

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/buildkit/display"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -23,6 +25,7 @@ type session struct {
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration
 
+	drawing     atomic.Pointer[display.Display]        // what notes are shown in, while there is one
 	allRollouts *[]queue.Entry[messages.RolloutRecord] // read once, for all fleets
 }
 
