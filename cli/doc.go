@@ -19,6 +19,7 @@
 //   - audit.go: audit
 //   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
+//   - watchview.go, watchboard.go, watchkeys.go: watch on a terminal, what it shows, and what its keys decide
 //   - deadletters.go: dead-letters
 //   - plan.go, planpage.go: plan, which package plan makes
 //

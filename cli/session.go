@@ -18,6 +18,7 @@ import (
 type session struct {
 	access *access
 	queue  *queue.Client
+	in     io.Reader // nil for none
 	out    io.Writer
 	notes  io.Writer // what is beside the output; nil for nowhere
 	format format
@@ -51,7 +52,7 @@ func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args 
 			return err
 		}
 		defer c.Close()
-		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), format: f}, args)
+		return do(cmd.Context(), &session{access: &a, queue: c, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), format: f}, args)
 	}
 	return cmd
 }
