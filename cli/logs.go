@@ -158,7 +158,7 @@ func (p *logPrinter) draw(ctx context.Context, build string, plain bool) error {
 		return err
 	}
 	p.s.drawing.Store(p.display)
-	_, err = fmt.Fprintf(p.display, "build %s", build)
+	_, err = p.display.Write([]byte("build " + build))
 	return err
 }
 
