@@ -46,12 +46,31 @@ type unreadable struct {
 }
 
 func newStatusCmd() *cobra.Command {
+	var w statusWait
 	cmd := &cobra.Command{
-		Use: "status", Short: "Say what is happening, and why not",
-		Example: "  fenceline status\n  fenceline status -o json",
+		Use: "status", Short: "Say what is happening, and why not, or wait until a build has come so far",
+		Long: `Says what is current in each fleet, what moves and what it waits for, and what has failed.
+With --wait-for it waits for a build and the fleets it feeds, says on stderr what for, and
+ends with 0 when it has come so far, in all of them:
+
+  approval  a rollout waits for a person's word, or none will: it was flipped to
+  flipped   the fence config holds the image
+  done      and the rollout is over, its soak and what nodes apply with it
+
+else with 4 where the build or a rollout failed, 5 where a fleet went back from the image,
+6 where a fleet is held, 7 where the build or a rollout was superseded, cancelled or
+aborted, 8 after --timeout; 1 and 2 are as with every command. While NATS is away it goes on.`,
+		Example: "  fenceline status\n  fenceline status -o json\n  fenceline status --wait-for flipped --commit \"$(git rev-parse HEAD)\" --timeout 30m",
 		Args:    settings.Args(0, 0),
 	}
+	w.flags(cmd.Flags())
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		if err := w.check(cmd.Flags()); err != nil {
+			return err
+		}
+		if w.until != "" {
+			return s.awaitStatus(ctx, &w)
+		}
 		o, err := s.overview(ctx)
 		if err != nil {
 			return err

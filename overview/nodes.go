@@ -96,21 +96,21 @@ func (n *Node) Doing() string {
 	var parts []string
 	w := n.Status.Work
 	if w != nil {
-		parts = append(parts, withReason(string(w.State)+" "+Short(w.Image), w.Reason))
+		parts = append(parts, WithReason(string(w.State)+" "+Short(w.Image), w.Reason))
 	}
 	switch f := n.Status.Fetching; {
 	case f == nil:
 	case w != nil && w.Image == f.Image:
-		parts[0] = withReason(parts[0], FetchProgress(f))
+		parts[0] = WithReason(parts[0], FetchProgress(f))
 	default:
-		parts = append(parts, withReason(string(messages.WorkPulling)+" "+Short(f.Image), FetchProgress(f)))
+		parts = append(parts, WithReason(string(messages.WorkPulling)+" "+Short(f.Image), FetchProgress(f)))
 	}
 	if n.Waits != "" {
 		parts = append(parts, n.Waits)
 	}
 	for _, p := range n.Status.Problems {
 		if w == nil || p.Image != w.Image || w.Reason == "" {
-			parts = append(parts, withReason(string(messages.WorkFailed)+" "+Short(p.Image), p.Reason))
+			parts = append(parts, WithReason(string(messages.WorkFailed)+" "+Short(p.Image), p.Reason))
 		}
 	}
 	if a := n.applying(); a != "" {
@@ -132,7 +132,7 @@ func (n *Node) applying() string {
 	case a == nil || a.Image == "":
 		return ""
 	case a.State != messages.ApplyDone:
-		return withReason("not applied "+Short(a.Image)+", "+string(a.State), a.Error)
+		return WithReason("not applied "+Short(a.Image)+", "+string(a.State), a.Error)
 	case a.Mended != "":
 		return "put right what it applies: " + a.Mended
 	}
@@ -164,14 +164,6 @@ func FetchProgress(f *messages.ImageFetch) string {
 		said += ", from " + f.From
 	}
 	return said
-}
-
-// withReason is what a node does, with the reason where there is one.
-func withReason(what, reason string) string {
-	if reason == "" {
-		return what
-	}
-	return what + ": " + reason
 }
 
 // Troubled tells whether somebody has to look at the node.

@@ -49,3 +49,11 @@ func Counted(n int, thing string) string {
 
 // ShortCommit is the first digits of a commit.
 func ShortCommit(c string) string { return c[:min(12, len(c))] }
+
+// WithReason is what somebody does, with the reason where there is one.
+func WithReason(what, reason string) string {
+	if reason == "" {
+		return what
+	}
+	return what + ": " + reason
+}
