@@ -22,8 +22,8 @@ import (
 // decideTime bounds a decision: a promotion waits for three heartbeats of the nodes.
 const decideTime = 90 * time.Second
 
-// errChanged tells that somebody else has changed what a decision was to be about.
-var errChanged = errors.New("it was changed while you looked")
+// errUnsure tells that a decision may have been carried out, or not: NATS did not answer in time.
+var errUnsure = errors.New("it is not known whether it was done")
 
 // The decisions.
 const (
@@ -43,16 +43,21 @@ type subject struct {
 
 // basis tells states of a subject apart, by what a person decides on: what is current, who holds it, how far the rollout is.
 func (s *subject) basis() string {
-	f := &s.fleet
-	facts := fmt.Sprint(f.ID, f.Epoch, f.Current.Image, f.Previous.Image)
-	if f.Hold != nil {
-		facts += fmt.Sprint(f.Hold.By, f.Hold.At.UTC(), f.Hold.Reason)
-	}
+	facts := factsOf(&s.fleet)
 	if r := &s.rollout; r.ID != "" {
-		facts += fmt.Sprint(r.ID, r.State.Final(), r.State == messages.RolloutFlipped, r.State == messages.RolloutSoaking, r.Approved, r.Aborted)
+		facts += fmt.Sprintf("%q", []any{r.ID, r.State.Final(), r.State == messages.RolloutFlipped, r.State == messages.RolloutSoaking, r.Approved, r.Aborted})
 	}
 	sum := sha256.Sum256([]byte(facts))
 	return hex.EncodeToString(sum[:8])
+}
+
+// factsOf are those of a fleet.
+func factsOf(f *messages.FleetRecord) string {
+	facts := []any{f.ID, f.Epoch, f.Current.Image, f.Previous.Image}
+	if f.Hold != nil {
+		facts = append(facts, f.Hold.By, f.Hold.At.UTC(), f.Hold.Reason)
+	}
+	return fmt.Sprintf("%q", facts)
 }
 
 // read reads a fleet's record, and a rollout's where one is named, as they are now.
@@ -81,8 +86,11 @@ func (c *Console) read(ctx context.Context, fleet, rollout string) (subject, err
 
 // carryOut does what was decided, and says what it did.
 func (c *Console) carryOut(ctx context.Context, action string, s *subject, to, by string, reason string) (string, error) {
-	fleet := s.fleet.Fleet
+	fleet, facts := s.fleet.Fleet, factsOf(&s.fleet)
 	ctx = people.Saying(ctx, reason)
+	if s.rollout.ID == "" {
+		ctx = people.OnlyAs(ctx, func(f *messages.FleetRecord) bool { return factsOf(f) == facts })
+	}
 	var f messages.FleetRecord
 	var err error
 	switch action {
@@ -148,11 +156,14 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 		err = errors.New("the reason is missing: say why, for those who look at this later")
 	}
 	if err == nil && about.basis() != r.PostForm.Get("basis") {
-		err = errChanged
+		err = people.ErrChanged
 	}
 	said := ""
 	if err == nil {
 		said, err = c.carryOut(ctx, action, &about, to, s.person.Name, reason)
+		if unsure(err) {
+			err = fmt.Errorf("%w: %w", errUnsure, err)
+		}
 	}
 	log := c.log.Info()
 	if err != nil {
@@ -160,7 +171,10 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	}
 	log.Str("by", s.person.Name).Str("from", c.sender(r)).Str("fleet", about.fleet.Fleet).Str("rollout", about.rollout.ID).Str("to", messages.Shorten(to, filterMost)).
 		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + action)
-	if err != nil {
+	switch {
+	case errors.Is(err, people.ErrDecided):
+		said += " But " + err.Error()
+	case err != nil:
 		c.showAction(w, r, s, action, fleet, rollout, to, reason, err)
 		return
 	}
@@ -172,12 +186,18 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
+// unsure tells whether what was to be decided may stand all the same.
+func unsure(err error) bool {
+	unanswered := errors.Is(err, queue.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return unanswered && !errors.Is(err, people.ErrDecided)
+}
+
 // statusOf is the answer to a decision that was not carried out.
 func statusOf(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
-	case errors.Is(err, errChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent):
+	case errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent):
 		return http.StatusConflict
 	case errors.Is(err, queue.ErrNotFound), errors.Is(err, people.ErrUnknownFleet), errors.Is(err, people.ErrUnknownRollout):
 		return http.StatusNotFound

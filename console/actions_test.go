@@ -1,12 +1,17 @@
 package console
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 )
@@ -92,6 +97,62 @@ func TestTwoOperatorsDecideAtOnce(t *testing.T) {
 	}
 	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "ada" {
 		t.Errorf("the hold is %+v", r.Hold)
+	}
+}
+
+// TestADecisionBetweenLookAndWrite, such as while a rollback waits for heartbeats, counts as one before.
+func TestADecisionBetweenLookAndWrite(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 1)
+	ctx := queuetest.Within(t)
+	about, err := s.it.read(ctx, "production", "")
+	queuetest.Must(t, err)
+	_, err = people.Hold(ctx, s.admin, "production", "lunch", "bob")
+	queuetest.Must(t, err)
+	s.node(t, "production", "node-00000", nil)
+	for _, action := range []string{actRelease, actRollback} {
+		if _, err := s.it.carryOut(ctx, action, &about, imageOf(1).Digest(), "ada", "it leaks"); !errors.Is(err, people.ErrChanged) {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "bob" || r.Current.Image != imageOf(2) {
+		t.Errorf("the record is %+v, %+v", r.Hold, r.Current)
+	}
+}
+
+// TestWhatIsDecidedIsNotDenied though its event can't be stored, and what may be is not denied either.
+func TestWhatIsDecidedIsNotDenied(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 1)
+	ada := s.as(t, "ada")
+	_, err := store.Fleets(s.admin).Modify(queuetest.Within(t), "production", func(f *messages.FleetRecord) error {
+		f.Current.Rollout = "production-base-2"
+		return nil
+	})
+	queuetest.Must(t, err)
+	form := ada.form(t, "/fleets/production/hold", "release freeze")
+	queuetest.Must(t, queuetest.JetStream(t, s.admin).DeleteStream(queuetest.Within(t), s.admin.Space().EventsStream()))
+	if a := ada.post(t, "/fleets/production/hold", form); a.status != http.StatusSeeOther {
+		t.Errorf("a hold: %d\n%s", a.status, a.body)
+	}
+	if s.record(t, "production").Hold == nil {
+		t.Fatal("it is not held")
+	}
+	if a := ada.get(t, "/fleets/production"); !strings.Contains(a.body, "Done: ") || !strings.Contains(a.body, "was not stored") {
+		t.Errorf("it says\n%s", a.body)
+	}
+	for err, want := range map[error]string{
+		people.ErrNothingToDo: "Nothing was done", queue.ErrForbidden: "Nothing was done",
+		fmt.Errorf("%w: %w", errUnsure, queue.ErrUnavailable): "not known whether",
+	} {
+		if said := s.it.problem(&subject{}, err); !strings.Contains(said, want) {
+			t.Errorf("of %v it says %s", err, said)
+		}
+	}
+	for err, want := range map[error]bool{queue.ErrUnavailable: true, context.DeadlineExceeded: true, people.ErrTooLate: false, fmt.Errorf("%w: %w", people.ErrDecided, queue.ErrUnavailable): false} {
+		if unsure(err) != want {
+			t.Errorf("%v is unsure: %t", err, !want)
+		}
 	}
 }
 

@@ -71,6 +71,9 @@ func (c *Console) showAction(w http.ResponseWriter, r *http.Request, s *session,
 	about, err := c.read(ctx, fleet, rollout)
 	if err != nil {
 		says := "The records can't be read, so that nothing can be decided: " + err.Error()
+		if failed != nil {
+			says = c.problem(&about, failed) + ". " + says
+		}
 		if errors.Is(err, queue.ErrNotFound) {
 			says = "There is nothing of that name to decide about: it may be gone, or the fleet has no image yet."
 		}
@@ -82,13 +85,21 @@ func (c *Console) showAction(w http.ResponseWriter, r *http.Request, s *session,
 		Basis: about.basis(), Form: s.newForm(), Reason: reason, Most: people.MaxReason,
 	}
 	p.foresee(c.seen, action, &about, to)
-	switch {
-	case errors.Is(failed, errChanged):
-		p.Problem = "Nothing was done: " + c.whatChanged(&about) + " Look at what would be so now, and decide again."
-	case failed != nil:
-		p.Problem = "Nothing was done: " + failed.Error()
+	if failed != nil {
+		p.Problem = c.problem(&about, failed)
 	}
 	c.write(w, statusOf(failed), "action.html", p)
+}
+
+// problem says what became of a decision that was not carried out, as far as that is known.
+func (c *Console) problem(about *subject, failed error) string {
+	switch {
+	case errors.Is(failed, people.ErrChanged):
+		return "Nothing was done: " + c.whatChanged(about) + " Look at what would be so now, and decide again."
+	case errors.Is(failed, errUnsure):
+		return "Look at what is so before you decide again: " + failed.Error()
+	}
+	return "Nothing was done: " + failed.Error()
 }
 
 // whatChanged says how things are that somebody else has changed.

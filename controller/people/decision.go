@@ -19,6 +19,9 @@ func changeFleet(ctx context.Context, q *queue.Client, fleet string, change func
 		if r.Fleet == "" {
 			return ErrUnknownFleet
 		}
+		if !asSeen(ctx, r) {
+			return ErrChanged
+		}
 		if err := change(r); err != nil {
 			return err
 		}
@@ -112,7 +115,7 @@ func publish(ctx context.Context, q *queue.Client, traceparent string, e *messag
 		return nil
 	}
 	if err := q.Publish(ctx, traceparent, e); err != nil {
-		return fmt.Errorf("it is decided, but the event about it was not stored: %w", err)
+		return fmt.Errorf("%w, but the event about it was not stored: %w", ErrDecided, err)
 	}
 	return nil
 }

@@ -24,6 +24,10 @@ var (
 	ErrBrokenFleet = errors.New("the fleet's record can't be read")
 	// ErrNoController tells that no controller answers.
 	ErrNoController = errors.New("no controller answers")
+	// ErrChanged tells that the fleet's record is not as the person who decides has seen it.
+	ErrChanged = errors.New("it was changed while you looked")
+	// ErrDecided tells that what was asked for is decided, and stands; something that follows from it could not be written or told.
+	ErrDecided = errors.New("it is decided")
 	// ErrNothingToDo tells that what was asked for is so already.
 	ErrNothingToDo = errors.New("nothing to do")
 )

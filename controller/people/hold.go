@@ -12,6 +12,9 @@ import (
 
 // Hold stops flips of a fleet until it is released. ErrNothingToDo where it is held.
 func Hold(ctx context.Context, q *queue.Client, fleet, reason, by string) (messages.FleetRecord, error) {
+	if err := CheckReason(reason); err != nil {
+		return messages.FleetRecord{}, fmt.Errorf("holding fleet %s: %w", fleet, err)
+	}
 	r, err := changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
 		if r.Hold != nil {
 			return fmt.Errorf("%w: it is held by %s: %s", ErrNothingToDo, r.Hold.By, r.Hold.Reason)

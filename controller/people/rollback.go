@@ -96,7 +96,7 @@ func rollback(ctx context.Context, q *queue.Client, fleet, to, by string, check 
 	why := because(ctx, fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image))
 	ended, err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why)
 	if err != nil {
-		return r, fmt.Errorf("fleet %s is rolled back to %s, but rollout %s could not be marked: %w", fleet, r.Current.Image, left.Rollout, err)
+		return r, fmt.Errorf("%w: fleet %s is rolled back to %s, but rollout %s could not be marked: %w", ErrDecided, fleet, r.Current.Image, left.Rollout, err)
 	}
 	if left.Rollout == "" { // promoted or set before fenceline had a rollout: there is none to tell of
 		return r, nil

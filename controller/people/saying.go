@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/fenceline/fenceline/messages"
 )
 
 // MaxReason is the longest reason of a decision, in bytes: it stands in records that every node reads.
@@ -33,4 +35,18 @@ func because(ctx context.Context, what string) string {
 		return what + ": " + reason
 	}
 	return what
+}
+
+type seenKey struct{}
+
+// OnlyAs is a context for decisions about a fleet that are made only where the fleet's record is still as the person has seen
+// it, also after a wait for heartbeats: ErrChanged where is says that it isn't.
+func OnlyAs(ctx context.Context, is func(*messages.FleetRecord) bool) context.Context {
+	return context.WithValue(ctx, seenKey{}, is)
+}
+
+// asSeen tells whether a record is as the person has seen it, or nobody has said how that is.
+func asSeen(ctx context.Context, r *messages.FleetRecord) bool {
+	is, asked := ctx.Value(seenKey{}).(func(*messages.FleetRecord) bool)
+	return !asked || is(r)
 }
