@@ -35,6 +35,7 @@ type Console struct {
 	sessions *sessions
 	tries    *tries
 	streams  chan struct{} // a place for each open stream of changes
+	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
 	instance string        // tells streams of this process from those of an earlier one
 	ended    chan struct{} // closed when it has ended
@@ -56,7 +57,7 @@ func New(c Config) (*Console, error) {
 	}
 	return &Console{
 		queue: c.Queue, tokens: c.Tokens, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
-		sessions: newSessions(c.SessionTime), tries: newTries(), streams: make(chan struct{}, maxStreams),
+		sessions: newSessions(c.SessionTime), tries: newTries(), streams: make(chan struct{}, maxStreams), patience: streamWrite,
 		parts: partCache{made: map[partKey]madePart{}}, instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +40,7 @@ type site struct {
 	http   *httptest.Server
 	file   string
 	tokens map[string]string // by name
+	small  atomic.Bool       // connections that are made hold little that was not read
 }
 
 // newSite starts a console with a viewer and two operators.
@@ -62,6 +65,12 @@ func newSite(t *testing.T) *site {
 	go func() { ended <- out.it.Run(ctx) }()
 	out.http = httptest.NewUnstartedServer(nil)
 	out.http.Config = NewServer(out.it.Handler(), zerolog.Nop())
+	out.http.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		if tcp, is := c.(*net.TCPConn); is && out.small.Load() {
+			_ = tcp.SetWriteBuffer(1) // the kernel makes it its least
+		}
+		return ctx
+	}
 	out.http.Start()
 	t.Cleanup(func() {
 		cancel()
@@ -104,7 +113,13 @@ func (s *site) node(t *testing.T, fleet, name string, change func(*messages.Node
 	if _, err := store.Members(s.admin).Get(t.Context(), key); err != nil {
 		queuetest.Must(t, store.Members(s.admin).Note(key, messages.Member{Fleet: fleet, Node: name, Joined: time.Now()}))
 	}
-	queuetest.Must(t, store.Nodes(s.admin).Note(key, status(fleet, name, change)))
+	s.beat(t, fleet, name, change)
+}
+
+// beat sends a node's heartbeat.
+func (s *site) beat(t *testing.T, fleet, name string, change func(*messages.NodeStatus)) {
+	t.Helper()
+	queuetest.Must(t, store.Nodes(s.admin).Note(messages.NodeKey(fleet, name), status(fleet, name, change)))
 }
 
 func status(fleet, name string, change func(*messages.NodeStatus)) messages.NodeStatus {

@@ -11,7 +11,7 @@ import (
 )
 
 // Streams of changes, by server-sent events. A stream keeps nothing back for a browser: it knows what it has sent, and sends
-// what differs when it can. A browser that does not read blocks the write until its deadline, which ends the stream.
+// what differs when it can, in pieces. A browser that does not read blocks the write until its deadline, which ends the stream.
 
 const (
 	// maxStreams bounds how many pages are open at one time.
@@ -20,6 +20,9 @@ const (
 	streamWrite = 10 * time.Second
 	// streamLook is how often a stream looks whether its session has ended, and sends something, so that both ends know.
 	streamLook = 10 * time.Second
+	// eventMost is how long an event becomes, in bytes, before cells go on in another one: ten thousand change at once with a flip,
+	// on all pages that are open.
+	eventMost = 16 << 10
 )
 
 // live is what a page shows that changes.
@@ -40,7 +43,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many pages are open: this one shows what was so when it was opened.")
 		return
 	}
-	out := &events{w: w, control: http.NewResponseController(w), instance: c.instance, sent: map[string]uint64{}}
+	out := &events{w: w, control: http.NewResponseController(w), instance: c.instance, patience: c.patience, sent: map[string]uint64{}}
 	out.since = out.resume(r)
 	_ = out.control.SetReadDeadline(time.Time{}) // a connection that can't has none
 	h := w.Header()
@@ -77,7 +80,8 @@ type events struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
 	instance string
-	since    uint64 // the change up to which cells were sent
+	patience time.Duration // with a write
+	since    uint64        // the change up to which cells were sent
 	sent     map[string]uint64
 }
 
@@ -101,24 +105,30 @@ func (e *events) begin() error { return e.write("retry: 2000\n\n") }
 // alive sends a remark.
 func (e *events) alive() error { return e.write(":\n\n") }
 
-// send sends what differs from what was sent.
+// send sends what differs from what was sent. Only the last event has the change as its ID: who loses the stream before it comes
+// for the rest.
 func (e *events) send(banner part, page live) error {
 	var b bytes.Buffer
+	now, cells := page.cells(e.since) // before the parts, which say whether there are others
 	for _, p := range append(page.parts(), banner) {
 		if hash := p.hash(); e.sent[p.id] != hash {
 			e.sent[p.id] = hash
 			b.WriteString(string(p.html))
 		}
 	}
-	now, cells := page.cells(e.since)
 	for _, cell := range cells {
+		if b.Len() >= eventMost {
+			if err := e.event("patch", b.String()); err != nil {
+				return err
+			}
+			b.Reset()
+		}
 		b.WriteString(cell)
 	}
+	e.since = now
 	if b.Len() == 0 {
-		e.since = now
 		return nil
 	}
-	e.since = now
 	return e.event("patch", b.String())
 }
 
@@ -136,7 +146,7 @@ func (e *events) event(kind, data string) error {
 }
 
 func (e *events) write(s string) error {
-	if err := e.control.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+	if err := e.control.SetWriteDeadline(time.Now().Add(e.patience)); err != nil {
 		return err
 	}
 	if _, err := e.w.Write([]byte(s)); err != nil {
