@@ -143,5 +143,6 @@ func parseLine(line string) (e Entry, err error) {
 	if e.Made, err = time.Parse(time.RFC3339, words[3]); err != nil {
 		return e, fmt.Errorf("the time of %s, %q, is not as 2026-01-31T12:00:00Z", e.Name, messages.Shorten(words[3], nameMost))
 	}
+	e.Made = e.Made.UTC() // one zone has one pointer: a line is equal to itself read again
 	return e, nil
 }

@@ -92,6 +92,17 @@ func TestBadLinesAreNamed(t *testing.T) {
 	}
 }
 
+// TestALineStaysItself when the file is read again: another one is that of a token revoked.
+func TestALineStaysItself(t *testing.T) {
+	_, entry := made(t, "ada", Operator)
+	line := strings.Replace(entry.String(), "Z", "+01:30", 1)
+	first, err := Parse(line)
+	again, err2 := Parse(line)
+	if err != nil || err2 != nil || first[0] != again[0] {
+		t.Errorf("%q reads as %+v and %+v, %v", line, first, again, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	_, entry := made(f, "ada", Operator)
 	for _, seed := range []string{entry.String(), "", "# x", "a b c d", "ada viewer sha256: x", entry.String() + "\r\n" + entry.String()} {
