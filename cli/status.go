@@ -59,7 +59,7 @@ ends with 0 when it has come so far, in all of them:
 
 else with 4 where the build or a rollout failed, 5 where a fleet went back from the image,
 6 where a fleet is held, 7 where the build or a rollout was superseded, cancelled or
-aborted, 8 after --timeout; 1 and 2 are as with every command. While NATS is away it goes on.`,
+aborted, or nothing had changed to build, 8 after --timeout; 1 and 2 are as with every command. While NATS is away it goes on.`,
 		Example: "  fenceline status\n  fenceline status -o json\n  fenceline status --wait-for flipped --commit \"$(git rev-parse HEAD)\" --timeout 30m",
 		Args:    settings.Args(0, 0),
 	}

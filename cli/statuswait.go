@@ -262,6 +262,10 @@ func (s *session) newestBuild(ctx context.Context, w *statusWait, must bool) (*o
 	case len(all) == 0:
 		return nil, errors.New("there is no build yet: push, or 'fenceline submit PIPELINE'")
 	}
+	unchanged := func(b overview.Build) bool { return b.State == string(messages.BuildStateUnchanged) }
+	if made := slices.DeleteFunc(slices.Clone(all), unchanged); len(made) > 0 {
+		all = made // what a schedule asked for and nobody had to build takes no build's place
+	}
 	if other := slices.IndexFunc(all, func(b overview.Build) bool { return b.Pipeline != all[0].Pipeline }); other >= 0 {
 		return nil, settings.Usagef("--wait-for waits for one build, and there are some of pipelines %s and %s: name one with --pipeline or --build", all[0].Pipeline, all[other].Pipeline)
 	}
@@ -301,7 +305,7 @@ func (s *session) awaitImage(ctx context.Context, out *waited) error {
 	switch end.State {
 	case messages.BuildStateSucceeded:
 		return nil
-	case messages.BuildStateSuperseded, messages.BuildStateCancelled:
+	case messages.BuildStateSuperseded, messages.BuildStateCancelled, messages.BuildStateUnchanged:
 		return &exitError{ExitReplaced, why}
 	}
 	return &exitError{ExitNoImage, fmt.Errorf("%w: 'fenceline logs %s' has what it printed", why, out.Build)}

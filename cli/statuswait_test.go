@@ -26,24 +26,28 @@ func TestStatusThatNeedNotWait(t *testing.T) {
 		id := messages.RolloutID("staging", ref.Build)
 		create(t, store.Rollouts(c), id, messages.RolloutRecord{ID: id, Fleet: "staging", State: state, Why: hostile, Ready: messages.ImageReady{BuildRef: ref}})
 	}
+	unchanged := messages.BuildRef{Build: "base-unchanged", Pipeline: "base", Order: 30}
+	create(t, store.Builds(c), unchanged.Build, messages.BuildRecord{BuildRef: unchanged, State: messages.BuildStateUnchanged, Announced: true, Commit: commit, Unchanged: "nothing has changed"})
 	for line, want := range map[string]int{
-		"--wait-for done --build base-aaaaaaaa":                     ExitDone,
-		"--wait-for flipped --build base-aaaaaaaa":                  ExitDone,
-		"--wait-for approval --build base-aaaaaaaa":                 ExitDone, // nobody is asked any more
-		"--wait-for flipped --build base-bbbbbbbb":                  ExitHeld,
-		"--wait-for done --build base-cccccccc":                     ExitNoImage,
-		"--wait-for done --build base-eeeeeeee":                     ExitReplaced,
-		"--wait-for done --build other-failed":                      ExitNoImage,
-		"--wait-for flipped --build other-rolled-back":              ExitTurnedBack,
-		"--wait-for flipped --build other-aborted":                  ExitReplaced,
-		"--wait-for approval --build other-superseded":              ExitReplaced,
-		"--wait-for approval --build other-approval":                ExitDone,
-		"--wait-for flipped --build other-soaking":                  ExitDone,
-		"--wait-for flipped --build base-dddddddd --timeout 1s":     ExitLate,
-		"--wait-for flipped --build other-flipped --timeout 1s":     ExitLate, // decided, and the fence config has not followed
-		"--wait-for done --build other-soaking --timeout 1s":        ExitLate,
-		"--wait-for done --commit " + commit[1:] + "0 --timeout 1s": ExitLate,
-		"--wait-for done --pipeline base --timeout 1s":              ExitReplaced,
+		"--wait-for done --build base-unchanged":                               ExitReplaced,
+		"--wait-for done --pipeline base --commit " + commit + " --timeout 1s": ExitLate, // the newest that is built
+		"--wait-for done --build base-aaaaaaaa":                                ExitDone,
+		"--wait-for flipped --build base-aaaaaaaa":                             ExitDone,
+		"--wait-for approval --build base-aaaaaaaa":                            ExitDone, // nobody is asked any more
+		"--wait-for flipped --build base-bbbbbbbb":                             ExitHeld,
+		"--wait-for done --build base-cccccccc":                                ExitNoImage,
+		"--wait-for done --build base-eeeeeeee":                                ExitReplaced,
+		"--wait-for done --build other-failed":                                 ExitNoImage,
+		"--wait-for flipped --build other-rolled-back":                         ExitTurnedBack,
+		"--wait-for flipped --build other-aborted":                             ExitReplaced,
+		"--wait-for approval --build other-superseded":                         ExitReplaced,
+		"--wait-for approval --build other-approval":                           ExitDone,
+		"--wait-for flipped --build other-soaking":                             ExitDone,
+		"--wait-for flipped --build base-dddddddd --timeout 1s":                ExitLate,
+		"--wait-for flipped --build other-flipped --timeout 1s":                ExitLate, // decided, and the fence config has not followed
+		"--wait-for done --build other-soaking --timeout 1s":                   ExitLate,
+		"--wait-for done --commit " + commit[1:] + "0 --timeout 1s":            ExitLate,
+		"--wait-for done --pipeline base --timeout 1s":                         ExitReplaced,
 		"--wait-for done": ExitUsage, // of two pipelines
 		"--wait-for done --build base-aaaaaaaa --fleet staging": ExitUsage,
 		"--wait-for never": ExitUsage,
