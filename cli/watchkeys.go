@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,20 +18,17 @@ import (
 // question asks for a person's word before something is decided.
 type question struct {
 	asks   string
-	reason bool   // a reason is typed; else the word yes
-	text   string // typed so far
-	epoch  uint64 // of the fleet's record when it was asked
+	reason bool                 // a reason is typed; else the word yes
+	text   string               // typed so far
+	record messages.FleetRecord // of the fleet when it was asked
 	fleet  string
 	act    func(ctx context.Context, reason string) (said string, err error)
 }
 
-// reasonMost is how long a reason may be, in characters.
-const reasonMost = 500
-
 // typed adds to what is typed. Keys that write nothing are left out.
 func (q *question) typed(text string) {
 	text = strings.ReplaceAll(terminal.Visible(text), "\n", " ")
-	q.text = string([]rune(q.text + text)[:min(len([]rune(q.text+text)), reasonMost)])
+	q.text = messages.Shorten(q.text+text, people.MaxReason)
 }
 
 // rows are the question, and below it what is typed, of which the end is shown.
@@ -132,22 +130,31 @@ func (v *view) answer(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// carryOut does what was confirmed, unless the fleet has another image since it was asked.
+// carryOut does what was confirmed, unless the fleet has another image or hold since it was asked.
 func (v *view) carryOut(q *question, reason string) acted {
 	ctx, cancel := context.WithTimeout(v.ctx, actMost)
 	defer cancel()
 	e, err := store.Fleets(v.s.queue).Current(ctx, q.fleet)
-	if err == nil && e.Value.Epoch != q.epoch {
-		err = fmt.Errorf("fleet %s has another image since you were asked: look again", q.fleet)
+	if err == nil && !q.stands(&e.Value) {
+		err = fmt.Errorf("fleet %s: %w: look again", q.fleet, people.ErrChanged)
 	}
 	said := ""
 	if err == nil {
-		said, err = q.act(ctx, reason)
+		said, err = q.act(people.OnlyAs(ctx, q.stands), reason)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, people.ErrDecided):
+		return acted{said + ", but " + err.Error()}
+	case err != nil:
 		return acted{"failed: " + err.Error()}
 	}
 	return acted{said}
+}
+
+// stands tells whether a record has the image and the hold that were there when it was asked.
+func (q *question) stands(r *messages.FleetRecord) bool {
+	a, b := r.Hold, q.record.Hold
+	return r.Epoch == q.record.Epoch && (a == nil) == (b == nil) && (a == nil || a.By == b.By && a.Reason == b.Reason && a.At.Equal(b.At))
 }
 
 // ask asks before the decision that a key stands for.
@@ -157,7 +164,7 @@ func (v *view) ask(key string) {
 		v.said = "nothing to decide: no fleet with an image is chosen"
 		return
 	}
-	r, q := f.Record, &question{fleet: f.Fleet, epoch: f.Record.Epoch}
+	r, q := f.Record, &question{fleet: f.Fleet, record: *f.Record}
 	switch {
 	case key == "h" && r.Hold != nil:
 		v.said = fmt.Sprintf("%s is held already, by %s", f.Fleet, r.Hold.By)

@@ -99,9 +99,21 @@ func TestWatchView(t *testing.T) {
 	if held() == nil {
 		t.Fatal("it released without a yes")
 	}
+	term.Type("r")
+	term.Shows("RELEASE production, held by ann")
+	_, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
+		r.Hold = &messages.Hold{By: "bob", Reason: "it leaks", At: noon()}
+		return nil
+	})
+	queuetest.Must(t, err)
+	term.Type("yes\r")
+	term.Shows("it was changed while you looked", "HELD by bob")
+	if held() == nil {
+		t.Fatal("it released a hold that nobody was asked about")
+	}
 	term.Type("ryes\r")
 	term.Shows("production: released")
-	term.Hides("HELD by ann") // the record comes by itself
+	term.Hides("HELD by bob") // the record comes by itself
 	if held() != nil {
 		t.Error("it is held still")
 	}
@@ -177,7 +189,7 @@ func TestWatchViewApproves(t *testing.T) {
 	}
 	said := v.carryOut(v.asking, "yes").said
 	r, err := store.Rollouts(c).Current(t.Context(), waits.ID)
-	if err != nil || !strings.HasPrefix(said, "failed") && r.Value.Approved != whoami() {
+	if err != nil || said != waits.ID+": approved" || r.Value.Approved != whoami() {
 		t.Errorf("it says %q, and %v: %+v", said, err, r.Value)
 	}
 	v.ask("b")
@@ -185,7 +197,9 @@ func TestWatchViewApproves(t *testing.T) {
 	if !strings.Contains(asked.asks, "ROLL BACK production from "+overview.Short(imageOne)+" to "+overview.Short(imageTwo)) {
 		t.Fatalf("it asks %q", asked.asks)
 	}
-	if said := v.carryOut(&question{fleet: "production", epoch: asked.epoch + 1, act: asked.act}, "yes").said; !strings.Contains(said, "since you were asked") {
+	moved := *asked
+	moved.record.Epoch++
+	if said := v.carryOut(&moved, "yes").said; !strings.Contains(said, "while you looked") {
 		t.Errorf("of a fleet that has moved on it says %q", said)
 	}
 	if said := v.carryOut(asked, "yes").said; !strings.Contains(said, "rolled back to "+overview.Short(imageTwo)) {
