@@ -23,6 +23,8 @@ const boardLines = 1000
 type board struct {
 	mu       sync.Mutex
 	fleets   map[string]messages.FleetRecord
+	read     map[string]uint64        // revisions of those records
+	unread   map[string]error         // fleets whose record as it is can't be read, and why
 	nodes    map[string]overview.Node // by key
 	members  map[string]bool
 	rollouts map[string]messages.RolloutRecord
@@ -34,7 +36,7 @@ type board struct {
 
 func newBoard() *board {
 	return &board{
-		fleets: map[string]messages.FleetRecord{}, nodes: map[string]overview.Node{}, members: map[string]bool{},
+		fleets: map[string]messages.FleetRecord{}, read: map[string]uint64{}, unread: map[string]error{}, nodes: map[string]overview.Node{}, members: map[string]bool{},
 		rollouts: map[string]messages.RolloutRecord{}, changed: true,
 	}
 }
@@ -42,7 +44,7 @@ func newBoard() *board {
 // follow reads the records until ctx ends.
 func (b *board) follow(ctx context.Context, g *errgroup.Group, q *queue.Client) {
 	up := func() {}
-	follow(ctx, g, store.Fleets(q), up, func(e queue.Entry[messages.FleetRecord], _ bool) { change(b, b.fleets, e) })
+	follow(ctx, g, store.Fleets(q), up, func(e queue.Entry[messages.FleetRecord], _ bool) { b.fleet(e) })
 	follow(ctx, g, store.Rollouts(q), up, func(e queue.Entry[messages.RolloutRecord], _ bool) { change(b, b.rollouts, e) })
 	follow(ctx, g, store.Members(q), up, func(e queue.Entry[messages.Member], _ bool) {
 		b.node(e.Key, func(n *overview.Node) { b.members[e.Key] = !e.Deleted })
@@ -56,6 +58,26 @@ func (b *board) follow(ctx context.Context, g *errgroup.Group, q *queue.Client) 
 			}
 		})
 	})
+}
+
+// fleet takes in a fleet's record, which can be read.
+func (b *board) fleet(e queue.Entry[messages.FleetRecord]) {
+	change(b, b.fleets, e)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read[e.Key] = e.Revision
+	delete(b.unread, e.Key)
+}
+
+// seeUnread takes in which fleets' records can't be read.
+func (b *board) seeUnread(q *queue.Client) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range q.PassedOver() {
+		if p.Bucket == q.Space().FleetsBucket() && p.Revision > b.read[p.Key] && b.unread[p.Key] == nil {
+			b.unread[p.Key], b.changed = p.Err, true
+		}
+	}
 }
 
 func change[T any](b *board, in map[string]T, e queue.Entry[T]) {
@@ -152,6 +174,11 @@ func (b *board) see() *sight {
 	for _, n := range all {
 		s.nodes[n.Fleet] = append(s.nodes[n.Fleet], n)
 	}
+	for name := range b.unread {
+		if s.nodes[name] == nil {
+			s.nodes[name] = []overview.Node{}
+		}
+	}
 	for name, r := range b.fleets {
 		s.records[name] = &r
 		if s.nodes[name] == nil {
@@ -161,6 +188,9 @@ func (b *board) see() *sight {
 	for _, name := range sorted(s.nodes) {
 		slices.SortFunc(s.nodes[name], func(a, b overview.Node) int { return strings.Compare(a.Node, b.Node) })
 		f := overview.Fleet{Fleet: name, Record: s.records[name]}
+		if err := b.unread[name]; err != nil {
+			f.Break(err)
+		}
 		f.Count(s.nodes[name])
 		addRollouts(&f, b.rollouts)
 		s.fleets = append(s.fleets, f)
@@ -187,6 +217,9 @@ func addRollouts(f *overview.Fleet, all map[string]messages.RolloutRecord) {
 // brief is a fleet in a line, what matters first.
 func brief(f *overview.Fleet) string {
 	var said []string
+	if f.Broken {
+		said = append(said, "UNREADABLE")
+	}
 	if f.Record != nil && f.Record.Hold != nil {
 		said = append(said, "HELD")
 	}

@@ -164,6 +164,10 @@ func (v *view) ask(key string) {
 		v.said = "nothing to decide: no fleet with an image is chosen"
 		return
 	}
+	if f.Broken {
+		v.said = "nothing can be decided: the record of " + f.Fleet + " can't be read, 'fenceline fleets repair " + f.Fleet + "' mends it"
+		return
+	}
 	r, q := f.Record, &question{fleet: f.Fleet, record: *f.Record}
 	switch {
 	case key == "h" && r.Hold != nil:

@@ -138,6 +138,7 @@ func (v *view) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 
 // look takes in what has changed.
 func (v *view) look() {
+	v.board.seeUnread(v.s.queue)
 	if seen := v.board.see(); seen != nil {
 		v.seen = seen
 		v.fleet = max(0, slices.IndexFunc(seen.fleets, func(f overview.Fleet) bool { return f.Fleet == v.chosen }))

@@ -135,6 +135,12 @@ func TestWatchView(t *testing.T) {
 	term.Type("p")
 	term.Shows("behind or in trouble")
 
+	_, err = queuetest.JetStream(t, c).Publish(t.Context(), "$KV.fenceline-fleets.production", []byte(wrecked))
+	queuetest.Must(t, err)
+	term.Shows("production  UNREADABLE", "nothing is decided until")
+	term.Type("h")
+	term.Shows("nothing can be decided")
+
 	term.Type("q")
 	if status := ended(); status != ExitDone {
 		t.Errorf("it ends with %d", status)
