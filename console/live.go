@@ -91,9 +91,9 @@ func (e *events) resume(r *http.Request) uint64 {
 	if last == "" {
 		last = r.FormValue("since")
 	}
-	instance, at, _ := strings.Cut(last, "-")
+	at, own := strings.CutPrefix(last, e.instance+"-")
 	since, err := strconv.ParseUint(at, 10, 64)
-	if err != nil || instance != e.instance {
+	if err != nil || !own {
 		return 0 // of an earlier process: it gets all
 	}
 	return since
