@@ -97,7 +97,7 @@ func line(all []buildRow) {
 		}
 		for j := range all {
 			b, e := &all[i], &all[j]
-			waits := e.State == stateQueued || e.State == string(messages.BuildStateRunning)
+			waits := e.State == stateQueued && e.Newer == "" || e.State == string(messages.BuildStateRunning)
 			if waits && e.Pipeline == b.Pipeline && e.Ref == b.Ref && e.Cause == messages.CausePush && e.Order < b.Order {
 				b.Ahead++
 			}
