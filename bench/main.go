@@ -11,6 +11,7 @@
 //	main.go          the figures
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
+//	console.go       those of the web page
 //	buildtimes.go    those of builds and flips
 //	nodeflip.go      that of a flip until a node's own software is told
 //	flips.go         those of flips in the stores of fence configs
@@ -18,6 +19,7 @@
 //	flipkato.go      that of its kato command
 //	triggers.go      that of a base's change until its rebuild is claimed
 //	webhookrate.go   those of webhooks
+//	metricsoverhead.go  what metrics cost a producer
 //	webhookpeer.go   against another receiver of webhooks
 //	webhooklatency.go  how long webhooks wait, at half of what is taken
 //	producermemory.go  what a producer holds after a million of them
@@ -66,6 +68,9 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"console_10000_ms", consolePage},
+		{"console_rss_mb", consoleMemory},
+		{"console_stream_kib", consoleStream},
 		{"flip_node_ms", flipNode},
 		{"flip_confdis_ms", flipConfdis},
 		{"flip_kato_ms", flipKato},
@@ -73,6 +78,7 @@ func measures() []measure {
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
 		{"intake_1_ratio", intakeOne},
+		{"metrics_overhead_ratio", metricsOverhead},
 		{"intake_p99_ms", intakeP99},
 		{"intake_peer_ratio", intakePeer},
 		{"intake_peer_1_ratio", intakePeerOne},

@@ -11,14 +11,16 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go, producers.go, producerclient.go, schedules.go: what is under way, what has failed, and what to do about it
-//   - builds.go, recentbuilds.go, buildshow.go: builds, builds show, cancel, retry
+//   - builds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
+//   - trace.go: trace; package trace puts the chain together
 //   - audit.go: audit
 //   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
 //   - deadletters.go: dead-letters
+//   - console.go: console token, list and revoke
 //   - plan.go, planpage.go: plan, which package plan makes
 //
 // Deciding:

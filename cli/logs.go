@@ -9,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -111,7 +112,7 @@ func (s *session) printerOf(ctx context.Context, build string) (*logPrinter, err
 	if err != nil {
 		return nil, err
 	}
-	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildStateRunning)}, nil
+	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != overview.StateQueued && b.State != string(messages.BuildStateRunning)}, nil
 }
 
 func (p *logPrinter) show(r queue.Received) error {

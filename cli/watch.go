@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -178,7 +179,7 @@ func (m *moment) write(p *terminal.Page) {
 		said += ": " + m.Text
 	}
 	if m.Failure != nil && !explained(m.Failure) { // findings are listed below
-		said += ": " + firstLine(m.Failure)
+		said += ": " + overview.FirstLine(m.Failure)
 	}
 	p.Line("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, said)
 	for _, f := range m.Findings {

@@ -28,20 +28,25 @@ var rules = []rule{
 	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}, true},
 	{"github.com/moby/buildkit/client", []string{"builder/buildkit", "builder/dockerfile"}, false},
 	{"github.com/moby/moby/client", []string{"distributor/docker"}, false},
+	{"go.opentelemetry.io", []string{"tracing"}, false},
 	{"github.com/spf13/cobra", []string{"cli", "cmd"}, false},
 	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},
 	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},
 	{module + "builder", []string{"builder", "cli", "cmd"}, false},
 	{module + "distributor", []string{"distributor", "cli", "cmd", "bench"}, false},
-	{module + "controller/people", []string{"controller/people", "cli"}, true},
+	{module + "controller/people", []string{"controller/people", "cli", "console"}, true},
+	{module + "controller/decide", []string{"controller", "cli", "cmd", "overview", "console"}, false},
 	{module + "controller", []string{"controller", "cli", "cmd"}, false},
-	{module + "builds", []string{"builds", "producer", "builder", "cli", "cmd", "bench"}, true},
+	{module + "builds", []string{"builds", "producer", "builder", "overview", "console", "cli", "cmd", "bench"}, true},
 	{module + "registries", []string{"producer/registry", "builder/buildkit"}, false},
 	{"github.com/containerd/containerd/v2/core/remotes/docker", []string{"registries", "producer/registry", "builder/buildkit"}, false},
 	{"github.com/drone/go-scm", []string{"statuses"}, false},
+	{"github.com/prometheus/client_golang", []string{"metrics"}, false},
 	{module + "statuses/target", []string{"statuses", "producer", "cli", "cmd"}, false},
 	{module + "statuses", []string{"statuses", "cli", "cmd"}, false},
-	{module + "console", []string{"console", "cmd"}, false},
+	{module + "console/tokens", []string{"console", "cli", "cmd", "bench"}, false},
+	{module + "console", []string{"console", "cli", "cmd"}, false},
+	{module + "overview", []string{"overview", "console", "cli", "cmd"}, false},
 	{module + "signer", []string{"signer", "cmd"}, false},
 	{module + "fence/natskv", []string{"fence/natskv", "fence/backends"}, true},
 	{"github.com/redis/go-redis", []string{"fence/confdis"}, false},
@@ -89,6 +94,19 @@ func TestTheContractImportsNothing(t *testing.T) {
 	for _, imported := range p.Imports {
 		if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
 			t.Errorf("messages imports %s: only the standard library is allowed", imported)
+		}
+	}
+}
+
+// TestMetricsRestOnNothing: every role has metrics, so that they must not bring a role along.
+func TestMetricsRestOnNothing(t *testing.T) {
+	p, err := build.ImportDir("../../metrics", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imported := range p.Imports {
+		if strings.HasPrefix(imported, module) {
+			t.Errorf("metrics imports %s: nothing of this module is allowed", imported)
 		}
 	}
 }

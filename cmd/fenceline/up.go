@@ -9,12 +9,15 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,7 +81,15 @@ func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	u := &upRun{places: places, settings: s, given: given, space: space, log: log}
+	tracer, err := makeTracer(ctx, "fenceline", s.Distributor.Node, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	u := &upRun{
+		places: places, settings: s, given: given, space: space, tracer: tracer, log: log,
+		monitor: newMonitor(s.HealthListen, settings.RoleProducer, settings.RoleController, settings.RoleDistributor, settings.RoleBuilder, settings.RoleStatuses, settings.RoleConsole),
+	}
 	err = u.all(ctx, stderr)
 	if !u.started {
 		err = stoppedAtStart(ctx, err, log)
@@ -112,6 +123,19 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer entry.listener.Close()
+	if u.monitor.listens() {
+		if err := u.monitor.listen(); err != nil {
+			return err
+		}
+		defer u.monitor.listener.Close()
+	}
+	if s.ConsoleListen != "" {
+		u.console = &httpEntry{certificate: entry.certificate, forwarding: entry.forwarding}
+		if u.console.listener, err = standalone.Listen(standalone.ServiceConsole, s.ConsoleListen); err != nil {
+			return err
+		}
+		defer u.console.listener.Close()
+	}
 	defer u.close()
 	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
 	if err != nil {
@@ -159,16 +183,29 @@ type upRun struct {
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
+	tracer   *tracing.Tracer
 	log      zerolog.Logger
 	clients  []*queue.Client
-	started  bool // the roles
+	monitor  *monitor
+	console  *httpEntry // nil for none
+	invited  string     // the address that signs a person in to the console, once
+	started  bool       // the roles
+}
+
+// roleOf is the role that a user is for.
+func roleOf(user string) string {
+	if user == settings.UserNode {
+		return settings.RoleDistributor
+	}
+	return user
 }
 
 func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.Client, error) {
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
-		Asks: user == settings.UserProducer || user == settings.UserBuilder || user == settings.UserStatuses,
+		Observer: u.monitor.observer(roleOf(user)),
+		Asks:     user == settings.UserProducer || user == settings.UserBuilder || user == settings.UserStatuses,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)
@@ -201,27 +238,29 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	if err != nil {
 		return nil, err
 	}
-	p, err := producer.make(q)
+	p, err := producer.make(u.means(q))
 	if err != nil {
 		return nil, err
 	}
+	u.monitor.add(settings.RoleProducer, q, p)
 	roles := []role{p}
 	for _, r := range []struct {
 		user, inbox string
-		make        func(*queue.Client) (role, error)
+		make        func(means) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, u.places, layout, q, u.log) }},
-		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), q, u.log) }},
-		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(m means) (role, error) { return makeController(&s.Controller, u.places, layout, m) }},
+		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(m means) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), m) }},
+		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(m means) (role, error) { return makeBuilder(&s.Builder, s.Grace, m) }},
 	} {
 		q, err := u.connect(ctx, r.user, r.inbox)
 		if err != nil {
 			return nil, err
 		}
-		made, err := r.make(q)
+		made, err := r.make(u.means(q))
 		if err != nil {
 			return nil, err
 		}
+		u.monitor.add(roleOf(r.user), q, made)
 		roles = append(roles, made)
 	}
 	told, err := u.statuses(ctx)
@@ -229,6 +268,13 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		return nil, err
 	}
 	roles = append(roles, told)
+	if u.console != nil {
+		made, err := u.makeConsole(ctx)
+		if err != nil {
+			return nil, err
+		}
+		roles = append(roles, made)
+	}
 	p.serveReady(roles)
 	return roles, nil
 }
@@ -243,7 +289,30 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, q, u.log)
+	made, err := makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, u.means(q))
+	if err == nil {
+		u.monitor.add(settings.RoleStatuses, q, made)
+	}
+	return made, err
+}
+
+func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registry, u.tracer, u.log} }
+
+// makeConsole makes the console, and a link that signs in whoever started this.
+func (u *upRun) makeConsole(ctx context.Context) (role, error) {
+	s := &u.settings.Console
+	s.TokensFile = cmp.Or(s.TokensFile, cli.ConsoleTokens(u.state.Path()))
+	q, err := u.connect(ctx, settings.UserConsole, settings.Inbox(settings.UserConsole))
+	if err != nil {
+		return nil, err
+	}
+	made, err := makeConsole(s, u.console, false, u.settings.Grace, u.means(q))
+	if err != nil {
+		return nil, err
+	}
+	u.monitor.add(settings.RoleConsole, q, made)
+	u.invited = u.console.url() + made.Invite(console.Person{Name: cli.WhoAmI(), Role: tokens.Operator, Via: "link of up"})
+	return made, nil
 }
 
 // secretToken is the secret that calls to the producer are made with.
@@ -262,12 +331,19 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 	u.log.Info().Str("producer", c.Producer).Str("registry", c.Registry).Str("nats", c.NATS).Str("state", u.state.Path()).
 		Str("fleet", u.settings.Distributor.Fleet).Str("node", u.settings.Distributor.Node).
 		Msg("up: try 'fenceline status' and 'fenceline watch' in another terminal")
+	if u.console != nil {
+		u.log.Info().Str("console", u.console.url()).Str("sign_in_once", u.invited).Msg("the console: this link signs you in, once, within 15 minutes; 'fenceline console token' makes tokens")
+	}
 	return nil
 }
 
 // run runs the roles until ctx ends or one fails, and returns when all have ended.
 func (u *upRun) run(ctx context.Context, roles []role) error {
 	parts := []func(context.Context) error{u.stack.Wait}
+	if u.monitor.listens() {
+		u.monitor.registry.State(func() int64 { return standalone.FreeBytes(u.state.Path()) })
+		parts = append(parts, u.monitor.serve)
+	}
 	for _, r := range roles {
 		parts = append(parts, r.Run)
 	}
