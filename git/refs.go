@@ -113,10 +113,10 @@ type listedRef struct{ name, hash string }
 // lsRemote has git list the refs that patterns match, in the host's own order, in which a tag's commit follows the tag.
 // Where not all of them are taken in, the last has all of its lines.
 func (w *way) lsRemote(ctx context.Context, patterns []string, options ...string) (lines []listedRef, whole bool, err error) {
-	args := append(append([]string{"-c", "protocol.version=2", "ls-remote"}, options...), "--", w.address)
 	var out string
 	err = w.follow(ctx, func() (err error) {
-		out, _, err = w.execUpTo(ctx, listedBytes, nil, "git", append(args, patterns...)...)
+		args := slices.Concat([]string{"-c", "protocol.version=2", "ls-remote"}, options, []string{"--", w.address}, patterns) // whose address changes on the way
+		out, _, err = w.execUpTo(ctx, listedBytes, nil, "git", args...)
 		return err
 	})
 	if err != nil {
