@@ -104,7 +104,7 @@ func (w *way) listed(ctx context.Context, branches, tags bool, patterns ...strin
 // What is taken in of what a host lists. More would not fit into what is kept of a repository.
 const (
 	listedMost  = 100_000  // branches and tags
-	listedBytes = 48 << 20 // of them, annotated tags twice
+	listedBytes = 24 << 20 // of them, annotated tags twice; a producer looks at several repositories at one time
 )
 
 // listedRef is a line of what git lists: a ref, or what an annotated tag's is of, whose name ends as peeled does.
