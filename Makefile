@@ -22,8 +22,9 @@ up: bin/fenceline bin/demo ## the same stack, ready for your own pushes, until C
 images: bin/fenceline ## the images of compose.yaml, in the Docker engine
 	@scripts/setup images
 	@scripts/images $(if $(STACKATO),stackato)
+	@$(if $(OBSERVE),scripts/images observe)
 
-compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers, STACKATO=kato|confdis|exec a fence config
+compose-up: images ## the roles apart: images, then compose.yaml; CLUSTER=1 takes three NATS servers, STACKATO=kato|confdis|exec a fence config, OBSERVE=1 a Prometheus
 	@scripts/compose up
 
 compose-down: ## end compose.yaml; its volumes are kept
@@ -49,15 +50,16 @@ test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tes
 	@scripts/python
 	@scripts/redis
 	@scripts/etcd
+	@scripts/prometheus
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && scripts/programs gitea && { scripts/oldengine || :; } && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
-		scripts/images stackato && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
+		scripts/images stackato && scripts/images observe && exec $(GOTEST) -race -timeout=40m ./e2e/compose'
 
 check: format lint vet unit ## what to run before a commit: format, lint, vet, unit tests
 
-reference: ## docs/reference.md, the schema of pipeline files and the document of the API anew, after a change of flags or fields
-	@go test ./cmd/fenceline -run '^Test(Reference|Schema|APIDocument)IsCurrent$$' -count=1 -update
+reference: ## docs/reference.md, docs/metrics.md's table, the schema of pipeline files and the document of the API anew, after a change
+	@go test ./cmd/fenceline -run '^Test(Reference|Schema|APIDocument|MetricsPage)IsCurrent$$' -count=1 -update
 
 format:
 	@out=$$(gofmt -l $(GO_FILES)) && test -z "$$out" || { echo "not formatted (gofmt -w mends it):"; echo "$$out"; exit 1; }
@@ -77,6 +79,7 @@ unit: $(GOTEST)
 	@scripts/python
 	@scripts/redis
 	@scripts/etcd
+	@scripts/prometheus
 	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30

@@ -18,6 +18,7 @@
 //	flipkato.go      that of its kato command
 //	triggers.go      that of a base's change until its rebuild is claimed
 //	webhookrate.go   those of webhooks
+//	metricsoverhead.go  what metrics cost a producer
 //	webhookpeer.go   against another receiver of webhooks
 //	webhooklatency.go  how long webhooks wait, at half of what is taken
 //	producermemory.go  what a producer holds after a million of them
@@ -73,6 +74,7 @@ func measures() []measure {
 		{"idle_rss_distributor_mb", idleDistributor},
 		{"intake_ratio", intake},
 		{"intake_1_ratio", intakeOne},
+		{"metrics_overhead_ratio", metricsOverhead},
 		{"intake_p99_ms", intakeP99},
 		{"intake_peer_ratio", intakePeer},
 		{"intake_peer_1_ratio", intakePeerOne},

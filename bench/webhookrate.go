@@ -76,18 +76,18 @@ type intakeRig struct {
 	pushes   int // so far
 }
 
-func startIntake(ctx context.Context, o options) (_ *intakeRig, err error) {
+func startIntake(ctx context.Context, o options, more ...string) (_ *intakeRig, err error) {
 	p := &intakeRig{}
 	if p.broker, err = startBroker(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := p.start(ctx, o); err != nil {
+	if err := p.start(ctx, o, more...); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-func (p *intakeRig) start(ctx context.Context, o options) (err error) {
+func (p *intakeRig) start(ctx context.Context, o options, more ...string) (err error) {
 	if p.address, err = site.Address("127.0.0.1:0"); err != nil {
 		return err
 	}
@@ -96,7 +96,8 @@ func (p *intakeRig) start(ctx context.Context, o options) (err error) {
 		return err
 	}
 	// Its limits are for others: here a few repositories are all there are.
-	if p.producer, err = p.broker.role(o.program, "producer", "--config", config, "--listen", p.address, "--repository-limit", "0"); err != nil {
+	args := append([]string{"--config", config, "--listen", p.address, "--repository-limit", "0"}, more...)
+	if p.producer, err = p.broker.role(o.program, "producer", args...); err != nil {
 		return err
 	}
 	ready, cancel := context.WithTimeout(ctx, startTimeout)

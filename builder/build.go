@@ -12,12 +12,14 @@ import (
 
 	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // task is one attempt at a build, as the queue hands it out.
 type task struct {
 	request *messages.BuildRequested
 	attempt int
+	trace   string                                       // the ID of its trace
 	anyway  bool                                         // a person wants the commit, whether it is a head or not
 	age     func(context.Context) (time.Duration, error) // of the request; nil for an old one
 	branch  branch
@@ -36,6 +38,7 @@ type running struct {
 
 	mu     sync.Mutex // held while the solver's news is taken in
 	solved bool       // the solver has returned: what it says after that is ignored
+	since  time.Time  // when the last step was reached
 	report *hooks.Report
 
 	changed string // what has changed, where it was to be built only then
@@ -59,19 +62,20 @@ var errSolved = errors.New("the build has ended")
 
 // build does one attempt and says how the build ends, or what in the infrastructure failed.
 func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
-	a := &running{task: t, b: b}
+	a := &running{task: t, b: b, since: time.Now()}
 	// Events are published beside the solver's work, and waited for, so that all of them come
 	// before the build's end.
 	var sent sync.WaitGroup
 	defer sent.Wait()
 	a.send = func(p messages.Payload) { sent.Go(func() { a.event(ctx, p) }) }
-	log := b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt).Logger()
+	log := b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt).Str("trace", t.trace).Logger()
 	log.Info().Str("commit", t.request.Commit).Msg("building")
 	bounded, cancel := context.WithTimeoutCause(ctx, t.request.Pipeline.Timeout.Std(), errTimeout)
 	defer cancel()
 	solved, err := a.solve(bounded)
 	if err == nil {
 		a.step(messages.StepPushed, solved.Image.String())
+		b.config.Metrics.Pushed(solved.Bytes)
 		log.Info().Stringer("image", solved.Image).Msg("built")
 		return a.ready(solved), nil
 	}
@@ -106,7 +110,9 @@ func (a *running) solve(ctx context.Context) (Solved, error) {
 	}
 	dir := ""
 	if r.Context != "" {
-		unpacked, err := a.b.fetch(ctx, r.Context)
+		fetching, span := tracing.Start(ctx, "fetch context")
+		unpacked, err := a.b.fetch(fetching, r.Context)
+		span.End(err)
 		if err != nil {
 			return Solved{}, err
 		}
@@ -147,7 +153,9 @@ func (a *running) begin(ctx context.Context, token messages.Secret, end context.
 	a.head = h
 	go func() {
 		if a.request.Context == "" {
+			ctx, span := tracing.Start(ctx, "look up head", tracing.Calling)
 			h.err = a.look(ctx, token)
+			span.End(h.err)
 		}
 		close(h.done)
 		if h.err != nil {
@@ -204,8 +212,10 @@ func (a *running) event(ctx context.Context, p messages.Payload) {
 }
 
 // check is shown the built image before it is pushed.
-func (a *running) check(_ context.Context, image fs.FS) error {
-	err := a.news(func() {
+func (a *running) check(ctx context.Context, image fs.FS) (err error) {
+	_, span := tracing.Start(ctx, "check hooks")
+	defer func() { span.End(err) }()
+	err = a.news(func() {
 		if a.report == nil {
 			a.step(messages.StepBuilt, "")
 		}
@@ -255,7 +265,15 @@ func (a *running) checked(report *hooks.Report) error {
 	return nil
 }
 
+// stepNames are the steps that lead to one, as metrics have them.
+var stepNames = map[messages.Step]string{
+	messages.StepPinned: "pin", messages.StepBuilt: "build", messages.StepHooksChecked: "check", messages.StepPushed: "push",
+}
+
 func (a *running) step(s messages.Step, text string) {
+	now := time.Now()
+	a.b.config.Metrics.Step(stepNames[s], now.Sub(a.since))
+	a.since = now
 	a.out.Log(messages.BuildLog{Step: s, Text: text})
 }
 

@@ -13,7 +13,9 @@ import (
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // Queue is where builds come from.
@@ -41,6 +43,8 @@ type Config struct {
 	AckWait    time.Duration // how long a build stays with a builder that went silent; 0 means builds.DefaultAckWait
 	Grace      time.Duration // how long builds may go on after a stop
 	Logger     zerolog.Logger
+	Metrics    *metrics.Builder // nil for none
+	Tracer     *tracing.Tracer  // nil: nothing is traced
 	// Room tells why no build may write to the solver's disk now, or nil. While it returns an error no
 	// build is begun, and one that runs is stopped. It is asked often. May be nil.
 	Room func() error
@@ -69,16 +73,18 @@ func New(c Config) (*Builder, error) {
 	case c.Name == "":
 		return nil, errors.New("setting up the builder: it has no name")
 	}
-	return &Builder{config: c, head: git.TagHead, lag: usualLag(), room: room{short: c.Room}}, nil
+	b := &Builder{config: c, head: git.TagHead, lag: usualLag(), room: room{short: c.Room}}
+	c.Metrics.Works(max(c.Slots, 1), b.able)
+	return b, nil
 }
 
 // Run does builds until ctx ends.
 func (b *Builder) Run(ctx context.Context) error {
 	b.sweep()
 	return b.config.Queue.Consume(ctx, builds.Work{
-		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger,
+		Worker: b.config.Name, Slots: b.config.Slots, AckWait: b.config.AckWait, Grace: b.config.Grace, Logger: b.config.Logger, Metrics: b.config.Metrics, Tracer: b.config.Tracer,
 		Build: func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
-			return b.build(ctx, task{request: j.Request, attempt: j.Attempt, anyway: j.Wanted, age: j.Age, branch: j, out: j})
+			return b.build(ctx, task{request: j.Request, trace: messages.TraceID(j.Envelope.Traceparent), attempt: j.Attempt, anyway: j.Wanted, age: j.Age, branch: j, out: j})
 		},
 		Tag: b.tag, Ready: b.takes,
 	})

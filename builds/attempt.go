@@ -10,6 +10,8 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // attempt is a claimed request on its way to an outcome.
@@ -24,6 +26,9 @@ type attempt struct {
 	silent   string    // the worker that it was taken over from, which went silent; or ""
 	began    time.Time // of its work
 	job      *Job      // once it works
+	became   string    // what became of it, for metrics; "" where it was none
+	waited   time.Time // since when nobody had the build; zero where somebody had
+	span     *tracing.Span
 }
 
 // handle brings one request as far as it can: to its outcome, back to the stream, or, where
@@ -33,13 +38,16 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	e, r, err := w.read(d)
 	if err != nil {
 		log.Error().Err(err).Msg("request can't be read: kept as a dead letter")
+		w.Metrics.Taken()(metrics.AttemptBuried)
 		if err := d.Bury(err.Error()); err != nil {
 			log.Error().Err(err).Msg("request not settled")
 		}
 		return
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
-	log = log.With().Str("build", r.Build).Logger()
+	log = log.With().Str("build", r.Build).Str("trace", messages.TraceID(e.Traceparent)).Logger()
+	free := w.Metrics.Taken()
+	defer func() { free(a.became) }()
 	err = a.inTurn()
 	if err == nil {
 		err = a.run(ctx)
@@ -48,8 +56,10 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 	case errors.Is(err, errNotItsTurn):
 	case err == nil:
 	case errors.Is(err, queue.ErrLeaseLost):
+		a.became = metrics.AttemptLost
 		log.Warn().Msg("lease lost: left to another worker")
 	default:
+		a.became = metrics.AttemptLost
 		log.Error().Err(err).Msg("request not settled: left to its redelivery")
 	}
 }
@@ -67,14 +77,14 @@ func (w *worker) read(d *queue.Delivery) (messages.Envelope, *messages.BuildRequ
 	return m.Envelope, r, nil
 }
 
-func (a *attempt) run(ctx context.Context) error {
+func (a *attempt) run(ctx context.Context) (err error) {
 	building, end := context.WithCancelCause(a.d.Context())
 	defer end(nil)
 	switch err := a.d.Insist(a.take); {
 	case errors.Is(err, queue.ErrTooLarge):
-		return a.d.Bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
+		return a.bury(fmt.Sprintf("the record of build %s can't be written: %v", a.request.Build, err))
 	case errors.Is(err, messages.ErrMalformed): // nor by anybody later
-		return a.d.Bury(fmt.Sprintf("the record of build %s can't be read: %v: send the request again, which makes a new build of it", a.request.Build, err))
+		return a.bury(fmt.Sprintf("the record of build %s can't be read: %v: send the request again, which makes a new build of it", a.request.Build, err))
 	case err != nil:
 		return fmt.Errorf("claiming build %s: %w", a.request.Build, err)
 	case a.record.Ended():
@@ -90,7 +100,10 @@ func (a *attempt) run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })
 	defer stop()
+	building = a.trace(building)
+	defer func() { a.traced(err) }()
 	a.job = &Job{Request: a.request, Envelope: a.envelope, Attempt: a.record.Attempt, Wanted: a.record.WantedBy != "", d: a.d, q: a.w.q}
+	a.job.Envelope.Traceparent = a.traceparent()
 	a.began = time.Now()
 	a.heard()
 	a.started(building, a.job)
@@ -98,6 +111,12 @@ func (a *attempt) run(ctx context.Context) error {
 	a.unheard()
 	a.w.leave(a.request.Build, a.claim)
 	return a.ended(building, result, err)
+}
+
+// bury keeps the request as a dead letter.
+func (a *attempt) bury(reason string) error {
+	a.became = metrics.AttemptBuried
+	return a.d.Bury(reason)
 }
 
 // take claims the build in its record, or finds it ended. A redelivery may always take
@@ -127,7 +146,9 @@ func (a *attempt) take() error {
 	}
 	a.silent = ""
 	return a.write(func(r *messages.BuildRecord) error {
+		a.waited = a.record.Updated
 		if r.Attempt > 0 && !r.Waiting {
+			a.waited = time.Time{}
 			// It is no failure, but time that the build was tried in: one whose workers all die of it ends, too.
 			a.silent = r.Worker
 			r.Failing += messages.Duration(a.d.AckWait())
@@ -143,6 +164,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.Worker, r.Claim, r.Request, r.Deliveries, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, a.d.Deliveries, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
 	r.Context = a.request.Context
+	r.Trace = messages.TraceID(a.envelope.Traceparent)
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
 	r.OnlyIf = a.request.OnlyIf
 	asked := a.d.Message
@@ -152,10 +174,12 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 
 func (a *attempt) create() error {
 	r := a.fill(messages.BuildRecord{Attempt: 1})
+	a.waited = a.envelope.Time
 	r.Updated = time.Now().UTC()
 	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
 	if err == nil {
 		a.record, a.revision = r, revision
+		a.w.Metrics.Waited(time.Since(a.d.Time))
 	}
 	return err
 }
@@ -270,7 +294,18 @@ func (a *attempt) cancelled() error {
 	if err != nil {
 		return err
 	}
+	a.count()
 	return a.announce()
+}
+
+// count counts how the build ended.
+func (a *attempt) count() {
+	a.became = metrics.AttemptEnded
+	class := ""
+	if a.record.Failure != nil {
+		class = string(a.record.Failure.Class)
+	}
+	a.w.Metrics.Ended(a.record.Pipeline, string(a.record.State), class)
 }
 
 // handBack gives the build to whichever worker, after a pause. It is no failure.
@@ -285,8 +320,10 @@ func (a *attempt) handBack(why string, after time.Duration) error {
 		return err
 	}
 	if a.record.Ended() {
+		a.count()
 		return a.announce()
 	}
+	a.became = metrics.AttemptReturned
 	return a.d.Return(after)
 }
 
@@ -304,8 +341,10 @@ func (a *attempt) tryAgain(cause error, failing time.Duration) error {
 		return err
 	}
 	if a.record.Ended() {
+		a.count()
 		return a.announce()
 	}
+	a.became = metrics.AttemptFailed
 	a.w.Logger.Warn().Err(cause).Str("build", a.request.Build).Int("attempt", a.record.Attempt).Dur("again_in", delay).Msg("attempt failed")
 	return a.d.Return(delay)
 }

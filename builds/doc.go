@@ -21,6 +21,7 @@
 //	work.go         Work, Job, and the worker's loop
 //	running.go      ends attempts that a person cancelled or another worker took over
 //	attempt.go      one attempt: the claim, the build, what follows
+//	traces.go       the spans of an attempt
 //	heard.go        signs of life of the worker that has a build
 //	outcome.go      how a build ended is written, labelled and announced
 //	brief.go        bounds on what an outcome holds
@@ -29,6 +30,7 @@
 //	cancel.go       a person ends a build
 //	retry.go        a person asks for a build again
 //	queued.go       what was asked for and is not settled; what waits for a worker
+//	backlog.go      how much waits, without a look at it
 //	deadletters.go  messages that nobody could handle
 //	sweep.go        finishes what a crash left behind
 //	unfinished.go   which builds something is left to do for, without a look at all

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // tagTries bounds how often the label of an image is tried, each time in a delivery of its own.
@@ -28,7 +29,7 @@ func (a *attempt) outcome(p messages.Payload) error {
 		if a.job != nil {
 			a.job.noteChange(r)
 		}
-		m, err := messages.Encode(a.w.q.c.Envelope(a.request.Build, a.envelope.Traceparent), p)
+		m, err := messages.Encode(a.w.q.c.Envelope(a.request.Build, a.traceparent()), p)
 		if err != nil {
 			return err
 		}
@@ -38,6 +39,7 @@ func (a *attempt) outcome(p messages.Payload) error {
 	if err != nil {
 		return fmt.Errorf("settling build %s: %w", a.request.Build, err)
 	}
+	a.count()
 	return a.announce()
 }
 
@@ -79,16 +81,18 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 // be sent, or the label not be put yet, the request comes again, and finds the record ended.
 func (a *attempt) announce() error {
 	if a.record.Outcome == nil && !a.record.Announced {
-		return a.d.Bury(fmt.Sprintf("the record of build %s says %s but keeps no outcome to announce: send the request again",
+		return a.bury(fmt.Sprintf("the record of build %s says %s but keeps no outcome to announce: send the request again",
 			a.request.Build, a.record.State))
 	}
 	err := a.label()
 	if err == nil {
+		ctx, span := a.w.Tracer.Start(a.d.Context(), a.traceparent(), "announce", tracing.Sending)
 		err = a.d.Insist(func() error {
-			return a.w.q.finish(a.d.Context(), queue.Entry[messages.BuildRecord]{
+			return a.w.q.finish(ctx, queue.Entry[messages.BuildRecord]{
 				Key: a.request.Build, Value: a.record, Revision: a.revision,
 			})
 		})
+		span.End(err)
 	}
 	switch {
 	case errors.Is(err, queue.ErrLeaseLost) || err != nil && !a.d.Alive():
@@ -107,7 +111,9 @@ func (a *attempt) label() error {
 	if a.w.Tag == nil || r.Announced || r.State != messages.BuildStateSucceeded {
 		return nil
 	}
-	err := a.w.Tag(a.d.Context(), r)
+	ctx, span := a.w.Tracer.Start(a.d.Context(), a.traceparent(), "tag image", tracing.Image(r.Image))
+	err := a.w.Tag(ctx, r)
+	span.End(err)
 	if err == nil || !a.d.Alive() {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -30,6 +32,8 @@ type Work struct {
 	RetryDelay time.Duration // before the second attempt, doubling then up to a minute, whatever the AckWait; 0 means DefaultRetryDelay
 	Grace      time.Duration // how long builds may go on once ctx has ended, before they are handed back
 	Logger     zerolog.Logger
+	Metrics    *metrics.Builder // nil for none
+	Tracer     *tracing.Tracer  // nil: nothing is traced
 
 	// Build does one attempt. It returns an *ImageReady, *BuildFailed or *BuildSuperseded, or a *BuildCancelled that says why
 	// nothing was built, whose BuildRef is set for it; or an error where infrastructure failed, and the build
@@ -78,7 +82,7 @@ func (w Work) check() error {
 // Job is one attempt at a build.
 type Job struct {
 	Request  *messages.BuildRequested
-	Envelope messages.Envelope // of the request
+	Envelope messages.Envelope // of the request, with the traceparent of the attempt
 	Attempt  int               // from 1
 	Wanted   bool              // a person wants the commit, whether it is a head or not
 

@@ -46,6 +46,7 @@ type buildRow struct {
 	Waiting    bool   `json:"waiting,omitempty"`     // of a running one: nobody has it, between two attempts
 	Silence    string `json:"silence,omitempty"`     // of a running one: its worker is not heard any more
 	Broken     string `json:"broken,omitempty"`      // its request or record can't be read
+	Trace      string `json:"trace,omitempty"`       // the ID of the trace that it is on
 
 	inTurn  bool   // it waits for builds of earlier pushes
 	claim   string // of its record

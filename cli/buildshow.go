@@ -49,7 +49,7 @@ func (b *buildRow) write(p *terminal.Page) {
 		{"reason", reason}, {"requested by", b.By}, {"ref", b.Ref}, {"commit", b.Commit}, {"matched", b.Matched},
 		{"received", at(b.Received)}, {"updated", at(b.Updated)}, {"attempt", b.Attempt}, {"worker", b.Worker},
 		{"image", string(b.Image)}, {"superseded by", b.Head}, {"which is build", b.FollowedBy}, {"last error", b.LastError},
-		{"unreadable", b.Broken}, {"silent", b.Silence}, {"needs a builder for", string(b.Newer)},
+		{"unreadable", b.Broken}, {"silent", b.Silence}, {"needs a builder for", string(b.Newer)}, {"trace", b.Trace},
 	} {
 		if field.value != "" && field.value != 0 && field.value != uint64(0) {
 			p.Row(field.name, field.value)

@@ -21,6 +21,8 @@ type Caller struct {
 	Role  string // or "operator", for people
 	Name  string // of the worker, node or person
 	Inbox string // prefix of its inboxes, where the settings name none
+
+	Observer queue.Observer // is told of its requests; nil for nobody
 }
 
 // Connect connects to NATS as the settings say.
@@ -35,7 +37,7 @@ func Connect(ctx context.Context, n *settings.NATS, who Caller, log zerolog.Logg
 	}
 	return queue.Connect(ctx, queue.Options{
 		URL: n.URL, Name: "fenceline " + who.Role + " " + who.Name, User: n.User, Password: password,
-		CredentialsFile: n.CredentialsFile, CAFile: n.CAFile, CertFile: n.CertFile, KeyFile: n.KeyFile, Space: space, Logger: log,
+		CredentialsFile: n.CredentialsFile, CAFile: n.CAFile, CertFile: n.CertFile, KeyFile: n.KeyFile, Space: space, Logger: log, Observer: who.Observer,
 		Source: "/" + space.Prefix() + "/" + who.Role + "/" + who.Name, InboxPrefix: cmp.Or(n.InboxPrefix, who.Inbox),
 		Asks: who.Role == settings.UserProducer || who.Role == settings.UserBuilder || who.Role == settings.UserStatuses,
 	})
@@ -96,7 +98,7 @@ func (a *access) resolve() error {
 
 // dial connects as the operator.
 func (a *access) dial(ctx context.Context) (*queue.Client, error) {
-	q, err := Connect(ctx, &a.NATS, Caller{settings.UserOperator, whoami(), settings.InboxOf(a.User)}, zerolog.Nop())
+	q, err := Connect(ctx, &a.NATS, Caller{Role: settings.UserOperator, Name: whoami(), Inbox: settings.InboxOf(a.User)}, zerolog.Nop())
 	switch short := a.shortage(); {
 	case !errors.Is(err, queue.ErrUnavailable):
 	case short != nil: // it waits for room, or ended for want of it

@@ -159,6 +159,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
 		"history":              {{}, {hostile}},
+		"trace":                {{"base-gggggggg"}, {imageTwo.Digest(), "--all"}, {"node-3"}, {hostile}},
 		"audit":                {{}, {"--known"}, {hostile}},
 		"logs":                 {{"base-gggggggg"}, {"base-hhhhhhhh", "-f"}, {hostile}},
 		"watch":                {{hostile}},

@@ -83,7 +83,7 @@ func oneStep(given map[string]bool, dir, nats string) (write bool, err error) {
 }
 
 func declare(ctx context.Context, cmd *cobra.Command, n *settings.NATS, l *settings.Layout) error {
-	who := Caller{"init", settings.HostLabel(), settings.Inbox(cmp.Or(n.User, settings.UserController))}
+	who := Caller{Role: "init", Name: settings.HostLabel(), Inbox: settings.Inbox(cmp.Or(n.User, settings.UserController))}
 	log := NewLogger(cmd.ErrOrStderr(), false).With().Str("part", "init").Logger()
 	q, err := Connect(ctx, n, who, log)
 	if err != nil {

@@ -55,7 +55,7 @@ func credentials(t *testing.T) (dir, url string) {
 func as(t *testing.T, dir, url, user, inboxPrefix string) *queue.Client {
 	t.Helper()
 	n := settings.NATS{URL: url, User: user, PasswordFile: filepath.Join(dir, user)}
-	c, err := Connect(t.Context(), &n, Caller{user, "test", inboxPrefix}, zerolog.Nop())
+	c, err := Connect(t.Context(), &n, Caller{Role: user, Name: "test", Inbox: inboxPrefix}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func recordRow(r *messages.BuildRecord) buildRow {
 	return buildRow{
 		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, Reason: why, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError, OnlyIf: r.OnlyIf, Unchanged: r.Unchanged,
-		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, claim: r.Claim, request: r.Request,
+		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, Trace: r.Trace, claim: r.Claim, request: r.Request,
 	}
 }
 

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
@@ -13,6 +14,8 @@ import (
 // act advances every fleet while the lease is held: it starts an actor for each when it is seen first.
 func (c *Controller) act(ctx context.Context) error {
 	c.Logger.Info().Str("controller", c.Name).Msg("acting")
+	ended := c.Metrics.Acts()
+	defer func() { ended(errors.Is(context.Cause(ctx), queue.ErrLeaseLost)) }()
 	changed, done := c.views.subscribe("")
 	defer done()
 	fleets, ctx := errgroup.WithContext(ctx)
@@ -23,6 +26,7 @@ func (c *Controller) act(ctx context.Context) error {
 		for _, name := range c.views.fleetNames() {
 			if !started[name] {
 				started[name] = true
+				c.Metrics.Fleet(name)
 				asks := c.answering(name)
 				fleets.Go(func() error { c.actOn(ctx, name, asks); return nil })
 			}

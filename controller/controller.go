@@ -10,6 +10,8 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -32,11 +34,13 @@ const (
 // Config is what a controller needs.
 type Config struct {
 	Queue    *queue.Client
-	Backend  fence.Factory // of the fence configs of fleets
-	Name     string        // of this controller, for people
-	Interval time.Duration // 0 means DefaultInterval
-	LeaseTTL time.Duration // 0 means DefaultLeaseTTL
-	Layout   store.Layout  // with which a bucket that was lost is declared again
+	Backend  fence.Factory       // of the fence configs of fleets
+	Name     string              // of this controller, for people
+	Interval time.Duration       // 0 means DefaultInterval
+	LeaseTTL time.Duration       // 0 means DefaultLeaseTTL
+	Layout   store.Layout        // with which a bucket that was lost is declared again
+	Metrics  *metrics.Controller // nil for none
+	Tracer   *tracing.Tracer     // nil: nothing is traced
 	Logger   zerolog.Logger
 }
 
@@ -73,6 +77,8 @@ func New(c Config) (*Controller, error) {
 		place, _ := c.Backend(fleet, fence) // one that can't be opened has a kind, too
 		return place.Kind
 	}
+	v.metrics = c.Metrics
+	c.Metrics.Fleets(v.fleetsNow)
 	return &Controller{Config: c, views: v, owners: map[string]string{}}, nil
 }
 

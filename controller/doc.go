@@ -18,11 +18,13 @@
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config
 //	silence.go     members' records say for people who is silent
 //	write.go       one step is written, if what it rests on has not moved, and told
+//	traces.go      spans of rollouts, decisions and flips
 //	fenceconfig.go the fence config is read, compared with the record, written and read back
 //	fenceowner.go  a place that has one setting is one fleet's alone
 //	fencejournal.go  what a fence config was, for a store that does not remember
 //	fencequestions.go  people read and set fence configs through the acting controller
 //	views.go       what the watches have seen of records and heartbeats, as a decide.State
+//	told.go        what metrics are told of fleets and decisions
 //	heartbeats.go  how long a heartbeat counts, and two nodes with one name
 //	retention.go   old rollouts are forgotten
 //	redeclare.go   streams and buckets are made anew where a server lost them

@@ -51,7 +51,10 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 		now := time.Now().UTC()
 		r := messages.RolloutRecord{
 			ID: messages.RolloutID(to.Fleet, m.Build), Fleet: to.Fleet, After: after, Ready: ready, Policy: to.Policy,
-			State: messages.RolloutWaiting, Opened: now, Updated: now, Traceparent: traceparent,
+			State: messages.RolloutWaiting, Opened: now, Updated: now, Traceparent: c.Tracer.Reserve(traceparent),
+		}
+		if r.Traceparent != traceparent {
+			r.OpenedBy = traceparent
 		}
 		after = to.Fleet
 		revision, err := store.Rollouts(c.Queue).Create(ctx, r.ID, r)
@@ -62,7 +65,7 @@ func (c *Controller) openRollouts(ctx context.Context, m *messages.ImageReady, t
 			return fmt.Errorf("opening rollout %s: %w", r.ID, err)
 		}
 		c.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: r.ID, Value: r, Revision: revision})
-		if err := c.Queue.Publish(ctx, traceparent, decide.AboutRollout(&r, 0)); err != nil {
+		if err := c.Queue.Publish(ctx, r.Traceparent, decide.AboutRollout(&r, 0)); err != nil {
 			c.Logger.Warn().Err(err).Str("rollout", r.ID).Msg("event not published")
 		}
 	}

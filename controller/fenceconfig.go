@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 const (
@@ -151,10 +152,13 @@ func (f *fleetActor) setFence(ctx context.Context, place fence.Place, r *message
 }
 
 // set writes a fence config in less time than the lease lasts.
-func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) error {
+func (f *fleetActor) set(ctx context.Context, place fence.Place, value string, over fence.Setting, cause fence.Cause) (err error) {
 	ctx, cancel := f.bounded(ctx)
 	defer cancel()
-	var err error
+	ctx, span := tracing.Start(ctx, "set fence config", tracing.Calling, tracing.Saying(tracing.Fleet(f.fleet), tracing.Text("fence.kind", place.Kind), tracing.Text("fence.value", value)))
+	defer func() { span.End(err) }()
+	began := time.Now()
+	defer func() { f.Metrics.Fence(place.Kind, "write", fenceOutcome(err), time.Since(began)) }()
 	if b, keeps := place.Backend.(fence.CauseKeeper); keeps {
 		_, err = b.SetFor(ctx, value, over.Revision, cause)
 	} else {
@@ -188,11 +192,13 @@ func (f *fleetActor) readFence(ctx context.Context, r *messages.FleetRecord) (fe
 	defer cancel()
 	ctx, done := f.untilDecided(ctx, r.Epoch)
 	defer done()
+	began := time.Now()
 	now, err := place.Get(ctx)
-	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errRecordMoved):
-		err = errRecordMoved
-	case err != nil:
+	if err != nil && errors.Is(context.Cause(ctx), errRecordMoved) { // it was given up, which is no error of the store's
+		return place, now, errRecordMoved
+	}
+	f.Metrics.Fence(place.Kind, "read", fenceOutcome(err), time.Since(began))
+	if err != nil {
 		err = fmt.Errorf("the fence config can't be read: %w", err)
 	}
 	return place, now, err

@@ -25,6 +25,7 @@ type fleetActor struct {
 	asks   chan question            // about the fence config
 	given  []messages.FenceAnswered // the last answers to questions that were to set it
 	noted  notedValue               // what the journal was last seen to end with
+	last   lastNode                 // waits for the last node of a rollout
 	seen   *seenSetting             // what the fence config was last seen to hold; nil where it was set since
 	log    zerolog.Logger
 }
@@ -33,6 +34,8 @@ type fleetActor struct {
 // compared then, and progress that only people look at is written. What fails keeps nothing else
 // from being done, as a rollback has to reach the fence config whatever else is wrong.
 func (f *fleetActor) pass(ctx context.Context, due bool) error {
+	began := time.Now()
+	defer func() { f.Metrics.Passed(time.Since(began)) }()
 	if due {
 		f.ttl = 0
 	}
@@ -41,6 +44,7 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	if due {
 		failed = errors.Join(failed, f.noteSilence(ctx))
 	}
+	f.noteLast()
 	followed, err := f.follow(ctx, due)
 	if followed && err == nil {
 		err = f.advance(ctx, due)
@@ -56,7 +60,7 @@ func (f *fleetActor) follow(ctx context.Context, due bool) (bool, error) {
 	if revision == 0 || !due && !behind {
 		return false, nil
 	}
-	err := f.drive(ctx)
+	err := f.traceFlip(ctx, &s.Record, behind)
 	if err != nil {
 		f.failed = s.Record.Epoch // the timer tries again; a newer decision is driven at once
 	}
@@ -146,6 +150,7 @@ func (f *fleetActor) makeRecord(ctx context.Context) error {
 // advance writes what is decided, one step after the other, until nothing is to be done.
 func (f *fleetActor) advance(ctx context.Context, due bool) error {
 	for range writesInARow {
+		began := time.Now()
 		s, revision, revisions := f.views.snapshot(f.fleet, f.clocks)
 		if revision == 0 {
 			return nil
@@ -156,6 +161,7 @@ func (f *fleetActor) advance(ctx context.Context, due bool) error {
 			return nil
 		}
 		err := f.write(ctx, out, revision, revisions)
+		f.Metrics.Decided(time.Since(began))
 		if errors.Is(err, queue.ErrMoved) {
 			err = f.reread(ctx)
 		}

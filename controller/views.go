@@ -11,13 +11,15 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"golang.org/x/sync/errgroup"
 )
 
 // views is what a controller has seen of the records and heartbeats, kept up by watches.
 type views struct {
-	queue *queue.Client
-	kind  func(fleet, fence string) string // of the place where a fleet's fence config lives, by its record's Fence; nil for the default
+	queue   *queue.Client
+	kind    func(fleet, fence string) string // of the place where a fleet's fence config lives, by its record's Fence; nil for the default
+	metrics *metrics.Controller
 
 	mu       sync.Mutex
 	fleets   map[string]queue.Entry[messages.FleetRecord]
@@ -68,7 +70,9 @@ func (v *views) caughtUp() func() {
 func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	old := v.fleets[e.Key]
 	if takeNewer(v.fleets, e) {
+		v.countDecision(old, e)
 		v.notify(e.Key)
 	}
 }
@@ -77,7 +81,9 @@ func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	old := v.rollouts[e.Key]
 	if takeNewer(v.rollouts, e) {
+		v.countFlip(old, e)
 		v.notify("") // other fleets may wait for it
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
@@ -24,14 +25,18 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 			return fmt.Errorf("rollout %s is to be flipped again: %w", out.Rollout.ID, err)
 		}
 	}
+	began := time.Now()
+	before := f.views.fleet(f.fleet)
 	if out.Fleet != nil {
 		written, err := store.Fleets(f.Queue).Update(ctx, f.fleet, *out.Fleet, revision)
 		if err != nil {
 			return err
 		}
 		f.wroteFleet(ctx, *out.Fleet, written)
+		f.traceDecision(&before, out.Fleet, began)
 	}
 	if r := out.Rollout; r != nil {
+		was := f.views.rollout(r.ID) // before the watch can tell of the write
 		written, err := store.Rollouts(f.Queue).Update(ctx, r.ID, *r, revisions[r.ID])
 		if errors.Is(err, queue.ErrMoved) {
 			return errors.Join(err, f.rolloutUnmoved(ctx, r.ID, revisions[r.ID])) // takes the record as it is now into the views
@@ -40,6 +45,7 @@ func (f *fleetActor) write(ctx context.Context, out decide.Step, revision uint64
 			return err
 		}
 		f.views.seeRollout(queue.Entry[messages.RolloutRecord]{Key: r.ID, Value: *r, Revision: written})
+		f.traceRollout(&was, r)
 	}
 	if out.Event != nil {
 		f.publish(ctx, out.Event)
@@ -90,8 +96,9 @@ func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, rev
 // publish sends an event on the trace of its rollout. An event that is lost loses nothing else, as
 // the records say the same.
 func (f *fleetActor) publish(ctx context.Context, e *messages.RolloutChanged) {
-	f.log.Info().Str("rollout", e.Rollout).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
-	if err := f.Queue.Publish(ctx, f.views.rollout(e.Rollout).Traceparent, e); err != nil {
+	traceparent := f.views.rollout(e.Rollout).Traceparent
+	f.log.Info().Str("rollout", e.Rollout).Str("trace", messages.TraceID(traceparent)).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
+	if err := f.Queue.Publish(ctx, traceparent, e); err != nil {
 		f.log.Warn().Err(err).Str("rollout", e.Rollout).Msg("event not published")
 	}
 }

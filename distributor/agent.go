@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // Queue is what the agent needs of the message queue: with a node's credential.
@@ -58,9 +61,11 @@ type Config struct {
 	// Contents opens images for the ways in which the agent itself fetches; nil is none, so that the engine
 	// pulls whatever the fleet says.
 	Contents       Contents
-	Pull           *messages.Pull // how this node fetches images; nil is as its fleet says
-	Applier        Applier        // nil where nothing is applied
-	AbandonedAfter time.Duration  // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Pull           *messages.Pull       // how this node fetches images; nil is as its fleet says
+	Applier        Applier              // nil where nothing is applied
+	AbandonedAfter time.Duration        // how long nobody may answer for images on the engine; 0 is DefaultAbandonedAfter
+	Metrics        *metrics.Distributor // nil for none
+	Tracer         *tracing.Tracer      // nil: nothing is traced
 	Logger         zerolog.Logger
 }
 
@@ -72,6 +77,7 @@ type Distributor struct {
 
 	wake    chan struct{} // look again whether something is to be done
 	changed chan struct{} // send a heartbeat now
+	trail   atomic.Pointer[trail]
 	toApply chan struct{} // look again whether the current image is applied
 	outbox  chan event
 	refused chan struct{} // closed when refuse is set
@@ -85,6 +91,8 @@ type Distributor struct {
 	job    *job
 	engine engineView
 	beats  beatView
+	seen   *messages.NodeStatus // of the last heartbeat
+	seenAt time.Time
 	again  bool // what failed is tried again without its pause: the engine is back, or it is this node's turn
 	// What the heartbeats say of images:
 	applied  *messages.NodeApplied // nil where nothing is
@@ -158,6 +166,7 @@ func New(c Config) (*Distributor, error) {
 	if c.Applier != nil {
 		d.applied = &messages.NodeApplied{State: messages.ApplyWaiting}
 	}
+	c.Metrics.Node(d.nodeNow)
 	return d, nil
 }
 

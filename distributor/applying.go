@@ -64,7 +64,15 @@ func (d *Distributor) applyStep(ctx context.Context, a *applying) time.Duration 
 			return wait
 		}
 	}
-	out, err := d.cfg.Applier.Apply(ctx, d.changeTo(record))
+	change, begun := d.changeTo(record), time.Time{}
+	change.Begins = func() {
+		begun = time.Now()
+		d.applyBegins(record)
+	}
+	out, err := d.cfg.Applier.Apply(ctx, change)
+	if traceparent := d.traceOf(current); !begun.IsZero() {
+		d.tracer(traceparent).Over(traceparent, "apply", begun, time.Now(), err, d.about(current))
+	}
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, apply.ErrNotHere):
@@ -73,7 +81,7 @@ func (d *Distributor) applyStep(ctx context.Context, a *applying) time.Duration 
 		d.applyFailed(a, record, err)
 		return a.retries.wait(string(current.Image))
 	default:
-		d.appliedWell(a, current.Image, out)
+		d.appliedWell(a, current, out)
 	}
 	return d.cfg.Interval
 }
@@ -88,10 +96,13 @@ func (d *Distributor) changeTo(record *messages.FleetChanged) apply.Change {
 			Build: r.Current.Build, Fleet: d.cfg.Fleet, Node: d.cfg.Node, Revision: record.Revision,
 		},
 		Present: func(ctx context.Context) error { return d.holds(ctx, r, image) },
-		Begins: func() {
-			d.noteApplied(messages.NodeApplied{Image: image, Revision: record.Revision, State: messages.ApplyRunning, Error: d.lastApplyError(image)})
-		},
 	}
+}
+
+// applyBegins notes that the current image is applied now.
+func (d *Distributor) applyBegins(record *messages.FleetChanged) {
+	image := record.Record.Current.Image
+	d.noteApplied(messages.NodeApplied{Image: image, Revision: record.Revision, State: messages.ApplyRunning, Error: d.lastApplyError(image)})
 }
 
 // holds tells whether the engine has an image complete; the error says why not.
@@ -115,6 +126,7 @@ func (d *Distributor) holds(ctx context.Context, r *messages.FleetRecord, image 
 // applyFailed notes that the image could not be applied; it is tried again later and later.
 func (d *Distributor) applyFailed(a *applying, record *messages.FleetChanged, err error) {
 	current := record.Record.Current
+	d.cfg.Metrics.Applied("failed")
 	news := a.retries.failed(string(current.Image), err.Error())
 	d.noteApplied(messages.NodeApplied{Image: current.Image, Revision: record.Revision, State: messages.ApplyFailed, Error: brief(err.Error())})
 	if !news {
@@ -123,16 +135,22 @@ func (d *Distributor) applyFailed(a *applying, record *messages.FleetChanged, er
 	d.log.Warn().Err(err).Stringer("image", current.Image).Msg("can't apply the current image; trying again")
 	d.post(event{payload: &messages.NodeFailed{
 		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: current.Rollout, Image: current.Image, Step: "apply", Reason: brief(err.Error()),
-	}})
+	}, traceparent: d.traceOf(current)})
 }
 
 // appliedWell notes that the image is applied, and what somebody else had put in its place. What is put
 // right again and again is so with growing pauses, as its software is told each time.
-func (d *Distributor) appliedWell(a *applying, image messages.Image, out apply.Result) {
+func (d *Distributor) appliedWell(a *applying, current messages.FleetImage, out apply.Result) {
+	image := current.Image
 	delete(a.retries, string(image))
 	d.mu.Lock()
 	was := d.applied
 	d.mu.Unlock()
+	if out.Mended != "" {
+		d.cfg.Metrics.Applied("mended")
+	} else if was == nil || !was.Has(image) {
+		d.cfg.Metrics.Applied("done")
+	}
 	now := messages.NodeApplied{Image: image, Revision: out.Revision, State: messages.ApplyDone, At: out.At}
 	switch {
 	case out.Mended != "":
@@ -150,7 +168,7 @@ func (d *Distributor) appliedWell(a *applying, image messages.Image, out apply.R
 		now.Mended = was.Mended
 	}
 	if was == nil || !was.Has(image) {
-		d.log.Info().Stringer("image", image).Msg("applied")
+		d.logOf(want{FleetImage: current, traceparent: d.traceOf(current)}).Info().Msg("applied")
 	}
 	d.noteApplied(now)
 }

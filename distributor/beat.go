@@ -92,6 +92,7 @@ func (d *Distributor) beat(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	d.tell(s, err)
 	twin := errors.Is(err, store.ErrTwin) // it is stored all the same
 	if twin {
 		err = nil

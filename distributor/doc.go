@@ -25,6 +25,7 @@
 //	localtag.go     which image a tag that keeps it from a prune is of
 //	trial.go        a canary tries an image
 //	applying.go     the current image is made the one that the node's own software reads; package apply writes it
+//	traces.go       spans, and the trace of the rollout that brought an image
 //	ledger.go       what agents brought to the engine, when and why
 //	cleanup.go      what no record wants is removed
 //	abandoned.go    whether anybody still works for what others left
@@ -33,6 +34,7 @@
 //	report.go       how far the node is with the preload, and what failed
 //	events.go       events wait until the queue takes them
 //	interval.go     whether heartbeats are kept for long enough
+//	told.go         what metrics are told of the node
 //	beat.go         heartbeats are sent, and another agent of this name is noticed
 //	status.go       what a heartbeat says: asked of the engine each time
 //	enginewatch.go  the engine answers, fails, or changes by itself

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // fetch pulls an image, tags it and checks that it is there.
@@ -79,9 +80,12 @@ const damagedLooks = 3
 // pull pulls an image; free is what was free before it. It is given up when nothing moves for
 // stallTimeout, or when it takes the space that pulls must leave alone. There is no other limit, as
 // nobody can know how long an image may take.
-func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64) error {
-	d.log.Info().Stringer("image", w.Image).Msg("pulling")
+func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64) (err error) {
+	d.logOf(w).Info().Msg("pulling")
+	_, span := d.tracer(w.traceparent).Start(ctx, w.traceparent, "pull", tracing.Calling, d.about(w.FleetImage))
+	defer func() { span.End(err) }()
 	start := time.Now()
+	stopped := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watchdog := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
@@ -103,11 +107,13 @@ func (d *Distributor) pull(ctx context.Context, w want, from *source, free int64
 		}
 	})
 	last.Bytes = n
+	span.Say(tracing.Count("bytes", n))
 	d.noteFetched(w, before, last)
+	d.cfg.Metrics.Pulled(wayOf(from), pullOutcome(stopped, err), n, time.Since(start))
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		delete(d.short, w.Image)
-		d.log.Info().Stringer("image", w.Image).Int64("bytes", n).Dur("took", time.Since(start)).Msg("pulled")
+		d.logOf(w).Info().Int64("bytes", n).Dur("took", time.Since(start)).Msg("pulled")
 		return nil
 	case errors.Is(cause, errStalled):
 		return fmt.Errorf("pulling %s: %w for %s; check the registry and the engine's log", w.Image, errStalled, stallTimeout)

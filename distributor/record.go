@@ -115,6 +115,7 @@ func (d *Distributor) takeRead(c messages.FleetChanged) {
 // The caller holds mu.
 func (d *Distributor) adopt(c messages.FleetChanged) {
 	d.checkInterval(c.Record.NodeTTL.Std())
+	d.follow(&c.Record)
 	if d.record == nil || !d.record.Record.Turns.Admits(d.cfg.Node) {
 		d.again = d.again || c.Record.Turns.Admits(d.cfg.Node)
 	}
@@ -148,7 +149,7 @@ func (d *Distributor) viewOf(r *messages.FleetRecord) messages.FleetRecord {
 	}
 	if d.admitted(r.Preload) {
 		p := *r.Preload
-		p.Threshold, p.Canaries = 0, nil
+		p.Threshold, p.Canaries, p.Traced = 0, nil, 0
 		if d.canary(r.Preload) {
 			p.Canaries = []string{d.cfg.Node}
 		}

@@ -95,7 +95,7 @@ func (d *Distributor) fail(w want, key, step string, err error) {
 	if !d.retries.failed(key, step+": "+reason) {
 		return
 	}
-	d.log.Warn().Err(err).Str("step", step).Stringer("image", w.Image).Bool("base", w.base).Msg("failed; trying again while the fleet wants it")
+	d.logOf(w).Warn().Err(err).Str("step", step).Bool("base", w.base).Msg("failed; trying again while the fleet wants it")
 	if !w.base {
 		d.post(event{&messages.NodeFailed{
 			Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, Step: step, Reason: reason,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // verdict is the outcome of the last trial, so that it is not run again for its rollout.
@@ -45,22 +46,38 @@ func (d *Distributor) runTrial(ctx context.Context, w want, r *messages.FleetRec
 	}
 	d.runJob(ctx, wanted, func(ctx context.Context) {
 		d.report(w, messages.WorkTrial, "", nil)
-		d.log.Info().Stringer("image", w.Image).Strs("hooks", p.Hooks).Msg("trying")
+		d.logOf(w).Info().Strs("hooks", p.Hooks).Msg("trying")
+		_, span := d.tracer(w.traceparent).Start(ctx, w.traceparent, "trial", d.about(w.FleetImage))
 		result, err := d.cfg.Engine.Trial(ctx, Trial{
 			Owner: d.owner(r), Rollout: p.Rollout, Image: p.Image, HooksDir: p.HooksDir, Hooks: p.Hooks,
 			Network: p.Trial.Network, User: p.Trial.User, Timeout: p.Trial.Timeout.Std(),
 		})
+		span.Say(tracing.Truth("passed", err == nil && result.Passed))
+		span.End(trialError(result, err))
 		d.swept = false // what the engine could not remove is removed later
 		switch {
 		case errors.Is(context.Cause(ctx), errNotWanted):
 			d.log.Info().Stringer("image", w.Image).Msg("gave up the trial: the fleet no longer wants the image")
 		case ctx.Err() != nil: // the agent stops
 		case err != nil:
+			d.cfg.Metrics.Tried("error")
 			d.fail(w, trialKey(w.Rollout), "trial", err)
+		case result.Passed:
+			d.cfg.Metrics.Tried("passed")
+			d.keepVerdict(w, result)
 		default:
+			d.cfg.Metrics.Tried("failed")
 			d.keepVerdict(w, result)
 		}
 	})
+}
+
+// trialError is what went wrong with a trial, for whichever reason.
+func trialError(result messages.TrialResult, err error) error {
+	if err == nil && !result.Passed {
+		return errors.New(result.Reason)
+	}
+	return err
 }
 
 // keepVerdict remembers a verdict, and tells it.
@@ -68,7 +85,7 @@ func (d *Distributor) keepVerdict(w want, result messages.TrialResult) {
 	result.Reason = brief(result.Reason)
 	delete(d.retries, trialKey(w.Rollout))
 	d.verdict = verdict{rollout: w.Rollout, image: w.Image, result: &result}
-	d.log.Info().Stringer("image", w.Image).Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")
+	d.logOf(w).Info().Bool("passed", result.Passed).Str("reason", result.Reason).Msg("tried")
 	d.reportVerdict(w, &result)
 	d.post(event{&messages.TrialFinished{
 		Fleet: d.cfg.Fleet, Node: d.cfg.Node, Rollout: w.Rollout, Image: w.Image, TrialResult: result,

@@ -34,7 +34,7 @@ func (d *Distributor) wants(r *messages.FleetRecord) []want {
 			out = append(out, w)
 		}
 	}
-	add(want{FleetImage: r.Current})
+	add(want{FleetImage: r.Current, traceparent: d.traceOf(r.Current)})
 	if d.admitted(r.Preload) {
 		add(wantPreload(r.Preload))
 	}

@@ -93,6 +93,7 @@ type answer struct {
 	}
 	Ignored string
 	Error   string
+	Trace   string
 }
 
 func (s *stack) send(ctx context.Context, h hook) (answer, error) { return sendTo(ctx, s.http, h) }

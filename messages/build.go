@@ -312,6 +312,8 @@ type BuildRecord struct {
 	Deliveries int `json:"deliveries,omitempty"`
 	// Context is the name of the uploaded context that the build was made from, as long as it is kept.
 	Context string `json:"context,omitempty"`
+	// Trace is the ID of the trace that the build is on, as the logs of whoever had to do with it say it.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Ended tells whether the build is over.

@@ -131,6 +131,8 @@ type Preload struct {
 	Threshold uint64 `json:"threshold,string"`
 	// Traceparent is the rollout's: what nodes publish about the preload carries it on.
 	Traceparent string `json:"traceparent,omitempty"`
+	// Traced says which nodes beside the canaries make spans of what they do; see Traces. A string, as Threshold.
+	Traced uint64 `json:"traced,string,omitempty"`
 }
 
 // BasePreload lets nodes fetch a build's base images while the build still runs.

@@ -165,6 +165,7 @@ var unfilled = map[string]bool{
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Disabled":           true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Trial.Network":            true,
 	"dev.fenceline.fleet.changed.v1.Record.Preload.Traceparent":              true, // see TestAPreloadsTraceIsInItsWireForm
+	"dev.fenceline.fleet.changed.v1.Record.Preload.Traced":                   true,
 	"dev.fenceline.fleet.changed.v1.Record.Mended":                           true, // see TestALaterFleetRecordIsInItsWireForm
 	"dev.fenceline.fleet.changed.v1.Record.NodeTTL":                          true,
 	"dev.fenceline.fleet.changed.v1.Record.Fence":                            true,
@@ -205,12 +206,12 @@ func TestAFindingsColumnIsInItsWireForm(t *testing.T) {
 // The golden has a preload as a fleet's first controllers wrote it, without a trace.
 func TestAPreloadsTraceIsInItsWireForm(t *testing.T) {
 	r := sampleFleetRecord()
-	r.Preload.Traceparent = sampleEnvelope().Traceparent
+	r.Preload.Traceparent, r.Preload.Traced = sampleEnvelope().Traceparent, 1<<63
 	m, err := Encode(sampleEnvelope(), &FleetChanged{Revision: 9, Record: r})
-	if err != nil || !bytes.Contains(m.Body, []byte(`"traceparent":"`+r.Preload.Traceparent+`"`)) {
+	if err != nil || !bytes.Contains(m.Body, []byte(`"traceparent":"`+r.Preload.Traceparent+`","traced":"9223372036854775808"`)) {
 		t.Fatalf("it is %s, error %v", m.Body, err)
 	}
-	if _, got, err := DecodeAs[*FleetChanged](m); err != nil || got.Record.Preload.Traceparent != r.Preload.Traceparent {
+	if _, got, err := DecodeAs[*FleetChanged](m); err != nil || got.Record.Preload.Traceparent != r.Preload.Traceparent || got.Record.Preload.Traced != r.Preload.Traced {
 		t.Errorf("read, it is %+v, error %v", got, err)
 	}
 }

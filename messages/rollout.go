@@ -22,6 +22,14 @@ const (
 	RolloutRolledBack RolloutState = "rolled-back"
 )
 
+// RolloutStates lists them in that order.
+func RolloutStates() []RolloutState {
+	return []RolloutState{
+		RolloutWaiting, RolloutPreloading, RolloutApproval, RolloutHeld, RolloutFlipped, RolloutSoaking, RolloutDone,
+		RolloutFailed, RolloutAborted, RolloutSuperseded, RolloutRolledBack,
+	}
+}
+
 // Final tells whether nothing more happens in this state.
 func (s RolloutState) Final() bool {
 	switch s {
@@ -56,9 +64,10 @@ type RolloutRecord struct {
 	Opened    time.Time              `json:"opened"`
 	FlippedAt time.Time              `json:"flipped_at,omitzero"`
 	Updated   time.Time              `json:"updated"`
-	// Traceparent is that of the image-ready event that opened it: what the rollout publishes, and its
-	// nodes do, carries it on.
+	// Traceparent is what the rollout publishes, and its nodes do, carries on: that of the image-ready event that opened it,
+	// or of the rollout's own span below that one, which is OpenedBy then.
 	Traceparent string `json:"traceparent,omitempty"`
+	OpenedBy    string `json:"opened_by,omitempty"`
 	// MemberCount is how many members it counted when it was flipped, or else when it was over. Members
 	// may be fewer since: some were retired, or it names none.
 	MemberCount int `json:"member_count,omitempty"`

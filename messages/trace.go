@@ -27,3 +27,11 @@ func validTraceparent(s string) bool {
 	return hexadecimal(trace, 32) && hexadecimal(span, 16) && hexadecimal(flags, 2) &&
 		strings.Trim(trace, "0") != "" && strings.Trim(span, "0") != ""
 }
+
+// TraceID is the ID of a traceparent's trace, by which logs and traces are searched; "" where that is not valid.
+func TraceID(traceparent string) string {
+	if !validTraceparent(traceparent) {
+		return ""
+	}
+	return traceparent[3:35]
+}

@@ -22,3 +22,14 @@ func TestASenderWithoutAValidTraceGetsANewOne(t *testing.T) {
 		}
 	}
 }
+
+func TestTheIDOfATrace(t *testing.T) {
+	if got := TraceID("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"); got != "4bf92f3577b34da6a3ce929d0e0e4736" {
+		t.Errorf("it is %q", got)
+	}
+	for _, none := range []string{"", "00-zz"} {
+		if got := TraceID(none); got != "" {
+			t.Errorf("that of %q is %q", none, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package messages
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"slices"
 )
 
@@ -25,4 +26,21 @@ func WaveThreshold(rollout string, nodes []string, k int) uint64 {
 	}
 	slices.Sort(hashes)
 	return hashes[min(k, len(hashes))-1]
+}
+
+// TracedNodes is how many nodes of a rollout beside its canaries make spans of what they do, about: a large fleet must not
+// fill anybody's store of traces.
+const TracedNodes = 20
+
+// TraceThreshold is for Preload.Traced, in a fleet of so many members.
+func TraceThreshold(members int) uint64 {
+	if members <= TracedNodes {
+		return math.MaxUint64
+	}
+	return math.MaxUint64 / uint64(members) * TracedNodes
+}
+
+// Traces tells whether a node makes spans of what it does for the preload's rollout. Those that do are spread over its waves.
+func (p *Preload) Traces(node string) bool {
+	return slices.Contains(p.Canaries, node) || p.Traced > 0 && WaveHash("trace "+p.Rollout, node) <= p.Traced
 }

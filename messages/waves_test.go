@@ -49,3 +49,21 @@ func TestWaveHashIsPinned(t *testing.T) {
 		t.Errorf("the hash is %d, want %d", got, wantHash)
 	}
 }
+
+func TestAboutTwentyNodesBesideTheCanariesAreTraced(t *testing.T) {
+	for _, members := range []int{1, 20, 21, 1000, 10_000} {
+		p := &Preload{FleetImage: FleetImage{Rollout: "production-base-aaaaaaaa"}, Canaries: []string{"canary"}, Traced: TraceThreshold(members)}
+		traced := 0
+		for i := range members {
+			if p.Traces(fmt.Sprintf("node-%d", i)) {
+				traced++
+			}
+		}
+		if !p.Traces("canary") || members <= TracedNodes && traced != members || traced > 2*TracedNodes || traced < min(members, TracedNodes/2) {
+			t.Errorf("of %d members %d are traced", members, traced)
+		}
+	}
+	if old := (&Preload{}); old.Traces("node-1") {
+		t.Error("without a threshold, as of older controllers, a node is traced")
+	}
+}

@@ -40,6 +40,7 @@ type ignoredAnswer struct {
 // refusalAnswer is the body of every other answer.
 type refusalAnswer struct {
 	Error string `json:"error" doc:"what is wrong, and what mends it"`
+	Trace string `json:"trace,omitempty" doc:"the request's trace ID, by which the producer's log has more"`
 }
 
 // refusal is an answer other than 2xx.
@@ -62,10 +63,11 @@ func (r *refusal) write(w http.ResponseWriter) {
 	if r.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="fenceline"`)
 	}
+	trace := ""
 	if n, ok := w.(noting); ok {
-		n.call.Why = r.reason
+		n.call.Why, trace = r.reason, n.traceID()
 	}
-	writeJSON(w, r.status, refusalAnswer{Error: r.reason})
+	writeJSON(w, r.status, refusalAnswer{Error: r.reason, Trace: trace})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 )
 
@@ -47,6 +48,9 @@ type note struct {
 	known  bool // its sender proved who it is
 	status int
 	call   messages.AuditedCall
+
+	span        *tracing.Span
+	traceparent string // of what it asks for
 }
 
 // noteKey is where a request's context has its note.
@@ -81,7 +85,8 @@ func (p *Producer) audited(what, path string, serve http.HandlerFunc) http.Handl
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		n := &note{}
-		p.guarded(serve)(noting{w, n}, r.WithContext(context.WithValue(r.Context(), noteKey{}, n)))
+		ctx := n.begin(p.tracer, r, path)
+		p.guarded(serve)(noting{w, n}, r.WithContext(context.WithValue(ctx, noteKey{}, n)))
 		n.call.At, n.call.What, n.call.Path, n.call.Status = p.now().UTC(), what, path, n.status
 		switch {
 		case n.status >= http.StatusBadRequest:
@@ -91,12 +96,14 @@ func (p *Producer) audited(what, path string, serve http.HandlerFunc) http.Handl
 		default:
 			n.call.Outcome = messages.OutcomeAccepted
 		}
+		p.metrics.Came(sourceOf(what, path), outcomeOf(n))
 		if strings.HasSuffix(path, "/") { // it is about what lies below, which is a stranger's word, or a secret that went astray
 			n.call.Why = ""
 		}
 		n.call.Why = messages.Shorten(n.call.Why, maxWhy)
 		n.call.From = host(r.RemoteAddr)
 		p.audit.add(n, origin(r.RemoteAddr))
+		n.traced()
 	}
 }
 

@@ -37,13 +37,13 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 		if no.status >= 500 {
 			log = p.log.Error()
 		}
-		log.Int("status", no.status).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
+		log.Int("status", no.status).Str("trace", noteOf(r.Context()).traceID()).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
 		no.write(w)
 		return
 	}
 	b := builds[0]
 	noteOf(r.Context()).builds(builds)
-	p.log.Info().Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
+	p.log.Info().Str("trace", noteOf(r.Context()).traceID()).Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
 		Bool("duplicate", b.Duplicate).Bool("replayed", replayed).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
 	if replayed {
 		w.Header().Set(replayedHeader, "true")

@@ -51,9 +51,11 @@
 //	imagegraph.go       which pipelines build on which
 //	registrynotifications.go  registries tell of pushes
 //	registryforms.go    how each tells it
+//	counted.go          what is stored, and what comes over HTTP, is counted
 //	store.go            what either asks for is stored before it is accepted
 //	audit.go            audit events of all that comes
 //	answer.go           answers and refusals
+//	traces.go           spans of requests, and traceparents of builds
 //	pipelines.go        the pipelines of a pipeline file
 //	reload.go           the file is read again when it has changed
 //	stamp.go            whether a file has changed

@@ -13,7 +13,9 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/semaphore"
 )
@@ -64,6 +66,8 @@ type Config struct {
 	RepositoryLimit int
 	// Certificate is the one that its server shows, or nil: Run follows its files, and File tells of it.
 	Certificate *Certificate
+	Metrics     *metrics.Producer // nil for none
+	Tracer      *tracing.Tracer   // nil: nothing is traced
 	Logger      zerolog.Logger
 }
 
@@ -77,6 +81,7 @@ type Producer struct {
 	certificate   *Certificate
 	bases         *baseFollower // nil where no base is followed
 	queue         Queue
+	tracer        *tracing.Tracer
 	tokens        []Token
 	audit         *auditor
 	calls         KeptCalls
@@ -86,6 +91,7 @@ type Producer struct {
 	storeTimeout  time.Duration
 	pollPause     time.Duration // after a look at a repository that fails, the first time
 	keyPause      time.Duration
+	metrics       *metrics.Producer
 	log           zerolog.Logger
 	now           func() time.Time
 	room          *bodyRoom // for bodies of more than firstBytes
@@ -119,8 +125,11 @@ func New(c Config) (*Producer, error) {
 	if err := c.Forwarding.check(); err != nil {
 		return nil, err
 	}
+	if c.Metrics != nil {
+		c.Queue = countedQueue{c.Queue, c.Metrics}
+	}
 	p := &Producer{
-		queue: c.Queue, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
+		metrics: c.Metrics, queue: tracedQueue{c.Queue, c.Tracer}, tracer: c.Tracer, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
 		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
 		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),
@@ -133,6 +142,7 @@ func New(c Config) (*Producer, error) {
 	p.file.begin(c.LookInterval)
 	p.schedules.begin(c.Schedules, c.Clock)
 	p.force(c.Pipelines)
+	p.tell()
 	if c.Bases != (Bases{}) {
 		p.bases = newBaseFollower(p, c.Bases)
 	}

@@ -188,7 +188,9 @@ func (b *baseFollower) rebuildOnce(ctx context.Context, p *followedPipeline, d *
 	if err != nil || r == nil {
 		return nil, 0, err
 	}
-	a, err := b.Builds.RequestAfter(ctx, r, on.Request, "")
+	a, err := traceRequest(ctx, b.tracer, r, "", func(ctx context.Context, r *messages.BuildRequested, traceparent string) (builds.Accepted, error) {
+		return b.Builds.RequestAfter(ctx, r, on.Request, traceparent)
+	})
 	if err != nil {
 		return nil, 0, err
 	}

@@ -199,6 +199,7 @@ func (f *follower) look(asked bool) {
 // reload reads the pipeline file, and has it come into force if it can be used. It returns what was read.
 func (p *Producer) reload(path string) map[string]stamp {
 	next, err := LoadPipelines(path)
+	p.metrics.Loaded(err == nil)
 	if err != nil {
 		if p.file.refused(err, p.now()) {
 			p.log.Error().Err(err).Str("file", path).Msg("the pipeline file can't be used as it is: the pipelines that were read before stay in force")

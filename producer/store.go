@@ -25,7 +25,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	// A sender that hangs up does not undo what it asked for.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.storeTimeout)
 	defer cancel()
-	trace := messages.TraceOf(r.Header.Get("traceparent"))
+	trace := noteOf(ctx).traceparent
 	all := make([]acceptedBuild, len(requests))
 	failures := make([]error, len(requests))
 	one := func(i int) {
@@ -41,7 +41,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	one(0)
 	wg.Wait()
 	if err := errors.Join(failures...); err != nil {
-		p.log.Error().Err(err).Msg("storing build requests")
+		p.log.Error().Err(err).Str("trace", messages.TraceID(trace)).Msg("storing build requests")
 		if errors.Is(err, queue.ErrFull) {
 			return nil, refuse(http.StatusServiceUnavailable, "the queue of build requests is full: nothing is lost if this is sent again once builders have caught up, or the stream's limit is raised").after(retryLater)
 		}

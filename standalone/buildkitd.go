@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 )
 
@@ -200,7 +201,7 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	if err := os.MkdirAll(b.temporary(), 0o700); err != nil {
 		return fmt.Errorf("making a folder for buildkitd: %w", err)
 	}
-	cmd.Env = append(os.Environ(), "TMPDIR="+b.temporary())
+	cmd.Env = append(tracing.ChildEnvironment("buildkitd"), "TMPDIR="+b.temporary())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	ended, err := startOnOwnThread(cmd)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"syscall"
 	"time"
@@ -135,6 +136,15 @@ func allocate(path string, size int64) error {
 		return fmt.Errorf("reserving room in %s: %w", path, errors.Join(err, os.Remove(path)))
 	}
 	return nil
+}
+
+// FreeBytes is what an ordinary user may still write to the disk of a folder; -1 where that can't be known.
+func FreeBytes(path string) int64 {
+	n, err := freeBytes(path)
+	if err != nil {
+		return -1
+	}
+	return int64(min(n, math.MaxInt64))
 }
 
 // freeBytes is what an ordinary user may still write to the disk of path.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -17,8 +18,9 @@ import (
 // Config configures a Worker.
 type Config struct {
 	Queue   *queue.Client
-	Name    string          // different from all other workers'
-	Targets []target.Target // filled; at most one for a pipeline
+	Name    string            // different from all other workers'
+	Targets []target.Target   // filled; at most one for a pipeline
+	Metrics *metrics.Statuses // nil for none
 	Logger  zerolog.Logger
 	// LeaseTTL is how long another worker waits for a silent one; 0 means DefaultLeaseTTL.
 	LeaseTTL time.Duration

@@ -58,6 +58,7 @@ func (f *forge) tell(ctx context.Context, it turn, at time.Time, v *view, was to
 	if unmoved(v.route.Forge, err) {
 		err = nil
 	}
+	f.w.Metrics.Told(string(v.route.Forge), outcomeOf(err))
 	var r *refusal
 	var token *tokenError
 	switch {
@@ -89,6 +90,21 @@ func (f *forge) tell(ctx context.Context, it turn, at time.Time, v *view, was to
 		f.trouble(ctx, v.route, explain(v.route.Target, err))
 	}
 	return nil
+}
+
+// outcomeOf is what became of a call, as metrics have it.
+func outcomeOf(err error) string {
+	var r *refusal
+	var token *tokenError
+	switch {
+	case err == nil:
+		return "told"
+	case errors.As(err, &token), errors.As(err, &r) && (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden && !r.limit):
+		return "denied"
+	case errors.As(err, &r) && !r.limit && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout && r.status != http.StatusNotFound:
+		return "refused"
+	}
+	return "failed"
 }
 
 // lasting is a context for a call and what is written down of it, which a worker that is told to stop still ends, for a moment.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -81,11 +82,14 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 			r.remark("warning: what was fetched for the build can't be removed: " + removeErr.Error())
 		}
 	}()
-	if err := r.fetch(ctx); err != nil {
+	fetching, end := r.step(ctx, "fetch source")
+	err = r.fetch(fetching)
+	if end(err); err != nil {
 		return builder.Solved{}, err
 	}
-	pins, err := r.pin(ctx)
-	if err != nil {
+	pinning, end := r.step(ctx, "pin bases")
+	pins, err := r.pin(pinning)
+	if end(err); err != nil {
 		return builder.Solved{}, err
 	}
 	if r.build.Resolved != nil {
@@ -105,8 +109,9 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 	if err := r.build.Pinned(ctx, usable, repacked); err != nil {
 		return builder.Solved{}, err
 	}
-	response, err := r.solve(ctx, pins)
-	if err != nil {
+	solving, end := r.step(ctx, "solve")
+	response, err := r.solve(solving, pins)
+	if end(err); err != nil {
 		return builder.Solved{}, err
 	}
 	image, err := messages.NewImage(r.build.Pipeline.Image, response[exptypes.ExporterImageDigestKey])
@@ -118,6 +123,17 @@ func (r *run) do(ctx context.Context) (solved builder.Solved, err error) {
 		return builder.Solved{}, err
 	}
 	return builder.Solved{Image: image, Bases: pins.bases, Bytes: p.bytes}, nil
+}
+
+// step begins the span of a step, and returns how it is ended: with an error from which secrets are taken out.
+func (r *run) step(ctx context.Context, name string) (context.Context, func(error)) {
+	ctx, span := tracing.Start(ctx, name)
+	return ctx, func(err error) {
+		if err != nil {
+			err = errors.New(r.clean(err))
+		}
+		span.End(err)
+	}
 }
 
 // usable parts the bases from those that are repacked: the image won't have their layers as they are, so
@@ -171,6 +187,7 @@ func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 	if r.repack {
 		attrs["force-compression"] = "true" // layers in gzip stay as they are
 	}
+	pushed := func(error) {}
 	response, err := r.call(ctx, client.SolveOpt{
 		SourcePolicy: p.policy(r.added), Exports: []client.ExportEntry{{Type: client.ExporterImage, Attrs: attrs}},
 	}, func(ctx context.Context, g gateway.Client) (*gateway.Result, error) {
@@ -189,8 +206,10 @@ func (r *run) attempt(ctx context.Context, p *pins) (s solving, err error) {
 			return nil, err
 		}
 		s.checked = true
+		_, pushed = r.step(ctx, "push")
 		return result, nil
 	})
+	pushed(err)
 	switch {
 	case s.broken != nil:
 		return s, s.broken

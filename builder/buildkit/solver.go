@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/registries"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/worker/label"
 	"google.golang.org/grpc"
@@ -32,6 +33,8 @@ type Config struct {
 	PlainHTTP      []string      // registries that speak plain HTTP, HOST:PORT; those on loopback and private addresses do anyway
 	Rules          *reach.Rules  // what repositories, submodules, Dockerfiles and registries may lead to; nil for those that are the zero value
 	Watch          time.Duration // between signs of life of buildkitd; 0 for DefaultWatch
+	// Tracer has buildkitd told of a build's trace, so that a buildkitd that sends spans has them in it; nil where nothing is traced.
+	Tracer *tracing.Tracer
 }
 
 // FieldError tells which field of Config can't be used as it is, so that a caller can say which of
@@ -74,7 +77,7 @@ func New(c Config) (*Solver, error) {
 	// A buildkitd that was restarted should be found at once, not after gRPC's two minutes.
 	quick := backoff.DefaultConfig
 	quick.BaseDelay, quick.MaxDelay = 100*time.Millisecond, 2*time.Second
-	bk, err := client.New(context.Background(), c.Address, client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+	bk, err := client.New(context.Background(), c.Address, client.WithTracerProvider(c.Tracer.ForLibrary()), client.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: quick, MinConnectTimeout: 5 * time.Second,
 	})))
 	if err != nil {
@@ -193,7 +196,7 @@ func (s *Solver) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 		answered := make(chan struct{})
 		go func() {
 			defer close(answered)
-			_, _ = s.client.Info(ctx) // that it refuses shows in the build's own calls
+			_, _ = s.client.Info(tracing.Untraced(ctx)) // that it refuses shows in the build's own calls
 		}()
 		select {
 		case <-ctx.Done():

@@ -104,13 +104,14 @@ type Up struct {
 	StepMemoryBytes int64
 	StepProcesses   int
 
-	NodeTTL     time.Duration
-	Grace       time.Duration
-	Verbose     bool
-	Producer    Producer
-	Builder     Builder
-	Controller  Controller
-	Distributor Distributor
+	NodeTTL      time.Duration
+	Grace        time.Duration
+	HealthListen string
+	Verbose      bool
+	Producer     Producer
+	Builder      Builder
+	Controller   Controller
+	Distributor  Distributor
 }
 
 // Add adds its flags.
@@ -129,6 +130,7 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	prefixVar(fs, &u.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	nodeTTLVar(fs, &u.NodeTTL)
 	graceVar(fs, &u.Grace)
+	healthListenVar(fs, &u.HealthListen)
 	fs.BoolVarP(&u.Verbose, "verbose", "v", false, "log more")
 	DefaultsTo(fs, "state", ".fenceline")
 	AddFile(fs)
@@ -151,15 +153,20 @@ func (r *Run) Add(fs *pflag.FlagSet) {
 	r.NATS.Add(fs)
 	prefixVar(fs, &r.Prefix, "prefix of subjects, streams and buckets (default \""+messages.DefaultPrefix+"\")")
 	fs.StringVar(&r.InboxPrefix, "inbox-prefix", "", "prefix of the inboxes that the NATS user may read (default: as 'fenceline init' grants it)")
-	fs.StringVar(&r.HealthListen, "health-listen", "", "HOST:PORT that serves /healthz and /readyz")
+	healthListenVar(fs, &r.HealthListen)
 	graceVar(fs, &r.Grace)
 	fs.BoolVarP(&r.Verbose, "verbose", "v", false, "log more")
 	Need(fs, "nats")
 	Explain(fs, "password-file", "Whoever the role runs as must be able to read it, and nobody else.")
 	Explain(fs, "cert-file", "In PEM; read at each connection.")
 	Explain(fs, "key-file", "In PEM, without a passphrase; read at each connection.")
-	Explain(fs, "health-listen", "Anyone who reaches it may ask.")
 	AddFile(fs)
+}
+
+// healthListenVar is the flag of where a process answers about itself.
+func healthListenVar(fs *pflag.FlagSet, listen *string) {
+	fs.StringVar(listen, "health-listen", "", "HOST:PORT that serves /healthz, /readyz and /metrics; without it there are no metrics")
+	Explain(fs, "health-listen", "Anyone who reaches it may ask, and learns the names of pipelines, fleets and streams: have it reached by Prometheus alone.")
 }
 
 // NATS says how NATS is reached.

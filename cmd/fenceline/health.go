@@ -8,6 +8,11 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/standalone"
 )
 
 // readyTime bounds the answer to the question whether everything is ready.
@@ -40,15 +45,64 @@ func readyz(all []role) http.Handler {
 	})
 }
 
-// serveHealth answers /healthz and /readyz until ctx ends.
-func serveHealth(ctx context.Context, l net.Listener, r role) error {
+// monitor is what answers about the health of a process, and its metrics. Where it listens nowhere there are none.
+type monitor struct {
+	address  string // "" for nowhere
+	registry *metrics.Registry
+	nats     map[string]*metrics.NATS // by role
+	roles    []role
+	listener net.Listener
+}
+
+// newMonitor makes the one of a process that runs some roles.
+func newMonitor(address string, roles ...string) *monitor {
+	m := &monitor{address: address}
+	if m.listens() {
+		m.registry = metrics.New(cli.Version())
+	}
+	m.nats = m.registry.NATS(roles...)
+	return m
+}
+
+func (m *monitor) listens() bool { return m.address != "" }
+
+// observer is told of the requests of a role's connection; nil where nobody asks.
+func (m *monitor) observer(name string) queue.Observer {
+	if n := m.nats[name]; n != nil {
+		return n
+	}
+	return nil
+}
+
+// add has it answer for a role as well.
+func (m *monitor) add(name string, q *queue.Client, r role) {
+	m.roles = append(m.roles, r)
+	if m.registry == nil {
+		return
+	}
+	m.registry.Connection(name, q)
+	m.registry.Ready(name, r.Ready)
+	if p, ok := r.(*httpRole); ok {
+		m.registry.Certificate(name, "webhooks", p.certificateEnd)
+	}
+}
+
+// listen begins to listen.
+func (m *monitor) listen() (err error) {
+	m.listener, err = standalone.Listen(standalone.ServiceHealth, m.address)
+	return err
+}
+
+// serve answers /healthz, /readyz and /metrics until ctx ends.
+func (m *monitor) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /readyz", readyz([]role{r}))
+	mux.Handle("GET /readyz", readyz(m.roles))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"ok":true}`) })
+	mux.Handle("GET /metrics", m.registry.Handler())
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: readyTime, ReadTimeout: readyTime, WriteTimeout: 2 * readyTime}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	if err := s.Serve(l); ctx.Err() == nil {
+	if err := s.Serve(m.listener); ctx.Err() == nil {
 		return fmt.Errorf("serving health: %w", err)
 	}
 	return nil

@@ -28,6 +28,7 @@ var rules = []rule{
 	{"github.com/nats-io/nats-server/v2", []string{"messages/queue/queuetest", "standalone"}, true},
 	{"github.com/moby/buildkit/client", []string{"builder/buildkit", "builder/dockerfile"}, false},
 	{"github.com/moby/moby/client", []string{"distributor/docker"}, false},
+	{"go.opentelemetry.io", []string{"tracing"}, false},
 	{"github.com/spf13/cobra", []string{"cli", "cmd"}, false},
 	{"github.com/spf13/pflag", []string{"cli", "cmd"}, false},
 	{module + "producer", []string{"producer", "cli", "cmd", "docs"}, false},
@@ -39,6 +40,7 @@ var rules = []rule{
 	{module + "registries", []string{"producer/registry", "builder/buildkit"}, false},
 	{"github.com/containerd/containerd/v2/core/remotes/docker", []string{"registries", "producer/registry", "builder/buildkit"}, false},
 	{"github.com/drone/go-scm", []string{"statuses"}, false},
+	{"github.com/prometheus/client_golang", []string{"metrics"}, false},
 	{module + "statuses/target", []string{"statuses", "producer", "cli", "cmd"}, false},
 	{module + "statuses", []string{"statuses", "cli", "cmd"}, false},
 	{module + "console", []string{"console", "cmd"}, false},
@@ -89,6 +91,19 @@ func TestTheContractImportsNothing(t *testing.T) {
 	for _, imported := range p.Imports {
 		if first, _, _ := strings.Cut(imported, "/"); strings.Contains(first, ".") {
 			t.Errorf("messages imports %s: only the standard library is allowed", imported)
+		}
+	}
+}
+
+// TestMetricsRestOnNothing: every role has metrics, so that they must not bring a role along.
+func TestMetricsRestOnNothing(t *testing.T) {
+	p, err := build.ImportDir("../../metrics", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, imported := range p.Imports {
+		if strings.HasPrefix(imported, module) {
+			t.Errorf("metrics imports %s: nothing of this module is allowed", imported)
 		}
 	}
 }

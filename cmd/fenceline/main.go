@@ -7,7 +7,8 @@
 //   - run.go: `fenceline run ROLE`
 //   - up.go: `fenceline up`
 //   - listen.go: where a producer's webhooks and calls come in
-//   - health.go: whether roles are ready
+//   - health.go: whether roles are ready, and their metrics
+//   - storage.go: what metrics ask of NATS
 //   - shutdown.go: how parts that run together end
 package main
 

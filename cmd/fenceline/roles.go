@@ -26,11 +26,13 @@ import (
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/producer/registry"
 	"github.com/fenceline/fenceline/statuses"
 	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
@@ -52,6 +54,14 @@ var (
 	_ role = (*distributor.Distributor)(nil)
 	_ role = (*statusRole)(nil)
 )
+
+// means are what every role is made with.
+type means struct {
+	queue   *queue.Client
+	metrics *metrics.Registry // nil where nobody asks for metrics
+	tracer  *tracing.Tracer   // nil where nothing is traced
+	log     zerolog.Logger
+}
 
 // httpProducer is what a producer with its HTTP server is made of.
 type httpProducer struct {
@@ -106,7 +116,8 @@ func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet, log zerolog.
 	return file, targets, err
 }
 
-func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
+func (p *httpProducer) make(m means) (*httpRole, error) {
+	q := m.queue
 	callers, err := p.settings.Tokens()
 	if err != nil {
 		return nil, err
@@ -122,7 +133,7 @@ func (p *httpProducer) make(q *queue.Client) (*httpRole, error) {
 	line := builds.New(q)
 	made, err := producer.New(producer.Config{
 		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
-		Schedules: store.Schedules(q), Clock: store.NewClock(q), Logger: part(p.log, "producer"),
+		Schedules: store.Schedules(q), Clock: store.NewClock(q), Metrics: m.metrics.Producer(), Tracer: m.tracer, Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},
 	})
@@ -155,6 +166,14 @@ type httpRole struct {
 	attended bool
 	log      zerolog.Logger
 	spare    []byte // spareHeap, or nil in a process with more in use: it counts as in use, but takes no memory, as nobody writes it
+}
+
+// certificateEnd is when the certificate ends that its server shows; zero where it shows none.
+func (r *httpRole) certificateEnd() time.Time {
+	if c := r.File().Certificate; c != nil {
+		return c.Until
+	}
+	return time.Time{}
 }
 
 // hangups tells of each SIGHUP until ctx ends. Where a person attends it is the end of their terminal, as ever.
@@ -213,29 +232,31 @@ func (r *httpRole) serve() error {
 	return r.server.Serve(r.listener)
 }
 
-func makeBuilder(s *settings.Builder, grace time.Duration, q *queue.Client, log zerolog.Logger) (*builder.Builder, error) {
+func makeBuilder(s *settings.Builder, grace time.Duration, m means) (*builder.Builder, error) {
 	solver, err := buildkit.New(buildkit.Config{
-		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach,
+		Address: s.Buildkit, DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Rules: &s.Reach, Tracer: m.tracer,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Queue: builds.New(q), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
-		Grace: grace, Logger: part(log, "builder"), Room: s.Room, Afresh: s.Afresh,
+		Queue: builds.New(m.queue), Solver: solver, SecretsDir: s.SecretsDir, Rules: &s.Reach, Name: s.Name, Slots: s.Slots, AckWait: s.AckWait,
+		Grace: grace, Metrics: m.metrics.Builder(), Tracer: m.tracer, Logger: part(m.log, "builder"), Room: s.Room, Afresh: s.Afresh,
 	})
 }
 
-func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, q *queue.Client, log zerolog.Logger) (*controller.Controller, error) {
+func makeController(s *settings.Controller, places *backends.Backends, layout store.Layout, m means) (*controller.Controller, error) {
 	places.Explain(cli.NameFlags) // status shows what is wrong
+	told := m.metrics.Controller()
+	told.Storage(storageOf(m.queue))
 	return controller.New(controller.Config{
-		Queue: q, Backend: places.Factory(q),
-		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Logger: part(log, "controller"),
+		Queue: m.queue, Backend: places.Factory(m.queue),
+		Name: s.Name, LeaseTTL: s.Lease(), Layout: layout, Metrics: told, Tracer: m.tracer, Logger: part(m.log, "controller"),
 	})
 }
 
 // makeDistributor makes the agent of a node; place is where its fleet's record is.
-func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log zerolog.Logger) (*distributor.Distributor, error) {
+func makeDistributor(s *settings.Distributor, place string, m means) (*distributor.Distributor, error) {
 	engine, err := docker.New(docker.Config{Host: s.DockerHost, DockerConfig: s.DockerConfig})
 	if err != nil {
 		return nil, err
@@ -243,7 +264,7 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	var applier distributor.Applier
 	if s.Apply.Given() {
 		config := s.Apply
-		config.Logger = part(log, "apply")
+		config.Logger = part(m.log, "apply")
 		if applier, err = apply.New(config); err != nil {
 			return nil, err
 		}
@@ -251,14 +272,15 @@ func makeDistributor(s *settings.Distributor, place string, q *queue.Client, log
 	contents := content.New(content.Config{Login: engine.Login})
 	engine.FeedFrom(contents)
 	return distributor.New(distributor.Config{
-		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(q), Engine: engine,
+		Applier: applier, Fleet: s.Fleet, Node: s.Node, Labels: s.Labels, Version: cli.Version(), Queue: store.NewNode(m.queue), Engine: engine,
 		Contents: contents, Pull: s.Pull.Way(),
-		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned, Logger: part(log, "distributor"),
+		Interval: s.Interval, MinFreeBytes: s.MinFreeBytes, Place: place, AbandonedAfter: s.Abandoned,
+		Metrics: m.metrics.Distributor(), Tracer: m.tracer, Logger: part(m.log, "distributor"),
 	})
 }
 
-func makeStatuses(name string, file *producer.StatusTargets, targets []target.Target, q *queue.Client, log zerolog.Logger) (role, error) {
-	made, err := statuses.New(statuses.Config{Queue: q, Name: name, Targets: targets, Logger: part(log, "statuses")})
+func makeStatuses(name string, file *producer.StatusTargets, targets []target.Target, m means) (role, error) {
+	made, err := statuses.New(statuses.Config{Queue: m.queue, Name: name, Targets: targets, Metrics: m.metrics.Statuses(), Logger: part(m.log, "statuses")})
 	if err != nil {
 		return nil, err
 	}

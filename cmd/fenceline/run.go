@@ -12,7 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
-	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
@@ -28,7 +28,7 @@ type wiring struct {
 	caller cli.Caller
 	meant  string        // the user that init makes for it
 	layout *store.Layout // that it declares, or waits for where its user may make none
-	make   func(*queue.Client) (role, error)
+	make   func(means) (role, error)
 }
 
 // runRole makes cmd one that runs a role until it is told to stop. Wire tells how the role is
@@ -44,22 +44,39 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 			return err
 		}
 		log := cli.NewLogger(cmd.ErrOrStderr(), f.Verbose)
+		tracer, err := makeTracer(cmd.Context(), "fenceline-"+cmd.Name(), settings.HostLabel(), log)
+		if err != nil {
+			return err
+		}
+		defer tracer.Close()
 		w, err := wire(log)
 		if err != nil {
 			return err
 		}
+		m := newMonitor(f.HealthListen, w.caller.Role)
+		w.caller.Observer = m.observer(w.caller.Role)
 		q, err := reach(cmd.Context(), &f.NATS, w, natsPatience, log)
 		if err != nil {
 			return stoppedAtStart(cmd.Context(), err, log)
 		}
 		defer q.Close()
-		r, err := w.make(q)
+		r, err := w.make(means{q, m.registry, tracer, log})
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), f, q, r, log)
+		m.add(w.caller.Role, q, r)
+		return serve(cmd.Context(), f, q, r, m)
 	}
 	return cmd
+}
+
+// makeTracer makes what the OTEL_… variables ask for; nil where they ask for nothing.
+func makeTracer(ctx context.Context, service, instance string, log zerolog.Logger) (*tracing.Tracer, error) {
+	t, err := tracing.FromEnvironment(ctx, tracing.Process{Service: service, Instance: instance, Version: cli.Version()}, log)
+	if err != nil {
+		return nil, settings.Usage(err)
+	}
+	return t, nil
 }
 
 // How a role that starts waits for NATS: machines of an installation start in any order. It
@@ -105,14 +122,14 @@ func reachOnce(ctx context.Context, n *settings.NATS, w wiring, log zerolog.Logg
 }
 
 // serve runs the role, and beside it the answers about its health.
-func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, log zerolog.Logger) error {
+func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, m *monitor) error {
+	log := *q.Logger()
 	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error { return cli.WatchClock(ctx, q, log) }}
-	if f.HealthListen != "" {
-		l, err := standalone.Listen(standalone.ServiceHealth, f.HealthListen)
-		if err != nil {
+	if m.listens() {
+		if err := m.listen(); err != nil {
 			return err
 		}
-		parts = append(parts, func(ctx context.Context) error { return serveHealth(ctx, l, r) })
+		parts = append(parts, m.serve)
 	}
 	log.Info().Msg("running")
 	err := runTogether(ctx, f.Grace+settings.StopMargin, parts...)
@@ -139,12 +156,12 @@ func newRunProducerCmd() *cobra.Command {
 			return wiring{}, err
 		}
 		pipelines, err := loadPipelines(&s.Producer, cmd.Flags(), log)
-		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(q *queue.Client) (role, error) {
+		return wiring{callerOf(settings.RoleProducer, settings.HostLabel()), settings.UserProducer, &store.Layout{}, func(m means) (role, error) {
 			if err := entry.listen(&s.Listener); err != nil {
 				return nil, err
 			}
 			log.Info().Str("listen", entry.url()).Int("pipelines", len(pipelines.All())).Msg("producer")
-			r, err := (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(q)
+			r, err := (&httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(cmd.ErrOrStderr()), log}).make(m)
 			if err != nil {
 				return nil, err
 			}
@@ -164,8 +181,8 @@ func newRunBuilderCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
-		return wiring{callerOf(settings.RoleBuilder, s.Name), settings.UserBuilder, nil, func(q *queue.Client) (role, error) {
-			return makeBuilder(&s.Builder, s.Grace, q, log)
+		return wiring{callerOf(settings.RoleBuilder, s.Name), settings.UserBuilder, nil, func(m means) (role, error) {
+			return makeBuilder(&s.Builder, s.Grace, m)
 		}}, nil
 	})
 }
@@ -181,8 +198,8 @@ func newRunControllerCmd() *cobra.Command {
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
 		l := layout(&s.Layout)
 		places, err := backends.New(s.Fence)
-		return wiring{callerOf(settings.RoleController, s.Name), settings.UserController, l, func(q *queue.Client) (role, error) {
-			return makeController(&s.Controller, places, *l, q, log)
+		return wiring{callerOf(settings.RoleController, s.Name), settings.UserController, l, func(m means) (role, error) {
+			return makeController(&s.Controller, places, *l, m)
 		}}, err
 	})
 }
@@ -201,8 +218,8 @@ func newRunDistributorCmd() *cobra.Command {
 			return wiring{}, err
 		}
 		who := cli.Caller{Role: settings.RoleDistributor, Name: s.Node, Inbox: settings.NodeInbox(s.Fleet, s.Node)}
-		return wiring{who, messages.NodeKey(s.Fleet, s.Node), nil, func(q *queue.Client) (role, error) {
-			return makeDistributor(&s.Distributor, s.URL+" "+q.Space().Prefix(), q, log)
+		return wiring{who, messages.NodeKey(s.Fleet, s.Node), nil, func(m means) (role, error) {
+			return makeDistributor(&s.Distributor, s.URL+" "+m.queue.Space().Prefix(), m)
 		}}, nil
 	})
 }
@@ -218,8 +235,8 @@ func newRunStatusesCmd() *cobra.Command {
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
 		file, targets, err := statusTargets(&s.PipelineFiles, cmd.Flags(), log)
-		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(q *queue.Client) (role, error) {
-			return makeStatuses(s.Name, file, targets, q, log)
+		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(m means) (role, error) {
+			return makeStatuses(s.Name, file, targets, m)
 		}}, err
 	})
 }

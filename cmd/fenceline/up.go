@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/standalone"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -78,7 +79,15 @@ func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	u := &upRun{places: places, settings: s, given: given, space: space, log: log}
+	tracer, err := makeTracer(ctx, "fenceline", s.Distributor.Node, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	u := &upRun{
+		places: places, settings: s, given: given, space: space, tracer: tracer, log: log,
+		monitor: newMonitor(s.HealthListen, settings.RoleProducer, settings.RoleController, settings.RoleDistributor, settings.RoleBuilder, settings.RoleStatuses),
+	}
 	err = u.all(ctx, stderr)
 	if !u.started {
 		err = stoppedAtStart(ctx, err, log)
@@ -112,6 +121,12 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 		return err
 	}
 	defer entry.listener.Close()
+	if u.monitor.listens() {
+		if err := u.monitor.listen(); err != nil {
+			return err
+		}
+		defer u.monitor.listener.Close()
+	}
 	defer u.close()
 	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
 	if err != nil {
@@ -159,16 +174,27 @@ type upRun struct {
 	state    *standalone.State
 	stack    *standalone.Stack
 	space    messages.Space
+	tracer   *tracing.Tracer
 	log      zerolog.Logger
 	clients  []*queue.Client
+	monitor  *monitor
 	started  bool // the roles
+}
+
+// roleOf is the role that a user is for.
+func roleOf(user string) string {
+	if user == settings.UserNode {
+		return settings.RoleDistributor
+	}
+	return user
 }
 
 func (u *upRun) connect(ctx context.Context, user, inboxPrefix string) (*queue.Client, error) {
 	c, err := queue.Connect(ctx, queue.Options{
 		InProcess: u.stack.NATS(), Name: "fenceline " + user, User: user, Password: u.stack.Password(user), Space: u.space,
 		Source: "/" + u.space.Prefix() + "/" + user + "/" + u.settings.Distributor.Node, InboxPrefix: inboxPrefix, Logger: part(u.log, user),
-		Asks: user == settings.UserProducer || user == settings.UserBuilder || user == settings.UserStatuses,
+		Observer: u.monitor.observer(roleOf(user)),
+		Asks:     user == settings.UserProducer || user == settings.UserBuilder || user == settings.UserStatuses,
 	})
 	if err == nil {
 		u.clients = append(u.clients, c)
@@ -201,27 +227,29 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 	if err != nil {
 		return nil, err
 	}
-	p, err := producer.make(q)
+	p, err := producer.make(u.means(q))
 	if err != nil {
 		return nil, err
 	}
+	u.monitor.add(settings.RoleProducer, q, p)
 	roles := []role{p}
 	for _, r := range []struct {
 		user, inbox string
-		make        func(*queue.Client) (role, error)
+		make        func(means) (role, error)
 	}{
-		{settings.UserController, settings.Inbox(settings.UserController), func(q *queue.Client) (role, error) { return makeController(&s.Controller, u.places, layout, q, u.log) }},
-		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(q *queue.Client) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), q, u.log) }},
-		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(q *queue.Client) (role, error) { return makeBuilder(&s.Builder, s.Grace, q, u.log) }},
+		{settings.UserController, settings.Inbox(settings.UserController), func(m means) (role, error) { return makeController(&s.Controller, u.places, layout, m) }},
+		{settings.UserNode, settings.NodeInbox(s.Distributor.Fleet, s.Distributor.Node), func(m means) (role, error) { return makeDistributor(&s.Distributor, u.state.Path(), m) }},
+		{settings.UserBuilder, settings.Inbox(settings.UserBuilder), func(m means) (role, error) { return makeBuilder(&s.Builder, s.Grace, m) }},
 	} {
 		q, err := u.connect(ctx, r.user, r.inbox)
 		if err != nil {
 			return nil, err
 		}
-		made, err := r.make(q)
+		made, err := r.make(u.means(q))
 		if err != nil {
 			return nil, err
 		}
+		u.monitor.add(roleOf(r.user), q, made)
 		roles = append(roles, made)
 	}
 	told, err := u.statuses(ctx)
@@ -243,8 +271,14 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 	if err != nil {
 		return nil, err
 	}
-	return makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, q, u.log)
+	made, err := makeStatuses(u.settings.Distributor.Node+"-"+messages.NewID(), file, targets, u.means(q))
+	if err == nil {
+		u.monitor.add(settings.RoleStatuses, q, made)
+	}
+	return made, err
 }
+
+func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registry, u.tracer, u.log} }
 
 // secretToken is the secret that calls to the producer are made with.
 const secretToken = "api-token"
@@ -268,6 +302,10 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 // run runs the roles until ctx ends or one fails, and returns when all have ended.
 func (u *upRun) run(ctx context.Context, roles []role) error {
 	parts := []func(context.Context) error{u.stack.Wait}
+	if u.monitor.listens() {
+		u.monitor.registry.State(func() int64 { return standalone.FreeBytes(u.state.Path()) })
+		parts = append(parts, u.monitor.serve)
+	}
 	for _, r := range roles {
 		parts = append(parts, r.Run)
 	}

@@ -147,6 +147,9 @@ func preloadOf(r *messages.RolloutRecord, order []string, k int, threshold uint6
 	p := &messages.Preload{
 		FleetImage: ImageOf(r), Hooks: r.Ready.Hooks, Trial: r.Policy.Trial, Threshold: threshold, Traceparent: r.Traceparent,
 	}
+	if r.Traceparent != "" {
+		p.Traced = messages.TraceThreshold(len(r.Members))
+	}
 	for _, name := range order[:k] {
 		if slices.Contains(r.Canaries, name) {
 			p.Canaries = append(p.Canaries, name)

@@ -6,7 +6,7 @@
 // shape_test.go starts a compose.yaml and what surrounds it, and containers_test.go takes its
 // containers away. outages_test.go does so at the worst moments, producer_test.go at one of the
 // producer's, cluster_test.go with three NATS servers, and soak_test.go at random; push_test.go
-// pushes meanwhile. stackato_test.go has its profile of that name. records_test.go and heartbeats_test.go read what NATS has stored, and
+// pushes meanwhile. stackato_test.go and observe_test.go have its profiles of those names. records_test.go and heartbeats_test.go read what NATS has stored, and
 // invariants_test.go judges it. main_test.go prepares and cleans up.
 package compose
 

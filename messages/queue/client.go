@@ -48,6 +48,7 @@ type Options struct {
 	Source          string         // CloudEvents source of what this client sends, such as /fenceline/ROLE/NAME
 	InboxPrefix     string         // of the inboxes that answers come to; "" means _INBOX
 	Asks            bool           // it may make no consumers, and asks for messages; else that is found out where the server refuses one
+	Observer        Observer       // is told of each request to the server; nil for nobody
 	Logger          zerolog.Logger
 }
 
@@ -63,6 +64,7 @@ type Client struct {
 	source    string
 	inbox     string
 	log       zerolog.Logger
+	observer  Observer
 	denied    denials
 	passed    passed
 	newer     newerFields
@@ -97,7 +99,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, errors.New("connecting to NATS: no address: give a URL such as nats://127.0.0.1:4222")
 	}
 	c := &Client{
-		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger,
+		space: o.Space, source: o.Source, inbox: o.InboxPrefix, log: o.Logger, observer: o.Observer,
 		way: o.way(), upAgain: make(chan struct{}), closed: make(chan struct{}),
 	}
 	c.asks.Store(o.Asks)
@@ -262,7 +264,11 @@ func (c *Client) ask(ctx context.Context, subject string, body []byte) (*nats.Ms
 	return c.askMsg(ctx, &nats.Msg{Subject: subject, Data: body})
 }
 
-func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (answer *nats.Msg, err error) {
+	if c.observer != nil {
+		began := time.Now()
+		defer func() { c.observe(began, err) }()
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if err := c.deafness(); err != nil {
@@ -270,7 +276,7 @@ func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	}
 	ctx, done := c.denied.guard(ctx, m.Subject)
 	defer done()
-	answer, err := c.nc.RequestMsgWithContext(ctx, m)
+	answer, err = c.nc.RequestMsgWithContext(ctx, m)
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}

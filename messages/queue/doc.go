@@ -38,8 +38,10 @@
 //	consume.go         Shared, Consume: one message at a time, for one of those who share a name
 //	slot.go            one message at a time over several consumers
 //	delivery.go        Delivery: a message while this client may act on it
+//	backlog.go         what waits for those who share a consumer
 //	events.go          ConsumeEvents: a handler's errors become acknowledgements
 //	lease.go           Lease: of several clients one acts
+//	observed.go        how requests and the connection go, for who counts
 //
 // Package diagnosis, below, says why a connection fails and what mends it.
 package queue

@@ -120,7 +120,7 @@ func (c *Client) storeMsg(ctx context.Context, m *nats.Msg) (uint64, error) {
 		return 0, fmt.Errorf("reading the stream's answer: %w", err)
 	}
 	if ack.Error != nil {
-		return 0, classify(ack.Error)
+		return 0, c.refused(classify(ack.Error))
 	}
 	if ack.Stream == "" {
 		return 0, errors.New("the answer came from no stream: another program listens on the subject")

@@ -15,6 +15,7 @@ type StreamInfo struct {
 	Now      time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
 	MaxAge   time.Duration // of its messages; 0: they stay
 	MaxBytes int64         // that it takes; 0 or less: no bound
+	Refuses  bool          // it refuses messages at its bounds, rather than drop the oldest
 	Messages uint64        // that it has
 	Bytes    uint64        // that they take
 	First    uint64        // sequence of the first message
@@ -32,6 +33,7 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 		Config struct {
 			MaxAge   time.Duration `json:"max_age"`
 			MaxBytes int64         `json:"max_bytes"`
+			Discard  string        `json:"discard"`
 		} `json:"config"`
 		State struct {
 			Messages uint64 `json:"messages"`
@@ -50,7 +52,7 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 		return StreamInfo{}, fmt.Errorf("asking for stream %s: %w", stream, classify(info.Error))
 	}
 	return StreamInfo{
-		Now: info.Now, MaxAge: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes,
+		Now: info.Now, MaxAge: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes, Refuses: info.Config.Discard == "new",
 		Messages: info.State.Messages, Bytes: info.State.Bytes, First: info.State.First, Last: info.State.Last,
 	}, nil
 }

@@ -149,7 +149,10 @@ func read(stream string) []string {
 	)
 }
 
-// all lists the installation's streams, those below its buckets included.
+// Streams lists the installation's streams, those below its buckets included.
+func Streams(s messages.Space) []string { return all(s) }
+
+// all is Streams.
 func all(s messages.Space) []string {
 	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), "OBJ_" + s.ContextsStore()}
 	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket(), s.CallsBucket()} {

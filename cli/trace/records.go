@@ -1,0 +1,54 @@
+package trace
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/fence"
+	"github.com/fenceline/fenceline/messages"
+)
+
+// Records are what a chain is put together from.
+type Records struct {
+	Builds   []messages.BuildRecord
+	Queued   []messages.BuildRequested // without a record yet
+	Rollouts []messages.RolloutRecord
+	Fleets   map[string]messages.FleetRecord
+	Members  []string                       // FLEET.NODE
+	Nodes    map[string]messages.NodeStatus // by FLEET.NODE, those that are heard
+	Kept     time.Duration                  // how long records of what has ended are kept; 0 for ever
+	Broken   []string                       // keys of records that can't be read, and why
+
+	// History reads what a fleet's fence config was, oldest first.
+	History func(fleet string) ([]fence.Change, error)
+	// Receipts reads what was told of a fleet's rollouts, by rollout, oldest first.
+	Receipts func(fleet string) (map[string][]Receipt, error)
+}
+
+// outcome is the image that a record's outcome announces, or nil.
+func outcome(r *messages.BuildRecord) *messages.ImageReady {
+	if r.Outcome == nil {
+		return nil
+	}
+	if _, ready, err := messages.DecodeAs[*messages.ImageReady](*r.Outcome); err == nil {
+		return ready
+	}
+	return nil
+}
+
+// digestOf is the digest in whatever form an image has: NAME@sha256:HEX, or a local tag.
+func digestOf(value string) string {
+	if i, err := messages.ParseImage(value); err == nil {
+		return i.Digest()
+	}
+	if strings.HasPrefix(value, "sha256:") {
+		return value
+	}
+	return messages.LocalDigest(value)
+}
+
+// Sort puts receipts in the order in which they came.
+func Sort(all []Receipt) {
+	slices.SortStableFunc(all, func(a, b Receipt) int { return a.At.Compare(b.At) })
+}
