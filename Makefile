@@ -51,6 +51,7 @@ test: bin/fenceline $(GOTEST) ## everything: sets up what it needs, then all tes
 	@scripts/redis
 	@scripts/etcd
 	@scripts/prometheus
+	@scripts/chromium
 	@CGO_ENABLED=1 FENCELINE_PROGRAM=$(CURDIR)/bin/fenceline scripts/with-setup sh -c '\
 		scripts/programs engine && scripts/programs gitea && { scripts/oldengine || :; } && \
 		$(GOTEST) -race -timeout=40m $$(go list ./... | grep -v /e2e/compose$$) && \
@@ -80,7 +81,7 @@ unit: $(GOTEST)
 	@scripts/redis
 	@scripts/etcd
 	@scripts/prometheus
-	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|distributor/docker|builder/buildkit|standalone|scripts)$$')
+	@$(GOTEST) $$(go list ./... | grep -vE '/(e2e|e2e/compose|console/browser|distributor/docker|builder/buildkit|standalone|scripts)$$')
 
 soak: bin/fenceline ## take parts of compose.yaml away at random, under load, for MINUTES=30
 	@FENCELINE_SOAK_MINUTES=$(or $(MINUTES),30) FENCELINE_SOAK_SEED=$(SEED) scripts/with-setup sh -c \

@@ -11,6 +11,7 @@
 //	main.go          the figures
 //	memory.go        those of memory
 //	manyrecords.go   those of commands and sweeps, with many records
+//	console.go       those of the web page
 //	buildtimes.go    those of builds and flips
 //	nodeflip.go      that of a flip until a node's own software is told
 //	flips.go         those of flips in the stores of fence configs
@@ -67,6 +68,9 @@ type measure struct {
 func measures() []measure {
 	return []measure{
 		{"commands_10000_ms", commandsTook},
+		{"console_10000_ms", consolePage},
+		{"console_rss_mb", consoleMemory},
+		{"console_stream_kib", consoleStream},
 		{"flip_node_ms", flipNode},
 		{"flip_confdis_ms", flipConfdis},
 		{"flip_kato_ms", flipKato},

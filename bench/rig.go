@@ -80,7 +80,7 @@ func (r *rig) prepare(pipelines []string, fed, policy string) (err error) {
 
 func (r *rig) start(ctx context.Context) (err error) {
 	r.up, err = site.Start(site.Program{Path: r.program, Args: append([]string{
-		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry,
+		"up", "--state", r.State, "--config", r.config, "--listen", r.listen, "--registry-listen", r.registry, "--console-listen", "127.0.0.1:0",
 		"--nats-listen", "127.0.0.1:0", "--fleet", fleet, "--buildkitd", filepath.Join(r.tools, "buildkitd"),
 	}, r.flags...), Env: r.environment()})
 	if err != nil {

@@ -8,13 +8,14 @@ import (
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
 // TestWhatIsAppliedIsShown for the fleet, and where it fails or somebody else changes it for the node.
 func TestWhatIsAppliedIsShown(t *testing.T) {
-	node := func(a *messages.NodeApplied) nodeRow {
-		return nodeRow{Fleet: "production", Node: "n", Up: true, Status: &messages.NodeStatus{Applied: a}}
+	node := func(a *messages.NodeApplied) overview.Node {
+		return overview.Node{Fleet: "production", Node: "n", Up: true, Status: &messages.NodeStatus{Applied: a}}
 	}
 	done := messages.NodeApplied{Image: imageOne, State: messages.ApplyDone}
 	mended, failed, waits, other := done, done, done, done
@@ -37,24 +38,24 @@ func TestWhatIsAppliedIsShown(t *testing.T) {
 		"waits for its image":  {&waits, "not applied " + short(imageOne) + ", waiting: this node does not hold the image yet", false, false},
 		"an error of an older": {&messages.NodeApplied{Error: "x"}, "", true, false},
 	} {
-		f := fleetStatus{Fleet: "production", Record: &messages.FleetRecord{Current: messages.FleetImage{Image: imageOne}}}
+		f := overview.Fleet{Fleet: "production", Record: &messages.FleetRecord{Current: messages.FleetImage{Image: imageOne}}}
 		n := node(test.applied)
-		f.count([]nodeRow{n})
-		if n.doing() != test.doing || len(f.Problems) > 0 != test.problem || f.Applied > 0 != test.counts {
-			t.Errorf("%s: the node says %q, the fleet %+v", name, n.doing(), f)
+		f.Count([]overview.Node{n})
+		if n.Doing() != test.doing || len(f.Problems) > 0 != test.problem || f.Applied > 0 != test.counts {
+			t.Errorf("%s: the node says %q, the fleet %+v", name, n.Doing(), f)
 		}
 	}
 	for _, test := range []struct {
-		nodes []nodeRow
+		nodes []overview.Node
 		want  string
 	}{
-		{[]nodeRow{node(nil)}, "present on 0 of 1\n"},
-		{[]nodeRow{node(&done), node(&failed)}, "present on 0 of 2, applied on 1 of 2\n"},
-		{[]nodeRow{node(&done), node(nil)}, "present on 0 of 2, applied on 1 of the 1 that say so\n"},
+		{[]overview.Node{node(nil)}, "present on 0 of 1\n"},
+		{[]overview.Node{node(&done), node(&failed)}, "present on 0 of 2, applied on 1 of 2\n"},
+		{[]overview.Node{node(&done), node(nil)}, "present on 0 of 2, applied on 1 of the 1 that say so\n"},
 	} {
-		f := fleetStatus{Fleet: "production", Record: &messages.FleetRecord{Current: messages.FleetImage{Image: imageOne}}}
-		f.count(test.nodes)
-		if out := written(t, func(p *terminal.Page) { f.write(p) }); !strings.Contains(out, test.want) {
+		f := overview.Fleet{Fleet: "production", Record: &messages.FleetRecord{Current: messages.FleetImage{Image: imageOne}}}
+		f.Count(test.nodes)
+		if out := written(t, func(p *terminal.Page) { writeFleet(p, &f) }); !strings.Contains(out, test.want) {
 			t.Errorf("without %q in\n%s", test.want, out)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
@@ -148,7 +149,7 @@ func TestRetireTheSilent(t *testing.T) {
 	if got := decoded[[]map[string]string](t, "nodes", "retire", "--silent-for", "1m", "production"); len(got) != 2 || got[0]["node"] != "node-7" {
 		t.Errorf("it retires %v", got)
 	}
-	if all := decoded[[]nodeRow](t, "nodes"); len(all) != 2 { // one that is up, and one whose silence nobody noted
+	if all := decoded[[]overview.Node](t, "nodes"); len(all) != 2 { // one that is up, and one whose silence nobody noted
 		t.Errorf("the nodes are %+v", all)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/terminal"
 )
 
@@ -15,6 +16,8 @@ import (
 const (
 	// awayMost is how long a command that waits bears a server that is away.
 	awayMost = 2 * time.Minute
+	// awayAlways bears it for as long as the command waits.
+	awayAlways time.Duration = 1<<63 - 1
 	// awayLook is how often it looks whether the server is there.
 	awayLook = 250 * time.Millisecond
 )
@@ -63,7 +66,11 @@ func (s *session) lookAfterServer(ctx context.Context) error {
 			s.note("the server is there again")
 		case !there && since.IsZero():
 			since = time.Now()
-			s.note("%v: it is waited for, %s at most", s.away(ctx), most)
+			bounded := fmt.Sprintf(", %s at most", most)
+			if most == awayAlways {
+				bounded = ""
+			}
+			s.note("%v: it is waited for%s", s.away(ctx), bounded)
 		case !there && time.Since(since) >= most:
 			return fmt.Errorf("%w for more than %s", s.away(ctx), most)
 		}
@@ -84,5 +91,25 @@ func (s *session) note(format string, a ...any) {
 	if to == nil {
 		to = io.Discard
 	}
+	if d := s.drawing.Load(); d != nil {
+		to = d
+	}
 	_ = terminal.Line(to, "fenceline: "+format, a...) // what is done matters more
+}
+
+// answered calls ask until the server has answered, or ctx ends.
+func (s *session) answered(ctx context.Context, ask func() error) error {
+	again := time.NewTicker(awayLook)
+	defer again.Stop()
+	for {
+		err := ask()
+		if !errors.Is(err, queue.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+	}
 }

@@ -24,7 +24,7 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 		wait func(ctx context.Context, s *session) error
 		says []string
 	}{
-		"a build's end": {func(ctx context.Context, s *session) error { return s.awaitBuild(ctx, "base-dddddddd", 0) }, []string{"goes on", "'fenceline logs -f base-dddddddd'"}},
+		"a build's end": {func(ctx context.Context, s *session) error { return s.awaitBuild(ctx, "base-dddddddd", 0, false) }, []string{"goes on", "'fenceline logs -f base-dddddddd'"}},
 		"the fence config": {func(ctx context.Context, s *session) error {
 			_, err := s.awaitApplied(ctx, messages.FleetRecord{Fleet: "production", Epoch: 9}, time.Hour)
 			return err
@@ -34,7 +34,9 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 			return s.attended(ctx, w.run)
 		}, nil},
 		"a log": {func(ctx context.Context, s *session) error {
-			return s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, "base-dddddddd", true) })
+			return s.attended(ctx, func(ctx context.Context) error {
+				return s.showLogs(ctx, "base-dddddddd", logView{out: s.out, follow: true})
+			})
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

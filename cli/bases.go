@@ -42,7 +42,7 @@ func (s *session) baseProblems(ctx context.Context) ([]messages.BaseLook, error)
 }
 
 // writeBaseProblems writes them for people.
-func (o *overview) writeBaseProblems(p *terminal.Page) {
+func (o *statusReport) writeBaseProblems(p *terminal.Page) {
 	for _, l := range o.BaseProblems {
 		p.Line("\nproblem: base %s can't be looked at since %s, so its changes lead to no rebuild; it is asked for again at %s: %s",
 			l.Source, l.Since.Local().Format(time.DateTime), l.Again.Local().Format(time.DateTime), l.Problem)

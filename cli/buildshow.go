@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -21,16 +22,16 @@ func newBuildShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		one := []buildRow{*b}
-		if err := s.hear(ctx, one); err != nil {
+		one := []overview.Build{*b}
+		if err := overview.Hear(ctx, s.queue, one); err != nil {
 			return err
 		}
-		return s.print(one[0], func(p *terminal.Page) { one[0].write(p) })
+		return s.print(one[0], func(p *terminal.Page) { writeBuild(p, &one[0]) })
 	})
 }
 
 // write writes all that is known of a build.
-func (b *buildRow) write(p *terminal.Page) {
+func writeBuild(p *terminal.Page, b *overview.Build) {
 	reason := ""
 	if b.Reason != nil {
 		reason = b.Reason.String()
@@ -45,7 +46,7 @@ func (b *buildRow) write(p *terminal.Page) {
 		name  string
 		value any
 	}{
-		{"build", b.Build}, {"pipeline", b.Pipeline}, {"order", b.Order}, {"state", b.shown()},
+		{"build", b.Build}, {"pipeline", b.Pipeline}, {"order", b.Order}, {"state", b.Shown()},
 		{"reason", reason}, {"requested by", b.By}, {"ref", b.Ref}, {"commit", b.Commit}, {"matched", b.Matched},
 		{"received", at(b.Received)}, {"updated", at(b.Updated)}, {"attempt", b.Attempt}, {"worker", b.Worker},
 		{"image", string(b.Image)}, {"superseded by", b.Head}, {"which is build", b.FollowedBy}, {"last error", b.LastError},

@@ -3,12 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 )
 
@@ -18,9 +17,6 @@ import (
 const (
 	// maxClockOff is how far clocks may differ before doctor says so.
 	maxClockOff = 5 * time.Second
-	// wrongClock is how far a clock is off that a running role, or the list of nodes, warns of. What
-	// is on its way for long looks like a clock that is off by as much.
-	wrongClock = time.Minute
 	// clockEvery is how often a running role looks.
 	clockEvery = 5 * time.Minute
 	// clockTime bounds one look.
@@ -49,26 +45,6 @@ func ahead(before, there, after time.Time) time.Duration {
 	return 0
 }
 
-// clockText says that a clock is off, and what to do.
-func clockText(whose string, ahead time.Duration) string {
-	direction := "ahead of"
-	if ahead < 0 {
-		direction = "behind"
-	}
-	return fmt.Sprintf("%s is %s %s that of NATS: set both by NTP, or the times shown mislead", whose, ahead.Abs().Round(time.Second), direction)
-}
-
-// nodeClock says what is wrong with a node's clock, by what it sent and when that was stored.
-func nodeClock(e queue.Entry[messages.NodeStatus]) string {
-	if e.Value.At.IsZero() || e.Created.IsZero() {
-		return ""
-	}
-	if off := e.Value.At.Sub(e.Created); off.Abs() > wrongClock {
-		return clockText("its clock", off)
-	}
-	return ""
-}
-
 // WatchClock warns on log when this machine's clock is off, until ctx ends.
 func WatchClock(ctx context.Context, q *queue.Client, log zerolog.Logger) error {
 	clock := store.NewClock(q)
@@ -88,9 +64,9 @@ func watchClock(ctx context.Context, read func(context.Context) (time.Duration, 
 		case errors.Is(err, queue.ErrForbidden) && !allowed: // a node: 'fenceline nodes' tells of its clock
 			return nil
 		case err != nil: // said where it matters
-		case off.Abs() > wrongClock:
+		case off.Abs() > overview.WrongClock:
 			wrong = true
-			log.Warn().Stringer("ahead", off.Round(time.Second)).Msg(clockText("this machine's clock", off))
+			log.Warn().Stringer("ahead", off.Round(time.Second)).Msg(overview.ClockText("this machine's clock", off))
 		case wrong:
 			wrong = false
 			log.Info().Msg("this machine's clock is right again")

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 )
 
@@ -84,30 +85,30 @@ func TestANodesClock(t *testing.T) {
 		"of an older version": {time.Time{}, ""},
 	} {
 		e := queue.Entry[messages.NodeStatus]{Created: noon(), Value: messages.NodeStatus{At: test.at}}
-		if got := nodeClock(e); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
+		if got := overview.NodeClock(e); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
 }
 
 func TestANodeThatPeopleHaveToLookAt(t *testing.T) {
-	up := func(change func(*nodeRow)) nodeRow {
-		n := nodeRow{Fleet: "production", Node: "n1", Up: true, Status: &messages.NodeStatus{}}
+	up := func(change func(*overview.Node)) overview.Node {
+		n := overview.Node{Fleet: "production", Node: "n1", Up: true, Status: &messages.NodeStatus{}}
 		change(&n)
 		return n
 	}
 	for name, test := range map[string]struct {
-		node nodeRow
+		node overview.Node
 		says string // "" for a node that is well
 	}{
-		"well":               {up(func(*nodeRow) {}), ""},
-		"at work":            {up(func(n *nodeRow) { n.Status.Work = &messages.NodeWork{State: messages.WorkPulling} }), ""},
-		"one of two":         {up(func(n *nodeRow) { n.Status.Twin = true }), "two distributors have this name"},
-		"its clock is wrong": {up(func(n *nodeRow) { n.Clock = "its clock is 4m0s behind" }), "its clock is 4m0s behind"},
-		"without an engine":  {up(func(n *nodeRow) { n.Status.Engine.Error = "gone" }), "engine: gone"},
+		"well":               {up(func(*overview.Node) {}), ""},
+		"at work":            {up(func(n *overview.Node) { n.Status.Work = &messages.NodeWork{State: messages.WorkPulling} }), ""},
+		"one of two":         {up(func(n *overview.Node) { n.Status.Twin = true }), "two distributors have this name"},
+		"its clock is wrong": {up(func(n *overview.Node) { n.Clock = "its clock is 4m0s behind" }), "its clock is 4m0s behind"},
+		"without an engine":  {up(func(n *overview.Node) { n.Status.Engine.Error = "gone" }), "engine: gone"},
 	} {
-		f := fleetStatus{}
-		f.count([]nodeRow{test.node})
+		f := overview.Fleet{}
+		f.Count([]overview.Node{test.node})
 		if problems := strings.Join(f.Problems, "\n"); (problems == "") != (test.says == "") || !strings.Contains(problems, test.says) {
 			t.Errorf("%s: the problems are %q", name, problems)
 		}

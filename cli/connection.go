@@ -117,6 +117,9 @@ func (a *access) shortage() error {
 	return standalone.Shortage(a.folder())
 }
 
+// WhoAmI names the person who runs this program, for records of what they decide.
+func WhoAmI() string { return whoami() }
+
 // whoami names the person for the record: who decided something.
 func whoami() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {

@@ -11,7 +11,6 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -204,32 +203,4 @@ func showLetter(ctx context.Context, s *session, args []string) error {
 		p.Line("")
 		p.Text("| ", string(l.Body))
 	})
-}
-
-// alone counts the dead letters that are no part of a failed build, which is shown as such, or was.
-func (s *session) alone(ctx context.Context, letters []messages.DeadLetter, listed []buildRow) (int, error) {
-	failed := map[uint64]bool{}
-	for _, b := range listed {
-		failed[b.request] = failed[b.request] || b.Failure != nil
-	}
-	n := 0
-	for _, l := range letters {
-		if l.Stream == s.queue.Space().RequestsStream() && failed[l.Sequence] {
-			continue
-		}
-		_, p, _ := messages.Decode(messages.Message{Headers: l.Headers, Body: l.Body}) // nil for what can't be read
-		r, request := p.(*messages.BuildRequested)
-		if !request || l.Stream != s.queue.Space().RequestsStream() {
-			n++
-			continue
-		}
-		e, err := store.Builds(s.queue).Get(ctx, r.Build)
-		if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
-			return n, err
-		}
-		if e.Value.Failure == nil || e.Value.Request != l.Sequence {
-			n++
-		}
-	}
-	return n, nil
 }

@@ -11,7 +11,8 @@
 // Seeing what happens:
 //
 //   - status.go, failures.go, producers.go, producerclient.go, schedules.go: what is under way, what has failed, and what to do about it
-//   - builds.go, recentbuilds.go, buildshow.go: builds, builds show, cancel, retry
+//   - statuswait.go: status that waits until a build has come so far
+//   - builds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
 //   - rollouts.go: rollouts
 //   - history.go: history
@@ -19,7 +20,9 @@
 //   - audit.go: audit
 //   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens
+//   - watchview.go, watchboard.go, watchkeys.go: watch on a terminal, what it shows, and what its keys decide
 //   - deadletters.go: dead-letters
+//   - console.go: console token, list and revoke
 //   - plan.go, planpage.go: plan, which package plan makes
 //
 // Deciding:

@@ -40,7 +40,8 @@ type doctor struct {
 	apply      apply.Config
 	pull       settings.PullWay
 	config     string         // the pipeline file, or the folder of pipeline files; "" for none
-	certFile   string         // the producer's certificate; "" for none
+	tokens     string         // the console's file of tokens; "" for none
+	certFile   string         // the producer's or console's certificate; "" for none
 	keyFile    string         // and its key
 	flags      *pflag.FlagSet // the command's
 }
@@ -49,7 +50,7 @@ func newDoctorCmd() *cobra.Command {
 	var d doctor
 	var f format
 	cmd := &cobra.Command{
-		Use: "doctor [producer|builder|controller|distributor|statuses]", Short: "Check this machine for a role",
+		Use: "doctor [producer|builder|controller|distributor|statuses|console]", Short: "Check this machine for a role",
 		Long: `Checks what a role needs: NATS with JetStream and its clock for all, and how durable it is
 where its monitoring is given; git for a producer and a builder; the pipeline file for a
 producer, that of its settings and the one that a running one uses, the certificate of its
@@ -57,7 +58,8 @@ settings (--settings), and whether registries show it the bases that its pipelin
 buildkitd for a builder;
 where fence configs live for a controller; the Docker engine, its disk, each mirror of the
 node's own (--mirror), and where the image is applied, for a distributor; for statuses the
-forges, where the pipeline file says whom to tell. Without a role it checks everything, as
+forges, where the pipeline file says whom to tell; the certificate of its settings and the file
+of tokens for a console. Without a role it checks everything, as
 'fenceline up' runs it.
 The file of --settings is the role's own, or that of 'fenceline up': all of it is read, and
 what the checks need is taken.` + settings.VariablesNote("password-file"),
@@ -108,10 +110,11 @@ func (d *doctor) given(cmd *cobra.Command, role string) error {
 	found.Apply(cmd.Flags())
 	d.access.state, d.access.InboxPrefix = found.Text("state"), found.Text("inbox-prefix")
 	d.config = cmp.Or(d.config, found.Text("pipelines"), found.Text("config"))
-	if listen := found.Text("listen"); d.access.producer == "" && listen != "" {
+	if listen := found.Text("listen"); d.access.producer == "" && listen != "" && role != settings.RoleConsole {
 		d.access.producer = urlHere(listen, found.Text("tls-cert-file"))
 		d.access.producerCAFile = cmp.Or(d.access.producerCAFile, found.Text("tls-cert-file"))
 	}
+	d.tokens = found.Text("console-tokens-file")
 	d.certFile, d.keyFile = found.Text("tls-cert-file"), found.Text("tls-key-file")
 	d.access.tokenFile = cmp.Or(d.access.tokenFile, found.Text("token-file"))
 	d.engine.DockerConfig = d.builder.DockerConfig
@@ -144,6 +147,8 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleDistributor:
 		todo = append(todo, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
+	case settings.RoleConsole:
+		todo = append(todo, d.checkConsoleTokens)
 	case settings.RoleStatuses:
 		todo = append(todo, d.statusChecks(role)...)
 	case "":

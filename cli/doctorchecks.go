@@ -24,6 +24,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/producer"
 )
 
@@ -57,7 +58,7 @@ func (d *doctor) checkNATS(ctx context.Context, known error) checked {
 		return c.problem(err)
 	}
 	if off := ahead.Abs(); off > maxClockOff {
-		return c.problem(errors.New(clockText("this machine's clock", ahead)))
+		return c.problem(errors.New(overview.ClockText("this machine's clock", ahead)))
 	}
 	return c
 }

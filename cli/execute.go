@@ -16,7 +16,22 @@ const (
 	ExitFailed  = 1
 	ExitUsage   = 2
 	ExitBlocked = 3 // of plan: something stands in the way
+
+	// Those of status that waits for a build, beside 0, 1 and 2.
+	ExitNoImage    = 4 // the build, or a rollout of it, failed
+	ExitTurnedBack = 5 // a fleet went back from the image
+	ExitHeld       = 6 // a fleet is held, and what is waited for comes only when somebody releases it
+	ExitReplaced   = 7 // the build or a rollout was superseded, cancelled or aborted
+	ExitLate       = 8 // it has not come to that in time
 )
+
+// exitError is an error with an exit status of its own.
+type exitError struct {
+	status int
+	error
+}
+
+func (e *exitError) Unwrap() error { return e.error }
 
 // Execute carries out one command line of root, says on stderr what went wrong, and returns its
 // exit status.
@@ -43,6 +58,10 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if errors.As(err, &usage) {
 		says.Line("See '%s --help'.", cmd.CommandPath())
 		return ExitUsage
+	}
+	var own *exitError
+	if errors.As(err, &own) {
+		return own.status
 	}
 	return ExitFailed
 }

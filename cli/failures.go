@@ -1,59 +1,16 @@
 package cli
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
 // What has failed and is not made good yet, and what to do about it.
-
-// failedBuilds are the builds that failed, the last of each pipeline, unless a later one of
-// the pipeline has made an image. All is as allBuilds has it.
-func failedBuilds(all []buildRow) []buildRow {
-	last := map[string]*buildRow{}
-	for i := range all {
-		b := &all[i]
-		if b.State != string(messages.BuildStateSucceeded) && b.Failure == nil {
-			continue
-		}
-		if l := last[b.Pipeline]; l == nil || cmp.Or(cmp.Compare(b.Order, l.Order), b.Updated.Compare(l.Updated)) > 0 {
-			last[b.Pipeline] = b
-		}
-	}
-	out := []buildRow{}
-	for _, pipeline := range sorted(last) {
-		if b := last[pipeline]; b.Failure != nil {
-			out = append(out, *b)
-		}
-	}
-	return out
-}
-
-// failedRollout is the fleet's last rollout that failed or was rolled back, unless a later one
-// was flipped to, or its image was made current all the same. One that failed in its soak may
-// be current.
-func failedRollout(all []messages.RolloutRecord, current messages.FleetImage) *messages.RolloutRecord {
-	var last *messages.RolloutRecord
-	for i := range all {
-		switch r := &all[i]; r.State {
-		case messages.RolloutFailed, messages.RolloutRolledBack,
-			messages.RolloutFlipped, messages.RolloutSoaking, messages.RolloutDone:
-			if last == nil || cmp.Or(cmp.Compare(r.Ready.Order, last.Ready.Order), r.Updated.Compare(last.Updated)) > 0 {
-				last = r
-			}
-		}
-	}
-	if last == nil || last.State != messages.RolloutFailed && last.State != messages.RolloutRolledBack ||
-		last.Ready.Image == current.Image && !last.FailedInSoak() || last.Ready.Order < current.Order {
-		return nil
-	}
-	return last
-}
 
 // writeFailedRollout writes what became of a rollout, why, and what to do.
 func writeFailedRollout(p *terminal.Page, r *messages.RolloutRecord) {
@@ -73,8 +30,8 @@ func writeFailedRollout(p *terminal.Page, r *messages.RolloutRecord) {
 const findingsShown = 3
 
 // writeFailed writes a build's failure in short: the rest is in its log.
-func (b *buildRow) writeFailed(p *terminal.Page) {
-	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, ago(latest(b.Received, b.Updated)))
+func writeFailed(p *terminal.Page, b *overview.Build) {
+	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, ago(overview.Latest(b.Received, b.Updated)))
 	f := *b.Failure
 	f.Detail = ""
 	if len(f.Findings) > findingsShown {

@@ -6,34 +6,35 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // TestFailedBuilds tells of a failure until something newer has made an image.
 func TestFailedBuilds(t *testing.T) {
 	failed := &messages.Failure{Reason: "bad"}
-	build := func(id, pipeline string, order uint64, after time.Duration, f *messages.Failure) buildRow {
+	build := func(id, pipeline string, order uint64, after time.Duration, f *messages.Failure) overview.Build {
 		state := messages.BuildStateSucceeded
 		if f != nil {
 			state = messages.BuildStateFailed
 		}
-		return buildRow{Build: id, Pipeline: pipeline, Order: order, State: string(state), Updated: noon().Add(after), Failure: f}
+		return overview.Build{Build: id, Pipeline: pipeline, Order: order, State: string(state), Updated: noon().Add(after), Failure: f}
 	}
-	cancelled := buildRow{Build: "c", Pipeline: "p", Order: 9, State: string(messages.BuildStateCancelled)}
+	cancelled := overview.Build{Build: "c", Pipeline: "p", Order: 9, State: string(messages.BuildStateCancelled)}
 	for name, test := range map[string]struct {
-		all  []buildRow
+		all  []overview.Build
 		want string
 	}{
 		"nothing":                            {nil, ""},
-		"a failure is the last":              {[]buildRow{build("b", "p", 2, 2, failed), build("a", "p", 1, 1, nil)}, "b"},
-		"an image came since":                {[]buildRow{build("b", "p", 2, 2, nil), build("a", "p", 1, 1, failed)}, ""},
-		"an older commit's image came later": {[]buildRow{build("b", "p", 2, 2, failed), build("a", "p", 1, 3, nil)}, "b"},
-		"a retry of the same order did it":   {[]buildRow{build("a", "p", 2, 2, failed), build("b", "p", 2, 3, nil)}, ""},
-		"a retry failed too":                 {[]buildRow{build("b", "p", 2, 3, failed), build("a", "p", 2, 2, failed)}, "b"},
-		"a cancelled build is no success":    {[]buildRow{cancelled, build("a", "p", 1, 1, failed)}, "a"},
-		"each pipeline has its own":          {[]buildRow{build("b", "q", 4, 4, failed), build("c", "r", 3, 3, nil), build("a", "p", 1, 1, failed)}, "a b"},
+		"a failure is the last":              {[]overview.Build{build("b", "p", 2, 2, failed), build("a", "p", 1, 1, nil)}, "b"},
+		"an image came since":                {[]overview.Build{build("b", "p", 2, 2, nil), build("a", "p", 1, 1, failed)}, ""},
+		"an older commit's image came later": {[]overview.Build{build("b", "p", 2, 2, failed), build("a", "p", 1, 3, nil)}, "b"},
+		"a retry of the same order did it":   {[]overview.Build{build("a", "p", 2, 2, failed), build("b", "p", 2, 3, nil)}, ""},
+		"a retry failed too":                 {[]overview.Build{build("b", "p", 2, 3, failed), build("a", "p", 2, 2, failed)}, "b"},
+		"a cancelled build is no success":    {[]overview.Build{cancelled, build("a", "p", 1, 1, failed)}, "a"},
+		"each pipeline has its own":          {[]overview.Build{build("b", "q", 4, 4, failed), build("c", "r", 3, 3, nil), build("a", "p", 1, 1, failed)}, "a b"},
 	} {
 		var got []string
-		for _, b := range failedBuilds(test.all) {
+		for _, b := range overview.FailedBuilds(test.all) {
 			got = append(got, b.Build)
 		}
 		if strings.Join(got, " ") != test.want {
@@ -76,7 +77,7 @@ func TestFailedRollout(t *testing.T) {
 		"one aborted since":                 {[]messages.RolloutRecord{rollout("c", 3, 3, messages.RolloutAborted, imageOne), rollout("b", 2, 2, messages.RolloutFailed, imageTwo)}, one, "b"},
 	} {
 		got := ""
-		if r := failedRollout(test.all, test.current); r != nil {
+		if r := overview.FailedRollout(test.all, test.current); r != nil {
 			got = r.ID
 		}
 		if got != test.want {
@@ -87,12 +88,12 @@ func TestFailedRollout(t *testing.T) {
 
 // TestStatusTellsOfFailures: who is called at night reads what failed, why, and what to do.
 func TestStatusTellsOfFailures(t *testing.T) {
-	o := overview{
-		Fleets: []fleetStatus{{Fleet: "production", Failed: &messages.RolloutRecord{
+	o := statusReport{
+		Fleets: []overview.Fleet{{Fleet: "production", Failed: &messages.RolloutRecord{
 			ID: "production-b", Fleet: "production", State: messages.RolloutFailed, Why: "the trial failed on node-2",
 			Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: "b"}, Image: imageTwo}, Updated: time.Now(),
 		}}},
-		Failed: []buildRow{{Build: "c", Pipeline: "base", Updated: time.Now(), Failure: &messages.Failure{
+		Failed: []overview.Build{{Build: "c", Pipeline: "base", Updated: time.Now(), Failure: &messages.Failure{
 			Class: messages.FailureHooks, Reason: "refused",
 			Findings: []messages.Finding{{File: "f1"}, {File: "f2"}, {File: "f3"}, {File: "f4"}, {File: "f5", More: 7}},
 		}}},

@@ -49,7 +49,7 @@ var fieldFlags = map[string]string{
 
 // listenFlags are the flags that say where a service listens.
 var listenFlags = map[standalone.Service]string{
-	standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen",
+	standalone.ServiceHTTP: "listen", standalone.ServiceHealth: "health-listen", standalone.ServiceConsole: "console-listen",
 	standalone.ServiceRegistry: "registry-listen", standalone.ServiceNATS: "nats-listen",
 }
 

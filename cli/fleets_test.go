@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // wrecked is what an answer of JetStream looks like where a record should be.
@@ -142,7 +143,7 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 	close(stop)
 	<-ended
 	has(t, done(t, "status"), "record production.node-9 of fenceline-nodes is passed over", "calls itself")
-	for _, n := range decoded[[]nodeRow](t, "nodes") {
+	for _, n := range decoded[[]overview.Node](t, "nodes") {
 		if n.Node != "node-1" && n.Node != "node-2" || n.Status != nil && n.Status.Instance == "i" {
 			t.Errorf("a node is shown as %+v", n)
 		}

@@ -24,7 +24,7 @@ func TestStatusShowsForgesThatAreNotTold(t *testing.T) {
 	if out := done(t, "status"); !strings.Contains(out, "problem: statuses of pipeline base don't reach the forge since ") || !strings.Contains(out, "401 Unauthorized") || strings.Contains(out, "\x1b") {
 		t.Errorf("it says\n%s", out)
 	}
-	if s := decoded[overview](t, "status"); len(s.ForgeProblems) != 1 || s.ForgeProblems[0].Pipeline != "base" {
+	if s := decoded[statusReport](t, "status"); len(s.ForgeProblems) != 1 || s.ForgeProblems[0].Pipeline != "base" {
 		t.Errorf("it is %+v", s.ForgeProblems)
 	}
 	queuetest.Must(t, queuetest.JetStream(t, c).DeleteKeyValue(t.Context(), c.Space().StatusesBucket())) // as before there were statuses

@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal/terminaltest"
 	"github.com/spf13/cobra"
 )
@@ -146,6 +147,8 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 	dir, secret := hostileFolder(t), filepath.Join(t.TempDir(), "secret")
 	clitest.Write(t, secret, "0123456789abcdef0123456789abcdef\n")
 	plain := filepath.Join(dir, "plain.yaml")
+	hostileTokens := filepath.Join(dir, "console-tokens")
+	clitest.Write(t, hostileTokens, hostile+"\n")
 	producer := []string{"--producer", server, "--token-file", secret}
 	return map[string][][]string{
 		"init":                 {{"--dir", filepath.Join(dir, "made")}, {"--dir", "x", "--node", hostile}},
@@ -194,6 +197,10 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"hook flush":           {{hostile}, {"--git-dir", hostile}},
 		"hook post-receive":    {{"--git-dir", t.TempDir(), "--url", server, "--repository", hostile, "--secret-file", secret}, {"--git-dir", hostile}},
 		"notify":               {{"--url", server, "--repository", hostile, "--secret-file", secret}},
+		"console":              {{hostile}},
+		"console token":        {{hostile}, {"ada", "--role", hostile}, {"ada", "--console-tokens-file", hostileTokens}},
+		"console list":         {{"--console-tokens-file", hostileTokens}, {hostile}},
+		"console revoke":       {{hostile}, {"ada", "--console-tokens-file", hostileTokens}, {hostile, "--console-tokens-file", hostileTokens}},
 		"version":              {{}, {hostile}},
 	}
 }
@@ -302,12 +309,12 @@ func TestNothingHostileInWatch(t *testing.T) {
 func TestJSONIsFaithful(t *testing.T) {
 	hostileInstallation(t)
 	want := strings.ToValidUTF8(hostile, "\uFFFD")
-	o := decoded[overview](t, "status")
+	o := decoded[statusReport](t, "status")
 	if got := o.Fleets[0].Record.Hold.Reason; got != want {
 		t.Errorf("a reason is %q, want %q", got, want)
 	}
 	var found bool
-	for _, b := range decoded[[]buildRow](t, "builds") {
+	for _, b := range decoded[[]overview.Build](t, "builds") {
 		found = found || b.Failure != nil && b.Failure.Reason == want
 	}
 	if !found {

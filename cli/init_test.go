@@ -136,7 +136,7 @@ func TestRolesWorkWithInitsCredentials(t *testing.T) {
 	}
 	for user, role := range map[string]string{
 		settings.UserOperator: settings.UserController, settings.UserProducer: settings.UserProducer, settings.UserController: settings.UserController, "production.node-1": settings.RoleDistributor, settings.UserBuilder: settings.UserBuilder,
-		settings.UserStatuses: settings.RoleStatuses,
+		settings.UserStatuses: settings.RoleStatuses, settings.UserConsole: settings.RoleConsole,
 	} {
 		s := fenceline(t, "doctor", role, "--user", user, "--password-file", filepath.Join(dir, user), "-o", "json")
 		var found []checked
@@ -250,7 +250,7 @@ func TestInitKeepsWhatIsThere(t *testing.T) {
 		return string(b)
 	}
 	first := map[string]string{}
-	for _, user := range []string{settings.UserOperator, settings.UserProducer, settings.UserBuilder, settings.UserController, settings.UserStatuses, "production.node-1"} {
+	for _, user := range []string{settings.UserOperator, settings.UserProducer, settings.UserBuilder, settings.UserController, settings.UserStatuses, settings.UserConsole, "production.node-1"} {
 		first[user] = read(user)
 		if info, err := os.Stat(filepath.Join(dir, user)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", user, info.Mode(), err)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
+	"github.com/fenceline/fenceline/builder/buildkit/display"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -17,15 +20,21 @@ func newLogsCmd() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use: "logs BUILD", Short: "Show a build's progress, while it runs and after",
+		Long: `Prints what the build has written so far. With -f it goes on until the build has ended, on a
+terminal as BuildKit shows its builds: what steps write while they run, folded when they are
+done, and at the end the output of those that failed. Elsewhere, and with --plain, each line
+has its step's number.`,
 		Example: "  fenceline logs alsek-k3x9q2wd -f",
 		Args:    settings.Args(1, 1),
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the build has ended")
+	plain := plainFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := messages.CheckID("build", args[0]); err != nil {
 			return settings.Usage(err)
 		}
-		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, args[0], follow) })
+		v := logView{out: s.out, follow: follow, plain: *plain}
+		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, args[0], v) })
 		if errors.Is(err, errAway) {
 			err = s.goesOn(args[0], err)
 		}
@@ -34,6 +43,19 @@ func newLogsCmd() *cobra.Command {
 		}
 		return s.showFailure(ctx, args[0])
 	})
+}
+
+// plainFlag lets cmd show lines where it would draw on a terminal.
+func plainFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("plain", false, "print lines on a terminal, too, as NO_COLOR and TERM=dumb do")
+}
+
+// logView is how a log is shown.
+type logView struct {
+	out     io.Writer
+	follow  bool // until the build has ended
+	plain   bool // draw nothing
+	running bool // show nothing of a build that has ended already
 }
 
 // goesOn says of a build that is waited for no longer how to follow it.
@@ -61,18 +83,24 @@ func (s *session) showFailure(ctx context.Context, build string) error {
 // errEnded ends the reading of a log whose build has ended.
 var errEnded = errors.New("the build has ended")
 
-func (s *session) showLogs(ctx context.Context, build string, follow bool) error {
+func (s *session) showLogs(ctx context.Context, build string, v logView) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p, err := s.printerOf(ctx, build)
-	if err != nil {
+	p, err := s.printerOf(ctx, build, v.out)
+	if err != nil || p.ended && v.running {
 		return err
+	}
+	if v.follow && !p.ended && s.format != formatJSON {
+		if err := p.draw(ctx, build, v.plain); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.drawn()) }()
 	}
 	read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBuildLog, p.pipeline, build)}}
 	if err := s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show); err != nil {
 		return err
 	}
-	if !follow || p.ended {
+	if !v.follow || p.ended {
 		return nil
 	}
 	go s.untilEnded(ctx, build, cancel)
@@ -99,19 +127,51 @@ func (s *session) untilEnded(ctx context.Context, build string, cancel context.C
 // logPrinter prints a build's log.
 type logPrinter struct {
 	s        *session
+	out      io.Writer
 	pipeline string
 	ended    bool
 	last     uint64 // sequence of what was printed last
 	vertex   string
+	display  *display.Display // nil for lines
 }
 
 // printerOf finds the build, queued or claimed.
-func (s *session) printerOf(ctx context.Context, build string) (*logPrinter, error) {
+func (s *session) printerOf(ctx context.Context, build string, out io.Writer) (*logPrinter, error) {
 	b, err := s.findBuild(ctx, build)
 	if err != nil {
 		return nil, err
 	}
-	return &logPrinter{s: s, pipeline: b.Pipeline, ended: b.State != stateQueued && b.State != string(messages.BuildStateRunning)}, nil
+	ended := b.State != overview.StateQueued && b.State != string(messages.BuildStateRunning)
+	return &logPrinter{s: s, out: out, pipeline: b.Pipeline, ended: ended}, nil
+}
+
+// draw has the log shown as BuildKit shows its builds, and notes with it.
+func (p *logPrinter) draw(ctx context.Context, build string, plain bool) error {
+	info, err := store.Builds(p.s.queue).Info(ctx)
+	if err != nil {
+		return err
+	}
+	to, tty := terminal.Behind(p.out)
+	if tty = tty && !plain && terminal.Colours(); !tty {
+		to = p.out
+	}
+	if p.display, err = display.New(to, tty, info.Now); err != nil {
+		return err
+	}
+	p.s.drawing.Store(p.display)
+	_, err = p.display.Write([]byte("build " + build))
+	return err
+}
+
+// drawn ends that; what is shown from then on are lines.
+func (p *logPrinter) drawn() error {
+	d := p.display
+	if d == nil {
+		return nil
+	}
+	p.display = nil
+	p.s.drawing.Store(nil)
+	return d.Close()
 }
 
 func (p *logPrinter) show(r queue.Received) error {
@@ -123,7 +183,16 @@ func (p *logPrinter) show(r queue.Received) error {
 	if p.s.format == formatJSON {
 		return p.s.printLine(l)
 	}
-	page := terminal.NewPage(p.s.out)
+	if p.display != nil && !display.Drawable(l) { // an older builder's
+		if err := p.drawn(); err != nil {
+			return err
+		}
+	}
+	if p.display != nil {
+		p.display.Show(l, r.Stored)
+		return nil
+	}
+	page := terminal.NewPage(p.out)
 	p.text(page, l)
 	return page.Flush()
 }

@@ -6,22 +6,23 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
 // TestLabelsAreShown where a node has any, and make no column where none has.
 func TestLabelsAreShown(t *testing.T) {
-	plain := nodeRow{Fleet: "production", Node: "n1", Up: true, Status: &messages.NodeStatus{}}
-	silent := nodeRow{Fleet: "production", Node: "n2"}
-	labelled := nodeRow{Fleet: "production", Node: "n3", Up: true, Status: &messages.NodeStatus{Labels: map[string]string{"zone": "b", "rack": "7"}}}
+	plain := overview.Node{Fleet: "production", Node: "n1", Up: true, Status: &messages.NodeStatus{}}
+	silent := overview.Node{Fleet: "production", Node: "n2"}
+	labelled := overview.Node{Fleet: "production", Node: "n3", Up: true, Status: &messages.NodeStatus{Labels: map[string]string{"zone": "b", "rack": "7"}}}
 	for name, test := range map[string]struct {
-		nodes []nodeRow
+		nodes []overview.Node
 		want  string
 	}{
-		"none":          {[]nodeRow{plain, silent}, "IMAGES\tDETAIL\n"},
-		"a node's":      {[]nodeRow{plain, silent, labelled}, "\track=7,zone=b\n"},
-		"the head's":    {[]nodeRow{labelled}, "IMAGES\tLABELS\tDETAIL\n"},
-		"nodes without": {[]nodeRow{plain, labelled}, "n1\ttrue\t-\t0 B\t0\t-\n"},
+		"none":          {[]overview.Node{plain, silent}, "IMAGES\tDETAIL\n"},
+		"a node's":      {[]overview.Node{plain, silent, labelled}, "\track=7,zone=b\n"},
+		"the head's":    {[]overview.Node{labelled}, "IMAGES\tLABELS\tDETAIL\n"},
+		"nodes without": {[]overview.Node{plain, labelled}, "n1\ttrue\t-\t0 B\t0\t-\n"},
 	} {
 		out := written(t, func(p *terminal.Page) { writeNodes(p, test.nodes) })
 		if out = regexp.MustCompile("  +").ReplaceAllString(out, "\t"); !strings.Contains(out, test.want) {
@@ -77,9 +78,9 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 		"nothing while it fetches ..": {messages.FleetRecord{}, base, "pulling " + short(imageTwo) + ": 5 B"},
 		"a preload, said once":        {messages.FleetRecord{Current: one, Turns: turn()}, preloading, "waiting " + short(imageOne)},
 	} {
-		n := nodeRow{Fleet: "production", Node: "n1", Up: true, Status: &test.status}
-		n.markWaiting(&test.record)
-		if got := n.doing(); got != test.want {
+		n := overview.Node{Fleet: "production", Node: "n1", Up: true, Status: &test.status}
+		n.MarkWaiting(&test.record)
+		if got := n.Doing(); got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

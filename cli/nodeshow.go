@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -47,7 +48,7 @@ was there already only the tag is fenceline's, and is what goes once no fleet wa
 				return err
 			}
 		}
-		one := []nodeRow{n}
+		one := []overview.Node{n}
 		if err := s.markWaiting(ctx, one); err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ was there already only the tag is fenceline's, and is what goes once no fleet wa
 }
 
 // mustBeNode refuses a name, NODE or FLEET.NODE, that no node has.
-func mustBeNode(all []nodeRow, word string) error {
+func mustBeNode(all []overview.Node, word string) error {
 	var known []string
 	for _, n := range all {
 		if n.Node == word || messages.NodeKey(n.Fleet, n.Node) == word {
@@ -68,9 +69,9 @@ func mustBeNode(all []nodeRow, word string) error {
 }
 
 // writeNode writes what is known of a node, its images and its ledger.
-func writeNode(p *terminal.Page, n *nodeRow) {
+func writeNode(p *terminal.Page, n *overview.Node) {
 	p.Line("%s: %s", n.Fleet, n.Node)
-	if doing := n.doing(); doing != "" {
+	if doing := n.Doing(); doing != "" {
 		p.Line("  %s", doing)
 	}
 	s := n.Status
@@ -78,7 +79,7 @@ func writeNode(p *terminal.Page, n *nodeRow) {
 		return
 	}
 	p.Line("  fenceline %s; engine %s; %s free; labels %s; heard %s", s.Version, strings.TrimSpace(s.Engine.Name+" "+s.Engine.Version),
-		size(s.FreeBytes), cmp.Or(settings.Labels(s.Labels).String(), "none"), ago(n.heard))
+		size(s.FreeBytes), cmp.Or(settings.Labels(s.Labels).String(), "none"), ago(n.Heard))
 	if len(s.Images) > 0 {
 		p.Head("PRESENT", "ID", "NAME")
 		for _, i := range s.Images {

@@ -28,7 +28,7 @@ func TestAnInstallationWhoseEventsAreNotParted(t *testing.T) {
 	if found := lettersOf(t, 1); found[0].Sequence != 7 {
 		t.Errorf("the dead letter is %+v", found)
 	}
-	if s := decoded[overview](t, "status"); s.DeadLetters != 1 {
+	if s := decoded[statusReport](t, "status"); s.DeadLetters != 1 {
 		t.Errorf("status counts %+v", s)
 	}
 	done(t, "dead-letters", "drop", "fenceline-requests-7")

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/pflag"
 )
@@ -80,46 +80,19 @@ func (s *session) decided(v any, line string, a ...any) error {
 }
 
 // short is an image for a table: its name and the first digits of its digest.
-func short(i messages.Image) string {
-	if i == "" {
-		return ""
-	}
-	return i.Name() + "@" + shortDigest(i.Digest())
-}
+func short(i messages.Image) string { return overview.Short(i) }
 
-func shortDigest(d string) string {
-	d = strings.TrimPrefix(d, "sha256:")
-	return d[:min(12, len(d))]
-}
+func shortDigest(d string) string { return overview.ShortDigest(d) }
 
-func shortCommit(c string) string { return c[:min(12, len(c))] }
+func shortCommit(c string) string { return overview.ShortCommit(c) }
 
 // ago is how long ago t was, for people.
-func ago(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	d := time.Since(t)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds ago", int(max(d, 0).Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh ago", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd ago", int(d.Hours()/24))
-}
+func ago(t time.Time) string { return overview.Ago(t) }
 
 // size is a number of bytes, for people, in powers of ten as registries count.
 func size(n int64) string { return messages.Size(n) }
 
 // counted is a number of things, in words.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
+func counted(n int, thing string) string { return overview.Counted(n, thing) }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

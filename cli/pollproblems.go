@@ -38,7 +38,7 @@ func (s *session) pollProblems(ctx context.Context) ([]pollProblem, error) {
 	return out, err
 }
 
-func (o *overview) writePollProblems(p *terminal.Page) {
+func (o *statusReport) writePollProblems(p *terminal.Page) {
 	for _, q := range o.PollProblems[:min(len(o.PollProblems), pollProblemsShown)] {
 		p.Line("\nproblem: pushes to %s that no webhook tells of are not found since %s: %s", q.Repository, q.Since.Local().Format(time.DateTime), q.Problem)
 	}

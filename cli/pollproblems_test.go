@@ -28,7 +28,7 @@ func TestStatusShowsRepositoriesThatAreNotPolled(t *testing.T) {
 			t.Errorf("it says not %q:\n%s", want, out)
 		}
 	}
-	if s := decoded[overview](t, "status"); len(s.PollProblems) != 7 || s.PollProblems[0].Repository != "https://git.example.com/1.git" {
+	if s := decoded[statusReport](t, "status"); len(s.PollProblems) != 7 || s.PollProblems[0].Repository != "https://git.example.com/1.git" {
 		t.Errorf("it is %+v", s.PollProblems)
 	}
 	queuetest.Must(t, queuetest.JetStream(t, c).DeleteKeyValue(t.Context(), c.Space().TriggersBucket())) // as before polls were shared

@@ -167,7 +167,7 @@ func different(all []producerStatus) string {
 }
 
 // writeProducers writes what is wrong with pipeline files.
-func (o *overview) writeProducers(p *terminal.Page) {
+func (o *statusReport) writeProducers(p *terminal.Page) {
 	var lines []string
 	for i := range o.Producers {
 		lines = append(lines, o.Producers[i].problems()...)

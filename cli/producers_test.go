@@ -93,7 +93,7 @@ func TestStatusTellsOfABadPipelineFile(t *testing.T) {
 	if s := doctor(); s.status != ExitFailed || !strings.Contains(s.out, "imagge") {
 		t.Errorf("doctor: %+v", s)
 	}
-	var o overview
+	var o statusReport
 	if err := json.Unmarshal([]byte(done(t, append([]string{"status", "-o", "json"}, asked...)...)), &o); err != nil || len(o.Producers) != 2 || o.Producers[0].Error == "" || o.Producers[1].Error != "" {
 		t.Errorf("%v: %+v", err, o.Producers)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/builds/buildstest"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // TestWhatLedToABuildIsShown of one that is queued, of its dead letter, and of one that a person asked for again.
@@ -25,7 +26,7 @@ func TestWhatLedToABuildIsShown(t *testing.T) {
 	if got := done(t, "builds", "show", a.Build); !strings.Contains(got, "push github 72d3162e-cc78") {
 		t.Errorf("builds show says\n%s", got)
 	}
-	var row buildRow
+	var row overview.Build
 	if err := json.Unmarshal([]byte(done(t, "builds", "show", a.Build, "-o", "json")), &row); err != nil || row.Reason == nil || *row.Reason != *r.Reason {
 		t.Errorf("%+v, %v; want the reason %+v", row, err, r.Reason)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // record writes the record of a build.
@@ -54,21 +55,21 @@ func TestTheNewestBuildsAreListedAndWhatIsOpen(t *testing.T) {
 		"those of one that is unknown": {10, "nobody", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, err := s.recentBuilds(t.Context(), test.most, test.pipeline)
+			rows, err := overview.RecentBuilds(t.Context(), s.queue, test.most, test.pipeline)
 			if err != nil || len(rows) != test.rows {
 				t.Fatalf("%d rows are listed, %v", len(rows), err)
 			}
-			got := map[string]*buildRow{}
+			got := map[string]*overview.Build{}
 			for i := range rows {
 				got[rows[i].Build] = &rows[i]
 				if i > 0 && rows[i].Order > rows[i-1].Order {
 					t.Errorf("%s comes after %s", rows[i].Build, rows[i-1].Build)
 				}
 			}
-			if b := got[open.Build]; test.pipeline == "" && (b == nil || b.shown() != stateWaits || !strings.Contains(b.why(), "the registry is away")) {
+			if b := got[open.Build]; test.pipeline == "" && (b == nil || b.Shown() != overview.StateWaits || !strings.Contains(b.Why(), "the registry is away")) {
 				t.Errorf("the one that is tried again is %+v", b)
 			}
-			if b := got[queued.Build]; test.pipeline == "" && (b == nil || b.State != stateQueued) {
+			if b := got[queued.Build]; test.pipeline == "" && (b == nil || b.State != overview.StateQueued) {
 				t.Errorf("the one that waits is %+v", b)
 			}
 		})
@@ -80,7 +81,7 @@ func TestWhatHasFailedIsFoundHoweverLongAgo(t *testing.T) {
 	failure := messages.Failure{Class: messages.FailureUser, Reason: "no"}
 	old := record(t, c, "quiet", 1, func(r *messages.BuildRecord) { r.State, r.Failure = messages.BuildStateFailed, &failure })
 	publish(t, c, &messages.BuildFailed{BuildRef: old.BuildRef, Attempt: 1, Failure: failure})
-	for n := range 2 * buildsShown {
+	for n := range 2 * overview.BuildsShown {
 		record(t, c, "busy", n+2, nil)
 	}
 	record(t, c, "quiet", 1000, func(r *messages.BuildRecord) { r.State = messages.BuildStateCancelled })
@@ -102,8 +103,8 @@ func TestABuildWhoseBuilderIsNotHeardIsSaid(t *testing.T) {
 	if m.Build != r.Build || !strings.Contains(m.Text, "w1 was not heard for") {
 		t.Errorf("watch tells %+v", m)
 	}
-	rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, "")
-	if err != nil || len(rows) != 1 || rows[0].shown() != stateSilent || !strings.Contains(rows[0].why(), "takes over") {
+	rows, err := overview.RecentBuilds(t.Context(), c, 10, "")
+	if err != nil || len(rows) != 1 || rows[0].Shown() != overview.StateSilent || !strings.Contains(rows[0].Why(), "takes over") {
 		t.Errorf("listed are %+v, %v", rows, err)
 	}
 	for name, change := range map[string]func(*messages.BuildRecord){
@@ -114,7 +115,7 @@ func TestABuildWhoseBuilderIsNotHeardIsSaid(t *testing.T) {
 		if _, err := store.Builds(c).Modify(t.Context(), r.Build, func(r *messages.BuildRecord) error { change(r); return nil }); err != nil {
 			t.Fatal(err)
 		}
-		if rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, ""); err != nil || rows[0].Silence != "" {
+		if rows, err := overview.RecentBuilds(t.Context(), c, 10, ""); err != nil || rows[0].Silence != "" {
 			t.Errorf("%s: listed are %+v, %v", name, rows, err)
 		}
 	}
@@ -133,20 +134,20 @@ func TestWhatAQueuedBuildWaitsForIsSaid(t *testing.T) {
 	other.SetRef("refs/heads/other")
 	other.Pipeline.Branches, other.Pipeline.Concurrency = []string{"**"}, messages.ConcurrencyQueue
 	buildstest.Submit(t, c, other)
-	rows, err := (&session{queue: c}).recentBuilds(t.Context(), 10, "")
+	rows, err := overview.RecentBuilds(t.Context(), c, 10, "")
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("listed are %+v, %v", rows, err)
 	}
 	for _, b := range rows {
-		switch why := b.why(); {
+		switch why := b.Why(); {
 		case b.Build == last.Build && (b.Ahead != 2 || !strings.Contains(why, "earlier pushes of its branch, of which 2 have not ended")):
 			t.Errorf("the last one waits for %d: %s", b.Ahead, why)
 		case b.Build == other.Build && why != "waits for a builder":
 			t.Errorf("that of another branch: %s", why)
 		}
 	}
-	built := buildRow{State: string(messages.BuildStateSucceeded), Head: last.Commit, FollowedBy: "b2", Image: buildstest.Image(1)}
-	if why := built.why(); strings.Contains(why, "b2") {
+	built := overview.Build{State: string(messages.BuildStateSucceeded), Head: last.Commit, FollowedBy: "b2", Image: buildstest.Image(1)}
+	if why := built.Why(); strings.Contains(why, "b2") {
 		t.Errorf("an image is said to be superseded: %s", why)
 	}
 }
@@ -160,7 +161,7 @@ func TestSilenceIsToldAsItIs(t *testing.T) {
 		-2 * time.Second:         "",
 		12345 * time.Millisecond: "w1 was not heard for 12s, another builder takes over in 18s",
 	} {
-		if got := silence(beat, heard); got != want {
+		if got := overview.Silence(beat, heard); got != want {
 			t.Errorf("after %s: %q", heard, got)
 		}
 	}
@@ -191,10 +192,10 @@ func TestWhatCanNotBeReadIsSaidInStatus(t *testing.T) {
 	}
 	said := map[string]string{}
 	for _, b := range o.Builds {
-		if b.State != stateBroken || b.Broken == "" {
+		if b.State != overview.StateBroken || b.Broken == "" {
 			t.Errorf("row %+v", b)
 		}
-		said[b.Build] = b.why()
+		said[b.Build] = b.Why()
 	}
 	unread := map[string]bool{}
 	for _, u := range o.Unreadable {

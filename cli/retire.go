@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -54,7 +55,7 @@ that were not heard for so long.`,
 		return nil
 	}
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
-		var found []nodeRow
+		var found []overview.Node
 		var err error
 		if r.bySilent {
 			found, err = s.silentNodes(ctx, &r)
@@ -70,7 +71,7 @@ that were not heard for so long.`,
 
 // silentNodes are the members of a fleet that were not heard for as long as is asked, by the clock
 // of NATS.
-func (s *session) silentNodes(ctx context.Context, r *retirement) ([]nodeRow, error) {
+func (s *session) silentNodes(ctx context.Context, r *retirement) ([]overview.Node, error) {
 	fleet, err := s.oneFleet(ctx, r.words...)
 	if err != nil {
 		return nil, err
@@ -83,13 +84,13 @@ func (s *session) silentNodes(ctx context.Context, r *retirement) ([]nodeRow, er
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(n nodeRow) bool {
+	return slices.DeleteFunc(all, func(n overview.Node) bool {
 		return n.Up || n.SilentSince.IsZero() || now.Sub(n.SilentSince) < r.silent
 	}), nil
 }
 
 // namedNodes are the nodes that words name, of which the first is, or may be, their fleet.
-func (s *session) namedNodes(ctx context.Context, words []string, fleetFirst bool) ([]nodeRow, error) {
+func (s *session) namedNodes(ctx context.Context, words []string, fleetFirst bool) ([]overview.Node, error) {
 	fleets, err := s.fleetNames(ctx)
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func (s *session) namedNodes(ctx context.Context, words []string, fleetFirst boo
 	if err != nil {
 		return nil, err
 	}
-	named := func(n nodeRow) bool { return n.Node == words[0] }
+	named := func(n overview.Node) bool { return n.Node == words[0] }
 	switch isFleet, isNode := slices.Contains(fleets, words[0]), slices.ContainsFunc(all, named); {
 	case isFleet && isNode && len(words) > 1 && !fleetFirst:
 		return nil, settings.Usagef("%s is a fleet and a node: write the nodes as FLEET.NODE", words[0])
@@ -110,9 +111,9 @@ func (s *session) namedNodes(ctx context.Context, words []string, fleetFirst boo
 			return nil, err
 		}
 		fleets, words = []string{fleet}, words[1:]
-		all = slices.DeleteFunc(all, func(n nodeRow) bool { return n.Fleet != fleet })
+		all = slices.DeleteFunc(all, func(n overview.Node) bool { return n.Fleet != fleet })
 	}
-	var out []nodeRow
+	var out []overview.Node
 	for _, word := range words {
 		n, err := nodeOf(all, fleets, word)
 		if err != nil {
@@ -125,9 +126,9 @@ func (s *session) namedNodes(ctx context.Context, words []string, fleetFirst boo
 
 // nodeOf is the one node of a name, NODE or FLEET.NODE. Where there is one fleet alone it may be a node
 // that is no member any more: rollouts can wait for it still.
-func nodeOf(all []nodeRow, fleets []string, word string) (*nodeRow, error) {
+func nodeOf(all []overview.Node, fleets []string, word string) (*overview.Node, error) {
 	var found, known []string
-	var n *nodeRow
+	var n *overview.Node
 	for i, a := range all {
 		key := messages.NodeKey(a.Fleet, a.Node)
 		if known = append(known, a.Node); strings.Contains(word, ".") {
@@ -143,7 +144,7 @@ func nodeOf(all []nodeRow, fleets []string, word string) (*nodeRow, error) {
 	case n != nil:
 		return n, nil
 	case len(fleets) == 1 && messages.CheckName("node", word) == nil:
-		return &nodeRow{Fleet: fleets[0], Node: word}, nil
+		return &overview.Node{Fleet: fleets[0], Node: word}, nil
 	}
 	return nil, unknownNode(word, known)
 }
@@ -153,11 +154,11 @@ func unknownNode(name string, known []string) error {
 }
 
 // retire retires nodes, or none of them where one is up.
-func (s *session) retire(ctx context.Context, nodes []nodeRow, r *retirement) error {
+func (s *session) retire(ctx context.Context, nodes []overview.Node, r *retirement) error {
 	var up []string
 	for _, n := range nodes {
 		if n.Up && !r.force {
-			up = append(up, fmt.Sprintf("%s (heard %s)", n.Node, ago(n.heard)))
+			up = append(up, fmt.Sprintf("%s (heard %s)", n.Node, ago(n.Heard)))
 		}
 	}
 	if len(up) > 0 {
@@ -190,7 +191,7 @@ func (s *session) retire(ctx context.Context, nodes []nodeRow, r *retirement) er
 }
 
 // notRetired says of a node that there is not which may be meant.
-func (s *session) notRetired(ctx context.Context, n nodeRow, err error) error {
+func (s *session) notRetired(ctx context.Context, n overview.Node, err error) error {
 	if !errors.Is(err, people.ErrUnknownNode) {
 		return err
 	}

@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -31,12 +29,7 @@ func (s *session) rollouts(ctx context.Context, fleet string) ([]messages.Rollou
 			out = append(out, e.Value)
 		}
 	}
-	slices.SortFunc(out, func(a, b messages.RolloutRecord) int {
-		if c := cmp.Compare(b.Ready.Order, a.Ready.Order); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	overview.SortRollouts(out)
 	return out, nil
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // schedules are those of the first producer that tells of any: all have the same file, or status says that they don't.
-func (o *overview) schedules() []producer.ScheduleState {
+func (o *statusReport) schedules() []producer.ScheduleState {
 	for i := range o.Producers {
 		if s := o.Producers[i].Schedules; len(s) > 0 {
 			return s
@@ -23,7 +23,7 @@ func (o *overview) schedules() []producer.ScheduleState {
 }
 
 // writeSchedules writes when schedules come, and what stands in their way.
-func (o *overview) writeSchedules(p *terminal.Page) {
+func (o *statusReport) writeSchedules(p *terminal.Page) {
 	all := o.schedules()
 	if len(all) == 0 {
 		return

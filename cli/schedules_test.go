@@ -11,7 +11,7 @@ import (
 
 func TestStatusShowsSchedules(t *testing.T) {
 	next := time.Date(2027, 6, 7, 3, 0, 0, 0, time.UTC)
-	o := overview{unchanged: map[string]string{"base-unchangd": "nothing \x1b[31mhas changed"}, Producers: []producerStatus{{URL: "http://one", Away: "it is gone"}, {URL: "http://two"}}}
+	o := statusReport{unchanged: map[string]string{"base-unchangd": "nothing \x1b[31mhas changed"}, Producers: []producerStatus{{URL: "http://one", Away: "it is gone"}, {URL: "http://two"}}}
 	o.Producers[1].Schedules = []producer.ScheduleState{
 		{Pipeline: "base", Cron: "0 3 * * 1", TimeZone: "UTC", Branch: "main", Next: next, Last: next.AddDate(0, 0, -7), Build: "base-abcdefgh"},
 		{Pipeline: "base", Cron: "0 4 * * 1", TimeZone: "UTC", Branch: "main", OnlyIf: "changed", Next: next, Last: next, Build: "base-unchangd"},

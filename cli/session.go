@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/buildkit/display"
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
@@ -16,6 +18,7 @@ import (
 type session struct {
 	access *access
 	queue  *queue.Client
+	in     io.Reader // nil for none
 	out    io.Writer
 	notes  io.Writer // what is beside the output; nil for nowhere
 	format format
@@ -23,6 +26,7 @@ type session struct {
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration
 
+	drawing     atomic.Pointer[display.Display]        // what notes are shown in, while there is one
 	allRollouts *[]queue.Entry[messages.RolloutRecord] // read once, for all fleets
 }
 
@@ -48,7 +52,7 @@ func operator(cmd *cobra.Command, do func(ctx context.Context, s *session, args 
 			return err
 		}
 		defer c.Close()
-		return do(cmd.Context(), &session{access: &a, queue: c, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), format: f}, args)
+		return do(cmd.Context(), &session{access: &a, queue: c, in: cmd.InOrStdin(), out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), format: f}, args)
 	}
 	return cmd
 }

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -12,16 +10,17 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
 
-// overview is what `status` shows.
-type overview struct {
-	Fleets      []fleetStatus     `json:"fleets"`
+// statusReport is what `status` shows.
+type statusReport struct {
+	Fleets      []overview.Fleet  `json:"fleets"`
 	Broken      map[string]string `json:"broken,omitempty"` // of Unreadable the rollouts, by ID, and why
-	Builds      []buildRow        `json:"builds"`           // queued and running, and the last of each pipeline
-	Failed      []buildRow        `json:"failed"`           // the last of each pipeline that has made no image since
+	Builds      []overview.Build  `json:"builds"`           // queued and running, and the last of each pipeline
+	Failed      []overview.Build  `json:"failed"`           // the last of each pipeline that has made no image since
 	DeadLetters int               `json:"dead_letters"`     // without those of builds that failed
 	LettersFull bool              `json:"dead_letters_full,omitempty"`
 	Newer       []store.NewerWork `json:"newer,omitempty"` // what only a newer version of fenceline can read
@@ -46,30 +45,32 @@ type unreadable struct {
 	told bool // elsewhere in the text
 }
 
-// fleetStatus is a fleet in short.
-type fleetStatus struct {
-	Fleet    string                   `json:"fleet"`
-	Record   *messages.FleetRecord    `json:"record,omitempty"` // none before the first rollout
-	Broken   bool                     `json:"broken,omitempty"` // it is among the unreadable
-	Members  int                      `json:"members"`
-	Up       int                      `json:"up"`
-	Holding  int                      `json:"holding"`            // members that report the current image present
-	Applied  int                      `json:"applied,omitempty"`  // members that have applied it where their own software reads it
-	Applying int                      `json:"applying,omitempty"` // members that say what they apply
-	Rollouts []messages.RolloutRecord `json:"rollouts,omitempty"` // those under way
-	Failed   *messages.RolloutRecord  `json:"failed,omitempty"`   // the last, unless there was a flip since
-	Problems []string                 `json:"problems,omitempty"`
-
-	broken error // why its record can't be read
-}
-
 func newStatusCmd() *cobra.Command {
+	var w statusWait
 	cmd := &cobra.Command{
-		Use: "status", Short: "Say what is happening, and why not",
-		Example: "  fenceline status\n  fenceline status -o json",
+		Use: "status", Short: "Say what is happening, and why not, or wait until a build has come so far",
+		Long: `Says what is current in each fleet, what moves and what it waits for, and what has failed.
+With --wait-for it waits for a build and the fleets it feeds, says on stderr what for, and
+ends with 0 when it has come so far, in all of them:
+
+  approval  a rollout waits for a person's word, or none will: it was flipped to
+  flipped   the fence config holds the image
+  done      and the rollout is over, its soak and what nodes apply with it
+
+else with 4 where the build or a rollout failed, 5 where a fleet went back from the image,
+6 where a fleet is held, 7 where the build or a rollout was superseded, cancelled or
+aborted, 8 after --timeout; 1 and 2 are as with every command. While NATS is away it goes on.`,
+		Example: "  fenceline status\n  fenceline status -o json\n  fenceline status --wait-for flipped --commit \"$(git rev-parse HEAD)\" --timeout 30m",
 		Args:    settings.Args(0, 0),
 	}
+	w.flags(cmd.Flags())
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+		if err := w.check(cmd.Flags()); err != nil {
+			return err
+		}
+		if w.until != "" {
+			return s.awaitStatus(ctx, &w)
+		}
 		o, err := s.overview(ctx)
 		if err != nil {
 			return err
@@ -78,8 +79,8 @@ func newStatusCmd() *cobra.Command {
 	})
 }
 
-func (s *session) overview(ctx context.Context) (*overview, error) {
-	o := &overview{Fleets: []fleetStatus{}, Builds: []buildRow{}}
+func (s *session) overview(ctx context.Context) (*statusReport, error) {
+	o := &statusReport{Fleets: []overview.Fleet{}, Builds: []overview.Build{}}
 	if err := s.access.shortage(); err != nil {
 		o.Disk = err.Error()
 	}
@@ -97,8 +98,8 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 			return nil, err
 		}
 		o.Fleets = append(o.Fleets, *f)
-		if f.broken != nil {
-			o.Unreadable = append(o.Unreadable, unreadable{s.queue.Space().FleetsBucket(), name, f.broken.Error(), "fenceline fleets repair " + name, true})
+		if f.Unread != nil {
+			o.Unreadable = append(o.Unreadable, unreadable{s.queue.Space().FleetsBucket(), name, f.Unread.Error(), "fenceline fleets repair " + name, true})
 		}
 	}
 	if len(names) == 0 { // nobody has listed the rollouts
@@ -107,9 +108,9 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 		}
 	}
 	o.Broken = s.broken
-	builds, err := s.recentBuilds(ctx, buildsShown, "")
+	builds, err := overview.RecentBuilds(ctx, s.queue, overview.BuildsShown, "")
 	if err == nil {
-		builds, err = s.lastsOf(ctx, builds)
+		builds, err = overview.LastsOf(ctx, s.queue, builds)
 	}
 	if err != nil {
 		return nil, err
@@ -118,12 +119,12 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 	if o.unchanged, err = s.unchanged(ctx, o.schedules()); err != nil {
 		return nil, err
 	}
-	o.Failed = failedBuilds(builds)
+	o.Failed = overview.FailedBuilds(builds)
 	letters, err := s.builds().DeadLetters(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if o.DeadLetters, err = s.alone(ctx, letters, builds); err != nil {
+	if o.DeadLetters, err = overview.AloneLetters(ctx, s.queue, letters, builds); err != nil {
 		return nil, err
 	}
 	if o.LettersFull, err = s.builds().LettersFull(ctx); err != nil {
@@ -144,7 +145,7 @@ func (s *session) overview(ctx context.Context) (*overview, error) {
 }
 
 // addUnreadable lists what can't be read besides records of fleets.
-func (o *overview) addUnreadable(q *queue.Client, builds []buildRow) {
+func (o *statusReport) addUnreadable(q *queue.Client, builds []overview.Build) {
 	space := q.Space()
 	for _, id := range sorted(o.Broken) {
 		o.Unreadable = append(o.Unreadable, unreadable{space.RolloutsBucket(), id, o.Broken[id], "build its image again", true})
@@ -163,15 +164,14 @@ func (o *overview) addUnreadable(q *queue.Client, builds []buildRow) {
 	}
 }
 
-func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, error) {
-	f := &fleetStatus{Fleet: name}
+func (s *session) fleetStatus(ctx context.Context, name string) (*overview.Fleet, error) {
+	f := &overview.Fleet{Fleet: name}
 	record, err := store.Fleets(s.queue).Get(ctx, name)
 	switch {
 	case err == nil:
 		f.Record = &record.Value
 	case errors.Is(err, messages.ErrMalformed):
-		f.Broken, f.broken = true, err
-		f.Problems = append(f.Problems, fmt.Sprintf("%v: nothing is decided until 'fenceline fleets repair %s'", err, name))
+		f.Break(err)
 	case !errors.Is(err, queue.ErrNotFound):
 		return nil, err
 	}
@@ -179,58 +179,21 @@ func (s *session) fleetStatus(ctx context.Context, name string) (*fleetStatus, e
 	if err != nil {
 		return nil, err
 	}
-	f.count(nodes)
+	f.Count(nodes)
 	rollouts, err := s.rollouts(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	f.Failed = failedRollout(slices.Clone(rollouts), record.Value.Current)
-	f.Rollouts = slices.DeleteFunc(rollouts, func(r messages.RolloutRecord) bool { return r.State.Final() })
+	f.TakeRollouts(rollouts, record.Value.Current)
 	return f, nil
-}
-
-// count takes in what the nodes say, and what is wrong.
-func (f *fleetStatus) count(nodes []nodeRow) {
-	f.Members = len(nodes)
-	for _, n := range nodes {
-		if n.Up {
-			f.Up++
-		}
-		if f.Record != nil && n.has(f.Record.Current.Image) {
-			f.Holding++
-		}
-		if n.Status != nil && n.Status.Applied != nil && n.counts() {
-			f.Applying++
-			if f.Record != nil && n.Status.Applied.Has(f.Record.Current.Image) {
-				f.Applied++
-			}
-		}
-		if n.troubled() {
-			f.Problems = append(f.Problems, "node "+n.Node+": "+n.doing())
-		}
-	}
-	if f.Record == nil {
-		return
-	}
-	if e := f.Record.Applied.Error; e != "" {
-		f.Problems = append(f.Problems, "fence config: "+e)
-	}
-	if b := f.Record.Bases; b != nil {
-		for _, r := range b.Refused {
-			f.Problems = append(f.Problems, fmt.Sprintf("base %s of build %s is not preloaded: %s", r.Image, b.Build, r.Reason))
-		}
-	}
-	if r := f.Record; r.Applied.Epoch < r.Epoch && r.Applied.Error == "" {
-		f.Problems = append(f.Problems, fmt.Sprintf("fence config: follows epoch %d, %d is decided: is a controller running?", r.Applied.Epoch, r.Epoch))
-	}
 }
 
 // lastAndActive are the builds that have not ended, and of each pipeline the last that has; and the one before it, where nothing
 // had changed for the last.
-func lastAndActive(builds []buildRow) (out []buildRow) {
+func lastAndActive(builds []overview.Build) (out []overview.Build) {
 	seen, skipped := map[string]bool{}, map[string]bool{}
 	for _, b := range builds {
-		switch active := b.State == stateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""; {
+		switch active := b.State == overview.StateQueued || b.State == string(messages.BuildStateRunning) || b.Broken != ""; {
 		case active:
 			out = append(out, b)
 		case seen[b.Pipeline] || skipped[b.Pipeline] && b.Unchanged != "":
@@ -242,7 +205,7 @@ func lastAndActive(builds []buildRow) (out []buildRow) {
 	return out
 }
 
-func (o *overview) write(p *terminal.Page) {
+func (o *statusReport) write(p *terminal.Page) {
 	if o.Disk != "" {
 		p.Line("problem: %s", o.Disk)
 		p.Line("")
@@ -252,14 +215,14 @@ func (o *overview) write(p *terminal.Page) {
 		p.Line("No fleet yet: start a distributor, and it joins its fleet with its first heartbeat.")
 	}
 	for i := range o.Fleets {
-		o.Fleets[i].write(p)
+		writeFleet(p, &o.Fleets[i])
 	}
 	o.writeBuilds(p)
 	o.writeSchedules(p)
 	o.writeFailures(p)
 }
 
-func (o *overview) writeBuilds(p *terminal.Page) {
+func (o *statusReport) writeBuilds(p *terminal.Page) {
 	p.Line("")
 	if len(o.Builds) == 0 {
 		p.Line("No build yet: push to a pipeline's repository, or 'fenceline submit PIPELINE'.")
@@ -267,15 +230,15 @@ func (o *overview) writeBuilds(p *terminal.Page) {
 	}
 	p.Head("BUILD", "STATE", "ATTEMPT", "REASON", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		p.Row(b.Build, b.shown(), b.Attempt, b.reason(), ago(latest(b.Received, b.Updated)), b.why())
+		p.Row(b.Build, b.Shown(), b.Attempt, b.Led(), ago(overview.Latest(b.Received, b.Updated)), b.Why())
 	}
 }
 
 // writeFailures writes what somebody has to look at.
-func (o *overview) writeFailures(p *terminal.Page) {
+func (o *statusReport) writeFailures(p *terminal.Page) {
 	for i := range o.Failed {
 		p.Line("")
-		o.Failed[i].writeFailed(p)
+		writeFailed(p, &o.Failed[i])
 	}
 	if o.DeadLetters > 0 {
 		p.Line("\n%s: 'fenceline dead-letters list'", counted(o.DeadLetters, "dead letter"))
@@ -302,18 +265,7 @@ func (o *overview) writeFailures(p *terminal.Page) {
 	}
 }
 
-// applied says on how many members the current image is applied, where any says so.
-func (f *fleetStatus) applied() string {
-	switch {
-	case f.Applying == 0:
-		return ""
-	case f.Applying < f.Members:
-		return fmt.Sprintf(", applied on %d of the %d that say so", f.Applied, f.Applying)
-	}
-	return fmt.Sprintf(", applied on %d of %d", f.Applied, f.Members)
-}
-
-func (f *fleetStatus) write(p *terminal.Page) {
+func writeFleet(p *terminal.Page, f *overview.Fleet) {
 	p.Line("fleet %s: %d of %d members up", f.Fleet, f.Up, f.Members)
 	switch {
 	case f.Broken:
@@ -322,7 +274,7 @@ func (f *fleetStatus) write(p *terminal.Page) {
 		p.Line("  no image has been flipped to yet")
 	default:
 		c := f.Record.Current
-		p.Line("  current %s (build %s, epoch %d), present on %d of %d%s", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members, f.applied())
+		p.Line("  current %s (build %s, epoch %d), present on %d of %d%s", c.Image, c.Build, f.Record.Epoch, f.Holding, f.Members, f.AppliedOn())
 	}
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold

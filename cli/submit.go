@@ -58,6 +58,8 @@ func newSubmitCmd() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "submit PIPELINE", Short: "Ask for a build: of the head of a branch, a tag, a commit, or a folder",
+		Long: `Asks the producer for a build. With --wait it shows the build's progress on stderr, as logs -f
+does, and its end on stdout.`,
 		Example: "  fenceline submit alsek --wait\n  fenceline submit alsek --tag v1.4.0\n  fenceline submit alsek --commit 1f0c…\n  fenceline submit alsek --context . --wait",
 		Args:    settings.Args(1, 1),
 	}
@@ -67,6 +69,7 @@ func newSubmitCmd() *cobra.Command {
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "what names this call, such as a CI job's ID: for a day the same call with it asks for nothing new")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
+	plain := plainFlag(cmd)
 	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := oneSource(cmd.Flags(), "branch", "tag", "commit", "context"); err != nil {
@@ -102,7 +105,7 @@ func newSubmitCmd() *cobra.Command {
 		if !wait {
 			return s.decided(b, "%s: accepted, order %d%s", b.Build, b.Order, b.before())
 		}
-		return s.awaitBuild(ctx, b.Build, timeout)
+		return s.awaitBuild(ctx, b.Build, timeout, *plain)
 	})
 }
 
@@ -311,11 +314,21 @@ var errLate = errors.New("it has not ended")
 
 // awaitBuild waits for a build's end, as long as most or for ever where that is 0, and prints how it
 // ended.
-func (s *session) awaitBuild(ctx context.Context, build string, most time.Duration) error {
+func (s *session) awaitBuild(ctx context.Context, build string, most time.Duration, plain bool) error {
 	if most > 0 {
 		bounded, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("%w within %s", errLate, most))
 		defer cancel()
 		ctx = bounded
+	}
+	if s.format != formatJSON && s.notes != nil {
+		v := logView{out: s.notes, follow: true, plain: plain, running: true}
+		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, build, v) })
+		switch {
+		case errors.Is(err, errAway):
+			return s.goesOn(build, err)
+		case err != nil && ctx.Err() == nil:
+			s.note("the build's progress can't be shown: %v", err)
+		}
 	}
 	end, err := s.endOf(ctx, build)
 	switch {

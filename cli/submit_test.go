@@ -119,7 +119,7 @@ func TestAwaitBuild(t *testing.T) {
 		"base-eeeeeeee": "base-eeeeeeee: cancelled\n",
 	} {
 		var out bytes.Buffer
-		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build, 0)
+		err := (&session{queue: c, out: &out}).awaitBuild(t.Context(), build, 0, false)
 		if failed := errors.Is(err, errNoImage); failed == (build == "base-aaaaaaaa") || out.String() != want {
 			t.Errorf("%s: %v, %q", build, err, out.String())
 		}

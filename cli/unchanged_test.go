@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
@@ -22,8 +23,8 @@ func TestABuildForWhichNothingHasChangedIsShown(t *testing.T) {
 		"running":   {messages.BuildRecord{State: messages.BuildStateRunning, OnlyIf: "changed", Reason: &why, Worker: "b1", Attempt: 1}, "on b1 (is built only if changed)"},
 		"any":       {messages.BuildRecord{State: messages.BuildStateRunning, Reason: &why, Worker: "b1", Attempt: 1}, "on b1"},
 	} {
-		b := recordRow(&test.record)
-		if got := b.why(); !strings.HasSuffix(got, test.want) {
+		b := overview.BuildOf(&test.record)
+		if got := b.Why(); !strings.HasSuffix(got, test.want) {
 			t.Errorf("%s: %q; want %q", name, got, test.want)
 		}
 	}
@@ -42,15 +43,15 @@ func TestABuildForWhichNothingHasChangedIsShown(t *testing.T) {
 
 // TestStatusKeepsTheBuildBeforeThoseThatChangedNothing in its list: it made the image, or failed.
 func TestStatusKeepsTheBuildBeforeThoseThatChangedNothing(t *testing.T) {
-	row := func(build, pipeline string, state messages.BuildState) buildRow {
-		b := buildRow{Build: build, Pipeline: pipeline, State: string(state)}
+	row := func(build, pipeline string, state messages.BuildState) overview.Build {
+		b := overview.Build{Build: build, Pipeline: pipeline, State: string(state)}
 		if state == messages.BuildStateUnchanged {
 			b.Unchanged = "nothing has changed"
 		}
 		return b
 	}
 	var got []string
-	for _, b := range lastAndActive([]buildRow{
+	for _, b := range lastAndActive([]overview.Build{
 		row("5", "a", messages.BuildStateRunning), row("4", "a", messages.BuildStateUnchanged), row("4", "b", messages.BuildStateSucceeded), row("3", "a", messages.BuildStateUnchanged),
 		row("3", "b", messages.BuildStateUnchanged), row("2", "a", messages.BuildStateSucceeded), row("1", "a", messages.BuildStateFailed),
 	}) {

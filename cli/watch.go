@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -46,7 +47,11 @@ const stepWatching = "watching"
 func newWatchCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch", Short: "Show each step of builds and rollouts as it happens",
-		Long: `Prints a line for each step from now on: received, queued, claimed, base pinned, built,
+		Long: `On a terminal it shows fleets, nodes, what moves and what happens on the whole screen, with
+keys for what is to be decided: h holds the chosen fleet, r releases it, b goes back to its
+previous image, a approves the rollout that waits; each asks first. Tab and the arrows move,
+l shows the builds' logs, p only nodes that are behind or in trouble, q quits.
+Elsewhere, and with --plain, it prints a line for each step from now on: received, queued, claimed, base pinned, built,
 hooks checked, pushed, announced, fetching, present, trial passed, flipped; and what goes
 wrong. A node that fetches for long has a line at each tenth, or every 10 seconds.
 With -o json each line is an object; the first, "watching", tells that nothing after it
@@ -54,8 +59,12 @@ is missed.`,
 		Example: "  fenceline watch\n  fenceline watch -o json",
 		Args:    settings.Args(0, 0),
 	}
+	plain := plainFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := newWatcher(s)
+		if in, out, ok := s.drawsOn(*plain); ok {
+			return Ended(ctx, w.show(ctx, in, out))
+		}
 		err := s.attended(ctx, w.run)
 		if errors.Is(err, errAway) {
 			err = fmt.Errorf("%w: 'fenceline watch' goes on when it is there, 'fenceline status' says what happened meanwhile", err)
@@ -70,6 +79,7 @@ type watcher struct {
 	nodes   map[string]messages.NodeWork // only the reader of nodes uses it, as the next
 	fetches map[string]fetched
 	applied map[string]uint64 // only the reader of fleets uses it
+	board   *board            // what is told goes there, where it is not nil
 
 	mu       sync.Mutex
 	starting int      // sources that are not read from now on yet
@@ -154,6 +164,10 @@ func (w *watcher) print(m moment) {
 		return
 	}
 	m.Time = m.Time.UTC()
+	if w.board != nil {
+		w.board.tell(m)
+		return
+	}
 	if w.s.format == formatJSON {
 		w.err = w.s.printLine(m)
 		return
@@ -178,7 +192,7 @@ func (m *moment) write(p *terminal.Page) {
 		said += ": " + m.Text
 	}
 	if m.Failure != nil && !explained(m.Failure) { // findings are listed below
-		said += ": " + firstLine(m.Failure)
+		said += ": " + overview.FirstLine(m.Failure)
 	}
 	p.Line("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, said)
 	for _, f := range m.Findings {
@@ -217,6 +231,9 @@ func (w *watcher) message(r queue.Received) error {
 		}
 		w.tell(m)
 	case *messages.BuildLog:
+		if w.board != nil {
+			w.board.log(p)
+		}
 		w.step(p, r.Stored)
 	case *messages.BuildFailed:
 		m := about(p.BuildRef, r.Stored, "failed")

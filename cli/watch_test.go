@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // watching runs watch -o json, and returns its lines once nothing more is missed.
@@ -185,7 +186,7 @@ func TestWatchLine(t *testing.T) {
 			at + "  present       node-1 registry.example.com/exampleco/base@111111111111 (1.5 MB)",
 		},
 		"fetching": {
-			moment{Step: stepFetching, Node: "node-1", Image: imageOne, Bytes: 5, Text: fetchProgress(&messages.ImageFetch{
+			moment{Step: stepFetching, Node: "node-1", Image: imageOne, Bytes: 5, Text: overview.FetchProgress(&messages.ImageFetch{
 				Bytes: 1_500_000, Total: 20_000_000, Rate: 700_000, Layer: "abc", From: "http://rack7:5000",
 			})},
 			at + "  fetching      node-1 registry.example.com/exampleco/base@111111111111: 1.5 MB of 20.0 MB, 700.0 kB/s, layer abc, from http://rack7:5000",

@@ -5,6 +5,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // stepFetching is the step of a node that fetches an image.
@@ -40,7 +41,7 @@ func (w *watcher) fetching(e queue.Entry[messages.NodeStatus], news bool) {
 	w.fetches[e.Key] = fetched{*f, e.Created}
 	m := moment{
 		Time: e.Created, Step: stepFetching, Fleet: e.Value.Fleet, Node: e.Value.Node, Image: f.Image,
-		Bytes: f.Bytes, Total: f.Total, Rate: f.Rate, Layer: f.Layer, Text: fetchProgress(f),
+		Bytes: f.Bytes, Total: f.Total, Rate: f.Rate, Layer: f.Layer, Text: overview.FetchProgress(f),
 	}
 	if work := e.Value.Work; work != nil && work.Image == f.Image {
 		m.Rollout = work.Rollout

@@ -7,6 +7,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // stepSilent is the step of a build whose builder is not heard any more.
@@ -47,7 +48,7 @@ func (s *silences) tell(ctx context.Context, e queue.Entry[messages.BuildBeat]) 
 	if err != nil {
 		return // the server is away, too: nobody can be heard
 	}
-	if said := silence(&e.Value, info.Now.Sub(e.Created)); said != "" {
+	if said := overview.Silence(&e.Value, info.Now.Sub(e.Created)); said != "" {
 		m := about(r.Value.BuildRef, info.Now, stepSilent)
 		m.Text = said
 		s.w.tell(m)

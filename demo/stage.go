@@ -158,7 +158,7 @@ func (s *stage) startUp(ctx context.Context, addresses map[string]string) (err e
 		Env:  site.Environment("FENCELINE_BUILDKITD", "FENCELINE_RUNC"),
 		Args: []string{
 			"up", "--state", s.fenceline.State, "--node", nodeName, "--config", s.config(), "--listen", addresses["http"],
-			"--registry-listen", addresses["registry"], "--nats-listen", addresses["nats"],
+			"--console-listen", "127.0.0.1:0", "--registry-listen", addresses["registry"], "--nats-listen", addresses["nats"],
 		},
 		Log: s.log,
 	})

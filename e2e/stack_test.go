@@ -109,7 +109,7 @@ func tool(name string) string { return filepath.Join(root, ".fenceline", "bin", 
 
 func (s *stack) upArgs() []string {
 	return append([]string{
-		"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry,
+		"up", "--state", s.State, "--config", s.config(), "--listen", s.http, "--registry-listen", s.registry, "--console-listen", "127.0.0.1:0",
 		"--nats-listen", s.nats, "--buildkitd", tool("buildkitd"), "--runc", tool("runc"),
 	}, s.flags...)
 }

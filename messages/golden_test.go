@@ -87,7 +87,13 @@ func samples() []Payload {
 		}},
 		&BuildSuperseded{BuildRef: ref, Commit: sampleCommit, Head: strings.Repeat("f", 40)},
 		&BuildCancelled{BuildRef: ref, By: "ann"},
-		&BuildLog{BuildRef: ref, Attempt: 1, Step: StepBuilt, Vertex: "[2/3] RUN true", Text: "one\ntwo", Error: true},
+		&BuildLog{
+			BuildRef: ref, Attempt: 1, Step: StepBuilt, Vertex: "[2/3] RUN true", Text: "one\ntwo", Error: true,
+			Progress: &VertexProgress{
+				ID: "sha256:aa", Started: sampleTime, Completed: sampleTime, Cached: true, Stopped: true, Output: true,
+				Parts: []VertexPart{{Name: "layer", Current: 1, Total: 2, Started: sampleTime, Completed: sampleTime}},
+			},
+		},
 		&ImageReady{
 			BuildRef: ref, Image: sampleImage, Tag: "0123456789ab", Commit: sampleCommit, Ref: "refs/heads/main",
 			HooksDir: DefaultHooksDir, Hooks: []string{"pre-running"}, Bases: bases, Bytes: 123456,

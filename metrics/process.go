@@ -13,7 +13,7 @@ var (
 	ready = metric{name: "fenceline_ready", kind: gauge, by: byEvery, labels: []string{"role"},
 		help: "1 while the role can do its work, as /readyz tells; else 0."}
 	certificateEnd = metric{name: "fenceline_certificate_end_timestamp_seconds", kind: gauge, by: byEvery, labels: []string{"role", "certificate"},
-		help: "When a certificate ends, in seconds since 1970: webhooks is the one that a producer shows, nats_client the one that the role shows to NATS, nats_server the one that NATS showed it."}
+		help: "When a certificate ends, in seconds since 1970: webhooks is the one that a producer shows, console a console's, nats_client the one that the role shows to NATS, nats_server the one that NATS showed it."}
 	stateFree = metric{name: "fenceline_state_free_bytes", kind: gauge, by: byUp,
 		help: "Bytes that are free on the disk of the state folder, where NATS, the registry and buildkitd of `fenceline up` keep everything."}
 )

@@ -71,8 +71,8 @@ func Sender(r *http.Request) string {
 
 const localSender = "local"
 
-// behind has a handler see, as a request's RemoteAddr, whom it is from.
-func (f *Forwarding) behind(next http.Handler) http.Handler {
+// Behind has a handler see, as a request's RemoteAddr, whom it is from.
+func (f *Forwarding) Behind(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {
 			r.RemoteAddr = f.from(localSender, r.Header)

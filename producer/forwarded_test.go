@@ -56,7 +56,7 @@ func TestWhomARequestIsFrom(t *testing.T) {
 			if c.peer == "@" {
 				r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(&net.UnixAddr{Name: "/s", Net: "unix"})))
 			}
-			f.behind(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Sender(r) })).ServeHTTP(httptest.NewRecorder(), r)
+			f.Behind(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = Sender(r) })).ServeHTTP(httptest.NewRecorder(), r)
 			if got != c.want {
 				t.Errorf("it is from %s; want %s", got, c.want)
 			}

@@ -146,7 +146,7 @@ func New(c Config) (*Producer, error) {
 	if c.Bases != (Bases{}) {
 		p.bases = newBaseFollower(p, c.Bases)
 	}
-	p.handler = c.Forwarding.behind(atCleanPath(p.mux()))
+	p.handler = c.Forwarding.Behind(atCleanPath(p.mux()))
 	return p, nil
 }
 

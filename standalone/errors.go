@@ -24,6 +24,7 @@ type Service string
 // The services that listen.
 const (
 	ServiceHTTP     Service = "HTTP"
+	ServiceConsole  Service = "the console"
 	ServiceHealth   Service = "health"
 	ServiceRegistry Service = "registry"
 	ServiceNATS     Service = "NATS"

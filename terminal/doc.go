@@ -5,5 +5,6 @@
 //   - writer.go: the one filter that everything printed goes through, and what its terminal can do
 //   - page.go: lines, with a value's own newlines marked
 //   - table.go: tables that fit the terminal
+//   - fit.go: a text as one line of a screen
 //   - wrap.go: how wide text is, and where it is broken
 package terminal

@@ -25,6 +25,9 @@ const (
 	maxChain   = 64 << 10 // of such a line that is kept back for the secrets at its end
 	maxName    = 1000     // of a step's name, which each of its messages has, in bytes
 	maxLine    = 2000     // of a line that is kept for an error, in bytes
+	maxParts   = 50       // of a step that one message tells of
+	maxPart    = 200      // of such a part's name, in bytes
+	partsEvery = time.Second
 )
 
 // progress turns BuildKit's status into log messages, with secrets hidden. Output is passed on by
@@ -46,6 +49,8 @@ type step struct {
 	ended    *time.Time // as last told; a step without inputs ends twice: looked up, then done
 	partial  [3]string  // output without the end of its line yet, by stream
 	lastLine []string
+	parts    []messages.VertexPart // that nobody was told of yet, the last word on each
+	told     time.Time             // by BuildKit's clock, when its parts were told of last
 }
 
 func newProgress(log func(messages.BuildLog), h *hider) *progress {
@@ -90,11 +95,14 @@ func (p *progress) follow(status <-chan *client.SolveStatus) {
 		for _, l := range s.Logs {
 			p.output(l)
 		}
+		for _, part := range s.Statuses {
+			p.part(part)
+		}
 		for _, v := range s.Vertexes {
 			p.end(v)
 		}
 		for _, w := range s.Warnings {
-			p.emit(messages.BuildLog{Vertex: p.step(w.Vertex).name, Text: "warning: " + p.hide(string(w.Short))})
+			p.emit(messages.BuildLog{Vertex: p.step(w.Vertex).name, Text: "warning: " + p.hide(string(w.Short)), Progress: &messages.VertexProgress{ID: string(w.Vertex), Output: true}})
 		}
 		p.mu.Unlock()
 	}
@@ -115,8 +123,55 @@ func (p *progress) see(v *client.Vertex) {
 	s.name = messages.Shorten(p.hide(v.Name), maxName) // hidden first: of a secret cut in two the rest would show
 	if v.Started != nil && !s.started && v.Completed == nil {
 		s.started = true
-		p.emit(messages.BuildLog{Vertex: s.name})
+		p.emit(messages.BuildLog{Vertex: s.name, Progress: progressOf(v)})
 	}
+}
+
+// progressOf is how far BuildKit says that a vertex is.
+func progressOf(v *client.Vertex) *messages.VertexProgress {
+	out := &messages.VertexProgress{ID: string(v.Digest), Cached: v.Cached}
+	if v.Started != nil {
+		out.Started = *v.Started
+	}
+	if v.Completed != nil {
+		out.Completed = *v.Completed
+	}
+	return out
+}
+
+// part notes how far a part of a step is. That it is told of from time to time is enough: BuildKit says it ten times
+// a second.
+func (p *progress) part(v *client.VertexStatus) {
+	s := p.step(v.Vertex)
+	name := v.ID
+	if v.Name != "" {
+		name = v.Name
+	}
+	now := messages.VertexPart{Name: messages.Shorten(p.hide(name), maxPart), Current: v.Current, Total: v.Total}
+	if v.Started != nil {
+		now.Started = *v.Started
+	}
+	if v.Completed != nil {
+		now.Completed = *v.Completed
+	}
+	if i := slices.IndexFunc(s.parts, func(o messages.VertexPart) bool { return o.Name == now.Name }); i >= 0 {
+		s.parts[i] = now
+	} else if len(s.parts) < maxParts {
+		s.parts = append(s.parts, now)
+	}
+	if v.Timestamp.Sub(s.told) >= partsEvery {
+		p.tellParts(v.Vertex, v.Timestamp)
+	}
+}
+
+// tellParts tells of the parts of a step, in a message that has nothing for those who show lines.
+func (p *progress) tellParts(of digest.Digest, now time.Time) {
+	s := p.step(of)
+	if len(s.parts) == 0 || !s.started {
+		return
+	}
+	p.emit(messages.BuildLog{Progress: &messages.VertexProgress{ID: string(of), Parts: s.parts}})
+	s.parts, s.told = nil, now
 }
 
 // end tells how a vertex ended.
@@ -127,30 +182,36 @@ func (p *progress) end(v *client.Vertex) {
 	}
 	s.ended = v.Completed
 	for stream := range s.partial {
-		p.lines(s, stream, "\n")
+		p.lines(v.Digest, stream, "\n")
 	}
+	p.tellParts(v.Digest, *v.Completed)
+	l := messages.BuildLog{Vertex: s.name, Progress: progressOf(v)}
 	switch {
 	case v.Error != "" && !strings.Contains(v.Error, "context canceled"):
 		if p.failed == "" {
 			p.failed = v.Digest
 		}
-		p.emit(messages.BuildLog{Vertex: s.name, Text: p.hide(v.Error), Error: true})
+		l.Text, l.Error = p.hide(v.Error), true
 	case v.Error != "":
-		p.emit(messages.BuildLog{Vertex: s.name, Text: "stopped"})
+		l.Text, l.Progress.Stopped = "stopped", true
 	case v.Cached:
-		p.emit(messages.BuildLog{Vertex: s.name, Text: "cached"})
+		l.Text = "cached"
 	case v.Started != nil:
-		p.emit(messages.BuildLog{Vertex: s.name, Text: fmt.Sprintf("done in %v", v.Completed.Sub(*v.Started).Round(10*time.Millisecond))})
+		l.Text = fmt.Sprintf("done in %v", v.Completed.Sub(*v.Started).Round(10*time.Millisecond))
+	default:
+		return
 	}
+	p.emit(l)
 }
 
 // output passes on what a step wrote.
 func (p *progress) output(l *client.VertexLog) {
-	p.lines(p.step(l.Vertex), min(max(l.Stream, 0), 2), string(l.Data))
+	p.lines(l.Vertex, min(max(l.Stream, 0), 2), string(l.Data))
 }
 
 // lines adds to a step's output and passes on the lines that are complete.
-func (p *progress) lines(s *step, stream int, text string) {
+func (p *progress) lines(of digest.Digest, stream int, text string) {
+	s := p.step(of)
 	text = s.partial[stream] + text
 	end := strings.LastIndexByte(text, '\n') + 1
 	if end == 0 {
@@ -170,7 +231,7 @@ func (p *progress) lines(s *step, stream int, text string) {
 	if over := len(s.lastLine) - maxTail; over > 0 {
 		s.lastLine = slices.Clone(s.lastLine[over:])
 	}
-	p.emit(messages.BuildLog{Vertex: s.name, Text: whole})
+	p.emit(messages.BuildLog{Vertex: s.name, Text: whole, Progress: &messages.VertexProgress{ID: string(of), Output: true}})
 }
 
 var (

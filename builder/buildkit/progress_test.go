@@ -1,6 +1,8 @@
 package buildkit
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,5 +215,52 @@ func TestTheStatusOfARefusedPushIsKept(t *testing.T) {
 	})
 	if got := p.refusal(); got != 507 {
 		t.Errorf("status %d", got)
+	}
+}
+
+// TestProgressTellsHowFarStepsAre for those who draw it: each message about a vertex says which one, and parts are told of
+// seldom, with no text and no secret.
+func TestProgressTellsHowFarStepsAre(t *testing.T) {
+	p, logs := following("s3cret")
+	now := time.Now()
+	later := now.Add(3 * time.Second)
+	part := func(at time.Time, current int64) *client.SolveStatus {
+		return &client.SolveStatus{Statuses: []*client.VertexStatus{{ID: "layer s3cret", Vertex: "d", Current: current, Total: 100, Timestamp: at, Started: &now}}}
+	}
+	status(p,
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "FROM x", Started: &now}}},
+		part(now, 1), part(now.Add(time.Millisecond), 2), part(now.Add(2*time.Millisecond), 3), part(now.Add(2*time.Second), 4), part(now.Add(2*time.Second), 5),
+		&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "d", Stream: 1, Data: []byte("out\n")}}},
+		&client.SolveStatus{Warnings: []*client.VertexWarning{{Vertex: "d", Short: []byte("old")}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "d", Name: "FROM x", Started: &now, Completed: &later}}},
+		&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: "e", Name: "RUN", Started: &now, Completed: &later, Error: "context canceled"}}},
+	)
+	var told []string
+	for _, l := range *logs {
+		g := l.Progress
+		if g == nil {
+			t.Fatalf("%+v says not how far it is", l)
+		}
+		said := g.ID + " " + l.Text
+		for _, part := range g.Parts {
+			said += fmt.Sprintf("%s %d/%d", part.Name, part.Current, part.Total)
+			if l.Vertex != "" || l.Text != "" {
+				t.Errorf("a part has something for those who show lines: %+v", l)
+			}
+		}
+		if g.Output {
+			said += " output"
+		}
+		if g.Stopped {
+			said += " stopped"
+		}
+		if !g.Completed.IsZero() {
+			said += " in " + g.Completed.Sub(g.Started).String()
+		}
+		told = append(told, said)
+	}
+	want := []string{"d ", "d layer (secret) 1/100", "d layer (secret) 4/100", "d out output", "d warning: old output", "d layer (secret) 5/100", "d done in 3s in 3s", "e stopped stopped in 3s"}
+	if !slices.Equal(told, want) {
+		t.Errorf("it tells %q, want %q", told, want)
 	}
 }

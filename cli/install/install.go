@@ -44,7 +44,7 @@ a unit that was changed by hand is refused; local changes belong into a drop-in.
 		Args: settings.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if role == "" {
-				return settings.Usagef("--role is missing: name producer, builder, controller, distributor or statuses")
+				return settings.Usagef("--role is missing: name producer, builder, controller, distributor, statuses or console")
 			}
 			if err := settings.CheckRole(role); err != nil {
 				return err
@@ -61,7 +61,7 @@ a unit that was changed by hand is refused; local changes belong into a drop-in.
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&role, "role", "", "producer, builder, controller, distributor or statuses")
+	fs.StringVar(&role, "role", "", "producer, builder, controller, distributor, statuses or console")
 	fs.BoolVar(&dry, "dry-run", false, "print what would be written and run, and do nothing")
 	settings.FolderVar(fs, &root, "root", "", "folder of another system, such as an image's, to install into")
 	settings.Explain(fs, "root", "Paths in what is written are those of that system.")

@@ -23,6 +23,8 @@ func nextSteps(role string) string {
 		steps = append(steps, fmt.Sprintf("write %s/fenceline.yaml and name it with config; give the files of webhooks' secrets to %s:\n     chown %s FILE", settingsFolder, user, user))
 	case settings.RoleStatuses:
 		steps = append(steps, fmt.Sprintf("copy the producer's %s/fenceline.yaml, with its status sections, and name it with config; give the files of tokens to %s:\n     chown %s FILE", settingsFolder, user, user))
+	case settings.RoleConsole:
+		steps = append(steps, fmt.Sprintf("make a token for each person, in the file that console-tokens-file names, and let %s read it:\n     fenceline console token NAME --role operator --console-tokens-file %s/console-tokens\n     chown %s %s/console-tokens", user, settingsFolder, user, settingsFolder))
 	case settings.RoleBuilder:
 		steps = append(steps, fmt.Sprintf("let it reach buildkitd: in buildkitd.toml, under [grpc], gid = the number that this prints:\n     id -g %s", user))
 	}

@@ -40,6 +40,8 @@ func Flags(role string) *pflag.FlagSet {
 		new(RunDistributor).Add(fs)
 	case RoleStatuses:
 		new(RunStatuses).Add(fs)
+	case RoleConsole:
+		new(RunConsole).Add(fs)
 	case Everything:
 		new(Up).Add(fs)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Listener says where a producer's webhooks and calls come in.
+// Listener says where a producer's webhooks and calls come in, or a console's pages are served.
 type Listener struct {
 	Listen            string // HOST:PORT, unix:/PATH or ListenSystemd
 	SocketMode        SocketMode
@@ -22,9 +22,9 @@ type Listener struct {
 // ListenSystemd is the address that stands for a socket which systemd hands over.
 const ListenSystemd = "systemd"
 
-// Add adds its flags.
-func (l *Listener) Add(fs *pflag.FlagSet) {
-	fs.StringVar(&l.Listen, "listen", "127.0.0.1:8440", "HOST:PORT for webhooks and calls; port 0 takes a free one; or unix:/PATH, or systemd")
+// Add adds its flags. What is what is served at the address that is taken where none is given.
+func (l *Listener) Add(fs *pflag.FlagSet, what, address string) {
+	fs.StringVar(&l.Listen, "listen", address, "HOST:PORT for "+what+"; port 0 takes a free one; or unix:/PATH, or systemd")
 	Explain(fs, "listen", "unix:/PATH is a Unix socket for a proxy on this machine; one that a process which is gone left there is replaced. systemd takes the one socket of a socket unit.")
 	l.SocketMode = SocketMode(producer.DefaultSocketMode)
 	fs.Var(&l.SocketMode, "socket-mode", "mode of the Unix socket, in octal digits")

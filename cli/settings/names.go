@@ -16,6 +16,7 @@ const (
 	RoleController  = "controller"
 	RoleDistributor = "distributor"
 	RoleStatuses    = "statuses"
+	RoleConsole     = "console"
 )
 
 // Everything names the settings of `fenceline up`, which runs all roles.
@@ -23,13 +24,13 @@ const Everything = "up"
 
 // Roles lists the roles that run by themselves.
 func Roles() []string {
-	return []string{RoleProducer, RoleBuilder, RoleController, RoleDistributor, RoleStatuses}
+	return []string{RoleProducer, RoleBuilder, RoleController, RoleDistributor, RoleStatuses, RoleConsole}
 }
 
 // CheckRole refuses what is no role.
 func CheckRole(role string) error {
 	if !slices.Contains(Roles(), role) {
-		return Usagef("there is no role %q%s: name producer, builder, controller, distributor or statuses", role, suggest.DidYouMean(role, Roles()))
+		return Usagef("there is no role %q%s: name producer, builder, controller, distributor, statuses or console", role, suggest.DidYouMean(role, Roles()))
 	}
 	return nil
 }
@@ -42,6 +43,7 @@ const (
 	UserBuilder    = RoleBuilder
 	UserController = RoleController
 	UserStatuses   = RoleStatuses
+	UserConsole    = RoleConsole
 	UserNode       = "node"
 )
 
@@ -55,7 +57,7 @@ func NodeInbox(fleet, node string) string { return "_INBOX_" + fleet + "_" + nod
 // which an operator and users of other names have.
 func InboxOf(user string) string {
 	switch user {
-	case UserProducer, UserBuilder, UserController, UserStatuses:
+	case UserProducer, UserBuilder, UserController, UserStatuses, UserConsole:
 		return Inbox(user)
 	}
 	if fleet, node, err := messages.ParseNodeKey(user); err == nil {

@@ -12,6 +12,7 @@ func Accounts(space messages.Space, nodes []store.User) []store.Account {
 		Deciders: []store.User{
 			{Name: UserOperator, May: store.OperatorPermissions(space, "_INBOX")},
 			{Name: UserController, May: store.ControllerPermissions(space, Inbox(UserController))},
+			{Name: UserConsole, May: store.ConsolePermissions(space, Inbox(UserConsole))},
 		},
 		Producers: []store.User{{Name: UserProducer, May: store.ProducerPermissions(space, Inbox(UserProducer))}},
 		Builders:  []store.User{{Name: UserBuilder, May: store.BuilderPermissions(space, Inbox(UserBuilder))}},

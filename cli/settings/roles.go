@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/builds"
+	"github.com/fenceline/fenceline/console"
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/apply"
@@ -96,6 +97,38 @@ func (r *RunStatuses) Add(fs *pflag.FlagSet) {
 	Explain(fs, "config", "The producer's own, whose status sections say whom to tell; the files of webhooks' secrets are not read. Read again when it changes; the files of tokens are read for each status.")
 }
 
+// RunConsole is what `fenceline run console` is told.
+type RunConsole struct {
+	Run
+	Listener
+	Console
+}
+
+// Add adds its flags.
+func (r *RunConsole) Add(fs *pflag.FlagSet) {
+	r.Run.Add(fs)
+	r.Listener.Add(fs, "the pages", DefaultConsole)
+	r.Console.Add(fs)
+	Explain(fs, "listen", "Where a proxy ends HTTPS it has to pass on X-Forwarded-Proto, and streams as they come. unix:/PATH is a Unix socket for one on this machine; systemd takes the one socket of a socket unit.")
+	Need(fs, "console-tokens-file")
+}
+
+// DefaultConsole is where a console is served that was told nothing else.
+const DefaultConsole = "127.0.0.1:8448"
+
+// Console configures a console.
+type Console struct {
+	TokensFile  string
+	SessionTime time.Duration
+}
+
+// Add adds the flags that `run` and `up` have for it.
+func (c *Console) Add(fs *pflag.FlagSet) {
+	FileVar(fs, &c.TokensFile, "console-tokens-file", "", "file of the tokens by which people sign in to the console, as 'fenceline console token' writes it")
+	SpanVar(fs, &c.SessionTime, "session-time", console.DefaultSessionTime, "how long a person stays signed in to the console")
+	Explain(fs, "console-tokens-file", "It has no token, only digests. It is read again when it has changed: whoever was struck from it is signed out. One that is not there has no tokens yet.")
+}
+
 // Up is what `fenceline up` is told: its own, and the settings of all roles.
 type Up struct {
 	State, NATSListen, RegistryListen, Buildkitd, Runc, Prefix string
@@ -104,10 +137,13 @@ type Up struct {
 	StepMemoryBytes int64
 	StepProcesses   int
 
+	ConsoleListen string // "" for no console
+
 	NodeTTL      time.Duration
 	Grace        time.Duration
 	HealthListen string
 	Verbose      bool
+	Console      Console
 	Producer     Producer
 	Builder      Builder
 	Controller   Controller
@@ -119,6 +155,8 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	FolderVar(fs, &u.State, "state", StateFolder(), "state folder [$"+StateVariable+"]")
 	fs.StringVar(&u.NATSListen, "nats-listen", "127.0.0.1:8442", "HOST:PORT of the NATS server; port 0 takes a free one")
 	fs.StringVar(&u.RegistryListen, "registry-listen", "127.0.0.1:8441", "HOST:PORT of the registry; port 0 takes a free one")
+	fs.StringVar(&u.ConsoleListen, "console-listen", DefaultConsole, "HOST:PORT of the console; port 0 takes a free one; \"\" for no console")
+	Explain(fs, "console-listen", "With --tls-cert-file it is HTTPS, too.")
 	pathVar(fs, kindProgram, &u.Buildkitd, "buildkitd", "", "a buildkitd to start, or the address of one that runs (default: from the state folder's bin, or $PATH)")
 	pathVar(fs, kindProgram, &u.Runc, "runc", "", "the runc of that buildkitd (default: as for --buildkitd)")
 	fs.StringVar(&u.StepNetwork, "step-network", string(standalone.NetworkAuto), "network of RUN steps: auto, own or host")
@@ -135,6 +173,8 @@ func (u *Up) Add(fs *pflag.FlagSet) {
 	DefaultsTo(fs, "state", ".fenceline")
 	AddFile(fs)
 	u.Producer.Add(fs)
+	u.Console.Add(fs)
+	DefaultsTo(fs, "console-tokens-file", "console-tokens in the state folder")
 	u.Builder.Add(fs)
 	u.Controller.Add(fs)
 	u.Distributor.Add(fs)
@@ -224,7 +264,7 @@ type Producer struct {
 // Add adds the flags that `run` and `up` have for it.
 func (p *Producer) Add(fs *pflag.FlagSet) {
 	p.PipelineFiles.Add(fs)
-	p.Listener.Add(fs)
+	p.Listener.Add(fs, "webhooks and calls", "127.0.0.1:8440")
 	FolderVar(fs, &p.TokensDir, "tokens-dir", "", "folder with a file for each caller, which has its token and is called after it")
 	numberVar(fs, &p.RepositoryLimit, "repository-limit", producer.DefaultRepositoryLimit, 0, "builds a second that may be asked for of one repository in the long run; 0 for any number")
 	Explain(fs, "repository-limit", "As many as in 50 seconds may come at once. A webhook beyond it is answered 429 with the time to wait, and nothing of it is stored.")

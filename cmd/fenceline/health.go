@@ -82,8 +82,11 @@ func (m *monitor) add(name string, q *queue.Client, r role) {
 	}
 	m.registry.Connection(name, q)
 	m.registry.Ready(name, r.Ready)
-	if p, ok := r.(*httpRole); ok {
-		m.registry.Certificate(name, "webhooks", p.certificateEnd)
+	switch r := r.(type) {
+	case *httpRole:
+		m.registry.Certificate(name, "webhooks", r.certificateEnd)
+	case *consoleRole:
+		m.registry.Certificate(name, "console", r.certificateEnd)
 	}
 }
 

@@ -6,7 +6,8 @@
 //   - roles.go: how each role is made of its settings
 //   - run.go: `fenceline run ROLE`
 //   - up.go: `fenceline up`
-//   - listen.go: where a producer's webhooks and calls come in
+//   - console.go: the console with its HTTP server
+//   - listen.go: where webhooks and calls come in, and pages are served
 //   - health.go: whether roles are ready, and their metrics
 //   - storage.go: what metrics ask of NATS
 //   - shutdown.go: how parts that run together end

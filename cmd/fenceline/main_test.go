@@ -90,7 +90,7 @@ func TestStatusOfMistakes(t *testing.T) {
 		"bad prefix":             {[]string{"status", "--nats", "nats://127.0.0.1:1", "--prefix", "a.b"}, cli.ExitUsage, "a.b"},
 		"install of no role":     {[]string{"install"}, cli.ExitUsage, "--role is missing"},
 		"unknown role, mistyped": {[]string{"install", "--role", "bilder"}, cli.ExitUsage, `did you mean "builder"?`},
-		"unknown role, shown":    {[]string{"install", "--role", "x", "--dry-run"}, cli.ExitUsage, "name producer, builder, controller, distributor or statuses"},
+		"unknown role, shown":    {[]string{"install", "--role", "x", "--dry-run"}, cli.ExitUsage, "name producer, builder, controller, distributor, statuses or console"},
 		"unknown role of doctor": {[]string{"doctor", "cook"}, cli.ExitUsage, "cook"},
 		"nothing runs here":      {[]string{"status"}, cli.ExitFailed, "Run 'fenceline up' in this folder"},
 		"no NATS":                {[]string{"status", "--nats", "nats://127.0.0.1:1"}, cli.ExitFailed, "127.0.0.1:1"},

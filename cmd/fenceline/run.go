@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/fenceline/fenceline/cli"
@@ -20,7 +22,7 @@ import (
 func newRunCmd() *cobra.Command {
 	return cli.Family("run", "Run one role, against an outside NATS, registry and buildkitd",
 		"  fenceline run builder --nats nats://core:4222 --user builder --password-file /etc/fenceline/builder \\\n    --buildkit tcp://build1:1234",
-		newRunProducerCmd(), newRunBuilderCmd(), newRunControllerCmd(), newRunDistributorCmd(), newRunStatusesCmd())
+		newRunProducerCmd(), newRunBuilderCmd(), newRunControllerCmd(), newRunDistributorCmd(), newRunStatusesCmd(), newRunConsoleCmd())
 }
 
 // wiring is how a role that runs by itself is made.
@@ -238,6 +240,37 @@ func newRunStatusesCmd() *cobra.Command {
 		return wiring{callerOf(settings.RoleStatuses, s.Name), settings.UserStatuses, nil, func(m means) (role, error) {
 			return makeStatuses(s.Name, file, targets, m)
 		}}, err
+	})
+}
+
+// consoleGC is how much a console's memory may grow, in percent, before what is unused of it is collected. It reads every
+// heartbeat and keeps the last of each node: with 10,000 nodes half of Go's own measure saves a fifth of its memory.
+const consoleGC = 50
+
+func newRunConsoleCmd() *cobra.Command {
+	var s settings.RunConsole
+	cmd := &cobra.Command{
+		Use: settings.RoleConsole, Short: "Serve the web page",
+		Long: "Shows fleets, nodes, rollouts and what fails, live, and takes decisions of people who have signed in. Any number may run; a person's session is with one.",
+		Example: `  fenceline run console --nats nats://core:4222 --user console --password-file /etc/fenceline/console \
+    --console-tokens-file /etc/fenceline/console-tokens --listen 0.0.0.0:8443 --tls-cert-file /etc/fenceline/tls.crt --tls-key-file /etc/fenceline/tls.key`,
+	}
+	s.Add(cmd.Flags())
+	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		entry, err := loadEntry(&s.Listener, log)
+		if err != nil {
+			return wiring{}, err
+		}
+		return wiring{callerOf(settings.RoleConsole, settings.HostLabel()), settings.UserConsole, &store.Layout{}, func(m means) (role, error) {
+			if err := entry.listen(&s.Listener); err != nil {
+				return nil, err
+			}
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(consoleGC)
+			}
+			log.Info().Str("listen", entry.url()).Msg("console")
+			return makeConsole(&s.Console, entry, true, s.Grace, m)
+		}}, nil
 	})
 }
 

@@ -35,6 +35,7 @@ func TestRolesRunApart(t *testing.T) {
 		{"producer", []string{"--config", config, "--listen", "127.0.0.1:0", "--token-file", filepath.Join(dir, "token")}, http.StatusOK, ""},
 		{"controller", []string{"--name", "c1"}, http.StatusOK, ""},
 		{"statuses", []string{"--config", config}, http.StatusOK, ""},
+		{"console", []string{"--console-tokens-file", filepath.Join(dir, "console-tokens"), "--listen", "127.0.0.1:0"}, http.StatusOK, ""},
 		{"builder", []string{"--name", "b1", "--buildkit", none}, http.StatusServiceUnavailable, "none.sock"},
 		{"distributor", []string{"--fleet", "production", "--node", "n1", "--label", "rack=a", "--docker-host", none}, http.StatusServiceUnavailable, "none.sock"},
 	} {
@@ -100,6 +101,8 @@ func TestRunRefuses(t *testing.T) {
 		"no such logins":      {[]string{"distributor", "--docker-config", filepath.Join(dir, "none")}, cli.ExitFailed, "--docker-config"},
 		"health port in use":  {[]string{"controller", "--health-listen", taken.Addr().String()}, cli.ExitFailed, "--health-listen"},
 		"no such CA file":     {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
+		"bad tokens":          {[]string{"console", "--console-tokens-file", filepath.Join(dir, "fenceline.yaml"), "--listen", "127.0.0.1:0"}, cli.ExitFailed, "line 1"},
+		"no tokens":           {[]string{"console"}, cli.ExitUsage, "--console-tokens-file"},
 		"no pipeline file":    {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

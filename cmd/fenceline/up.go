@@ -9,6 +9,8 @@ import (
 
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
@@ -86,7 +88,7 @@ func up(ctx context.Context, s *settings.Up, given *pflag.FlagSet, stderr io.Wri
 	defer tracer.Close()
 	u := &upRun{
 		places: places, settings: s, given: given, space: space, tracer: tracer, log: log,
-		monitor: newMonitor(s.HealthListen, settings.RoleProducer, settings.RoleController, settings.RoleDistributor, settings.RoleBuilder, settings.RoleStatuses),
+		monitor: newMonitor(s.HealthListen, settings.RoleProducer, settings.RoleController, settings.RoleDistributor, settings.RoleBuilder, settings.RoleStatuses, settings.RoleConsole),
 	}
 	err = u.all(ctx, stderr)
 	if !u.started {
@@ -126,6 +128,13 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 			return err
 		}
 		defer u.monitor.listener.Close()
+	}
+	if s.ConsoleListen != "" {
+		u.console = &httpEntry{certificate: entry.certificate, forwarding: entry.forwarding}
+		if u.console.listener, err = standalone.Listen(standalone.ServiceConsole, s.ConsoleListen); err != nil {
+			return err
+		}
+		defer u.console.listener.Close()
 	}
 	defer u.close()
 	roles, err := u.roles(ctx, &httpProducer{&s.Producer, s.Grace, pipelines, entry, attended(stderr), u.log})
@@ -178,7 +187,9 @@ type upRun struct {
 	log      zerolog.Logger
 	clients  []*queue.Client
 	monitor  *monitor
-	started  bool // the roles
+	console  *httpEntry // nil for none
+	invited  string     // the address that signs a person in to the console, once
+	started  bool       // the roles
 }
 
 // roleOf is the role that a user is for.
@@ -257,6 +268,13 @@ func (u *upRun) roles(ctx context.Context, producer *httpProducer) ([]role, erro
 		return nil, err
 	}
 	roles = append(roles, told)
+	if u.console != nil {
+		made, err := u.makeConsole(ctx)
+		if err != nil {
+			return nil, err
+		}
+		roles = append(roles, made)
+	}
 	p.serveReady(roles)
 	return roles, nil
 }
@@ -280,6 +298,23 @@ func (u *upRun) statuses(ctx context.Context) (role, error) {
 
 func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registry, u.tracer, u.log} }
 
+// makeConsole makes the console, and a link that signs in whoever started this.
+func (u *upRun) makeConsole(ctx context.Context) (role, error) {
+	s := &u.settings.Console
+	s.TokensFile = cmp.Or(s.TokensFile, cli.ConsoleTokens(u.state.Path()))
+	q, err := u.connect(ctx, settings.UserConsole, settings.Inbox(settings.UserConsole))
+	if err != nil {
+		return nil, err
+	}
+	made, err := makeConsole(s, u.console, false, u.settings.Grace, u.means(q))
+	if err != nil {
+		return nil, err
+	}
+	u.monitor.add(settings.RoleConsole, q, made)
+	u.invited = u.console.url() + made.Invite(console.Person{Name: cli.WhoAmI(), Role: tokens.Operator, Via: "link of up"})
+	return made, nil
+}
+
 // secretToken is the secret that calls to the producer are made with.
 const secretToken = "api-token"
 
@@ -296,6 +331,9 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 	u.log.Info().Str("producer", c.Producer).Str("registry", c.Registry).Str("nats", c.NATS).Str("state", u.state.Path()).
 		Str("fleet", u.settings.Distributor.Fleet).Str("node", u.settings.Distributor.Node).
 		Msg("up: try 'fenceline status' and 'fenceline watch' in another terminal")
+	if u.console != nil {
+		u.log.Info().Str("console", u.console.url()).Str("sign_in_once", u.invited).Msg("the console: this link signs you in, once, within 15 minutes; 'fenceline console token' makes tokens")
+	}
 	return nil
 }
 

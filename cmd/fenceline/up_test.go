@@ -51,7 +51,7 @@ func upArgs(t *testing.T, dir string) []string {
 	clitest.Write(t, config, strings.ReplaceAll(goodPipelines, "    image:", "    webhook: {secret_file: hook}\n    image:"))
 	none := "unix://" + filepath.Join(dir, "none.sock")
 	return []string{
-		"up", "--state", filepath.Join(dir, "state"), "--config", config, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0",
+		"up", "--state", filepath.Join(dir, "state"), "--config", config, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0",
 		"--nats-listen", free(t), "--buildkitd", none, "--docker-host", none, "--node", "n1", "-v",
 	}
 }

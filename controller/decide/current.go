@@ -131,11 +131,15 @@ func (s *State) noteStale(r *messages.RolloutRecord) {
 // runsCurrent tells whether a container was started from the current image, by whichever
 // of its names.
 func (s *State) runsCurrent(n Node, c messages.ContainerUse) bool {
-	current := s.Record.Current.Image
-	if s.Record.Names(c.Image, current) || c.Image == current.Digest() {
+	return Runs(&s.Record, n.Status.Images, c, s.Record.Current.Image)
+}
+
+// Runs tells whether a container of a node with these images was started from one of them, by whichever of its names.
+func Runs(r *messages.FleetRecord, has []messages.PresentImage, c messages.ContainerUse, image messages.Image) bool {
+	if r.Names(c.Image, image) || c.Image == image.Digest() {
 		return true
 	}
-	return slices.ContainsFunc(n.Status.Images, func(p messages.PresentImage) bool {
-		return p.Image == current && (c.Image == p.Local || c.Image == p.ID)
+	return slices.ContainsFunc(has, func(p messages.PresentImage) bool {
+		return p.Image == image && (c.Image == p.Local || c.Image == p.ID)
 	})
 }

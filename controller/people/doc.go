@@ -12,6 +12,7 @@
 //	setbyhand.go  ReadFence and SetFence: the fence config itself, through the acting controller
 //	presence.go  who has an image, by heartbeats that are heard from now on
 //	retire.go    RetireNode: a node leaves its fleet and what waits for it
+//	saying.go    why a person decides so
 //	mend.go      RepairFleet and SetOrder: a fleet's record that is broken, or has an order that none reaches
 //	decision.go  how a decision is written and told
 package people

@@ -38,5 +38,5 @@ func Release(ctx context.Context, q *queue.Client, fleet, by string) (messages.F
 	if err != nil {
 		return r, fmt.Errorf("releasing fleet %s: %w", fleet, err)
 	}
-	return r, publish(ctx, q, traceOf(ctx, q, r.Rollout), decide.AboutFleet(&r, messages.RolloutWaiting, "released", by))
+	return r, publish(ctx, q, traceOf(ctx, q, r.Rollout), decide.AboutFleet(&r, messages.RolloutWaiting, because(ctx, "released"), by))
 }

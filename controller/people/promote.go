@@ -22,7 +22,7 @@ func Promote(ctx context.Context, q *queue.Client, fleet, digest, by string) (me
 	if err != nil {
 		return r, fmt.Errorf("promoting %s in fleet %s: %w", digest, fleet, err)
 	}
-	return r, publish(ctx, q, traceOf(ctx, q, r.Current.Rollout), aboutCurrent(&r, "promoted", by))
+	return r, publish(ctx, q, traceOf(ctx, q, r.Current.Rollout), aboutCurrent(&r, because(ctx, "promoted"), by))
 }
 
 // aboutCurrent is the event that tells of the image that was made current, or nil where no rollout
@@ -62,7 +62,7 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string)
 	return changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
 		err := promoteAt(r, e.Value.Epoch, to, &policy)
 		if err == nil {
-			decide.Sign(r, by, "promoted")
+			decide.Sign(r, by, because(ctx, "promoted"))
 		}
 		return err
 	})

@@ -87,13 +87,13 @@ func rollback(ctx context.Context, q *queue.Client, fleet, to, by string, check 
 			return fmt.Errorf("%w: the fleet was changed to %s meanwhile; look, and roll back again", ErrTooLate, r.Current.Image)
 		}
 		left = r.Current
-		decide.Back(r, target, decide.NewHold(by, "rolled back from "+left.Image.Digest(), time.Now()))
+		decide.Back(r, target, decide.NewHold(by, because(ctx, "rolled back from "+left.Image.Digest()), time.Now()))
 		return nil
 	})
 	if err != nil {
 		return failed(r, err)
 	}
-	why := fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image)
+	why := because(ctx, fmt.Sprintf("rolled back by %s to %s", by, r.Current.Image))
 	ended, err := endRollout(ctx, q, left.Rollout, messages.RolloutRolledBack, why)
 	if err != nil {
 		return r, fmt.Errorf("fleet %s is rolled back to %s, but rollout %s could not be marked: %w", fleet, r.Current.Image, left.Rollout, err)

@@ -27,7 +27,7 @@ func Approve(ctx context.Context, q *queue.Client, rollout, by string) (messages
 		return r, fmt.Errorf("approving rollout %s: %w", rollout, err)
 	}
 	e := decide.AboutRollout(&r, 0)
-	e.Why, e.By = "approved", by
+	e.Why, e.By = because(ctx, "approved"), by
 	return r, publish(ctx, q, r.Traceparent, e)
 }
 
@@ -58,6 +58,6 @@ func Abort(ctx context.Context, q *queue.Client, rollout, by string) (messages.R
 		return r, fmt.Errorf("aborting rollout %s: %w", rollout, err)
 	}
 	e := decide.AboutRollout(&r, 0)
-	e.State, e.Why, e.By = messages.RolloutAborted, "aborted", by
+	e.State, e.Why, e.By = messages.RolloutAborted, because(ctx, "aborted"), by
 	return r, publish(ctx, q, r.Traceparent, e)
 }

@@ -31,13 +31,13 @@ func (r *Records[T]) key(subject string) string {
 func (r *Records[T]) List(ctx context.Context) ([]Entry[T], error) {
 	out, broken, err := r.ListAll(ctx)
 	for _, b := range broken {
-		r.passedOver(b.Key, b.Err)
+		r.passedOver(b.Key, b.Revision, b.Err)
 	}
 	return out, err
 }
 
-func (r *Records[T]) passedOver(key string, err error) {
-	r.c.passed.add(Broken{Bucket: r.bucket, Key: key, Err: err})
+func (r *Records[T]) passedOver(key string, revision uint64, err error) {
+	r.c.passed.add(Broken{Bucket: r.bucket, Key: key, Revision: revision, Err: err})
 	r.c.log.Error().Err(err).Str("bucket", r.bucket).Str("key", key).Msg("record passed over")
 }
 
@@ -165,7 +165,7 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 		return r.c.run(ctx, r.session(), func(m Stored) error {
 			e, err := r.entry(r.key(m.Subject), m)
 			if err != nil {
-				r.passedOver(e.Key, err)
+				r.passedOver(e.Key, e.Revision, err)
 				return nil
 			}
 			w.take(e)

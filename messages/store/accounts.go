@@ -31,7 +31,7 @@ type User struct {
 
 // Users are the users of an installation, by what they are trusted with.
 type Users struct {
-	Deciders  []User // operators and controllers, who may write what is decided
+	Deciders  []User // operators, controllers and consoles, who may write what is decided
 	Producers []User
 	Builders  []User
 	Statuses  []User // who tell forges

@@ -103,6 +103,14 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
+// ConsolePermissions are a console's: to read everything, to write what people decide about fleets and rollouts, and to tell of it.
+func ConsolePermissions(s messages.Space, inbox string) Permissions {
+	p := reader(s, inbox)
+	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged))
+	return p
+}
+
 // OperatorPermissions are a person's: everything of the installation but to acknowledge what
 // a builder has taken. The heartbeats are for retiring a node, which deletes its last.
 func OperatorPermissions(s messages.Space, inbox string) Permissions {

@@ -214,6 +214,12 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			taken, "$KV.fenceline-builds.x", "$KV.fenceline-nodes.production.n1", "fenceline.image.ready.v1.base.x",
 			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
 		}},
+		"console": {destruction, requests, {
+			taken, "$KV.fenceline-fleets.lease.controllers", "$KV.fenceline-fence.production", "$KV.fenceline-members.production.n1", "$KV.fenceline-nodes.production.n1",
+			"$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.node.failed.v1.production.n1", "fenceline.trial.finished.v1.production.n1",
+			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.KV_fenceline-rollouts",
+			"$JS.API.STREAM.PURGE.fenceline-events", "fenceline.fence.asked.v1.production",
+		}},
 		"operator": {destruction[:len(destruction)-1], {taken}},
 		"statuses": {decisions, destruction, requests, {
 			taken, "$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.build.failed.v1.base.x",
@@ -234,6 +240,7 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 	listens(t, s, "builder", "fenceline.>", "$KV.>", "_INBOX.>", "_INBOX_producer.>")
 	listens(t, s, "producer", "fenceline.>", "$KV.>", "_INBOX_builder.>")
 	listens(t, s, "statuses", "fenceline.>", "$KV.>", "_INBOX_producer.>")
+	listens(t, s, "console", "fenceline.>", "$KV.>", "_INBOX.>", "_INBOX_operator.>")
 	listens(t, s, "controller", "$JS.>", "$KV.>", "_INBOX_operator.>")
 }
 

@@ -41,13 +41,23 @@ func Calls(c *queue.Client) *queue.Records[messages.KeyedCall] {
 
 // Rollouts has a record for each rollout, by its ID.
 func Rollouts(c *queue.Client) *queue.Records[messages.RolloutRecord] {
-	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), "*").
+	return Rollout(c, "*")
+}
+
+// Rollout is Rollouts for one of them alone.
+func Rollout(c *queue.Client, id string) *queue.Records[messages.RolloutRecord] {
+	return queue.NewRecords[messages.RolloutRecord](c, c.Space().RolloutsBucket(), id).
 		Named(func(r messages.RolloutRecord) string { return r.ID })
 }
 
 // Fleets has a record for each fleet, by its name.
 func Fleets(c *queue.Client) *queue.Records[messages.FleetRecord] {
-	return queue.NewRecords[messages.FleetRecord](c, c.Space().FleetsBucket(), "*").
+	return Fleet(c, "*")
+}
+
+// Fleet is Fleets for one of them alone.
+func Fleet(c *queue.Client, name string) *queue.Records[messages.FleetRecord] {
+	return queue.NewRecords[messages.FleetRecord](c, c.Space().FleetsBucket(), name).
 		Named(func(r messages.FleetRecord) string { return r.Fleet })
 }
 

@@ -23,25 +23,7 @@ type Terminal struct {
 func Open(t *testing.T, columns uint16) *Terminal {
 	t.Helper()
 	t.Setenv("COLUMNS", "")
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fd := int(screen.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	end, err := os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	screen, end := open(t, columns, 24)
 	mode, err := unix.IoctlGetTermios(int(end.Fd()), unix.TCGETS)
 	if err == nil {
 		mode.Oflag &^= unix.OPOST // newlines come as they are written
@@ -70,4 +52,29 @@ func Open(t *testing.T, columns uint16) *Terminal {
 func (t *Terminal) Shown() string {
 	t.File.Close()
 	return <-t.shown
+}
+
+// open makes a terminal of a size: the end of who looks at it, and that of programs.
+func open(t *testing.T, columns, rows uint16) (screen, end *os.File) {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := int(screen.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return screen, end
 }

@@ -40,6 +40,7 @@ func GuardConfig(t testing.TB, more ...store.User) string {
 			{Name: "admin", May: store.Permissions{Publish: []string{">"}, Subscribe: []string{">"}}},
 			{Name: "operator", May: store.OperatorPermissions(space, "_INBOX_operator")},
 			{Name: "controller", May: store.ControllerPermissions(space, "_INBOX_controller")},
+			{Name: "console", May: store.ConsolePermissions(space, "_INBOX_console")},
 		},
 		Producers: []store.User{{Name: "producer", May: store.ProducerPermissions(space, "_INBOX_producer")}},
 		Builders:  []store.User{{Name: "builder", May: store.BuilderPermissions(space, "_INBOX_builder")}},

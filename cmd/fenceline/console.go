@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/producer"
+	"golang.org/x/sync/errgroup"
+)
+
+// consoleRole is a console with its HTTP server.
+type consoleRole struct {
+	*console.Console
+	listener    net.Listener
+	server      *http.Server
+	certificate *producer.Certificate // to be read again when it has changed; nil for none, or where somebody else does
+	grace       time.Duration
+}
+
+var _ role = (*consoleRole)(nil)
+
+// makeConsole makes the role. The certificate of its entry is somebody else's to follow where follow is false.
+func makeConsole(s *settings.Console, entry *httpEntry, follow bool, grace time.Duration, m means) (*consoleRole, error) {
+	log := part(m.log, settings.RoleConsole)
+	people, err := tokens.Follow(s.TokensFile, func(err error) {
+		if err != nil {
+			log.Error().Err(err).Msg("nobody is signed in by a token until the file is right")
+		} else {
+			log.Info().Msg("the file of tokens is right again")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	made, err := console.New(console.Config{Queue: m.queue, Tokens: people, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	server := console.NewServer(entry.forwarding.Behind(made.Handler()), log)
+	if entry.certificate != nil {
+		server.TLSConfig = entry.certificate.TLS()
+	}
+	r := &consoleRole{Console: made, listener: entry.listener, server: server, grace: grace}
+	if follow {
+		r.certificate = entry.certificate
+	}
+	return r, nil
+}
+
+// certificateEnd is when the certificate ends that its server shows; zero where it shows none.
+func (r *consoleRole) certificateEnd() time.Time {
+	if r.certificate == nil {
+		return time.Time{}
+	}
+	return r.certificate.State().Until
+}
+
+// Run serves until ctx ends. Open pages are cut off then: they come again by themselves.
+func (r *consoleRole) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.Console.Run(ctx) })
+	if r.certificate != nil {
+		g.Go(func() error { r.certificate.Run(ctx); return nil })
+	}
+	g.Go(func() error {
+		serve := r.server.Serve
+		if r.server.TLSConfig != nil {
+			serve = func(l net.Listener) error { return r.server.ServeTLS(l, "", "") }
+		}
+		if err := serve(r.listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving the console on %s: %w", r.listener.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		stop, done := context.WithTimeout(context.WithoutCancel(ctx), r.grace)
+		defer done()
+		if err := r.server.Shutdown(stop); err != nil {
+			return r.server.Close()
+		}
+		return nil
+	})
+	return g.Wait()
+}

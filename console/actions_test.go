@@ -1,0 +1,140 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+func (s *site) record(t *testing.T, fleet string) messages.FleetRecord {
+	t.Helper()
+	e, err := store.Fleets(s.admin).Current(queuetest.Within(t), fleet)
+	queuetest.Must(t, err)
+	return e.Value
+}
+
+func TestDecisionsAboutAFleet(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 3)
+	s.node(t, "production", "node-00001", func(n *messages.NodeStatus) {
+		n.Containers = []messages.ContainerUse{{Container: "a", Image: "l2"}, {Container: "b", Image: "l1"}}
+	})
+	ada := s.as(t, "ada")
+	ada.until(t, "/fleets/production/rollback", "it says what it will do", func(a answer) bool {
+		return strings.Contains(a.body, "3 of 3 nodes have it now") && strings.Contains(a.body, "1 container on 1 node will go on")
+	})
+	a := ada.post(t, "/fleets/production/hold", ada.form(t, "/fleets/production/hold", "release freeze"))
+	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/fleets/production" {
+		t.Fatalf("a hold: %d %s", a.status, a.body)
+	}
+	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "ada" || r.Hold.Reason != "release freeze" {
+		t.Errorf("the hold is %+v", r.Hold)
+	}
+	if a := ada.until(t, "/fleets/production", "the page shows it", says("release freeze")); !strings.Contains(a.body, `href="/fleets/production/release"`) {
+		t.Errorf("the page has no way to release it:\n%s", a.body)
+	}
+	if a := ada.post(t, "/fleets/production/release", ada.form(t, "/fleets/production/release", "over")); a.status != http.StatusSeeOther {
+		t.Errorf("a release: %d", a.status)
+	}
+	if a := ada.get(t, "/fleets/production"); !strings.Contains(a.body, "Done: Fleet production is released") {
+		t.Errorf("the outcome is not shown:\n%s", a.body)
+	}
+	if a := ada.get(t, "/fleets/production"); strings.Contains(a.body, "Done: ") {
+		t.Error("the outcome is shown twice")
+	}
+	if a := ada.post(t, "/fleets/production/rollback", ada.form(t, "/fleets/production/rollback", "it leaks")); a.status != http.StatusSeeOther {
+		t.Errorf("a rollback: %d\n%s", a.status, a.body)
+	}
+	r := s.record(t, "production")
+	if r.Current.Image != imageOf(1) || r.Hold == nil || r.Hold.By != "ada" || !strings.HasSuffix(r.Hold.Reason, ": it leaks") {
+		t.Errorf("after the rollback the record is %+v, %+v", r.Current, r.Hold)
+	}
+}
+
+func TestDecisionsAboutARollout(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 1)
+	id := s.moving(t, "production", messages.RolloutApproval, func(r *messages.RolloutRecord) { r.Policy.Approval = true })
+	ada := s.as(t, "ada")
+	ada.until(t, "/rollouts/"+id, "the rollout is there", says("Approve it"))
+	if a := ada.post(t, "/rollouts/"+id+"/approve", ada.form(t, "/rollouts/"+id+"/approve", "tested by hand")); a.status != http.StatusSeeOther || a.header.Get("Location") != "/rollouts/"+id {
+		t.Fatalf("an approval: %d %s", a.status, a.body)
+	}
+	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Approved != "ada" {
+		t.Errorf("approved by %q, %v", e.Value.Approved, err)
+	}
+	if a := ada.post(t, "/rollouts/"+id+"/abort", ada.form(t, "/rollouts/"+id+"/abort", "no")); a.status != http.StatusSeeOther {
+		t.Fatalf("an abort: %d", a.status)
+	}
+	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Aborted != "ada" {
+		t.Errorf("aborted by %q, %v", e.Value.Aborted, err)
+	}
+}
+
+// TestTwoOperatorsDecideAtOnce: the second is shown what has changed, and decides anew.
+func TestTwoOperatorsDecideAtOnce(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 2)
+	ada, bob := s.as(t, "ada"), s.as(t, "bob")
+	ada.until(t, "/fleets/production", "the fleet is there", says("2 present"))
+	first, second := ada.form(t, "/fleets/production/rollback", "it leaks"), bob.form(t, "/fleets/production/hold", "lunch")
+	if a := ada.post(t, "/fleets/production/rollback", first); a.status != http.StatusSeeOther {
+		t.Fatalf("the first: %d %s", a.status, a.body)
+	}
+	a := bob.post(t, "/fleets/production/hold", second)
+	if a.status != http.StatusConflict || !strings.Contains(a.body, "it was changed while you looked") || !strings.Contains(a.body, "held by ada: rolled back from") {
+		t.Errorf("the second: %d\n%s", a.status, a.body)
+	}
+	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "ada" {
+		t.Errorf("the hold is %+v", r.Hold)
+	}
+}
+
+func TestFormsThatAreNotTheirs(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 1)
+	ada, bob, vera := s.as(t, "ada"), s.as(t, "bob"), s.as(t, "vera")
+	ada.until(t, "/fleets/production", "the fleet is there", says("1 present"))
+	const path = "/fleets/production/hold"
+	other := func(r *http.Request) {
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.Header.Set("Origin", "https://evil.example")
+	}
+	old := func(r *http.Request) {
+		r.Header.Del("Sec-Fetch-Site")
+		r.Header.Set("Origin", "https://evil.example")
+	}
+	for name, a := range map[string]answer{
+		"another site's":            ada.post(t, path, ada.form(t, path, "x"), other),
+		"another site's, old":       ada.post(t, path, ada.form(t, path, "x"), old),
+		"another person's":          bob.post(t, path, ada.form(t, path, "x")),
+		"made up":                   ada.post(t, path, url.Values{"form": {"x"}, "reason": {"x"}}),
+		"a viewer's":                vera.post(t, path, ada.form(t, path, "x")),
+		"without a reason":          ada.post(t, path, ada.form(t, path, " ")),
+		"a reason of 2000 bytes":    ada.post(t, path, ada.form(t, path, strings.Repeat("x", 2000))),
+		"a reason of a megabyte":    ada.post(t, path, ada.form(t, path, strings.Repeat("x", 1<<20))),
+		"a reason that is no text":  ada.post(t, path, ada.form(t, path, "\xff\xfe")),
+		"no such decision":          ada.post(t, "/fleets/production/explode", ada.form(t, path, "x")),
+		"no such fleet":             ada.post(t, "/fleets/none/hold", ada.form(t, path, "x")),
+		"a name that is no subject": ada.post(t, "/fleets/a.b%3E/hold", ada.form(t, path, "x")),
+	} {
+		if a.status < 400 || a.status >= 500 {
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		if r := s.record(t, "production"); r.Hold != nil {
+			t.Fatalf("%s: it is held: %+v", name, r.Hold)
+		}
+	}
+	form := ada.form(t, path, "x")
+	if a := ada.post(t, path, form); a.status != http.StatusSeeOther {
+		t.Fatalf("its own: %d", a.status)
+	}
+	if a := ada.post(t, path, form); a.status != http.StatusConflict || !strings.Contains(a.body, "sent already") {
+		t.Errorf("its own again: %d", a.status)
+	}
+}

@@ -1,0 +1,112 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/rs/zerolog"
+)
+
+// DefaultSessionTime is how long a person stays signed in.
+const DefaultSessionTime = 12 * time.Hour
+
+// Config is what a console needs.
+type Config struct {
+	Queue       *queue.Client
+	Tokens      *tokens.Followed // by which people sign in; nil for none
+	SessionTime time.Duration    // 0 means DefaultSessionTime
+	// Sender is the address that a request is from, which sign-ins are counted by; nil takes the connection's.
+	Sender func(*http.Request) string
+	Logger zerolog.Logger
+}
+
+// Console is the web page of an installation.
+type Console struct {
+	queue    *queue.Client
+	tokens   *tokens.Followed
+	sender   func(*http.Request) string
+	log      zerolog.Logger
+	seen     *seen
+	sessions *sessions
+	tries    *tries
+	streams  chan struct{} // a place for each open stream of changes
+	parts    partCache
+	instance string        // tells streams of this process from those of an earlier one
+	ended    chan struct{} // closed when it has ended
+}
+
+// New makes a console.
+func New(c Config) (*Console, error) {
+	if c.Queue == nil {
+		return nil, errors.New("making a console: Config.Queue is missing")
+	}
+	if c.SessionTime < 0 {
+		return nil, fmt.Errorf("making a console: SessionTime %s: give more than nothing", c.SessionTime)
+	}
+	if c.SessionTime == 0 {
+		c.SessionTime = DefaultSessionTime
+	}
+	if c.Sender == nil {
+		c.Sender = peer
+	}
+	return &Console{
+		queue: c.Queue, tokens: c.Tokens, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
+		sessions: newSessions(c.SessionTime), tries: newTries(), streams: make(chan struct{}, maxStreams),
+		parts: partCache{made: map[partKey]madePart{}}, instance: newKey()[:8], ended: make(chan struct{}),
+	}, nil
+}
+
+// Run keeps what pages show up to date until ctx ends, once. Open streams end with it.
+func (c *Console) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(c.ended) })()
+	return c.seen.run(ctx)
+}
+
+// Ready tells whether the console reaches NATS, and has read what it shows.
+func (c *Console) Ready(ctx context.Context) error {
+	if err := c.queue.Ready(ctx); err != nil {
+		return err
+	}
+	if !c.seen.caught() {
+		return errors.New("the console has not read all records yet")
+	}
+	return nil
+}
+
+// Handler serves the pages.
+func (c *Console) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /assets/{version}/{name}", assets())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"ok":true}`) })
+	mux.HandleFunc("GET /sign-in", c.signInPage)
+	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("GET /enter/{key}", c.enterPage)
+	mux.HandleFunc("POST /enter/{key}", c.enter)
+	mux.HandleFunc("POST /sign-out", c.signOut)
+	mux.Handle("GET /{$}", c.signedIn(c.fleetsPage))
+	mux.Handle("GET /events", c.signedIn(c.fleetsEvents))
+	mux.Handle("GET /fleets/{fleet}", c.signedIn(c.fleetPage))
+	mux.Handle("GET /fleets/{fleet}/events", c.signedIn(c.fleetEvents))
+	mux.Handle("GET /fleets/{fleet}/nodes/{node}", c.signedIn(c.nodePage))
+	mux.Handle("GET /fleets/{fleet}/nodes/{node}/events", c.signedIn(c.nodeEvents))
+	mux.Handle("GET /fleets/{fleet}/{action}", c.operator(c.fleetAction))
+	mux.Handle("POST /fleets/{fleet}/{action}", c.operator(c.decideFleet))
+	mux.Handle("GET /rollouts/{rollout}", c.signedIn(c.rolloutPage))
+	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
+	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
+	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.decideRollout))
+	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
+		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
+	}))
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.log.Warn().Str("from", c.sender(r)).Str("origin", r.Header.Get("Origin")).Str("path", r.URL.Path).Msg("a form of another site was refused")
+		c.fail(w, r, nil, http.StatusForbidden, "This form came from another site: nothing was done. Open the console itself, and decide there.")
+	}))
+	return headers(cross.Handler(bounded(mux)))
+}

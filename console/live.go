@@ -1,0 +1,158 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Streams of changes, by server-sent events. A stream keeps nothing back for a browser: it knows what it has sent, and sends
+// what differs when it can. A browser that does not read blocks the write until its deadline, which ends the stream.
+
+const (
+	// maxStreams bounds how many pages are open at one time.
+	maxStreams = 4000
+	// streamWrite is how long a browser may take to take in what is sent.
+	streamWrite = 10 * time.Second
+	// streamLook is how often a stream looks whether its session has ended, and sends something, so that both ends know.
+	streamLook = 10 * time.Second
+)
+
+// live is what a page shows that changes.
+type live interface {
+	// parts are the elements that are compared as a whole.
+	parts() []part
+	// cells is the change that cells were sent for last, and those that have changed since; nil for none.
+	cells(since uint64) (now uint64, changed []string)
+}
+
+// stream sends a page's changes until the browser goes, the session ends, or the browser doesn't read.
+func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, page live) {
+	select {
+	case c.streams <- struct{}{}:
+		defer func() { <-c.streams }()
+	default:
+		w.Header().Set("Retry-After", "60")
+		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many pages are open: this one shows what was so when it was opened.")
+		return
+	}
+	out := &events{w: w, control: http.NewResponseController(w), instance: c.instance, sent: map[string]uint64{}}
+	out.since = out.resume(r)
+	_ = out.control.SetReadDeadline(time.Time{}) // a connection that can't has none
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	changed, done := c.seen.subscribe()
+	defer done()
+	look := time.NewTicker(streamLook)
+	defer look.Stop()
+	for err := out.begin(); err == nil; {
+		if err = out.send(part{"banner", c.banner()}, page); err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-c.ended:
+			return
+		case <-changed:
+		case <-look.C:
+			if err = out.alive(); err != nil {
+				return
+			}
+		}
+		if c.sessions.of(r) != s {
+			_ = out.event("over", "")
+			return
+		}
+	}
+}
+
+// events writes a stream.
+type events struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	instance string
+	since    uint64 // the change up to which cells were sent
+	sent     map[string]uint64
+}
+
+// resume is the change up to which the browser has had cells, by what it heard last, or by its page.
+func (e *events) resume(r *http.Request) uint64 {
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" {
+		last = r.FormValue("since")
+	}
+	instance, at, _ := strings.Cut(last, "-")
+	since, err := strconv.ParseUint(at, 10, 64)
+	if err != nil || instance != e.instance {
+		return 0 // of an earlier process: it gets all
+	}
+	return since
+}
+
+// begin opens the stream. A browser that loses it tries again after two seconds.
+func (e *events) begin() error { return e.write("retry: 2000\n\n") }
+
+// alive sends a remark.
+func (e *events) alive() error { return e.write(":\n\n") }
+
+// send sends what differs from what was sent.
+func (e *events) send(banner part, page live) error {
+	var b bytes.Buffer
+	for _, p := range append(page.parts(), banner) {
+		if hash := p.hash(); e.sent[p.id] != hash {
+			e.sent[p.id] = hash
+			b.WriteString(string(p.html))
+		}
+	}
+	now, cells := page.cells(e.since)
+	for _, cell := range cells {
+		b.WriteString(cell)
+	}
+	if b.Len() == 0 {
+		e.since = now
+		return nil
+	}
+	e.since = now
+	return e.event("patch", b.String())
+}
+
+// event sends one.
+func (e *events) event(kind, data string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "id: %s-%d\nevent: %s\n", e.instance, e.since, kind)
+	for line := range strings.SplitSeq(strings.TrimRight(data, "\n"), "\n") {
+		b.WriteString("data: ")
+		b.WriteString(strings.TrimRight(line, "\r"))
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	return e.write(b.String())
+}
+
+func (e *events) write(s string) error {
+	if err := e.control.SetWriteDeadline(time.Now().Add(streamWrite)); err != nil {
+		return err
+	}
+	if _, err := e.w.Write([]byte(s)); err != nil {
+		return err
+	}
+	return e.control.Flush()
+}
+
+// partsOnly is a page without cells.
+type partsOnly func() []part
+
+func (p partsOnly) parts() []part { return p() }
+
+func (partsOnly) cells(uint64) (uint64, []string) { return 0, nil }
+
+// onePart is a page with one part.
+func onePart(id string, html func() template.HTML) live {
+	return partsOnly(func() []part { return []part{{id, html()}} })
+}

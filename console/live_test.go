@@ -1,0 +1,148 @@
+package console
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
+)
+
+func TestAChangeOfANodeIsACellInItsPlace(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 300)
+	vera := s.as(t, "vera")
+	page := vera.until(t, "/fleets/production", "all nodes are there", says("1 to 300 of 300 nodes"))
+	events := vera.listen(t, streamOf(t, page))
+	await(t, events, `id="head"`)
+	s.node(t, "production", "node-00123", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })
+	e := await(t, events, "n-node-00123")
+	if strings.Count(e, `<a id="n-`) != 1 || !strings.Contains(e, `class="behind"`) || !strings.Contains(e, "1 behind") {
+		t.Errorf("the event is\n%s", e)
+	}
+	if len(e) > 4<<10 {
+		t.Errorf("it has %d bytes", len(e))
+	}
+	s.node(t, "production", "node-00999", nil)
+	await(t, events, "There is more or other")
+	// A browser that comes again gets what it has missed, and nothing else.
+	last := strings.TrimPrefix(strings.SplitN(e, "\n", 2)[0], "id: ")
+	s.node(t, "production", "node-00124", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })
+	again := await(t, vera.listen(t, strings.Replace(streamOf(t, page), "since=", "was=", 1)+"&since="+last), "n-node-00124")
+	if strings.Contains(again, "n-node-00125") {
+		t.Errorf("it gets more than it has missed:\n%s", again)
+	}
+	if all := await(t, vera.listen(t, strings.Replace(streamOf(t, page), "since=", "was=", 1)+"&since=earlier-1"), "n-node-00000"); strings.Count(all, `<a id="n-`) != 301 {
+		t.Errorf("a page of an earlier process gets %d cells", strings.Count(all, `<a id="n-`))
+	}
+}
+
+func TestNATSAwayAndBack(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 2)
+	ada := s.as(t, "ada")
+	page := ada.until(t, "/", "the fleet is there", says("Present on 2 of 2"))
+	events := ada.listen(t, streamOf(t, page))
+	form := ada.form(t, "/fleets/production/hold", "freeze")
+	s.nats.Stop()
+	await(t, events, "NATS can't be reached since")
+	if a := ada.get(t, "/"); a.status != http.StatusOK || !strings.Contains(a.body, "NATS can't be reached") || !strings.Contains(a.body, "production") {
+		t.Errorf("while it is away: %d\n%s", a.status, a.body)
+	}
+	if a := ada.post(t, "/fleets/production/hold", form); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "nothing can be decided") {
+		t.Errorf("a decision while it is away: %d\n%s", a.status, a.body)
+	}
+	s.nats.Resume(t)
+	await(t, events, `<div id="banner" role="status"></div>`)
+	for tick := time.NewTicker(50 * time.Millisecond); s.admin.Ready(t.Context()) != nil; {
+		<-tick.C
+	}
+	queuetest.Must(t, store.Declare(queuetest.Within(t), s.admin, store.Layout{NodeTTL: time.Hour})) // heartbeats are in memory
+	s.node(t, "production", "node-00000", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })
+	s.node(t, "production", "node-00001", nil)
+	await(t, events, "1 behind")
+}
+
+// TestABrowserThatNeverReads is dropped, and costs no more than its connection until then.
+func TestABrowserThatNeverReads(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 2000)
+	vera := s.as(t, "vera")
+	page := vera.until(t, "/fleets/production?per=10000", "all nodes are there", says("1 to 2000 of 2000 nodes"))
+	conn, err := net.Dial("tcp", s.http.Listener.Addr().String())
+	queuetest.Must(t, err)
+	defer conn.Close()
+	queuetest.Must(t, conn.(*net.TCPConn).SetReadBuffer(1))
+	r, err := http.NewRequest(http.MethodGet, s.http.URL+streamOf(t, page), nil)
+	queuetest.Must(t, err)
+	for _, c := range vera.client.Jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	queuetest.Must(t, r.Write(conn))
+	within := func(what string, holds func() bool, meanwhile func()) {
+		t.Helper()
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for late := time.After(2 * queuetest.TestTime); !holds(); {
+			meanwhile()
+			select {
+			case <-tick.C:
+			case <-late:
+				t.Fatalf("it did not come to pass that %s", what)
+			}
+		}
+	}
+	within("its stream is open", func() bool { return len(s.it.streams) == 1 }, func() {})
+	n := 0
+	within("it is dropped", func() bool { return len(s.it.streams) == 0 }, func() {
+		n++
+		for i := range 500 {
+			s.node(t, "production", fmt.Sprintf("node-%05d", i), func(v *messages.NodeStatus) { v.Engine.Error = fmt.Sprint(n) + strings.Repeat("x", 140) })
+		}
+	})
+}
+
+func TestAThousandOpenPages(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 100)
+	vera := s.as(t, "vera")
+	vera.client.Transport = &http.Transport{MaxIdleConns: 10}
+	page := vera.until(t, "/fleets/production", "all nodes are there", says("1 to 100 of 100 nodes"))
+	all := make([]<-chan string, 1000)
+	for i := range all {
+		all[i] = vera.listen(t, streamOf(t, page))
+	}
+	s.node(t, "production", "node-00042", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })
+	var heard sync.WaitGroup
+	for _, events := range all {
+		heard.Go(func() {
+			for e := range events {
+				if strings.Contains(e, `id="n-node-00042" class="behind"`) {
+					return
+				}
+			}
+			t.Error("a page was not told")
+		})
+	}
+	heard.Wait()
+}
+
+func TestASessionThatEndsEndsItsPages(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 1)
+	vera := s.as(t, "vera")
+	page := vera.until(t, "/", "the fleet is there", says("production"))
+	events := vera.listen(t, streamOf(t, page))
+	await(t, events, "f-production")
+	if a := vera.post(t, "/sign-out", nil); a.status != http.StatusSeeOther {
+		t.Errorf("signing out: %d", a.status)
+	}
+	s.node(t, "production", "node-00000", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })
+	await(t, events, "event: over")
+}

@@ -1,0 +1,56 @@
+package console
+
+import (
+	"hash/fnv"
+	"html/template"
+	"sync"
+)
+
+// part is an element of a page, by its ID, which is put in place of the one before when it has changed.
+type part struct {
+	id   string
+	html template.HTML
+}
+
+// hash tells states of a part apart.
+func (p part) hash() uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(p.html))
+	return h.Sum64()
+}
+
+// partKey names what a part shows, and to whom.
+type partKey struct {
+	kind, name string
+	decides    bool
+}
+
+// madePart is a part as it was made from what was seen.
+type madePart struct {
+	clock uint64
+	html  template.HTML
+}
+
+// partCache has parts that many pages show, made once for each change.
+type partCache struct {
+	mu   sync.Mutex
+	made map[partKey]madePart
+}
+
+// maxParts bounds what is kept: all is thrown away then.
+const maxParts = 10_000
+
+// get is a part as of a change, made where it was not yet.
+func (p *partCache) get(key partKey, clock uint64, make func() template.HTML) template.HTML {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m, known := p.made[key]; known && m.clock == clock {
+		return m.html
+	}
+	if len(p.made) >= maxParts {
+		clear(p.made)
+	}
+	m := madePart{clock, make()}
+	p.made[key] = m
+	return m.html
+}

@@ -1,0 +1,213 @@
+package console
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/console/tokens"
+)
+
+const (
+	cookieName = "fenceline_console"
+	// maxSessions bounds how many people, or browsers of them, are signed in: the oldest makes way.
+	maxSessions = 10_000
+	// maxForms bounds the forms of a session that were shown and not sent yet.
+	maxForms = 64
+	// invitationTime is how long a link to sign in by is good for.
+	invitationTime = 15 * time.Minute
+)
+
+// Person is somebody who has proved who they are.
+type Person struct {
+	Name string
+	Role tokens.Role
+	Via  string // by what, for the log
+	// Still tells whether that proof holds yet: a session ends once it doesn't. Nil is for as long as the session lasts.
+	Still func() bool
+}
+
+// session is a browser in which a person has signed in.
+type session struct {
+	person Person
+	until  time.Time
+
+	mu      sync.Mutex
+	forms   []string // that were shown and not sent yet, the oldest first
+	outcome *outcome // of the last decision, to be shown once
+}
+
+// outcome is what became of a decision.
+type outcome struct {
+	Good bool
+	Text string
+}
+
+// mayDecide tells whether the person may decide, and not only look.
+func (s *session) mayDecide() bool { return s != nil && s.person.Role == tokens.Operator }
+
+// newForm is the key of a form that is shown, with which it can be sent once.
+func (s *session) newForm() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.forms) == maxForms {
+		s.forms = s.forms[1:]
+	}
+	s.forms = append(s.forms, newKey())
+	return s.forms[len(s.forms)-1]
+}
+
+// takeForm tells whether a form was shown in this session and not sent yet, and takes it.
+func (s *session) takeForm(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.forms, key)
+	if i >= 0 {
+		s.forms = slices.Delete(s.forms, i, i+1)
+	}
+	return i >= 0
+}
+
+func (s *session) leave(o outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outcome = &o
+}
+
+// takeOutcome is the outcome that was not shown yet, or nil.
+func (s *session) takeOutcome() *outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.outcome
+	s.outcome = nil
+	return o
+}
+
+// sessions are those who are signed in, in memory alone: a restart signs everybody out. Keys are kept as digests.
+type sessions struct {
+	length time.Duration
+
+	mu          sync.Mutex
+	all         map[[32]byte]*session
+	invitations map[[32]byte]invitation
+}
+
+// invitation is a link that signs a person in once.
+type invitation struct {
+	person Person
+	until  time.Time
+}
+
+func newSessions(length time.Duration) *sessions {
+	return &sessions{length: length, all: map[[32]byte]*session{}, invitations: map[[32]byte]invitation{}}
+}
+
+// newKey is a random text that nobody guesses, 256 bits.
+func newKey() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// begin signs a person in: every way to prove who one is ends here. A session that the browser had ends.
+func (l *sessions) begin(w http.ResponseWriter, r *http.Request, p Person) {
+	l.end(r)
+	key := newKey()
+	now := time.Now()
+	l.mu.Lock()
+	l.sweep(now)
+	l.all[sha256.Sum256([]byte(key))] = &session{person: p, until: now.Add(l.length)}
+	l.mu.Unlock()
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: key, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: int(l.length.Seconds()),
+	})
+}
+
+// secure tells whether the browser came by HTTPS, also where a proxy ended it. Who makes that up has a cookie that comes back
+// by HTTPS alone.
+func secure(r *http.Request) bool {
+	return r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
+}
+
+// sweep drops what is over, and the oldest session where there are too many. It is called with mu held.
+func (l *sessions) sweep(now time.Time) {
+	var oldest [32]byte
+	var first time.Time
+	for key, s := range l.all {
+		if !l.holds(s, now) {
+			delete(l.all, key)
+			continue
+		}
+		if first.IsZero() || s.until.Before(first) {
+			oldest, first = key, s.until
+		}
+	}
+	if len(l.all) >= maxSessions {
+		delete(l.all, oldest)
+	}
+	for key, i := range l.invitations {
+		if now.After(i.until) {
+			delete(l.invitations, key)
+		}
+	}
+}
+
+// holds tells whether a session has not ended.
+func (l *sessions) holds(s *session, now time.Time) bool {
+	return now.Before(s.until) && (s.person.Still == nil || s.person.Still())
+}
+
+// of is the session of a request, or nil.
+func (l *sessions) of(r *http.Request) *session {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	key := sha256.Sum256([]byte(cookie.Value))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.all[key]
+	if s == nil {
+		return nil
+	}
+	if !l.holds(s, time.Now()) {
+		delete(l.all, key)
+		return nil
+	}
+	return s
+}
+
+// end ends the session of a request.
+func (l *sessions) end(r *http.Request) {
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.all, sha256.Sum256([]byte(cookie.Value)))
+	}
+}
+
+// invite makes a link that signs a person in once, and returns its key.
+func (l *sessions) invite(p Person) string {
+	key := newKey()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.invitations[sha256.Sum256([]byte(key))] = invitation{p, time.Now().Add(invitationTime)}
+	return key
+}
+
+// accept is whom a link signs in; it is used up.
+func (l *sessions) accept(key string) (Person, bool) {
+	digest := sha256.Sum256([]byte(key))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, known := l.invitations[digest]
+	delete(l.invitations, digest)
+	return i.person, known && time.Now().Before(i.until)
+}
+
+// Invite makes a path that signs a person in once, within a quarter of an hour.
+func (c *Console) Invite(p Person) (path string) { return "/enter/" + c.sessions.invite(p) }

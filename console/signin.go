@@ -1,0 +1,123 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// signedIn serves those who have signed in; others are sent to do so, and come back.
+func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *session)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := c.sessions.of(r)
+		switch {
+		case s != nil:
+			serve(w, r, s)
+		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
+			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		default:
+			c.fail(w, r, nil, http.StatusUnauthorized, "Your session has ended: nothing was done. Sign in again, and look before you decide.")
+		}
+	})
+}
+
+// operator serves those who may decide.
+func (c *Console) operator(serve func(http.ResponseWriter, *http.Request, *session)) http.Handler {
+	return c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
+		if !s.mayDecide() {
+			c.log.Warn().Str("by", s.person.Name).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
+			c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for a token of an operator.")
+			return
+		}
+		serve(w, r, s)
+	})
+}
+
+// signInView is what the page to sign in shows.
+type signInView struct {
+	view
+	Next    string
+	Problem string
+	Link    bool // it signs in by a link
+	Tokens  bool // there is a file of tokens
+}
+
+func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
+	c.showSignIn(w, r, http.StatusOK, "")
+}
+
+func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, problem string) {
+	c.write(w, status, "signin.html", signInView{view: c.view(r, nil, "Sign in"), Next: local(r.FormValue("next")), Problem: problem, Tokens: c.tokens != nil})
+}
+
+// local is a path of the console to go on to, whatever was asked for.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
+	}
+	return next
+}
+
+// signIn takes a token.
+func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
+	if !c.mayTry(w, r) {
+		return
+	}
+	if c.tokens == nil {
+		c.showSignIn(w, r, http.StatusForbidden, "This console has no file of tokens.")
+		return
+	}
+	entry, known := c.tokens.Find(r.PostFormValue("token"))
+	if !known {
+		c.log.Warn().Str("from", c.sender(r)).Msg("a sign-in was refused: unknown token")
+		c.showSignIn(w, r, http.StatusUnauthorized, "That is no token of this console: it may have been revoked. 'fenceline console token' makes one.")
+		return
+	}
+	c.enterAs(w, r, Person{Name: entry.Name, Role: entry.Role, Via: "token", Still: func() bool { return c.tokens.Holds(entry) }}, local(r.PostFormValue("next")))
+}
+
+// mayTry tells whether another sign-in may be tried from where a request is from, and says so where not.
+func (c *Console) mayTry(w http.ResponseWriter, r *http.Request) bool {
+	if c.tries.allow(c.sender(r)) {
+		return true
+	}
+	w.Header().Set("Retry-After", "10")
+	c.showSignIn(w, r, http.StatusTooManyRequests, "Too many sign-ins were tried from your address: wait ten seconds.")
+	return false
+}
+
+// enterAs begins a session.
+func (c *Console) enterAs(w http.ResponseWriter, r *http.Request, p Person, next string) {
+	c.sessions.begin(w, r, p)
+	c.log.Info().Str("by", p.Name).Str("role", string(p.Role)).Str("via", p.Via).Str("from", c.sender(r)).Msg("signed in")
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+// enterPage asks before it uses up a link: what looks ahead at links must not.
+func (c *Console) enterPage(w http.ResponseWriter, r *http.Request) {
+	c.write(w, http.StatusOK, "signin.html", signInView{view: c.view(r, nil, "Sign in"), Link: true})
+}
+
+// enter takes a link.
+func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
+	if !c.mayTry(w, r) {
+		return
+	}
+	p, known := c.sessions.accept(r.PathValue("key"))
+	if !known {
+		c.log.Warn().Str("from", c.sender(r)).Msg("a sign-in was refused: the link is unknown, used or over")
+		c.showSignIn(w, r, http.StatusUnauthorized, "This link has been used, or is over: start 'fenceline up' again for another, or sign in by a token.")
+		return
+	}
+	c.enterAs(w, r, p, "/")
+}
+
+func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
+	if s := c.sessions.of(r); s != nil {
+		c.log.Info().Str("by", s.person.Name).Msg("signed out")
+	}
+	c.sessions.end(r)
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: -1})
+	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+}

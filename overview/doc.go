@@ -1,0 +1,12 @@
+// Package overview is what people are shown of an installation: its fleets, nodes and builds, what is
+// wrong with them, and what to do about it. The command line and the console make their texts and pages
+// of it, so that both say the same. To be read in this order:
+//
+//   - nodes.go: a node, what it does, and what is wrong with it
+//   - fleets.go: a fleet in short: its nodes counted, what moves, what failed, what is wrong
+//   - builds.go: a build, how far it is, and why
+//   - recentbuilds.go: the newest builds, and those that have not ended
+//   - deadletters.go: how many dead letters are no part of a build that is shown
+//   - clock.go: clocks that are off
+//   - text.go: images, times and numbers in short
+package overview
