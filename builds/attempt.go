@@ -176,6 +176,9 @@ func (a *attempt) create() error {
 	r := a.fill(messages.BuildRecord{Attempt: 1})
 	a.waited = a.envelope.Time
 	r.Updated = time.Now().UTC()
+	if _, err := a.w.q.slim(&r); err != nil {
+		return err
+	}
 	revision, err := a.w.q.records.Create(a.d.Context(), a.request.Build, r)
 	if err == nil {
 		a.record, a.revision = r, revision
@@ -194,6 +197,9 @@ func (a *attempt) write(change func(*messages.BuildRecord) error) error {
 			return err
 		}
 		next.Updated = time.Now().UTC()
+		if _, err := a.w.q.slim(&next); err != nil {
+			return err
+		}
 		if err := a.d.Insist(func() error { return a.put(next) }); !errors.Is(err, queue.ErrMoved) {
 			return err
 		}

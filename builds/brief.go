@@ -1,6 +1,7 @@
 package builds
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -52,19 +53,53 @@ func briefFindings(all []messages.Finding) []messages.Finding {
 	return out
 }
 
-// fit makes the record of an ended build one that can be written, and marked later: the
-// request, which is only kept to be asked for again, makes way for the outcome. queue.ErrTooLarge
-// where the outcome alone is too large.
-func (q *Queue) fit(r *messages.BuildRecord) error {
-	most := int(q.c.MaxPayload()) - recordRoom
+// slim leaves out of a record the request, which is only kept to be asked for again, where the record can't be written with
+// it, and marked later, and then cuts what producers say for people. The requests stream has all of it until the build has
+// ended. It returns how long the record is then.
+func (q *Queue) slim(r *messages.BuildRecord) (bytes int, err error) {
 	body, err := json.Marshal(r)
-	if err == nil && len(body) > most && r.Asked != nil {
+	if err == nil && len(body) > q.recordMost() && r.Asked != nil {
 		r.Asked = nil
 		body, err = json.Marshal(r)
 	}
-	if err == nil && len(body) > most {
+	if err == nil && len(body) > q.recordMost() {
+		r.By, r.Matched = brief(r.By), brief(r.Matched)
+		if r.Reason != nil {
+			why := *r.Reason
+			why.Detail, why.Changed = brief(why.Detail), brief(why.Changed)
+			r.Reason = &why
+		}
+		body, err = json.Marshal(r)
+	}
+	return len(body), err
+}
+
+// recordMost is how long a record may be.
+func (q *Queue) recordMost() int { return int(q.c.MaxPayload()) - recordRoom }
+
+// fit makes the record of an ended build one that can be written, as slim does. queue.ErrTooLarge where the outcome alone is
+// too large.
+func (q *Queue) fit(r *messages.BuildRecord) error {
+	bytes, err := q.slim(r)
+	if most := q.recordMost(); err == nil && bytes > most {
 		err = queue.Permanent(fmt.Errorf("the outcome of build %s is %w: its record has %d bytes where %d fit: name fewer bases or fleets, or raise max_payload of the server",
-			r.Build, queue.ErrTooLarge, len(body), most))
+			r.Build, queue.ErrTooLarge, bytes, most))
 	}
 	return err
+}
+
+// kept is the request of a build, as its record keeps it, or else its stream. queue.ErrNotFound where neither does.
+func (q *Queue) kept(ctx context.Context, r *messages.BuildRecord) (messages.Message, error) {
+	if r.Asked != nil {
+		return *r.Asked, nil
+	}
+	s, err := q.c.At(ctx, q.c.Space().RequestsStream(), r.Request)
+	if err != nil {
+		return messages.Message{}, err
+	}
+	found, err := q.c.Decode(s)
+	if asked, ok := found.Payload.(*messages.BuildRequested); err != nil || !ok || asked.Build != r.Build {
+		return messages.Message{}, queue.ErrNotFound // a stream that was made anew has something else there
+	}
+	return s.Message, nil
 }

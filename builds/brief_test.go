@@ -2,6 +2,7 @@ package builds_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -89,17 +90,61 @@ func TestTheRequestMakesWayForTheOutcome(t *testing.T) {
 	}
 }
 
-func TestARequestWhoseRecordIsTooLargeIsADeadLetter(t *testing.T) {
+// large is a request that small takes, and whose build's record it doesn't.
+func large(r *messages.BuildRequested) *messages.BuildRequested {
+	r.Pipeline.BuildArgs = map[string]string{"NOTES": strings.Repeat("n", 254<<10)}
+	return r
+}
+
+// TestARequestThatIsTooLargeForItsRecordIsBuilt has it built, its build ended by a person, wanted by one, and asked for again.
+func TestARequestThatIsTooLargeForItsRecordIsBuilt(t *testing.T) {
+	c := queuetest.Start(t, small).Client(t)
+	cancelled := submit(t, c, large(request("other", 1)))
+	must(t, queueOf(c).Cancel(within(t), cancelled.Build, "ann"))
+	first := submit(t, c, large(request("base", 1)))
+	person := large(request("base", 1))
+	person.Cause, person.Ref, person.RequestedBy = messages.CausePerson, "", "ann"
+	if a := submit(t, c, person); a.Build != first.Build {
+		t.Errorf("what a person wishes is %+v, not build %s", a, first.Build)
+	}
+	consume(t, c, work(succeed))
+	r := ended(t, c, first.Build)
+	if r.State != messages.BuildStateSucceeded || r.Attempt != 1 || r.WantedBy != "ann" || r.Asked != nil {
+		t.Errorf("the record is %s after %d attempts, wanted by %q", r.State, r.Attempt, r.WantedBy)
+	}
+	if r := ended(t, c, cancelled.Build); r.State != messages.BuildStateCancelled {
+		t.Errorf("the cancelled one is %s", r.State)
+	}
+	settled(t, c)
+	dead(t, c, 0)
+	again, err := queueOf(c).Retry(within(t), first.Build, "ann")
+	must(t, err)
+	if r := ended(t, c, again.Build); r.State != messages.BuildStateSucceeded || r.Order != first.Order {
+		t.Errorf("asked for again it is %s, of order %d", r.State, r.Order)
+	}
+}
+
+// What producers say for people may be of any length.
+func TestWhatIsSaidForPeopleIsCutWhereItDoesNotFit(t *testing.T) {
 	c := queuetest.Start(t, small).Client(t)
 	consume(t, c, work(succeed))
 	q := request("base", 1)
-	q.Pipeline.BuildArgs = map[string]string{"NOTES": strings.Repeat("n", 255<<10)}
-	submit(t, c, q)
-	next := submit(t, c, request("other", 1))
-	ended(t, c, next.Build)
-	eventually(t, "the request is a dead letter", func() bool {
-		letters, err := queueOf(c).DeadLetters(t.Context())
-		return err == nil && len(letters) == 1 && strings.Contains(letters[0].Reason, q.Build) && strings.Contains(letters[0].Reason, "max_payload")
-	})
-	settled(t, c)
+	q.RequestedBy, q.Matched = strings.Repeat("b", 126<<10), strings.Repeat("m", 126<<10)
+	if r := ended(t, c, submit(t, c, q).Build); r.State != messages.BuildStateSucceeded || r.By == "" || len(r.By)+len(r.Matched) > 32<<10 {
+		t.Errorf("the record is %s, with %d bytes said", r.State, len(r.By)+len(r.Matched))
+	}
+}
+
+// TestAFailureThatDoesNotFitBesideTheRequestIsCounted has a request fit its record, but not with what failed.
+func TestAFailureThatDoesNotFitBesideTheRequestIsCounted(t *testing.T) {
+	c := queuetest.Start(t, small).Client(t)
+	consume(t, c, work(func(context.Context, *builds.Job) (messages.Payload, error) {
+		return nil, errors.New(strings.Repeat("x", 1<<20))
+	}))
+	q := request("base", 1)
+	q.Pipeline.BuildArgs = map[string]string{"NOTES": strings.Repeat("n", 248<<10)}
+	if r := ended(t, c, submit(t, c, q).Build); r.State != messages.BuildStateFailed || r.Attempt != 3 || !strings.HasPrefix(r.Failure.Reason, "xxx") {
+		t.Errorf("the record is %s after %d attempts: %.80s", r.State, r.Attempt, r.Failure.Reason)
+	}
+	dead(t, c, 1)
 }

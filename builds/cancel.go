@@ -30,8 +30,11 @@ func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 			return err
 		}
 		m, err := messages.Encode(q.c.Envelope(build, ""), p)
+		if err != nil {
+			return err
+		}
 		r.Outcome, r.Updated = &m, time.Now().UTC()
-		return err
+		return q.fit(r)
 	})
 	if err != nil {
 		return fmt.Errorf("cancelling build %s: %w", build, err)

@@ -203,15 +203,11 @@ func (q *Queue) claimed(ctx context.Context, b *other) error {
 // head is the request for the head that superseded r, under an ID that is the same whoever asks; nil where only a newer
 // program can read what was asked for.
 func (q *Queue) head(ctx context.Context, r *messages.BuildRecord) (next *messages.BuildRequested, trace string, err error) {
-	asked := r.Asked
-	if asked == nil { // it made way for the outcome, but the stream has it
-		s, err := q.c.At(ctx, q.c.Space().RequestsStream(), r.Request)
-		if err != nil {
-			return nil, "", err
-		}
-		asked = &s.Message
+	asked, err := q.kept(ctx, r)
+	if err != nil {
+		return nil, "", err
 	}
-	e, next, err := messages.DecodeAs[*messages.BuildRequested](*asked)
+	e, next, err := messages.DecodeAs[*messages.BuildRequested](asked)
 	if errors.Is(err, messages.ErrNewer) {
 		return nil, "", nil
 	}

@@ -25,9 +25,14 @@ type LastImage struct {
 // may still say, something else: of those that were asked for before this one.
 func (j *Job) LastImage(ctx context.Context) (*LastImage, error) {
 	r := j.Request
+	// Before the images: what ends meanwhile is seen as one or the other.
+	all, err := j.q.others(ctx, r.BuildRef())
+	if err != nil {
+		return nil, fmt.Errorf("looking for builds of the branch that have not ended: %w", err)
+	}
 	var newest messages.BuildRecord
 	var failed messages.BuildRef
-	err := j.q.writtenSince(ctx, 0, func(e queue.Entry[messages.BuildRecord]) {
+	err = j.q.writtenSince(ctx, 0, func(e queue.Entry[messages.BuildRecord]) {
 		b := &e.Value
 		if b.Pipeline != r.Pipeline.Name || b.Ref != r.FullRef() || b.Build == r.Build {
 			return
@@ -45,10 +50,6 @@ func (j *Job) LastImage(ctx context.Context) (*LastImage, error) {
 	last := lastImage(&newest)
 	if failed.Order > newest.Order {
 		last.After = fmt.Sprintf("the last build, %s, failed", failed.Build)
-	}
-	all, err := j.q.others(ctx, r.BuildRef())
-	if err != nil {
-		return nil, fmt.Errorf("looking for builds of the branch that have not ended: %w", err)
 	}
 	for i := range all {
 		b := &all[i]

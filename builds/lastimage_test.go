@@ -168,6 +168,41 @@ func TestABuildThatHasNotEndedIsSaid(t *testing.T) {
 	ended(t, c, running.Build)
 }
 
+// TestABuildThatEndsDuringTheLook is seen as one that has not ended, or as the last image.
+func TestABuildThatEndsDuringTheLook(t *testing.T) {
+	s := queuetest.Start(t)
+	c := s.Client(t)
+	began, goOn := make(chan struct{}), make(chan struct{})
+	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		if j.Request.Commit == commit(2) {
+			close(began)
+			<-goOn
+		}
+		return succeed(ctx, j)
+	}))
+	ended(t, c, submit(t, c, request("base", 1)).Build)
+	running := submit(t, c, request("base", 2))
+	<-began
+
+	p := s.Proxy(t)
+	w, looked := unchanging(false)
+	look := w.Build
+	looks := make(chan (<-chan struct{}), 1)
+	w.Build = func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		looks <- p.HoldAt("CONSUMER.CREATE." + c.Space().RequestsStream())
+		return look(ctx, j)
+	}
+	consume(t, s.Connect(t, through(p)), w)
+	submit(t, c, conditional(1, 1))
+	<-<-looks // the requests are about to be read
+	close(goOn)
+	ended(t, c, running.Build)
+	p.Release()
+	if last := <-looked; last.Build != running.Build && last.After == "" {
+		t.Errorf("the last image is %+v", last)
+	}
+}
+
 // TestAPersonHasItBuiltAfterAll who asked, by a program that knows of no conditions, while it was looked at.
 func TestAPersonHasItBuiltAfterAll(t *testing.T) {
 	c := queuetest.Start(t).Client(t)

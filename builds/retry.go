@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 )
 
 // Retry asks for an ended build again, under a new ID and with the order of the first,
@@ -19,13 +20,17 @@ func (q *Queue) Retry(ctx context.Context, build, by string) (Accepted, error) {
 	if !e.Value.Ended() {
 		return Accepted{}, fmt.Errorf("retrying build %s: it is still running: cancel it first", build)
 	}
-	if e.Value.Asked == nil {
+	asked, err := q.kept(ctx, &e.Value)
+	if errors.Is(err, queue.ErrNotFound) {
 		return Accepted{}, fmt.Errorf("retrying build %s: its request was not kept: submit the pipeline again", build)
 	}
-	if _, r, err := messages.DecodeAs[*messages.BuildRequested](*e.Value.Asked); err == nil && r.Context != "" && e.Value.Context == "" {
+	if err != nil {
+		return Accepted{}, fmt.Errorf("retrying build %s: reading its request: %w", build, err)
+	}
+	if _, r, err := messages.DecodeAs[*messages.BuildRequested](asked); err == nil && r.Context != "" && e.Value.Context == "" {
 		return Accepted{}, fmt.Errorf("retrying build %s: its context is not kept any more: submit the folder again", build)
 	}
-	return q.retryRequest(ctx, *e.Value.Asked, e.Value.Order, by)
+	return q.retryRequest(ctx, asked, e.Value.Order, by)
 }
 
 // retryRequest asks again for what m asked for.

@@ -123,7 +123,8 @@ func (q *Queue) want(ctx context.Context, earlier, r *messages.BuildRequested) (
 		if b.WantedBy == "" {
 			b.WantedBy = "a person"
 		}
-		return nil
+		_, err := q.slim(b)
+		return err
 	})
 	if errors.Is(err, errOver) {
 		return true, nil

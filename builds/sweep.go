@@ -25,7 +25,7 @@ type SweepReport struct {
 
 // Sweep finishes what a crash can leave behind: the announcement of ended builds whose
 // request will not come again, and running builds whose request is gone, which are asked for
-// again. It asks for the builds of heads that superseded others, removes contexts that no build needs, clears
+// again, or, where nobody has it any more, end as failed. It asks for the builds of heads that superseded others, removes contexts that no build needs, clears
 // settled requests, keeping each pipeline's last, which decides on duplicates, and drops the records of builds
 // that nothing asks for any more. It may run anywhere, at any time, at once. It costs what is
 // not finished, and what was written since the last sweep by this Queue, not what there is.
@@ -106,8 +106,11 @@ func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildReco
 			return err
 		}
 		report.Announced++
-	case !r.Ended() && !behind && r.Asked != nil:
-		if err := q.requeue(ctx, e); err != nil {
+	case !r.Ended() && !behind:
+		switch err := q.requeue(ctx, e); {
+		case errors.Is(err, queue.ErrNotFound):
+			return q.lost(ctx, e)
+		case err != nil:
 			return fmt.Errorf("asking for it again: %w", err)
 		}
 		report.Requeued++
@@ -127,7 +130,11 @@ func (q *Queue) sweepBuild(ctx context.Context, e queue.Entry[messages.BuildReco
 // so that the next sweep does not do it again. It stays of its version, for all who can read that.
 // A worker that still has the build is taken over from, as after any redelivery.
 func (q *Queue) requeue(ctx context.Context, e queue.Entry[messages.BuildRecord]) error {
-	m, request, err := messages.WithOrder(queue.AsSent(*e.Value.Asked), e.Value.Order)
+	asked, err := q.kept(ctx, &e.Value)
+	if err != nil {
+		return err
+	}
+	m, request, err := messages.WithOrder(queue.AsSent(asked), e.Value.Order)
 	if err != nil {
 		return err
 	}
@@ -138,6 +145,31 @@ func (q *Queue) requeue(ctx context.Context, e queue.Entry[messages.BuildRecord]
 	}
 	next := e.Value
 	next.Request, next.Asked, next.Updated = sequence, &m, time.Now().UTC()
+	if _, err := q.slim(&next); err != nil {
+		return err
+	}
+	if _, err := q.records.Update(ctx, e.Key, next, e.Revision); err != nil && !errors.Is(err, queue.ErrMoved) {
+		return err
+	}
+	return nil
+}
+
+// lost ends a build that has not ended and whose request nobody has any more: nothing else would, and those of its branch that
+// wait for it would do so for ever. The next sweep announces it.
+func (q *Queue) lost(ctx context.Context, e queue.Entry[messages.BuildRecord]) error {
+	next := e.Value
+	p := &messages.BuildFailed{Attempt: next.Attempt, Commit: next.Commit, Failure: messages.Failure{
+		Class: messages.FailureInfrastructure, Reason: "its request is gone from its stream, and was too large to be kept in the build's record",
+		Fix: "push or submit it again",
+	}}
+	if err := settle(&next, next.BuildRef, p); err != nil {
+		return err
+	}
+	m, err := messages.Encode(q.c.Envelope(e.Key, ""), p)
+	if err != nil {
+		return err
+	}
+	next.Outcome, next.Updated = &m, time.Now().UTC()
 	if _, err := q.records.Update(ctx, e.Key, next, e.Revision); err != nil && !errors.Is(err, queue.ErrMoved) {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -236,4 +237,47 @@ func TestEventsAreHandledUntilTheyAreDone(t *testing.T) {
 		letters, err := queueOf(c).DeadLetters(t.Context())
 		return err == nil && len(letters) == 2
 	})
+}
+
+// TestASweepOfABuildWhoseRecordKeepsNoRequest asks for it again as long as its stream has the request, and else ends it.
+func TestASweepOfABuildWhoseRecordKeepsNoRequest(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	build := crashed(t, c)
+	unfinish := func() {
+		t.Helper()
+		_, err := store.Builds(c).Modify(within(t), build, func(r *messages.BuildRecord) error {
+			r.State, r.Outcome, r.Image, r.Asked = messages.BuildStateRunning, nil, "", nil
+			return nil
+		})
+		must(t, err)
+	}
+	unfinish()
+	report, err := queueOf(c).Sweep(within(t))
+	must(t, err)
+	if report.Requeued != 1 {
+		t.Errorf("the sweep did %+v", report)
+	}
+	stop := consume(t, c, work(succeed))
+	ended(t, c, build)
+	settled(t, c)
+	stop()
+	must(t, c.Publish(within(t), "", request("base", 2))) // another request is where the build's was
+	e, err := store.Builds(c).Get(within(t), build)
+	must(t, err)
+	requests, err := queuetest.JetStream(t, c).Stream(within(t), c.Space().RequestsStream())
+	must(t, err)
+	must(t, requests.DeleteMsg(within(t), e.Value.Request))
+	unfinish()
+	_, err = store.Builds(c).Modify(within(t), build, func(r *messages.BuildRecord) error { r.Announced = false; return nil })
+	must(t, err)
+	for range 2 { // its end is written, and then announced
+		_, err = queueOf(c).Sweep(within(t))
+		must(t, err)
+	}
+	if r := ended(t, c, build); r.State != messages.BuildStateFailed || !strings.Contains(r.Failure.Reason, "request is gone") {
+		t.Errorf("the record is %+v", r)
+	}
+	if _, err := queueOf(c).Retry(within(t), build, "ann"); err == nil || !strings.Contains(err.Error(), "submit the pipeline again") {
+		t.Errorf("asked for again: %v", err)
+	}
 }

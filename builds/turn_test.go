@@ -5,12 +5,15 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // inTurn asks for the n-th commit of a branch of a pipeline that has each push built.
@@ -100,12 +103,91 @@ func TestWhatWaitsForItsTurnHoldsNobody(t *testing.T) {
 	settled(t, c)
 }
 
-// TestNobodyWaitsForWhatCantBeBuilt has an earlier push whose record nobody can read, which becomes a dead letter.
+// TestNobodyWaitsForWhatCantBeBuilt has an earlier push of the branch that no builder here ever builds, while a build of another
+// pipeline, which was asked for before, goes on.
 func TestNobodyWaitsForWhatCantBeBuilt(t *testing.T) {
+	for name, earlier := range map[string]func(t *testing.T, c *queue.Client){
+		"its record can't be read": func(t *testing.T, c *queue.Client) {
+			first := submit(t, c, inTurn(mainRef, 1))
+			_, err := queuetest.JetStream(t, c).Publish(within(t), store.Builds(c).Subject(first.Build), []byte("{"))
+			must(t, err)
+		},
+		"it can't be read": func(t *testing.T, c *queue.Client) {
+			_, err := queuetest.JetStream(t, c).Publish(within(t), c.Space().RequestSubject("base"), []byte("{"))
+			must(t, err)
+		},
+		"it stands on another's subject": func(t *testing.T, c *queue.Client) {
+			r := inTurn(mainRef, 1)
+			r.Pipeline.Name = "stranger"
+			misplaced(t, c, c.Space().RequestSubject("base"), r)
+		},
+		"it is newer":                   func(t *testing.T, c *queue.Client) { publishNewer(t, c, inTurn(mainRef, 1)) },
+		"its record would be too large": func(t *testing.T, c *queue.Client) { submit(t, c, large(inTurn(mainRef, 1))) },
+		"its attempts are used up": func(t *testing.T, c *queue.Client) {
+			r := inTurn(mainRef, 1)
+			r.RequestedBy = "bad luck"
+			submit(t, c, r)
+		},
+		"its attempts are used up, and no letter fits": func(t *testing.T, c *queue.Client) {
+			queuetest.Limit(t, c, c.Space().LettersStream(), func(cfg *jetstream.StreamConfig) { cfg.MaxBytes = 1 })
+			r := inTurn(mainRef, 1)
+			r.RequestedBy = "bad luck"
+			submit(t, c, r)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := queuetest.Start(t, small).Client(t)
+			goOn := make(chan struct{})
+			w := work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+				switch {
+				case j.Request.Pipeline.Name == "other":
+					<-goOn
+				case j.Request.RequestedBy == "bad luck":
+					return nil, queue.Permanent(errors.New("the registry is gone"))
+				}
+				return succeed(ctx, j)
+			})
+			w.Slots = 2
+			long := submit(t, c, request("other", 1))
+			earlier(t, c)
+			next := submit(t, c, inTurn(mainRef, 2))
+			consume(t, c, w)
+			ended(t, c, next.Build)
+			if e, err := store.Builds(c).Get(within(t), long.Build); err != nil || e.Value.Ended() {
+				t.Errorf("the other build is %+v, %v", e.Value, err)
+			}
+			on, err := queueOf(c).BuiltOn(within(t), "base")
+			must(t, err)
+			if on.Underway {
+				t.Error("the pipeline is said to be built still")
+			}
+			close(goOn)
+			ended(t, c, long.Build)
+		})
+	}
+}
+
+// TestTheLetterOfAPushThatIsBuiltInItsTurnIsSentAgain after a later push was built.
+func TestTheLetterOfAPushThatIsBuiltInItsTurnIsSentAgain(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
-	first := submit(t, c, inTurn(mainRef, 1))
-	_, err := queuetest.JetStream(t, c).Publish(within(t), "$KV."+c.Space().BuildsBucket()+"."+first.Build, []byte("{"))
-	must(t, err)
-	consume(t, c, work(succeed))
-	ended(t, c, submit(t, c, inTurn(mainRef, 2)).Build)
+	var tries atomic.Int32
+	consume(t, c, work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+		if tries.Add(1) == 1 {
+			return nil, queue.Permanent(errors.New("the registry is gone"))
+		}
+		return succeed(ctx, j)
+	}))
+	first, second := submit(t, c, inTurn(mainRef, 1)), submit(t, c, inTurn(mainRef, 2))
+	ended(t, c, first.Build)
+	ended(t, c, second.Build)
+	must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(dead(t, c, 1)[0])))
+	eventually(t, "it is built under another ID, in its order", func() bool {
+		list, err := store.Builds(c).List(t.Context())
+		must(t, err)
+		return slices.ContainsFunc(list, func(e queue.Entry[messages.BuildRecord]) bool {
+			return e.Value.Order == first.Order && e.Key != first.Build && e.Value.State == messages.BuildStateSucceeded
+		})
+	})
+	dead(t, c, 0)
+	ended(t, c, submit(t, c, inTurn(mainRef, 3)).Build)
 }

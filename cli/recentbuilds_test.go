@@ -124,6 +124,11 @@ func TestABuildWhoseBuilderIsNotHeardIsSaid(t *testing.T) {
 // TestWhatAQueuedBuildWaitsForIsSaid, where its pipeline has each push built in its turn; and a build that saw another head isn't superseded by it.
 func TestWhatAQueuedBuildWaitsForIsSaid(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
+	unread := buildstest.Request("base", 9) // nobody here can build it, or waits for it
+	m := queuetest.Newer(t, c, unread)
+	if _, err := c.Store(t.Context(), c.Space().SubjectAs(messages.TypeOf(m), unread), m); err != nil {
+		t.Fatal(err)
+	}
 	var last *messages.BuildRequested
 	for n := range 3 {
 		last = buildstest.Request("base", n+1)
@@ -135,7 +140,7 @@ func TestWhatAQueuedBuildWaitsForIsSaid(t *testing.T) {
 	other.Pipeline.Branches, other.Pipeline.Concurrency = []string{"**"}, messages.ConcurrencyQueue
 	buildstest.Submit(t, c, other)
 	rows, err := overview.RecentBuilds(t.Context(), c, 10, "")
-	if err != nil || len(rows) != 4 {
+	if err != nil || len(rows) != 5 {
 		t.Fatalf("listed are %+v, %v", rows, err)
 	}
 	for _, b := range rows {

@@ -121,7 +121,7 @@ func (r Remote) find(ctx context.Context, name string) (string, error) {
 		}
 	}
 	if !whole {
-		return "", fmt.Errorf("%w: more than %d branches and tags end in this name: write it in full, as %s%[3]s", ErrNoBranch, listedMost, messages.BranchRefs, name)
+		return "", fmt.Errorf("%w: more than %d branches and tags end in this name: write it in full, as %s%s", ErrNoBranch, listedMost, messages.BranchRefs, name)
 	}
 	return "", fmt.Errorf("%w, nor tag", ErrNoBranch)
 }

@@ -104,7 +104,7 @@ func (w *way) listed(ctx context.Context, branches, tags bool, patterns ...strin
 // What is taken in of what a host lists. More would not fit into what is kept of a repository.
 const (
 	listedMost  = 100_000  // branches and tags
-	listedBytes = 48 << 20 // of them, annotated tags twice
+	listedBytes = 24 << 20 // of them, annotated tags twice; a producer looks at several repositories at one time
 )
 
 // listedRef is a line of what git lists: a ref, or what an annotated tag's is of, whose name ends as peeled does.
@@ -113,10 +113,10 @@ type listedRef struct{ name, hash string }
 // lsRemote has git list the refs that patterns match, in the host's own order, in which a tag's commit follows the tag.
 // Where not all of them are taken in, the last has all of its lines.
 func (w *way) lsRemote(ctx context.Context, patterns []string, options ...string) (lines []listedRef, whole bool, err error) {
-	args := append(append([]string{"-c", "protocol.version=2", "ls-remote"}, options...), "--", w.address)
 	var out string
 	err = w.follow(ctx, func() (err error) {
-		out, _, err = w.execUpTo(ctx, listedBytes, nil, "git", append(args, patterns...)...)
+		args := slices.Concat([]string{"-c", "protocol.version=2", "ls-remote"}, options, []string{"--", w.address}, patterns) // whose address changes on the way
+		out, _, err = w.execUpTo(ctx, listedBytes, nil, "git", args...)
 		return err
 	})
 	if err != nil {

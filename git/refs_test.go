@@ -78,6 +78,24 @@ func TestRefsOfMoreThanAreListed(t *testing.T) {
 	}
 }
 
+// TestFindOfANameThatTooManyHave says how to write the one that is meant.
+func TestFindOfANameThatTooManyHave(t *testing.T) {
+	repo := gittest.Start(t).Repository(t, "base")
+	commit := repo.Commit(t, "z", map[string]string{"Dockerfile": "FROM scratch\n"})
+	var branches []string
+	for i := range listedMost + 5 {
+		branches = append(branches, fmt.Sprintf("a/%06d/z", i))
+	}
+	repo.Branches(t, commit, append(branches, "z")...)
+	_, err := Find(t.Context(), Remote{URL: repo.URL}, "z")
+	if !errors.Is(err, ErrNoBranch) || !strings.HasSuffix(err.Error(), "write it in full, as refs/heads/z") {
+		t.Errorf("error %v", err)
+	}
+	if found, err := Find(t.Context(), Remote{URL: repo.URL}, "refs/heads/z"); err != nil || found != commit {
+		t.Errorf("in full it is %s, %v", found, err)
+	}
+}
+
 // TestRefsOfALargeRepository has annotated tags, whose lines are two.
 func TestRefsOfALargeRepository(t *testing.T) {
 	repo := gittest.Start(t).Repository(t, "base")

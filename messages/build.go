@@ -280,7 +280,7 @@ type BuildRecord struct {
 	// Announced is set once Outcome is known to be stored in the events stream.
 	Announced bool `json:"announced,omitempty"`
 	// Asked is the request as it was accepted, so that it can be asked for again when its
-	// stream has been cleared.
+	// stream has been cleared; nil where the record would be too large with it.
 	Asked *Message `json:"asked,omitempty"`
 	// Returned counts the claims that were handed back without a failure, as the worker was stopped
 	// or the repository doesn't show the commit yet.

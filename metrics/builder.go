@@ -9,7 +9,7 @@ import (
 
 var (
 	builds = metric{name: "fenceline_builds_total", kind: counter, by: byBuilder, labels: []string{"pipeline", "outcome", "class"},
-		help: "Builds that this builder ended: succeeded, failed, superseded or cancelled. class is whose fault a failure is (user, hooks, infrastructure, timeout), none for the others."}
+		help: "Builds that this builder ended: succeeded, failed, superseded, cancelled or unchanged. class is whose fault a failure is (user, hooks, infrastructure, timeout), none for the others."}
 	attempts = metric{name: "fenceline_build_attempts_total", kind: counter, by: byBuilder, labels: []string{"outcome"},
 		help: "Attempts by what became of them: ended (with the build), failed (the build is tried again), returned (given back untried or unfinished, as at a stop), lease_lost (NATS did not hear of it in time, and another builder may have it), buried (its request became a dead letter)."}
 	attemptSeconds = metric{name: "fenceline_build_seconds", kind: histogram, by: byBuilder, labels: []string{"outcome"}, buckets: buildBuckets,

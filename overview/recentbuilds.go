@@ -97,7 +97,7 @@ func line(all []Build) {
 		}
 		for j := range all {
 			b, e := &all[i], &all[j]
-			waits := e.State == StateQueued || e.State == string(messages.BuildStateRunning)
+			waits := e.State == StateQueued && e.Newer == "" || e.State == string(messages.BuildStateRunning)
 			if waits && e.Pipeline == b.Pipeline && e.Ref == b.Ref && e.Cause == messages.CausePush && e.Order < b.Order {
 				b.Ahead++
 			}

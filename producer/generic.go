@@ -35,11 +35,12 @@ func (generic) name() string { return "generic" }
 func (generic) signedBy() []string { return []string{"webhook-signature", bearerScheme, basicScheme} }
 
 func (generic) proof(h http.Header, now time.Time) (proof, error) {
-	if h.Get("webhook-signature") == "" && h.Get("webhook-id") == "" {
-		if h.Get("Authorization") == "" {
-			return nil, errNoProof
-		}
+	switch {
+	case h.Get("webhook-signature") != "":
+	case h.Get("Authorization") != "": // which may have a webhook-id to name its delivery
 		return passwordProof(h)
+	case h.Get("webhook-id") == "":
+		return nil, errNoProof
 	}
 	return standardProof(h, now)
 }

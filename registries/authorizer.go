@@ -2,6 +2,7 @@ package registries
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -25,9 +26,9 @@ type authorizer struct {
 // it, which client asks. It keeps both.
 func (l Logins) Authorizer(client *http.Client) docker.Authorizer {
 	a := &authorizer{logins: l, read: make(map[string]types.AuthConfig)}
-	tokens := *client
-	tokens.Transport = passwordsByGet{client.Transport}
-	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(&tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
+	tokens := TokenClient(client)
+	tokens.Transport = passwordsByGet{tokens.Transport}
+	a.Authorizer = docker.NewDockerAuthorizer(docker.WithAuthClient(tokens), docker.WithAuthCreds(func(host string) (user, secret string, err error) {
 		c, err := a.login(context.Background(), host)
 		if c.IdentityToken != "" {
 			return "", c.IdentityToken, err
@@ -61,6 +62,45 @@ func (a *authorizer) login(ctx context.Context, host string) (types.AuthConfig, 
 		a.read[host] = c
 	}
 	return c, err
+}
+
+// tokenMost bounds the answer of a token server, in bytes: whoever a registry names may answer without end.
+const tokenMost = 1 << 20
+
+var errLongToken = fmt.Errorf("the token server answers more than %d MiB", tokenMost>>20)
+
+// TokenClient is a client that asks token servers as another one does.
+func TokenClient(client *http.Client) *http.Client {
+	c := *client
+	c.Transport = shortAnswers{client.Transport}
+	return &c
+}
+
+// shortAnswers has answers end in an error where they are longer than any token.
+type shortAnswers struct{ http.RoundTripper }
+
+// RoundTrip does a request.
+func (t shortAnswers) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		answer.Body = &shortBody{answer.Body, tokenMost}
+	}
+	return answer, err
+}
+
+type shortBody struct {
+	io.ReadCloser
+	left int
+}
+
+// Read reads what may be read.
+func (b *shortBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errLongToken
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
 }
 
 // passwordsByGet refuses the form of asking a token server that containerd tries first for a user and a

@@ -80,7 +80,7 @@ func (l *sessionLogins) FetchToken(ctx context.Context, r *auth.FetchTokenReques
 	if err != nil {
 		return nil, fmt.Errorf("the registry %q: %w", r.GetHost(), err)
 	}
-	client := l.solver.registry.open(registry.Repo("any"))
+	client := registries.TokenClient(l.solver.registry.open(registry.Repo("any")))
 	to := authutil.TokenOptions{Realm: r.GetRealm(), Service: r.GetService(), Scopes: r.GetScopes(), Username: login.Username, Secret: cmp.Or(login.IdentityToken, login.Password)}
 	token, err := retryhandler.WithRetry(ctx, nil, func(ctx context.Context) (*auth.FetchTokenResponse, error) {
 		return token(ctx, client, to, login.IdentityToken != "")

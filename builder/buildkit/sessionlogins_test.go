@@ -85,6 +85,13 @@ func TestTokensForBuildkitd(t *testing.T) {
 			t.Errorf("for %s: %v, %v, %q; want %q", host, got, err, came.Load(), want)
 		}
 	}
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"token":"`+strings.Repeat("x", 2<<20)+`"}`)
+	}))
+	t.Cleanup(endless.Close)
+	if _, err := server.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: "127.0.0.1:4", Realm: endless.URL, Scopes: []string{"a"}}); err == nil || !strings.Contains(err.Error(), "answers more than 1 MiB") {
+		t.Errorf("of a server that answers without end: %v", err)
+	}
 	for host, realm := range map[string]string{"127.0.0.1:1": "http://169.254.169.254/latest", "93.184.215.14": tokens.URL + "/token"} {
 		came.Store("")
 		_, err := server.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: host, Realm: realm, Scopes: []string{"a"}})

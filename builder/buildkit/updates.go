@@ -154,7 +154,7 @@ func (r *run) shell(ctx context.Context, g gateway.Client, root gateway.Referenc
 	case ctx.Err() != nil:
 		return "", "", 0, context.Cause(ctx)
 	case errors.As(err, &exit) && exit.ExitCode < gwpb.UnknownExitStatus:
-		status, err = int(exit.ExitCode), nil
+		status = int(exit.ExitCode)
 	case err != nil:
 		return "", "", 0, err
 	}

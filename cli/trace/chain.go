@@ -35,6 +35,7 @@ type Build struct {
 	Worker    string                `json:"worker,omitempty"` // the builder that had it last
 	Attempts  int                   `json:"attempts,omitempty"`
 	LastError string                `json:"last_error,omitempty"` // of the last attempt that infrastructure failed
+	Unchanged string                `json:"unchanged,omitempty"`  // why nothing was built
 	Bases     []messages.PinnedBase `json:"bases,omitempty"`
 	Failure   *messages.Failure     `json:"failure,omitempty"`  // with the findings that refused it
 	Warnings  []messages.Finding    `json:"warnings,omitempty"` // of an image that passed

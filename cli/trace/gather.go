@@ -138,7 +138,7 @@ func (r *Records) build(id string, all bool) (b Build, gone []string, err error)
 func (b *Build) ofRecord(r *messages.BuildRecord) {
 	b.Pipeline, b.Order, b.State, b.Commit, b.Ref, b.By, b.Matched = r.Pipeline, r.Order, string(r.State), r.Commit, r.Ref, r.By, r.Matched
 	b.Received, b.Trace, b.Worker, b.Attempts, b.LastError = r.Received, r.Trace, r.Worker, r.Attempt, r.LastError
-	b.Failure, b.Head, b.Follows, b.Image, b.Tag = r.Failure, r.Head, r.FollowedBy, r.Image, r.Tag
+	b.Unchanged, b.Failure, b.Head, b.Follows, b.Image, b.Tag = r.Unchanged, r.Failure, r.Head, r.FollowedBy, r.Image, r.Tag
 	if r.Reason != nil || r.Cause != "" {
 		b.Reason = new(r.Why())
 	}

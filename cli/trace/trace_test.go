@@ -142,6 +142,20 @@ func TestWhatIsGoneIsSaid(t *testing.T) {
 	}
 }
 
+// TestABuildForWhichNothingHadChanged says so.
+func TestABuildForWhichNothingHadChanged(t *testing.T) {
+	r := records(t)
+	skipped := messages.BuildRecord{
+		BuildRef: messages.BuildRef{Build: "base-44444444", Pipeline: "base", Order: 14}, State: messages.BuildStateUnchanged, OnlyIf: messages.OnlyIfChanged,
+		Commit: strings.Repeat("2", 40), Ref: "refs/heads/main", Received: noon(), Updated: noon(), Unchanged: "nothing has changed since base-22222222",
+	}
+	r.Builds = append(r.Builds, skipped)
+	c, err := r.Of(skipped.Build, false)
+	if err != nil || c.Builds[0].Unchanged != skipped.Unchanged || !strings.Contains(text(t, c), "base-44444444: unchanged") || !strings.Contains(text(t, c), skipped.Unchanged) {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // TestWordsThatMeanNothingOrMuch say what was searched, or what they can mean.
 func TestWordsThatMeanNothingOrMuch(t *testing.T) {
 	r := records(t)

@@ -77,6 +77,7 @@ func (b *Build) write(p *terminal.Page) {
 	}
 	said(p, "  trace   ", b.Trace)
 	said(p, "  error   ", b.LastError)
+	said(p, "  skipped ", b.Unchanged)
 	said(p, "  head    ", strings.TrimSpace(b.Head+in("which is build", b.Follows)))
 	if f := b.Failure; f != nil {
 		p.Line("  failed   %s: %s%s", f.Class, f.Reason, in("at", f.Place))

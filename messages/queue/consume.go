@@ -144,20 +144,21 @@ func isAs(is, want jetstream.ConsumerConfig) bool {
 		is.MaxDeliver == want.MaxDeliver && is.MaxAckPending == want.MaxAckPending
 }
 
-// DeclareShared makes the consumer of those who share a name. One that is there has its AckWait changed
-// where s asks for one.
+// DeclareShared makes the consumer of those who share a name. One that is there gets the settings that it needs, such as no
+// bound on deliveries, past which a message would never come again; its AckWait is changed where s asks for one.
 func (c *Client) DeclareShared(ctx context.Context, s Shared, otherwise time.Duration) error {
 	guarded, done := c.denied.guard(ctx, "$JS.API.CONSUMER.INFO."+s.Stream+"."+s.durable())
 	defer done()
 	if s.AckWait == 0 {
-		_, err := c.known(guarded, s.Stream, s.durable())
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		have, err := c.known(guarded, s.Stream, s.durable())
+		switch {
+		case err == nil:
+			s.AckWait = have.CachedInfo().Config.AckWait
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+			s.AckWait = otherwise
+		default:
 			return fmt.Errorf("declaring consumer %s: %w", s.durable(), c.failure(guarded, err))
 		}
-		s.AckWait = otherwise
 	}
 	if _, err := c.share(ctx, s); err != nil {
 		return fmt.Errorf("declaring consumer %s: %w", s.durable(), err)

@@ -129,3 +129,22 @@ func TestDeclareTakesSizesAsTheyAre(t *testing.T) {
 		t.Errorf("a context of more than fits: %v", err)
 	}
 }
+
+// A consumer that gives a message up after some deliveries would lose requests.
+func TestDeclareTakesTheBoundOnDeliveriesFromABuildersConsumer(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	must(t, store.Declare(within(t), c, store.Layout{}))
+	js, name := queuetest.JetStream(t, c), queue.Durable(store.Builders, messages.TypeBuildRequested)
+	consumer, err := js.Consumer(within(t), c.Space().RequestsStream(), name)
+	must(t, err)
+	cfg := consumer.CachedInfo().Config
+	cfg.MaxDeliver, cfg.AckWait = 3, 77*time.Second
+	_, err = js.UpdateConsumer(within(t), c.Space().RequestsStream(), cfg)
+	must(t, err)
+	must(t, store.Declare(within(t), c, store.Layout{}))
+	consumer, err = js.Consumer(within(t), c.Space().RequestsStream(), name)
+	must(t, err)
+	if got := consumer.CachedInfo().Config; got.MaxDeliver != -1 || got.AckWait != 77*time.Second {
+		t.Errorf("at most %d deliveries, each for %s", got.MaxDeliver, got.AckWait)
+	}
+}

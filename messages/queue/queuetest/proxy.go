@@ -22,6 +22,7 @@ type Proxy struct {
 	deaf  bool // answers are held
 	cut   bool
 	waits map[string]chan struct{} // closed when a client sends a text
+	stops map[string]bool          // texts of waits at which all traffic is held
 	conns []net.Conn
 }
 
@@ -65,6 +66,18 @@ func (p *Proxy) Sent(text string) <-chan struct{} {
 	}
 	p.waits[text] = make(chan struct{})
 	return p.waits[text]
+}
+
+// HoldAt is Sent, and Hold once the text comes: it is the first that is kept back.
+func (p *Proxy) HoldAt(text string) <-chan struct{} {
+	sent := p.Sent(text)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stops == nil {
+		p.stops = map[string]bool{}
+	}
+	p.stops[text] = true
+	return sent
 }
 
 // Release lets traffic flow again, what was kept back first.
@@ -133,6 +146,8 @@ func (p *Proxy) pass(text string, answers bool) bool {
 		if !answers && strings.Contains(text, wanted) {
 			close(seen)
 			delete(p.waits, wanted)
+			p.held = p.held || p.stops[wanted]
+			delete(p.stops, wanted)
 		}
 	}
 	for (p.held || p.deaf && answers) && !p.cut {
