@@ -282,7 +282,7 @@ func consoleMemory(ctx context.Context, o options) (_ Figure, err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	for range consolePages {
-		resp, err := s.open(ctx)
+		resp, err := s.open(ctx) //nolint:bodyclose // closed at the end: each page stays open until then
 		if err != nil {
 			return Figure{}, err
 		}

@@ -36,11 +36,11 @@ func tokensFileVar(fs *pflag.FlagSet, file *string) {
 }
 
 // tokensFile is the file that is named, or that of the state folder where 'fenceline up' has run.
-func tokensFile(cmd *cobra.Command, file string) (string, error) {
+func tokensFile(cmd *cobra.Command) (string, error) {
 	if err := settings.FromEnvironment(cmd.Flags(), tokensFlag); err != nil {
 		return "", err
 	}
-	if file = cmd.Flags().Lookup(tokensFlag).Value.String(); file != "" {
+	if file := cmd.Flags().Lookup(tokensFlag).Value.String(); file != "" {
 		return file, nil
 	}
 	if _, err := standalone.ReadClient(settings.StateFolder()); errors.Is(err, os.ErrNotExist) {
@@ -64,7 +64,7 @@ everything; an operator decides, too. The console reads the file again by itself
 			if err := errors.Join(tokens.CheckName(args[0]), tokens.CheckRole(tokens.Role(role))); err != nil {
 				return settings.Usage(err)
 			}
-			path, err := tokensFile(cmd, file)
+			path, err := tokensFile(cmd)
 			if err != nil {
 				return err
 			}
@@ -93,7 +93,7 @@ func newConsoleRevokeCmd() *cobra.Command {
 		Example: "  fenceline console revoke ada",
 		Args:    settings.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := tokensFile(cmd, file)
+			path, err := tokensFile(cmd)
 			if err != nil {
 				return err
 			}
@@ -122,7 +122,7 @@ func newConsoleListCmd() *cobra.Command {
 		Example: "  fenceline console list\n  fenceline console list -o json",
 		Args:    settings.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path, err := tokensFile(cmd, file)
+			path, err := tokensFile(cmd)
 			if err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ const (
 
 // view is `watch` on a terminal. It is for one goroutine, that of the program which runs it.
 type view struct {
-	ctx   context.Context // of actions
+	ctx   context.Context //nolint:containedctx // of actions: it lasts as long as the view
 	s     *session
 	board *board
 	seen  *sight

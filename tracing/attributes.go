@@ -33,7 +33,7 @@ func Count(name string, n int64) Attribute { return attribute.Int64("fenceline."
 // Truth says whether something is so.
 func Truth(name string, is bool) Attribute { return attribute.Bool("fenceline."+name, is) }
 
-// Fleet, Rollout and Node say what a span is about.
+// Fleet says which fleet it is about.
 func Fleet(name string) Attribute { return attribute.String("fenceline.fleet", name) }
 
 // Rollout says which rollout it is.
