@@ -48,7 +48,7 @@ func TestARolloutIsStuckWhateverItsReasonSays(t *testing.T) {
 			stuck.Failed = map[string]string{"n1": fmt.Sprintf("%d bytes are free", 1000+minute)}
 			v.write(1, stuck)
 			v.moving(t)
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute)
 		}
 		if now := v.moving(t); now.Unchanged < 39*time.Minute {
 			t.Errorf("after 40 minutes without progress it is told to have moved %s ago", now.Unchanged)
@@ -58,7 +58,7 @@ func TestARolloutIsStuckWhateverItsReasonSays(t *testing.T) {
 		if now := v.moving(t); now.Unchanged != 0 {
 			t.Errorf("as more nodes are admitted it is told to have moved %s ago", now.Unchanged)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		stuck.Admitted = 1 // and one that comes and goes is none further
 		v.write(1, stuck)
 		v.moving(t)
