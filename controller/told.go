@@ -3,6 +3,8 @@ package controller
 import (
 	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/fence"
@@ -103,7 +105,12 @@ func (v *views) fleetsNow() []metrics.FleetNow {
 		if !known {
 			continue
 		}
-		out = append(out, fleetNow(name, &s))
+		now := fleetNow(name, &s)
+		if r := moving(&s); r != nil {
+			now.Moving = rolloutNow(&s, r)
+			now.Moving.Unchanged = v.further.since(r, now.Moving, s.Now)
+		}
+		out = append(out, now)
 	}
 	return out
 }
@@ -131,26 +138,74 @@ func fleetNow(name string, s *decide.State) metrics.FleetNow {
 	for _, state := range messages.RolloutStates() {
 		f.Rollouts[string(state)] = 0
 	}
-	var moving *messages.RolloutRecord
 	for i := range s.Rollouts {
-		o := &s.Rollouts[i]
-		f.Rollouts[string(o.State)]++
-		if !o.State.Final() && (moving == nil || o.Ready.Order > moving.Ready.Order) {
-			moving = o
-		}
-	}
-	if moving != nil {
-		f.Moving = rolloutNow(s, moving)
+		f.Rollouts[string(s.Rollouts[i].State)]++
 	}
 	return f
+}
+
+// moving is the newest rollout that is not over. One that only waits for others counts where there is no other.
+func moving(s *decide.State) (out *messages.RolloutRecord) {
+	for i := range s.Rollouts {
+		r := &s.Rollouts[i]
+		if r.State.Final() {
+			continue
+		}
+		waits, others := r.State == messages.RolloutWaiting, out != nil && out.State == messages.RolloutWaiting
+		if out == nil || others && !waits || others == waits && r.Ready.Order > out.Ready.Order {
+			out = r
+		}
+	}
+	return out
 }
 
 func rolloutNow(s *decide.State, r *messages.RolloutRecord) *metrics.RolloutNow {
 	_, present, applied := standing(s, r.Members, r.Ready.Image)
 	return &metrics.RolloutNow{
 		State: string(r.State), Members: r.Counts(), Present: present, Applied: applied, Failed: max(r.FailedCount, len(r.Failed)),
-		Age: s.Now.Sub(r.Opened), Unchanged: s.Now.Sub(r.Updated),
+		Age: s.Now.Sub(r.Opened),
 	}
+}
+
+// further is since when the moving rollouts of fleets have come no further. Their records don't tell: they change as well when a node
+// fails for another reason, such as each time by how much it lacks room.
+type further struct {
+	mu    sync.Mutex
+	known map[string]reached // by fleet
+}
+
+// reached is how far a rollout has come at most.
+type reached struct {
+	rollout                                  string
+	state                                    messages.RolloutState
+	wave, admitted, present, applied, trials int
+	at                                       time.Time
+}
+
+// since is for how long a rollout has come no further: as far as its record tells, where it was not looked at before.
+func (f *further) since(r *messages.RolloutRecord, seen *metrics.RolloutNow, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := reached{r.ID, r.State, r.Wave, r.Admitted, seen.Present, seen.Applied, len(r.Trials), now}
+	was := f.known[r.Fleet]
+	switch {
+	case was.rollout != is.rollout:
+		is.at = r.Updated
+	case was.state == is.state:
+		best := reached{
+			is.rollout, is.state, max(is.wave, was.wave), max(is.admitted, was.admitted),
+			max(is.present, was.present), max(is.applied, was.applied), max(is.trials, was.trials), was.at,
+		}
+		if best != was {
+			best.at = now
+		}
+		is = best
+	}
+	if f.known == nil {
+		f.known = map[string]reached{}
+	}
+	f.known[r.Fleet] = is
+	return max(now.Sub(is.at), 0)
 }
 
 // fenceOutcome is what became of a call of a fence config.

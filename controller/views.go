@@ -20,6 +20,7 @@ type views struct {
 	queue   *queue.Client
 	kind    func(fleet, fence string) string // of the place where a fleet's fence config lives, by its record's Fence; nil for the default
 	metrics *metrics.Controller
+	further further
 
 	mu       sync.Mutex
 	fleets   map[string]queue.Entry[messages.FleetRecord]

@@ -144,6 +144,21 @@ func promtool(t *testing.T, args ...string) {
 	}
 }
 
+// TestEveryRoleOfComposeIsScraped where it listens: the profile observe has no other configuration.
+func TestEveryRoleOfComposeIsScraped(t *testing.T) {
+	config := read(t, "prometheus.yml")
+	names := strings.Split(regexp.MustCompile(`(?m)names: \[(.+)\]$`).FindStringSubmatch(config)[1], ", ")
+	roles := regexp.MustCompile(`(?m)^ +command: \[run, ([a-z]+)\]$`).FindAllStringSubmatch(read(t, "../compose.yaml"), -1)
+	if len(roles) < 5 {
+		t.Fatalf("compose.yaml runs %d roles", len(roles))
+	}
+	for _, r := range append(roles, []string{"", "node"}) {
+		if !slices.Contains(names, r[1]) {
+			t.Errorf("prometheus.yml scrapes %v, and no %s", names, r[1])
+		}
+	}
+}
+
 // TestPrometheusTakesThem: what Prometheus is given is right by its own tool.
 func TestPrometheusTakesThem(t *testing.T) {
 	promtool(t, "check", "rules", "alerts.yml")

@@ -24,7 +24,7 @@ var (
 	freeBytes = metric{name: "fenceline_node_free_bytes", kind: gauge, by: byDistributor,
 		help: "Bytes that are free where the engine keeps images, as of the last heartbeat. Absent where that can't be known."}
 	wanted = metric{name: "fenceline_node_wanted_images", kind: gauge, by: byDistributor,
-		help: "Images that the fleet wants on the node. Absent before the fleet's record is known."}
+		help: "Images that the fleet's record wants on nodes, those included that this one is not to fetch yet. Absent before the fleet's record is known."}
 	present = metric{name: "fenceline_node_present_images", kind: gauge, by: byDistributor,
 		help: "Those of them that the engine has, as of the last heartbeat. Absent while the engine doesn't answer."}
 )

@@ -28,7 +28,7 @@ var (
 	rollouts = metric{name: "fenceline_rollouts", kind: gauge, by: byActing, labels: []string{"fleet", "state"},
 		help: "Rollouts that are on record, by state."}
 	rolloutMembers = metric{name: "fenceline_rollout_members", kind: gauge, by: byActing, labels: []string{"fleet"},
-		help: "Members that the newest rollout counts that is not over. Absent without one, like all about it."}
+		help: "Members that the newest rollout counts that is not over; one that waits for another rollout only where none moves. Absent without one, like all about it."}
 	rolloutPresent = metric{name: "fenceline_rollout_present_nodes", kind: gauge, by: byActing, labels: []string{"fleet"},
 		help: "Those of them that have its image."}
 	rolloutApplied = metric{name: "fenceline_rollout_applied_nodes", kind: gauge, by: byActing, labels: []string{"fleet"},
@@ -38,7 +38,7 @@ var (
 	rolloutAge = metric{name: "fenceline_rollout_age_seconds", kind: gauge, by: byActing, labels: []string{"fleet", "state"},
 		help: "How long ago it was opened, with the state that it is in."}
 	rolloutStill = metric{name: "fenceline_rollout_unchanged_seconds", kind: gauge, by: byActing, labels: []string{"fleet", "state"},
-		help: "How long ago its record changed last, with the state that it is in: each node more changes it."}
+		help: "How long it has come no further, with the state that it is in: no wave, trial, or node more that has the image or has applied it. As far as its record tells where a controller has just begun to act."}
 )
 
 func fleetMetrics() []metric {
@@ -54,7 +54,7 @@ type FleetNow struct {
 	Held, FenceBroken                         bool
 	HeldFor                                   time.Duration
 	Rollouts                                  map[string]int // by state
-	Moving                                    *RolloutNow    // the newest that is not over; nil for none
+	Moving                                    *RolloutNow    // nil for none
 }
 
 // RolloutNow is what it knows of a rollout.

@@ -136,8 +136,9 @@ func (b *Buildkitd) settingsFile() string { return filepath.Join(b.c.Dir, "build
 // temporary is a folder of its own for what it mounts for a moment, so that it can be found there.
 func (b *Buildkitd) temporary() string { return filepath.Join(b.c.Dir, "tmp") }
 
-func (b *Buildkitd) socket() string  { return filepath.Join(b.sockets, "buildkitd.sock") }
-func (b *Buildkitd) pidFile() string { return filepath.Join(b.c.Dir, "buildkitd.pid") }
+func (b *Buildkitd) spansSocket() string { return filepath.Join(b.sockets, "otel.sock") }
+func (b *Buildkitd) socket() string      { return filepath.Join(b.sockets, "buildkitd.sock") }
+func (b *Buildkitd) pidFile() string     { return filepath.Join(b.c.Dir, "buildkitd.pid") }
 
 // socketDir is dir, or a folder of our own below the temporary one where sockets in dir would
 // have paths longer than the system's limit.
@@ -214,6 +215,10 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 	if err := b.awaitSocket(ctx, ended); err != nil {
 		return errors.Join(err, endChild(cmd, ended))
 	}
+	// It mounts this one into each step that it runs, where it is there, and sends on what strangers' code writes to it.
+	if err := os.Remove(b.spansSocket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("keeping build steps from the collector of traces: %w", err), endChild(cmd, ended))
+	}
 	if first {
 		close(b.ready)
 	}
@@ -231,7 +236,7 @@ func (b *Buildkitd) runOnce(ctx context.Context, first bool) error {
 func (b *Buildkitd) arguments() []string {
 	return []string{
 		"--root", b.root, "--addr", b.Address(),
-		"--otel-socket-path", filepath.Join(b.sockets, "otel.sock"), // the default is shared by the machine
+		"--otel-socket-path", b.spansSocket(), // the default is shared by the machine
 		"--config", b.settingsFile(),
 		"--containerd-worker=false", "--oci-worker=true", "--oci-worker-binary", b.c.Runc,
 		"--oci-worker-gc=true", "--oci-worker-gc-keepstorage", b.cacheBounds(),

@@ -324,6 +324,20 @@ func TestBuildkitdOutlivesTheFolderItWasStartedIn(t *testing.T) {
 	}
 }
 
+// TestStepsSendNoSpans: buildkitd would mount its socket for spans into each step, and pass on what strangers' code sends
+// there, to the operator's collector.
+func TestStepsSendNoSpans(t *testing.T) {
+	dir := t.TempDir()
+	s, state := startStack(t, dir)
+	defer stopStack(t, s, state)
+	for _, name := range []string{"otel.sock", "buildkitd.sock"} {
+		_, err := os.Stat(filepath.Join(filepath.Dir(strings.TrimPrefix(s.BuildkitdAddress(), "unix://")), name))
+		if there := err == nil; there != (name == "buildkitd.sock") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestBuildkitdNeedsAbsolutePaths(t *testing.T) {
 	_, err := standalone.StartBuildkitd(t.Context(), standalone.BuildkitdConfig{Program: "buildkitd", Runc: "/runc", Dir: t.TempDir()})
 	if err == nil || !strings.Contains(err.Error(), "absolute") {

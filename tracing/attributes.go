@@ -15,8 +15,8 @@ import (
 // maxText bounds the text of one attribute, in bytes.
 const maxText = 500
 
-// userInfo is the user's part of a URL, wherever one stands in a text.
-var userInfo = regexp.MustCompile(`://[^/\s@"']*@`)
+// userInfo is the user's part of a URL, wherever one stands in a text. A password may have an @ that nobody encoded.
+var userInfo = regexp.MustCompile(`://[^/\s"']*@`)
 
 // safe is a text without the credentials that URLs in it may have, and bounded. What else is secret was taken out
 // by whoever had it.

@@ -3,6 +3,7 @@
 // goroutine, and a traceparent passes on as it came. To be read in this order:
 //
 //	environment.go  a Tracer by the OTEL_… variables
+//	values.go       what else these may say, and what they may not
 //	span.go         spans: of a traceparent, of a context, of what is over
 //	ids.go          spans whose ID was handed out before they are made
 //	children.go     a provider for libraries, which begins no trace

@@ -125,7 +125,7 @@ func checkEnvironment() error {
 			}
 		}
 	}
-	return nil
+	return checkValues()
 }
 
 // withoutValues keeps what a library says of a variable, without what is in others that may be secret.

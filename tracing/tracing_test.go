@@ -40,7 +40,7 @@ func TestATraceLeadsThroughRoles(t *testing.T) {
 	tr := fromEnvironment(t)
 	ctx, hook := tr.Start(t.Context(), "", "webhook", tracing.Serving)
 	_, step := tracing.Start(ctx, "step")
-	step.End(errors.New("fetching https://user:pass-word@example.com/r.git: 403"))
+	step.End(errors.New("fetching https://user:p@pass-word@example.com/r.git: 403"))
 	rollout := tr.Reserve(hook.Traceparent())
 	tr.Over(rollout, "preload", time.Now().Add(-time.Hour), time.Now(), nil)
 	tr.Over(hook.Traceparent(), "rollout", time.Now().Add(-time.Hour), time.Time{}, nil, tracing.AsReserved(rollout))
@@ -109,6 +109,22 @@ func TestVariablesThatCantBe(t *testing.T) {
 			`OTEL_TRACES_SAMPLER_ARG: "10%" is no share`,
 		},
 		"a protocol that is not known": {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, `OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" is none of grpc, http/protobuf`},
+		"headers without a name": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_HEADERS": "a=b,Authorization Bearer pass-word"},
+			"OTEL_EXPORTER_OTLP_HEADERS: its part 2 is no header: give NAME=VALUE,NAME=VALUE",
+		},
+		"headers with a value that is not encoded": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "Authorization=pass-word%"},
+			"OTEL_EXPORTER_OTLP_TRACES_HEADERS: its part 1 is no header",
+		},
+		"a certificate that is not there": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_EXPORTER_OTLP_CERTIFICATE": "/not/there.pem"},
+			"OTEL_EXPORTER_OTLP_CERTIFICATE: open /not/there.pem",
+		},
+		"a time that is none": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"},
+			`OTEL_EXPORTER_OTLP_TIMEOUT: "10s" is no number of milliseconds`,
+		},
 		"an endpoint without a scheme": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:pass-word@collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT: is not the URL of a collector"},
 	} {
 		t.Run(name, func(t *testing.T) {
