@@ -95,10 +95,10 @@ func (c *Console) carryOut(ctx context.Context, action string, s *subject, to, b
 	var err error
 	switch action {
 	case actHold:
-		f, err = people.Hold(ctx, c.queue, fleet, reason, by)
+		_, err = people.Hold(ctx, c.queue, fleet, reason, by)
 		return "Fleet " + fleet + " is held: later images are preloaded, not flipped.", err
 	case actRelease:
-		f, err = people.Release(ctx, c.queue, fleet, by)
+		_, err = people.Release(ctx, c.queue, fleet, by)
 		return "Fleet " + fleet + " is released: the newest image that waits follows.", err
 	case actRollback:
 		f, err = people.Rollback(ctx, c.queue, fleet, to, by)

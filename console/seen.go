@@ -58,7 +58,6 @@ type fleet struct {
 type node struct {
 	overview.Node
 	member bool
-	beats  bool
 	gone   bool // neither a member nor heard
 	cell   string
 	state  nodeState
