@@ -58,7 +58,6 @@ type fleet struct {
 type node struct {
 	overview.Node
 	member bool
-	gone   bool // neither a member nor heard
 	cell   string
 	state  nodeState
 	clock  uint64 // when its cell changed last
@@ -199,7 +198,6 @@ func (f *fleet) forgetGone(n *node) {
 	if n.member || n.Up {
 		return
 	}
-	n.gone = true
 	delete(f.nodes, n.Node.Node)
 	f.order = nil
 }
