@@ -183,7 +183,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	if rollout != "" {
 		next = "/rollouts/" + rollout
 	}
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // a path of this console, of a fleet or rollout that it knows
 }
 
 // unsure tells whether what was to be decided may stand all the same.

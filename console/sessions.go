@@ -122,7 +122,7 @@ func (l *sessions) begin(w http.ResponseWriter, r *http.Request, p Person) {
 	l.sweep(now)
 	l.all[sha256.Sum256([]byte(key))] = &session{person: p, until: now.Add(l.length)}
 	l.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where the browser came by HTTPS
 		Name: cookieName, Value: key, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: int(l.length.Seconds()),
 	})
 }

@@ -253,7 +253,7 @@ func newRunConsoleCmd() *cobra.Command {
 		Use: settings.RoleConsole, Short: "Serve the web page",
 		Long: "Shows fleets, nodes, rollouts and what fails, live, and takes decisions of people who have signed in. Any number may run; a person's session is with one.",
 		Example: `  fenceline run console --nats nats://core:4222 --user console --password-file /etc/fenceline/console \
-    --console-tokens-file /etc/fenceline/console-tokens --listen 0.0.0.0:8443 --tls-cert-file /etc/fenceline/tls.crt --tls-key-file /etc/fenceline/tls.key`,
+    --console-tokens-file /etc/fenceline/console-tokens --listen 0.0.0.0:8448 --tls-cert-file /etc/fenceline/tls.crt --tls-key-file /etc/fenceline/tls.key`,
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {

@@ -129,7 +129,7 @@ func chromium(t *testing.T) context.Context {
 	return ctx
 }
 
-func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Void]) {
+func do(ctx context.Context, t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func do(t *testing.T, ctx context.Context, steps ...chromedp.Action[chromedp.Voi
 }
 
 // ask evaluates an expression in the page.
-func ask[T any](t *testing.T, ctx context.Context, expression string, how ...chromedp.EvaluateOption) T {
+func ask[T any](ctx context.Context, t *testing.T, expression string, how ...chromedp.EvaluateOption) T {
 	t.Helper()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, how...))
 	if err != nil {
@@ -173,21 +173,21 @@ func has(text string) chromedp.Action[chromedp.Void] {
 }
 
 // usable has axe-core look at the page, which must have asked no other host for anything.
-func usable(t *testing.T, ctx context.Context, what string) {
+func usable(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
-	_ = ask[int](t, ctx, axe+";0")
-	for _, f := range ask[[]string](t, ctx,
+	_ = ask[int](ctx, t, axe+";0")
+	for _, f := range ask[[]string](ctx, t,
 		`axe.run(document).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html + " " + n.failureSummary).join("; ")))`, chromedp.EvalAwaitPromise) {
 		t.Errorf("%s: %s", what, f)
 	}
-	for _, f := range ask[[]string](t, ctx, `performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith(location.origin + "/"))`) {
+	for _, f := range ask[[]string](ctx, t, `performance.getEntriesByType("resource").map(e => e.name).filter(n => !n.startsWith(location.origin + "/"))`) {
 		t.Errorf("%s asks another host: %s", what, f)
 	}
 }
 
 func signIn(t *testing.T, ctx context.Context, i *installation) {
 	t.Helper()
-	do(t, ctx, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", i.token), chromedp.Click("main button"), has("Fleets"))
+	do(ctx, t, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", i.token), chromedp.Click("main button"), has("Fleets"))
 }
 
 // shot keeps a picture of the page in the folder of $FENCELINE_SCREENSHOTS, where that is set.
@@ -213,19 +213,19 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	i := newInstallation(t, 60)
 	ctx := chromium(t)
-	do(t, ctx, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"))
-	usable(t, ctx, "sign-in")
+	do(ctx, t, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"))
+	usable(ctx, t, "sign-in")
 	signIn(t, ctx, i)
-	do(t, ctx, has("no shebang"), has("permission denied"))
+	do(ctx, t, has("no shebang"), has("permission denied"))
 	shot(t, ctx, "console-fleets")
 	for _, room := range []string{"light", "dark"} {
-		do(t, ctx, scheme(room))
+		do(ctx, t, scheme(room))
 		for _, path := range []string{
 			"/", "/fleets/production", "/fleets/production/nodes/node-00003", "/rollouts/production-base-3", "/fleets/production/hold", "/fleets/production/rollback",
 			"/fleets/production/promote", "/rollouts/production-base-3/approve", "/none",
 		} {
-			do(t, ctx, chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
-			usable(t, ctx, path+" in "+room)
+			do(ctx, t, chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
+			usable(ctx, t, path+" in "+room)
 			if path == "/fleets/production" && room == "light" {
 				shot(t, ctx, "console-fleet")
 			}
@@ -233,8 +233,8 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	}
 	for _, width := range []int64{360, 3840} {
 		for _, path := range []string{"/", "/fleets/production", "/fleets/production/nodes/node-00003", "/rollouts/production-base-3", "/fleets/production/rollback"} {
-			do(t, ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
-			if ask[bool](t, ctx, "document.documentElement.scrollWidth > innerWidth") {
+			do(ctx, t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
+			if ask[bool](ctx, t, "document.documentElement.scrollWidth > innerWidth") {
 				t.Errorf("%s does not fit %d pixels", path, width)
 			}
 		}
@@ -245,14 +245,14 @@ func TestChangesComeInTheirPlace(t *testing.T) {
 	i := newInstallation(t, 2000)
 	ctx := chromium(t)
 	signIn(t, ctx, i)
-	do(t, ctx, has("1998 present"), chromedp.Navigate(i.url+"/fleets/production"), has("1 to 2000 of 2000 nodes"))
-	_ = ask[int](t, ctx, `window.kept = document.getElementById("n-node-01234"); kept.focus(); window.was = kept.getBoundingClientRect().top; 0`)
+	do(ctx, t, has("1998 present"), chromedp.Navigate(i.url+"/fleets/production"), has("1 to 2000 of 2000 nodes"))
+	_ = ask[int](ctx, t, `window.kept = document.getElementById("n-node-01234"); kept.focus(); window.was = kept.getBoundingClientRect().top; 0`)
 	i.node(t, 1234, func(s *messages.NodeStatus) { s.Engine.Error = "gone" })
-	do(t, ctx, until(`document.getElementById("n-node-01234").className === "behind"`), has("2 behind"))
-	if !ask[bool](t, ctx, `kept === document.getElementById("n-node-01234") && kept === document.activeElement && kept.getBoundingClientRect().top === was`) {
+	do(ctx, t, until(`document.getElementById("n-node-01234").className === "behind"`), has("2 behind"))
+	if !ask[bool](ctx, t, `kept === document.getElementById("n-node-01234") && kept === document.activeElement && kept.getBoundingClientRect().top === was`) {
 		t.Error("the cell, the focus or the page was moved")
 	}
-	if !ask[bool](t, ctx, `kept.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true, cancelable: true})); document.activeElement.id === "n-node-01235"`) {
+	if !ask[bool](ctx, t, `kept.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true, cancelable: true})); document.activeElement.id === "n-node-01235"`) {
 		t.Error("an arrow does not lead to the next node")
 	}
 }
@@ -261,12 +261,12 @@ func TestAnImageIsApprovedAndAFleetHeld(t *testing.T) {
 	i := newInstallation(t, 6)
 	ctx := chromium(t)
 	signIn(t, ctx, i)
-	do(t, ctx, has("everything holds but a person's word"), chromedp.Click(`a[href="/rollouts/production-base-3/approve"]`), has("What it will do"),
+	do(ctx, t, has("everything holds but a person's word"), chromedp.Click(`a[href="/rollouts/production-base-3/approve"]`), has("What it will do"),
 		chromedp.SendKeys("#reason", "tried by hand"), chromedp.Click("button.decide"), has("Done: Rollout production-base-3 is approved"), has("Approved by"))
 	e, err := store.Rollouts(i.admin).Current(t.Context(), "production-base-3")
 	if err != nil || e.Value.Approved != "ada" {
 		t.Errorf("it is approved by %q, %v", e.Value.Approved, err)
 	}
-	do(t, ctx, chromedp.Navigate(i.url+"/fleets/production"), chromedp.Click(`a[href="/fleets/production/hold"]`), has("What it will do"),
+	do(ctx, t, chromedp.Navigate(i.url+"/fleets/production"), chromedp.Click(`a[href="/fleets/production/hold"]`), has("What it will do"),
 		chromedp.SendKeys("#reason", "freeze"), chromedp.Click("button.decide"), has("Done: Fleet production is held"), has("Held by ada"))
 }
