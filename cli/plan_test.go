@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,14 +418,14 @@ func TestAPlanOfManyNodes(t *testing.T) {
 		queuetest.Must(t, err)
 	}
 	<-js.PublishAsyncComplete()
-	asked := 0
-	s.registry.Answer(func(http.ResponseWriter, *http.Request) bool { asked++; return false })
+	var asked atomic.Int64
+	s.registry.Answer(func(http.ResponseWriter, *http.Request) bool { asked.Add(1); return false })
 	p := s.plan(t, ExitDone)
 	if f := p.Fleets[0]; f.Members != nodes+4 || len(f.Fetches) != nodes+4 || !slices.Equal(f.Waves, []int{5002, 10004}) {
 		t.Errorf("of many: %d members, %d fetch, waves %v", f.Members, len(f.Fetches), f.Waves)
 	}
-	if asked > 60 {
-		t.Errorf("the registry was asked %d times", asked)
+	if n := asked.Load(); n > 60 {
+		t.Errorf("the registry was asked %d times", n)
 	}
 	if out := s.table(t); strings.Count(out, "\n") > 60 {
 		t.Errorf("the table has %d lines", strings.Count(out, "\n"))
