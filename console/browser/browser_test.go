@@ -185,13 +185,13 @@ func usable(ctx context.Context, t *testing.T, what string) {
 	}
 }
 
-func signIn(t *testing.T, ctx context.Context, i *installation) {
+func signIn(ctx context.Context, t *testing.T, i *installation) {
 	t.Helper()
 	do(ctx, t, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", i.token), chromedp.Click("main button"), has("Fleets"))
 }
 
 // shot keeps a picture of the page in the folder of $FENCELINE_SCREENSHOTS, where that is set.
-func shot(t *testing.T, ctx context.Context, name string) {
+func shot(ctx context.Context, t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("FENCELINE_SCREENSHOTS")
 	if dir == "" {
@@ -215,9 +215,9 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	ctx := chromium(t)
 	do(ctx, t, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"))
 	usable(ctx, t, "sign-in")
-	signIn(t, ctx, i)
+	signIn(ctx, t, i)
 	do(ctx, t, has("no shebang"), has("permission denied"))
-	shot(t, ctx, "console-fleets")
+	shot(ctx, t, "console-fleets")
 	for _, room := range []string{"light", "dark"} {
 		do(ctx, t, scheme(room))
 		for _, path := range []string{
@@ -227,7 +227,7 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 			do(ctx, t, chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
 			usable(ctx, t, path+" in "+room)
 			if path == "/fleets/production" && room == "light" {
-				shot(t, ctx, "console-fleet")
+				shot(ctx, t, "console-fleet")
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 func TestChangesComeInTheirPlace(t *testing.T) {
 	i := newInstallation(t, 2000)
 	ctx := chromium(t)
-	signIn(t, ctx, i)
+	signIn(ctx, t, i)
 	do(ctx, t, has("1998 present"), chromedp.Navigate(i.url+"/fleets/production"), has("1 to 2000 of 2000 nodes"))
 	_ = ask[int](ctx, t, `window.kept = document.getElementById("n-node-01234"); kept.focus(); window.was = kept.getBoundingClientRect().top; 0`)
 	i.node(t, 1234, func(s *messages.NodeStatus) { s.Engine.Error = "gone" })
@@ -260,7 +260,7 @@ func TestChangesComeInTheirPlace(t *testing.T) {
 func TestAnImageIsApprovedAndAFleetHeld(t *testing.T) {
 	i := newInstallation(t, 6)
 	ctx := chromium(t)
-	signIn(t, ctx, i)
+	signIn(ctx, t, i)
 	do(ctx, t, has("everything holds but a person's word"), chromedp.Click(`a[href="/rollouts/production-base-3/approve"]`), has("What it will do"),
 		chromedp.SendKeys("#reason", "tried by hand"), chromedp.Click("button.decide"), has("Done: Rollout production-base-3 is approved"), has("Approved by"))
 	e, err := store.Rollouts(i.admin).Current(t.Context(), "production-base-3")
