@@ -220,11 +220,12 @@ func TestANewerPreloadCancelsAnOlderPull(t *testing.T) {
 
 func TestBasesAreFetchedWithoutFuss(t *testing.T) {
 	run(t, nil, func(w *world) {
-		bases := &messages.BasePreload{Build: "b1", Images: []messages.Image{img("1"), img("a")}}
-		w.announce(messages.FleetRecord{Bases: bases})
+		bases := messages.BasePreload{Build: "b1", Images: []messages.Image{img("1"), img("a")}}
+		admitted := bases
+		admitted.Threshold = all
+		w.announce(messages.FleetRecord{Bases: &bases})
 		w.pulled()
-		bases.Threshold = all
-		w.announce(messages.FleetRecord{Bases: bases})
+		w.announce(messages.FleetRecord{Bases: &admitted})
 		w.has("1")
 		if events := w.events(); len(events) != 0 || w.last().Work != nil {
 			t.Errorf("events %+v, work %+v about a base that can't be had", events, w.last().Work)
