@@ -357,13 +357,16 @@ func (s *session) awaitRollouts(ctx context.Context, out *waited) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var mu sync.Mutex
+	looked := make([]bool, len(out.Fleets)) // for their rollouts: before, nothing is known of them
 	change := func(fn func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if ctx.Err() != nil {
 			return
 		}
-		fn()
+		if fn(); slices.Contains(looked, false) {
+			return
+		}
 		s.sayRollouts(out)
 		if err := out.settled(); out.Reached || err != nil {
 			stop(&settledError{err})
@@ -377,7 +380,7 @@ func (s *session) awaitRollouts(ctx context.Context, out *waited) error {
 		g.Go(func() error {
 			return store.Rollout(s.queue, out.Fleets[i].Rollout).Watch(watching, func(e queue.Entry[messages.RolloutRecord]) {
 				change(func() { rollouts[i] = e.Value; see() })
-			}, func() { change(func() {}) })
+			}, func() { change(func() { looked[i] = true }) })
 		})
 		g.Go(func() error {
 			return store.Fleet(s.queue, out.Fleets[i].Fleet).Watch(watching, func(e queue.Entry[messages.FleetRecord]) {

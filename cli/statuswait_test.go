@@ -75,6 +75,9 @@ func TestStatusThatNeedNotWait(t *testing.T) {
 	if !strings.Contains(s.out, `"reached": true`) || !strings.Contains(s.out, `"rollout": "production-base-aaaaaaaa"`) {
 		t.Errorf("it prints %s", s.out)
 	}
+	if strings.Contains(s.err, "waits for a controller") {
+		t.Errorf("of a rollout that is over it says %s", s.err)
+	}
 }
 
 // awaiting runs a status that waits, and returns what tells that it said something, and its end.
