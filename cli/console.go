@@ -30,8 +30,8 @@ func newConsoleCmd() *cobra.Command {
 // ConsoleTokens is the file of the console's tokens of a state folder.
 func ConsoleTokens(state string) string { return filepath.Join(state, "console-tokens") }
 
-func tokensFileVar(fs *pflag.FlagSet, file *string) {
-	settings.FileVar(fs, file, tokensFlag, "", "file of the console's tokens [$"+settings.Variable(tokensFlag)+"]")
+func addTokensFile(fs *pflag.FlagSet) {
+	settings.FileVar(fs, new(string), tokensFlag, "", "file of the console's tokens [$"+settings.Variable(tokensFlag)+"]")
 	settings.DefaultsTo(fs, tokensFlag, "console-tokens in the state folder of 'fenceline up'")
 }
 
@@ -52,7 +52,7 @@ func tokensFile(cmd *cobra.Command) (string, error) {
 }
 
 func newConsoleTokenCmd() *cobra.Command {
-	var file, role string
+	var role string
 	cmd := &cobra.Command{
 		Use: "token NAME", Short: "Make a token by which a person signs in to the console",
 		Long: `Prints a new token, once, and adds a line for the person to the console's file, which has
@@ -81,13 +81,12 @@ everything; an operator decides, too. The console reads the file again by itself
 			return terminal.Line(cmd.OutOrStdout(), "%s", token.Reveal())
 		},
 	}
-	tokensFileVar(cmd.Flags(), &file)
+	addTokensFile(cmd.Flags())
 	cmd.Flags().StringVar(&role, "role", string(tokens.Viewer), "viewer or operator")
 	return cmd
 }
 
 func newConsoleRevokeCmd() *cobra.Command {
-	var file string
 	cmd := &cobra.Command{
 		Use: "revoke NAME", Short: "Take a person's token back, and sign them out",
 		Example: "  fenceline console revoke ada",
@@ -103,7 +102,7 @@ func newConsoleRevokeCmd() *cobra.Command {
 			return terminal.Line(cmd.OutOrStdout(), "%s: revoked", args[0])
 		},
 	}
-	tokensFileVar(cmd.Flags(), &file)
+	addTokensFile(cmd.Flags())
 	return cmd
 }
 
@@ -115,7 +114,6 @@ type tokenRow struct {
 }
 
 func newConsoleListCmd() *cobra.Command {
-	var file string
 	var f format
 	cmd := &cobra.Command{
 		Use: "list", Short: "List who may sign in to the console by a token",
@@ -142,7 +140,7 @@ func newConsoleListCmd() *cobra.Command {
 			})
 		},
 	}
-	tokensFileVar(cmd.Flags(), &file)
+	addTokensFile(cmd.Flags())
 	f.flag(cmd.Flags())
 	return cmd
 }
