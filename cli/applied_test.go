@@ -34,8 +34,8 @@ func TestWhatIsAppliedIsShown(t *testing.T) {
 		"applied":              {&done, "", false, true},
 		"another image":        {&other, "", false, false},
 		"put right":            {&mended, `put right what it applies: it had "x"`, true, true},
-		"failed":               {&failed, "not applied " + short(imageOne) + ", failed: reload ended with 1", true, false},
-		"waits for its image":  {&waits, "not applied " + short(imageOne) + ", waiting: this node does not hold the image yet", false, false},
+		"failed":               {&failed, "not applied " + overview.Short(imageOne) + ", failed: reload ended with 1", true, false},
+		"waits for its image":  {&waits, "not applied " + overview.Short(imageOne) + ", waiting: this node does not hold the image yet", false, false},
 		"an error of an older": {&messages.NodeApplied{Error: "x"}, "", true, false},
 	} {
 		f := overview.Fleet{Fleet: "production", Record: &messages.FleetRecord{Current: messages.FleetImage{Image: imageOne}}}

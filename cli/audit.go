@@ -13,6 +13,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -114,7 +115,7 @@ func (l *lostCalls) write(p *terminal.Page) {
 		p.Row(c.At.UTC().Format(time.RFC3339), c.Path, c.who(), c.from(), c.Outcome, c.Status, c.detail())
 	}
 	if l.Lost > 0 {
-		p.Line("%s more are not known: there was no room to keep them while NATS was away", counted(int(l.Lost), "call"))
+		p.Line("%s more are not known: there was no room to keep them while NATS was away", overview.Counted(int(l.Lost), "call"))
 	}
 }
 
@@ -136,7 +137,7 @@ func (c *audited) from() string {
 func (c *audited) detail() string {
 	var said []string
 	if c.Count > 1 {
-		said = append(said, counted(int(c.Count), "time"))
+		said = append(said, overview.Counted(int(c.Count), "time"))
 	}
 	builds := strings.Join(c.Builds, ", ")
 	if c.More > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/producer/registry"
 	"github.com/fenceline/fenceline/terminal"
@@ -90,7 +91,7 @@ func (d *doctor) checkBases(ctx context.Context) checked {
 	if len(wrong) > 0 {
 		return c.problem(errors.Join(wrong...))
 	}
-	if c.Found = fmt.Sprintf("%s that pipelines follow can be seen", counted(len(asked), "base")); len(asked) == 0 {
+	if c.Found = fmt.Sprintf("%s that pipelines follow can be seen", overview.Counted(len(asked), "base")); len(asked) == 0 {
 		c.Found = "no pipeline that was built follows any"
 	}
 	return c

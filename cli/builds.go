@@ -79,7 +79,7 @@ func newBuildsCmd() *cobra.Command {
 		return s.print(all, func(p *terminal.Page) {
 			p.Head("BUILD", "ORDER", "STATE", "ATTEMPT", "REF", "COMMIT", "REASON", "UPDATED", "DETAIL")
 			for _, b := range all {
-				p.Row(b.Build, b.Order, b.Shown(), b.Attempt, messages.ShownRef(b.Ref), shortCommit(b.Commit), b.Led(), ago(overview.Latest(b.Received, b.Updated)), b.Why())
+				p.Row(b.Build, b.Order, b.Shown(), b.Attempt, messages.ShownRef(b.Ref), overview.ShortCommit(b.Commit), b.Led(), overview.Ago(overview.Latest(b.Received, b.Updated)), b.Why())
 			}
 		})
 	})

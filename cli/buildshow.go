@@ -40,7 +40,7 @@ func writeBuild(p *terminal.Page, b *overview.Build) {
 		if t.IsZero() {
 			return ""
 		}
-		return t.UTC().Format(time.RFC3339) + " (" + ago(t) + ")"
+		return t.UTC().Format(time.RFC3339) + " (" + overview.Ago(t) + ")"
 	}
 	for _, field := range []struct {
 		name  string

@@ -156,7 +156,7 @@ func (d *doctor) checkConsoleTokens(context.Context) checked {
 	if errors.Is(err, os.ErrNotExist) {
 		err = fmt.Errorf("%w: make a token with 'fenceline console token NAME'", err)
 	}
-	c.err, c.Found = err, fmt.Sprintf("%s may sign in", counted(len(all), "person"))
+	c.err, c.Found = err, fmt.Sprintf("%s may sign in", overview.Counted(len(all), "person"))
 	if err != nil {
 		c.Found = ""
 	}

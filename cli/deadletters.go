@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -174,7 +175,7 @@ func listLetters(ctx context.Context, s *session, _ []string) error {
 	return s.print(all, func(p *terminal.Page) {
 		p.Head("NAME", "SUBJECT", "AT", "REASON")
 		for _, l := range all {
-			p.Row(l.Name, l.Subject, ago(l.At), l.Reason)
+			p.Row(l.Name, l.Subject, overview.Ago(l.At), l.Reason)
 		}
 	})
 }

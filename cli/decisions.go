@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/spf13/cobra"
 )
 
@@ -49,7 +50,7 @@ quorum of them report it, --force is needed.`,
 		}
 		present := "present on an unknown number of nodes"
 		if held, members, err := people.Holding(ctx, s.queue, fleet, r.Current.Image); err == nil {
-			present = fmt.Sprintf("present on %d of %s", held, counted(members, "node"))
+			present = fmt.Sprintf("present on %d of %s", held, overview.Counted(members, "node"))
 		}
 		return s.applied(ctx, r, *wait, "rolled back, %s, and held until 'fenceline release %s'", present, fleet)
 	})

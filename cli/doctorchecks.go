@@ -178,7 +178,7 @@ func (d *doctor) checkPipelines(ctx context.Context) checked {
 		if err != nil {
 			return c.problem(err)
 		}
-		c.Found = fmt.Sprintf("%s has %s", d.config, counted(len(p.All()), "pipeline"))
+		c.Found = fmt.Sprintf("%s has %s", d.config, overview.Counted(len(p.All()), "pipeline"))
 	}
 	running, err := d.access.askProducers(ctx)
 	if err != nil {
@@ -192,7 +192,7 @@ func (d *doctor) checkPipelines(ctx context.Context) checked {
 		case len(problems) > 0:
 			return c.problem(errors.New(strings.Join(problems, "\n")))
 		default:
-			c.Found = fmt.Sprintf("%s, read %s, has %s", s.Path, ago(s.Loaded), counted(len(s.Pipelines), "pipeline"))
+			c.Found = fmt.Sprintf("%s, read %s, has %s", s.Path, overview.Ago(s.Loaded), overview.Counted(len(s.Pipelines), "pipeline"))
 		}
 	}
 	if d := different(running); d != "" {
@@ -334,9 +334,9 @@ func (d *doctor) checkDisk(ctx context.Context) checked {
 	case free < 0:
 		c.Found = "its free space can't be seen from here"
 	case free < wantedFree:
-		return c.problem(fmt.Errorf("%s are free, and two base images of 2 GB want %s: make room", size(free), size(wantedFree)))
+		return c.problem(fmt.Errorf("%s are free, and two base images of 2 GB want %s: make room", messages.Size(free), messages.Size(wantedFree)))
 	default:
-		c.Found = size(free) + " free"
+		c.Found = messages.Size(free) + " free"
 	}
 	return c
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func printExplanation(p *terminal.Page, e *producer.Explanation) {
 		p.Line("ignored: %s", e.Ignored)
 	}
 	for _, r := range e.Pushes {
-		p.Line("push: %s of %s, %s → %s%s", messages.ShownRef(r.Ref), strings.Join(r.Repository, " "), orNone(shortCommit(r.Before)), orNone(shortCommit(r.Commit)), pushedBy(&r))
+		p.Line("push: %s of %s, %s → %s%s", messages.ShownRef(r.Ref), strings.Join(r.Repository, " "), orNone(overview.ShortCommit(r.Before)), orNone(overview.ShortCommit(r.Commit)), pushedBy(&r))
 		for _, a := range r.Pipelines {
 			word := "not built"
 			if a.Build {

@@ -14,7 +14,7 @@ import (
 
 // writeFailedRollout writes what became of a rollout, why, and what to do.
 func writeFailedRollout(p *terminal.Page, r *messages.RolloutRecord) {
-	p.Line("  last rollout %s: %s %s: %s", r.ID, r.State, ago(r.Updated), r.Why)
+	p.Line("  last rollout %s: %s %s: %s", r.ID, r.State, overview.Ago(r.Updated), r.Why)
 	if r.State == messages.RolloutRolledBack {
 		p.Line("    fix: mend the image and push; was it not the image: fenceline promote %s %s", r.Fleet, r.Ready.Image.Digest())
 		return
@@ -31,7 +31,7 @@ const findingsShown = 3
 
 // writeFailed writes a build's failure in short: the rest is in its log.
 func writeFailed(p *terminal.Page, b *overview.Build) {
-	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, ago(overview.Latest(b.Received, b.Updated)))
+	p.Line("pipeline %s: no image since build %s failed %s", b.Pipeline, b.Build, overview.Ago(overview.Latest(b.Received, b.Updated)))
 	f := *b.Failure
 	f.Detail = ""
 	if len(f.Findings) > findingsShown {

@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
 	"github.com/fenceline/fenceline/producer/registry"
@@ -114,5 +115,5 @@ func Roomier(err error, folder string) error {
 		return err
 	}
 	return fmt.Errorf("declaring stream %s: %w: the disk of %s has too little free: make room for %s, or take a folder elsewhere with --state",
-		room.Stream, queue.ErrFull, folder, size(room.Needed/3*4))
+		room.Stream, queue.ErrFull, folder, messages.Size(room.Needed/3*4))
 }

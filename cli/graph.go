@@ -9,6 +9,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -153,7 +154,7 @@ func (t *tree) said(x producer.GraphPipeline, on string) string {
 			said += fmt.Sprintf("  (does not follow %s: %s)", b.Source, b.Why)
 		}
 		if b.Now != "" && b.Now != b.Digest && b.Why != "it is named by its digest" {
-			said += fmt.Sprintf("  (%s has changed: %s, built with %s)", b.Source, shortDigest(b.Now), shortDigest(b.Digest))
+			said += fmt.Sprintf("  (%s has changed: %s, built with %s)", b.Source, overview.ShortDigest(b.Now), overview.ShortDigest(b.Digest))
 		}
 		if b.Problem != "" {
 			said += fmt.Sprintf("  (%s can't be looked at: %s)", b.Source, b.Problem)

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -68,7 +69,7 @@ func (s *session) printHistory(ctx context.Context, fleet string, changes []fenc
 	return s.print(out, func(p *terminal.Page) {
 		p.Head("AT", "IMAGE", "BUILD", "ORDER", "REF", "COMMIT", "ROLLOUT", "BY", "REASON")
 		for _, v := range out {
-			p.Row(v.At, cmp.Or(shown(v.Value), "(unset)"), v.Build, v.Order, messages.ShownRef(v.Ref), shortCommit(v.Commit), v.Rollout, v.By, v.Reason)
+			p.Row(v.At, cmp.Or(shown(v.Value), "(unset)"), v.Build, v.Order, messages.ShownRef(v.Ref), overview.ShortCommit(v.Commit), v.Rollout, v.By, v.Reason)
 		}
 	})
 }
@@ -120,11 +121,11 @@ func namesImage(value string, i messages.Image) bool {
 // shown is a value of the fence config for a table: shortened where it is one of ours.
 func shown(value string) string {
 	if i, err := messages.ParseImage(value); err == nil {
-		return short(i)
+		return overview.Short(i)
 	}
 	if digest := messages.LocalDigest(value); digest != "" {
 		realm, _, _ := strings.Cut(value, ":")
-		return realm + ":" + shortDigest(digest)
+		return realm + ":" + overview.ShortDigest(digest)
 	}
 	return value
 }

@@ -114,7 +114,7 @@ func writeNodes(p *terminal.Page, all []overview.Node) {
 		engine, free, images, labels := "", "", 0, ""
 		if n.Status != nil {
 			engine = strings.TrimSpace(n.Status.Engine.Name + " " + n.Status.Engine.Version)
-			free, images, labels = size(n.Status.FreeBytes), len(n.Status.Images), settings.Labels(n.Status.Labels).String()
+			free, images, labels = messages.Size(n.Status.FreeBytes), len(n.Status.Images), settings.Labels(n.Status.Labels).String()
 		}
 		cells := []any{n.Fleet, n.Node, n.Up, engine, free, images, n.Doing()}
 		if labelled {

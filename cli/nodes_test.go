@@ -62,9 +62,9 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 		status messages.NodeStatus
 		want   string
 	}{
-		"its turn":                    {messages.FleetRecord{Current: one, Turns: turn("n2")}, status(), "waits for its turn to fetch " + short(imageOne)},
-		"its wave":                    {messages.FleetRecord{Current: one, Spread: &messages.Spread{Rollout: "r1", Threshold: 1}}, status(), "waits for its wave to fetch " + short(imageOne)},
-		"its turn for an earlier one": {messages.FleetRecord{Current: one, Previous: two, Turns: turn()}, status(imageOne), "waits for its turn to fetch " + short(imageTwo)},
+		"its turn":                    {messages.FleetRecord{Current: one, Turns: turn("n2")}, status(), "waits for its turn to fetch " + overview.Short(imageOne)},
+		"its wave":                    {messages.FleetRecord{Current: one, Spread: &messages.Spread{Rollout: "r1", Threshold: 1}}, status(), "waits for its wave to fetch " + overview.Short(imageOne)},
+		"its turn for an earlier one": {messages.FleetRecord{Current: one, Previous: two, Turns: turn()}, status(imageOne), "waits for its turn to fetch " + overview.Short(imageTwo)},
 		"nothing in its turn":         {messages.FleetRecord{Current: one, Turns: turn("n1")}, status(), ""},
 		"nothing where it has all":    {messages.FleetRecord{Current: one, Previous: two, Turns: turn()}, status(imageOne, imageTwo), ""},
 		"nothing without a bound":     {messages.FleetRecord{Current: one}, status(), ""},
@@ -72,11 +72,11 @@ func TestWhatANodeWaitsFor(t *testing.T) {
 		"its engine first":            {messages.FleetRecord{Current: one, Turns: turn()}, down, "engine: connection refused"},
 		"the first behind its mirror": {
 			messages.FleetRecord{Current: one, Firsts: firsts}, behind,
-			"waits until another node has fetched " + short(imageOne) + " through their mirror http://a:5000; mirror http://a:5000: no answer within 10s",
+			"waits until another node has fetched " + overview.Short(imageOne) + " through their mirror http://a:5000; mirror http://a:5000: no answer within 10s",
 		},
-		"nothing while it fetches":    {messages.FleetRecord{}, fetching, "pulling " + short(imageOne) + ": 5.0 MB of 20.0 MB, 1.0 MB/s, layer abc"},
-		"nothing while it fetches ..": {messages.FleetRecord{}, base, "pulling " + short(imageTwo) + ": 5 B"},
-		"a preload, said once":        {messages.FleetRecord{Current: one, Turns: turn()}, preloading, "waiting " + short(imageOne)},
+		"nothing while it fetches":    {messages.FleetRecord{}, fetching, "pulling " + overview.Short(imageOne) + ": 5.0 MB of 20.0 MB, 1.0 MB/s, layer abc"},
+		"nothing while it fetches ..": {messages.FleetRecord{}, base, "pulling " + overview.Short(imageTwo) + ": 5 B"},
+		"a preload, said once":        {messages.FleetRecord{Current: one, Turns: turn()}, preloading, "waiting " + overview.Short(imageOne)},
 	} {
 		n := overview.Node{Fleet: "production", Node: "n1", Up: true, Status: &test.status}
 		n.MarkWaiting(&test.record)

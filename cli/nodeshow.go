@@ -79,11 +79,11 @@ func writeNode(p *terminal.Page, n *overview.Node) {
 		return
 	}
 	p.Line("  fenceline %s; engine %s; %s free; labels %s; heard %s", s.Version, strings.TrimSpace(s.Engine.Name+" "+s.Engine.Version),
-		size(s.FreeBytes), cmp.Or(settings.Labels(s.Labels).String(), "none"), ago(n.Heard))
+		messages.Size(s.FreeBytes), cmp.Or(settings.Labels(s.Labels).String(), "none"), overview.Ago(n.Heard))
 	if len(s.Images) > 0 {
 		p.Head("PRESENT", "ID", "NAME")
 		for _, i := range s.Images {
-			p.Row(short(i.Image), shortDigest(i.ID), shown(i.Local))
+			p.Row(overview.Short(i.Image), overview.ShortDigest(i.ID), shown(i.Local))
 		}
 	}
 	writeLedger(p, s)
@@ -99,7 +99,7 @@ func writeLedger(p *terminal.Page, s *messages.NodeStatus) {
 	}
 	p.Head("LEDGER", "FLEET", "TAG", "WHEN", "WHY")
 	for _, e := range s.Ledger {
-		p.Row(short(e.Image), e.Fleet, shown(e.Tag), ago(e.At), e.Why)
+		p.Row(overview.Short(e.Image), e.Fleet, shown(e.Tag), overview.Ago(e.At), e.Why)
 	}
 	if s.LedgerMore > 0 {
 		p.Line("and %d more", s.LedgerMore)

@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
-	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/pflag"
 )
@@ -78,21 +75,5 @@ func (s *session) json(b []byte) error {
 func (s *session) decided(v any, line string, a ...any) error {
 	return s.print(v, func(p *terminal.Page) { p.Line(line, a...) })
 }
-
-// short is an image for a table: its name and the first digits of its digest.
-func short(i messages.Image) string { return overview.Short(i) }
-
-func shortDigest(d string) string { return overview.ShortDigest(d) }
-
-func shortCommit(c string) string { return overview.ShortCommit(c) }
-
-// ago is how long ago t was, for people.
-func ago(t time.Time) string { return overview.Ago(t) }
-
-// size is a number of bytes, for people, in powers of ten as registries count.
-func size(n int64) string { return messages.Size(n) }
-
-// counted is a number of things, in words.
-func counted(n int, thing string) string { return overview.Counted(n, thing) }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

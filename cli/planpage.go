@@ -7,6 +7,8 @@ import (
 
 	"github.com/fenceline/fenceline/cli/plan"
 	"github.com/fenceline/fenceline/controller/decide"
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
@@ -15,7 +17,7 @@ func writePlan(p *terminal.Page, made *plan.Plan) {
 	p.Line("pipeline %s, from %s", made.Pipeline, made.From)
 	writeHead(p, &made.Head)
 	if l := made.Last; l != nil {
-		p.Line("last image %s (build %s, %s)", short(l.Image), l.Build, cmp.Or(sizeOrNone(l.Bytes), "size not known"))
+		p.Line("last image %s (build %s, %s)", overview.Short(l.Image), l.Build, cmp.Or(sizeOrNone(l.Bytes), "size not known"))
 	}
 	writeBases(p, &made.Bases)
 	for i := range made.Fleets {
@@ -32,7 +34,7 @@ func writePlan(p *terminal.Page, made *plan.Plan) {
 		p.Line("Nothing stands in the way: a push now would be built, and flip.")
 		return
 	}
-	p.Line("A push now would not flip by itself: %s in the way.", counted(n, "thing")+" "+isOrAre(n))
+	p.Line("A push now would not flip by itself: %s in the way.", overview.Counted(n, "thing")+" "+isOrAre(n))
 }
 
 func isOrAre(n int) string {
@@ -46,7 +48,7 @@ func sizeOrNone(n int64) string {
 	if n <= 0 {
 		return ""
 	}
-	return size(n)
+	return messages.Size(n)
 }
 
 func writeHead(p *terminal.Page, h *plan.Head) {
@@ -54,13 +56,13 @@ func writeHead(p *terminal.Page, h *plan.Head) {
 	case h.Commit == "":
 		p.Line("branch %s: its head is not known: %s", h.Branch, h.Unknown)
 	case h.Build != "":
-		p.Line("branch %s: %s has build %s (%s); a push of another commit would be built", h.Branch, shortCommit(h.Commit), h.Build, h.State)
+		p.Line("branch %s: %s has build %s (%s); a push of another commit would be built", h.Branch, overview.ShortCommit(h.Commit), h.Build, h.State)
 	case h.Builds == nil:
-		p.Line("branch %s: %s has no build; %s", h.Branch, shortCommit(h.Commit), h.Why)
+		p.Line("branch %s: %s has no build; %s", h.Branch, overview.ShortCommit(h.Commit), h.Why)
 	case *h.Builds:
-		p.Line("branch %s: %s has no build, and would be built: %s", h.Branch, shortCommit(h.Commit), h.Why)
+		p.Line("branch %s: %s has no build, and would be built: %s", h.Branch, overview.ShortCommit(h.Commit), h.Why)
 	default:
-		p.Line("branch %s: %s has no build, and would get none: %s", h.Branch, shortCommit(h.Commit), h.Why)
+		p.Line("branch %s: %s has no build, and would get none: %s", h.Branch, overview.ShortCommit(h.Commit), h.Why)
 	}
 }
 
@@ -74,14 +76,14 @@ func writeBases(p *terminal.Page, b *plan.Bases) {
 	}
 	p.Head("BASE", "STATE", "NOW", "LAST BUILT ON", "DETAIL")
 	for _, s := range b.Sources {
-		p.Row(s.Source, s.State, shortDigest(s.Image.Digest()), shortDigest(s.Before.Digest()), s.Error)
+		p.Row(s.Source, s.State, overview.ShortDigest(s.Image.Digest()), overview.ShortDigest(s.Before.Digest()), s.Error)
 	}
 }
 
 func writePlanFleet(p *terminal.Page, f *plan.Fleet) {
 	p.Line("fleet %s: %d of %d members could have the image, %d must", f.Fleet, f.Members-len(f.Absent), f.Members, f.Needed)
 	if f.Current != "" {
-		p.Line("  current %s", short(f.Current))
+		p.Line("  current %s", overview.Short(f.Current))
 	}
 	writeAbsent(p, f.Absent)
 	p.Line("  %s", course(f))
@@ -99,7 +101,7 @@ func writePlanFleet(p *terminal.Page, f *plan.Fleet) {
 func course(f *plan.Fleet) string {
 	said := ""
 	if f.Canaries > 0 {
-		said = counted(f.Canaries, "canary")
+		said = overview.Counted(f.Canaries, "canary")
 		if f.Canaries > 1 {
 			said = fmt.Sprintf("%d canaries", f.Canaries)
 		}
@@ -133,7 +135,7 @@ func writeAbsent(p *terminal.Page, absent map[string]string) {
 		p.Line("  would not count: %s: %s", name, absent[name])
 	}
 	if more := len(names) - absentShown; more > 0 {
-		p.Line("  and %s, which -o json lists", counted(more, "more"))
+		p.Line("  and %s, which -o json lists", overview.Counted(more, "more"))
 	}
 }
 
@@ -163,7 +165,7 @@ func writeFetches(p *terminal.Page, f *plan.Fleet) {
 		return cmp.Or(cmp.Compare(b.most, a.most), cmp.Compare(b.bytes, a.bytes))
 	})
 	for _, k := range keys[:min(len(keys), fetchesShown)] {
-		p.Line("  %s would fetch %s, at most %s: %s", counted(len(groups[k]), "node"), size(k.bytes), size(k.most), decide.JoinNames(groups[k]))
+		p.Line("  %s would fetch %s, at most %s: %s", overview.Counted(len(groups[k]), "node"), messages.Size(k.bytes), messages.Size(k.most), decide.JoinNames(groups[k]))
 	}
 	if more := len(keys) - fetchesShown; more > 0 {
 		p.Line("  and others, which -o json lists")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/terminal"
 )
@@ -105,10 +106,10 @@ func (s *producerStatus) problems() []string {
 	}
 	lines := strings.Split(s.Error, "\n")
 	out := []string{fmt.Sprintf("producer %s can't use its pipeline file as it is since %s; the %s read %s stay in force",
-		s.URL, ago(s.Since), counted(len(s.Pipelines), "pipeline"), ago(s.Loaded))}
+		s.URL, overview.Ago(s.Since), overview.Counted(len(s.Pipelines), "pipeline"), overview.Ago(s.Loaded))}
 	for i, line := range lines {
 		if i == maxFileProblems {
-			out = append(out, fmt.Sprintf("  and %s", counted(len(lines)-i, "more problem")))
+			out = append(out, fmt.Sprintf("  and %s", overview.Counted(len(lines)-i, "more problem")))
 			break
 		}
 		out = append(out, "  "+line)
@@ -124,7 +125,7 @@ func (s *producerStatus) certificateProblems() []string {
 	}
 	var out []string
 	if c.Error != "" {
-		out = append(out, fmt.Sprintf("producer %s can't use its certificate as it is since %s; the one read %s stays in force:", s.URL, ago(c.Since), ago(c.Loaded)), "  "+c.Error)
+		out = append(out, fmt.Sprintf("producer %s can't use its certificate as it is since %s; the one read %s stays in force:", s.URL, overview.Ago(c.Since), overview.Ago(c.Loaded)), "  "+c.Error)
 	}
 	if end := expiry(c.Until); end != "" {
 		out = append(out, fmt.Sprintf("producer %s: its certificate %s %s: put a new one there, which is read without a restart", s.URL, c.File, end))
@@ -138,9 +139,9 @@ func expiry(until time.Time) string {
 	case left <= 0:
 		return "has expired on " + until.UTC().Format(time.DateOnly)
 	case left < producer.ExpiresSoon:
-		in := counted(int(left/(24*time.Hour)), "day")
+		in := overview.Counted(int(left/(24*time.Hour)), "day")
 		if left < 48*time.Hour {
-			in = counted(int(left/time.Hour), "hour")
+			in = overview.Counted(int(left/time.Hour), "hour")
 		}
 		return fmt.Sprintf("expires on %s, in %s", until.UTC().Format(time.DateOnly), in)
 	}
@@ -160,7 +161,7 @@ func different(all []producerStatus) string {
 			first = s
 		case s.Digest != first.Digest:
 			return fmt.Sprintf("producers differ in their pipelines: %s read its file %s, %s %s: give all of them the same file",
-				first.URL, ago(first.Loaded), s.URL, ago(s.Loaded))
+				first.URL, overview.Ago(first.Loaded), s.URL, overview.Ago(s.Loaded))
 		}
 	}
 	return ""

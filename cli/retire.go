@@ -158,7 +158,7 @@ func (s *session) retire(ctx context.Context, nodes []overview.Node, r *retireme
 	var up []string
 	for _, n := range nodes {
 		if n.Up && !r.force {
-			up = append(up, fmt.Sprintf("%s (heard %s)", n.Node, ago(n.Heard)))
+			up = append(up, fmt.Sprintf("%s (heard %s)", n.Node, overview.Ago(n.Heard)))
 		}
 	}
 	if len(up) > 0 {

@@ -55,7 +55,7 @@ func newRolloutsCmd() *cobra.Command {
 		return s.print(all, func(p *terminal.Page) {
 			p.Head("ROLLOUT", "ORDER", "STATE", "PRESENT", "UPDATED", "REF", "IMAGE", "WHY")
 			for _, r := range all {
-				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), ago(r.Updated), messages.ShownRef(r.Ready.Ref), short(r.Ready.Image), r.Why)
+				p.Row(r.ID, r.Ready.Order, r.State, progress(&r), overview.Ago(r.Updated), messages.ShownRef(r.Ready.Ref), overview.Short(r.Ready.Image), r.Why)
 			}
 		})
 	})

@@ -230,7 +230,7 @@ func (o *statusReport) writeBuilds(p *terminal.Page) {
 	}
 	p.Head("BUILD", "STATE", "ATTEMPT", "REASON", "UPDATED", "DETAIL")
 	for _, b := range o.Builds {
-		p.Row(b.Build, b.Shown(), b.Attempt, b.Led(), ago(overview.Latest(b.Received, b.Updated)), b.Why())
+		p.Row(b.Build, b.Shown(), b.Attempt, b.Led(), overview.Ago(overview.Latest(b.Received, b.Updated)), b.Why())
 	}
 }
 
@@ -241,7 +241,7 @@ func (o *statusReport) writeFailures(p *terminal.Page) {
 		writeFailed(p, &o.Failed[i])
 	}
 	if o.DeadLetters > 0 {
-		p.Line("\n%s: 'fenceline dead-letters list'", counted(o.DeadLetters, "dead letter"))
+		p.Line("\n%s: 'fenceline dead-letters list'", overview.Counted(o.DeadLetters, "dead letter"))
 	}
 	if o.LettersFull {
 		p.Line("\nproblem: there is no room for more dead letters: what nobody can handle is tried again until there is: drop or requeue some")
@@ -261,7 +261,7 @@ func (o *statusReport) writeFailures(p *terminal.Page) {
 	o.writeBaseProblems(p)
 	for _, n := range o.Newer {
 		p.Line("\n%s of type %s wait for a newer fenceline, which alone can read them: start a %s of that version",
-			counted(int(n.Waiting), "message"), n.Type, n.Role)
+			overview.Counted(int(n.Waiting), "message"), n.Type, n.Role)
 	}
 }
 
@@ -278,11 +278,11 @@ func writeFleet(p *terminal.Page, f *overview.Fleet) {
 	}
 	if f.Record != nil && f.Record.Hold != nil {
 		h := f.Record.Hold
-		p.Line("  HELD by %s %s: %s; 'fenceline release %s' ends it", h.By, ago(h.At), h.Reason, f.Fleet)
+		p.Line("  HELD by %s %s: %s; 'fenceline release %s' ends it", h.By, overview.Ago(h.At), h.Reason, f.Fleet)
 	}
 	if f.Record != nil && f.Record.Mended != nil {
 		m := f.Record.Mended
-		p.Line("  set right by %s %s: %s", m.By, ago(m.At), m.What)
+		p.Line("  set right by %s %s: %s", m.By, overview.Ago(m.At), m.What)
 	}
 	for _, r := range f.Rollouts {
 		p.Line("  rollout %s: %s, present on %s: %s", r.ID, r.State, progress(&r), r.Why)

@@ -179,13 +179,13 @@ func (w *watcher) print(m moment) {
 
 func (m *moment) write(p *terminal.Page) {
 	var about []string
-	for _, a := range []string{m.Build, m.Node, m.State, short(m.Image)} {
+	for _, a := range []string{m.Build, m.Node, m.State, overview.Short(m.Image)} {
 		if a != "" {
 			about = append(about, a)
 		}
 	}
 	if m.Bytes > 0 && m.Step != stepFetching {
-		about = append(about, "("+size(m.Bytes)+")")
+		about = append(about, "("+messages.Size(m.Bytes)+")")
 	}
 	said := strings.Join(about, " ")
 	if m.Text != "" && m.Text != string(m.Image) {

@@ -219,7 +219,7 @@ func (v *view) askRollback(q *question, f *overview.Fleet) {
 			held++
 		}
 	}
-	q.asks = fmt.Sprintf("ROLL BACK %s from %s to %s, present on %d of %s? It is held then.", q.fleet, overview.Short(f.Record.Current.Image), overview.Short(to), held, counted(len(nodes), "node"))
+	q.asks = fmt.Sprintf("ROLL BACK %s from %s to %s, present on %d of %s? It is held then.", q.fleet, overview.Short(f.Record.Current.Image), overview.Short(to), held, overview.Counted(len(nodes), "node"))
 	q.act = func(ctx context.Context, _ string) (string, error) {
 		r, err := people.Rollback(ctx, v.s.queue, q.fleet, to.Digest(), whoami())
 		return fmt.Sprintf("%s: rolled back to %s, and held", q.fleet, overview.Short(r.Current.Image)), err
