@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -239,13 +240,36 @@ func (s *stage) end() error {
 	return errors.Join(errs...)
 }
 
+var signInOnce = regexp.MustCompile(`"sign_in_once":"([^"]+)"`)
+
+// signIn is the link to the console that fenceline logged when it was up.
+func (s *stage) signIn() (string, error) {
+	logged, err := os.ReadFile(s.log.Name())
+	if err != nil {
+		return "", fmt.Errorf("looking for the link to the console: %w", err)
+	}
+	link := signInOnce.FindSubmatch(logged)
+	if link == nil {
+		return "", fmt.Errorf("%s has no link to the console", s.log.Name())
+	}
+	return string(link[1]), nil
+}
+
 // stay says what to try, and waits for Ctrl-C.
 func (s *stage) stay(ctx context.Context) error {
+	link, err := s.signIn()
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(s.out, `
 Fenceline is up. In another terminal, to talk to it:
 
   export FENCELINE_STATE=%[1]s PATH=%[2]s:$PATH
   fenceline watch
+
+The same in a browser on this machine; the link works once, within 15 minutes:
+
+  %[5]s
 
 To push to the demo's repository, in a third:
 
@@ -261,7 +285,7 @@ And then:
   fenceline release                          end the hold
 
 Ctrl-C here ends it all; what was built is kept for the next time.
-`, s.fenceline.State, filepath.Dir(s.fenceline.Program), s.repo.Bare, filepath.Join(s.root, "examples", s.example))
+`, s.fenceline.State, filepath.Dir(s.fenceline.Program), s.repo.Bare, filepath.Join(s.root, "examples", s.example), link)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(s.out, "\nending everything")
