@@ -25,7 +25,7 @@ func read(t *testing.T, path string) string {
 // fails runs a command that has to fail with a status, and returns what it said.
 func fails(t *testing.T, state string, status int, args ...string) string {
 	t.Helper()
-	out, err := site.Fenceline{Program: program, State: state}.Run(t.Context(), args...)
+	out, err := site.Fenceline{Program: program(), State: state}.Run(t.Context(), args...)
 	var failure *site.CommandError
 	if !errors.As(err, &failure) {
 		t.Fatalf("fenceline %s: %v, with %q; want status %d", strings.Join(args, " "), err, out, status)

@@ -82,7 +82,7 @@ func TestCredentials(t *testing.T) {
 		for _, test := range tests {
 			t.Run(role+" with "+test.name, func(t *testing.T) {
 				t.Parallel()
-				said := refuses(t, site.Program{Path: program, Args: g.line(role, test.user, test.password), Dir: g.dir})
+				said := refuses(t, site.Program{Path: program(), Args: g.line(role, test.user, test.password), Dir: g.dir})
 				says(t, said, test.says...)
 				if !strings.HasPrefix(test.name, "no password") {
 					says(t, said, g.server.URL())
@@ -114,7 +114,7 @@ func TestNATSThatWillNotDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // one waits a while
 			args := append([]string{"run", "controller", "--nats", queuetest.Start(t, test.change).URL()}, test.flags...)
-			said := refuses(t, site.Program{Path: program, Args: args, Dir: s.dir})
+			said := refuses(t, site.Program{Path: program(), Args: args, Dir: s.dir})
 			says(t, said, test.says...)
 			if strings.Contains(said, "trying again") != test.waits {
 				t.Errorf("waiting helps is %v, and it says %s", test.waits, said)

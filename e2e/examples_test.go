@@ -23,13 +23,13 @@ func TestExamplesLint(t *testing.T) {
 	for _, name := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), name)
-			if out, err := exec.Command("cp", "-R", filepath.Join(root, "examples", name), dir).CombinedOutput(); err != nil {
-				t.Fatalf("copying the example: %v: %s", err, out)
+			if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "examples", name))); err != nil {
+				t.Fatalf("copying the example: %v", err)
 			}
 			if err := os.WriteFile(filepath.Join(dir, "hook.secret"), []byte(secretText), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			f := site.Fenceline{Program: program, State: t.TempDir()}
+			f := site.Fenceline{Program: program(), State: t.TempDir()}
 			if out, err := f.Run(t.Context(), "lint", dir); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

@@ -21,7 +21,7 @@ import (
 // What TestMain finds or makes, for all tests.
 var (
 	root    string                             // the checkout
-	program string                             // the fenceline under test
+	tested  string                             // the fenceline under test; program tells it
 	mark    = strings.ToLower(rand.Text()[:6]) // of this run of the tests
 	shared  sharedStack
 	started children
@@ -63,6 +63,25 @@ func run(m *testing.M) int {
 	return status
 }
 
+// program is the fenceline under test. Each time it looks at what the tests run, as go test sees what a test looks at
+// and takes no result for one of another program; of what TestMain does it sees nothing.
+func program() string {
+	_, _ = os.Stat(tested)
+	_ = parts()
+	_, _ = os.Stat(filepath.Join(root, "examples", "post-receive"))
+	return tested
+}
+
+// parts sees whether there is what the setup makes.
+func parts() error {
+	var missing []error
+	for _, part := range []string{"bin/buildkitd", "base/busybox", "base/layer.tar.gz"} {
+		_, err := os.Stat(filepath.Join(root, ".fenceline", part))
+		missing = append(missing, err)
+	}
+	return errors.Join(missing...)
+}
+
 // fleetOf is the name of a fleet, and of its only node, that no other run of the tests has: what
 // nodes keep in the engine that they share can be told apart and removed.
 func fleetOf(test string) string { return "e2e-" + mark + "-" + test }
@@ -86,19 +105,17 @@ func prepare(dir string) error {
 		return fmt.Errorf("finding the checkout: %w", err)
 	}
 	root = filepath.Dir(work)
-	for _, part := range []string{"bin/buildkitd", "base/busybox", "base/layer.tar.gz"} {
-		if _, err := os.Stat(filepath.Join(root, ".fenceline", part)); err != nil {
-			return fmt.Errorf("%w: make setup makes it", err)
-		}
+	if err := parts(); err != nil {
+		return fmt.Errorf("%w: make setup makes it", err)
 	}
 	if out, err := exec.Command("docker", "version").CombinedOutput(); err != nil {
 		return fmt.Errorf("no Docker engine: %s: make setup starts one", out)
 	}
-	if program = os.Getenv("FENCELINE_PROGRAM"); program != "" {
+	if tested = os.Getenv("FENCELINE_PROGRAM"); tested != "" {
 		return nil
 	}
-	program = filepath.Join(dir, "fenceline")
-	if out, err := exec.Command("go", "build", "-o", program, "../cmd/fenceline").CombinedOutput(); err != nil {
+	tested = filepath.Join(dir, "fenceline")
+	if out, err := exec.Command("go", "build", "-o", tested, "../cmd/fenceline").CombinedOutput(); err != nil {
 		return fmt.Errorf("building fenceline: %w\n%s", err, out)
 	}
 	return nil

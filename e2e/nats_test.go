@@ -60,7 +60,7 @@ func TestNATSGoneAtStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // a role waits a while for its NATS
 			args := append([]string{"run", name, "--nats", url}, args...)
-			says(t, refuses(t, site.Program{Path: program, Args: args, Dir: s.dir}), url, "does not answer", "check the address and that the server runs")
+			says(t, refuses(t, site.Program{Path: program(), Args: args, Dir: s.dir}), url, "does not answer", "check the address and that the server runs")
 		})
 	}
 	t.Run("status", func(t *testing.T) {
@@ -89,7 +89,7 @@ func TestStreamOfOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"run", name, "--nats", server.URL()}, args...)
-			says(t, refuses(t, site.Program{Path: program, Args: args, Dir: s.dir}), have.Name, "exists with retention WorkQueue where Limits is needed", "use another prefix")
+			says(t, refuses(t, site.Program{Path: program(), Args: args, Dir: s.dir}), have.Name, "exists with retention WorkQueue where Limits is needed", "use another prefix")
 		})
 	}
 	stream, err := js.Stream(t.Context(), have.Name)

@@ -52,7 +52,7 @@ type pipeline struct {
 // newStack makes a stack in dir that does not run yet.
 func newStack(dir string, pipelines []pipeline, flags ...string) (*stack, error) {
 	s := &stack{dir: dir, flags: flags, repos: map[string]*site.Repository{}, watch: newRecorder()}
-	s.Program, s.State = program, filepath.Join(dir, "state")
+	s.Program, s.State = program(), filepath.Join(dir, "state")
 	repositories := filepath.Join(dir, "git")
 	if err := os.MkdirAll(repositories, 0o755); err != nil {
 		return nil, err

@@ -140,8 +140,8 @@ func (r *Repository) Folder(ctx context.Context, from string) error {
 			}
 		}
 	}
-	if out, err := exec.CommandContext(ctx, "cp", "-R", from+"/.", r.work).CombinedOutput(); err != nil {
-		return fmt.Errorf("copying %s: %w: %s", from, err, out)
+	if err := os.CopyFS(r.work, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copying %s: %w", from, err)
 	}
 	return nil
 }

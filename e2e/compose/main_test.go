@@ -104,7 +104,16 @@ func images(maker string, names ...string) error {
 	return nil
 }
 
-func program() string { return filepath.Join(root, "bin", "fenceline") }
+// program is bin/fenceline. Each time it looks at that, at the images and at what containers are given, as go test sees
+// what a test looks at and takes no result for one of others; of what TestMain does it sees nothing.
+func program() string {
+	for _, folder := range []string{".fenceline/images/built", "compose", "deploy", "scripts"} {
+		_, _ = os.ReadDir(filepath.Join(root, folder))
+	}
+	p := filepath.Join(root, "bin", "fenceline")
+	_, _ = os.Stat(p)
+	return p
+}
 
 // kinds are what a project makes in the engine: how each kind is listed, by its names or what tells
 // it apart, and removed.

@@ -104,6 +104,22 @@ func TestARunThatNeverBegins(t *testing.T) {
 	}
 }
 
+func TestHowManyPackagesAreTestedAtOnce(t *testing.T) {
+	if got := atOnce([]string{"-race", "-p=3", "./a"}); got != nil {
+		t.Errorf("beside a -p it adds %v", got)
+	}
+	if got := atOnce([]string{"-race", "-parallel=2", "./a"}); len(got) != 1 || !strings.HasPrefix(got[0], "-p=") {
+		t.Errorf("it adds %v", got)
+	}
+	for text, want := range map[string]int{
+		"MemTotal:       24684092 kB\nMemFree:        12291984 kB\nMemAvailable:   22000000 kB\n": 22000000, "": 0, "MemFree: 5 kB\n": 0,
+	} {
+		if got := available(text); got != want {
+			t.Errorf("of %q %d KiB are available", text, got)
+		}
+	}
+}
+
 // heard is a line of go test, so many seconds after the start.
 type heard struct {
 	second int
@@ -121,9 +137,16 @@ func TestWhatIsSaidWhileTestsRun(t *testing.T) {
 		}
 		return string(b)
 	}
+	took := func(pkg, test string, seconds float64) string {
+		b, err := json.Marshal(event{Action: "pass", Package: pkg, Test: test, Elapsed: seconds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
 	for name, c := range map[string]struct {
 		heard []heard
-		at    int
+		at    int // when it says what runs; -1 where all has ended
 		want  string
 	}{
 		"nothing yet": {nil, 20, "test:   … 0 of 3 packages, 20s: compiling\n"},
@@ -152,6 +175,14 @@ func TestWhatIsSaidWhileTestsRun(t *testing.T) {
 			"test:   1 of 3 packages, 0 tests passed, 1s\ntest:   2 of 3 packages, 0 tests passed, 1s\ntest:   3 of 3 packages, 0 tests passed, 1s\n" +
 				"test:   … 3 of 3 packages, 9s: ending\n",
 		},
+		"tests that took long, and one of a result that go test had": {
+			[]heard{
+				{1, line("run", e2e, "TestA")}, {8, took(e2e, "TestA", 7)}, {20, took(e2e, "TestB", 12)}, {20, took(e2e, "TestB/x", 12)}, {21, took(e2e, "TestC", 1)}, {22, line("pass", e2e, "")},
+				{23, took(module+"git", "TestG", 30)}, {23, `{"Action":"output","Package":"` + module + `git","Output":"ok  \tgit\t(cached)\n"}`}, {23, line("pass", module+"git", "")},
+			}, -1,
+			"test:   1 of 3 packages, 4 tests passed, 22s\nok  \tgit\t(cached)\ntest:   2 of 3 packages, 5 tests passed, 23s\n" +
+				"test:   e2e TestB took 12s\ntest:   e2e TestA took 7s\ntest: passed: 2 packages, 5 tests passed, in 23s\n",
+		},
 		"what is no event": {[]heard{{1, "go: a warning"}}, 2, "go: a warning\ntest:   … 0 of 3 packages, 2s: compiling\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +191,11 @@ func TestWhatIsSaidWhileTestsRun(t *testing.T) {
 			for _, h := range c.heard {
 				p.line([]byte(h.line+"\n"), at(h.second))
 			}
-			p.say(at(c.at))
+			if c.at < 0 {
+				p.end(0, at(c.heard[len(c.heard)-1].second))
+			} else {
+				p.say(at(c.at))
+			}
 			if out.String() != c.want {
 				t.Errorf("it says\n%swant\n%s", out.String(), c.want)
 			}

@@ -2,13 +2,15 @@
 //
 //	gotest [-FLAG[=VALUE]]... PACKAGE...
 //
-// Flags and packages are go test's, each package written out. What go test says at the end of a
+// Flags and packages are go test's, each package written out. Without -p more packages than the machine has processors are
+// tested at once, as most of their tests wait for leases, other processes and disks. What go test says at the end of a
 // package (`ok`, `FAIL`, `?`) stays as it is, and so do its exit status and all that a package
-// that fails has to say about it.
+// that fails has to say about it. Interrupted, it ends with 128 and the signal's number.
 //
 // The files, in reading order:
 //
 //	main.go      runs go test
+//	atonce.go    says how many packages go test is to test at once
 //	progress.go  counts and says
 //	failure.go   shows a package that failed
 package main
@@ -22,6 +24,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,7 +43,7 @@ func main() {
 
 // run runs go test and returns its exit status.
 func run(args []string, out io.Writer) (status int, err error) {
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd := exec.Command("go", slices.Concat([]string{"test", "-json"}, atOnce(args), args)...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,6 +64,7 @@ func run(args []string, out io.Writer) (status int, err error) {
 	p := newProgress(out, packages(args), time.Now())
 	tick := time.NewTicker(sayEvery)
 	defer tick.Stop()
+	stopped := 0
 	for open := true; open; {
 		var line []byte
 		select {
@@ -69,6 +73,7 @@ func run(args []string, out io.Writer) (status int, err error) {
 		case now := <-tick.C:
 			p.say(now)
 		case s := <-signals:
+			stopped = 128 + int(s.(syscall.Signal))
 			if s == syscall.SIGTERM {
 				_ = cmd.Process.Signal(s)
 			}
@@ -76,6 +81,9 @@ func run(args []string, out io.Writer) (status int, err error) {
 	}
 	err = cmd.Wait()
 	status = cmd.ProcessState.ExitCode()
+	if stopped > 0 {
+		status = stopped
+	}
 	p.end(status, time.Now())
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -116,6 +124,7 @@ func read(r io.Reader, lines chan<- []byte) error {
 // event is a line of go test -json, as `go doc test2json` and `go help buildjson` have it.
 type event struct {
 	Action, Package, Test, Output string
+	Elapsed                       float64 // seconds
 }
 
 // line takes a line of go test's. One that is no event is shown as it is.

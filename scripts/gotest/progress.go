@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -14,6 +15,12 @@ const module = "github.com/fenceline/fenceline/"
 // mostNamed bounds how many tests a line names.
 const mostNamed = 3
 
+// mostLong bounds how many tests are named at the end for the time that they took, and long is what they took at least.
+const (
+	mostLong = 10
+	long     = 5 * time.Second
+)
+
 // progress is how far a run of go test is.
 type progress struct {
 	out     io.Writer
@@ -25,6 +32,7 @@ type progress struct {
 	skipped int
 	failed  []string
 	broken  []string // packages
+	took    []tookTest
 }
 
 // packageTests are the tests of one package.
@@ -32,12 +40,19 @@ type packageTests struct {
 	name    string
 	passed  int
 	running []runningTest
+	took    []tookTest
 	tests   []*testOutput // in the order in which they began; what belongs to no test is in one without a name
 }
 
 type runningTest struct {
 	name  string
 	since time.Time
+}
+
+// tookTest is a test that took long.
+type tookTest struct {
+	name string
+	time time.Duration
 }
 
 // testOutput is what a test printed, and how it ended: pass, skip, fail or, when it never did, "".
@@ -89,6 +104,9 @@ func (p *progress) takePackage(e event, now time.Time) {
 		} else {
 			fmt.Fprint(p.out, t.closing())
 		}
+		if !strings.Contains(t.closing(), "(cached)") {
+			p.took = append(p.took, t.took...)
+		}
 		fmt.Fprintf(p.out, "test:   %d of %d packages, %s, %s\n", p.done, p.total, p.counts(), since(p.start, now))
 	}
 }
@@ -116,8 +134,12 @@ func (p *progress) takeTest(t *packageTests, e event, now time.Time) {
 	}
 	// Ended, or paused for the tests that are not parallel.
 	t.running = slices.DeleteFunc(t.running, func(r runningTest) bool { return r.name == e.Test })
-	if e.Action != "pause" {
-		t.test(e.Test).result = e.Action
+	if e.Action == "pause" {
+		return
+	}
+	t.test(e.Test).result = e.Action
+	if took := time.Duration(e.Elapsed * float64(time.Second)); took >= long && !strings.Contains(e.Test, "/") {
+		t.took = append(t.took, tookTest{short(t.name) + " " + e.Test, took})
 	}
 }
 
@@ -165,9 +187,13 @@ func (t *packageTests) doing(now time.Time) string {
 	return fmt.Sprintf("%s (%d passed) in %s", short(t.name), t.passed, strings.Join(names, ", "))
 }
 
-// end says how it all ended, with go test's exit status.
+// end says which tests took longest, and how it all ended, with go test's exit status.
 func (p *progress) end(status int, now time.Time) {
 	took := since(p.start, now)
+	slices.SortStableFunc(p.took, func(a, b tookTest) int { return cmp.Compare(b.time, a.time) })
+	for _, t := range p.took[:min(len(p.took), mostLong)] {
+		fmt.Fprintf(p.out, "test:   %s took %s\n", t.name, t.time.Round(time.Second))
+	}
 	if status == 0 {
 		fmt.Fprintf(p.out, "test: passed: %d packages, %s, in %s\n", p.done, p.counts(), took)
 		return

@@ -1,4 +1,4 @@
-package main
+package docs
 
 import (
 	"errors"
@@ -87,7 +87,7 @@ func TestDirectionsOfImport(t *testing.T) {
 // TestTheContractImportsNothing: any program may read messages, so they must not bring a library
 // along.
 func TestTheContractImportsNothing(t *testing.T) {
-	p, err := build.ImportDir("../../messages", 0)
+	p, err := build.ImportDir("../messages", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestTheContractImportsNothing(t *testing.T) {
 
 // TestMetricsRestOnNothing: every role has metrics, so that they must not bring a role along.
 func TestMetricsRestOnNothing(t *testing.T) {
-	p, err := build.ImportDir("../../metrics", 0)
+	p, err := build.ImportDir("../metrics", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestMetricsRestOnNothing(t *testing.T) {
 // packages calls do for each package of this module, with its folder.
 func packages(t *testing.T, do func(folder string, p *build.Package)) {
 	t.Helper()
-	const root = "../.."
+	const root = ".."
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
 			return err
@@ -144,7 +144,7 @@ func packages(t *testing.T, do func(folder string, p *build.Package)) {
 // TestDecisionsRestOnNothing: what comes next for a fleet is decided from what is given, so that two
 // controllers with the same state decide the same.
 func TestDecisionsRestOnNothing(t *testing.T) {
-	p, err := build.ImportDir("../../controller/decide", 0)
+	p, err := build.ImportDir("../controller/decide", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestEveryPackageListsItsFiles(t *testing.T) {
 		if p.Name == "main" {
 			begin = "main.go"
 		}
-		doc, err := os.ReadFile(filepath.Join("../..", folder, begin))
+		doc, err := os.ReadFile(filepath.Join("..", folder, begin))
 		if err != nil {
 			t.Errorf("%s has no %s that lists its files", folder, begin)
 			return
@@ -199,7 +199,7 @@ func TestEveryPackageListsItsFiles(t *testing.T) {
 			}
 		}
 		for _, file := range listed {
-			if _, err := os.Stat(filepath.Join("../..", folder, file)); err != nil {
+			if _, err := os.Stat(filepath.Join("..", folder, file)); err != nil {
 				t.Errorf("%s/%s lists %s, which is not there", folder, begin, file)
 			}
 		}
