@@ -21,9 +21,16 @@ func Fit(s string, columns int) string {
 	return s + strings.Repeat(" ", max(0, columns-width(s)))
 }
 
+// further leads what a line goes on with, so that nothing in it can pass for a line of ours.
+const further = "      "
+
 // Lines is a text as lines that are so many columns wide at most, with what a terminal would obey made visible: nothing is cut.
 func Lines(s string, columns int) []string {
-	return wrapped(strings.ReplaceAll(Visible(s), "\n", " "), columns, columns, 0)
+	lines := wrapped(strings.ReplaceAll(Visible(s), "\n", " "), columns, max(columns-len(further), 1), 0)
+	for i := range lines[1:] {
+		lines[i+1] = further + lines[i+1]
+	}
+	return lines
 }
 
 // End is the end of a text, as much as so many columns hold, with what a terminal would obey made visible.
