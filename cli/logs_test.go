@@ -121,13 +121,17 @@ func TestDrawnLogsFitTheTerminal(t *testing.T) {
 		l.Vertex = fmt.Sprintf("[%d/40] RUN step %d %s", i+1, i+1, strings.Repeat("図", 60))
 		publish(t, c, l)
 	}
-	term.Shows("[+] Building", "[40/40]")
-	for _, size := range [][2]int{{60, 12}, {120, 30}, {40, 8}} {
+	for _, size := range [][2]int{{100, 16}, {60, 12}, {120, 30}} {
 		term.Resize(size[0], size[1])
-		l := vertexLog(fmt.Sprintf("at %d columns", size[0]), &messages.VertexProgress{ID: "v39", Output: true})
-		l.Vertex = "[40/40] RUN step 40"
-		publish(t, c, l)
-		term.Shows("[+] Building", fmt.Sprintf("at %d columns", size[0]))
+		term.Until(fmt.Sprintf("a step a row at %v", size), func(screen string) bool {
+			_, block, found := strings.Cut(screen[max(0, strings.LastIndex(screen, "[+] Building")):], "\n")
+			for row := range strings.Lines(block) {
+				if row = strings.TrimRight(row, " \n"); strings.Contains(row, "=> [") && !strings.HasSuffix(row, "s") { // it ends in a time
+					return false
+				}
+			}
+			return found && strings.Contains(block, "[40/40]")
+		})
 	}
 	term.Type("\x03")
 	_ = cmd.Wait() // it was interrupted

