@@ -35,7 +35,7 @@ func idleUp(ctx context.Context, o options) (_ Figure, err error) {
 	if err := watch(ctx, r.up, settle, func() error { return nil }); err != nil {
 		return Figure{}, err
 	}
-	return resident(ctx, "idle_rss_mb", r.up, 90)
+	return resident(ctx, "idle_rss_mb", r.up, 70)
 }
 
 // idleDistributor takes that of a distributor that runs alone and has sent an hour's heartbeats.
@@ -58,7 +58,7 @@ func idleDistributor(ctx context.Context, o options) (_ Figure, err error) {
 	if err := hourBeaten(ctx, c, p); err != nil {
 		return Figure{}, err
 	}
-	return resident(ctx, "idle_rss_distributor_mb", p, 25)
+	return resident(ctx, "idle_rss_distributor_mb", p, 18)
 }
 
 // hourBeaten waits until NATS has stored an hour's heartbeats of the node. Nobody else writes to

@@ -124,6 +124,7 @@ func requestOf(b *messages.BuildRecord) *messages.BuildRequested {
 type newestBuild struct {
 	ref    string // "" for none
 	commit string // "" for none
+	firm   bool   // none that is built only if something has changed
 	of     *messages.BuildRequested
 }
 
@@ -131,6 +132,7 @@ type newestBuild struct {
 func (n *newestBuild) see(r *messages.BuildRequested) bool {
 	ref := r.FullRef()
 	of := ref != "" && ref == n.ref || ref == "" && n.commit != "" && r.Commit == n.commit
+	of = of && !(n.firm && r.OnlyIf != "")
 	if of && (n.of == nil || r.Order >= n.of.Order) {
 		n.of = r
 	}

@@ -227,3 +227,34 @@ func TestAPersonHasItBuiltAfterAll(t *testing.T) {
 		t.Errorf("it ended as %s in attempt %d", r.State, r.Attempt)
 	}
 }
+
+// TestAPushOfACommitThatIsQueuedOnAConditionIsBuilt as a build of its own, once, whatever becomes of the other; a push that
+// is told of again after that is the first one's.
+func TestAPushOfACommitThatIsQueuedOnAConditionIsBuilt(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	first := submit(t, c, conditional(1, 1))
+	push := submit(t, c, request("base", 1))
+	if push.Duplicate || push.Build == first.Build {
+		t.Fatalf("the push is %+v, and the schedule's %+v", push, first)
+	}
+	again := submit(t, c, conditional(1, 2))
+	if told := submit(t, c, request("base", 1)); !told.Duplicate || told.Build != push.Build {
+		t.Errorf("told of again it is %+v, not build %s", told, push.Build)
+	}
+	w, _ := unchanging(false)
+	consume(t, c, w)
+	if r := ended(t, c, push.Build); r.State != messages.BuildStateSucceeded || r.OnlyIf != "" {
+		t.Errorf("the push ended as %+v", r)
+	}
+	for _, build := range []string{first.Build, again.Build} {
+		if r := ended(t, c, build); r.State != messages.BuildStateUnchanged {
+			t.Errorf("the schedule's ended as %+v", r)
+		}
+	}
+	if told := submit(t, c, request("base", 1)); !told.Duplicate || told.Build != push.Build {
+		t.Errorf("told of again after the end it is %+v, not build %s", told, push.Build)
+	}
+	if other := submit(t, c, request("base", 2)); other.Duplicate {
+		t.Errorf("another push is %+v", other)
+	}
+}

@@ -101,9 +101,10 @@ func (l *lastRequest) serves(r *messages.BuildRequested) bool {
 }
 
 // otherRef tells whether the request before r says nothing of whether r is new: it was for another branch or tag, or for none,
-// or it is a retry, which has an older place.
+// or it is a retry, which has an older place, or one that may come to nothing, and r is to be built.
 func otherRef(before, r *messages.BuildRequested) bool {
-	return before != nil && r.FollowsHead() && (before.FullRef() != r.FullRef() || before.Cause == messages.CauseRetry)
+	return before != nil && r.FollowsHead() &&
+		(before.FullRef() != r.FullRef() || before.Cause == messages.CauseRetry || before.OnlyIf != "" && r.OnPurpose())
 }
 
 func (l *lastRequest) accept(r *messages.BuildRequested, sequence uint64) Accepted {

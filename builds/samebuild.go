@@ -41,7 +41,7 @@ func (q *Queue) before(ctx context.Context, r *messages.BuildRequested, l *lastR
 // earlierOf finds the requests that r can be a duplicate of, where others came between: the newest of its branch or tag, and
 // the newest in which a person named its commit.
 func (q *Queue) earlierOf(ctx context.Context, r *messages.BuildRequested) (out []*messages.BuildRequested, err error) {
-	own := newestBuild{ref: r.FullRef()}
+	own := newestBuild{ref: r.FullRef(), firm: r.OnPurpose()}
 	named := newestBuild{commit: r.Commit}
 	if err := q.findNewest(ctx, r.Pipeline.Name, lastWrites, &own, &named); err != nil {
 		return nil, err

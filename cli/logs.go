@@ -28,7 +28,7 @@ has its step's number.`,
 		Args:    settings.Args(1, 1),
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the build has ended")
-	plain := plainFlag(cmd)
+	plain := plainFlag(cmd, "NO_COLOR and TERM=dumb do")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := messages.CheckID("build", args[0]); err != nil {
 			return settings.Usage(err)
@@ -46,8 +46,8 @@ has its step's number.`,
 }
 
 // plainFlag lets cmd show lines where it would draw on a terminal.
-func plainFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("plain", false, "print lines on a terminal, too, as NO_COLOR and TERM=dumb do")
+func plainFlag(cmd *cobra.Command, as string) *bool {
+	return cmd.Flags().Bool("plain", false, "print lines on a terminal, too, as "+as)
 }
 
 // logView is how a log is shown.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -65,15 +66,18 @@ func TestLogsInLines(t *testing.T) {
 	for name, test := range map[string]struct {
 		args    []string
 		noColor string
+		kind    string
 		old     bool
 		want    string
 	}{
-		"--plain":          {[]string{"--plain"}, "", false, " compiling evil"},
-		"NO_COLOR":         {nil, "1", false, " compiling evil"},
-		"an older builder": {nil, "", true, "-- [2/3] RUN make"},
+		"--plain":          {[]string{"--plain"}, "", "xterm", false, " compiling evil"},
+		"NO_COLOR":         {nil, "1", "xterm", false, " compiling evil"},
+		"TERM=dumb":        {nil, "", "dumb", false, " compiling evil"},
+		"an older builder": {nil, "", "xterm", true, "-- [2/3] RUN make"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("NO_COLOR", test.noColor)
+			t.Setenv("TERM", test.kind)
 			c := installation(t)
 			prepare(t, c)
 			term := terminaltest.Emulate(t, 100, 40)
@@ -101,6 +105,38 @@ func TestLogsInLines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDrawnLogsFitTheTerminal, have more steps than it has rows, follow its size, and leave it as it was when they are interrupted.
+func TestDrawnLogsFitTheTerminal(t *testing.T) {
+	server := queuetest.Start(t)
+	c := server.Client(t)
+	prepare(t, c)
+	term := terminaltest.Emulate(t, 100, 16)
+	cmd := process(t, term, "logs -f base-dddddddd --nats "+server.URL())
+	term.Shows("[+] Building")
+	began := time.Now()
+	for i := range 40 {
+		l := vertexLog("", &messages.VertexProgress{ID: fmt.Sprint("v", i), Started: began})
+		l.Vertex = fmt.Sprintf("[%d/40] RUN step %d %s", i+1, i+1, strings.Repeat("図", 60))
+		publish(t, c, l)
+	}
+	for _, size := range [][2]int{{100, 16}, {60, 12}, {120, 30}} {
+		term.Resize(size[0], size[1])
+		term.Until(fmt.Sprintf("a step a row at %v", size), func(screen string) bool {
+			_, block, found := strings.Cut(screen[max(0, strings.LastIndex(screen, "[+] Building")):], "\n")
+			for row := range strings.Lines(block) {
+				if row = strings.TrimRight(row, " \n"); strings.Contains(row, "=> [") && !strings.HasSuffix(row, "s") { // it ends in a time
+					return false
+				}
+			}
+			return found && strings.Contains(block, "[40/40]")
+		})
+	}
+	term.Type("\x03")
+	_ = cmd.Wait() // it was interrupted
+	term.Shows("goes on without this command")
+	restored(t, term)
 }
 
 // TestSubmitShowsProgress beside its output, which has the build's end.

@@ -69,7 +69,7 @@ does, and its end on stdout.`,
 	settings.FolderVar(cmd.Flags(), &dir, "context", "", "folder on this machine to build instead of the repository")
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "what names this call, such as a CI job's ID: for a day the same call with it asks for nothing new")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the build's end; fails unless an image is ready")
-	plain := plainFlag(cmd)
+	plain := plainFlag(cmd, "NO_COLOR and TERM=dumb do")
 	settings.SpanVar(cmd.Flags(), &timeout, "timeout", time.Hour, "how long --wait waits; 0s for as long as it takes")
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := oneSource(cmd.Flags(), "branch", "tag", "commit", "context"); err != nil {

@@ -59,7 +59,7 @@ is missed.`,
 		Example: "  fenceline watch\n  fenceline watch -o json",
 		Args:    settings.Args(0, 0),
 	}
-	plain := plainFlag(cmd)
+	plain := plainFlag(cmd, "TERM=dumb does")
 	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
 		w := newWatcher(s)
 		if in, out, ok := s.drawsOn(*plain); ok {

@@ -27,8 +27,8 @@ type question struct {
 
 // typed adds to what is typed. Keys that write nothing are left out.
 func (q *question) typed(text string) {
-	text = strings.ReplaceAll(terminal.Visible(text), "\n", " ")
-	q.text = messages.Shorten(q.text+text, people.MaxReason)
+	text = strings.ReplaceAll(terminal.Visible(q.text+text), "\n", " ") // a mark goes onto what was typed before it
+	q.text = messages.Shorten(text, people.MaxReason)
 }
 
 // rows are the question, and below it what is typed, of which the end is shown.
@@ -37,19 +37,15 @@ func (q *question) rows(columns int) []string {
 	if q.reason {
 		wants = "reason, then Enter (Esc leaves it): "
 	}
-	text := []rune(q.text)
-	if room := columns - len(wants) - 1; len(text) > room && room > 0 {
-		text = text[len(text)-room:]
+	text := q.text
+	if room := columns - len(wants) - 1; room > 0 {
+		text = terminal.End(text, room)
 	}
-	out := []string{}
-	for rest := q.asks; rest != ""; {
-		line := rest
-		if len([]rune(rest)) > columns && columns > 0 {
-			line = string([]rune(rest)[:columns])
-		}
-		out, rest = append(out, reverse+line), rest[len(line):]
+	var out []string
+	for _, line := range terminal.Lines(q.asks, columns) {
+		out = append(out, reverse+line)
 	}
-	return append(out, wants+string(text)+"_")
+	return append(out, wants+text+"_")
 }
 
 // acted tells how an action went.

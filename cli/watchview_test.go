@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -48,7 +49,13 @@ func TestMain(m *testing.M) {
 // watched runs watch on a terminal, and returns what waits for its end and gives its exit status.
 func watched(t *testing.T, term *terminaltest.Emulator, args ...string) (ended func() int) {
 	t.Helper()
-	t.Setenv("TERM", "xterm-256color")
+	return watchedOn(t, term, "xterm-256color", args...)
+}
+
+// watchedOn is watched on a terminal of a kind.
+func watchedOn(t *testing.T, term *terminaltest.Emulator, kind string, args ...string) (ended func() int) {
+	t.Helper()
+	t.Setenv("TERM", kind)
 	t.Setenv("NO_COLOR", "")
 	ctx, stop := context.WithCancel(t.Context())
 	var errs clitest.Output
@@ -266,17 +273,37 @@ func TestWatchViewWithoutServer(t *testing.T) {
 
 // TestWatchInLines where it is asked for, or the terminal can't be drawn on.
 func TestWatchInLines(t *testing.T) {
-	for name, args := range map[string][]string{"--plain": {"--plain"}, "json": {"-o", "json"}} {
+	for name, test := range map[string]struct {
+		kind string
+		args []string
+	}{"--plain": {"xterm-256color", []string{"--plain"}}, "json": {"xterm-256color", []string{"-o", "json"}}, "TERM=dumb": {"dumb", nil}, "no TERM": {"", nil}} {
 		t.Run(name, func(t *testing.T) {
 			prepare(t, installation(t))
 			term := terminaltest.Emulate(t, 100, 30)
-			watched(t, term, args...)
+			watchedOn(t, term, test.kind, test.args...)
 			term.Shows("watching")
 			if term.AltScreen() || term.Raw() || strings.Contains(term.Written(), "\x1b") {
 				t.Errorf("it draws: %q", term.Written())
 			}
 		})
 	}
+}
+
+// TestWatchViewHasNoColours that NO_COLOR would have to end: rows are told apart by words, and set off by reversing.
+func TestWatchViewHasNoColours(t *testing.T) {
+	server := queuetest.Start(t)
+	prepare(t, server.Client(t))
+	term := terminaltest.Emulate(t, 100, 30)
+	cmd := process(t, term, "watch --nats "+server.URL(), "NO_COLOR=1")
+	term.Shows("production  HELD", "watching")
+	if colour := regexp.MustCompile(`\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7]|10[0-7])\b[0-9;]*m`).FindString(term.Written()); colour != "" {
+		t.Errorf("it draws in colour: %q", colour)
+	}
+	term.Type("\x03")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v: %s", err, term.Written())
+	}
+	restored(t, term)
 }
 
 // TestWatchViewOfManyNodes draws those that are on the screen.
@@ -312,10 +339,11 @@ func TestWatchViewOfManyNodes(t *testing.T) {
 }
 
 // process runs a command line as a process whose terminal it is.
-func process(t *testing.T, term *terminaltest.Emulator, line string) *exec.Cmd {
+func process(t *testing.T, term *terminaltest.Emulator, line string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), commandVariable+"="+line, "TERM=xterm-256color", "NO_COLOR=", "GORACE=exitcode=0 log_path=/dev/null") // the library's own end
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.File, term.File, term.File
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	queuetest.Must(t, cmd.Start())

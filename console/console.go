@@ -109,5 +109,5 @@ func (c *Console) Handler() http.Handler {
 		c.log.Warn().Str("from", c.sender(r)).Str("origin", r.Header.Get("Origin")).Str("path", r.URL.Path).Msg("a form of another site was refused")
 		c.fail(w, r, nil, http.StatusForbidden, "This form came from another site: nothing was done. Open the console itself, and decide there.")
 	}))
-	return headers(cross.Handler(bounded(mux)))
+	return headers(c.traced(cross.Handler(bounded(mux))))
 }

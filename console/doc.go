@@ -7,6 +7,7 @@
 //
 //	console.go     what a console needs, and where its pages are: Config, New, Run, Ready, Handler
 //	headers.go     what keeps browsers strict, and requests bounded
+//	traced.go      the trace of a request, in the log and on pages that say what is wrong
 //	sessions.go    who is signed in: Person, sessions, links that sign in once
 //	signin.go      signing in and out; who may see, and who may decide
 //	tries.go       how often sign-ins are tried

@@ -86,11 +86,12 @@ type view struct {
 	Events  string // the path of the page's changes, or "" for a page that has none
 	Banner  template.HTML
 	Outcome *outcome // of the decision that led here
+	Trace   string   // the ID by which the log has the request
 }
 
 // view begins a page.
 func (c *Console) view(r *http.Request, s *session, title string) view {
-	v := view{Title: title, Path: r.URL.Path}
+	v := view{Title: title, Path: r.URL.Path, Trace: traceOf(r)}
 	if s != nil {
 		v.Person, v.Outcome = &s.person, s.takeOutcome()
 		v.Banner = c.banner()

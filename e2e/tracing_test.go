@@ -36,7 +36,7 @@ var chain = []struct{ name, service, parent string }{
 // logs, records and refusals say of it.
 func TestOneTraceFromWebhookToFlip(t *testing.T) {
 	c := tracingtest.New(t)
-	c.Use(t)
+	c.UseOver(t, "grpc")
 	a := newApart(t, []pipeline{{name: "traced", fleet: fleetOf("apart")}})
 	for _, r := range roles {
 		if !strings.Contains(a.roles[r].Output(), "traces are sent") {

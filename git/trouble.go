@@ -3,6 +3,7 @@ package git
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Kind is what a failure of git is about.
@@ -41,49 +42,53 @@ type Trouble struct {
 
 // rules tell kinds by git's own sentences, in the C locale, whole lines of which names and
 // addresses are cut out: 'x' is left as ” and an address as URL. The first rule that fits any
-// line counts, so those that name a cause come before what git says in its consequence.
-var rules = []struct {
+// line counts, so those that name a cause come before what git says in its consequence. They are made when git first fails.
+var rules = sync.OnceValue(func() []rule {
+	return []rule{
+		{Full, form(`.*: (No space left on device|Disk quota exceeded|Input/output error|Read-only file system|Too many open files( in system)?|Cannot allocate memory|Stale file handle)`)},
+		{Full, form(`(fatal: )?(Out of memory, .*|unable to create thread: .*|cannot (create thread|fork\(\)).*)`)},
+		{NoHelper, form(`git: 'remote-(https?|ftps?)' is not a git command.*`)},
+		{NoHelper, form(`fatal: unable to find remote helper for '(https?|ftps?)'`)},
+		{Refused, form(`git: 'remote-[^']*' is not a git command.*`)},
+		{Refused, form(`fatal: unable to find remote helper for ''`)},
+		{Refused, form(`fatal: transport '' not allowed`)},
+		{Denied, form(`fatal: Authentication failed for ''`)},
+		{Denied, form(`error: unable to read askpass response from ''`)},
+		{Denied, form(`fatal: could not read (Username|Password) for ''.*`)},
+		{Denied, form(`fatal: unable to access '': The requested URL returned error: (401|403)( .*)?`)},
+		{Denied, form(`error: RPC failed; HTTP (401|403) .*`)},
+		{Denied, form(`(\S+: )?Permission denied \([a-z0-9,-]+\)\.?`)},
+		{Denied, form(`Host key verification failed\.`)},
+		{NoRepository, form(`fatal: repository '' (not found|does not exist)`)},
+		{NoRepository, form(`fatal: unable to access '': The requested URL returned error: (404|410)( .*)?`)},
+		{NoRepository, form(`fatal: '' does not appear to be a git repository`)},
+		{NoRepository, form(`fatal: remote error: access denied or repository not exported: .*`)},
+		{NoRepository, form(`(fatal: remote error|ERROR): Repository not found\.?`)},
+		{Moved, form(`fatal: unable to access '': The requested URL returned error: (301|308)( .*)?`)},
+		{Led, form(`fatal: unable to access '': The requested URL returned error: (302|303|307)( .*)?`)},
+		{Strange, form(`fatal: URL not valid: .*is this a git repository\?`)},
+		{Strange, form(`fatal: protocol error: .*`)},
+		{Strange, form(`fatal: unable to access '': Received HTTP/0\.9 when not allowed`)},
+		{Misnamed, form(`fatal: (No url found for submodule path|no submodule mapping found in \.gitmodules for path) ''.*`)},
+		{Misnamed, form(`fatal: cannot strip one component off url ''`)},
+		{Misnamed, form(`fatal: bad config line \d+ in (file|blob) .*\.gitmodules`)},
+		{NoObject, form(`fatal: (remote error: |git )?upload-pack: not our ref [0-9a-f]+`)},
+		{NoObject, form(`(fatal|error): Server does not allow request for unadvertised object [0-9a-f]+`)},
+		{NoObject, form(`fatal: couldn't find remote ref .*`)},
+		{NoObject, form(`fatal: (reference is not a tree|bad object|unable to read tree|Not a valid object name|ambiguous argument)\b.*`)},
+		{NoObject, form(`error: pathspec '' did not match any file\(s\) known to git`)},
+		{NoObject, form(`fatal: (Fetched in submodule path '', but it did not contain|Unable to checkout '' in submodule path).*`)},
+		{Unreached, form(`fatal: unable to access '': .*`)},
+		{Unreached, form(`fatal: unable to (connect to|look up) .*`)},
+		{Unreached, form(`ssh: .*`)},
+		{Unreached, form(`fatal: read error: .*`)},
+		{Unreached, form(`(fatal|error): (the remote end hung up .*|early EOF|RPC failed; .*|unexpected disconnect while reading sideband packet|index-pack failed|expected .* packet|fetch-pack: .*)`)},
+	}
+})
+
+type rule struct {
 	kind Kind
 	form *regexp.Regexp
-}{
-	{Full, form(`.*: (No space left on device|Disk quota exceeded|Input/output error|Read-only file system|Too many open files( in system)?|Cannot allocate memory|Stale file handle)`)},
-	{Full, form(`(fatal: )?(Out of memory, .*|unable to create thread: .*|cannot (create thread|fork\(\)).*)`)},
-	{NoHelper, form(`git: 'remote-(https?|ftps?)' is not a git command.*`)},
-	{NoHelper, form(`fatal: unable to find remote helper for '(https?|ftps?)'`)},
-	{Refused, form(`git: 'remote-[^']*' is not a git command.*`)},
-	{Refused, form(`fatal: unable to find remote helper for ''`)},
-	{Refused, form(`fatal: transport '' not allowed`)},
-	{Denied, form(`fatal: Authentication failed for ''`)},
-	{Denied, form(`error: unable to read askpass response from ''`)},
-	{Denied, form(`fatal: could not read (Username|Password) for ''.*`)},
-	{Denied, form(`fatal: unable to access '': The requested URL returned error: (401|403)( .*)?`)},
-	{Denied, form(`error: RPC failed; HTTP (401|403) .*`)},
-	{Denied, form(`(\S+: )?Permission denied \([a-z0-9,-]+\)\.?`)},
-	{Denied, form(`Host key verification failed\.`)},
-	{NoRepository, form(`fatal: repository '' (not found|does not exist)`)},
-	{NoRepository, form(`fatal: unable to access '': The requested URL returned error: (404|410)( .*)?`)},
-	{NoRepository, form(`fatal: '' does not appear to be a git repository`)},
-	{NoRepository, form(`fatal: remote error: access denied or repository not exported: .*`)},
-	{NoRepository, form(`(fatal: remote error|ERROR): Repository not found\.?`)},
-	{Moved, form(`fatal: unable to access '': The requested URL returned error: (301|308)( .*)?`)},
-	{Led, form(`fatal: unable to access '': The requested URL returned error: (302|303|307)( .*)?`)},
-	{Strange, form(`fatal: URL not valid: .*is this a git repository\?`)},
-	{Strange, form(`fatal: protocol error: .*`)},
-	{Strange, form(`fatal: unable to access '': Received HTTP/0\.9 when not allowed`)},
-	{Misnamed, form(`fatal: (No url found for submodule path|no submodule mapping found in \.gitmodules for path) ''.*`)},
-	{Misnamed, form(`fatal: cannot strip one component off url ''`)},
-	{Misnamed, form(`fatal: bad config line \d+ in (file|blob) .*\.gitmodules`)},
-	{NoObject, form(`fatal: (remote error: |git )?upload-pack: not our ref [0-9a-f]+`)},
-	{NoObject, form(`(fatal|error): Server does not allow request for unadvertised object [0-9a-f]+`)},
-	{NoObject, form(`fatal: couldn't find remote ref .*`)},
-	{NoObject, form(`fatal: (reference is not a tree|bad object|unable to read tree|Not a valid object name|ambiguous argument)\b.*`)},
-	{NoObject, form(`error: pathspec '' did not match any file\(s\) known to git`)},
-	{NoObject, form(`fatal: (Fetched in submodule path '', but it did not contain|Unable to checkout '' in submodule path).*`)},
-	{Unreached, form(`fatal: unable to access '': .*`)},
-	{Unreached, form(`fatal: unable to (connect to|look up) .*`)},
-	{Unreached, form(`ssh: .*`)},
-	{Unreached, form(`fatal: read error: .*`)},
-	{Unreached, form(`(fatal|error): (the remote end hung up .*|early EOF|RPC failed; .*|unexpected disconnect while reading sideband packet|index-pack failed|expected .* packet|fetch-pack: .*)`)},
 }
 
 // unadvertised is in what git says of an old server, which gives out the commits of refs alone: it may have the commit.
@@ -113,7 +118,7 @@ func Read(said string) Trouble {
 		}
 		lines, bare = append(lines, line), append(bare, cut(line))
 	}
-	for _, r := range rules {
+	for _, r := range rules() {
 		for i, line := range bare {
 			if r.form.MatchString(line) {
 				return Trouble{r.kind, sentence(lines, i)}

@@ -159,18 +159,27 @@ func (m *BuildRequested) SamePush(o *BuildRequested) bool {
 // nobody needs another one. It goes further than SamePush: who says that a commit is the head of a branch may have been
 // told so by a forge, have looked, or be a person; and a person who names the commit wants it on whichever branch it is.
 //
-// What a person asks for is built, so that one that may not be is none of theirs.
+// What a person asks for, or pushes, is built, and they are told how it goes, so that one that may come to nothing is none of theirs.
 func (m *BuildRequested) Serves(o *BuildRequested) bool {
+	if m.OnlyIf != "" && o.OnPurpose() {
+		return false
+	}
 	if m.SamePush(o) {
 		return true
-	}
-	if m.OnlyIf != "" && o.Why().Kind == ReasonPerson {
-		return false
 	}
 	if m.Commit == "" || m.Commit != o.Commit || m.Cause == CauseRetry || o.Cause == CauseRetry || !m.Reason.covers(o.Reason) {
 		return false // a retry has a place of its own among the builds
 	}
 	return m.FullRef() == o.FullRef() || !o.FollowsHead() || !m.FollowsHead() && o.Tag == ""
+}
+
+// OnPurpose tells whether somebody asked for the build, or pushed for it.
+func (m *BuildRequested) OnPurpose() bool {
+	switch m.Why().Kind {
+	case ReasonPush, ReasonTag, ReasonPerson:
+		return true
+	}
+	return false
 }
 
 // everyRequest is what a build request has in every version, by the same names: which build

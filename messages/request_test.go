@@ -138,7 +138,7 @@ func TestConditionsAreInTheirWireForm(t *testing.T) {
 	}
 }
 
-// TestWhatAPersonAsksForIsNotConditional has a request that is built only if something has changed serve all but people.
+// TestWhatAPersonAsksForIsNotConditional has a request that is built only if something has changed serve all but people and pushes.
 func TestWhatAPersonAsksForIsNotConditional(t *testing.T) {
 	schedule := &Reason{Kind: ReasonSchedule, Link: "2027-06-07T03:00:00Z", Detail: "@daily UTC"}
 	ask := func(c Cause, r *Reason, onlyIf string) *BuildRequested {
@@ -150,7 +150,8 @@ func TestWhatAPersonAsksForIsNotConditional(t *testing.T) {
 		later  *BuildRequested
 		serves bool
 	}{
-		"a push":                    {ask(CausePush, nil, ""), true},
+		"a push":                    {ask(CausePush, nil, ""), false},
+		"a tag":                     {ask(CausePush, &Reason{Kind: ReasonTag}, ""), false},
 		"a poll":                    {ask(CausePush, &Reason{Kind: ReasonPoll}, ""), true},
 		"a person":                  {ask(CausePerson, nil, ""), false},
 		"a retry":                   {ask(CauseRetry, nil, ""), false},

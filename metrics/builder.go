@@ -51,7 +51,7 @@ type Builder struct {
 	steps    *prometheus.HistogramVec
 	pushed   prometheus.Counter
 	free     prometheus.Gauge
-	names    names
+	names    *names
 }
 
 // Builder makes a builder's, nil of a nil registry.
@@ -64,6 +64,7 @@ func (r *Registry) Builder() *Builder {
 		wait: waitSeconds.histogram(r.all).WithLabelValues(), steps: stepSeconds.histogram(r.all), pushed: pushedBytes.counter(r.all).WithLabelValues(),
 		free: prometheus.NewGauge(prometheus.GaugeOpts{Name: slotsFree.name, Help: slotsFree.help}),
 	}
+	b.names = namesOf("pipeline", b.builds)
 	r.all.MustRegister(b.free)
 	for _, outcome := range []string{AttemptEnded, AttemptFailed, AttemptReturned, AttemptLost, AttemptBuried} {
 		b.attempts.WithLabelValues(outcome)

@@ -50,8 +50,8 @@ type Controller struct {
 	pushToLast *prometheus.HistogramVec
 	fence      *prometheus.CounterVec
 	fenceTime  *prometheus.HistogramVec
-	fleets     names
-	pipelines  names
+	fleets     *names
+	pipelines  *names
 }
 
 // Controller makes a controller's, nil of a nil registry.
@@ -65,6 +65,8 @@ func (r *Registry) Controller() *Controller {
 		holds: holds.counter(r.all), pushToFlip: pushToFlip.histogram(r.all), pushToLast: pushToLast.histogram(r.all),
 		fence: fenceCalls.counter(r.all), fenceTime: fenceSeconds.histogram(r.all),
 	}
+	c.fleets = namesOf("fleet", c.flips, c.rollbacks, c.holds, c.pushToFlip, c.pushToLast)
+	c.pipelines = namesOf("pipeline")
 	for _, outcome := range []string{"taken", "lost"} {
 		c.leases.WithLabelValues(outcome)
 	}

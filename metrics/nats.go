@@ -17,7 +17,7 @@ var (
 	natsRequests = metric{name: "fenceline_nats_request_seconds", kind: histogram, by: byEvery, labels: []string{"role"}, buckets: natsBuckets,
 		help: "How long answers of NATS and JetStream took, those of writes with the time until what is written is on disk. What was not answered is among the errors."}
 	natsErrors = metric{name: "fenceline_nats_errors_total", kind: counter, by: byEvery, labels: []string{"role", "class"},
-		help: "Requests to NATS and JetStream that failed: unavailable (no answer), full (a limit or the disk), forbidden (the credential), undeclared (no such stream), too_large, other. That somebody else wrote a record first is no error."}
+		help: "Requests to NATS and JetStream that failed: unavailable (no answer), full (a limit or the disk), forbidden (the credential), undeclared (no such stream), too_large, other. That somebody else wrote a record first, or that one is not there, is no error."}
 )
 
 func natsMetrics() []metric {

@@ -8,7 +8,7 @@ import (
 
 var (
 	intake = metric{name: "fenceline_intake_requests_total", kind: counter, by: byProducer, labels: []string{"source", "outcome"},
-		help: "HTTP requests that were answered. source is the forge of a webhook, registry for notifications, call for those with a token, other for what goes nowhere; outcome is accepted (stored, or known already), ignored (nothing is to be built), refused (4xx) or failed (5xx: it is to be sent again)."}
+		help: "HTTP requests that were answered. source is the forge of a webhook, registry for notifications, call for those with a token, other for what goes nowhere; outcome is accepted (stored, or known already), ignored (nothing is to be built), read (it only asks how things are), refused (4xx) or failed (5xx: it is to be sent again)."}
 	intakeSeconds = metric{name: "fenceline_intake_store_seconds", kind: histogram, by: byProducer, buckets: storeBuckets,
 		help: "How long storing one build request took, until it is on NATS's disk. Those that failed are left out."}
 	requested = metric{name: "fenceline_build_requests_total", kind: counter, by: byProducer, labels: []string{"pipeline", "reason", "outcome"},
@@ -34,7 +34,7 @@ type Producer struct {
 	seconds   prometheus.Observer
 	requested *prometheus.CounterVec
 	loads     *prometheus.CounterVec
-	names     names
+	names     *names
 }
 
 // Producer makes a producer's, nil of a nil registry.
@@ -46,6 +46,7 @@ func (r *Registry) Producer() *Producer {
 		all: r.all, intake: intake.counter(r.all), seconds: intakeSeconds.histogram(r.all).WithLabelValues(),
 		requested: requested.counter(r.all), loads: fileLoads.counter(r.all),
 	}
+	p.names = namesOf("pipeline", p.requested)
 	p.loads.WithLabelValues("taken").Inc() // it runs by one
 	p.loads.WithLabelValues("refused")
 	return p
@@ -55,6 +56,7 @@ func (r *Registry) Producer() *Producer {
 const (
 	Accepted = "accepted"
 	Ignored  = "ignored"
+	Asked    = "read"
 	Refused  = "refused"
 	Failed   = "failed"
 )
@@ -65,7 +67,7 @@ func (p *Producer) Sources(all []string) {
 		return
 	}
 	for _, source := range all {
-		for _, outcome := range []string{Accepted, Ignored, Refused, Failed} {
+		for _, outcome := range []string{Accepted, Ignored, Asked, Refused, Failed} {
 			p.intake.WithLabelValues(source, outcome)
 		}
 	}

@@ -1,7 +1,9 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,8 +106,13 @@ func (c *Controller) backlog(b Backlog, err error) []prometheus.Metric {
 		return nil
 	}
 	out := []prometheus.Metric{queueTaken.told(float64(b.Taken))}
-	for _, p := range b.Pipelines {
-		name := c.pipelines.bounded(p.Pipeline)
+	all := slices.SortedStableFunc(slices.Values(b.Pipelines), func(a, b PipelineBacklog) int { return cmp.Compare(b.Waiting, a.Waiting) })
+	for _, p := range all { // those first that something waits of: they take the places of those that were given up
+		named := c.pipelines.still
+		if p.Waiting > 0 {
+			named = c.pipelines.bounded
+		}
+		name := named(p.Pipeline)
 		if name == others {
 			continue
 		}

@@ -47,6 +47,7 @@ var _ AuditLog = (*queue.Client)(nil)
 type note struct {
 	known  bool // its sender proved who it is
 	status int
+	reads  bool // it asks for no build
 	call   messages.AuditedCall
 
 	span        *tracing.Span
@@ -84,7 +85,7 @@ func (p *Producer) audited(what, path string, serve http.HandlerFunc) http.Handl
 		return serve
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		n := &note{}
+		n := &note{reads: r.Method == http.MethodGet || r.Method == http.MethodHead}
 		ctx := n.begin(p.tracer, r, path)
 		p.guarded(serve)(noting{w, n}, r.WithContext(context.WithValue(ctx, noteKey{}, n)))
 		n.call.At, n.call.What, n.call.Path, n.call.Status = p.now().UTC(), what, path, n.status

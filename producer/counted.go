@@ -73,6 +73,8 @@ func outcomeOf(n *note) string {
 		return metrics.Refused
 	case n.call.Outcome == messages.OutcomeIgnored:
 		return metrics.Ignored
+	case n.reads:
+		return metrics.Asked
 	}
 	return metrics.Accepted
 }

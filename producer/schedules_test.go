@@ -303,15 +303,18 @@ func TestAnotherScheduleBeginsAnew(t *testing.T) {
 func TestProducersThatRun(t *testing.T) {
 	tt := newTimetable(t, 0, "    schedule: [{cron: \"0 * * * *\"}, {cron: \"30 3 * * *\"}]")
 	tt.clock.set(t, "2027-06-01T12:59:59.5Z")
-	tt.clock.from = time.Now()
-	var stops []func()
 	for range 2 {
 		p := tt.producer(tt.nats.Client(t))
+		queuetest.Must(t, p.look(t.Context())) // before the hour, however late they run
+		tt.producers = append(tt.producers, p)
+	}
+	tt.clock.from = time.Now()
+	var stops []func()
+	for _, p := range tt.producers {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); _ = p.Run(ctx) }()
 		stops = append(stops, func() { stop(); <-ended })
-		tt.producers = append(tt.producers, p)
 	}
 	t.Cleanup(func() { stops[1]() })
 	asked := func(n int) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/fenceline/fenceline/reach"
 )
@@ -21,9 +22,13 @@ type Way struct {
 	resolver       reach.Resolver
 	own, elsewhere http.RoundTripper
 
-	look   sync.Once
+	mu     sync.Mutex
 	onSite bool
+	until  time.Time // onSite is taken to be so
 }
+
+// addressFor is how long it is taken for known whether a registry has a public address: its name may lead elsewhere by and by.
+const addressFor = time.Minute
 
 // NewWay makes the way to a registry's host, HOST[:PORT], over what base says of certificates. Nil rules are their zero value.
 func NewWay(host string, base *http.Transport, rules *reach.Rules) *Way {
@@ -72,16 +77,25 @@ func (w *Way) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.elsewhere.RoundTrip(r)
 }
 
-// isOnSite tells whether the registry has no public address.
+// isOnSite tells whether the registry has no public address. One whose name can't be looked up now counts as public for this
+// time: it leads to less then.
 func (w *Way) isOnSite(ctx context.Context) bool {
-	w.look.Do(func() {
-		place, err := reach.ParsePlace(&url.URL{Scheme: "https", Host: w.host})
-		if err == nil {
-			_, err = (&reach.Rules{Resolver: w.resolver}).Resolve(ctx, place, reach.Stranger)
-			w.onSite = errors.As(err, new(*reach.DeniedError))
-		}
-	})
-	return w.onSite
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Now().Before(w.until) {
+		return w.onSite
+	}
+	place, err := reach.ParsePlace(&url.URL{Scheme: "https", Host: w.host})
+	if err != nil {
+		return false
+	}
+	_, err = (&reach.Rules{Resolver: w.resolver}).Resolve(ctx, place, reach.Stranger)
+	denied := errors.As(err, new(*reach.DeniedError))
+	if err != nil && !denied {
+		return false
+	}
+	w.onSite, w.until = denied, time.Now().Add(addressFor)
+	return denied
 }
 
 // Led says of an error which setting allows an address that a registry led to, where that is what is wrong.

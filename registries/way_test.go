@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fenceline/fenceline/reach"
 )
@@ -94,4 +96,30 @@ func TestWhereARegistryMayLead(t *testing.T) {
 	if got := shown.Load(); got != "" {
 		t.Errorf("another port of the host was shown %q", got)
 	}
+}
+
+// TestARegistryThatMovesIsSeen within a minute, and one whose name could not be looked up as soon as it can be.
+func TestARegistryThatMovesIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		addresses := names{}
+		w := NewWay("registry.example:5000", http.DefaultTransport.(*http.Transport), &reach.Rules{Resolver: addresses})
+		for _, step := range []struct {
+			address string
+			after   time.Duration
+			onSite  bool
+		}{
+			{"", 0, false},
+			{"10.0.0.1", 0, true}, // it was away before
+			{"", addressFor / 2, true},
+			{"93.184.215.14", addressFor, false},
+			{"", addressFor, false},
+			{"10.0.0.2", 0, true},
+		} {
+			<-time.After(step.after)
+			addresses["registry.example"] = step.address
+			if got := w.isOnSite(t.Context()); got != step.onSite {
+				t.Errorf("at %q it is on the site: %v", step.address, got)
+			}
+		}
+	})
 }

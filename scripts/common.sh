@@ -76,6 +76,17 @@ logged() {
   "$@" >"$file" 2>&1 </dev/null
 }
 
+# unasked SERVICE ends what a package has started of its own, which nobody asked for, and keeps it from starting with the machine:
+# by systemd, or by the scripts of init where that runs the machine.
+unasked() {
+  if have systemctl && [[ -d /run/systemd/system ]]; then
+    systemctl disable --now "$1" >/dev/null 2>&1 || true
+    return
+  fi
+  ! have service || service "$1" stop >/dev/null 2>&1 || true
+  ! have update-rc.d || update-rc.d "$1" disable >/dev/null 2>&1 || true
+}
+
 # apt_install PACKAGE... installs packages of a Debian or Ubuntu system.
 apt_install() {
   export DEBIAN_FRONTEND=noninteractive

@@ -356,3 +356,26 @@ func TestAStepShowsTheEndOfItsOutputWhereItFails(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, said)
 	}
 }
+
+// TestAServiceThatAPackageStartedIsEnded by what runs the machine: systemd, or the scripts of init.
+func TestAServiceThatAPackageStartedIsEnded(t *testing.T) {
+	told := filepath.Join(t.TempDir(), "told")
+	note := `echo "$(basename "$0") $*" >>` + told + "\nexit 1\n"
+	m := machineWith(t, map[string]string{"systemctl": note, "service": note, "update-rc.d": note})
+	script := filepath.Join(t.TempDir(), "script")
+	common, err := filepath.Abs("common.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, script, ". "+common+"\nunasked prometheus\n")
+	if status, said := m.run(t, script); status != 0 || said != "" {
+		t.Errorf("it ends with %d: %s", status, said)
+	}
+	want := "service prometheus stop\nupdate-rc.d prometheus disable\n"
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		want = "systemctl disable --now prometheus\n"
+	}
+	if got, err := os.ReadFile(told); err != nil || string(got) != want {
+		t.Errorf("it tells %q, %v; want %q", got, err, want)
+	}
+}

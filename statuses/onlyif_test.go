@@ -54,3 +54,23 @@ func TestAForgeIsToldNothingOfABuildForWhichNothingHasChanged(t *testing.T) {
 		}
 	}
 }
+
+// TestAForgeIsToldOfAPushThatComesToAConditionalBuild as of every push: it waits in the queue, and then what became of it.
+func TestAForgeIsToldOfAPushThatComesToAConditionalBuild(t *testing.T) {
+	_, as := installation(t)
+	forge := newStandIn(t)
+	work(t, as("statuses"), giteaTarget(t, forge))
+	r := buildstest.Request("base", 1)
+	r.Reason, r.OnlyIf = &messages.Reason{Kind: messages.ReasonSchedule, Link: "1"}, messages.OnlyIfChanged
+	buildstest.Submit(t, as("producer"), r)
+	commit := buildstest.Commit(1)
+	push := buildstest.Submit(t, as("producer"), buildstest.Request("base", 1))
+	forge.last(t, commit, "pending queued")
+	buildstest.Consume(t, as("builder"), buildstest.Work(func(_ context.Context, j *builds.Job) (messages.Payload, error) {
+		if j.Request.OnlyIf != "" {
+			return &messages.BuildCancelled{Unchanged: "nothing has changed"}, nil
+		}
+		return buildstest.Ready(j.Request), nil
+	}))
+	forge.last(t, commit, "success image ready: "+string(buildstest.Ended(t, as("operator"), push.Build).Image))
+}

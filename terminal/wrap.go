@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/clipperhouse/displaywidth"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,25 +41,9 @@ const usualWidth = 80
 func width(s string) int {
 	n := 0
 	for _, r := range s {
-		n += runeWidth(r)
+		n += displaywidth.Rune(r) // terminals differ in what they draw as one: a character by itself is none's less
 	}
 	return n
-}
-
-// runeWidth is 0 for what is put over the character before it, 2 for East Asian wide characters and
-// pictures (https://www.unicode.org/reports/tr11/), else 1.
-func runeWidth(r rune) int {
-	switch {
-	case r < 0x300:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me):
-		return 0
-	case r >= 0x1100 && r <= 0x115F, r >= 0x2E80 && r <= 0xA4CF && r != 0x303F, r >= 0xAC00 && r <= 0xD7A3,
-		r >= 0xF900 && r <= 0xFAFF, r >= 0xFE30 && r <= 0xFE6F, r >= 0xFF00 && r <= 0xFF60, r >= 0xFFE0 && r <= 0xFFE6,
-		r >= 0x1F300 && r <= 0x1F64F, r >= 0x1F680 && r <= 0x1F6FF, r >= 0x1F900 && r <= 0x1FAFF, r >= 0x20000 && r <= 0x3FFFD:
-		return 2
-	}
-	return 1
 }
 
 // digest is a whole one in an image's name.
@@ -105,7 +89,7 @@ func wrapped(s string, first, further, most int) []string {
 func split(s string, room int) (head, rest string) {
 	n := 0
 	for i, r := range s {
-		if n += runeWidth(r); n > room && i > 0 {
+		if n += displaywidth.Rune(r); n > room && i > 0 {
 			return s[:i], s[i:]
 		}
 	}

@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -79,7 +80,7 @@ func (t *Tracer) Close() {
 }
 
 // Endpoints are the variables whose presence asks for traces by itself.
-var endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+var endpoints = of("ENDPOINT")
 
 // wanted tells whether the variables ask for traces.
 func wanted() bool {
@@ -97,9 +98,10 @@ func wanted() bool {
 
 // The values that OpenTelemetry gives a meaning, and that fenceline has.
 var (
-	exporters = []string{"otlp", "console", "none"}
-	protocols = []string{"grpc", "http/protobuf"}
-	samplers  = []string{"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"}
+	exporters    = []string{"otlp", "console", "none"}
+	protocols    = []string{grpcProtocol, "http/protobuf"}
+	compressions = []string{"gzip", "none"}
+	samplers     = []string{"always_on", "always_off", "traceidratio", "parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"}
 )
 
 // checkEnvironment finds what the libraries would pass over without a word, or tell of without the variable's name.
@@ -107,6 +109,7 @@ func checkEnvironment() error {
 	for name, known := range map[string][]string{
 		"OTEL_TRACES_EXPORTER": exporters, "OTEL_TRACES_SAMPLER": samplers,
 		"OTEL_EXPORTER_OTLP_PROTOCOL": protocols, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocols,
+		"OTEL_EXPORTER_OTLP_COMPRESSION": compressions, "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": compressions,
 	} {
 		if v := os.Getenv(name); v != "" && !slices.Contains(known, v) {
 			return fmt.Errorf("%s: %q is none of %s", name, v, strings.Join(known, ", "))
@@ -120,12 +123,60 @@ func checkEnvironment() error {
 	for _, name := range endpoints {
 		if v := os.Getenv(name); v != "" {
 			// The URL may have a credential: the error says nothing of it.
-			if u, err := url.Parse(v); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				return fmt.Errorf("%s: is not the URL of a collector: give one such as http://collector:4318", name)
+			u, err := url.Parse(v)
+			switch {
+			case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+				return fmt.Errorf("%s: is not the URL of a collector: give one such as %s", name, example())
+			case v == given(endpoints) && protocol() == grpcProtocol && strings.Trim(u.Path, "/") != "":
+				return fmt.Errorf("%s: has a path, which gRPC has none of: give a URL such as %s", name, example())
 			}
 		}
 	}
+	if err := checkInsecure(); err != nil {
+		return err
+	}
 	return checkValues()
+}
+
+// grpcProtocol is OTLP over gRPC, as OTEL_EXPORTER_OTLP_PROTOCOL calls it.
+const grpcProtocol = "grpc"
+
+// protocol is what is spoken with the collector.
+func protocol() string { return cmp.Or(given(of("PROTOCOL")), "http/protobuf") }
+
+// example is how a collector's URL looks.
+func example() string {
+	if protocol() == grpcProtocol {
+		return "http://collector:4317"
+	}
+	return "http://collector:4318"
+}
+
+// given is the value of the last of these variables that has one: the one for traces goes before the one for all.
+func given(names []string) (value string) {
+	for _, name := range names {
+		value = cmp.Or(os.Getenv(name), value)
+	}
+	return value
+}
+
+// checkInsecure finds what contradicts the endpoint's scheme. The exporter lets the variable win, so that spans and credentials
+// would go in the clear to a URL that begins with https.
+func checkInsecure() error {
+	for _, name := range of("INSECURE") {
+		v := os.Getenv(name)
+		if v == "" {
+			continue
+		}
+		insecure, err := strconv.ParseBool(v)
+		if err != nil || !strings.EqualFold(v, strconv.FormatBool(insecure)) {
+			return fmt.Errorf("%s: %q is neither true nor false", name, v)
+		}
+		if scheme, _, ok := strings.Cut(given(endpoints), "://"); ok && v == given(of("INSECURE")) && insecure == strings.EqualFold(scheme, "https") {
+			return fmt.Errorf("%s: is %s, while the collector's URL begins with %s: that alone says it, so leave the variable out", name, v, scheme)
+		}
+	}
+	return nil
 }
 
 // withoutValues keeps what a library says of a variable, without what is in others that may be secret.
@@ -143,11 +194,11 @@ func withoutValues(err error) error {
 // another service, it speaks the same protocol where none is said, and it sends traces only where fenceline does, to a collector.
 func ChildEnvironment(service string) []string {
 	env := append(os.Environ(), "OTEL_SERVICE_NAME="+service)
-	given := func(name string) bool { return os.Getenv(name) != "" }
-	if !given("OTEL_EXPORTER_OTLP_PROTOCOL") {
+	unset := func(name string) bool { return os.Getenv(name) == "" }
+	if unset("OTEL_EXPORTER_OTLP_PROTOCOL") {
 		env = append(env, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf")
 	}
-	if !given("OTEL_METRICS_EXPORTER") {
+	if unset("OTEL_METRICS_EXPORTER") {
 		env = append(env, "OTEL_METRICS_EXPORTER=none")
 	}
 	if exporter := os.Getenv("OTEL_TRACES_EXPORTER"); !wanted() || exporter != "" && exporter != "otlp" {

@@ -125,6 +125,30 @@ func TestVariablesThatCantBe(t *testing.T) {
 			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"},
 			`OTEL_EXPORTER_OTLP_TIMEOUT: "10s" is no number of milliseconds`,
 		},
+		"an endpoint without a scheme, for gRPC": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			"OTEL_EXPORTER_OTLP_ENDPOINT: is not the URL of a collector: give one such as http://collector:4317",
+		},
+		"a path, for gRPC": {
+			map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://u:pass-word@collector:4317/v1/traces", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"},
+			"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: has a path, which gRPC has none of",
+		},
+		"https in the clear": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://u:pass-word@collector:4317", "OTEL_EXPORTER_OTLP_INSECURE": "true", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			"OTEL_EXPORTER_OTLP_INSECURE: is true, while the collector's URL begins with https",
+		},
+		"http with TLS": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_TRACES_INSECURE": "False"},
+			"OTEL_EXPORTER_OTLP_TRACES_INSECURE: is False, while the collector's URL begins with http:",
+		},
+		"insecure, somehow": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_INSECURE": "1"},
+			`OTEL_EXPORTER_OTLP_INSECURE: "1" is neither true nor false`,
+		},
+		"a compression that is not known": {
+			map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd"},
+			`OTEL_EXPORTER_OTLP_COMPRESSION: "zstd" is none of gzip, none`,
+		},
 		"an endpoint without a scheme": {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "user:pass-word@collector:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT: is not the URL of a collector"},
 	} {
 		t.Run(name, func(t *testing.T) {

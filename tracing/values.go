@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// of lists the two names that a variable of the exporter has: the one for all of OpenTelemetry, and the one for traces.
+// of lists the two names that a variable of the exporter has: the one for all of OpenTelemetry, and the one for traces, which wins.
 func of(variable string) []string {
 	return []string{"OTEL_EXPORTER_OTLP_" + variable, "OTEL_EXPORTER_OTLP_TRACES_" + variable}
 }

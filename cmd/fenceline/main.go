@@ -10,6 +10,7 @@
 //   - listen.go: where webhooks and calls come in, and pages are served
 //   - health.go: whether roles are ready, and their metrics
 //   - storage.go: what metrics ask of NATS
+//   - memory.go: what a process that waits gives back
 //   - shutdown.go: how parts that run together end
 package main
 

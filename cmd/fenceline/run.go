@@ -67,6 +67,9 @@ func runRole(cmd *cobra.Command, f *settings.Run, wire func(log zerolog.Logger) 
 			return err
 		}
 		m.add(w.caller.Role, q, r)
+		if w.caller.Role == settings.RoleDistributor { // every node has one
+			return serve(cmd.Context(), f, q, r, m, giveBack)
+		}
 		return serve(cmd.Context(), f, q, r, m)
 	}
 	return cmd
@@ -124,9 +127,9 @@ func reachOnce(ctx context.Context, n *settings.NATS, w wiring, log zerolog.Logg
 }
 
 // serve runs the role, and beside it the answers about its health.
-func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, m *monitor) error {
+func serve(ctx context.Context, f *settings.Run, q *queue.Client, r role, m *monitor, more ...func(context.Context) error) error {
 	log := *q.Logger()
-	parts := []func(context.Context) error{r.Run, func(ctx context.Context) error { return cli.WatchClock(ctx, q, log) }}
+	parts := append([]func(context.Context) error{r.Run, func(ctx context.Context) error { return cli.WatchClock(ctx, q, log) }}, more...)
 	if m.listens() {
 		if err := m.listen(); err != nil {
 			return err

@@ -339,7 +339,7 @@ func (u *upRun) announce(w io.Writer, entry *httpEntry) error {
 
 // run runs the roles until ctx ends or one fails, and returns when all have ended.
 func (u *upRun) run(ctx context.Context, roles []role) error {
-	parts := []func(context.Context) error{u.stack.Wait}
+	parts := []func(context.Context) error{u.stack.Wait, giveBack}
 	if u.monitor.listens() {
 		u.monitor.registry.State(func() int64 { return standalone.FreeBytes(u.state.Path()) })
 		parts = append(parts, u.monitor.serve)

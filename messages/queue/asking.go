@@ -110,6 +110,8 @@ func matches(filter, subject string) bool {
 
 // askBatch asks once. A server that knows no batches gives one message.
 func (c *Client) askBatch(ctx context.Context, stream, filter string, from uint64) (found []Stored, more bool, err error) {
+	began := time.Now()
+	defer func() { c.observe(began, err) }()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if err := c.deafness(); err != nil {

@@ -78,7 +78,7 @@ func (c *Client) waitingOn(ctx context.Context, stream, subject string, after ui
 	case "404":
 		return Waiting{}, nil
 	default:
-		return Waiting{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
+		return Waiting{}, c.refused(fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description")))
 	}
 	follow, err := strconv.ParseUint(answer.Header.Get("Nats-Num-Pending"), 10, 64)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Client) waitingOn(ctx context.Context, stream, subject string, after ui
 	}
 	first, err := storedBy(stream, answer)
 	if err != nil {
-		return Waiting{}, err
+		return Waiting{}, c.refused(err)
 	}
 	return Waiting{follow + 1, max(now.Sub(first.Time), 0)}, nil
 }

@@ -35,7 +35,7 @@ func (c *Client) StoreBatch(ctx context.Context, batch []Outgoing) (uint64, erro
 			return c.Store(ctx, m.Subject, m.Message, append(extra, Header{batchCommit, "1"})...)
 		}
 		if err := c.nc.PublishMsg(natsMessage(m.Subject, m.Message, extra)); err != nil {
-			return 0, classify(err)
+			return 0, c.refused(classify(err))
 		}
 	}
 	return 0, errors.New("storing an empty batch")

@@ -115,7 +115,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	}
 	c.nc = nc
 	if c.js, err = jetstream.New(nc, jetstream.WithDefaultTimeout(answerTime)); err == nil {
-		err = c.lossy.open(nc)
+		err = c.lossy.open(nc, func(err error) { _ = c.refused(classify(err)) })
 	}
 	if err != nil {
 		nc.Close()
@@ -228,7 +228,7 @@ func (c *Client) Ready(ctx context.Context) error {
 		return fmt.Errorf("NATS: %w: not connected, trying again all the time", ErrUnavailable)
 	}
 	if err := c.nc.FlushWithContext(ctx); err != nil {
-		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), classify(err))
+		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), c.refused(classify(err)))
 	}
 	if err := c.deafness(); err != nil {
 		return fmt.Errorf("NATS at %s: %w", c.nc.ConnectedUrlRedacted(), err)
@@ -265,10 +265,8 @@ func (c *Client) ask(ctx context.Context, subject string, body []byte) (*nats.Ms
 }
 
 func (c *Client) askMsg(ctx context.Context, m *nats.Msg) (answer *nats.Msg, err error) {
-	if c.observer != nil {
-		began := time.Now()
-		defer func() { c.observe(began, err) }()
-	}
+	began := time.Now()
+	defer func() { c.observe(began, err) }()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	if err := c.deafness(); err != nil {
@@ -291,14 +289,26 @@ func answered[T any](ctx context.Context, call func(context.Context) (T, error))
 	return call(ctx)
 }
 
+// counted is answered, and has the answer counted. Its errors are not classified.
+func counted[T any](ctx context.Context, c *Client, call func(context.Context) (T, error)) (T, error) {
+	began := time.Now()
+	got, err := answered(ctx, call)
+	if err != nil {
+		c.observe(began, c.failure(ctx, err))
+		return got, err
+	}
+	c.observe(began, nil)
+	return got, nil
+}
+
 // stream looks a stream up.
 func (c *Client) stream(ctx context.Context, name string) (jetstream.Stream, error) {
-	return answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, name) })
+	return counted(ctx, c, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, name) })
 }
 
 // known looks a durable consumer up.
 func (c *Client) known(ctx context.Context, stream, durable string) (jetstream.Consumer, error) {
-	return answered(ctx, func(ctx context.Context) (jetstream.Consumer, error) { return c.js.Consumer(ctx, stream, durable) })
+	return counted(ctx, c, func(ctx context.Context) (jetstream.Consumer, error) { return c.js.Consumer(ctx, stream, durable) })
 }
 
 // failure classifies the error of an operation that ran under ctx: the reason why ctx ended
@@ -345,6 +355,9 @@ func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	case errors.Is(err, nats.ErrPermissionViolation) && c.denied.report(err):
 		return // who asked says so
+	}
+	if errors.Is(err, nats.ErrPermissionViolation) { // nobody waited for an answer
+		_ = c.refused(classify(err))
 	}
 	e := c.log.Warn().Err(err)
 	if sub != nil {

@@ -79,7 +79,7 @@ func (c *Client) consumeOne(ctx context.Context, stream string, consumer jetstre
 	if free {
 		defer s.leave()
 	}
-	info, err := consumer.Info(ctx)
+	info, err := counted(ctx, c, consumer.Info)
 	if err != nil {
 		return classify(err)
 	}
@@ -112,6 +112,7 @@ func (c *Client) share(ctx context.Context, s Shared) (jetstream.Consumer, error
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		consumer, err = c.consumer(ctx, stream, cfg)
 		if errors.Is(err, ErrForbidden) {
+			_ = c.refused(err)
 			return nil, fmt.Errorf("%w: consumer %s of stream %s, which this credential may not make: a controller declares it", ErrUndeclared, cfg.Durable, stream)
 		}
 		return consumer, err
@@ -176,7 +177,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 	}
 	batch, err := consumer.Fetch(1, jetstream.FetchContext(bounded), jetstream.FetchHeartbeat(sessionBeat))
 	if err != nil {
-		return nil, classify(err)
+		return nil, c.refused(classify(err))
 	}
 	select {
 	case m, ok := <-batch.Messages():
@@ -192,7 +193,7 @@ func (c *Client) fetch(ctx context.Context, consumer jetstream.Consumer) (jetstr
 	case err == nil, errors.Is(err, context.DeadlineExceeded):
 		return nil, nil
 	default:
-		return nil, classify(err)
+		return nil, c.refused(classify(err))
 	}
 }
 

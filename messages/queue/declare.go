@@ -97,7 +97,7 @@ func (c *Client) existing(ctx context.Context, have jetstream.StreamConfig, want
 		}
 		ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.UPDATE."+want.Name)
 		defer done()
-		_, err := answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.UpdateStream(ctx, left) })
+		_, err := counted(ctx, c, func(ctx context.Context) (jetstream.Stream, error) { return c.js.UpdateStream(ctx, left) })
 		if err != nil {
 			return fmt.Errorf("taking %s from it, which other streams store: %w", strings.Join(want.Once, ", "), c.failure(ctx, err))
 		}
@@ -112,12 +112,12 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 	ctx, made := c.denied.guard(ctx, "$JS.API.STREAM.CREATE."+want.Name)
 	defer made()
 	for range 3 { // two clients may declare at once
-		s, err := c.stream(ctx, want.Name)
+		s, err := answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.Stream(ctx, want.Name) })
 		if err == nil {
 			return c.existing(ctx, s.CachedInfo().Config, want)
 		}
-		if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return c.failure(ctx, err)
+		if !errors.Is(err, jetstream.ErrStreamNotFound) { // that is why it is declared
+			return c.refused(c.failure(ctx, err))
 		}
 		cfg := want.config()
 		if want.First != nil {
@@ -125,7 +125,7 @@ func (c *Client) declare(ctx context.Context, want Stream) error {
 				return err
 			}
 		}
-		_, err = answered(ctx, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
+		_, err = counted(ctx, c, func(ctx context.Context) (jetstream.Stream, error) { return c.js.CreateStream(ctx, cfg) })
 		if err == nil {
 			return nil
 		}

@@ -143,6 +143,8 @@ func classify(err error) error {
 		return join(ErrUnavailable, err)
 	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return join(ErrMoved, err)
+	case errors.Is(err, jetstream.ErrBucketNotFound):
+		return join(ErrUndeclared, err)
 	case errors.Is(err, jetstream.ErrObjectNotFound), errors.Is(err, jetstream.ErrKeyNotFound):
 		return join(ErrNotFound, err)
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):

@@ -24,7 +24,7 @@ func (c *Client) Hint(p messages.Payload) error {
 		return err
 	}
 	if err := c.nc.PublishMsg(natsMessage(subject, m, nil)); err != nil {
-		return fmt.Errorf("announcing to %s: %w", subject, classify(err))
+		return fmt.Errorf("announcing to %s: %w", subject, c.refused(classify(err)))
 	}
 	return nil
 }
@@ -38,7 +38,7 @@ func (c *Client) HearHints(ctx context.Context, subject string, begin func() err
 		hints := make(chan *nats.Msg, hintsPending)
 		sub, err := c.nc.ChanSubscribe(subject, hints)
 		if err != nil {
-			return classify(err)
+			return c.refused(classify(err))
 		}
 		defer func() { _ = sub.Unsubscribe() }()
 		if err := begin(); err != nil {
@@ -69,7 +69,7 @@ func (c *Client) HearQuestions(ctx context.Context, subject string, fn func(subj
 		questions := make(chan *nats.Msg, hintsPending)
 		sub, err := c.nc.ChanSubscribe(subject, questions)
 		if err != nil {
-			return classify(err)
+			return c.refused(classify(err))
 		}
 		for { // the subscription comes back with the connection
 			select {

@@ -28,10 +28,13 @@ type lossy struct {
 	stalled atomic.Bool         // the last message found no room
 }
 
-func (l *lossy) open(nc *nats.Conn) error {
+func (l *lossy) open(nc *nats.Conn, lost func(error)) error {
 	var err error
 	l.js, err = jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(lossyPending), jetstream.WithPublishAsyncTimeout(answerTime),
-		jetstream.WithPublishAsyncErrHandler(func(jetstream.JetStream, *nats.Msg, error) { l.lost.Add(1) })) // sent, but not known to be stored
+		jetstream.WithPublishAsyncErrHandler(func(_ jetstream.JetStream, _ *nats.Msg, err error) {
+			l.lost.Add(1) // sent, but not known to be stored
+			lost(err)
+		}))
 	return err
 }
 
@@ -56,7 +59,7 @@ func (c *Client) PublishLossy(make func(lost int64) messages.Payload) error {
 	l.stalled.Store(errors.Is(err, jetstream.ErrTooManyStalledMsgs))
 	if err != nil {
 		l.lost.Add(lost + 1)
-		return fmt.Errorf("publishing to %s: %w", subject, classify(err))
+		return fmt.Errorf("publishing to %s: %w", subject, c.refused(classify(err)))
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func piecesOf(store, nuid string) string { return "$O." + store + ".C." + nuid }
 func (c *Client) Objects(ctx context.Context, store string, unfinished time.Time) ([]Object, error) {
 	descriptions, err := c.Subjects(ctx, objectStream(store), described(store, "")+">")
 	if err != nil {
-		return nil, fmt.Errorf("listing %s: %w", store, objectError(err))
+		return nil, fmt.Errorf("listing %s: %w", store, err)
 	}
 	var out []Object
 	known := map[string]bool{}
@@ -101,7 +101,7 @@ func (c *Client) DropObject(ctx context.Context, store, name string) error {
 		_, err = c.Purge(ctx, objectStream(store), described(store, name), 0)
 	}
 	if err != nil {
-		return fmt.Errorf("removing %s from %s: %w", name, store, objectError(err))
+		return fmt.Errorf("removing %s from %s: %w", name, store, err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -26,27 +25,22 @@ func (c *Client) GetObject(ctx context.Context, store, name string) (io.ReadClos
 	s, err := c.objects(ctx, store)
 	if err == nil {
 		var info *jetstream.ObjectInfo
-		if info, err = s.GetInfo(ctx, name); err == nil {
+		info, err = counted(ctx, c, func(ctx context.Context) (*jetstream.ObjectInfo, error) { return s.GetInfo(ctx, name) })
+		if err == nil {
 			return c.readObject(ctx, store, info), nil
 		}
+		err = c.failure(ctx, err)
 	}
-	return nil, fmt.Errorf("reading %s of %s: %w", name, store, objectError(err))
+	return nil, fmt.Errorf("reading %s of %s: %w", name, store, err)
 }
 
 // objects opens a store, or says why it can't be.
 func (c *Client) objects(ctx context.Context, store string) (jetstream.ObjectStore, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.STREAM.INFO."+objectStream(store))
 	defer done()
-	s, err := answered(ctx, func(ctx context.Context) (jetstream.ObjectStore, error) { return c.js.ObjectStore(ctx, store) })
+	s, err := counted(ctx, c, func(ctx context.Context) (jetstream.ObjectStore, error) { return c.js.ObjectStore(ctx, store) })
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}
 	return s, nil
-}
-
-func objectError(err error) error {
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return join(ErrUndeclared, err)
-	}
-	return classify(err)
 }

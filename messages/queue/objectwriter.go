@@ -127,7 +127,7 @@ func (w *objectWriter) send(ctx context.Context, piece []byte) error {
 	}
 	stored, err := w.js.PublishMsgAsync(&nats.Msg{Subject: w.pieces(), Data: piece}, jetstream.WithRetryAttempts(0)) // a second one would send what stands in piece by then
 	if err != nil {
-		return w.c.failure(ctx, err)
+		return w.c.refused(w.c.failure(ctx, err))
 	}
 	w.away = append(w.away, stored)
 	return nil
@@ -142,9 +142,9 @@ func (w *objectWriter) wait(ctx context.Context) error {
 		return nil
 	case err := <-oldest.Err():
 		w.away = w.away[1:]
-		return w.c.failure(ctx, err)
+		return w.c.refused(w.c.failure(ctx, err))
 	case <-ctx.Done():
-		return w.c.failure(ctx, ctx.Err())
+		return w.c.refused(w.c.failure(ctx, ctx.Err()))
 	}
 }
 

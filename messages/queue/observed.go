@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,12 +22,19 @@ type Observer interface {
 	Failed(class string)
 }
 
+// noFailures are answers like others: of the server that a record is another by now, or not there, of a listener none.
+var noFailures = []error{
+	ErrMoved, ErrNotFound, ErrExists, ErrLeaseLost, ErrNobody, ErrUnanswered, errGap, jetstream.ErrConsumerNotFound, jetstream.ErrStreamNameAlreadyInUse,
+}
+
 // Class names the class of an error, for who counts them: unavailable, full, forbidden, undeclared, too_large or other.
 // It is "" for what is no failure of NATS: a record that somebody else wrote first, or that is not there, and who asked
 // going away.
 func Class(err error) string {
 	switch {
-	case err == nil, errors.Is(err, ErrMoved), errors.Is(err, ErrNotFound), errors.Is(err, ErrLeaseLost), errors.Is(err, context.Canceled):
+	case err == nil, errors.Is(err, context.Canceled):
+		return ""
+	case slices.ContainsFunc(noFailures, func(e error) bool { return errors.Is(err, e) }):
 		return ""
 	case errors.Is(err, ErrUnavailable): // before the class that it may have, too: nobody answers
 		return "unavailable"
@@ -44,11 +52,16 @@ func Class(err error) string {
 
 // observe tells of a request that was sent then.
 func (c *Client) observe(began time.Time, err error) {
-	if err == nil {
-		c.observer.Answered(time.Since(began))
+	if c.observer == nil {
 		return
 	}
-	_ = c.refused(err)
+	if class := Class(err); class != "" {
+		c.observer.Failed(class)
+		return
+	}
+	if err == nil {
+		c.observer.Answered(time.Since(began))
+	}
 }
 
 // refused tells of an error, and returns it.
@@ -66,7 +79,7 @@ func (c *Client) RoundTrip(ctx context.Context) (time.Duration, error) {
 	}
 	began := time.Now()
 	if err := c.nc.FlushWithContext(ctx); err != nil {
-		return 0, fmt.Errorf("asking NATS for a sign of life: %w", classify(err))
+		return 0, fmt.Errorf("asking NATS for a sign of life: %w", c.refused(classify(err)))
 	}
 	return time.Since(began), nil
 }
@@ -121,7 +134,7 @@ func (c *Client) Account(ctx context.Context) (used uint64, limit int64, err err
 		return 0, 0, fmt.Errorf("reading what the account takes: %w", err)
 	}
 	if a.Error != nil {
-		return 0, 0, classify(a.Error)
+		return 0, 0, c.refused(classify(a.Error))
 	}
 	used, limit = a.Storage, a.Limits.Storage
 	for _, t := range a.Tiers { // an account with limits for each number of copies has them there alone

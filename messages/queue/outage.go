@@ -180,6 +180,9 @@ func (c *Client) checkJetStream(ctx context.Context) error {
 		if err = json.Unmarshal(answer.Data, &info); err == nil && info.Error != nil {
 			err = info.Error
 		}
+		if err != nil {
+			_ = c.refused(classify(err))
+		}
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeJetStreamNotEnabledForAccount {

@@ -117,16 +117,16 @@ func (c *Client) storeMsg(ctx context.Context, m *nats.Msg) (uint64, error) {
 		Batch    string              `json:"batch"`
 	}
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
-		return 0, fmt.Errorf("reading the stream's answer: %w", err)
+		return 0, c.refused(fmt.Errorf("reading the stream's answer: %w", err))
 	}
 	if ack.Error != nil {
 		return 0, c.refused(classify(ack.Error))
 	}
 	if ack.Stream == "" {
-		return 0, errors.New("the answer came from no stream: another program listens on the subject")
+		return 0, c.refused(errors.New("the answer came from no stream: another program listens on the subject"))
 	}
 	if ack.Batch != m.Header.Get(batchID) {
-		return 0, errors.New("stored by itself, not with its batch: the server doesn't know batches")
+		return 0, c.refused(errors.New("stored by itself, not with its batch: the server doesn't know batches"))
 	}
 	return ack.Sequence, nil
 }

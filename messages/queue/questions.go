@@ -39,23 +39,23 @@ func (c *Client) question(ctx context.Context, m *nats.Msg, answer string) (*nat
 	for subject, to := range map[string]chan *nats.Msg{answer: answers, m.Reply: unheard} {
 		sub, err := c.nc.ChanSubscribe(subject, to)
 		if err != nil {
-			return nil, classify(err)
+			return nil, c.refused(classify(err))
 		}
 		defer func() { _ = sub.Unsubscribe() }()
 	}
 	for {
 		if err := c.nc.PublishMsg(m); err != nil {
-			return nil, classify(err)
+			return nil, c.refused(classify(err))
 		}
 		select {
 		case got := <-answers:
 			return got, nil
 		case <-unheard:
 			if !Pause(guarded, askAgain) {
-				return nil, c.failure(guarded, ErrNobody)
+				return nil, c.refused(c.failure(guarded, ErrNobody))
 			}
 		case <-guarded.Done():
-			return nil, c.failure(guarded, ErrUnanswered)
+			return nil, c.refused(c.failure(guarded, ErrUnanswered))
 		}
 	}
 }

@@ -148,13 +148,13 @@ func (c *Client) readOne(ctx context.Context, stream string, request map[string]
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return Stored{}, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+		return Stored{}, c.refused(fmt.Errorf("reading the answer of stream %s: %w", stream, err))
 	}
 	if a.Error != nil {
-		return Stored{}, classify(a.Error)
+		return Stored{}, c.refused(classify(a.Error))
 	}
 	if a.Message == nil {
-		return Stored{}, fmt.Errorf("%w: empty answer of stream %s", ErrUnavailable, stream)
+		return Stored{}, c.refused(fmt.Errorf("%w: empty answer of stream %s", ErrUnavailable, stream))
 	}
 	m := a.Message
 	h, err := nats.DecodeHeadersMsg(m.Headers)

@@ -196,13 +196,13 @@ func (r *Records[T]) Note(key string, v T) error {
 	if err != nil {
 		return err
 	}
-	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), messages.Message{Body: body}, nil)))
+	return r.c.refused(classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), messages.Message{Body: body}, nil))))
 }
 
 // NoteGone removes what Note wrote, in the same way.
 func (r *Records[T]) NoteGone(key string) error {
 	m := messages.Message{Headers: messages.Headers{kvOperation: {kvDeleted}}}
-	return classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), m, nil)))
+	return r.c.refused(classify(r.c.nc.PublishMsg(natsMessage(r.Subject(key), m, nil))))
 }
 
 // put writes by revision. Where the answer was lost, or a repeated attempt finds the record
@@ -294,7 +294,8 @@ func (c *Client) direct(ctx context.Context, stream, subject string) (Stored, er
 	case "404":
 		return Stored{}, ErrNotFound
 	default:
-		return Stored{}, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
+		return Stored{}, c.refused(fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description")))
 	}
-	return storedBy(stream, answer)
+	m, err := storedBy(stream, answer)
+	return m, c.refused(err)
 }

@@ -88,7 +88,7 @@ func (c *Client) run(ctx context.Context, s session, each func(Stored) error, ca
 	}
 	it, err := consumer.Messages(jetstream.PullHeartbeat(sessionBeat))
 	if err != nil {
-		return classify(err)
+		return c.refused(classify(err))
 	}
 	defer it.Stop()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -115,7 +115,7 @@ func (c *Client) run(ctx context.Context, s session, each func(Stored) error, ca
 		case err != nil && cause != nil:
 			return cause
 		case err != nil:
-			return classify(err)
+			return c.refused(classify(err))
 		}
 		meta, err := m.Metadata()
 		if err != nil {
@@ -153,7 +153,7 @@ func (c *Client) more(ctx context.Context, s session, consumer jetstream.Consume
 		return false, nil
 	}
 	*looks++
-	info, err := consumer.Info(ctx)
+	info, err := counted(ctx, c, consumer.Info)
 	if err != nil {
 		return false, classify(err)
 	}
@@ -183,16 +183,22 @@ func (c *Client) next(ctx context.Context, consumer jetstream.Consumer, it jetst
 	return it.Next()
 }
 
-// consumer makes a consumer, or brings a durable one up to date.
+// consumer makes a consumer, or brings a durable one up to date. That it may not is not counted: who asks finds out by that,
+// and has another way.
 func (c *Client) consumer(ctx context.Context, stream string, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	ctx, done := c.denied.guard(ctx, "$JS.API.CONSUMER.CREATE."+stream+"*")
 	defer done()
+	began := time.Now()
 	consumer, err := answered(ctx, func(ctx context.Context) (jetstream.Consumer, error) {
 		return c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
 	})
 	if err != nil {
-		return nil, c.failure(ctx, err)
+		if err = c.failure(ctx, err); !errors.Is(err, ErrForbidden) {
+			c.observe(began, err)
+		}
+		return nil, err
 	}
+	c.observe(began, nil)
 	return consumer, nil
 }
 

@@ -28,6 +28,11 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 	if err != nil {
 		return StreamInfo{}, err
 	}
+	s, err := streamInfo(stream, m.Data)
+	return s, c.refused(err)
+}
+
+func streamInfo(stream string, answer []byte) (StreamInfo, error) {
 	var info struct {
 		Now    time.Time `json:"ts"`
 		Config struct {
@@ -43,7 +48,7 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 		} `json:"state"`
 		Error *jetstream.APIError `json:"error"`
 	}
-	switch err := json.Unmarshal(m.Data, &info); {
+	switch err := json.Unmarshal(answer, &info); {
 	case err != nil:
 		return StreamInfo{}, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
 	case info.Error != nil && info.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound:
@@ -63,7 +68,7 @@ func (c *Client) Subjects(ctx context.Context, stream, filter string) (map[strin
 	if err != nil {
 		return nil, c.failure(ctx, err)
 	}
-	info, err := answered(ctx, func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	info, err := counted(ctx, c, func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		return s.Info(ctx, jetstream.WithSubjectFilter(filter))
 	})
 	if err != nil {
@@ -74,11 +79,15 @@ func (c *Client) Subjects(ctx context.Context, stream, filter string) (map[strin
 
 // Missing tells whether the server answers and has no such stream.
 func (c *Client) Missing(ctx context.Context, stream string) (bool, error) {
-	_, err := c.Info(ctx, stream)
+	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, nil)
+	if err != nil {
+		return false, err
+	}
+	_, err = streamInfo(stream, m.Data)
 	if errors.Is(err, ErrUndeclared) && !errors.Is(err, ErrUnavailable) {
 		return true, nil
 	}
-	return false, err
+	return false, c.refused(err)
 }
 
 // Purge removes the messages on a subject below a sequence, or all of them where that is 0, and
@@ -101,10 +110,10 @@ func (c *Client) Purge(ctx context.Context, stream, subject string, below uint64
 		Purged uint64              `json:"purged"`
 	}
 	if err := json.Unmarshal(answer.Data, &a); err != nil {
-		return 0, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+		return 0, c.refused(fmt.Errorf("reading the answer of stream %s: %w", stream, err))
 	}
 	if a.Error != nil {
-		return 0, classify(a.Error)
+		return 0, c.refused(classify(a.Error))
 	}
 	return a.Purged, nil
 }

@@ -178,21 +178,30 @@ func (l Layout) streams(s messages.Space) []queue.Stream {
 // of a stream before it, as a fleet takes no image of an order that it has left behind.
 func nextOrder(ctx context.Context, c *queue.Client) (uint64, error) {
 	var highest uint64
-	builds, err := Builds(c).List(ctx)
-	if err != nil && !errors.Is(err, queue.ErrUndeclared) {
+	builds, err := existing(ctx, c, c.Space().BuildsBucket(), Builds(c))
+	if err != nil {
 		return 0, fmt.Errorf("finding the orders that were given: %w", err)
 	}
 	for _, e := range builds {
 		highest = max(highest, e.Value.Order, e.Value.Request)
 	}
-	fleets, err := Fleets(c).List(ctx)
-	if err != nil && !errors.Is(err, queue.ErrUndeclared) {
+	fleets, err := existing(ctx, c, c.Space().FleetsBucket(), Fleets(c))
+	if err != nil {
 		return 0, fmt.Errorf("finding the orders that were given: %w", err)
 	}
 	for _, e := range fleets {
 		highest = max(highest, e.Value.Highest)
 	}
 	return highest + 1, nil
+}
+
+// existing lists the records of a bucket that may not be there yet.
+func existing[T any](ctx context.Context, c *queue.Client, bucket string, r *queue.Records[T]) ([]queue.Entry[T], error) {
+	missing, err := c.Missing(ctx, queue.Bucket(bucket, 1).Name)
+	if missing || err != nil {
+		return nil, err
+	}
+	return r.List(ctx)
 }
 
 // moveLetters brings the dead letters that the events stream has, of an installation from before they had

@@ -51,17 +51,6 @@ func New(w io.Writer, tty bool, now time.Time) (*Display, error) {
 	return d, nil
 }
 
-// wholeCharacters is a terminal that is written to by a program that cuts text between bytes.
-type wholeCharacters struct{ *os.File }
-
-// Write writes p with what is left of a character that was cut made visible.
-func (w wholeCharacters) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(w.File, strings.ToValidUTF8(string(p), "…")); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
 // Drawable tells whether a message of a log can be shown but as lines: those of older builders don't say how far a step is.
 func Drawable(l *messages.BuildLog) bool { return l.Vertex == "" || l.Progress != nil }
 

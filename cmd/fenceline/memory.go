@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/messages/queue"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// startTaken is how long after its start a process gives back what that took, and giveEvery how often it does so later.
+	startTaken = 10 * time.Second
+	giveEvery  = 10 * time.Minute
+)
+
+// giveBack has a process that mostly waits give back what it does not need while it does: garbage, and pages of the program's
+// file. At its start it runs through packages of all roles, and the kernel maps what lies around each page that is touched.
+func giveBack(ctx context.Context) error {
+	for wait := startTaken; queue.Pause(ctx, wait); wait = giveEvery {
+		debug.FreeOSMemory()
+		if err := unmapFile(); err != nil {
+			return nil //nolint:nilerr // it has them mapped, as all other programs have
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// unmapFile has the kernel forget which pages of the program's file this process has mapped, of those that nobody can write to.
+// A page that is needed is mapped again from the page cache.
+func unmapFile() error {
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("finding the program's file: %w", err)
+	}
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return fmt.Errorf("reading what is mapped: %w", err)
+	}
+	defer maps.Close()
+	lines := bufio.NewScanner(maps)
+	for lines.Scan() {
+		var from, to uintptr
+		var rights string
+		line := lines.Text()
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || strings.Contains(rights, "w") || !strings.HasSuffix(line, " "+program) {
+			continue
+		}
+		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
+			return fmt.Errorf("giving back pages of %s: %w", program, errno)
+		}
+	}
+	return lines.Err()
+}
