@@ -133,7 +133,7 @@ type Console struct {
 // Add adds the flags that `run` and `up` have for it.
 func (c *Console) Add(fs *pflag.FlagSet) {
 	FileVar(fs, &c.TokensFile, "console-tokens-file", "", "file of the tokens by which people sign in to the console, as 'fenceline console token' writes it")
-	SpanVar(fs, &c.SessionTime, "session-time", console.DefaultSessionTime, "how long a person stays signed in to the console")
+	SpanVar(fs, &c.SessionTime, "session-time", console.DefaultSessionTime, "how long a person stays signed in to the console, at most")
 	Explain(fs, "console-tokens-file", "It has no token, only digests. It is read again when it has changed: whoever was struck from it is signed out. One that is not there has no tokens yet.")
 	c.OIDC.Add(fs)
 }
