@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/standalone"
@@ -149,7 +151,10 @@ func newConsoleListCmd() *cobra.Command {
 func (d *doctor) checkConsoleTokens(context.Context) checked {
 	c := checked{What: "tokens"}
 	if d.tokens == "" {
-		c.Found = "no file of tokens is named in the settings: console-tokens-file"
+		c.Found = "neither a file of tokens (console-tokens-file) nor an OpenID Connect provider (oidc-issuer-url) is named in the settings"
+		if d.oidc.Wanted() {
+			c.Found = "no file of tokens is named in the settings (console-tokens-file): while the OpenID Connect provider is away nobody can sign in"
+		}
 		return c
 	}
 	all, err := tokens.ReadFile(d.tokens)
@@ -160,5 +165,31 @@ func (d *doctor) checkConsoleTokens(context.Context) checked {
 	if err != nil {
 		c.Found = ""
 	}
+	return c
+}
+
+// givenOIDC takes the settings of an OpenID Connect provider from variables and a settings file.
+func (d *doctor) givenOIDC(found settings.File) error {
+	fs := pflag.NewFlagSet("oidc", pflag.ContinueOnError)
+	d.oidc.Add(fs)
+	if err := settings.FromEnvironment(fs); err != nil {
+		return err
+	}
+	found.Apply(fs)
+	return nil
+}
+
+// checkOIDC asks the OpenID Connect provider what it says of itself.
+func (d *doctor) checkOIDC(ctx context.Context) checked {
+	c := checked{What: "OpenID Connect provider"}
+	p, err := oidc.New(d.oidc.Config)
+	if err != nil {
+		return c.problem(NameFlags(err))
+	}
+	scopes, err := p.Check(ctx)
+	if err != nil {
+		return c.problem(err)
+	}
+	c.Found = fmt.Sprintf("%s answers; asked for are %s", d.oidc.IssuerURL, strings.Join(scopes, ", "))
 	return c
 }

@@ -41,6 +41,7 @@ type doctor struct {
 	pull       settings.PullWay
 	config     string         // the pipeline file, or the folder of pipeline files; "" for none
 	tokens     string         // the console's file of tokens; "" for none
+	oidc       settings.OIDC  // by which provider people sign in to the console
 	certFile   string         // the producer's or console's certificate; "" for none
 	keyFile    string         // and its key
 	flags      *pflag.FlagSet // the command's
@@ -115,6 +116,9 @@ func (d *doctor) given(cmd *cobra.Command, role string) error {
 		d.access.producerCAFile = cmp.Or(d.access.producerCAFile, found.Text("tls-cert-file"))
 	}
 	d.tokens = found.Text("console-tokens-file")
+	if err := d.givenOIDC(found); err != nil {
+		return err
+	}
 	d.certFile, d.keyFile = found.Text("tls-cert-file"), found.Text("tls-key-file")
 	d.access.tokenFile = cmp.Or(d.access.tokenFile, found.Text("token-file"))
 	d.engine.DockerConfig = d.builder.DockerConfig
@@ -149,6 +153,9 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 		todo = append(todo, d.checkMirrors()...)
 	case settings.RoleConsole:
 		todo = append(todo, d.checkConsoleTokens)
+		if d.oidc.Wanted() {
+			todo = append(todo, d.checkOIDC)
+		}
 	case settings.RoleStatuses:
 		todo = append(todo, d.statusChecks(role)...)
 	case "":

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/cli/clitest"
+	"github.com/fenceline/fenceline/console/oidc/oidctest"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -92,5 +95,27 @@ func TestDoctorTriesEachMirror(t *testing.T) {
 	got = fenceline(t, "doctor", "distributor", "--nats", "nats://127.0.0.1:1", "--pull", "load", "--mirror-back-off", "3s")
 	if !strings.Contains(got.out, "--pull load uses none") {
 		t.Errorf("limits of no mirror: %+v", got)
+	}
+}
+
+// TestDoctorAsksTheProviderOfSignIns by the settings of a console, from its file and variables.
+func TestDoctorAsksTheProviderOfSignIns(t *testing.T) {
+	at := oidctest.Start(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "console.yaml")
+	clitest.Write(t, filepath.Join(dir, "secret"), "s3cr3t-of-the-client\n")
+	clitest.Write(t, file, "nats: nats://127.0.0.1:1\noidc-issuer-url: "+at.URL+"\noidc-client-id: fenceline\noidc-client-secret-file: secret\noidc-operator-groups:\n  - cn=Ops,dc=example\n")
+	t.Setenv("FENCELINE_CONSOLE_URL", "https://console.example.com")
+	got := fenceline(t, "doctor", "console", "--settings", file)
+	if !strings.Contains(got.out, at.URL+" answers; asked for are openid, profile, email, groups, offline_access") || !strings.Contains(got.out, "while the OpenID Connect provider is away nobody can sign in") {
+		t.Errorf("doctor says\n%s%s", got.out, got.err)
+	}
+	at.Away(true)
+	if got := fenceline(t, "doctor", "console", "--settings", file); !strings.Contains(got.out, "PROBLEM  OpenID Connect provider") || strings.Contains(got.out, "s3cr3t") {
+		t.Errorf("of one that is away it says\n%s%s", got.out, got.err)
+	}
+	t.Setenv("FENCELINE_CONSOLE_URL", "http://console.example.com")
+	if got := fenceline(t, "doctor", "console", "--settings", file); !strings.Contains(got.out, "--console-url") {
+		t.Errorf("of a wrong address it says\n%s%s", got.out, got.err)
 	}
 }

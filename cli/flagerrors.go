@@ -7,6 +7,7 @@ import (
 
 	"github.com/fenceline/fenceline/builder/buildkit"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
@@ -45,6 +46,10 @@ var fieldFlags = map[string]string{
 	distributor.FieldPull: "pull", distributor.FieldMirrors: "mirror",
 	backends.FieldKind: "fence", "FenceGet": "fence-get", "FenceSet": "fence-set", "Kato": "kato", "KatoUser": "kato-user",
 	"RedisURI": "redis-uri", "RedisURIFile": "redis-uri-file", "RedisCAFile": "redis-ca-file", "RedisCertFile": "redis-cert-file", "RedisKeyFile": "redis-key-file",
+	oidc.FieldIssuerURL: "oidc-issuer-url", oidc.FieldClientID: "oidc-client-id", oidc.FieldClientSecretFile: "oidc-client-secret-file",
+	oidc.FieldConsoleURL: "console-url", oidc.FieldCAFile: "oidc-ca-file", oidc.FieldScopes: "oidc-scopes", oidc.FieldProviderName: "oidc-name",
+	oidc.FieldNameClaim: "oidc-username-claim", oidc.FieldGroupsClaim: "oidc-groups-claim",
+	oidc.FieldOperatorGroups: "oidc-operator-groups", oidc.FieldViewerGroups: "oidc-viewer-groups",
 	"DockerConfig": "docker-config", "RegistryCAFile": "registry-ca-file", "PlainHTTP": "registry-plain-http",
 }
 
@@ -90,9 +95,12 @@ func fieldsOf(err error) []string {
 	var applying *apply.FieldError
 	var place *backends.FieldError
 	var asking *registry.FieldError
+	var signing *oidc.FieldError
 	switch {
 	case errors.As(err, &place):
 		return place.Fields
+	case errors.As(err, &signing):
+		return signing.Fields
 	case errors.As(err, &connection):
 		return connection.Fields
 	case errors.As(err, &solver):

@@ -160,7 +160,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	}
 	said := ""
 	if err == nil {
-		said, err = c.carryOut(ctx, action, &about, to, s.person.Name, reason)
+		said, err = c.carryOut(ctx, action, &about, to, s.person.By(), reason)
 		if unsure(err) {
 			err = fmt.Errorf("%w: %w", errUnsure, err)
 		}
@@ -169,7 +169,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	if err != nil {
 		log = c.log.Warn().Err(err)
 	}
-	log.Str("by", s.person.Name).Str("from", c.sender(r)).Str("fleet", about.fleet.Fleet).Str("rollout", about.rollout.ID).Str("to", messages.Shorten(to, filterMost)).
+	log.Str("by", s.person.By()).Str("from", c.sender(r)).Str("fleet", about.fleet.Fleet).Str("rollout", about.rollout.ID).Str("to", messages.Shorten(to, filterMost)).
 		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + action)
 	switch {
 	case errors.Is(err, people.ErrDecided):

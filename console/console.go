@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 )
 
 // DefaultSessionTime is how long a person stays signed in.
@@ -19,6 +21,7 @@ const DefaultSessionTime = 12 * time.Hour
 type Config struct {
 	Queue       *queue.Client
 	Tokens      *tokens.Followed // by which people sign in; nil for none
+	OIDC        *oidc.Provider   // by which people sign in, too; nil for none
 	SessionTime time.Duration    // 0 means DefaultSessionTime
 	// Sender is the address that a request is from, which sign-ins are counted by; nil takes the connection's.
 	Sender func(*http.Request) string
@@ -29,11 +32,13 @@ type Config struct {
 type Console struct {
 	queue    *queue.Client
 	tokens   *tokens.Followed
+	oidc     *oidc.Provider
 	sender   func(*http.Request) string
 	log      zerolog.Logger
 	seen     *seen
 	sessions *sessions
 	tries    *tries
+	starts   *tries        // of sign-ins at the provider
 	streams  chan struct{} // a place for each open stream of changes
 	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
@@ -56,8 +61,8 @@ func New(c Config) (*Console, error) {
 		c.Sender = peer
 	}
 	return &Console{
-		queue: c.Queue, tokens: c.Tokens, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
-		sessions: newSessions(c.SessionTime), tries: newTries(), streams: make(chan struct{}, maxStreams), patience: streamWrite,
+		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
+		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), streams: make(chan struct{}, maxStreams), patience: streamWrite,
 		parts: partCache{made: map[partKey]madePart{}}, instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }
@@ -65,7 +70,12 @@ func New(c Config) (*Console, error) {
 // Run keeps what pages show up to date until ctx ends, once. Open streams end with it.
 func (c *Console) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { close(c.ended) })()
-	return c.seen.run(ctx)
+	all, ctx := errgroup.WithContext(ctx)
+	all.Go(func() error { return c.seen.run(ctx) })
+	if c.oidc != nil {
+		all.Go(func() error { return c.oidc.Run(ctx) })
+	}
+	return all.Wait()
 }
 
 // Ready tells whether the console reaches NATS, and has read what it shows.
@@ -86,6 +96,8 @@ func (c *Console) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"ok":true}`) })
 	mux.HandleFunc("GET /sign-in", c.signInPage)
 	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("GET /sign-in/oidc", c.beginOIDC)
+	mux.HandleFunc("GET "+oidc.CallbackPath, c.finishOIDC)
 	mux.HandleFunc("GET /enter/{key}", c.enterPage)
 	mux.HandleFunc("POST /enter/{key}", c.enter)
 	mux.HandleFunc("POST /sign-out", c.signOut)

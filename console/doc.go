@@ -9,7 +9,9 @@
 //	headers.go     what keeps browsers strict, and requests bounded
 //	traced.go      the trace of a request, in the log and on pages that say what is wrong
 //	sessions.go    who is signed in: Person, sessions, links that sign in once
+//	endings.go     why sessions end
 //	signin.go      signing in and out; who may see, and who may decide
+//	oidcsignin.go  signing in by an OpenID Connect provider
 //	tries.go       how often sign-ins are tried
 //	seen.go        what the watches have seen of records and heartbeats, and what of it has changed
 //	sideline.go    builds and dead letters

@@ -43,8 +43,8 @@ type site struct {
 	small  atomic.Bool       // connections that are made hold little that was not read
 }
 
-// newSite starts a console with a viewer and two operators.
-func newSite(t *testing.T) *site {
+// newSite starts a console with a viewer and two operators. Change may change what it is made of; at is its address.
+func newSite(t *testing.T, change ...func(c *Config, at string)) *site {
 	t.Helper()
 	s, as := queuetest.Guarded(t)
 	admin := as("admin")
@@ -58,12 +58,16 @@ func newSite(t *testing.T) *site {
 	}
 	followed, err := tokens.Follow(out.file, func(error) {})
 	queuetest.Must(t, err)
-	out.it, err = New(Config{Queue: as("console"), Tokens: followed, Logger: zerolog.New(pagesThatFail{t})})
+	out.http = httptest.NewUnstartedServer(nil)
+	c := Config{Queue: as("console"), Tokens: followed, Logger: zerolog.New(pagesThatFail{t})}
+	for _, do := range change {
+		do(&c, "http://"+out.http.Listener.Addr().String())
+	}
+	out.it, err = New(c)
 	queuetest.Must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- out.it.Run(ctx) }()
-	out.http = httptest.NewUnstartedServer(nil)
 	out.http.Config = NewServer(out.it.Handler(), zerolog.Nop())
 	out.http.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if tcp, is := c.(*net.TCPConn); is && out.small.Load() {

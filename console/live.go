@@ -68,8 +68,8 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 				return
 			}
 		}
-		if c.sessions.of(r) != s {
-			_ = out.event("over", "")
+		if now, ending := c.sessions.find(r); now != s {
+			_ = out.event("over", c.says(ending))
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -27,8 +28,20 @@ type Person struct {
 	Name string
 	Role tokens.Role
 	Via  string // by what, for the log
-	// Still tells whether that proof holds yet: a session ends once it doesn't. Nil is for as long as the session lasts.
-	Still func() bool
+	// Still tells why that proof holds no longer, or "": a session ends once it doesn't. It may take a while, for which ctx
+	// bounds it: what it says after that doesn't count. Nil is for as long as the session lasts.
+	Still func(ctx context.Context) Ending
+
+	https bool // the browser came by HTTPS, whatever its request shows
+}
+
+// By is how records name the person. A name by an OpenID Connect provider is marked, so that nobody there passes for one who has
+// a token of that name, or for a user of a machine.
+func (p *Person) By() string {
+	if p.Via == viaOIDC {
+		return p.Name + " (" + viaOIDC + ")"
+	}
+	return p.Name
 }
 
 // session is a browser in which a person has signed in.
@@ -123,7 +136,7 @@ func (l *sessions) begin(w http.ResponseWriter, r *http.Request, p Person) {
 	l.all[sha256.Sum256([]byte(key))] = &session{person: p, until: now.Add(l.length)}
 	l.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where the browser came by HTTPS
-		Name: cookieName, Value: key, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: int(l.length.Seconds()),
+		Name: cookieName, Value: key, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.https || secure(r), MaxAge: int(l.length.Seconds()),
 	})
 }
 
@@ -138,7 +151,7 @@ func (l *sessions) sweep(now time.Time) {
 	var oldest [32]byte
 	var first time.Time
 	for key, s := range l.all {
-		if !l.holds(s, now) {
+		if !now.Before(s.until) {
 			delete(l.all, key)
 			continue
 		}
@@ -156,29 +169,46 @@ func (l *sessions) sweep(now time.Time) {
 	}
 }
 
-// holds tells whether a session has not ended.
-func (l *sessions) holds(s *session, now time.Time) bool {
-	return now.Before(s.until) && (s.person.Still == nil || s.person.Still())
-}
-
 // of is the session of a request, or nil.
 func (l *sessions) of(r *http.Request) *session {
+	s, _ := l.find(r)
+	return s
+}
+
+// find is the session of a request, or nil and why it has ended, where it has just done so.
+func (l *sessions) find(r *http.Request) (*session, Ending) {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
-		return nil
+		return nil, ""
 	}
 	key := sha256.Sum256([]byte(cookie.Value))
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	s := l.all[key]
+	l.mu.Unlock()
 	if s == nil {
-		return nil
+		return nil, ""
 	}
-	if !l.holds(s, time.Now()) {
+	ending := s.ending(r.Context(), time.Now())
+	if ending == "" {
+		return s, ""
+	}
+	if r.Context().Err() == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		delete(l.all, key)
-		return nil
 	}
-	return s
+	return nil, ending
+}
+
+// ending is why the session has ended, or "".
+func (s *session) ending(ctx context.Context, now time.Time) Ending {
+	if !now.Before(s.until) {
+		return endedByTime
+	}
+	if s.person.Still == nil {
+		return ""
+	}
+	return s.person.Still(ctx)
 }
 
 // end ends the session of a request.

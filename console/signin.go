@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,14 +10,18 @@ import (
 // signedIn serves those who have signed in; others are sent to do so, and come back.
 func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *session)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := c.sessions.of(r)
+		s, ending := c.sessions.find(r)
 		switch {
 		case s != nil:
 			serve(w, r, s)
 		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
-			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+			to := "/sign-in?next=" + url.QueryEscape(r.URL.RequestURI())
+			if ending != "" {
+				to += "&ended=" + url.QueryEscape(string(ending))
+			}
+			http.Redirect(w, r, to, http.StatusSeeOther)
 		default:
-			c.fail(w, r, nil, http.StatusUnauthorized, "Your session has ended: nothing was done. Sign in again, and look before you decide.")
+			c.fail(w, r, nil, http.StatusUnauthorized, "Your session has ended: nothing was done. "+c.says(ending)+" Sign in again, and look before you decide.")
 		}
 	})
 }
@@ -25,8 +30,8 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 func (c *Console) operator(serve func(http.ResponseWriter, *http.Request, *session)) http.Handler {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		if !s.mayDecide() {
-			c.log.Warn().Str("by", s.person.Name).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
-			c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for a token of an operator.")
+			c.log.Warn().Str("by", s.person.By()).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
+			c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for the role of an operator.")
 			return
 		}
 		serve(w, r, s)
@@ -40,14 +45,15 @@ type signInView struct {
 	Problem string
 	Link    bool // it signs in by a link
 	Tokens  bool // there is a file of tokens
+	OIDC    *oidcView
 }
 
 func (c *Console) signInPage(w http.ResponseWriter, r *http.Request) {
-	c.showSignIn(w, r, http.StatusOK, "")
+	c.showSignIn(w, r, http.StatusOK, c.says(Ending(r.FormValue("ended"))))
 }
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request, status int, problem string) {
-	c.write(w, status, "signin.html", signInView{view: c.view(r, nil, "Sign in"), Next: local(r.FormValue("next")), Problem: problem, Tokens: c.tokens != nil})
+	c.write(w, status, "signin.html", signInView{view: c.view(r, nil, "Sign in"), Next: local(r.FormValue("next")), Problem: problem, Tokens: c.tokens != nil, OIDC: c.oidcView(r)})
 }
 
 // local is a path of the console to go on to, whatever was asked for.
@@ -74,7 +80,12 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 		c.showSignIn(w, r, http.StatusUnauthorized, "That is no token of this console: it may have been revoked. 'fenceline console token' makes one.")
 		return
 	}
-	c.enterAs(w, r, Person{Name: entry.Name, Role: entry.Role, Via: "token", Still: func() bool { return c.tokens.Holds(entry) }}, local(r.PostFormValue("next")))
+	c.enterAs(w, r, Person{Name: entry.Name, Role: entry.Role, Via: "token", Still: func(context.Context) Ending {
+		if c.tokens.Holds(entry) {
+			return ""
+		}
+		return endedByRevocation
+	}}, local(r.PostFormValue("next")))
 }
 
 // mayTry tells whether another sign-in may be tried from where a request is from, and says so where not.
@@ -82,15 +93,19 @@ func (c *Console) mayTry(w http.ResponseWriter, r *http.Request) bool {
 	if c.tries.allow(c.sender(r)) {
 		return true
 	}
+	c.tooMany(w, r)
+	return false
+}
+
+func (c *Console) tooMany(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "10")
 	c.showSignIn(w, r, http.StatusTooManyRequests, "Too many sign-ins were tried from your address: wait ten seconds.")
-	return false
 }
 
 // enterAs begins a session.
 func (c *Console) enterAs(w http.ResponseWriter, r *http.Request, p Person, next string) {
 	c.sessions.begin(w, r, p)
-	c.log.Info().Str("by", p.Name).Str("role", string(p.Role)).Str("via", p.Via).Str("from", c.sender(r)).Msg("signed in")
+	c.log.Info().Str("by", p.By()).Str("role", string(p.Role)).Str("via", p.Via).Str("from", c.sender(r)).Msg("signed in")
 	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // a path of this console: see its callers
 }
 
@@ -114,10 +129,14 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
+	to := "/sign-in"
 	if s := c.sessions.of(r); s != nil {
-		c.log.Info().Str("by", s.person.Name).Msg("signed out")
+		if s.person.Via == viaOIDC {
+			to += "?ended=" + string(endedHere)
+		}
+		c.log.Info().Str("by", s.person.By()).Msg("signed out")
 	}
 	c.sessions.end(r)
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: -1}) //nolint:gosec // Secure where the browser came by HTTPS
-	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }

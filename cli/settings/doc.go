@@ -4,6 +4,7 @@
 //
 //   - roles.go: the settings of each role, of `fenceline run` and of `fenceline up`
 //   - listener.go: where a producer's webhooks and calls come in
+//   - oidc.go: by which OpenID Connect provider people sign in to the console
 //   - pipelinefiles.go: where the pipelines are declared
 //   - apply.go: where a node writes the current image
 //   - fence.go: where a controller finds fence configs

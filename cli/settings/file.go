@@ -198,7 +198,7 @@ func (r *settingsReader) value(f *pflag.Flag, v *yaml.Node) (setting, bool) {
 		s.text = r.scalar(v, f.Name, "a whole number", isNumber, "!!int")
 	case "duration":
 		s.text = r.scalar(v, f.Name, "a duration such as 90s or 10m", isDuration, "!!str", "!!int", "!!float")
-	case "stringSlice", kindHost, kindProtocol, kindBlock:
+	case "stringSlice", kindHost, kindProtocol, kindBlock, kindGroup, kindScope:
 		s.list = r.list(v, f.Name)
 	case Labels{}.Type():
 		s.pairs = r.labels(v, f.Name)

@@ -110,7 +110,14 @@ func (r *RunConsole) Add(fs *pflag.FlagSet) {
 	r.Listener.Add(fs, "the pages", DefaultConsole)
 	r.Console.Add(fs)
 	Explain(fs, "listen", "Where a proxy ends HTTPS it has to pass on X-Forwarded-Proto, and streams as they come. unix:/PATH is a Unix socket for one on this machine; systemd takes the one socket of a socket unit.")
-	Need(fs, "console-tokens-file")
+}
+
+// Check refuses a console that nobody could sign in to.
+func (r *RunConsole) Check() error {
+	if r.TokensFile == "" && !r.OIDC.Wanted() {
+		return Usagef("nobody could sign in: name the file of tokens with --console-tokens-file, or an OpenID Connect provider with --oidc-issuer-url, or both")
+	}
+	return nil
 }
 
 // DefaultConsole is where a console is served that was told nothing else.
@@ -118,15 +125,17 @@ const DefaultConsole = "127.0.0.1:8448"
 
 // Console configures a console.
 type Console struct {
-	TokensFile  string
+	TokensFile  string // "" for no tokens
 	SessionTime time.Duration
+	OIDC        OIDC
 }
 
 // Add adds the flags that `run` and `up` have for it.
 func (c *Console) Add(fs *pflag.FlagSet) {
 	FileVar(fs, &c.TokensFile, "console-tokens-file", "", "file of the tokens by which people sign in to the console, as 'fenceline console token' writes it")
-	SpanVar(fs, &c.SessionTime, "session-time", console.DefaultSessionTime, "how long a person stays signed in to the console")
+	SpanVar(fs, &c.SessionTime, "session-time", console.DefaultSessionTime, "how long a person stays signed in to the console, at most")
 	Explain(fs, "console-tokens-file", "It has no token, only digests. It is read again when it has changed: whoever was struck from it is signed out. One that is not there has no tokens yet.")
+	c.OIDC.Add(fs)
 }
 
 // Up is what `fenceline up` is told: its own, and the settings of all roles.

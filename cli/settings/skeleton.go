@@ -50,7 +50,7 @@ func commented(f *pflag.Flag) string {
 			value = "TEXT"
 		case "stringSlice":
 			value = "[HOST:PORT]"
-		case kindHost, kindProtocol, kindBlock:
+		case kindHost, kindProtocol, kindBlock, kindGroup, kindScope:
 			value = "[" + value + "]"
 		case Labels{}.Type():
 			value = "{NAME: VALUE}"

@@ -10,8 +10,10 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -26,20 +28,23 @@ type consoleRole struct {
 
 var _ role = (*consoleRole)(nil)
 
+// loadProvider finds what is wrong with the settings of an OpenID Connect provider, without asking it; it is nil for none.
+func loadProvider(s *settings.OIDC, log zerolog.Logger) (*oidc.Provider, error) {
+	if !s.Wanted() {
+		return nil, nil
+	}
+	s.Logger = part(log, settings.RoleConsole)
+	return oidc.New(s.Config)
+}
+
 // makeConsole makes the role. The certificate of its entry is somebody else's to follow where follow is false.
-func makeConsole(s *settings.Console, entry *httpEntry, follow bool, grace time.Duration, m means) (*consoleRole, error) {
+func makeConsole(s *settings.Console, provider *oidc.Provider, entry *httpEntry, follow bool, grace time.Duration, m means) (*consoleRole, error) {
 	log := part(m.log, settings.RoleConsole)
-	people, err := tokens.Follow(s.TokensFile, func(err error) {
-		if err != nil {
-			log.Error().Err(err).Msg("nobody is signed in by a token until the file is right")
-		} else {
-			log.Info().Msg("the file of tokens is right again")
-		}
-	})
+	people, err := followTokens(s.TokensFile, log)
 	if err != nil {
 		return nil, err
 	}
-	made, err := console.New(console.Config{Queue: m.queue, Tokens: people, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
+	made, err := console.New(console.Config{Queue: m.queue, Tokens: people, OIDC: provider, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +57,20 @@ func makeConsole(s *settings.Console, entry *httpEntry, follow bool, grace time.
 		r.certificate = entry.certificate
 	}
 	return r, nil
+}
+
+// followTokens follows a file of tokens; "" is none.
+func followTokens(path string, log zerolog.Logger) (*tokens.Followed, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return tokens.Follow(path, func(err error) {
+		if err != nil {
+			log.Error().Err(err).Msg("nobody is signed in by a token until the file is right")
+		} else {
+			log.Info().Msg("the file of tokens is right again")
+		}
+	})
 }
 
 // certificateEnd is when the certificate ends that its server shows; zero where it shows none.

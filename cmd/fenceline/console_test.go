@@ -9,9 +9,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/cli"
+	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/console/oidc/oidctest"
+	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
 var signInOnce = regexp.MustCompile(`"sign_in_once":"([^"]+)"`)
@@ -79,4 +83,60 @@ func TestUpServesTheConsole(t *testing.T) {
 	if code := stop(); code != cli.ExitDone {
 		t.Errorf("it ended with %d: %s", code, log)
 	}
+}
+
+// TestAConsoleWithAProviderAlone starts while that is away, and signs people in once it is there.
+func TestAConsoleWithAProviderAlone(t *testing.T) {
+	s := queuetest.Start(t)
+	s.Client(t)
+	t.Setenv("FENCELINE_NATS", s.URL())
+	at, listen, dir := oidctest.Start(t), free(t), t.TempDir()
+	at.Put(oidctest.Person{Login: "ada", Email: "ada@example.com", Groups: []string{"Domain Admins"}})
+	at.At("http://" + listen)
+	at.Away(true)
+	secret := filepath.Join(dir, "secret")
+	clitest.Write(t, secret, oidctest.Secret()+"\n")
+	log, stop := start(t, `"running"`, "run", "console", "--listen", listen, "--oidc-issuer-url", at.URL, "--oidc-client-id", oidctest.ClientID, "--oidc-client-secret-file", secret,
+		"--console-url", "http://"+listen, "--oidc-viewer-groups", "staff,Domain Admins", "--oidc-name", "Example")
+	jar, _ := cookiejar.New(nil) // it has no options that could be wrong
+	client := &http.Client{Jar: jar, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+		if r.URL.Host != listen {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}
+	visit := func(path string) (*http.Response, string) {
+		t.Helper()
+		resp, err := client.Get("http://" + listen + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, string(body)
+	}
+	await := func(what string, holds func(page string) bool) {
+		t.Helper()
+		page := ""
+		for patience := time.Now().Add(time.Minute); !holds(page); {
+			if _, page = visit("/sign-in"); time.Now().After(patience) {
+				t.Fatalf("it did not come to pass that %s: %s", what, page)
+			}
+		}
+	}
+	const away = "Example can't be reached"
+	await("the page says that it is away", func(page string) bool { return strings.Contains(page, away) })
+	at.Away(false)
+	await("it is found", func(page string) bool { return page != "" && !strings.Contains(page, away) })
+	resp, _ := visit("/sign-in/oidc?next=/")
+	if _, page := visit(at.LogIn(t, resp.Header.Get("Location"), "ada").RequestURI()); !strings.Contains(page, "ada@example.com (viewer)") {
+		t.Errorf("she is not in: %s", page)
+	}
+	if code := stop(); code != cli.ExitDone {
+		t.Errorf("it ended with %d: %s", code, log)
+	}
+	hidden(t, log.String(), secret)
 }

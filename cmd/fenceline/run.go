@@ -260,6 +260,13 @@ func newRunConsoleCmd() *cobra.Command {
 	}
 	s.Add(cmd.Flags())
 	return runRole(cmd, &s.Run, func(log zerolog.Logger) (wiring, error) {
+		if err := s.Check(); err != nil {
+			return wiring{}, err
+		}
+		provider, err := loadProvider(&s.OIDC, log)
+		if err != nil {
+			return wiring{}, err
+		}
 		entry, err := loadEntry(&s.Listener, log)
 		if err != nil {
 			return wiring{}, err
@@ -272,7 +279,7 @@ func newRunConsoleCmd() *cobra.Command {
 				debug.SetGCPercent(consoleGC)
 			}
 			log.Info().Str("listen", entry.url()).Msg("console")
-			return makeConsole(&s.Console, entry, true, s.Grace, m)
+			return makeConsole(&s.Console, provider, entry, true, s.Grace, m)
 		}}, nil
 	})
 }

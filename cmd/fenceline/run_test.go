@@ -103,6 +103,12 @@ func TestRunRefuses(t *testing.T) {
 		"no such CA file":     {[]string{"controller", "--ca-file", "none.pem"}, cli.ExitFailed, "none.pem"},
 		"bad tokens":          {[]string{"console", "--console-tokens-file", filepath.Join(dir, "fenceline.yaml"), "--listen", "127.0.0.1:0"}, cli.ExitFailed, "line 1"},
 		"no tokens":           {[]string{"console"}, cli.ExitUsage, "--console-tokens-file"},
+		"no sign-in":          {[]string{"console"}, cli.ExitUsage, "--oidc-issuer-url"},
+		"no client":           {[]string{"console", "--oidc-issuer-url", "https://id.example.com"}, cli.ExitFailed, "--oidc-client-id"},
+		"a plain issuer":      {[]string{"console", "--oidc-issuer-url", "http://id.example.com"}, cli.ExitFailed, "--oidc-issuer-url"},
+		"no issuer":           {[]string{"console", "--oidc-client-id", "fenceline"}, cli.ExitFailed, "--oidc-issuer-url"},
+		"no groups":           {[]string{"console", "--oidc-issuer-url", "https://id.example.com", "--oidc-client-id", "x", "--console-url", "https://c.example.com"}, cli.ExitFailed, "--oidc-operator-groups, --oidc-viewer-groups"},
+		"an empty group":      {[]string{"console", "--oidc-viewer-groups", "a,,b"}, cli.ExitUsage, "it is empty"},
 		"no pipeline file":    {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/cli"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/console"
+	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/distributor"
 	"github.com/fenceline/fenceline/fence/backends"
@@ -110,6 +111,9 @@ func (u *upRun) all(ctx context.Context, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if u.provider, err = loadProvider(&s.Console.OIDC, u.log); err != nil {
+		return err
+	}
 	pipelines, err := loadPipelines(&s.Producer, u.given, u.log)
 	if err != nil {
 		return err
@@ -187,9 +191,10 @@ type upRun struct {
 	log      zerolog.Logger
 	clients  []*queue.Client
 	monitor  *monitor
-	console  *httpEntry // nil for none
-	invited  string     // the address that signs a person in to the console, once
-	started  bool       // the roles
+	console  *httpEntry     // nil for none
+	provider *oidc.Provider // by which people sign in to it, too; nil for none
+	invited  string         // the address that signs a person in to the console, once
+	started  bool           // the roles
 }
 
 // roleOf is the role that a user is for.
@@ -306,7 +311,7 @@ func (u *upRun) makeConsole(ctx context.Context) (role, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := makeConsole(s, u.console, false, u.settings.Grace, u.means(q))
+	made, err := makeConsole(s, u.provider, u.console, false, u.settings.Grace, u.means(q))
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type installation struct {
 	admin      *queue.Client
 }
 
-func newInstallation(t *testing.T, nodes int) *installation {
+func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, at string)) *installation {
 	t.Helper()
 	_, as := queuetest.Guarded(t)
 	i := &installation{admin: as("admin")}
@@ -51,12 +51,16 @@ func newInstallation(t *testing.T, nodes int) *installation {
 	i.token = token.Reveal()
 	followed, err := tokens.Follow(file, func(error) {})
 	queuetest.Must(t, err)
-	c, err := console.New(console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop()})
+	s := httptest.NewUnstartedServer(nil)
+	config := console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop()}
+	for _, do := range change {
+		do(&config, "http://"+s.Listener.Addr().String())
+	}
+	c, err := console.New(config)
 	queuetest.Must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = c.Run(ctx) }()
-	s := httptest.NewUnstartedServer(nil)
 	s.Config = console.NewServer(c.Handler(), zerolog.Nop())
 	s.Start()
 	i.url = s.URL

@@ -59,7 +59,7 @@
       if (stream.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
     };
     stream.addEventListener("patch", (e) => { heard = e.lastEventId; put(e.data); });
-    stream.addEventListener("over", () => { close(); show("over", true); });
+    stream.addEventListener("over", (e) => { close(); document.getElementById("why").textContent = e.data; show("over", true); });
   };
   const close = () => { if (stream) stream.close(); stream = undefined; };
   document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else open(); });
