@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -90,6 +91,7 @@ func fieldsOf(err error) []string {
 	var applying *apply.FieldError
 	var place *backends.FieldError
 	var asking *registry.FieldError
+	var comparing *imagediff.FieldError
 	switch {
 	case errors.As(err, &place):
 		return place.Fields
@@ -103,6 +105,8 @@ func fieldsOf(err error) []string {
 		return []string{applying.Field}
 	case errors.As(err, &asking):
 		return []string{asking.Field}
+	case errors.As(err, &comparing):
+		return []string{comparing.Field}
 	}
 	return nil
 }

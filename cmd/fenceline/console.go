@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/console"
 	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/producer"
 	"golang.org/x/sync/errgroup"
 )
@@ -39,7 +41,13 @@ func makeConsole(s *settings.Console, entry *httpEntry, follow bool, grace time.
 	if err != nil {
 		return nil, err
 	}
-	made, err := console.New(console.Config{Queue: m.queue, Tokens: people, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
+	compare, err := imagediff.New(imagediff.Config{
+		DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Hooks: hooks.Names(), Limits: console.DiffLimits(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	made, err := console.New(console.Config{Compare: compare, Queue: m.queue, Tokens: people, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/fenceline/fenceline/console"
 	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -51,7 +52,9 @@ func newInstallation(t *testing.T, nodes int) *installation {
 	i.token = token.Reveal()
 	followed, err := tokens.Follow(file, func(error) {})
 	queuetest.Must(t, err)
-	c, err := console.New(console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop()})
+	compare, err := imagediff.New(imagediff.Config{Hooks: []string{"pre-running"}})
+	queuetest.Must(t, err)
+	c, err := console.New(console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop(), Compare: compare})
 	queuetest.Must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
