@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/reach"
@@ -52,6 +53,7 @@ func (e *FieldError) Unwrap() error { return e.Err }
 type Client struct {
 	config    Config
 	transport *http.Transport
+	idle      time.Duration // how long a registry may send nothing in the middle of a layer
 
 	mu    sync.Mutex
 	hosts map[string]*host // by registry; none after an error, so that a changed login counts

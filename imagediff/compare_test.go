@@ -261,6 +261,32 @@ func TestWhatRegistriesSay(t *testing.T) {
 	}
 }
 
+// TestARegistryThatFallsSilent in the middle of a layer is not waited for any longer.
+func TestARegistryThatFallsSilent(t *testing.T) {
+	s := newShop(t)
+	layer := layerOf(t, at{"b", ""})
+	from, to := s.push(t, imageOf(t, nil)), s.push(t, imageOf(t, nil, layer))
+	released := make(chan struct{})
+	t.Cleanup(func() { close(released) })
+	s.meddle(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, digestOf(t, layer).String()) {
+			return false
+		}
+		_, _ = w.Write([]byte{0x1f})
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-released:
+		}
+		return true
+	})
+	c := client(t, Limits{})
+	c.idle = 300 * time.Millisecond
+	if _, err := c.Compare(t.Context(), Wanted{Ref: from}, Wanted{Ref: to}, ""); err == nil || !strings.Contains(err.Error(), "sent nothing for 300ms") || !strings.Contains(err.Error(), to) {
+		t.Error(err)
+	}
+}
+
 // TestWhoeverLeavesEndsIt: a registry that says nothing is not waited for any longer.
 func TestWhoeverLeavesEndsIt(t *testing.T) {
 	s := newShop(t)

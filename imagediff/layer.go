@@ -63,10 +63,8 @@ type budget struct {
 	kept    *int64 // of both
 }
 
-// idle is how long a registry may send nothing in the middle of a layer.
-const idle = time.Minute
-
-var errIdle = fmt.Errorf("the registry sent nothing for %v", idle)
+// mostIdle is how long a registry may send nothing in the middle of a layer.
+const mostIdle = time.Minute
 
 // mostEntries bounds what is kept of a layer beside files: a folder of packages has a file for each.
 const mostEntries = 50_000
@@ -77,14 +75,16 @@ func (s *source) layer(ctx context.Context, d ocispecs.Descriptor, want *wanted,
 	defer cancel(nil)
 	what := "layer " + d.Digest.String()
 	d.URLs = nil // whoever made the image says where to read it from there
-	watch := time.AfterFunc(idle, func() { cancel(errIdle) })
+	idle := s.client.idle
+	watch := time.AfterFunc(idle, func() { cancel(fmt.Errorf("the registry sent nothing for %v", idle)) })
 	defer watch.Stop()
 	body, err := s.fetcher.Fetch(ctx, d)
 	if err != nil {
 		return nil, s.failed(ctx, what, err)
 	}
 	defer body.Close()
-	in := &sent{body: body, left: d.Size, watch: watch, hash: d.Digest.Algorithm().Hash()}
+	watch.Stop() // what is unpacked takes its time
+	in := &sent{body: body, left: d.Size, watch: watch, idle: idle, hash: d.Digest.Algorithm().Hash()}
 	all, err := unpack(in, want, covered, left)
 	if in.err == nil && !errors.As(err, new(boundError)) { // to its end, so that what was read is known to be what was asked for
 		_, _ = io.Copy(io.Discard, in)
@@ -106,7 +106,8 @@ func (s *source) layer(ctx context.Context, d ocispecs.Descriptor, want *wanted,
 type sent struct {
 	body  io.Reader
 	left  int64
-	watch *time.Timer
+	watch *time.Timer // runs while something is waited for
+	idle  time.Duration
 	hash  hash.Hash
 	err   error // of the registry, not of what it sent
 }
@@ -116,8 +117,9 @@ func (s *sent) Read(p []byte) (int, error) {
 	if s.left == 0 {
 		return 0, io.EOF
 	}
+	s.watch.Reset(s.idle)
 	n, err := s.body.Read(p[:min(int64(len(p)), s.left)])
-	s.watch.Reset(idle)
+	s.watch.Stop()
 	s.left -= int64(n)
 	_, _ = s.hash.Write(p[:n])
 	if errors.Is(err, io.EOF) && s.left > 0 {

@@ -43,7 +43,7 @@ func New(config Config) (*Client, error) {
 		return nil, &FieldError{"DockerConfig", err}
 	}
 	config.Limits = config.Limits.orDefault()
-	c := &Client{config: config, transport: remote.DefaultTransport.(*http.Transport), hosts: map[string]*host{}}
+	c := &Client{config: config, transport: remote.DefaultTransport.(*http.Transport), idle: mostIdle, hosts: map[string]*host{}}
 	if config.RegistryCAFile == "" {
 		return c, nil
 	}
