@@ -17,6 +17,7 @@
 //   - rollouts.go: rollouts
 //   - history.go: history
 //   - trace.go: trace; package trace puts the chain together
+//   - diff.go: diff, which package imagediff makes
 //   - audit.go: audit
 //   - graph.go: graph
 //   - logs.go, watch.go, watchfetch.go, watchsilence.go: progress as it happens

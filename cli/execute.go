@@ -15,7 +15,7 @@ const (
 	ExitDone    = 0
 	ExitFailed  = 1
 	ExitUsage   = 2
-	ExitBlocked = 3 // of plan: something stands in the way
+	ExitBlocked = 3 // of plan: something stands in the way; of diff --exit-code: the images differ
 
 	// Those of status that waits for a build, beside 0, 1 and 2.
 	ExitNoImage    = 4 // the build, or a rollout of it, failed
@@ -46,7 +46,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if err == nil {
 		return ExitDone
 	}
-	if errors.Is(err, errBlocked) {
+	if errors.Is(err, errBlocked) || errors.Is(err, errDiffer) {
 		return ExitBlocked
 	}
 	if Ended(ctx, err) == nil {

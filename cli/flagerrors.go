@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -96,6 +97,7 @@ func fieldsOf(err error) []string {
 	var place *backends.FieldError
 	var asking *registry.FieldError
 	var signing *oidc.FieldError
+	var comparing *imagediff.FieldError
 	switch {
 	case errors.As(err, &place):
 		return place.Fields
@@ -111,6 +113,8 @@ func fieldsOf(err error) []string {
 		return []string{applying.Field}
 	case errors.As(err, &asking):
 		return []string{asking.Field}
+	case errors.As(err, &comparing):
+		return []string{comparing.Field}
 	}
 	return nil
 }

@@ -163,6 +163,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"rollouts":             {{}, {hostile}},
 		"history":              {{}, {hostile}},
 		"trace":                {{"base-gggggggg"}, {imageTwo.Digest(), "--all"}, {"node-3"}, {hostile}},
+		"diff":                 {{hostile}, {"base-gggggggg"}, {"base-gggggggg", hostile}, {"production", "--platform", hostile}},
 		"audit":                {{}, {"--known"}, {hostile}},
 		"logs":                 {{"base-gggggggg"}, {"base-hhhhhhhh", "-f"}, {hostile}},
 		"watch":                {{hostile}},

@@ -39,7 +39,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 	)
 	root.AddCommand(inGroup(groupRun, append(run, newInitCmd(), install.NewCommand(), newDoctorCmd())...)...)
 	root.AddCommand(inGroup(groupLook, newStatusCmd(), newBuildsCmd(), newNodesCmd(), newRolloutsCmd(),
-		newHistoryCmd(), newTraceCmd(), newAuditCmd(), newGraphCmd(), newLogsCmd(), newWatchCmd(), newPlanCmd())...)
+		newHistoryCmd(), newTraceCmd(), newDiffCmd(), newAuditCmd(), newGraphCmd(), newLogsCmd(), newWatchCmd(), newPlanCmd())...)
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
 		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd(), newFleetsCmd())...)
 	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newConsoleCmd(), newLintCmd(), newSchemaCmd(), newOpenAPICmd(), newRenderCmd(), newExplainHookCmd(), newHookCmd(), newNotifyCmd(), newVersionCmd())...)

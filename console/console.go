@@ -26,6 +26,8 @@ type Config struct {
 	// Sender is the address that a request is from, which sign-ins are counted by; nil takes the connection's.
 	Sender func(*http.Request) string
 	Logger zerolog.Logger
+	// Compare compares images for the page that shows how they differ; nil for none.
+	Compare Comparer
 }
 
 // Console is the web page of an installation.
@@ -42,6 +44,7 @@ type Console struct {
 	streams  chan struct{} // a place for each open stream of changes
 	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
+	diffs    *diffs
 	instance string        // tells streams of this process from those of an earlier one
 	ended    chan struct{} // closed when it has ended
 }
@@ -63,7 +66,7 @@ func New(c Config) (*Console, error) {
 	return &Console{
 		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
 		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), streams: make(chan struct{}, maxStreams), patience: streamWrite,
-		parts: partCache{made: map[partKey]madePart{}}, instance: newKey()[:8], ended: make(chan struct{}),
+		parts: partCache{made: map[partKey]madePart{}}, diffs: newDiffs(c.Compare), instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }
 
@@ -113,6 +116,7 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
 	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
 	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.decideRollout))
+	mux.Handle("GET /diff", c.signedIn(c.diffPage))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

@@ -23,6 +23,8 @@
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
 //	rolloutpage.go a rollout
+//	diffs.go       images that are compared: a few at a time, each two once
+//	diffpage.go    how two images differ
 //	preview.go     what a decision will do
 //	actions.go     decisions carried out
 package console

@@ -30,6 +30,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"asset":  func(name string) string { return "/assets/" + assetVersion + "/" + name },
 	"sign":   signOf,
 	"count":  overview.Counted,
+	"lines":  diffLines,
 	"trim":   func(most int, s string) string { return messages.Shorten(s, most) },
 }).ParseFS(web, "web/*.html"))
 

@@ -33,6 +33,7 @@ func TestFlow(t *testing.T) {
 	if second.Order <= first.Order {
 		t.Errorf("the second build has order %d, not above the first's %d", second.Order, first.Order)
 	}
+	s.tellsApart(t, second, run)
 	// An engine may leave out what it fetches in no time, so that 0 is as good as a few hundred.
 	if present := s.watch.await(t, second.Build, "present"); present.Bytes > 100_000 {
 		t.Errorf("the node fetched %d bytes for one changed hook", present.Bytes)
@@ -56,6 +57,21 @@ func TestFlow(t *testing.T) {
 	s.holds(t, true)
 	s.waitsUnderHold(t, first, exporting(run+"-4"))
 	s.onlyOnce(t)
+}
+
+// tellsApart sees that a build's image is told apart from the one before it, read from the registry.
+func (s *stack) tellsApart(t *testing.T, b build, run string) {
+	t.Helper()
+	for _, word := range []string{b.Build, fleetOf("shared")} {
+		out := s.must(t, "diff", word)
+		for _, want := range []string{
+			b.Image, "/etc/stackato/hooks/pre-running changed", "-export EXAMPLECO_RELEASE=" + run + "-1", "+export EXAMPLECO_RELEASE=" + run + "-2", "packages: the same", "settings: the same",
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("fenceline diff %s does not say %q:\n%s", word, want, out)
+			}
+		}
+	}
 }
 
 // waitsUnderHold sees that an image is preloaded but not flipped under a hold, and that a

@@ -7,6 +7,7 @@
 //   - builds.go: a build, how far it is, and why
 //   - recentbuilds.go: the newest builds, and those that have not ended
 //   - deadletters.go: how many dead letters are no part of a build that is shown
+//   - images.go: the images that the records know, and the words that mean one
 //   - clock.go: clocks that are off
 //   - text.go: images, times and numbers in short
 package overview

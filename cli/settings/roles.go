@@ -109,6 +109,11 @@ func (r *RunConsole) Add(fs *pflag.FlagSet) {
 	r.Run.Add(fs)
 	r.Listener.Add(fs, "the pages", DefaultConsole)
 	r.Console.Add(fs)
+	r.Registries.Add(fs)
+	FolderVar(fs, &r.DockerConfig, "docker-config", "", "folder of the config.json with the registries' logins")
+	Explain(fs, "docker-config", "As docker login writes it; read when images are compared, which takes no right but to pull.")
+	Explain(fs, "registry-ca-file", "In PEM; read at the start. It is for images that are compared.")
+	Explain(fs, "registry-plain-http", "As images' names have it. One on a loopback or private address needs none.")
 	Explain(fs, "listen", "Where a proxy ends HTTPS it has to pass on X-Forwarded-Proto, and streams as they come. unix:/PATH is a Unix socket for one on this machine; systemd takes the one socket of a socket unit.")
 }
 
@@ -125,9 +130,11 @@ const DefaultConsole = "127.0.0.1:8448"
 
 // Console configures a console.
 type Console struct {
-	TokensFile  string // "" for no tokens
-	SessionTime time.Duration
-	OIDC        OIDC
+	TokensFile   string // "" for no tokens
+	SessionTime  time.Duration
+	OIDC         OIDC
+	DockerConfig string // for images that are compared
+	Registries
 }
 
 // Add adds the flags that `run` and `up` have for it.

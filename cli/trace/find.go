@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 )
 
 // What a word can mean.
@@ -51,7 +52,7 @@ func (r *Records) find(word string) (meaning, error) {
 		see(kindBuild, b.Build, word, leastBuild)
 		see(kindCommit, b.Commit, hex, leastHex)
 		see(kindImage, b.Image.Digest(), digest, least)
-		if ready := outcome(&b); ready != nil {
+		if ready := overview.MadeBy(&b); ready != nil {
 			for _, base := range ready.Bases {
 				see(kindBase, base.Image.Digest(), digest, least)
 			}

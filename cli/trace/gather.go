@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 )
 
 const (
@@ -67,7 +68,7 @@ func (r *Records) meant(m meaning, n *Node) []string {
 	delete(images, "")
 	orders := map[string]uint64{}
 	for _, b := range r.Builds {
-		ready := outcome(&b)
+		ready := overview.MadeBy(&b)
 		if m.kind == kindBuild && b.Build == m.value || m.kind == kindCommit && b.Commit == m.value || images[b.Image.Digest()] ||
 			m.kind == kindBase && ready != nil && slices.ContainsFunc(ready.Bases, func(p messages.PinnedBase) bool { return p.Image.Digest() == m.value }) {
 			orders[b.Build] = b.Order
@@ -99,7 +100,7 @@ func (r *Records) build(id string, all bool) (b Build, gone []string, err error)
 	queued := slices.IndexFunc(r.Queued, func(q messages.BuildRequested) bool { return q.Build == id })
 	switch {
 	case record >= 0:
-		ready = outcome(&r.Builds[record])
+		ready = overview.MadeBy(&r.Builds[record])
 		b.ofRecord(&r.Builds[record])
 		b.Since = r.sincePrevious(&r.Builds[record], ready)
 	case queued >= 0:
@@ -171,16 +172,15 @@ func (r *Records) sincePrevious(of *messages.BuildRecord, ready *messages.ImageR
 	if ready == nil {
 		return nil
 	}
-	var last *messages.ImageReady
+	var made []*messages.ImageReady
 	for i := range r.Builds {
-		b := &r.Builds[i]
-		if b.Pipeline != of.Pipeline || b.Ref != of.Ref || b.Order >= of.Order || b.Image == "" || last != nil && b.Order < last.Order {
-			continue
-		}
-		if before := outcome(b); before != nil {
-			last = before
+		if b := &r.Builds[i]; b.Pipeline == of.Pipeline {
+			if m := overview.MadeBy(b); m != nil {
+				made = append(made, m)
+			}
 		}
 	}
+	last := overview.ImageBefore(made, &messages.ImageReady{BuildRef: of.BuildRef, Ref: of.Ref})
 	if last == nil {
 		return nil
 	}

@@ -26,17 +26,6 @@ type Records struct {
 	Receipts func(fleet string) (map[string][]Receipt, error)
 }
 
-// outcome is the image that a record's outcome announces, or nil.
-func outcome(r *messages.BuildRecord) *messages.ImageReady {
-	if r.Outcome == nil {
-		return nil
-	}
-	if _, ready, err := messages.DecodeAs[*messages.ImageReady](*r.Outcome); err == nil {
-		return ready
-	}
-	return nil
-}
-
 // digestOf is the digest in whatever form an image has: NAME@sha256:HEX, or a local tag.
 func digestOf(value string) string {
 	if i, err := messages.ParseImage(value); err == nil {

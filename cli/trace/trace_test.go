@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/fence"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 )
 
@@ -58,7 +59,7 @@ func records(t *testing.T) *Records {
 		Failure: &messages.Failure{Class: messages.FailureHooks, Reason: "the hook is not valid", Fix: "close the if", Place: "pre-running:3",
 			Findings: []messages.Finding{{File: "/etc/hooks/pre-running", Line: 3, Problem: "no fi", Fix: "close the if"}}},
 	}
-	ready := func(b messages.BuildRecord) messages.ImageReady { return *outcome(&b) }
+	ready := func(b messages.BuildRecord) messages.ImageReady { return *overview.MadeBy(&b) }
 	rollout := "production-base-22222222"
 	return &Records{
 		Builds: []messages.BuildRecord{first, second, refused}, Kept: 720 * time.Hour,

@@ -88,7 +88,7 @@ func (b *Build) write(p *terminal.Page) {
 	if b.Image != "" {
 		p.Line("  image    %s", b.Image)
 		p.Line("  size     %s%s", messages.Size(b.Bytes), b.Since.size())
-		b.Since.write(p)
+		b.Since.write(p, b.Build)
 	}
 	for i := range b.Rollouts {
 		b.Rollouts[i].write(p)
@@ -118,10 +118,11 @@ func (c *Change) size() string {
 	return ", as build " + c.Build
 }
 
-func (c *Change) write(p *terminal.Page) {
+func (c *Change) write(p *terminal.Page, build string) {
 	if c == nil {
 		return
 	}
+	p.Line("  changed  its packages, hooks and layers: fenceline diff %s", build)
 	for _, b := range c.Bases {
 		p.Line("  changed  base %s: %s, was %s", b.Source, cmp.Or(b.To.Digest(), "none"), cmp.Or(b.From.Digest(), "none"))
 	}

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fenceline/fenceline/builder/hooks"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/console"
 	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -44,7 +46,13 @@ func makeConsole(s *settings.Console, provider *oidc.Provider, entry *httpEntry,
 	if err != nil {
 		return nil, err
 	}
-	made, err := console.New(console.Config{Queue: m.queue, Tokens: people, OIDC: provider, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
+	compare, err := imagediff.New(imagediff.Config{
+		DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Hooks: hooks.Names(), Limits: console.DiffLimits(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	made, err := console.New(console.Config{Compare: compare, Queue: m.queue, Tokens: people, OIDC: provider, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -307,6 +307,7 @@ func (u *upRun) means(q *queue.Client) means { return means{q, u.monitor.registr
 func (u *upRun) makeConsole(ctx context.Context) (role, error) {
 	s := &u.settings.Console
 	s.TokensFile = cmp.Or(s.TokensFile, cli.ConsoleTokens(u.state.Path()))
+	s.DockerConfig, s.Registries = u.stack.RegistryPulls(), u.settings.Builder.Registries
 	q, err := u.connect(ctx, settings.UserConsole, settings.Inbox(settings.UserConsole))
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/fenceline/fenceline/console"
 	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
@@ -51,8 +52,10 @@ func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, 
 	i.token = token.Reveal()
 	followed, err := tokens.Follow(file, func(error) {})
 	queuetest.Must(t, err)
+	compare, err := imagediff.New(imagediff.Config{Hooks: []string{"pre-running"}})
+	queuetest.Must(t, err)
 	s := httptest.NewUnstartedServer(nil)
-	config := console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop()}
+	config := console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop(), Compare: compare}
 	for _, do := range change {
 		do(&config, "http://"+s.Listener.Addr().String())
 	}

@@ -1,0 +1,140 @@
+package imagediff
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/reach"
+	"golang.org/x/sync/errgroup"
+)
+
+// Config says how registries are spoken to, and what is compared.
+type Config struct {
+	DockerConfig   string       // folder of the config.json with the registries' logins; "" for none
+	RegistryCAFile string       // authorities of registries, in PEM, beside the system's; "" for none
+	PlainHTTP      []string     // registries without TLS, HOST:PORT; one on a loopback or private address needs none
+	Rules          *reach.Rules // to which addresses registries may lead; nil for those that are the zero value
+	Hooks          []string     // names of admin hooks
+	Limits         Limits
+}
+
+// Limits bound what is read of two images. Zero values mean the defaults.
+type Limits struct {
+	Bytes   int64 // of an image's layers, uncompressed; DefaultBytes
+	Entries int   // of an image's layers: files, folders and links; DefaultEntries
+	File    int64 // of a file that is looked into, in bytes; DefaultFile
+	Kept    int64 // of all of them together; DefaultKept
+}
+
+// The default limits.
+const (
+	DefaultBytes   = 64 << 30
+	DefaultEntries = 10_000_000
+	DefaultFile    = 64 << 20
+	DefaultKept    = 192 << 20
+)
+
+// FieldError is an error about a field of a Config.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+func (e *FieldError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error itself.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// Client compares images. It is safe for concurrent use.
+type Client struct {
+	config    Config
+	transport *http.Transport
+	idle      time.Duration // how long a registry may send nothing in the middle of a layer
+
+	mu    sync.Mutex
+	hosts map[string]*host // by registry; none after an error, so that a changed login counts
+}
+
+// Wanted is an image that is to be compared, and what of it.
+type Wanted struct {
+	Ref      string // NAME@sha256:… or NAME:TAG
+	HooksDir string // absolute path inside the image; "" for messages.DefaultHooksDir
+}
+
+// Compare tells how one image differs from another. Platform, OS/ARCH, says which image of an index is meant: "" takes linux on
+// the architecture of this machine where the index has that, else its first. An error is about reaching the images; what can't
+// be told of their content is in Diff.Unknown.
+func (c *Client) Compare(ctx context.Context, from, to Wanted, platform string) (*Diff, error) {
+	var a, b *image
+	g, both := errgroup.WithContext(ctx)
+	open := func(into **image, w Wanted) func() error {
+		return func() (err error) {
+			*into, err = c.open(both, w, platform)
+			return err
+		}
+	}
+	g.Go(open(&a, from))
+	g.Go(open(&b, to))
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	d := &Diff{From: a.told(), To: b.told(), Differs: a.manifest != b.manifest}
+	if a.platform != b.platform {
+		d.Settings = append(d.Settings, Setting{Name: "platform", From: &a.platform, To: &b.platform})
+	}
+	d.Settings = append(d.Settings, settings(&a.config.Config, &b.config.Config)...)
+	d.Layers = layers(a, b)
+	if !d.Differs {
+		return d, nil
+	}
+	if err := c.compareFiles(ctx, d, a, b); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// compareFiles compares what stands in the images' files.
+func (c *Client) compareFiles(ctx context.Context, d *Diff, a, b *image) error {
+	f := &files{client: c, a: &side{image: a, word: "the first image"}, b: &side{image: b, word: "the second image"}, want: newWanted(a.hooksDir, b.hooksDir, c.config.Hooks)}
+	if err := f.read(ctx); err != nil {
+		return err
+	}
+	for _, s := range []*side{f.a, f.b} {
+		if s.stopped != nil {
+			d.Unknown = append(d.Unknown, fmt.Sprintf("packages and hooks: %s: %v", s.word, s.stopped))
+		}
+	}
+	if len(d.Unknown) > 0 {
+		return nil
+	}
+	d.Unknown = append(d.Unknown, f.comparePackages(d)...)
+	d.Unknown = append(d.Unknown, f.compareHooks(d)...)
+	return nil
+}
+
+func (l Limits) orDefault() Limits {
+	set := func(n *int64, otherwise int64) {
+		if *n <= 0 {
+			*n = otherwise
+		}
+	}
+	set(&l.Bytes, DefaultBytes)
+	set(&l.File, DefaultFile)
+	set(&l.Kept, DefaultKept)
+	if l.Entries <= 0 {
+		l.Entries = DefaultEntries
+	}
+	return l
+}
+
+// hooksDirOf is where an image has its hooks.
+func hooksDirOf(w Wanted) string {
+	if w.HooksDir == "" {
+		return messages.DefaultHooksDir
+	}
+	return w.HooksDir
+}
