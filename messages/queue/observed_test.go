@@ -176,7 +176,9 @@ func TestLossyFailuresAreCounted(t *testing.T) {
 	open := queuetest.Start(t)
 	lost := &counts{failed: map[string]int{}}
 	logs := open.Connect(t, func(o *queue.Options) { o.Observer = lost })
-	must(t, logs.PublishLossy(func(int64) messages.Payload { return &messages.BuildLog{BuildRef: messages.BuildRef{Build: "a-b", Pipeline: "a"}} }))
+	must(t, logs.PublishLossy(func(int64) messages.Payload {
+		return &messages.BuildLog{BuildRef: messages.BuildRef{Build: "a-b", Pipeline: "a"}}
+	}))
 	queuetest.Eventually(t, "a log that no stream takes is counted", func() bool { return lost.of("unavailable") > 0 })
 }
 
