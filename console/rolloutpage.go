@@ -58,6 +58,15 @@ func (c *Console) rollout(id string) (r messages.RolloutRecord, known bool) {
 	return r, known
 }
 
+// canPromote tells whether a rollout's image is one that a person may want to make current: it has got so far that nodes have it,
+// and is not current.
+func canPromote(r *messages.RolloutRecord, f *messages.FleetRecord) bool {
+	if f == nil || f.Current.Image == r.Ready.Image {
+		return false
+	}
+	return r.State.Final() || r.State == messages.RolloutHeld
+}
+
 // rolloutBody is what a rollout's page shows of it, or nothing where there is none any more.
 func (c *Console) rolloutBody(id string, decides bool) (body template.HTML) {
 	c.seen.look(func() {
@@ -74,6 +83,9 @@ func (c *Console) rolloutBody(id string, decides bool) (body template.HTML) {
 			v := rolloutView{movingView: movingView{RolloutRecord: r}, Decides: decides}
 			if !r.State.Final() {
 				v.Remedies = remedies(&r, record, decides)
+			}
+			if canPromote(&r, record) && decides {
+				v.Remedies = append(v.Remedies, need{"Promote its image", "/fleets/" + r.Fleet + "/promote?to=" + r.Ready.Image.Digest()})
 			}
 			for _, node := range slices.Sorted(maps.Keys(r.Failed)) {
 				if len(v.Behind) < listShown {

@@ -60,6 +60,9 @@ type RolloutRecord struct {
 	Trials    map[string]TrialResult `json:"trials,omitempty"`   // canary to result
 	Approved  string                 `json:"approved,omitempty"` // by whom
 	Aborted   string                 `json:"aborted,omitempty"`  // by whom, asked for
+	// ApprovedWhy and AbortedWhy are the reasons that those gave; "" where they gave none.
+	ApprovedWhy string `json:"approved_why,omitempty"`
+	AbortedWhy  string `json:"aborted_why,omitempty"`
 	Stale     []ContainerUse         `json:"stale,omitempty"`    // containers that still ran another image when it was done, the first of StaleCount
 	Opened    time.Time              `json:"opened"`
 	FlippedAt time.Time              `json:"flipped_at,omitzero"`
