@@ -217,6 +217,7 @@ type sidePage struct {
 	Failed  []overview.Build
 	Letters int
 	Full    bool
+	Files   []messages.RefusedFile
 	Problem string
 }
 
@@ -224,5 +225,5 @@ type sidePage struct {
 func sideView(s sideState) sidePage {
 	failed := slices.Clone(s.failed)
 	slices.SortFunc(failed, func(a, b overview.Build) int { return b.Updated.Compare(a.Updated) })
-	return sidePage{failed[:min(failedShown, len(failed))], s.letters, s.full, s.problem}
+	return sidePage{failed[:min(failedShown, len(failed))], s.letters, s.full, s.files, s.problem}
 }

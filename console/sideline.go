@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ const (
 	sideIdle = 30 * time.Second
 	// sideTime bounds a look.
 	sideTime = 20 * time.Second
+	// refusedFileMost is how long what a producer says of its pipeline file counts.
+	refusedFileMost = 5 * messages.RefusedFileEvery
 )
 
 // sideline is what pages say of builds and dead letters. It is read as `fenceline status` reads it, when a build's record
@@ -35,7 +38,8 @@ type sideState struct {
 	failed  []overview.Build // the last of each pipeline that has made no image since
 	letters int              // dead letters that are no part of those
 	full    bool             // there is no room for more
-	problem string           // why it could not be read
+	files   []messages.RefusedFile
+	problem string // why it could not be read
 }
 
 // is is what was read last.
@@ -93,11 +97,32 @@ func (l *sideline) read(ctx context.Context) sideState {
 		out.failed = overview.FailedBuilds(all)
 		out.letters, out.full, err = l.letters(ctx, all)
 	}
+	if err == nil {
+		out.files, err = l.refusedFiles(ctx)
+	}
 	if err != nil {
 		out = l.is()
 		out.problem = err.Error()
 	}
 	return out
+}
+
+// refusedFiles are the pipeline files that producers which are there can't use. An installation of before knows none.
+func (l *sideline) refusedFiles(ctx context.Context) (out []messages.RefusedFile, err error) {
+	all, err := store.RefusedFiles(l.queue).List(ctx)
+	if errors.Is(err, queue.ErrUndeclared) || errors.Is(err, queue.ErrForbidden) {
+		return nil, nil
+	}
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	now, err := store.NewClock(l.queue).Now(ctx)
+	for _, e := range all {
+		if now.Sub(e.Created) < refusedFileMost {
+			out = append(out, e.Value)
+		}
+	}
+	return out, err
 }
 
 func (l *sideline) letters(ctx context.Context, all []overview.Build) (n int, full bool, err error) {

@@ -36,7 +36,7 @@ var rules = []rule{
 	{module + "distributor", []string{"distributor", "cli", "cmd", "bench"}, false},
 	{module + "controller/people", []string{"controller/people", "cli", "console"}, true},
 	{module + "controller/decide", []string{"controller", "cli", "cmd", "overview", "console"}, false},
-	{module + "controller", []string{"controller", "cli", "cmd"}, false},
+	{module + "controller", []string{"controller", "cli", "cmd", "console/browser"}, false},
 	{module + "builds", []string{"builds", "producer", "builder", "overview", "console", "cli", "cmd", "bench"}, true},
 	{module + "registries", []string{"producer/registry", "builder/buildkit"}, false},
 	{"github.com/containerd/containerd/v2/core/remotes/docker", []string{"registries", "producer/registry", "builder/buildkit"}, false},

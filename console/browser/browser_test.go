@@ -37,12 +37,13 @@ func image(n int) messages.Image {
 type installation struct {
 	url, token string
 	admin      *queue.Client
+	proxy      *queuetest.Proxy // that the console's way to NATS goes through
 }
 
 func newInstallation(t *testing.T, nodes int) *installation {
 	t.Helper()
-	_, as := queuetest.Guarded(t)
-	i := &installation{admin: as("admin")}
+	nats, as := queuetest.Guarded(t)
+	i := &installation{admin: as("admin"), proxy: nats.Proxy(t)}
 	queuetest.Must(t, store.Declare(queuetest.Within(t), i.admin, store.Layout{NodeTTL: time.Hour}))
 	file := filepath.Join(t.TempDir(), "tokens")
 	token, entry, err := tokens.Make("ada", tokens.Operator, time.Now())
@@ -51,7 +52,7 @@ func newInstallation(t *testing.T, nodes int) *installation {
 	i.token = token.Reveal()
 	followed, err := tokens.Follow(file, func(error) {})
 	queuetest.Must(t, err)
-	c, err := console.New(console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop()})
+	c, err := console.New(console.Config{Queue: nats.Connect(t, queuetest.Credentials("console"), queuetest.Through(i.proxy)), Tokens: followed, Logger: zerolog.Nop()})
 	queuetest.Must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
