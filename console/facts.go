@@ -11,10 +11,11 @@ import (
 // fact is something that a person decides by. Where it is otherwise by the time of the decision the person is told what it was,
 // what it is, and who made it so.
 type fact struct {
-	Of string // what it is about, such as "the hold"
-	Is string
-	By string // who made it so, and why, where that is known and Is doesn't say it
-	of string // what By says it of, where that isn't all that may have been before
+	Of    string // what it is about, such as "the hold"
+	Is    string
+	By    string // who made it so, and why, where that is known and Is doesn't say it
+	of    string // what By says it of, where that isn't all that may have been before
+	named bool   // Is says who made it so
 }
 
 // same tells whether facts are as they were.
@@ -22,10 +23,11 @@ func same(was, are []fact) bool {
 	return slices.EqualFunc(was, are, func(a, b fact) bool { return a.Of == b.Of && a.Is == b.Is })
 }
 
-// difference says what has changed between facts, in a sentence each. Lately is who changed something of it by this console.
+// difference says what has changed between facts, in a sentence each. Lately is who decided about it by this console, which is
+// said where the facts name nobody.
 func difference(was, are []fact, lately string) string {
 	var said []string
-	by := lately != ""
+	by := false
 	for _, is := range are {
 		i := slices.IndexFunc(was, func(f fact) bool { return f.Of == is.Of })
 		if i < 0 || was[i].Is == is.Is {
@@ -34,7 +36,7 @@ func difference(was, are []fact, lately string) string {
 		if is.of != was[i].of {
 			is.By = ""
 		}
-		by = by || is.By != ""
+		by = by || is.By != "" || is.named
 		text := fmt.Sprintf("%s was %s, and is %s", is.Of, was[i].Is, is.Is)
 		if is.By != "" {
 			text += " (" + is.By + ")"
@@ -44,9 +46,10 @@ func difference(was, are []fact, lately string) string {
 	switch {
 	case len(said) == 0:
 		return ""
+	case by:
 	case lately != "":
 		said = append(said, lately)
-	case !by:
+	default:
 		said = append(said, "Who did that this console doesn't know: it was done at the command line, by another console or by a controller.")
 	}
 	return strings.Join(said, " ")

@@ -89,7 +89,7 @@ func factsOfFleet(f *messages.FleetRecord) []fact {
 	hold := fact{Of: "the hold", Is: "none"}
 	if h := f.Hold; h != nil {
 		hold.Is = fmt.Sprintf("that of %s since %s: %s", h.By, exact(h.At), h.Reason)
-		hold.of = h.At.UTC().Format(time.RFC3339Nano)
+		hold.named, hold.of = true, h.At.UTC().Format(time.RFC3339Nano)
 	} else if r := f.Released; r != nil {
 		hold.By, hold.of = "released by "+r.By, r.Held.UTC().Format(time.RFC3339Nano)
 		if r.Reason != "" {

@@ -60,7 +60,9 @@ func (d *rolloutDecision) page() string { return "/rollouts/" + d.id }
 // exists is true: one that is not can't be read.
 func (d *rolloutDecision) exists() bool { return true }
 
-func (d *rolloutDecision) facts() []fact { return append(factsOfFleet(&d.fleet), factsOfRollout(&d.record)...) }
+func (d *rolloutDecision) facts() []fact {
+	return append(factsOfFleet(&d.fleet), factsOfRollout(&d.record)...)
+}
 
 // factsOfRollout are what a rollout is decided by: whether it can be decided still, and what was.
 func factsOfRollout(r *messages.RolloutRecord) []fact {
@@ -71,7 +73,7 @@ func factsOfRollout(r *messages.RolloutRecord) []fact {
 	word := func(of, by, why string) fact {
 		f := fact{Of: of, Is: "not given"}
 		if by != "" {
-			f.Is = "that of " + by
+			f.Is, f.named = "that of "+by, true
 			if why != "" {
 				f.Is += ": " + why
 			}
