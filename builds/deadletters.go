@@ -58,6 +58,60 @@ func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) 
 	return out, nil
 }
 
+// DeadLettersFrom lists at most so many of them, from a sequence of the stream that keeps them, oldest first. Next is where
+// those after them begin, or 0.
+func (q *Queue) DeadLettersFrom(ctx context.Context, from uint64, most int) (page []messages.DeadLetter, next uint64, err error) {
+	stream, err := q.lettersStream(ctx)
+	if err == nil {
+		o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}, FromSequence: from}
+		err = q.c.Read(ctx, stream, o, func(r queue.Received) error {
+			l, ok := r.Payload.(*messages.DeadLetter)
+			switch {
+			case !ok:
+			case len(page) == most:
+				next = r.Sequence
+				return errEnough
+			default:
+				page = append(page, *l)
+			}
+			return nil
+		})
+	}
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, 0, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return page, next, nil
+}
+
+// errEnough ends a read that has what it wants.
+var errEnough = errors.New("enough was read")
+
+// DeadLetter is the dead letter of a name. queue.ErrNotFound where there is none.
+func (q *Queue) DeadLetter(ctx context.Context, name string) (*messages.DeadLetter, error) {
+	l, err := q.letter(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading dead letter %s: %w", name, err)
+	}
+	return l, nil
+}
+
+func (q *Queue) letter(ctx context.Context, name string) (*messages.DeadLetter, error) {
+	subject, err := q.letterSubject(name)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := q.lettersStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := q.c.Last(ctx, stream, subject)
+	if err != nil {
+		return nil, err
+	}
+	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
+	return l, err
+}
+
 // LettersFull tells that one more dead letter may not fit: what nobody can handle then comes again until it does, and a
 // build that is given up ends without one.
 func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
@@ -73,19 +127,7 @@ func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
 // is retried under a new ID, as its build has ended; an event takes the place of the one it
 // repeats where a build has only one of its kind.
 func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
-	subject, err := q.letterSubject(name)
-	if err != nil {
-		return err
-	}
-	stream, err := q.lettersStream(ctx)
-	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
-	}
-	s, err := q.c.Last(ctx, stream, subject)
-	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
-	}
-	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
+	l, err := q.letter(ctx, name)
 	if err != nil {
 		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
 	}
