@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type sideState struct {
 	failed  []overview.Build // the last of each pipeline that has made no image since
 	letters int              // dead letters that are no part of those
 	full    bool             // there is no room for more
+	mark    uint64           // tells states of all dead letters apart
 	problem string           // why it could not be read
 }
 
@@ -91,7 +93,7 @@ func (l *sideline) read(ctx context.Context) sideState {
 	}
 	if err == nil {
 		out.failed = overview.FailedBuilds(all)
-		out.letters, out.full, err = l.letters(ctx, all)
+		err = l.letters(ctx, all, &out)
 	}
 	if err != nil {
 		out = l.is()
@@ -100,15 +102,21 @@ func (l *sideline) read(ctx context.Context) sideState {
 	return out
 }
 
-func (l *sideline) letters(ctx context.Context, all []overview.Build) (n int, full bool, err error) {
+// letters counts the dead letters.
+func (l *sideline) letters(ctx context.Context, all []overview.Build, out *sideState) error {
 	line := builds.New(l.queue)
 	letters, err := line.DeadLetters(ctx)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
-	if n, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
-		return 0, false, err
+	names := fnv.New64a()
+	for _, letter := range letters {
+		_, _ = names.Write([]byte(builds.LetterName(letter) + " "))
 	}
-	full, err = line.LettersFull(ctx)
-	return n, full, err
+	out.mark = names.Sum64()
+	if out.letters, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
+		return err
+	}
+	out.full, err = line.LettersFull(ctx)
+	return err
 }

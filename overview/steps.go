@@ -75,7 +75,7 @@ func (s *stepper) seen(name string, t *Told) Step {
 }
 
 // gone says why a moment is not known that events would tell.
-const gone = "its moment is not known: the event that told it is gone, or was never stored"
+const gone = "the event that told it is gone, or was never stored"
 
 // missing is a step that was taken at a moment that isn't known, or one that was not taken.
 func (s *stepper) missing(name string, taken bool, says string) Step {
@@ -97,7 +97,7 @@ func (s *stepper) requested() Step {
 		says = WithReason("by "+b.By, says)
 	}
 	if r.Received.IsZero() {
-		return s.missing("requested", true, "its moment is not in the record")
+		return s.missing("requested", true, "it is not in the record")
 	}
 	return Step{Name: "requested", At: r.Received, State: StepTaken, Says: says}
 }
@@ -130,7 +130,7 @@ func (s *stepper) pushed() Step {
 
 func (s *stepper) opened() Step {
 	if s.r.Opened.IsZero() {
-		return s.missing("opened", true, "its moment is not in the record")
+		return s.missing("opened", true, "it is not in the record")
 	}
 	step := Step{Name: "opened", At: s.r.Opened, State: StepTaken}
 	if s.r.State == messages.RolloutWaiting {
@@ -203,7 +203,7 @@ func (s *stepper) quorum() Step {
 		}
 	}
 	if at.IsZero() {
-		step := s.missing("quorum", !r.FlippedAt.IsZero(), "its moment is not known")
+		step := s.missing("quorum", !r.FlippedAt.IsZero(), "no count is kept that tells")
 		step.Says = joined(step.Says, says)
 		return step
 	}
@@ -213,7 +213,8 @@ func (s *stepper) quorum() Step {
 func (s *stepper) approval() Step {
 	for i := range s.c.Told {
 		if t := &s.c.Told[i]; t.decision() == decisionApprove {
-			return s.seen("approved", t)
+			reason := strings.TrimPrefix(strings.TrimPrefix(t.Why, "approved"), ": ")
+			return Step{Name: "approved", At: t.At, State: StepTaken, Says: WithReason("by "+t.By, reason)}
 		}
 	}
 	switch {
@@ -245,7 +246,10 @@ func (s *stepper) soak() Step {
 	t := s.first(messages.RolloutSoaking)
 	step := s.missing("soak", false, "")
 	if t != nil {
-		step = Step{Name: "soak", At: t.At, State: StepTaken, Says: "of " + r.Policy.Soak.String()}
+		step = Step{Name: "soak", At: t.At, State: StepTaken}
+		if r.Policy.Soak > 0 {
+			step.Says = "of " + r.Policy.Soak.String()
+		}
 	} else if r.State == messages.RolloutDone && !r.FlippedAt.IsZero() {
 		step = s.missing("soak", true, gone)
 	}

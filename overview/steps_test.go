@@ -58,7 +58,7 @@ func TestStepsOfARolloutThatIsDone(t *testing.T) {
 	for _, want := range []string{
 		"requested taken 12:00", "build begun taken 12:02 on b2, attempt 2", "image pushed taken 12:03 30.0 MB", "opened taken 12:03",
 		"preloading taken 12:04 240.0 MB 10 members", "canaries' trials taken 12:05 1 of 1 passed", "quorum taken 12:06 8 of 10 members must have it",
-		"approved taken 12:07 by ada approved: tried by hand", "flipped taken 12:08 epoch 4", "soak taken 12:09 of 10m", "done taken 12:18",
+		"approved taken 12:07 by ada: tried by hand", "flipped taken 12:08 epoch 4", "soak taken 12:09 of 10m", "done taken 12:18",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it lacks %q:\n%s", want, got)
@@ -83,7 +83,7 @@ func TestStepsOfAnOldRecord(t *testing.T) {
 	steps := StepsOf(r, &Course{})
 	got := texts(steps)
 	for _, want := range []string{
-		"build begun unknown its moment", "image pushed unknown 30.0 MB", "preloading unknown its moment", "canaries' trials unknown", "quorum unknown",
+		"build begun unknown the event", "image pushed unknown 30.0 MB", "preloading unknown the event", "canaries' trials unknown", "quorum unknown",
 		"approved unknown by ada", "soak unknown", "flipped taken 12:08", "done taken 12:18",
 	} {
 		if !strings.Contains(got, want) {
