@@ -61,6 +61,34 @@ func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) 
 	return out, nil
 }
 
+// DeadLettersFrom lists at most so many of them, from a sequence of the stream that keeps them, oldest first. Next is where
+// those after them begin, or 0.
+func (q *Queue) DeadLettersFrom(ctx context.Context, from uint64, most int) (page []messages.DeadLetter, next uint64, err error) {
+	stream, err := q.lettersStream(ctx)
+	if err == nil {
+		o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}, FromSequence: from}
+		err = q.c.Read(ctx, stream, o, func(r queue.Received) error {
+			l, ok := r.Payload.(*messages.DeadLetter)
+			switch {
+			case !ok:
+			case len(page) == most:
+				next = r.Sequence
+				return errEnough
+			default:
+				page = append(page, *l)
+			}
+			return nil
+		})
+	}
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, 0, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return page, next, nil
+}
+
+// errEnough ends a read that has what it wants.
+var errEnough = errors.New("enough was read")
+
 // DeadLetter is the dead letter of a name. queue.ErrNotFound where there is none.
 func (q *Queue) DeadLetter(ctx context.Context, name string) (*messages.DeadLetter, error) {
 	l, err := q.letter(ctx, name)

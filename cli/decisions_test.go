@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
@@ -144,10 +145,10 @@ func TestApprove(t *testing.T) {
 }
 
 // lettersOf lists dead letters when there are as many as wanted.
-func lettersOf(t *testing.T, want int) []letter {
+func lettersOf(t *testing.T, want int) []overview.Letter {
 	t.Helper()
 	for patience := time.Now().Add(time.Minute); ; {
-		found := decoded[[]letter](t, "dead-letters", "list")
+		found := decoded[[]overview.Letter](t, "dead-letters", "list")
 		if len(found) == want {
 			return found
 		}
@@ -181,7 +182,7 @@ func TestDeadLetters(t *testing.T) {
 	if out := done(t, "dead-letters", "list"); !strings.Contains(out, one.Name) || !strings.Contains(out, two.Name) {
 		t.Errorf("the list is %q", out)
 	}
-	if l := decoded[letter](t, "dead-letters", "show", one.Name); l.Name != one.Name || string(l.Body) != "one" || l.Deliveries != one.Deliveries {
+	if l := decoded[overview.Letter](t, "dead-letters", "show", one.Name); l.Name != one.Name || string(l.Body) != "one" || l.Deliveries != one.Deliveries {
 		t.Errorf("shown is %+v", l)
 	}
 	out := done(t, "dead-letters", "show", two.Name)

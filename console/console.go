@@ -9,6 +9,7 @@ import (
 
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 )
 
@@ -42,8 +43,11 @@ type Console struct {
 	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
 	lately   lately
-	instance string        // tells streams of this process from those of an earlier one
-	ended    chan struct{} // closed when it has ended
+	courses  readings[*overview.Course]     // by rollout
+	past     readings[[]overview.PastValue] // by fleet
+	letters  readings[lettersList]          // by where their page begins
+	instance string                         // tells streams of this process from those of an earlier one
+	ended    chan struct{}                  // closed when it has ended
 }
 
 // New makes a console.
@@ -66,7 +70,8 @@ func New(c Config) (*Console, error) {
 	return &Console{
 		queue: c.Queue, tokens: c.Tokens, sender: c.Sender, keep: c.Keep, log: c.Logger, seen: newSeen(c.Queue),
 		sessions: newSessions(c.SessionTime), tries: newTries(), makers: newMakers(), patience: streamWrite,
-		parts: partCache{made: map[partKey]madePart{}}, instance: newKey()[:8], ended: make(chan struct{}),
+		parts: partCache{made: map[partKey]madePart{}}, courses: readings[*overview.Course]{queue: c.Queue}, past: readings[[]overview.PastValue]{queue: c.Queue},
+		letters: readings[lettersList]{queue: c.Queue}, instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }
 
@@ -103,6 +108,10 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /fleets/{fleet}/events", c.signedIn(c.fleetEvents))
 	mux.Handle("GET /fleets/{fleet}/nodes/{node}", c.signedIn(c.nodePage))
 	mux.Handle("GET /fleets/{fleet}/nodes/{node}/events", c.signedIn(c.nodeEvents))
+	mux.Handle("GET /fleets/{fleet}/history", c.signedIn(c.historyPage))
+	mux.Handle("GET /fleets/{fleet}/history/events", c.signedIn(c.historyEvents))
+	mux.Handle("GET /fleets/{fleet}/rollouts", c.signedIn(c.rolloutsPage))
+	mux.Handle("GET /fleets/{fleet}/rollouts/events", c.signedIn(c.rolloutsEvents))
 	mux.Handle("GET /fleets/{fleet}/{action}", c.operator(c.fleetAction))
 	mux.Handle("POST /fleets/{fleet}/{action}", c.operator(c.fleetAction))
 	mux.Handle("GET /fleets/{fleet}/nodes/{node}/retire", c.operator(c.nodeAction))
@@ -113,6 +122,9 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
 	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
 	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
+	mux.Handle("GET /dead-letters", c.signedIn(c.lettersPage))
+	mux.Handle("GET /dead-letters/events", c.signedIn(c.lettersEvents))
+	mux.Handle("GET /dead-letters/{letter}", c.signedIn(c.letterPage))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

@@ -21,7 +21,13 @@
 //	fleetspage.go  the first page: every fleet, what moves, and what needs a person
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
-//	rolloutpage.go a rollout
+//	rolloutpage.go a rollout, running or past
+//	courses.go     what pages show beside what is watched: read when records change, once for all who look
+//	curve.go       how many members had an image over time, as a picture
+//	members.go     a rollout's waves and members
+//	historypage.go what was current in a fleet, and its rollouts
+//	letterspage.go dead letters
+//	paging.go      pages of lists
 //	actions.go     decisions: asked for, and carried out
 //	preview.go     the page that says what a decision will do
 //	facts.go       what people decide by, and what of it has changed

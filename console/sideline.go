@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 // has changed.
 type sideline struct {
 	queue *queue.Client
+	asked chan struct{} // has one when something is known to have changed
 
 	mu    sync.Mutex
 	state sideState
@@ -38,8 +40,17 @@ type sideState struct {
 	failed  []overview.Build // the last of each pipeline that has made no image since
 	letters int              // dead letters that are no part of those
 	full    bool             // there is no room for more
+	mark    uint64           // tells states of all dead letters apart
 	files   []messages.RefusedFile
 	problem string // why it could not be read
+}
+
+// ask has it read again soon.
+func (l *sideline) ask() {
+	select {
+	case l.asked <- struct{}{}:
+	default: // it is to be read already
+	}
 }
 
 // is is what was read last.
@@ -69,6 +80,7 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-l.asked:
 		case <-time.After(sideIdle):
 		}
 		state := l.read(ctx)
@@ -95,7 +107,7 @@ func (l *sideline) read(ctx context.Context) sideState {
 	}
 	if err == nil {
 		out.failed = overview.FailedBuilds(all)
-		out.letters, out.full, err = l.letters(ctx, all)
+		err = l.letters(ctx, all, &out)
 	}
 	if err == nil {
 		out.files, err = l.refusedFiles(ctx)
@@ -125,15 +137,21 @@ func (l *sideline) refusedFiles(ctx context.Context) (out []messages.RefusedFile
 	return out, err
 }
 
-func (l *sideline) letters(ctx context.Context, all []overview.Build) (n int, full bool, err error) {
+// letters counts the dead letters.
+func (l *sideline) letters(ctx context.Context, all []overview.Build, out *sideState) error {
 	line := builds.New(l.queue)
 	letters, err := line.DeadLetters(ctx)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
-	if n, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
-		return 0, false, err
+	names := fnv.New64a()
+	for _, letter := range letters {
+		_, _ = names.Write([]byte(builds.LetterName(letter) + " "))
 	}
-	full, err = line.LettersFull(ctx)
-	return n, full, err
+	out.mark = names.Sum64()
+	if out.letters, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
+		return err
+	}
+	out.full, err = line.LettersFull(ctx)
+	return err
 }

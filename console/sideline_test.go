@@ -22,10 +22,7 @@ func TestARefusedPipelineFileIsSaid(t *testing.T) {
 	if is := look(); len(is.files) != 1 || is.problem != "" {
 		t.Fatalf("it is seen as %+v", is)
 	}
-	_, err = store.Builds(s.admin).Create(queuetest.Within(t), "other-1", messages.BuildRecord{ // which has it looked at soon
-		BuildRef: messages.BuildRef{Build: "other-1", Pipeline: "other", Order: 1}, State: messages.BuildStateSuperseded,
-	})
-	queuetest.Must(t, err)
+	s.it.seen.side.ask()
 	vera := s.as(t, "vera")
 	a := vera.until(t, "/", "it is said", says("pipeline file refused"))
 	if !strings.Contains(a.body, "/etc/fenceline/fenceline.yaml</code> on core") || !strings.Contains(a.body, "line 7: &lt;script&gt;") || strings.ContainsAny(a.body, "\x1b\x07") {

@@ -79,6 +79,18 @@ type RolloutRecord struct {
 	FailedCount int `json:"failed_count,omitempty"`
 	StaleCount  int `json:"stale_count,omitempty"`
 	StaleNodes  int `json:"stale_nodes,omitempty"`
+	// Curve is how far the members were whenever a controller wrote of it while they were asked for the image, oldest first, thinned out
+	// where it becomes long: for people. Rollouts of older controllers have none.
+	Curve []CurvePoint `json:"curve,omitempty"`
+}
+
+// CurvePoint is how far a rollout's members were at one moment, by what they had said last.
+type CurvePoint struct {
+	At       time.Time `json:"at"` // by the controller's clock
+	Present  int       `json:"present,omitempty"`
+	Applied  int       `json:"applied,omitempty"`
+	Applying int       `json:"applying,omitempty"` // members that say what they apply: of the others it is not known
+	Fetched  int64     `json:"fetched,omitempty"`  // bytes that members had fetched for it by then, as they said before its flip
 }
 
 // Counts is how many members the rollout counts.
