@@ -11,10 +11,10 @@ import (
 	"github.com/fenceline/fenceline/controller"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 )
 

@@ -60,8 +60,8 @@ func (i *installation) beat(n int, beat uint64) {
 	_ = store.Nodes(i.admin).Note(messages.NodeKey("production", name), s) // the next one comes soon
 }
 
-// rollout makes the rollout of an image that a person has to approve.
-func (i *installation) rollout(t *testing.T, n int) (id string) {
+// asking makes the rollout of an image that a person has to approve.
+func (i *installation) asking(t *testing.T, n int) (id string) {
 	t.Helper()
 	r := messages.RolloutRecord{
 		ID: fmt.Sprintf("production-base-%d", n), Fleet: "production", State: messages.RolloutWaiting, Policy: messages.DefaultPolicy(), Opened: time.Now().UTC(), Updated: time.Now().UTC(),
@@ -101,7 +101,7 @@ func TestEveryDecision(t *testing.T) {
 		i.beat(n, 1)
 	}
 	i.controlled(t, nodes)
-	third := i.rollout(t, 3)
+	third := i.asking(t, 3)
 	ctx := chromium(t)
 	signIn(ctx, t, i)
 
@@ -125,7 +125,7 @@ func TestEveryDecision(t *testing.T) {
 	}
 	decided(ctx, t, "/fleets/production/hold", "freeze", "is held")
 
-	fourth := i.rollout(t, 4)
+	fourth := i.asking(t, 4)
 	do(ctx, t, chromedp.Navigate(i.url+"/rollouts/"+fourth))
 	decided(ctx, t, "/rollouts/"+fourth+"/abort", "not today", "is aborted")
 	do(ctx, t, has("ada: not today"))
