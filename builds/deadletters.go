@@ -11,6 +11,9 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
+// ErrRequeued tells that the message of a dead letter was sent again, though something that follows from it failed.
+var ErrRequeued = errors.New("its message was sent again")
+
 // LetterName names a dead letter: its stream and its sequence there, STREAM-SEQ.
 func LetterName(l messages.DeadLetter) string {
 	return l.Stream + "-" + strconv.FormatUint(l.Sequence, 10)
@@ -125,36 +128,39 @@ func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
 
 // RequeueDeadLetter sends a dead letter's message again and drops the letter. A build request
 // is retried under a new ID, as its build has ended; an event takes the place of the one it
-// repeats where a build has only one of its kind.
-func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
+// repeats where a build has only one of its kind. By says who asked. It returns the build that was asked for, or "".
+func (q *Queue) RequeueDeadLetter(ctx context.Context, name, by string) (build string, err error) {
 	l, err := q.letter(ctx, name)
+	if err == nil {
+		build, err = q.sendAgain(ctx, l, by)
+	}
 	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+		return "", fmt.Errorf("requeueing dead letter %s: %w", name, err)
 	}
-	if err := q.sendAgain(ctx, l); err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	if err := q.DropDeadLetter(ctx, name); err != nil {
+		return build, fmt.Errorf("%w, but the letter could not be removed: %w", ErrRequeued, err)
 	}
-	return q.DropDeadLetter(ctx, name)
+	return build, nil
 }
 
-func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
+func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter, by string) (build string, err error) {
 	if err := l.Whole(); err != nil {
-		return err
+		return "", err
 	}
 	m := queue.AsSent(messages.Message{Headers: l.Headers, Body: l.Body})
 	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
 	_, request := p.(*messages.BuildRequested)
 	_, newer := messages.NewerRequest(m)
 	if request || newer {
-		_, err := q.retryRequest(ctx, m, l.Sequence, "dead letters")
-		return err
+		a, err := q.retryRequest(ctx, m, l.Sequence, by)
+		return a.Build, err
 	}
 	switch p.(type) {
 	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
-		return q.replace(ctx, queue.Stored{Subject: l.Subject, Message: m})
+		return "", q.replace(ctx, queue.Stored{Subject: l.Subject, Message: m})
 	}
-	_, err := q.c.Store(ctx, l.Subject, m)
-	return err
+	_, err = q.c.Store(ctx, l.Subject, m)
+	return "", err
 }
 
 // replace has an event take the place of the one it repeats. It may be repeated after a crash

@@ -25,7 +25,8 @@ func newDeadLettersCmd() *cobra.Command {
 	return Family("dead-letters", "Look at messages that nobody could handle", "  fenceline dead-letters list",
 		operator(list, listLetters), operator(show, showLetter),
 		newLettersCmd("requeue", "Send dead letters' messages again", "sent again", func(ctx context.Context, s *session, name string) error {
-			return s.builds().RequeueDeadLetter(ctx, name)
+			_, err := s.builds().RequeueDeadLetter(ctx, name, whoami())
+			return err
 		}),
 		newLettersCmd("drop", "Remove dead letters for good", "dropped", func(ctx context.Context, s *session, name string) error {
 			return s.builds().DropDeadLetter(ctx, name)

@@ -16,6 +16,8 @@
 //	pages.go       templates, the script and the style; what every page shows
 //	parts.go       parts of pages that are made once for all who look
 //	live.go        streams of changes
+//	viewers.go     how many of them a person may have
+//	makers.go      how many large pages are made at one time
 //	fleetspage.go  the first page: every fleet, what moves, and what needs a person
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
@@ -26,6 +28,11 @@
 //	historypage.go what was current in a fleet, and its rollouts
 //	letterspage.go dead letters
 //	paging.go      pages of lists
-//	preview.go     what a decision will do
-//	actions.go     decisions carried out
+//	actions.go     decisions: asked for, and carried out
+//	preview.go     the page that says what a decision will do
+//	facts.go       what people decide by, and what of it has changed
+//	fleetactions.go    decisions about a fleet
+//	rolloutactions.go  about a rollout
+//	nodeactions.go     about a node
+//	letteractions.go   about a dead letter
 package console

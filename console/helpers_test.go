@@ -51,10 +51,7 @@ func newSite(t *testing.T) *site {
 	queuetest.Must(t, store.Declare(queuetest.Within(t), admin, store.Layout{NodeTTL: time.Hour}))
 	out := &site{nats: s, admin: admin, file: filepath.Join(t.TempDir(), "tokens"), tokens: map[string]string{}}
 	for name, role := range map[string]tokens.Role{"ada": tokens.Operator, "bob": tokens.Operator, "vera": tokens.Viewer} {
-		token, entry, err := tokens.Make(name, role, time.Now())
-		queuetest.Must(t, err)
-		queuetest.Must(t, tokens.Add(out.file, entry))
-		out.tokens[name] = token.Reveal()
+		out.add(t, name, role)
 	}
 	followed, err := tokens.Follow(out.file, func(error) {})
 	queuetest.Must(t, err)
@@ -80,6 +77,22 @@ func newSite(t *testing.T) *site {
 		}
 	})
 	return out
+}
+
+// add adds a person to the file.
+func (s *site) add(t *testing.T, name string, role tokens.Role) {
+	t.Helper()
+	token, entry, err := tokens.Make(name, role, time.Now())
+	queuetest.Must(t, err)
+	queuetest.Must(t, tokens.Add(s.file, entry))
+	s.tokens[name] = token.Reveal()
+}
+
+// let lets another person sign in, once the console has read the file again.
+func (s *site) let(t *testing.T, name string, role tokens.Role) {
+	t.Helper()
+	s.add(t, name, role)
+	queuetest.Eventually(t, name+" may sign in", func() bool { _, known := s.it.tokens.Find(s.tokens[name]); return known })
 }
 
 // pagesThatFail fails a test of a page that can't be made.
@@ -189,7 +202,7 @@ func (b *browser) post(t *testing.T, path string, form url.Values, change ...fun
 	return b.do(t, r)
 }
 
-var hidden = regexp.MustCompile(`<input type="hidden" name="(form|basis|to)" value="([^"]*)">`)
+var hidden = regexp.MustCompile(`<input type="hidden" name="(form|to)" value="([^"]*)">`)
 
 // form is the form of a page, filled in with a reason.
 func (b *browser) form(t *testing.T, path, reason string) url.Values {

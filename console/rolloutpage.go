@@ -117,6 +117,15 @@ func (c *Console) rollout(id string) (r messages.RolloutRecord, known bool) {
 	return r, known
 }
 
+// canPromote tells whether a rollout's image is one that a person may want to make current: it has got so far that nodes have it,
+// and is not current.
+func canPromote(r *messages.RolloutRecord, f *messages.FleetRecord) bool {
+	if f == nil || f.Current.Image == r.Ready.Image {
+		return false
+	}
+	return r.State.Final() || r.State == messages.RolloutHeld
+}
+
 // rolloutParts are the parts of a rollout's page, or none where there is no such rollout any more.
 func (c *Console) rolloutParts(ctx context.Context, id string, decides bool) (out []part) {
 	r, known := c.rollout(id)
@@ -151,12 +160,15 @@ func (c *Console) rolloutParts(ctx context.Context, id string, decides bool) (ou
 // viewOfRollout is a rollout with what is known beside its record. It is called while nothing can change.
 func viewOfRollout(r *messages.RolloutRecord, f *fleet, course *overview.Course, problem string, decides bool) *rolloutView {
 	v := &rolloutView{movingView: movingView{RolloutRecord: *r}, Problem: problem, Decisions: overview.DecisionsOf(r, course), Tried: trialsOf(r), Waves: waveViews(r, f)}
+	var record *messages.FleetRecord
+	if f != nil {
+		record = f.record
+	}
 	if !r.State.Final() {
-		var record *messages.FleetRecord
-		if f != nil {
-			record = f.record
-		}
 		v.Remedies = remedies(r, record, decides)
+	}
+	if canPromote(r, record) && decides {
+		v.Remedies = append(v.Remedies, need{"Promote its image", "/fleets/" + r.Fleet + "/promote?to=" + r.Ready.Image.Digest()})
 	}
 	var last time.Time
 	for _, s := range overview.StepsOf(r, course) {

@@ -12,6 +12,7 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 		s := c.sessions.of(r)
 		switch {
 		case s != nil:
+			c.keep(r.Context())
 			serve(w, r, s)
 		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)

@@ -173,7 +173,7 @@ func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
 				drop(t, store.Nodes(i.q), messages.NodeKey("default", "n2"))
 				drop(t, store.Members(i.q), messages.NodeKey("default", "n2"))
 			}
-			if err := people.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+			if err := people.ForceRetireNode(t.Context(), i.q, "default", "n2"); err != nil {
 				t.Fatal(err)
 			}
 			if interrupted {

@@ -52,18 +52,21 @@ type RolloutRecord struct {
 	State    RolloutState `json:"state"`
 	Why      string       `json:"why,omitempty"` // why it waits or ended, for people
 	// Unusable is why the rollout must fail where too many nodes can't use its image; "" where not.
-	Unusable  string                 `json:"unusable,omitempty"`
-	Wave      int                    `json:"wave,omitempty"`
-	Admitted  int                    `json:"admitted,omitempty"` // members below the threshold
-	Present   int                    `json:"present,omitempty"`
-	Failed    map[string]string      `json:"failed,omitempty"`   // node to reason, the first of FailedCount
-	Trials    map[string]TrialResult `json:"trials,omitempty"`   // canary to result
-	Approved  string                 `json:"approved,omitempty"` // by whom
-	Aborted   string                 `json:"aborted,omitempty"`  // by whom, asked for
-	Stale     []ContainerUse         `json:"stale,omitempty"`    // containers that still ran another image when it was done, the first of StaleCount
-	Opened    time.Time              `json:"opened"`
-	FlippedAt time.Time              `json:"flipped_at,omitzero"`
-	Updated   time.Time              `json:"updated"`
+	Unusable string                 `json:"unusable,omitempty"`
+	Wave     int                    `json:"wave,omitempty"`
+	Admitted int                    `json:"admitted,omitempty"` // members below the threshold
+	Present  int                    `json:"present,omitempty"`
+	Failed   map[string]string      `json:"failed,omitempty"`   // node to reason, the first of FailedCount
+	Trials   map[string]TrialResult `json:"trials,omitempty"`   // canary to result
+	Approved string                 `json:"approved,omitempty"` // by whom
+	Aborted  string                 `json:"aborted,omitempty"`  // by whom, asked for
+	// ApprovedWhy and AbortedWhy are the reasons that those gave; "" where they gave none.
+	ApprovedWhy string         `json:"approved_why,omitempty"`
+	AbortedWhy  string         `json:"aborted_why,omitempty"`
+	Stale       []ContainerUse `json:"stale,omitempty"` // containers that still ran another image when it was done, the first of StaleCount
+	Opened      time.Time      `json:"opened"`
+	FlippedAt   time.Time      `json:"flipped_at,omitzero"`
+	Updated     time.Time      `json:"updated"`
 	// Traceparent is what the rollout publishes, and its nodes do, carries on: that of the image-ready event that opened it,
 	// or of the rollout's own span below that one, which is OpenedBy then.
 	Traceparent string `json:"traceparent,omitempty"`

@@ -219,7 +219,7 @@ func (s *stepper) approval() Step {
 	}
 	switch {
 	case s.r.Approved != "":
-		return Step{Name: "approved", State: StepUnknown, Says: "by " + s.r.Approved + "; " + gone}
+		return Step{Name: "approved", State: StepUnknown, Says: WithReason("by "+s.r.Approved, s.r.ApprovedWhy) + "; " + gone}
 	case s.r.State == messages.RolloutApproval:
 		return Step{Name: "approved", State: StepNow, Says: s.r.Why}
 	}
@@ -324,10 +324,10 @@ func DecisionsOf(r *messages.RolloutRecord, c *Course) []DecisionOf {
 		}
 	}
 	if r.Approved != "" && !told[decisionApprove] {
-		out = append(out, DecisionOf{By: r.Approved, What: decisionApprove})
+		out = append(out, DecisionOf{By: r.Approved, What: decisionApprove, Why: r.ApprovedWhy})
 	}
 	if r.Aborted != "" && !told["abort"] {
-		out = append(out, DecisionOf{By: r.Aborted, What: "abort"})
+		out = append(out, DecisionOf{By: r.Aborted, What: "abort", Why: r.AbortedWhy})
 	}
 	return out
 }
