@@ -54,6 +54,11 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 			t.Errorf("%.20s: %d %.200s", name, a.status, a.body)
 		}
 	}
+	lacks(t, vera.get(t, "/dead-letters/"+raw), "/requeue", "/drop")
+	ada := s.as(t, "ada")
+	holds(t, ada.get(t, "/dead-letters/"+raw), `href="/dead-letters/`+raw+`/requeue"`, `href="/dead-letters/`+raw+`/drop"`)
+	lacks(t, ada.get(t, "/dead-letters/"+big), "/requeue")
+	holds(t, ada.get(t, "/dead-letters/"+raw+"/drop"), "What it will do")
 	stream := vera.listen(t, streamOf(t, a))
 	await(t, stream, big)
 	queuetest.Must(t, builds.New(s.admin).DropDeadLetter(queuetest.Within(t), big))

@@ -219,7 +219,7 @@ func (s *stepper) approval() Step {
 	}
 	switch {
 	case s.r.Approved != "":
-		return Step{Name: "approved", State: StepUnknown, Says: "by " + s.r.Approved + "; " + gone}
+		return Step{Name: "approved", State: StepUnknown, Says: WithReason("by "+s.r.Approved, s.r.ApprovedWhy) + "; " + gone}
 	case s.r.State == messages.RolloutApproval:
 		return Step{Name: "approved", State: StepNow, Says: s.r.Why}
 	}

@@ -56,7 +56,7 @@ var rules = []rule{
 	{module + "fence/kato", []string{"fence/kato", "fence/backends"}, true},
 	{module + "fence/program", []string{"fence/exec", "fence/kato"}, false},
 	{module + "fence/backends", []string{"fence/backends", "overview", "cli", "cmd"}, true},
-	{module + "fence", []string{"fence", "controller", "overview", "cli", "cmd"}, false},
+	{module + "fence", []string{"fence", "controller", "overview", "cli", "cmd"}, true},
 	{module + "cli/pki", []string{"cli"}, false},
 	{module + "cli", []string{"cli", "cmd"}, false},
 	{module + "cmd", nil, false},

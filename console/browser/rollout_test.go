@@ -66,16 +66,18 @@ func (i *installation) past(t *testing.T, members int) (running, done, old strin
 	told(running, messages.RolloutPreloading, "", "", 0)
 	done = "production-base-2"
 	built := messages.BuildRef{Build: "base-2", Pipeline: "base", Order: 2}
+	received := time.Now().UTC()
 	queuetest.Must(t, i.admin.Publish(ctx, "", &messages.BuildStarted{BuildRef: built, Attempt: 1, Worker: "builder-1"}))
 	queuetest.Must(t, i.admin.Publish(ctx, "", &messages.ImageReady{BuildRef: built, Image: image(2), Tag: "2f61c0a"}))
+	opened := time.Now().UTC()
 	told(done, messages.RolloutPreloading, "", "", 0)
 	queuetest.Must(t, i.admin.Publish(ctx, "", &messages.TrialFinished{Fleet: "production", Node: "node-00000", Rollout: done, Image: image(2), TrialResult: messages.TrialResult{Passed: true}}))
 	told(done, messages.RolloutApproval, "", "waits for approval", 0)
 	told(done, messages.RolloutApproval, "ada", "approved: tried by hand", 0)
 	i.rollout(t, 2, messages.RolloutDone, members, func(r *messages.RolloutRecord) {
 		r.Policy.Approval, r.Policy.Soak, r.Approved, r.FlippedAt, r.Present, r.Admitted, r.Wave = true, messages.Duration(20*time.Second), "ada", time.Now().UTC(), members, members, 2
-		r.Opened, r.Canaries = r.FlippedAt.Add(-25*time.Second), []string{"node-00000"}
-		r.Ready.Received, r.Curve = r.Opened.Add(-40*time.Second), rise(r.Opened, time.Second, members)
+		r.Opened, r.Canaries, r.Ready.Received = opened, []string{"node-00000"}, received
+		r.Curve = rise(opened, max(r.FlippedAt.Sub(opened)/25, time.Millisecond), members)
 		r.Trials = map[string]messages.TrialResult{"node-00000": {Passed: true}}
 	})
 	told(done, messages.RolloutFlipped, "", "", 2)
@@ -120,7 +122,9 @@ func TestThePastReadsAsWellAsThePresent(t *testing.T) {
 				t.Errorf("%s runs what a stranger sent", path)
 			}
 			if path == "/rollouts/"+done && room == "light" {
+				do(ctx, t, chromedp.EmulateViewport(1280, 1180))
 				shot(ctx, t, "console-rollout")
+				do(ctx, t, chromedp.EmulateViewport(1280, 900))
 			}
 		}
 	}
