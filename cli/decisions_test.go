@@ -127,7 +127,7 @@ func TestApprove(t *testing.T) {
 			t.Errorf("of %s it shows %q, not %q", id, out, says)
 		}
 	}
-	refused(t, "unknown rollout", "rollouts", "show", "production-base-none")
+	refused(t, "there is no rollout", "rollouts", "show", "production-base-none")
 	for _, args := range [][]string{{"approve", "x"}, {"abort", "x"}, {"release"}, {"rollback"}, {"promote", "sha256:00"}} {
 		if s := fenceline(t, append(args, "--reason", strings.Repeat("x", 1001))...); s.status != ExitUsage || !strings.Contains(s.err, "--reason: the reason has 1001 bytes") {
 			t.Errorf("%v with a long reason: %+v", args, s)
