@@ -44,7 +44,7 @@ func TestARequestWhoseRecordCanNotBeReadIsADeadLetterAndHoldsNothingUp(t *testin
 			if report.Cleared != 3 {
 				t.Errorf("the sweep did %+v", report)
 			}
-			must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0])))
+			must(t, errorOf(queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0]), "ann")))
 			queuetest.Eventually(t, "it is built under another ID, in its order", func() bool {
 				list, err := store.Builds(c).List(t.Context())
 				must(t, err)

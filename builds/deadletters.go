@@ -11,6 +11,9 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
+// ErrRequeued tells that the message of a dead letter was sent again, though something that follows from it failed.
+var ErrRequeued = errors.New("its message was sent again")
+
 // LetterName names a dead letter: its stream and its sequence there, STREAM-SEQ.
 func LetterName(l messages.DeadLetter) string {
 	return l.Stream + "-" + strconv.FormatUint(l.Sequence, 10)
@@ -58,6 +61,60 @@ func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) 
 	return out, nil
 }
 
+// DeadLettersFrom lists at most so many of them, from a sequence of the stream that keeps them, oldest first. Next is where
+// those after them begin, or 0.
+func (q *Queue) DeadLettersFrom(ctx context.Context, from uint64, most int) (page []messages.DeadLetter, next uint64, err error) {
+	stream, err := q.lettersStream(ctx)
+	if err == nil {
+		o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}, FromSequence: from}
+		err = q.c.Read(ctx, stream, o, func(r queue.Received) error {
+			l, ok := r.Payload.(*messages.DeadLetter)
+			switch {
+			case !ok:
+			case len(page) == most:
+				next = r.Sequence
+				return errEnough
+			default:
+				page = append(page, *l)
+			}
+			return nil
+		})
+	}
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, 0, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return page, next, nil
+}
+
+// errEnough ends a read that has what it wants.
+var errEnough = errors.New("enough was read")
+
+// DeadLetter is the dead letter of a name. queue.ErrNotFound where there is none.
+func (q *Queue) DeadLetter(ctx context.Context, name string) (*messages.DeadLetter, error) {
+	l, err := q.letter(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading dead letter %s: %w", name, err)
+	}
+	return l, nil
+}
+
+func (q *Queue) letter(ctx context.Context, name string) (*messages.DeadLetter, error) {
+	subject, err := q.letterSubject(name)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := q.lettersStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := q.c.Last(ctx, stream, subject)
+	if err != nil {
+		return nil, err
+	}
+	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
+	return l, err
+}
+
 // LettersFull tells that one more dead letter may not fit: what nobody can handle then comes again until it does, and a
 // build that is given up ends without one.
 func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
@@ -71,48 +128,39 @@ func (q *Queue) LettersFull(ctx context.Context) (bool, error) {
 
 // RequeueDeadLetter sends a dead letter's message again and drops the letter. A build request
 // is retried under a new ID, as its build has ended; an event takes the place of the one it
-// repeats where a build has only one of its kind.
-func (q *Queue) RequeueDeadLetter(ctx context.Context, name string) error {
-	subject, err := q.letterSubject(name)
+// repeats where a build has only one of its kind. By says who asked. It returns the build that was asked for, or "".
+func (q *Queue) RequeueDeadLetter(ctx context.Context, name, by string) (build string, err error) {
+	l, err := q.letter(ctx, name)
+	if err == nil {
+		build, err = q.sendAgain(ctx, l, by)
+	}
 	if err != nil {
-		return err
+		return "", fmt.Errorf("requeueing dead letter %s: %w", name, err)
 	}
-	stream, err := q.lettersStream(ctx)
-	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
+	if err := q.DropDeadLetter(ctx, name); err != nil {
+		return build, fmt.Errorf("%w, but the letter could not be removed: %w", ErrRequeued, err)
 	}
-	s, err := q.c.Last(ctx, stream, subject)
-	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
-	}
-	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
-	if err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
-	}
-	if err := q.sendAgain(ctx, l); err != nil {
-		return fmt.Errorf("requeueing dead letter %s: %w", name, err)
-	}
-	return q.DropDeadLetter(ctx, name)
+	return build, nil
 }
 
-func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter) error {
+func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter, by string) (build string, err error) {
 	if err := l.Whole(); err != nil {
-		return err
+		return "", err
 	}
 	m := queue.AsSent(messages.Message{Headers: l.Headers, Body: l.Body})
 	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
 	_, request := p.(*messages.BuildRequested)
 	_, newer := messages.NewerRequest(m)
 	if request || newer {
-		_, err := q.retryRequest(ctx, m, l.Sequence, "dead letters")
-		return err
+		a, err := q.retryRequest(ctx, m, l.Sequence, by)
+		return a.Build, err
 	}
 	switch p.(type) {
 	case *messages.ImageReady, *messages.BuildFailed, *messages.BuildSuperseded, *messages.BuildCancelled:
-		return q.replace(ctx, queue.Stored{Subject: l.Subject, Message: m})
+		return "", q.replace(ctx, queue.Stored{Subject: l.Subject, Message: m})
 	}
-	_, err := q.c.Store(ctx, l.Subject, m)
-	return err
+	_, err = q.c.Store(ctx, l.Subject, m)
+	return "", err
 }
 
 // replace has an event take the place of the one it repeats. It may be repeated after a crash

@@ -56,7 +56,7 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 		})
 	}()
 	for _, l := range dead(t, c, 2) {
-		must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(l)))
+		must(t, errorOf(queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(l), "ann")))
 		t.Logf("%s was given again", <-seen)
 	}
 	dead(t, c, 0)
@@ -78,7 +78,7 @@ func TestALetterTakesThePlaceOfNoEventButItsOwn(t *testing.T) {
 		Stream: c.Space().EventsStream(), Sequence: 7, Subject: c.Space().Subject(kept), Reason: "no", Headers: m.Headers, Body: m.Body,
 	}
 	must(t, c.Publish(within(t), "", l))
-	if err := queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(*l)); err == nil || !strings.Contains(err.Error(), "drop the letter") {
+	if _, err := queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(*l), "ann"); err == nil || !strings.Contains(err.Error(), "drop the letter") {
 		t.Errorf("requeueing it: %v", err)
 	}
 	if got := endings(t, c); got["image.ready base-x"] != 1 || len(got) != 1 {
@@ -101,7 +101,7 @@ func TestWhateverAStreamTookCanBeKeptAsADeadLetter(t *testing.T) {
 	}
 	for i, want := range []string{"too big", "subject"} {
 		name := builds.LetterName(letters[i])
-		if err := queueOf(c).RequeueDeadLetter(within(t), name); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := queueOf(c).RequeueDeadLetter(within(t), name, "ann"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("requeueing %s: %v", name, err)
 		}
 		must(t, queueOf(c).DropDeadLetter(within(t), name))

@@ -47,3 +47,6 @@ func endings(t *testing.T, c *queue.Client) map[string]int {
 	}))
 	return out
 }
+
+// errorOf is the error of what returns a value, too.
+func errorOf[T any](_ T, err error) error { return err }

@@ -180,7 +180,7 @@ func TestTheLetterOfAPushThatIsBuiltInItsTurnIsSentAgain(t *testing.T) {
 	first, second := submit(t, c, inTurn(mainRef, 1)), submit(t, c, inTurn(mainRef, 2))
 	ended(t, c, first.Build)
 	ended(t, c, second.Build)
-	must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(dead(t, c, 1)[0])))
+	must(t, errorOf(queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(dead(t, c, 1)[0]), "ann")))
 	eventually(t, "it is built under another ID, in its order", func() bool {
 		list, err := store.Builds(c).List(t.Context())
 		must(t, err)

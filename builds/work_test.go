@@ -78,7 +78,7 @@ func TestUsedUpAttemptsFailAndLeaveADeadLetter(t *testing.T) {
 		t.Fatalf("dead letters are %+v", letters)
 	}
 	broken.Store(false)
-	must(t, queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0])))
+	must(t, errorOf(queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(letters[0]), "ann")))
 	eventually(t, "the requeued request succeeds", func() bool {
 		list, err := store.Builds(c).List(t.Context())
 		must(t, err)

@@ -8,9 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
-	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
@@ -27,7 +25,8 @@ func newDeadLettersCmd() *cobra.Command {
 	return Family("dead-letters", "Look at messages that nobody could handle", "  fenceline dead-letters list",
 		operator(list, listLetters), operator(show, showLetter),
 		newLettersCmd("requeue", "Send dead letters' messages again", "sent again", func(ctx context.Context, s *session, name string) error {
-			return s.builds().RequeueDeadLetter(ctx, name)
+			_, err := s.builds().RequeueDeadLetter(ctx, name, whoami())
+			return err
 		}),
 		newLettersCmd("drop", "Remove dead letters for good", "dropped", func(ctx context.Context, s *session, name string) error {
 			return s.builds().DropDeadLetter(ctx, name)
@@ -99,9 +98,9 @@ func newLettersCmd(use, short, did string, do func(ctx context.Context, s *sessi
 }
 
 // chosen are the letters that a command is about. Names are all known before anything is done.
-func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]letter, error) {
+func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]overview.Letter, error) {
 	if len(c.names) > 0 {
-		var out []letter
+		var out []overview.Letter
 		for _, name := range c.names {
 			l, err := s.findLetter(ctx, name)
 			if err != nil {
@@ -119,44 +118,25 @@ func (s *session) chosen(ctx context.Context, c *chosenLetters) ([]letter, error
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(l letter) bool { return now.Sub(l.At) < c.older }), nil
+	return slices.DeleteFunc(all, func(l overview.Letter) bool { return now.Sub(l.At) < c.older }), nil
 }
 
-// letter is a dead letter with the name that the commands take.
-type letter struct {
-	Name string `json:"name"`
-	messages.DeadLetter
-	Build string           `json:"build,omitempty"`     // of a build request that can be read
-	Led   *messages.Reason `json:"led_to_it,omitempty"` // and what led to that
-}
-
-// newLetter is a dead letter, and what it says of a build.
-func newLetter(l messages.DeadLetter) letter {
-	out := letter{Name: builds.LetterName(l), DeadLetter: l}
-	_, p, _ := messages.Decode(messages.Message{Headers: l.Headers, Body: l.Body}) // nil for what can't be read
-	if r, ok := p.(*messages.BuildRequested); ok {
-		why := r.Why()
-		out.Build, out.Led = r.Build, &why
-	}
-	return out
-}
-
-func (s *session) letters(ctx context.Context) ([]letter, error) {
+func (s *session) letters(ctx context.Context) ([]overview.Letter, error) {
 	found, err := s.builds().DeadLetters(ctx)
-	out := []letter{}
+	out := []overview.Letter{}
 	for _, l := range found {
-		out = append(out, newLetter(l))
+		out = append(out, overview.NewLetter(l))
 	}
 	return out, err
 }
 
 // findLetter finds the dead letter of a name.
-func (s *session) findLetter(ctx context.Context, name string) (*letter, error) {
+func (s *session) findLetter(ctx context.Context, name string) (*overview.Letter, error) {
 	all, err := s.letters(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(all, func(l letter) bool { return l.Name == name })
+	i := slices.IndexFunc(all, func(l overview.Letter) bool { return l.Name == name })
 	if i < 0 {
 		var known []string
 		for _, l := range all {

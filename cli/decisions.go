@@ -31,8 +31,12 @@ quorum of them report it, --force is needed.`,
 	}
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
 	cmd.Flags().BoolVar(&force, "force", false, "go back to an image that fewer nodes than a quorum report present")
-	wait := waitFlag(cmd)
+	wait, saying := waitFlag(cmd), reasonFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		ctx, err := saying(ctx)
+		if err != nil {
+			return err
+		}
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -64,8 +68,12 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		Example: "  fenceline promote sha256:4f2d…\n  fenceline promote production sha256:4f2d…",
 		Args:    settings.Args(1, 2),
 	}
-	wait := waitFlag(cmd)
+	wait, saying := waitFlag(cmd), reasonFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		ctx, err := saying(ctx)
+		if err != nil {
+			return err
+		}
 		fleet, err := s.oneFleet(ctx, args[:len(args)-1]...)
 		if err != nil {
 			return err
@@ -76,6 +84,18 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		}
 		return s.applied(ctx, r, *wait, "promoted")
 	})
+}
+
+// reasonFlag lets a person say why they decide so. It returns what gives a decision's context what they said.
+func reasonFlag(cmd *cobra.Command) func(context.Context) (context.Context, error) {
+	reason := cmd.Flags().String("reason", "", "why, for those who look at this later")
+	settings.DefaultsTo(cmd.Flags(), "reason", "none")
+	return func(ctx context.Context) (context.Context, error) {
+		if err := people.CheckReason(*reason); err != nil {
+			return ctx, settings.Usagef("--reason: %v", err)
+		}
+		return people.Saying(ctx, *reason), nil
+	}
 }
 
 func waitFlag(cmd *cobra.Command) *time.Duration {
@@ -155,10 +175,15 @@ func newHoldCmd() *cobra.Command {
 func newReleaseCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "release [FLEET]", Short: "End a hold: the newest waiting image follows",
-		Example: "  fenceline release",
+		Example: "  fenceline release\n  fenceline release production --reason 'the freeze is over'",
 		Args:    settings.Args(0, 1),
 	}
+	saying := reasonFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		ctx, err := saying(ctx)
+		if err != nil {
+			return err
+		}
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -174,10 +199,15 @@ func newReleaseCmd() *cobra.Command {
 func newApproveCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "approve ROLLOUT", Short: "Give the word that a rollout waits for",
-		Example: "  fenceline approve production-alsek-k3x9q2wd",
+		Example: "  fenceline approve production-alsek-k3x9q2wd\n  fenceline approve production-alsek-k3x9q2wd --reason 'tried on node-7 by hand'",
 		Args:    settings.Args(1, 1),
 	}
+	saying := reasonFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		ctx, err := saying(ctx)
+		if err != nil {
+			return err
+		}
 		r, err := people.Approve(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
@@ -189,10 +219,15 @@ func newApproveCmd() *cobra.Command {
 func newAbortCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "abort ROLLOUT", Short: "End a rollout before its flip",
-		Example: "  fenceline abort production-alsek-k3x9q2wd",
+		Example: "  fenceline abort production-alsek-k3x9q2wd\n  fenceline abort production-alsek-k3x9q2wd --reason 'it leaks'",
 		Args:    settings.Args(1, 1),
 	}
+	saying := reasonFlag(cmd)
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		ctx, err := saying(ctx)
+		if err != nil {
+			return err
+		}
 		r, err := people.Abort(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)

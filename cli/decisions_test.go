@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 )
 
@@ -118,22 +119,36 @@ func TestApprove(t *testing.T) {
 	if out := done(t, "approve", "production-base-yyyyyyyy"); out != "production-base-yyyyyyyy: approved\n" {
 		t.Errorf("it prints %q", out)
 	}
-	if r := decoded[messages.RolloutRecord](t, "approve", "production-base-zzzzzzzz"); r.Approved != whoami() || r.ID != "production-base-zzzzzzzz" {
+	if r := decoded[messages.RolloutRecord](t, "approve", "production-base-zzzzzzzz", "--reason", "tried by hand"); r.Approved != whoami() || r.ID != "production-base-zzzzzzzz" || r.ApprovedWhy != "tried by hand" {
 		t.Errorf("the record is %+v", r)
+	}
+	for id, says := range map[string]string{"production-base-yyyyyyyy": "approved by  " + whoami() + "\n", "production-base-zzzzzzzz": "approved by  " + whoami() + ": tried by hand\n"} {
+		if out := done(t, "rollouts", "show", id); !strings.Contains(out, says) {
+			t.Errorf("of %s it shows %q, not %q", id, out, says)
+		}
+	}
+	refused(t, "there is no rollout", "rollouts", "show", "production-base-none")
+	for _, args := range [][]string{{"approve", "x"}, {"abort", "x"}, {"release"}, {"rollback"}, {"promote", "sha256:00"}} {
+		if s := fenceline(t, append(args, "--reason", strings.Repeat("x", 1001))...); s.status != ExitUsage || !strings.Contains(s.err, "--reason: the reason has 1001 bytes") {
+			t.Errorf("%v with a long reason: %+v", args, s)
+		}
 	}
 	refused(t, "approved it", "approve", "production-base-yyyyyyyy")
 	refused(t, "asks for no approval", "approve", "production-base-bbbbbbbb")
 	refused(t, "'fenceline rollouts' lists them", "approve", "production-base-none", "-o", "json")
-	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz"); r.Aborted != whoami() {
+	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz", "--reason", "it leaks"); r.Aborted != whoami() || r.AbortedWhy != "it leaks" {
 		t.Errorf("aborted: %+v", r)
+	}
+	if r := decoded[messages.RolloutRecord](t, "rollouts", "show", "production-base-zzzzzzzz"); r.AbortedWhy != "it leaks" || r.ApprovedWhy != "tried by hand" {
+		t.Errorf("its record is shown as %+v", r)
 	}
 }
 
 // lettersOf lists dead letters when there are as many as wanted.
-func lettersOf(t *testing.T, want int) []letter {
+func lettersOf(t *testing.T, want int) []overview.Letter {
 	t.Helper()
 	for patience := time.Now().Add(time.Minute); ; {
-		found := decoded[[]letter](t, "dead-letters", "list")
+		found := decoded[[]overview.Letter](t, "dead-letters", "list")
 		if len(found) == want {
 			return found
 		}
@@ -167,7 +182,7 @@ func TestDeadLetters(t *testing.T) {
 	if out := done(t, "dead-letters", "list"); !strings.Contains(out, one.Name) || !strings.Contains(out, two.Name) {
 		t.Errorf("the list is %q", out)
 	}
-	if l := decoded[letter](t, "dead-letters", "show", one.Name); l.Name != one.Name || string(l.Body) != "one" || l.Deliveries != one.Deliveries {
+	if l := decoded[overview.Letter](t, "dead-letters", "show", one.Name); l.Name != one.Name || string(l.Body) != "one" || l.Deliveries != one.Deliveries {
 		t.Errorf("shown is %+v", l)
 	}
 	out := done(t, "dead-letters", "show", two.Name)

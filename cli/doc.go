@@ -14,7 +14,7 @@
 //   - statuswait.go: status that waits until a build has come so far
 //   - builds.go, buildshow.go: builds, builds show, cancel, retry
 //   - nodes.go, nodeshow.go, retire.go: nodes, nodes show, nodes retire
-//   - rollouts.go: rollouts
+//   - rollouts.go, rolloutshow.go: rollouts, rollouts show
 //   - history.go: history
 //   - trace.go: trace; package trace puts the chain together
 //   - diff.go: diff, which package imagediff makes

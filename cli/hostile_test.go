@@ -161,6 +161,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"nodes show":           {{"node-3"}, {hostile}, {"production", hostile}},
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
+		"rollouts show":        {{"production-base-gggggggg"}, {hostile}},
 		"history":              {{}, {hostile}},
 		"trace":                {{"base-gggggggg"}, {imageTwo.Digest(), "--all"}, {"node-3"}, {hostile}},
 		"diff":                 {{hostile}, {"base-gggggggg"}, {"base-gggggggg", hostile}, {"production", "--platform", hostile}},

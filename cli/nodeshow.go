@@ -83,7 +83,7 @@ func writeNode(p *terminal.Page, n *overview.Node) {
 	if len(s.Images) > 0 {
 		p.Head("PRESENT", "ID", "NAME")
 		for _, i := range s.Images {
-			p.Row(overview.Short(i.Image), overview.ShortDigest(i.ID), shown(i.Local))
+			p.Row(overview.Short(i.Image), overview.ShortDigest(i.ID), overview.ShownValue(i.Local))
 		}
 	}
 	writeLedger(p, s)
@@ -99,7 +99,7 @@ func writeLedger(p *terminal.Page, s *messages.NodeStatus) {
 	}
 	p.Head("LEDGER", "FLEET", "TAG", "WHEN", "WHY")
 	for _, e := range s.Ledger {
-		p.Row(overview.Short(e.Image), e.Fleet, shown(e.Tag), overview.Ago(e.At), e.Why)
+		p.Row(overview.Short(e.Image), e.Fleet, overview.ShownValue(e.Tag), overview.Ago(e.At), e.Why)
 	}
 	if s.LedgerMore > 0 {
 		p.Line("and %d more", s.LedgerMore)

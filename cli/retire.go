@@ -164,10 +164,14 @@ func (s *session) retire(ctx context.Context, nodes []overview.Node, r *retireme
 	if len(up) > 0 {
 		return fmt.Errorf("not retired, as it is up: %s: it would join again with its next heartbeat. Stop its distributor and wait until 'fenceline nodes' shows it as not up, or give --force", strings.Join(up, ", "))
 	}
+	retire := people.RetireNode
+	if r.force {
+		retire = people.ForceRetireNode
+	}
 	retired := []map[string]string{}
 	var failed error
 	for _, n := range nodes {
-		if err := people.RetireNode(ctx, s.queue, n.Fleet, n.Node); err != nil {
+		if err := retire(ctx, s.queue, n.Fleet, n.Node); err != nil {
 			failed = errors.Join(failed, s.notRetired(ctx, n, err))
 			continue
 		}

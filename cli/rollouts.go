@@ -39,6 +39,7 @@ func newRolloutsCmd() *cobra.Command {
 		Example: "  fenceline rollouts\n  fenceline rollouts production -o json",
 	}
 	takesFleet(cmd, 0)
+	cmd.AddCommand(newRolloutShowCmd())
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
 		named, _, err := fleetWord(cmd.Flags(), args, 0)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/spf13/cobra"
 )
 
@@ -136,40 +137,15 @@ func (s *session) readNodes(ctx context.Context, r *trace.Records) error {
 
 // receipts reads what controllers and nodes told of a fleet's rollouts, by rollout.
 func (s *session) receipts(ctx context.Context, fleet string) (map[string][]trace.Receipt, error) {
-	space, out := s.queue.Space(), map[string][]trace.Receipt{}
-	take := func(r queue.Received) error {
-		switch m := r.Payload.(type) {
-		case *messages.RolloutChanged:
-			why := m.Why
-			if m.By != "" {
-				why = strings.TrimSpace("by " + m.By + " " + why)
-			}
-			out[m.Rollout] = append(out[m.Rollout], trace.Receipt{At: r.Stored, What: string(m.State), Why: why})
-		case *messages.TrialFinished:
-			what := "trial failed"
-			if m.Passed {
-				what = "trial passed"
-			}
-			out[m.Rollout] = append(out[m.Rollout], trace.Receipt{At: r.Stored, Node: m.Node, What: what, Why: m.Reason})
-		case *messages.NodeFailed:
-			out[m.Rollout] = append(out[m.Rollout], trace.Receipt{At: r.Stored, Node: m.Node, What: m.Step + " failed", Why: m.Reason})
-		}
-		return nil
+	told, err := overview.ToldOfFleet(ctx, s.queue, fleet)
+	if err != nil {
+		return nil, err
 	}
-	for stream, types := range map[string][]messages.Type{
-		space.EventsStream():  {messages.TypeRolloutChanged},
-		space.ReportsStream(): {messages.TypeTrialFinished, messages.TypeNodeFailed},
-	} {
-		var filters []string
-		for _, t := range types {
-			filters = append(filters, space.Filter(t, fleet))
+	out := map[string][]trace.Receipt{}
+	for rollout, all := range told {
+		for _, t := range all {
+			out[rollout] = append(out[rollout], trace.Receipt{At: t.At, Node: t.Node, What: t.What, Why: t.Because()})
 		}
-		if err := s.queue.Read(ctx, stream, queue.ReadOptions{Filters: filters}, take); err != nil {
-			return nil, err
-		}
-	}
-	for _, all := range out {
-		trace.Sort(all)
 	}
 	return out, nil
 }

@@ -2,22 +2,19 @@ package console
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/messages/store"
 )
 
-// Decisions. A page shows what a decision will do, and takes a reason. It is carried out by the code that the command line
-// calls, where the records are still as the page showed them; else the page shows what has changed, and asks anew.
+// Decisions. A page shows what a decision will do, and takes a reason. It is carried out by the code
+// that the command line calls, where the records are still as the page showed them; else the page shows what has changed, and
+// asks anew.
 
 // decideTime bounds a decision: a promotion waits for three heartbeats of the nodes.
 const decideTime = 90 * time.Second
@@ -25,114 +22,42 @@ const decideTime = 90 * time.Second
 // errUnsure tells that a decision may have been carried out, or not: NATS did not answer in time.
 var errUnsure = errors.New("it is not known whether it was done")
 
-// The decisions.
-const (
-	actHold     = "hold"
-	actRelease  = "release"
-	actRollback = "rollback"
-	actPromote  = "promote"
-	actApprove  = "approve"
-	actAbort    = "abort"
-)
-
-// subject is what a decision is about, as its records are.
-type subject struct {
-	fleet   messages.FleetRecord
-	rollout messages.RolloutRecord // of the decisions about one
+// decision is what a person decides about something.
+type decision interface {
+	// read reads the records that it is about, as they are now.
+	read(ctx context.Context, c *Console) error
+	// title says what is decided about what, as on the button.
+	title() string
+	// subject names what it is about for the log, and tells it apart from all else.
+	subject() string
+	// needsReason tells whether it must have a reason: its record keeps that. Of others the log alone has it.
+	needsReason() bool
+	// exists tells whether there is, by the records that were read, what is to be decided about.
+	exists() bool
+	// facts are what a person decides by, of the records that were read.
+	facts() []fact
+	// foresee says on its page what it will do.
+	foresee(c *Console, p *preview)
+	// carryOut does it where the records are still as they were read, and says what it did.
+	carryOut(ctx context.Context, c *Console, by, reason string) (string, error)
+	// page is the page that shows the outcome.
+	page() string
 }
 
-// basis tells states of a subject apart, by what a person decides on: what is current, who holds it, how far the rollout is.
-func (s *subject) basis() string {
-	facts := factsOf(&s.fleet)
-	if r := &s.rollout; r.ID != "" {
-		facts += fmt.Sprintf("%q", []any{r.ID, r.State.Final(), r.State == messages.RolloutFlipped, r.State == messages.RolloutSoaking, r.Approved, r.Aborted})
-	}
-	sum := sha256.Sum256([]byte(facts))
-	return hex.EncodeToString(sum[:8])
-}
-
-// factsOf are those of a fleet.
-func factsOf(f *messages.FleetRecord) string {
-	facts := []any{f.ID, f.Epoch, f.Current.Image, f.Previous.Image}
-	if f.Hold != nil {
-		facts = append(facts, f.Hold.By, f.Hold.At.UTC(), f.Hold.Reason)
-	}
-	return fmt.Sprintf("%q", facts)
-}
-
-// read reads a fleet's record, and a rollout's where one is named, as they are now.
-func (c *Console) read(ctx context.Context, fleet, rollout string) (subject, error) {
-	var s subject
-	if rollout != "" {
-		if err := messages.CheckID("rollout", rollout); err != nil {
-			return s, err
-		}
-		e, err := store.Rollouts(c.queue).Current(ctx, rollout)
-		if err != nil {
-			return s, fmt.Errorf("reading rollout %s: %w", rollout, err)
-		}
-		s.rollout, fleet = e.Value, e.Value.Fleet
-	}
-	if err := messages.CheckName("fleet", fleet); err != nil {
-		return s, err
-	}
-	e, err := store.Fleets(c.queue).Current(ctx, fleet)
-	if err != nil {
-		return s, fmt.Errorf("reading fleet %s: %w", fleet, err)
-	}
-	s.fleet = e.Value
-	return s, nil
-}
-
-// carryOut does what was decided, and says what it did.
-func (c *Console) carryOut(ctx context.Context, action string, s *subject, to, by string, reason string) (string, error) {
-	fleet, facts := s.fleet.Fleet, factsOf(&s.fleet)
-	ctx = people.Saying(ctx, reason)
-	if s.rollout.ID == "" {
-		ctx = people.OnlyAs(ctx, func(f *messages.FleetRecord) bool { return factsOf(f) == facts })
-	}
-	var f messages.FleetRecord
-	var err error
-	switch action {
-	case actHold:
-		_, err = people.Hold(ctx, c.queue, fleet, reason, by)
-		return "Fleet " + fleet + " is held: later images are preloaded, not flipped.", err
-	case actRelease:
-		_, err = people.Release(ctx, c.queue, fleet, by)
-		return "Fleet " + fleet + " is released: the newest image that waits follows.", err
-	case actRollback:
-		f, err = people.Rollback(ctx, c.queue, fleet, to, by)
-		return fmt.Sprintf("Fleet %s is rolled back: %s is current (epoch %d), and the fleet is held until it is released.", fleet, f.Current.Image, f.Epoch), err
-	case actPromote:
-		f, err = people.Promote(ctx, c.queue, fleet, to, by)
-		return fmt.Sprintf("%s is current in fleet %s (epoch %d).", f.Current.Image, fleet, f.Epoch), err
-	case actApprove:
-		_, err = people.Approve(ctx, c.queue, s.rollout.ID, by)
-		return "Rollout " + s.rollout.ID + " is approved.", err
+// serveDecision serves the page of a decision, or takes its form. It is nil where there is no such decision.
+func (c *Console) serveDecision(w http.ResponseWriter, r *http.Request, s *session, d decision) {
+	switch {
+	case d == nil:
+		c.fail(w, r, s, http.StatusNotFound, "There is no such decision.")
+	case r.Method == http.MethodPost:
+		c.decide(w, r, s, d)
 	default:
-		_, err = people.Abort(ctx, c.queue, s.rollout.ID, by)
-		return "Rollout " + s.rollout.ID + " is aborted.", err
+		c.showAction(w, r, s, d, "", nil, nil)
 	}
-}
-
-func (c *Console) decideFleet(w http.ResponseWriter, r *http.Request, s *session) {
-	if action := r.PathValue("action"); slices.Contains([]string{actHold, actRelease, actRollback, actPromote}, action) {
-		c.decide(w, r, s, action, r.PathValue("fleet"), "")
-		return
-	}
-	c.fail(w, r, s, http.StatusNotFound, "There is no such decision about a fleet.")
-}
-
-func (c *Console) decideRollout(w http.ResponseWriter, r *http.Request, s *session) {
-	if action := r.PathValue("action"); action == actApprove || action == actAbort {
-		c.decide(w, r, s, action, "", r.PathValue("rollout"))
-		return
-	}
-	c.fail(w, r, s, http.StatusNotFound, "There is no such decision about a rollout.")
 }
 
 // decide takes the form of a decision.
-func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, action, fleet, rollout string) {
+func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d decision) {
 	if err := r.ParseForm(); err != nil {
 		status, says := http.StatusBadRequest, "The form can't be read: nothing was done. Open the page again."
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -141,49 +66,60 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 		c.fail(w, r, s, status, says)
 		return
 	}
-	if !s.takeForm(r.PostForm.Get("form")) {
+	shown, was := s.takeForm(r.PostForm.Get("form"))
+	if !was || shown.path != r.URL.Path {
 		c.fail(w, r, s, http.StatusConflict, "This form was sent already, or was not shown to you: nothing was done by it now. Open the page again, and see what is so.")
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), decideTime)
 	defer cancel()
-	reason, to := cleanReason(r.PostForm.Get("reason")), r.PostForm.Get("to")
-	about, err := c.read(ctx, fleet, rollout)
-	if err == nil {
-		err = people.CheckReason(reason)
-	}
-	if err == nil && reason == "" {
-		err = errors.New("the reason is missing: say why, for those who look at this later")
-	}
-	if err == nil && about.basis() != r.PostForm.Get("basis") {
-		err = people.ErrChanged
-	}
-	said := ""
-	if err == nil {
-		said, err = c.carryOut(ctx, action, &about, to, s.person.By(), reason)
-		if unsure(err) {
-			err = fmt.Errorf("%w: %w", errUnsure, err)
-		}
-	}
+	reason := cleanReason(r.PostForm.Get("reason"))
+	said, err := c.carryOut(ctx, d, shown.facts, s.person.By(), reason)
 	log := c.log.Info()
 	if err != nil {
 		log = c.log.Warn().Err(err)
 	}
-	log.Str("by", s.person.By()).Str("from", c.sender(r)).Str("fleet", about.fleet.Fleet).Str("rollout", about.rollout.ID).Str("to", messages.Shorten(to, filterMost)).
-		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + action)
+	log.Str("by", s.person.By()).Str("from", c.sender(r)).Str("about", messages.Shorten(d.subject(), subjectMost)).
+		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + messages.Shorten(d.title(), subjectMost))
 	switch {
 	case errors.Is(err, people.ErrDecided):
 		said += " But " + err.Error()
 	case err != nil:
-		c.showAction(w, r, s, action, fleet, rollout, to, reason, err)
+		c.showAction(w, r, s, d, reason, shown.facts, err)
 		return
 	}
 	s.leave(outcome{Good: true, Text: said})
-	next := "/fleets/" + about.fleet.Fleet
-	if rollout != "" {
-		next = "/rollouts/" + rollout
+	http.Redirect(w, r, d.page(), http.StatusSeeOther) //nolint:gosec // a path of this console, of something that it knows
+}
+
+// subjectMost bounds what the log says of a decision, in bytes.
+const subjectMost = 400
+
+// carryOut does what was decided by facts that were shown, and says what it did.
+func (c *Console) carryOut(ctx context.Context, d decision, shown []fact, by, reason string) (string, error) {
+	err := d.read(ctx, c)
+	switch {
+	case err != nil:
+	case d.needsReason() && reason == "":
+		err = errors.New("the reason is missing: say why, for those who look at this later")
+	default:
+		err = people.CheckReason(reason)
 	}
-	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // a path of this console, of a fleet or rollout that it knows
+	if err == nil && !same(shown, d.facts()) {
+		err = people.ErrChanged
+	}
+	if err != nil {
+		return "", err
+	}
+	said, err := d.carryOut(people.Saying(ctx, reason), c, by, reason)
+	if unsure(err) {
+		err = fmt.Errorf("%w: %w", errUnsure, err)
+	}
+	if err == nil || errors.Is(err, people.ErrDecided) {
+		c.lately.note(d.subject(), by, d.title())
+		c.seen.side.ask()
+	}
+	return said, err
 }
 
 // unsure tells whether what was to be decided may stand all the same.
@@ -197,11 +133,11 @@ func statusOf(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
-	case errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent):
+	case errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent), errors.Is(err, people.ErrUp):
 		return http.StatusConflict
-	case errors.Is(err, queue.ErrNotFound), errors.Is(err, people.ErrUnknownFleet), errors.Is(err, people.ErrUnknownRollout):
+	case errors.Is(err, queue.ErrNotFound), errors.Is(err, people.ErrUnknownFleet), errors.Is(err, people.ErrUnknownRollout), errors.Is(err, people.ErrUnknownNode):
 		return http.StatusNotFound
-	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, queue.ErrForbidden), errors.Is(err, context.DeadlineExceeded):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnprocessableEntity

@@ -70,14 +70,15 @@ func TestDecisionsAboutARollout(t *testing.T) {
 	if a := ada.post(t, "/rollouts/"+id+"/approve", ada.form(t, "/rollouts/"+id+"/approve", "tested by hand")); a.status != http.StatusSeeOther || a.header.Get("Location") != "/rollouts/"+id {
 		t.Fatalf("an approval: %d %s", a.status, a.body)
 	}
-	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Approved != "ada" {
-		t.Errorf("approved by %q, %v", e.Value.Approved, err)
+	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Approved != "ada" || e.Value.ApprovedWhy != "tested by hand" {
+		t.Errorf("approved by %q, %q, %v", e.Value.Approved, e.Value.ApprovedWhy, err)
 	}
+	ada.until(t, "/rollouts/"+id, "its page says why", says("ada: tested by hand"))
 	if a := ada.post(t, "/rollouts/"+id+"/abort", ada.form(t, "/rollouts/"+id+"/abort", "no")); a.status != http.StatusSeeOther {
 		t.Fatalf("an abort: %d", a.status)
 	}
-	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Aborted != "ada" {
-		t.Errorf("aborted by %q, %v", e.Value.Aborted, err)
+	if e, err := store.Rollouts(s.admin).Current(t.Context(), id); err != nil || e.Value.Aborted != "ada" || e.Value.AbortedWhy != "no" {
+		t.Errorf("aborted by %q, %q, %v", e.Value.Aborted, e.Value.AbortedWhy, err)
 	}
 }
 
@@ -92,7 +93,8 @@ func TestTwoOperatorsDecideAtOnce(t *testing.T) {
 		t.Fatalf("the first: %d %s", a.status, a.body)
 	}
 	a := bob.post(t, "/fleets/production/hold", second)
-	if a.status != http.StatusConflict || !strings.Contains(a.body, "it was changed while you looked") || !strings.Contains(a.body, "held by ada: rolled back from") {
+	if a.status != http.StatusConflict || !strings.Contains(a.body, "it was changed while you looked") ||
+		!strings.Contains(a.body, "The hold was none, and is that of ada") || !strings.Contains(a.body, fmt.Sprintf("The current image was %s (epoch 2), and is %s (epoch 3)", imageOf(2), imageOf(1))) {
 		t.Errorf("the second: %d\n%s", a.status, a.body)
 	}
 	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "ada" {
@@ -105,14 +107,18 @@ func TestADecisionBetweenLookAndWrite(t *testing.T) {
 	s := newSite(t)
 	s.fleet(t, "production", 1)
 	ctx := queuetest.Within(t)
-	about, err := s.it.read(ctx, "production", "")
+	var seen []*fleetDecision
+	for _, action := range []string{actRelease, actRollback, actHold, actPromote} {
+		d := &fleetDecision{action: action, fleet: "production", to: imageOf(1).Digest()}
+		queuetest.Must(t, d.read(ctx, s.it))
+		seen = append(seen, d)
+	}
+	_, err := people.Hold(ctx, s.admin, "production", "lunch", "bob")
 	queuetest.Must(t, err)
-	_, err = people.Hold(ctx, s.admin, "production", "lunch", "bob")
-	queuetest.Must(t, err)
-	s.node(t, "production", "node-00000", nil)
-	for _, action := range []string{actRelease, actRollback} {
-		if _, err := s.it.carryOut(ctx, action, &about, imageOf(1).Digest(), "ada", "it leaks"); !errors.Is(err, people.ErrChanged) {
-			t.Errorf("%s: %v", action, err)
+	s.beating(t)
+	for _, d := range seen {
+		if _, err := d.carryOut(ctx, s.it, "ada", "it leaks"); !errors.Is(err, people.ErrChanged) {
+			t.Errorf("%s: %v", d.title(), err)
 		}
 	}
 	if r := s.record(t, "production"); r.Hold == nil || r.Hold.By != "bob" || r.Current.Image != imageOf(2) {
@@ -145,7 +151,7 @@ func TestWhatIsDecidedIsNotDenied(t *testing.T) {
 		people.ErrNothingToDo: "Nothing was done", queue.ErrForbidden: "Nothing was done",
 		fmt.Errorf("%w: %w", errUnsure, queue.ErrUnavailable): "not known whether",
 	} {
-		if said := s.it.problem(&subject{}, err); !strings.Contains(said, want) {
+		if said := s.it.problem(&fleetDecision{}, nil, err); !strings.Contains(said, want) {
 			t.Errorf("of %v it says %s", err, said)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/console/oidc"
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/overview"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 )
@@ -25,6 +26,8 @@ type Config struct {
 	SessionTime time.Duration    // 0 means DefaultSessionTime
 	// Sender is the address that a request is from, which sign-ins are counted by; nil takes the connection's.
 	Sender func(*http.Request) string
+	// Keep is told of each request of somebody who has signed in: its connection makes way for no stranger's. Nil does nothing.
+	Keep   func(context.Context)
 	Logger zerolog.Logger
 	// Compare compares images for the page that shows how they differ; nil for none.
 	Compare Comparer
@@ -36,17 +39,23 @@ type Console struct {
 	tokens   *tokens.Followed
 	oidc     *oidc.Provider
 	sender   func(*http.Request) string
+	keep     func(context.Context)
 	log      zerolog.Logger
 	seen     *seen
 	sessions *sessions
 	tries    *tries
-	starts   *tries        // of sign-ins at the provider
-	streams  chan struct{} // a place for each open stream of changes
+	starts   *tries // of sign-ins at the provider
+	viewers  viewers
+	makers   makers
 	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
 	diffs    *diffs
-	instance string        // tells streams of this process from those of an earlier one
-	ended    chan struct{} // closed when it has ended
+	lately   lately
+	courses  readings[*overview.Course]     // by rollout
+	past     readings[[]overview.PastValue] // by fleet
+	letters  readings[lettersList]          // by where their page begins
+	instance string                         // tells streams of this process from those of an earlier one
+	ended    chan struct{}                  // closed when it has ended
 }
 
 // New makes a console.
@@ -63,10 +72,14 @@ func New(c Config) (*Console, error) {
 	if c.Sender == nil {
 		c.Sender = peer
 	}
+	if c.Keep == nil {
+		c.Keep = func(context.Context) {}
+	}
 	return &Console{
-		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, log: c.Logger, seen: newSeen(c.Queue),
-		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), streams: make(chan struct{}, maxStreams), patience: streamWrite,
-		parts: partCache{made: map[partKey]madePart{}}, diffs: newDiffs(c.Compare), instance: newKey()[:8], ended: make(chan struct{}),
+		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, keep: c.Keep, log: c.Logger, seen: newSeen(c.Queue),
+		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), makers: newMakers(), patience: streamWrite,
+		parts: partCache{made: map[partKey]madePart{}}, courses: readings[*overview.Course]{queue: c.Queue}, past: readings[[]overview.PastValue]{queue: c.Queue},
+		letters: readings[lettersList]{queue: c.Queue}, diffs: newDiffs(c.Compare), instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }
 
@@ -110,13 +123,24 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /fleets/{fleet}/events", c.signedIn(c.fleetEvents))
 	mux.Handle("GET /fleets/{fleet}/nodes/{node}", c.signedIn(c.nodePage))
 	mux.Handle("GET /fleets/{fleet}/nodes/{node}/events", c.signedIn(c.nodeEvents))
+	mux.Handle("GET /fleets/{fleet}/history", c.signedIn(c.historyPage))
+	mux.Handle("GET /fleets/{fleet}/history/events", c.signedIn(c.historyEvents))
+	mux.Handle("GET /fleets/{fleet}/rollouts", c.signedIn(c.rolloutsPage))
+	mux.Handle("GET /fleets/{fleet}/rollouts/events", c.signedIn(c.rolloutsEvents))
 	mux.Handle("GET /fleets/{fleet}/{action}", c.operator(c.fleetAction))
-	mux.Handle("POST /fleets/{fleet}/{action}", c.operator(c.decideFleet))
+	mux.Handle("POST /fleets/{fleet}/{action}", c.operator(c.fleetAction))
+	mux.Handle("GET /fleets/{fleet}/nodes/{node}/retire", c.operator(c.nodeAction))
+	mux.Handle("POST /fleets/{fleet}/nodes/{node}/retire", c.operator(c.nodeAction))
+	mux.Handle("GET /dead-letters/{letter}/{action}", c.operator(c.letterAction))
+	mux.Handle("POST /dead-letters/{letter}/{action}", c.operator(c.letterAction))
 	mux.Handle("GET /rollouts/{rollout}", c.signedIn(c.rolloutPage))
 	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
 	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
-	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.decideRollout))
 	mux.Handle("GET /diff", c.signedIn(c.diffPage))
+	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
+	mux.Handle("GET /dead-letters", c.signedIn(c.lettersPage))
+	mux.Handle("GET /dead-letters/events", c.signedIn(c.lettersEvents))
+	mux.Handle("GET /dead-letters/{letter}", c.signedIn(c.letterPage))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

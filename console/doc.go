@@ -19,12 +19,25 @@
 //	pages.go       templates, the script and the style; what every page shows
 //	parts.go       parts of pages that are made once for all who look
 //	live.go        streams of changes
+//	viewers.go     how many of them a person may have
+//	makers.go      how many large pages are made at one time
 //	fleetspage.go  the first page: every fleet, what moves, and what needs a person
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
-//	rolloutpage.go a rollout
+//	rolloutpage.go a rollout, running or past
+//	courses.go     what pages show beside what is watched: read when records change, once for all who look
+//	curve.go       how many members had an image over time, as a picture
+//	members.go     a rollout's waves and members
+//	historypage.go what was current in a fleet, and its rollouts
+//	letterspage.go dead letters
 //	diffs.go       images that are compared: a few at a time, each two once
 //	diffpage.go    how two images differ
-//	preview.go     what a decision will do
-//	actions.go     decisions carried out
+//	paging.go      pages of lists
+//	actions.go     decisions: asked for, and carried out
+//	preview.go     the page that says what a decision will do
+//	facts.go       what people decide by, and what of it has changed
+//	fleetactions.go    decisions about a fleet
+//	rolloutactions.go  about a rollout
+//	nodeactions.go     about a node
+//	letteractions.go   about a dead letter
 package console

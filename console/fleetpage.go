@@ -1,6 +1,8 @@
 package console
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"html/template"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 )
@@ -134,10 +137,12 @@ type fleetPageView struct {
 	Before, Next string       // addresses of the pages beside this one, or ""
 }
 
-// CellsHTML are the cells, which were escaped when they were made.
-func (v *fleetPageView) CellsHTML() template.HTML {
-	return template.HTML(strings.Join(v.Cells, "")) //nolint:gosec // node.show made them
-}
+// cellsHere stands in a page where its cells are to be: they are sent from where they are, as a page of ten thousand would be
+// copied several times else. Nothing from outside can look like it, as all that is escaped.
+const cellsHere = "<cells-here>"
+
+// CellsHTML is where the cells are to be.
+func (*fleetPageView) CellsHTML() template.HTML { return cellsHere }
 
 // knownFleet looks a fleet up for a page; it answers where there is none.
 func (c *Console) knownFleet(w http.ResponseWriter, r *http.Request, s *session) (name string, ok bool) {
@@ -159,6 +164,14 @@ func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request, s *session) 
 		return
 	}
 	f := readFilter(r.URL.Query())
+	made, sent, free := c.makers.begin(r.Context(), s.person.Name, c.cellsOf(name, &f))
+	if !free {
+		w.Header().Set("Retry-After", "5")
+		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many large pages are being made: wait some seconds and load it again, or ask for fewer nodes on a page.")
+		return
+	}
+	defer sent()
+	defer made()
 	v := &fleetPageView{view: c.view(r, s, "Fleet "+name), Fleet: name, Filter: f}
 	c.seen.look(func() {
 		of := c.seen.fleets[name]
@@ -180,7 +193,48 @@ func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request, s *session) 
 	if v.Last < v.Total {
 		v.Next = "/fleets/" + name + "?" + f.query(f.Page+1)
 	}
-	c.write(w, http.StatusOK, "fleet.html", v)
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, "fleet.html", v); err != nil {
+		c.broken(w, "fleet.html", err)
+		return
+	}
+	made()
+	before, after, _ := bytes.Cut(page.Bytes(), []byte(cellsHere))
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	out := bufio.NewWriterSize(&patientWriter{w, http.NewResponseController(w), c.patience, time.Now().Add(sendMost)}, eventMost)
+	_, _ = out.Write(before)
+	for _, cell := range v.Cells {
+		_, _ = out.WriteString(cell)
+	}
+	_, _ = out.Write(after)
+	_ = out.Flush() // a browser that is gone, or does not read, needs none
+}
+
+// cellsOf is how many cells a page has at the most.
+func (c *Console) cellsOf(fleet string, f *filter) (cells int) {
+	c.seen.look(func() { cells = min(len(c.seen.fleets[fleet].order), f.Per) })
+	return cells
+}
+
+// patientWriter writes for as long as the browser goes on reading.
+type patientWriter struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration // with a piece
+	until    time.Time     // all must be sent
+}
+
+// sendMost bounds how long a page is sent.
+const sendMost = 2 * time.Minute
+
+// Write sends a piece.
+func (p *patientWriter) Write(b []byte) (int, error) {
+	late := time.Now().Add(p.patience)
+	if p.until.Before(late) {
+		late = p.until
+	}
+	_ = p.control.SetWriteDeadline(late) // a connection that can't has none
+	return p.w.Write(b)
 }
 
 // fleetHead is what stands above a fleet's nodes. It is called while nothing can change.

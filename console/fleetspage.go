@@ -60,7 +60,7 @@ func (s *seen) viewOf(f *fleet, decides bool) fleetView {
 	for _, r := range f.short.Rollouts {
 		v.Moving = append(v.Moving, movingView{r, remedies(&r, f.record, decides)})
 	}
-	v.Needs = needs(f.short)
+	v.Needs = append(needs(f.short, decides), silences(f, decides)...)
 	v.First = f.short.Problems
 	if len(v.First) > problemsShown {
 		v.First, v.More = v.First[:problemsShown], len(v.First)-problemsShown
@@ -73,16 +73,22 @@ func (s *seen) viewOf(f *fleet, decides bool) fleetView {
 	return v
 }
 
-// needs are what a person has to do about a fleet.
-func needs(f *overview.Fleet) []need {
+// needs are what a person has to do about a fleet, with the way to do it for whoever may.
+func needs(f *overview.Fleet, decides bool) []need {
 	var out []need
+	way := func(page, action string) string {
+		if decides {
+			return page + action
+		}
+		return page
+	}
 	for _, r := range f.Rollouts {
 		if r.State == messages.RolloutApproval {
-			out = append(out, need{"approval", "/rollouts/" + r.ID})
+			out = append(out, need{"approval", way("/rollouts/"+r.ID, "/approve")})
 		}
 	}
 	if f.Record != nil && f.Record.Hold != nil {
-		out = append(out, need{"held", "/fleets/" + f.Fleet})
+		out = append(out, need{"held", way("/fleets/"+f.Fleet, "/release")})
 	}
 	if f.Failed != nil {
 		out = append(out, need{"rollout failed", "/rollouts/" + f.Failed.ID})
@@ -91,6 +97,25 @@ func needs(f *overview.Fleet) []need {
 		out = append(out, need{"record unreadable", "/fleets/" + f.Fleet})
 	}
 	return out
+}
+
+// silences are the members that are not heard: they are to be started again, or retired.
+func silences(f *fleet, decides bool) []need {
+	var silent []*node
+	for _, n := range f.order {
+		if n.member && !n.Up && !n.SilentSince.IsZero() {
+			silent = append(silent, n)
+		}
+	}
+	switch {
+	case len(silent) == 0:
+		return nil
+	case len(silent) == 1 && decides:
+		return []need{{"silent node: retire it, or start it", "/fleets/" + f.name + "/nodes/" + silent[0].Node.Node + "/retire"}}
+	case len(silent) == 1:
+		return []need{{"silent node", "/fleets/" + f.name + "/nodes/" + silent[0].Node.Node}}
+	}
+	return []need{{overview.Counted(len(silent), "silent node"), "/fleets/" + f.name + "?state=" + string(nodeSilent)}}
 }
 
 // remedies are what to do about what a rollout waits for.
@@ -192,6 +217,7 @@ type sidePage struct {
 	Failed  []overview.Build
 	Letters int
 	Full    bool
+	Files   []messages.RefusedFile
 	Problem string
 }
 
@@ -199,5 +225,5 @@ type sidePage struct {
 func sideView(s sideState) sidePage {
 	failed := slices.Clone(s.failed)
 	slices.SortFunc(failed, func(a, b overview.Build) int { return b.Updated.Compare(a.Updated) })
-	return sidePage{failed[:min(failedShown, len(failed))], s.letters, s.full, s.problem}
+	return sidePage{failed[:min(failedShown, len(failed))], s.letters, s.full, s.files, s.problem}
 }

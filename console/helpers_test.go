@@ -22,6 +22,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 )
 
@@ -46,15 +47,22 @@ type site struct {
 // newSite starts a console with a viewer and two operators. Change may change what it is made of; at is its address.
 func newSite(t *testing.T, change ...func(c *Config, at string)) *site {
 	t.Helper()
-	s, as := queuetest.Guarded(t)
+	return newSiteAt(t, nil, change...)
+}
+
+// newSiteAt starts it with a NATS server of other options.
+func newSiteAt(t *testing.T, nats func(*server.Options), change ...func(c *Config, at string)) *site {
+	t.Helper()
+	var options []func(*server.Options)
+	if nats != nil {
+		options = append(options, nats)
+	}
+	s, as := queuetest.Guarded(t, options...)
 	admin := as("admin")
 	queuetest.Must(t, store.Declare(queuetest.Within(t), admin, store.Layout{NodeTTL: time.Hour}))
 	out := &site{nats: s, admin: admin, file: filepath.Join(t.TempDir(), "tokens"), tokens: map[string]string{}}
 	for name, role := range map[string]tokens.Role{"ada": tokens.Operator, "bob": tokens.Operator, "vera": tokens.Viewer} {
-		token, entry, err := tokens.Make(name, role, time.Now())
-		queuetest.Must(t, err)
-		queuetest.Must(t, tokens.Add(out.file, entry))
-		out.tokens[name] = token.Reveal()
+		out.add(t, name, role)
 	}
 	followed, err := tokens.Follow(out.file, func(error) {})
 	queuetest.Must(t, err)
@@ -84,6 +92,22 @@ func newSite(t *testing.T, change ...func(c *Config, at string)) *site {
 		}
 	})
 	return out
+}
+
+// add adds a person to the file.
+func (s *site) add(t *testing.T, name string, role tokens.Role) {
+	t.Helper()
+	token, entry, err := tokens.Make(name, role, time.Now())
+	queuetest.Must(t, err)
+	queuetest.Must(t, tokens.Add(s.file, entry))
+	s.tokens[name] = token.Reveal()
+}
+
+// let lets another person sign in, once the console has read the file again.
+func (s *site) let(t *testing.T, name string, role tokens.Role) {
+	t.Helper()
+	s.add(t, name, role)
+	queuetest.Eventually(t, name+" may sign in", func() bool { _, known := s.it.tokens.Find(s.tokens[name]); return known })
 }
 
 // pagesThatFail fails a test of a page that can't be made.
@@ -193,7 +217,7 @@ func (b *browser) post(t *testing.T, path string, form url.Values, change ...fun
 	return b.do(t, r)
 }
 
-var hidden = regexp.MustCompile(`<input type="hidden" name="(form|basis|to)" value="([^"]*)">`)
+var hidden = regexp.MustCompile(`<input type="hidden" name="(form|to)" value="([^"]*)">`)
 
 // form is the form of a page, filled in with a reason.
 func (b *browser) form(t *testing.T, path, reason string) url.Values {

@@ -14,12 +14,12 @@ import (
 // what differs when it can, in pieces. A browser that does not read blocks the write until its deadline, which ends the stream.
 
 const (
-	// maxStreams bounds how many pages are open at one time.
-	maxStreams = 4000
 	// streamWrite is how long a browser may take to take in what is sent.
 	streamWrite = 10 * time.Second
-	// streamLook is how often a stream looks whether its session has ended, and sends something, so that both ends know.
-	streamLook = 10 * time.Second
+	// streamLook is how often a stream looks whether its session has ended, and streamAlive how many looks it lets pass until it
+	// sends something, so that both ends know.
+	streamLook  = 2 * time.Second
+	streamAlive = 5
 	// eventMost is how long an event becomes, in bytes, before cells go on in another one: ten thousand change at once with a flip,
 	// on all pages that are open.
 	eventMost = 16 << 10
@@ -35,14 +35,13 @@ type live interface {
 
 // stream sends a page's changes until the browser goes, the session ends, or the browser doesn't read.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, page live) {
-	select {
-	case c.streams <- struct{}{}:
-		defer func() { <-c.streams }()
-	default:
+	place := c.viewers.enter(s.person.Name)
+	if place == nil {
 		w.Header().Set("Retry-After", "60")
 		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many pages are open: this one shows what was so when it was opened.")
 		return
 	}
+	defer c.viewers.leave(place)
 	out := &events{w: w, control: http.NewResponseController(w), instance: c.instance, patience: c.patience, sent: map[string]uint64{}}
 	out.since = out.resume(r)
 	_ = out.control.SetReadDeadline(time.Time{}) // a connection that can't has none
@@ -53,6 +52,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 	defer done()
 	look := time.NewTicker(streamLook)
 	defer look.Stop()
+	looks := 0
 	for err := out.begin(); err == nil; {
 		if err = out.send(part{"banner", c.banner()}, page); err != nil {
 			return
@@ -62,10 +62,15 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 			return
 		case <-c.ended:
 			return
+		case <-place.gone:
+			_ = out.event("paused", "")
+			return
 		case <-changed:
 		case <-look.C:
-			if err = out.alive(); err != nil {
-				return
+			if looks++; looks%streamAlive == 0 {
+				if err = out.alive(); err != nil {
+					return
+				}
 			}
 		}
 		if now, ending := c.sessions.find(r); now != s {

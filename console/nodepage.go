@@ -22,6 +22,8 @@ type nodeView struct {
 	Stale    []messages.ContainerUse // containers on another image than the current one
 	MoreUses int                     // and so many more
 	Errors   []string                // what went wrong last
+	Member   bool                    // it counts, also where it is silent
+	Decides  bool                    // whoever looks may decide
 }
 
 type nodePageView struct {
@@ -36,7 +38,7 @@ func (c *Console) nodePage(w http.ResponseWriter, r *http.Request, s *session) {
 		return
 	}
 	name := r.PathValue("node")
-	body, known := c.nodeBody(fleet, name)
+	body, known := c.nodeBody(fleet, name, s.mayDecide())
 	if !known {
 		c.fail(w, r, s, http.StatusNotFound, fmt.Sprintf("Fleet %s has no node %q: it was retired, or was never heard.", fleet, messages.Shorten(name, filterMost)))
 		return
@@ -53,13 +55,13 @@ func (c *Console) nodeEvents(w http.ResponseWriter, r *http.Request, s *session)
 	}
 	name := r.PathValue("node")
 	c.stream(w, r, s, onePart("node", func() template.HTML {
-		body, _ := c.nodeBody(fleet, name)
+		body, _ := c.nodeBody(fleet, name, s.mayDecide())
 		return body
 	}))
 }
 
 // nodeBody is what a node's page shows of it; it stays as it was where the node is gone.
-func (c *Console) nodeBody(fleet, name string) (body template.HTML, known bool) {
+func (c *Console) nodeBody(fleet, name string, decides bool) (body template.HTML, known bool) {
 	var v nodeView
 	c.seen.look(func() {
 		f := c.seen.fleets[fleet]
@@ -68,7 +70,7 @@ func (c *Console) nodeBody(fleet, name string) (body template.HTML, known bool) 
 		}
 		known = true
 		n := f.nodes[name]
-		v = nodeView{Node: n.Node, State: n.state, Says: n.Doing(), Record: f.record}
+		v = nodeView{Node: n.Node, State: n.state, Says: n.Doing(), Record: f.record, Member: n.member, Decides: decides}
 	})
 	if !known {
 		return "", false

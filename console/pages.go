@@ -121,13 +121,18 @@ func (c *Console) render(name string, v any) template.HTML {
 func (c *Console) write(w http.ResponseWriter, status int, name string, v any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
-		c.log.Error().Err(err).Str("page", name).Msg("a page can't be made")
-		http.Error(w, "this page can't be made: the console's log says why", http.StatusInternalServerError)
+		c.broken(w, name, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // a browser that is gone needs none
+}
+
+// broken answers where a page can't be made.
+func (c *Console) broken(w http.ResponseWriter, name string, err error) {
+	c.log.Error().Err(err).Str("page", name).Msg("a page can't be made")
+	http.Error(w, "this page can't be made: the console's log says why", http.StatusInternalServerError)
 }
 
 // failView is a page that says why there is no other.

@@ -66,7 +66,7 @@ type node struct {
 func newSeen(q *queue.Client) *seen {
 	return &seen{
 		queue: q, fleets: map[string]*fleet{}, rollouts: map[string]messages.RolloutRecord{}, unread: 4, ready: make(chan struct{}),
-		open: map[chan struct{}]bool{}, side: sideline{queue: q},
+		open: map[chan struct{}]bool{}, side: sideline{queue: q, asked: make(chan struct{}, 1)},
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	cookieName = "fenceline_console"
 	// maxSessions bounds how many people, or browsers of them, are signed in: the oldest makes way.
 	maxSessions = 10_000
+	// maxSessionsEach bounds those of one person, so that none takes the places of others.
+	maxSessionsEach = 100
 	// maxForms bounds the forms of a session that were shown and not sent yet.
 	maxForms = 64
 	// invitationTime is how long a link to sign in by is good for.
@@ -50,8 +52,15 @@ type session struct {
 	until  time.Time
 
 	mu      sync.Mutex
-	forms   []string // that were shown and not sent yet, the oldest first
-	outcome *outcome // of the last decision, to be shown once
+	forms   []shownForm // that were not sent yet, the oldest first
+	outcome *outcome    // of the last decision, to be shown once
+}
+
+// shownForm is a form as it was shown: it can be sent once, and only for what it was shown for.
+type shownForm struct {
+	key   string
+	path  string // of its page
+	facts []fact // that its page said
 }
 
 // outcome is what became of a decision.
@@ -64,25 +73,28 @@ type outcome struct {
 func (s *session) mayDecide() bool { return s != nil && s.person.Role == tokens.Operator }
 
 // newForm is the key of a form that is shown, with which it can be sent once.
-func (s *session) newForm() string {
+func (s *session) newForm(f shownForm) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.forms) == maxForms {
-		s.forms = s.forms[1:]
+		s.forms = slices.Delete(s.forms, 0, 1)
 	}
-	s.forms = append(s.forms, newKey())
-	return s.forms[len(s.forms)-1]
+	f.key = newKey()
+	s.forms = append(s.forms, f)
+	return f.key
 }
 
-// takeForm tells whether a form was shown in this session and not sent yet, and takes it.
-func (s *session) takeForm(key string) bool {
+// takeForm takes a form that was shown in this session and not sent yet, and tells whether there is one.
+func (s *session) takeForm(key string) (f shownForm, was bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.Index(s.forms, key)
-	if i >= 0 {
-		s.forms = slices.Delete(s.forms, i, i+1)
+	i := slices.IndexFunc(s.forms, func(f shownForm) bool { return f.key == key })
+	if i < 0 {
+		return f, false
 	}
-	return i >= 0
+	f = s.forms[i]
+	s.forms = slices.Delete(s.forms, i, i+1)
+	return f, true
 }
 
 func (s *session) leave(o outcome) {
@@ -133,6 +145,7 @@ func (l *sessions) begin(w http.ResponseWriter, r *http.Request, p Person) {
 	now := time.Now()
 	l.mu.Lock()
 	l.sweep(now)
+	l.makeWay(p.Name)
 	l.all[sha256.Sum256([]byte(key))] = &session{person: p, until: now.Add(l.length)}
 	l.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where the browser came by HTTPS
@@ -166,6 +179,24 @@ func (l *sessions) sweep(now time.Time) {
 		if now.After(i.until) {
 			delete(l.invitations, key)
 		}
+	}
+}
+
+// makeWay drops the oldest session of a person who has as many as one may. It is called with mu held.
+func (l *sessions) makeWay(name string) {
+	var oldest [32]byte
+	var first time.Time
+	n := 0
+	for key, s := range l.all {
+		if s.person.Name != name {
+			continue
+		}
+		if n++; first.IsZero() || s.until.Before(first) {
+			oldest, first = key, s.until
+		}
+	}
+	if n >= maxSessionsEach {
+		delete(l.all, oldest)
 	}
 }
 

@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"errors"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -19,12 +21,15 @@ const (
 	sideIdle = 30 * time.Second
 	// sideTime bounds a look.
 	sideTime = 20 * time.Second
+	// refusedFileMost is how long what a producer says of its pipeline file counts.
+	refusedFileMost = 5 * messages.RefusedFileEvery
 )
 
 // sideline is what pages say of builds and dead letters. It is read as `fenceline status` reads it, when a build's record
 // has changed.
 type sideline struct {
 	queue *queue.Client
+	asked chan struct{} // has one when something is known to have changed
 
 	mu    sync.Mutex
 	state sideState
@@ -35,7 +40,17 @@ type sideState struct {
 	failed  []overview.Build // the last of each pipeline that has made no image since
 	letters int              // dead letters that are no part of those
 	full    bool             // there is no room for more
-	problem string           // why it could not be read
+	mark    uint64           // tells states of all dead letters apart
+	files   []messages.RefusedFile
+	problem string // why it could not be read
+}
+
+// ask has it read again soon.
+func (l *sideline) ask() {
+	select {
+	case l.asked <- struct{}{}:
+	default: // it is to be read already
+	}
 }
 
 // is is what was read last.
@@ -65,6 +80,7 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-l.asked:
 		case <-time.After(sideIdle):
 		}
 		state := l.read(ctx)
@@ -91,7 +107,10 @@ func (l *sideline) read(ctx context.Context) sideState {
 	}
 	if err == nil {
 		out.failed = overview.FailedBuilds(all)
-		out.letters, out.full, err = l.letters(ctx, all)
+		err = l.letters(ctx, all, &out)
+	}
+	if err == nil {
+		out.files, err = l.refusedFiles(ctx)
 	}
 	if err != nil {
 		out = l.is()
@@ -100,15 +119,39 @@ func (l *sideline) read(ctx context.Context) sideState {
 	return out
 }
 
-func (l *sideline) letters(ctx context.Context, all []overview.Build) (n int, full bool, err error) {
+// refusedFiles are the pipeline files that producers which are there can't use. An installation of before knows none.
+func (l *sideline) refusedFiles(ctx context.Context) (out []messages.RefusedFile, err error) {
+	all, err := store.RefusedFiles(l.queue).List(ctx)
+	if errors.Is(err, queue.ErrUndeclared) || errors.Is(err, queue.ErrForbidden) {
+		return nil, nil
+	}
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	now, err := store.NewClock(l.queue).Now(ctx)
+	for _, e := range all {
+		if now.Sub(e.Created) < refusedFileMost {
+			out = append(out, e.Value)
+		}
+	}
+	return out, err
+}
+
+// letters counts the dead letters.
+func (l *sideline) letters(ctx context.Context, all []overview.Build, out *sideState) error {
 	line := builds.New(l.queue)
 	letters, err := line.DeadLetters(ctx)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
-	if n, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
-		return 0, false, err
+	names := fnv.New64a()
+	for _, letter := range letters {
+		_, _ = names.Write([]byte(builds.LetterName(letter) + " "))
 	}
-	full, err = line.LettersFull(ctx)
-	return n, full, err
+	out.mark = names.Sum64()
+	if out.letters, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
+		return err
+	}
+	out.full, err = line.LettersFull(ctx)
+	return err
 }

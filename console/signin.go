@@ -13,6 +13,7 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 		s, ending := c.sessions.find(r)
 		switch {
 		case s != nil:
+			c.keep(r.Context())
 			serve(w, r, s)
 		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
 			to := "/sign-in?next=" + url.QueryEscape(r.URL.RequestURI())

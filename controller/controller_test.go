@@ -36,6 +36,9 @@ func TestAnImageReachesTheFleet(t *testing.T) {
 	if done.Present != 5 || done.Counts() != 5 || len(done.Members) > 0 || len(done.Trials) != 1 || done.FlippedAt.IsZero() {
 		t.Errorf("the rollout is %+v", done)
 	}
+	if c := done.Curve; len(c) < 2 || c[0].Present != 0 || !slices.ContainsFunc(c, func(p messages.CurvePoint) bool { return p.Present == 5 }) {
+		t.Errorf("its curve is %+v", c)
+	}
 	i.announce(t, 2, target("default", nil))
 	if r := i.applied(t, "default", 2); r.Previous.Order != 1 {
 		t.Errorf("the previous image is %+v", r.Previous)
@@ -173,7 +176,7 @@ func TestASilentMemberKeepsTheQuorumUntilItIsRetired(t *testing.T) {
 				drop(t, store.Nodes(i.q), messages.NodeKey("default", "n2"))
 				drop(t, store.Members(i.q), messages.NodeKey("default", "n2"))
 			}
-			if err := people.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+			if err := people.ForceRetireNode(t.Context(), i.q, "default", "n2"); err != nil {
 				t.Fatal(err)
 			}
 			if interrupted {

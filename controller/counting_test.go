@@ -87,7 +87,7 @@ func TestARetirementThatMeetsAHeartbeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := people.RetireNode(t.Context(), i.q, "default", "n2"); err != nil {
+	if err := people.ForceRetireNode(t.Context(), i.q, "default", "n2"); err != nil {
 		t.Fatal(err)
 	}
 	last := e.Value

@@ -24,6 +24,7 @@
 //	keyedcall.go   a call that comes again is known
 //	reason.go      what led to a build, and what caused that
 //	schedule.go    what producers share of a schedule
+//	refusedfile.go why a producer can't use its pipeline file
 //	poll.go        what was seen last of a repository that is polled
 //	baselook.go    what was seen last of a base image at its registry
 //	build.go       what happens to a build: its events, failure and record; the image that is ready

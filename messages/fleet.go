@@ -50,6 +50,7 @@ type FleetRecord struct {
 	Firsts      []First      `json:"firsts,omitempty"`       // of mirrors that have not got an image yet; see First
 	Fence       string       `json:"fence,omitempty"`        // Policy.Fence of the newest image that was flipped to
 	Decided     *Decided     `json:"decided,omitempty"`
+	Released    *Released    `json:"released,omitempty"` // the hold that a person ended last
 	// Reference is the form in which the fence config names images; "" is ReferenceDigest. A flip to a
 	// newer image than any before brings it.
 	Reference Reference `json:"reference,omitempty"`
@@ -69,6 +70,14 @@ type Decided struct {
 	Epoch  uint64 `json:"epoch"` // whose decision it is: of another it says nothing
 	By     string `json:"by"`
 	Reason string `json:"reason"`
+}
+
+// Released says who ended a hold, and why.
+type Released struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"` // "" where none was given
+	At     time.Time `json:"at"`
+	Held   time.Time `json:"held"` // since when: of another hold it says nothing
 }
 
 // Validate names the first field that a node can't act on.

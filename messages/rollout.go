@@ -52,18 +52,21 @@ type RolloutRecord struct {
 	State    RolloutState `json:"state"`
 	Why      string       `json:"why,omitempty"` // why it waits or ended, for people
 	// Unusable is why the rollout must fail where too many nodes can't use its image; "" where not.
-	Unusable  string                 `json:"unusable,omitempty"`
-	Wave      int                    `json:"wave,omitempty"`
-	Admitted  int                    `json:"admitted,omitempty"` // members below the threshold
-	Present   int                    `json:"present,omitempty"`
-	Failed    map[string]string      `json:"failed,omitempty"`   // node to reason, the first of FailedCount
-	Trials    map[string]TrialResult `json:"trials,omitempty"`   // canary to result
-	Approved  string                 `json:"approved,omitempty"` // by whom
-	Aborted   string                 `json:"aborted,omitempty"`  // by whom, asked for
-	Stale     []ContainerUse         `json:"stale,omitempty"`    // containers that still ran another image when it was done, the first of StaleCount
-	Opened    time.Time              `json:"opened"`
-	FlippedAt time.Time              `json:"flipped_at,omitzero"`
-	Updated   time.Time              `json:"updated"`
+	Unusable string                 `json:"unusable,omitempty"`
+	Wave     int                    `json:"wave,omitempty"`
+	Admitted int                    `json:"admitted,omitempty"` // members below the threshold
+	Present  int                    `json:"present,omitempty"`
+	Failed   map[string]string      `json:"failed,omitempty"`   // node to reason, the first of FailedCount
+	Trials   map[string]TrialResult `json:"trials,omitempty"`   // canary to result
+	Approved string                 `json:"approved,omitempty"` // by whom
+	Aborted  string                 `json:"aborted,omitempty"`  // by whom, asked for
+	// ApprovedWhy and AbortedWhy are the reasons that those gave; "" where they gave none.
+	ApprovedWhy string         `json:"approved_why,omitempty"`
+	AbortedWhy  string         `json:"aborted_why,omitempty"`
+	Stale       []ContainerUse `json:"stale,omitempty"` // containers that still ran another image when it was done, the first of StaleCount
+	Opened      time.Time      `json:"opened"`
+	FlippedAt   time.Time      `json:"flipped_at,omitzero"`
+	Updated     time.Time      `json:"updated"`
 	// Traceparent is what the rollout publishes, and its nodes do, carries on: that of the image-ready event that opened it,
 	// or of the rollout's own span below that one, which is OpenedBy then.
 	Traceparent string `json:"traceparent,omitempty"`
@@ -76,6 +79,18 @@ type RolloutRecord struct {
 	FailedCount int `json:"failed_count,omitempty"`
 	StaleCount  int `json:"stale_count,omitempty"`
 	StaleNodes  int `json:"stale_nodes,omitempty"`
+	// Curve is how far the members were whenever a controller wrote of it while they were asked for the image, oldest first, thinned out
+	// where it becomes long: for people. Rollouts of older controllers have none.
+	Curve []CurvePoint `json:"curve,omitempty"`
+}
+
+// CurvePoint is how far a rollout's members were at one moment, by what they had said last.
+type CurvePoint struct {
+	At       time.Time `json:"at"` // by the controller's clock
+	Present  int       `json:"present,omitempty"`
+	Applied  int       `json:"applied,omitempty"`
+	Applying int       `json:"applying,omitempty"` // members that say what they apply: of the others it is not known
+	Fetched  int64     `json:"fetched,omitempty"`  // bytes that members had fetched for it by then, as they said before its flip
 }
 
 // Counts is how many members the rollout counts.

@@ -8,6 +8,11 @@
 //   - recentbuilds.go: the newest builds, and those that have not ended
 //   - deadletters.go: how many dead letters are no part of a build that is shown
 //   - images.go: the images that the records know, and the words that mean one
+//   - letters.go: a dead letter, and what its message says
+//   - history.go: what a fleet's fence config was, and how to go back to it
+//   - told.go: what controllers, people and nodes told of rollouts
+//   - course.go: what is known of a rollout beside its record
+//   - steps.go: the steps of a rollout, with their moments, and who decided what
 //   - clock.go: clocks that are off
 //   - text.go: images, times and numbers in short
 package overview

@@ -95,6 +95,11 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 // one who may send.
 func keep(ctx context.Context) {
 	noteOf(ctx).known = true
+	Keep(ctx)
+}
+
+// Keep has the connection of a request, whose sender is known, not make way for others.
+func Keep(ctx context.Context) {
 	if n, ok := ctx.Value(connectionKey{}).(*connection); ok {
 		n.all.mu.Lock()
 		defer n.all.mu.Unlock()

@@ -125,6 +125,42 @@ func serveAddressed(t *testing.T, handler http.Handler) (dial func(from string) 
 	}
 }
 
+// TestAnotherRolesServerIsBounded: strangers who connect and do nothing make way, and who is known goes on.
+func TestAnotherRolesServerIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			Keep(r.Context())
+			<-goOn
+			w.WriteHeader(http.StatusNoContent)
+		})}
+		BoundConnections(s, fewConnections)
+		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		serveOn(t, l, s)
+		dial := func() net.Conn {
+			here, there := net.Pipe()
+			l.conns <- addressed{there, "192.0.2.1:1"} // all come by one proxy
+			t.Cleanup(func() { _ = here.Close() })
+			return here
+		}
+		known := dial()
+		go func() { _, _ = io.WriteString(known, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") }()
+		synctest.Wait()
+		var idle strangers
+		for range 2 * fewConnections {
+			idle.join(dial(), "")
+			synctest.Wait()
+		}
+		if n := idle.connected.Load(); n != fewConnections-1 {
+			t.Errorf("%d strangers are connected; want %d", n, fewConnections-1)
+		}
+		close(goOn)
+		if got := status(t, known); got != http.StatusNoContent {
+			t.Errorf("who is known is answered %d", got)
+		}
+	})
+}
+
 func TestOrigins(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1:99": "192.0.2.1", "[::ffff:192.0.2.1]:99": "192.0.2.1", "[2001:db8::1]:99": "2001:db8::/64", "[fe80::1%eth0]:99": "fe80::/64", "pipe": "pipe",

@@ -58,6 +58,7 @@
 //	traces.go           spans of requests, and traceparents of builds
 //	pipelines.go        the pipelines of a pipeline file
 //	reload.go           the file is read again when it has changed
+//	sharedfile.go       others are told of one that can't be used
 //	stamp.go            whether a file has changed
 //	pipelinefile.go     the file is read, field by field
 //	refpatterns.go      its branches and tags

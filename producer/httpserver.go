@@ -18,6 +18,13 @@ func NewServer(handler http.Handler, logger zerolog.Logger) *http.Server {
 	return newServer(handler, logger, maxConnections)
 }
 
+// BoundConnections bounds how many connections a server of another role has, as those of a producer are: past that the oldest
+// of the address that has most makes way, unless Keep was told of its request.
+func BoundConnections(s *http.Server, most int) {
+	conns := &connections{most: most}
+	s.ConnContext, s.ConnState = conns.opened, conns.changed
+}
+
 // newServer is NewServer with another bound of connections.
 func newServer(handler http.Handler, logger zerolog.Logger, most int) *http.Server {
 	conns := &connections{most: most}

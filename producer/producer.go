@@ -57,6 +57,8 @@ type Config struct {
 	SweepInterval time.Duration // 0 means DefaultSweepInterval
 	// LookInterval is the time between looks whether the pipeline file has changed; 0 means DefaultLookInterval.
 	LookInterval time.Duration
+	// Files tells others of a pipeline file that can't be used.
+	Files *FileTeller
 	// Schedules and Clock are what producers share of schedules. Without them none has anything built.
 	Schedules Schedules
 	Clock     Clock
@@ -75,6 +77,7 @@ type Config struct {
 type Producer struct {
 	inForce       atomic.Pointer[inForce]
 	file          watchedFile
+	files         *FileTeller
 	polls         *SharedPolls
 	changed       chan struct{} // has one when other pipelines came into force, for who polls
 	schedules     schedules
@@ -130,7 +133,7 @@ func New(c Config) (*Producer, error) {
 	}
 	p := &Producer{
 		metrics: c.Metrics, queue: tracedQueue{c.Queue, c.Tracer}, tracer: c.Tracer, tokens: c.Tokens, calls: c.Calls, secretsDir: c.SecretsDir, rules: c.Rules, certificate: c.Certificate,
-		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, changed: make(chan struct{}, 1),
+		sweepInterval: c.SweepInterval, storeTimeout: storeTimeout, keyPause: keyPause, pollPause: pollFirstPause, polls: c.Polls, files: c.Files, changed: make(chan struct{}, 1),
 		log: c.Logger, now: time.Now, room: newBodyRoom(roomBytes),
 		repositories: newLimiter(float64(c.RepositoryLimit), float64(c.RepositoryLimit*repositoryBurst)), addresses: newAddresses(), decoding: semaphore.NewWeighted(1),
 		asks: semaphore.NewWeighted(asksAtOnce),
@@ -190,6 +193,7 @@ func (p *Producer) Run(ctx context.Context) error {
 	defer beside.Wait()
 	beside.Go(func() { p.poll(ctx) })
 	beside.Go(func() { p.followFile(ctx) })
+	beside.Go(func() { p.tellFile(ctx) })
 	beside.Go(func() { p.followSchedules(ctx) })
 	beside.Go(func() { p.audit.run(ctx) })
 	if p.certificate != nil {

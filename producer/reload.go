@@ -45,6 +45,7 @@ func (p *Producer) force(pipelines *Pipelines) {
 type watchedFile struct {
 	interval time.Duration
 	asked    chan struct{} // has one when it is to be read at once
+	told     chan struct{} // has one when it was read
 
 	lock  sync.Mutex
 	state FileState
@@ -68,7 +69,7 @@ func (w *watchedFile) begin(interval time.Duration) {
 	if interval == 0 {
 		interval = DefaultLookInterval
 	}
-	w.interval, w.asked = interval, make(chan struct{}, 1)
+	w.interval, w.asked, w.told = interval, make(chan struct{}, 1), make(chan struct{}, 1)
 }
 
 // taken tells that pipelines are in force.
@@ -76,6 +77,15 @@ func (w *watchedFile) taken(p *Pipelines, now time.Time) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.state = FileState{Path: p.path, Pipelines: p.names(), Digest: p.digest(), Loaded: now.UTC()}
+	w.tell()
+}
+
+// tell has whoever tells of the file look at it.
+func (w *watchedFile) tell() {
+	select {
+	case w.told <- struct{}{}:
+	default: // it is to look already
+	}
 }
 
 // refused tells that the file can't be used, and whether that is news.
@@ -87,6 +97,7 @@ func (w *watchedFile) refused(err error, now time.Time) bool {
 		w.state.Since = now.UTC()
 	}
 	w.state.Error = err.Error()
+	w.tell()
 	return news
 }
 

@@ -73,6 +73,9 @@ type Rollout struct {
 	Flipped  time.Time                       `json:"flipped,omitzero"`
 	Updated  time.Time                       `json:"updated,omitzero"`
 	Approved string                          `json:"approved,omitempty"` // by whom
+	Because  string                          `json:"approved_why,omitempty"`
+	Aborted  string                          `json:"aborted,omitempty"` // by whom
+	Stopped  string                          `json:"aborted_why,omitempty"`
 	Members  int                             `json:"members"`
 	Present  int                             `json:"present"`            // members that had the image when that was last written
 	Failed   map[string]string               `json:"failed,omitempty"`   // node to reason, the first ones

@@ -206,7 +206,7 @@ func (r *Records) sincePrevious(of *messages.BuildRecord, ready *messages.ImageR
 // rollout is what became of an image in a fleet.
 func (r *Records) rollout(of *messages.RolloutRecord, all bool) (Rollout, error) {
 	ro := Rollout{
-		ID: of.ID, Fleet: of.Fleet, State: of.State, Why: of.Why, Opened: of.Opened, Flipped: of.FlippedAt, Updated: of.Updated, Approved: of.Approved,
+		ID: of.ID, Fleet: of.Fleet, State: of.State, Why: of.Why, Opened: of.Opened, Flipped: of.FlippedAt, Updated: of.Updated, Approved: of.Approved, Because: of.ApprovedWhy, Aborted: of.Aborted, Stopped: of.AbortedWhy,
 		Members: of.Counts(), Present: of.Present, Failed: of.Failed, Trials: of.Trials,
 	}
 	receipts, err := r.Receipts(of.Fleet)

@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -35,9 +34,4 @@ func digestOf(value string) string {
 		return value
 	}
 	return messages.LocalDigest(value)
-}
-
-// Sort puts receipts in the order in which they came.
-func Sort(all []Receipt) {
-	slices.SortStableFunc(all, func(a, b Receipt) int { return a.At.Compare(b.At) })
 }

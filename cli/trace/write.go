@@ -132,7 +132,8 @@ func (r *Rollout) write(p *terminal.Page) {
 	p.Line("  rollout  %s in fleet %s: %s, %d of %d members have had it present", r.ID, r.Fleet, r.State, r.Present, r.Members)
 	said(p, "    why     ", r.Why)
 	p.Line("    opened   %s%s", at(r.Opened), in("flipped", at(r.Flipped)))
-	said(p, "    approved", in("by", r.Approved))
+	said(p, "    approved", in("by", because(r.Approved, r.Because)))
+	said(p, "    aborted ", in("by", because(r.Aborted, r.Stopped)))
 	for _, node := range slices.Sorted(maps.Keys(r.Trials)) {
 		verdict := "passed"
 		if t := r.Trials[node]; !t.Passed {
@@ -209,4 +210,12 @@ func containers(p *terminal.Page, indent string, all []Old) {
 	if n := len(all) - listMost; n > 0 {
 		p.Line("%s%d more old containers: -o json has them", indent, n)
 	}
+}
+
+// because is who decided, and why where they said so.
+func because(by, why string) string {
+	if by == "" || why == "" {
+		return by
+	}
+	return by + ": " + why
 }

@@ -19,6 +19,10 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// consoleConnections bounds the connections of a console: those of all pages that may be open, and as many for everything else.
+// Strangers can open any number that do nothing.
+const consoleConnections = 8000
+
 // consoleRole is a console with its HTTP server.
 type consoleRole struct {
 	*console.Console
@@ -52,11 +56,12 @@ func makeConsole(s *settings.Console, provider *oidc.Provider, entry *httpEntry,
 	if err != nil {
 		return nil, err
 	}
-	made, err := console.New(console.Config{Compare: compare, Queue: m.queue, Tokens: people, OIDC: provider, SessionTime: s.SessionTime, Sender: producer.Sender, Logger: log})
+	made, err := console.New(console.Config{Compare: compare, Queue: m.queue, Tokens: people, OIDC: provider, SessionTime: s.SessionTime, Sender: producer.Sender, Keep: producer.Keep, Logger: log})
 	if err != nil {
 		return nil, err
 	}
 	server := console.NewServer(entry.forwarding.Behind(made.Handler()), log)
+	producer.BoundConnections(server, consoleConnections)
 	if entry.certificate != nil {
 		server.TLSConfig = entry.certificate.TLS()
 	}

@@ -132,7 +132,7 @@ func (p *httpProducer) make(m means) (*httpRole, error) {
 	}
 	line := builds.New(q)
 	made, err := producer.New(producer.Config{
-		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
+		Pipelines: p.pipelines, Queue: line, Polls: producer.SharePolls(q), Files: producer.TellFiles(q), Tokens: tokens, Calls: store.Calls(q), Audit: q, SecretsDir: p.settings.SecretsDir, Rules: &p.settings.Reach,
 		Schedules: store.Schedules(q), Clock: store.NewClock(q), Metrics: m.metrics.Producer(), Tracer: m.tracer, Logger: part(p.log, "producer"),
 		RepositoryLimit: p.settings.RepositoryLimit, Forwarding: p.entry.forwarding, Certificate: p.entry.certificate,
 		Bases: producer.Bases{Builds: line, Looks: store.BaseLooks(q), Registry: client},

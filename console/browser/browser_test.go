@@ -38,12 +38,44 @@ func image(n int) messages.Image {
 type installation struct {
 	url, token string
 	admin      *queue.Client
+	proxy      *queuetest.Proxy // that the console's way to NATS goes through
 }
 
+// newInstallation has a fleet with so many nodes, of which some have troubles, a rollout that waits for a person, and a build that
+// failed.
 func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, at string)) *installation {
 	t.Helper()
-	_, as := queuetest.Guarded(t)
-	i := &installation{admin: as("admin")}
+	i := newFleet(t, change...)
+	r := messages.RolloutRecord{
+		ID: "production-base-3", Fleet: "production", State: messages.RolloutApproval, Why: "everything holds but a person's word", Policy: messages.DefaultPolicy(),
+		Members: []string{"node-00000"}, Canaries: []string{"node-00000"}, Opened: time.Now().UTC(), Updated: time.Now().UTC(),
+		Trials: map[string]messages.TrialResult{"node-00000": {Passed: true, Hooks: []messages.HookRun{{Hook: "pre-start", Output: "<b>ok</b>"}}}},
+	}
+	r.Policy.Approval = true
+	r.Ready.BuildRef = messages.BuildRef{Build: "base-3", Pipeline: "base", Order: 3}
+	r.Ready.Image = image(3)
+	_, err := store.Rollouts(i.admin).Create(queuetest.Within(t), r.ID, r)
+	queuetest.Must(t, err)
+	_, err = store.Builds(i.admin).Create(queuetest.Within(t), "other-1", messages.BuildRecord{
+		BuildRef: messages.BuildRef{Build: "other-1", Pipeline: "other", Order: 1}, State: messages.BuildStateFailed,
+		Failure: &messages.Failure{Class: messages.FailureUser, Reason: "the hook has no shebang", Fix: "write #!/bin/sh first"},
+	})
+	queuetest.Must(t, err)
+	for n := range nodes {
+		i.node(t, n, nil)
+	}
+	i.node(t, 3, func(s *messages.NodeStatus) { s.Engine.Error = "permission denied" })
+	i.node(t, 4, func(s *messages.NodeStatus) {
+		s.Fetching = &messages.ImageFetch{Image: image(3), Bytes: 42, Total: 100}
+	})
+	return i
+}
+
+// newFleet has a fleet without nodes.
+func newFleet(t *testing.T, change ...func(c *console.Config, at string)) *installation {
+	t.Helper()
+	nats, as := queuetest.Guarded(t)
+	i := &installation{admin: as("admin"), proxy: nats.Proxy(t)}
 	queuetest.Must(t, store.Declare(queuetest.Within(t), i.admin, store.Layout{NodeTTL: time.Hour}))
 	file := filepath.Join(t.TempDir(), "tokens")
 	token, entry, err := tokens.Make("ada", tokens.Operator, time.Now())
@@ -55,7 +87,7 @@ func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, 
 	compare, err := imagediff.New(imagediff.Config{Hooks: []string{"pre-running"}})
 	queuetest.Must(t, err)
 	s := httptest.NewUnstartedServer(nil)
-	config := console.Config{Queue: as("console"), Tokens: followed, Logger: zerolog.Nop(), Compare: compare}
+	config := console.Config{Queue: nats.Connect(t, queuetest.Credentials("console"), queuetest.Through(i.proxy)), Tokens: followed, Logger: zerolog.Nop(), Compare: compare}
 	for _, do := range change {
 		do(&config, "http://"+s.Listener.Addr().String())
 	}
@@ -77,28 +109,6 @@ func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, 
 		Previous: messages.FleetImage{Image: image(1), Build: "base-1", Order: 1}, Highest: 2, Applied: messages.Applied{Epoch: 2},
 	})
 	queuetest.Must(t, err)
-	r := messages.RolloutRecord{
-		ID: "production-base-3", Fleet: "production", State: messages.RolloutApproval, Why: "everything holds but a person's word", Policy: messages.DefaultPolicy(),
-		Members: []string{"node-00000"}, Canaries: []string{"node-00000"}, Opened: time.Now().UTC(), Updated: time.Now().UTC(),
-		Trials: map[string]messages.TrialResult{"node-00000": {Passed: true, Hooks: []messages.HookRun{{Hook: "pre-start", Output: "<b>ok</b>"}}}},
-	}
-	r.Policy.Approval = true
-	r.Ready.BuildRef = messages.BuildRef{Build: "base-3", Pipeline: "base", Order: 3}
-	r.Ready.Image = image(3)
-	_, err = store.Rollouts(i.admin).Create(queuetest.Within(t), r.ID, r)
-	queuetest.Must(t, err)
-	_, err = store.Builds(i.admin).Create(queuetest.Within(t), "other-1", messages.BuildRecord{
-		BuildRef: messages.BuildRef{Build: "other-1", Pipeline: "other", Order: 1}, State: messages.BuildStateFailed,
-		Failure: &messages.Failure{Class: messages.FailureUser, Reason: "the hook has no shebang", Fix: "write #!/bin/sh first"},
-	})
-	queuetest.Must(t, err)
-	for n := range nodes {
-		i.node(t, n, nil)
-	}
-	i.node(t, 3, func(s *messages.NodeStatus) { s.Engine.Error = "permission denied" })
-	i.node(t, 4, func(s *messages.NodeStatus) {
-		s.Fetching = &messages.ImageFetch{Image: image(3), Bytes: 42, Total: 100}
-	})
 	return i
 }
 

@@ -52,13 +52,14 @@
     const url = new URL(path, location.href);
     if (heard) url.searchParams.set("since", heard);
     stream = new EventSource(url);
-    stream.onopen = () => show("lost", false);
+    stream.onopen = () => { show("lost", false); show("paused", false); };
     stream.onerror = () => {
       if (!stream) return;
       show("lost", true);
       if (stream.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
     };
     stream.addEventListener("patch", (e) => { heard = e.lastEventId; put(e.data); });
+    stream.addEventListener("paused", () => { close(); show("paused", true); });
     stream.addEventListener("over", (e) => { close(); document.getElementById("why").textContent = e.data; show("over", true); });
   };
   const close = () => { if (stream) stream.close(); stream = undefined; };

@@ -93,7 +93,10 @@ func (s *State) watched(r *messages.RolloutRecord) Step {
 	if r.State == at && !s.Report && r.Why != "" { // as recordProgress: counts wait for the next report
 		return Step{}
 	}
-	return s.setState(r, at, why)
+	if out := s.setState(r, at, why); out.Rollout != nil {
+		return out
+	}
+	return s.plotOn(r)
 }
 
 // applyFailure says that too few members have applied the image that is watched for longer than the

@@ -72,7 +72,7 @@ func briefTrial(t messages.TrialResult, trials int) messages.TrialResult {
 // tooMany says why members can't be frozen in a rollout's record, or "".
 func tooMany(r *messages.RolloutRecord, members []string) string {
 	frozen := *r
-	frozen.Members = members
+	frozen.Members, frozen.Curve = members, nil // which is small, and has room beside them
 	if n := size(frozen); n > frozenMost {
 		return fmt.Sprintf("the names of %d members don't fit a rollout's record (%d bytes with them, at most %d): make several fleets of them",
 			len(members), n, frozenMost)

@@ -13,6 +13,7 @@
 //	soak.go      the rule about a soak, and what counts as a failure in it
 //	applying.go  how far nodes are with applying what was flipped, and what the policy asks of that
 //	progress.go  how far a rollout is: who is present, who failed, who tried
+//	curve.go     how far a rollout's members were, moment by moment, for people
 //	waves.go     canaries and waves: which members are admitted, and how many at once
 //	spread.go    the waves go on after the flip, for what is current
 //	firsts.go    which node fetches first behind a mirror that nodes share

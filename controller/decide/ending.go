@@ -65,7 +65,11 @@ func slimEnded(s *State) Step {
 // why; "" where it may go on.
 func (s *State) mustEnd(r *messages.RolloutRecord) (messages.RolloutState, string) {
 	if r.Aborted != "" {
-		return messages.RolloutAborted, "aborted by " + r.Aborted
+		why := "aborted by " + r.Aborted
+		if r.AbortedWhy != "" {
+			why += ": " + r.AbortedWhy
+		}
+		return messages.RolloutAborted, why
 	}
 	if r.Ready.Order <= s.Record.Highest {
 		return messages.RolloutSuperseded, passed(s.Record.Highest, r.Ready.Order)

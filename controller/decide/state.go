@@ -185,6 +185,7 @@ func (s *State) changeRollout(old *messages.RolloutRecord, change func(*messages
 	r := *old
 	change(&r)
 	r.Updated = s.Now
+	s.plot(&r)
 	out := Step{Rollout: &r}
 	if r.State != old.State || r.Why != old.Why {
 		out.Event = AboutRollout(&r, s.Record.Epoch)

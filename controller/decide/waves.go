@@ -82,6 +82,36 @@ func admissionOrder(r *messages.RolloutRecord, preload *messages.Preload) (order
 	return order, admitted
 }
 
+// Wave is a wave of a rollout, as its policy has it.
+type Wave struct {
+	Number  int      // 0 for the canaries, who come first
+	Percent int      // of the members that are admitted with it in all; 0 of the canaries
+	Members []string // that it admits beside those of the waves before it, in the order in which they are admitted
+}
+
+// WavesOf parts a rollout's members into its waves, for people. Preload is the fleet record's; nil where that is not about
+// this rollout.
+func WavesOf(r *messages.RolloutRecord, preload *messages.Preload) []Wave {
+	order, _ := admissionOrder(r, preload)
+	first := Wave{}
+	var rest []string
+	for _, name := range order {
+		if slices.Contains(r.Canaries, name) {
+			first.Members = append(first.Members, name)
+		} else {
+			rest = append(rest, name)
+		}
+	}
+	out := []Wave{first}
+	done := len(first.Members)
+	for i, percent := range r.Policy.Waves {
+		k := min(max(PercentOf(percent, len(order))-done, 0), len(rest))
+		out = append(out, Wave{Number: i + 1, Percent: percent, Members: rest[:k]})
+		rest, done = rest[k:], done+k
+	}
+	return out
+}
+
 // admits tells whether the preload lets a node fetch the image.
 func admits(p *messages.Preload, node string) bool {
 	return slices.Contains(p.Canaries, node) || p.Threshold > 0 && messages.WaveHash(p.Rollout, node) <= p.Threshold

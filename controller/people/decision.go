@@ -73,6 +73,9 @@ func changeRollout(ctx context.Context, q *queue.Client, id string, change func(
 		if r.ID == "" {
 			return fmt.Errorf("%w: fenceline rollouts lists them", ErrUnknownRollout)
 		}
+		if !rolloutAsSeen(ctx, r) {
+			return ErrChanged
+		}
 		if err := change(r); err != nil {
 			return err
 		}

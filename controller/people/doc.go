@@ -11,7 +11,7 @@
 //	promote.go   Promote: an image that the nodes have becomes current
 //	setbyhand.go  ReadFence and SetFence: the fence config itself, through the acting controller
 //	presence.go  who has an image, by heartbeats that are heard from now on
-//	retire.go    RetireNode: a node leaves its fleet and what waits for it
+//	retire.go    RetireNode and ForceRetireNode: a node leaves its fleet and what waits for it
 //	saying.go    why a person decides so, and on what
 //	mend.go      RepairFleet and SetOrder: a fleet's record that is broken, or has an order that none reaches
 //	decision.go  how a decision is written and told

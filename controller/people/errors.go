@@ -10,6 +10,8 @@ var (
 	ErrUnknownRollout = errors.New("unknown rollout")
 	// ErrUnknownNode tells that no member of the fleet has that name.
 	ErrUnknownNode = errors.New("unknown node")
+	// ErrUp tells that a node is heard: it would join again with its next heartbeat.
+	ErrUp = errors.New("it is up, and would join again with its next heartbeat: stop its distributor first")
 	// ErrNoImage tells that the fleet has no such image to go to.
 	ErrNoImage = errors.New("no such image")
 	// ErrNotPresent tells that too few members report the image.
@@ -24,7 +26,7 @@ var (
 	ErrBrokenFleet = errors.New("the fleet's record can't be read")
 	// ErrNoController tells that no controller answers.
 	ErrNoController = errors.New("no controller answers")
-	// ErrChanged tells that the fleet's record is not as the person who decides has seen it.
+	// ErrChanged tells that a record is not as the person who decides has seen it.
 	ErrChanged = errors.New("it was changed while you looked")
 	// ErrDecided tells that what was asked for is decided, and stands; something that follows from it could not be written or told.
 	ErrDecided = errors.New("it is decided")

@@ -14,10 +14,21 @@ import (
 	"github.com/fenceline/fenceline/messages/store"
 )
 
-// RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. A node
-// whose distributor still runs joins again with its next heartbeat. It can be repeated when
-// it was interrupted.
+// RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. ErrUp where it is heard. It can be
+// repeated when it was interrupted.
 func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error {
+	_, err := store.Nodes(q).Current(ctx, messages.NodeKey(fleet, name))
+	if err == nil || errors.Is(err, messages.ErrMalformed) {
+		err = ErrUp
+	}
+	if !errors.Is(err, queue.ErrNotFound) {
+		return fmt.Errorf("retiring node %s of fleet %s: %w", name, fleet, err)
+	}
+	return ForceRetireNode(ctx, q, fleet, name)
+}
+
+// ForceRetireNode is RetireNode for a node that may be heard: while its distributor runs it joins again with its next heartbeat.
+func ForceRetireNode(ctx context.Context, q *queue.Client, fleet, name string) error {
 	if err := retire(ctx, q, fleet, name); err != nil {
 		return fmt.Errorf("retiring node %s of fleet %s: %w", name, fleet, err)
 	}

@@ -31,10 +31,16 @@ func Saying(ctx context.Context, reason string) context.Context {
 
 // because adds the person's reason, where there is one, to what is said of a decision.
 func because(ctx context.Context, what string) string {
-	if reason, _ := ctx.Value(reasonKey{}).(string); reason != "" {
+	if reason := said(ctx); reason != "" {
 		return what + ": " + reason
 	}
 	return what
+}
+
+// said is the person's reason, or "".
+func said(ctx context.Context) string {
+	reason, _ := ctx.Value(reasonKey{}).(string)
+	return reason
 }
 
 type seenKey struct{}
@@ -48,5 +54,18 @@ func OnlyAs(ctx context.Context, is func(*messages.FleetRecord) bool) context.Co
 // asSeen tells whether a record is as the person has seen it, or nobody has said how that is.
 func asSeen(ctx context.Context, r *messages.FleetRecord) bool {
 	is, asked := ctx.Value(seenKey{}).(func(*messages.FleetRecord) bool)
+	return !asked || is(r)
+}
+
+type rolloutSeenKey struct{}
+
+// OnlyAsRollout is OnlyAs for decisions about a rollout, by the rollout's record.
+func OnlyAsRollout(ctx context.Context, is func(*messages.RolloutRecord) bool) context.Context {
+	return context.WithValue(ctx, rolloutSeenKey{}, is)
+}
+
+// rolloutAsSeen tells whether a rollout's record is as the person has seen it, or nobody has said how that is.
+func rolloutAsSeen(ctx context.Context, r *messages.RolloutRecord) bool {
+	is, asked := ctx.Value(rolloutSeenKey{}).(func(*messages.RolloutRecord) bool)
 	return !asked || is(r)
 }

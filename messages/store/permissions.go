@@ -103,12 +103,23 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// ConsolePermissions are a console's: to read everything, to write what people decide about fleets and rollouts, and to tell of it.
+// ConsolePermissions are a console's: to read everything, to write what people decide about fleets and rollouts, and to tell of
+// it; to retire nodes, which deletes their heartbeat and membership; and to requeue and drop dead letters.
 func ConsolePermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
+	p.add([]string{"$KV." + s.MembersBucket() + ".*.*", "$KV." + s.NodesBucket() + ".*.*"})
 	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged))
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()})
+	p.add(requeued(s))
 	return p
+}
+
+// requeued is what sending dead letters again takes, of all that is buried: build requests, events that somebody acts on, and reports
+// of nodes. An outcome takes the place of the one that it repeats.
+func requeued(s messages.Space) []string {
+	out := append(events(s, ControllerEvents...), events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)...)
+	return append(out, s.RequestSubjects()[0], "$JS.API.STREAM.PURGE."+s.EventsStream())
 }
 
 // OperatorPermissions are a person's: everything of the installation but to acknowledge what
@@ -118,7 +129,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	more := ProducerPermissions(s, inbox)
 	p.add(more.Publish)
 	p.add([]string{"$KV." + s.NodesBucket() + ".>"})
-	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
+	p.add(requeued(s))
 	p.add(events(s, messages.TypeFenceAsked))
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p

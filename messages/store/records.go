@@ -91,6 +91,12 @@ func Polls(c *queue.Client) *queue.Records[messages.RepositoryPoll] {
 		Named(func(p messages.RepositoryPoll) string { return messages.PollKey(p.Repository, p.TokenName) })
 }
 
+// RefusedFiles has why producers can't use their pipeline files as they are, by its messages.RefusedFileKey.
+func RefusedFiles(c *queue.Client) *queue.Records[messages.RefusedFile] {
+	return queue.NewRecords[messages.RefusedFile](c, c.Space().TriggersBucket(), "file.*").
+		Named(func(f messages.RefusedFile) string { return messages.RefusedFileKey(f.Producer, f.Path) })
+}
+
 // Schedules has what producers share of each schedule, by its messages.ScheduleKey.
 func Schedules(c *queue.Client) *queue.Records[messages.ScheduleRecord] {
 	return queue.NewRecords[messages.ScheduleRecord](c, c.Space().TriggersBucket(), "schedule.*.*")
