@@ -35,7 +35,7 @@ func (c *Console) oidcView(r *http.Request) *oidcView {
 // browserCookie tells browsers apart that have begun a sign-in at the provider: it ends where it began. Over HTTPS no other host
 // of the domain can set it.
 func (c *Console) browserCookie(value string) *http.Cookie {
-	k := &http.Cookie{Name: "fenceline_sign_in", Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(oidc.AttemptTime.Seconds())} //nolint:gosec // Secure below
+	k := &http.Cookie{Name: "fenceline_sign_in", Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: int(oidc.AttemptTime.Seconds())}
 	if c.oidc.HTTPS() {
 		k.Name, k.Secure = "__Host-"+k.Name, true
 	}
@@ -100,7 +100,7 @@ func (c *Console) finishOIDC(w http.ResponseWriter, r *http.Request) {
 func (c *Console) refuseOIDC(w http.ResponseWriter, r *http.Request, err error) {
 	c.log.Warn().Err(err).Str("from", c.sender(r)).Msg("a sign-in was refused: OpenID Connect")
 	status, says := http.StatusServiceUnavailable, "Nobody can be signed in at the moment."
-	if no := (*oidc.Refusal)(nil); errors.As(err, &no) {
+	if no := (*oidc.SignInError)(nil); errors.As(err, &no) {
 		status, says = no.Status, no.Says
 	}
 	c.showSignIn(w, r, status, says)

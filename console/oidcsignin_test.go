@@ -207,7 +207,7 @@ func TestTheProviderIsAwayAtTheStart(t *testing.T) {
 	ada.until(t, "/", "her token is good", says("ada (operator)"))
 	at.Away(false)
 	b := s.as(t, "")
-	b.until(t, "/sign-in", "the provider is found", func(a answer) bool { return !strings.Contains(a.body, "can't be reached") })
+	b.until(t, "/sign-in", "the provider is found", func(a answer) bool { return !strings.Contains(a.body, "nobody can sign in by it") })
 	if to := b.toProvider(t, "/"); !strings.HasPrefix(to, at.URL+"/authorize?") {
 		t.Errorf("it is sent to %s", to)
 	}

@@ -131,6 +131,9 @@ func TestAConsoleWithAProviderAlone(t *testing.T) {
 	await("the page says that it is away", func(page string) bool { return strings.Contains(page, away) })
 	at.Away(false)
 	await("it is found", func(page string) bool { return page != "" && !strings.Contains(page, away) })
+	if _, page := visit("/sign-in"); !strings.Contains(page, "Sign in with Example") || strings.Contains(page, `name="token"`) {
+		t.Errorf("the page to sign in asks for a token that nobody has: %s", page)
+	}
 	resp, _ := visit("/sign-in/oidc?next=/")
 	if _, page := visit(at.LogIn(t, resp.Header.Get("Location"), "ada").RequestURI()); !strings.Contains(page, "ada@example.com (viewer)") {
 		t.Errorf("she is not in: %s", page)

@@ -32,7 +32,7 @@ type identity struct {
 	until         time.Time
 }
 
-// identify reads who was signed in. Errors are *Refusal.
+// identify reads who was signed in. Errors are *SignInError.
 func (p *Provider) identify(ctx context.Context, f *found, token *oauth2.Token, nonce string) (identity, error) {
 	id, err := p.verify(ctx, f, token)
 	if err != nil {

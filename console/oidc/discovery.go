@@ -156,7 +156,11 @@ func (p *Provider) look(ctx context.Context, rest time.Duration) (*found, error)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil && (p.problem == nil || p.problem.Error() != err.Error()) {
-		p.config.Logger.Warn().Err(err).Msg("nobody can sign in by the OpenID Connect provider that is not known yet: it is asked again and again; tokens are good")
+		says := "nobody can sign in by the OpenID Connect provider yet: it is asked again and again; tokens are good"
+		if p.found != nil {
+			says = "the OpenID Connect provider can't be asked anew: what it said of itself before counts"
+		}
+		p.config.Logger.Warn().Err(err).Msg(says)
 	}
 	if err == nil && (p.found == nil || p.problem != nil) {
 		p.config.Logger.Info().Str("issuer", p.config.IssuerURL).Strs("scopes", fresh.scopes).Msg("people can sign in by the OpenID Connect provider")

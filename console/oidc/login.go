@@ -146,7 +146,7 @@ func (l *Login) ask(refresh string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer func() { close(l.asking); l.asking = nil }()
-	var no *Refusal
+	var no *SignInError
 	switch {
 	case err == nil && token.Extra("id_token") == nil: // it gives one at sign-in alone, which then counts
 		l.take(l.tokenEnd, "")

@@ -11,21 +11,21 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// The statuses of refusals that renewals tell apart.
+// The statuses of errors that renewals tell apart.
 const (
 	statusAway     = http.StatusServiceUnavailable // the provider doesn't do its part
 	statusNoAccess = http.StatusForbidden          // it does, and the person has no business here
 )
 
-// Refusal is why a person is not signed in.
-type Refusal struct {
+// SignInError is why a person is not signed in.
+type SignInError struct {
 	Status int    // of the answer that says so
 	Says   string // to the person; what came from outside in it is short, and has nothing that a terminal would obey
 	Err    error  // for the log, without codes, tokens and secrets; nil where Says is all there is
 }
 
 // Error is for the log.
-func (r *Refusal) Error() string {
+func (r *SignInError) Error() string {
 	if r.Err != nil {
 		return r.Err.Error()
 	}
@@ -33,10 +33,10 @@ func (r *Refusal) Error() string {
 }
 
 // Unwrap is the cause.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *SignInError) Unwrap() error { return r.Err }
 
 func refuse(status int, err error, format string, a ...any) error {
-	return &Refusal{status, fmt.Sprintf(format, a...), err}
+	return &SignInError{status, fmt.Sprintf(format, a...), err}
 }
 
 // away refuses because the provider doesn't do its part.
@@ -67,7 +67,7 @@ func (p *Provider) oauth(f *found, secret string) *oauth2.Config {
 const answerMost = 4 << 10
 
 // Finish ends a sign-in with what the browser brought back from the provider, and returns who it is and the path to go on to.
-// Errors are *Refusal.
+// Errors are *SignInError.
 func (p *Provider) Finish(ctx context.Context, browser string, back url.Values) (*Login, string, error) {
 	state, code := back.Get("state"), back.Get("code")
 	at, known := attempt{}, false

@@ -55,7 +55,7 @@ func TestASignIn(t *testing.T) {
 // refused asserts that nobody was signed in, and why.
 func refused(t *testing.T, what string, err error, log, says string) {
 	t.Helper()
-	var no *oidc.Refusal
+	var no *oidc.SignInError
 	if !errors.As(err, &no) || !strings.Contains(no.Error(), log) || !strings.Contains(no.Says, says) {
 		t.Errorf("%s: %v, want %q and to the person %q", what, err, log, says)
 		return
