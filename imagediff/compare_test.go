@@ -19,7 +19,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 const statusFile = "var/lib/dpkg/status"
@@ -131,29 +132,24 @@ func TestEveryKindOfDatabase(t *testing.T) {
 	}
 }
 
-// TestADebianBase is a real one, with and without a package.
+// TestADebianBase is a real one.
 func TestADebianBase(t *testing.T) {
 	path := os.Getenv("FENCELINE_BASE_LAYER")
 	if path == "" {
 		path = "../.fenceline/base/layer.tar.gz"
 	}
-	base, err := tarball.LayerFromFile(path)
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("%v: 'make setup' makes it, or name another with $FENCELINE_BASE_LAYER", err)
 	}
 	s := newShop(t)
-	from := s.push(t, imageOf(t, nil, base))
-	d := compare(t, Limits{}, s.push(t, imageOf(t, nil, layerOf(t, at{"a", ""}))), from)
+	d := compare(t, Limits{}, s.push(t, imageOf(t, nil, layerOf(t, at{"a", ""}))), s.push(t, imageOf(t, nil, static.NewLayer(raw, types.DockerLayer))))
 	has := map[string]packagedb.Package{}
 	for _, p := range d.Packages.Added {
 		has[p.Name] = p.Package
 	}
 	if has["libc6"].Version == "" || has["dpkg"].Arch == "" || len(d.Unknown) > 0 {
 		t.Errorf("%d packages, %q: %+v", len(has), d.Unknown, has["libc6"])
-	}
-	d = compare(t, Limits{}, from, s.push(t, imageOf(t, nil, base, layerOf(t, with(folders(), at{statusFile, stanzas("libc6=9")})...))))
-	if len(d.Packages.Changed) != 1 || d.Packages.Changed[0].Name != "libc6" || len(d.Packages.Removed) != len(has)-1 {
-		t.Errorf("%s", d.Packages.Summary())
 	}
 }
 

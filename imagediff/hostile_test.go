@@ -32,8 +32,8 @@ func TestHostileImages(t *testing.T) {
 	bomb := func() []byte {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)
-		must(t, w.WriteHeader(&tar.Header{Name: "zeros", Size: 64 << 20, Mode: 0o600}))
-		_, err := io.CopyN(w, zeros{}, 64<<20)
+		must(t, w.WriteHeader(&tar.Header{Name: "zeros", Size: 16 << 20, Mode: 0o600}))
+		_, err := io.CopyN(w, zeros{}, 16<<20)
 		must(t, err)
 		must(t, w.Close())
 		return b.Bytes()
@@ -47,7 +47,7 @@ func TestHostileImages(t *testing.T) {
 		limits Limits
 		says   string
 	}{
-		"a bomb":                    {gzipped(t, bomb()), Limits{Bytes: 8 << 20}, "read for 8 MiB, unpacked, and no further"},
+		"a bomb":                    {gzipped(t, bomb()), Limits{Bytes: 2 << 20}, "read for 2 MiB, unpacked, and no further"},
 		"a million entries":         {layerOf(t, many...), Limits{Entries: 1000}, "more than 1000 files"},
 		"a large database":          {layerOf(t, at{statusFile, strings.Repeat("x", 2<<20)}), Limits{File: 1 << 20}, "packages of dpkg: /var/lib/dpkg/status of the second image: it has 2 MiB"},
 		"a lot of databases":        {layerOf(t, at{statusFile, strings.Repeat("x", 2<<20)}), Limits{Kept: 3 << 20}, "together"},
