@@ -61,7 +61,7 @@ func TestARolloutIsReadFromRecordsAndEvents(t *testing.T) {
 	ada := s.as(t, "ada")
 	a := ada.until(t, "/rollouts/"+id, "the rollout is there", says("1 to 20 of 20 members"))
 	holds(t, a, "<svg", "540.0 MB", "30.0 MB", "quorum", "have the image: 18 of 20 so far", "canaries: 0 of 2 members have it", "<strong>approved</strong>", "not yet",
-		"at a moment that is not known: it is not in the record", `href="/fleets/production/nodes/node-00019"`, "Nobody has decided anything")
+		"at a moment that is not known: it is not in the record", `href="/fleets/production/nodes/node-00019"`, `href="/builds/base-3"`, "Nobody has decided anything")
 	lacks(t, a, "<script>alert", "\x1b", "of another rollout")
 	stream := ada.listen(t, streamOf(t, a))
 	await(t, stream, "known") // what it begins with
