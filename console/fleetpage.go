@@ -164,7 +164,7 @@ func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request, s *session) 
 		return
 	}
 	f := readFilter(r.URL.Query())
-	made, sent, free := c.makers.begin(r.Context(), s.person.Name, c.cellsOf(name, &f))
+	made, sent, free := c.makers.begin(r.Context(), s.person.By(), c.cellsOf(name, &f))
 	if !free {
 		w.Header().Set("Retry-After", "5")
 		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many large pages are being made: wait some seconds and load it again, or ask for fewer nodes on a page.")

@@ -35,7 +35,7 @@ type live interface {
 
 // stream sends a page's changes until the browser goes, the session ends, or the browser doesn't read.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, page live) {
-	place := c.viewers.enter(s.person.Name)
+	place := c.viewers.enter(s.person.By())
 	if place == nil {
 		w.Header().Set("Retry-After", "60")
 		c.fail(w, r, s, http.StatusServiceUnavailable, "Too many pages are open: this one shows what was so when it was opened.")

@@ -145,7 +145,7 @@ func (l *sessions) begin(w http.ResponseWriter, r *http.Request, p Person) {
 	now := time.Now()
 	l.mu.Lock()
 	l.sweep(now)
-	l.makeWay(p.Name)
+	l.makeWay(p.By())
 	l.all[sha256.Sum256([]byte(key))] = &session{person: p, until: now.Add(l.length)}
 	l.mu.Unlock()
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where the browser came by HTTPS
@@ -188,7 +188,7 @@ func (l *sessions) makeWay(name string) {
 	var first time.Time
 	n := 0
 	for key, s := range l.all {
-		if s.person.Name != name {
+		if s.person.By() != name {
 			continue
 		}
 		if n++; first.IsZero() || s.until.Before(first) {
