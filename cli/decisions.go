@@ -32,7 +32,7 @@ quorum of them report it, --force is needed.`,
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
 	cmd.Flags().BoolVar(&force, "force", false, "go back to an image that fewer nodes than a quorum report present")
 	wait := waitFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		Args:    settings.Args(1, 2),
 	}
 	wait := waitFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args[:len(args)-1]...)
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func newHoldCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet")
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func newReleaseCmd() *cobra.Command {
 		Example: "  fenceline release",
 		Args:    settings.Args(0, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -177,11 +177,12 @@ func newApproveCmd() *cobra.Command {
 		Example: "  fenceline approve production-alsek-k3x9q2wd",
 		Args:    settings.Args(1, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		r, err := people.Approve(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
+		s.fleet = r.Fleet
 		return s.decided(r, "%s: approved", r.ID)
 	})
 }
@@ -192,11 +193,12 @@ func newAbortCmd() *cobra.Command {
 		Example: "  fenceline abort production-alsek-k3x9q2wd",
 		Args:    settings.Args(1, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		r, err := people.Abort(ctx, s.queue, args[0], whoami())
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
+		s.fleet = r.Fleet
 		return s.decided(r, "%s: aborted", r.ID)
 	})
 }

@@ -150,11 +150,11 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 	case settings.RoleConsole:
 		todo = append(todo, d.checkConsoleTokens)
 	case settings.RoleStatuses:
-		todo = append(todo, d.statusChecks(role)...)
+		todo = append(append(todo, d.statusChecks(role)...), d.sinkChecks(role)...)
 	case "":
 		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBases, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
-		todo = append(todo, d.statusChecks(role)...)
+		todo = append(append(todo, d.statusChecks(role)...), d.sinkChecks(role)...)
 	}
 	var found []checked
 	bad := 0

@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/standardwebhooks"
 	"github.com/rs/zerolog"
 )
 
@@ -224,10 +225,10 @@ func TestTagsAreNotSent(t *testing.T) {
 }
 
 func TestSigningKey(t *testing.T) {
-	if k, err := signingKey(messages.NewSecret("plain")); err != nil || string(k) != "plain" {
+	if k, err := standardwebhooks.Key(messages.NewSecret("plain")); err != nil || string(k) != "plain" {
 		t.Errorf("%q, %v", k, err)
 	}
-	if k, err := signingKey(messages.NewSecret("whsec_a2V5")); err != nil || string(k) != "key" {
+	if k, err := standardwebhooks.Key(messages.NewSecret("whsec_a2V5")); err != nil || string(k) != "key" {
 		t.Errorf("%q, %v", k, err)
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -171,6 +172,9 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	}
 	log.Str("by", s.person.Name).Str("from", c.sender(r)).Str("fleet", about.fleet.Fleet).Str("rollout", about.rollout.ID).Str("to", messages.Shorten(to, filterMost)).
 		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + action)
+	c.tellDecision(ctx, &messages.DecisionMade{
+		Action: action, Fleet: cmp.Or(about.fleet.Fleet, fleet), About: cmp.Or(about.rollout.ID, rollout), To: to, By: s.person.Name, From: c.sender(r), Reason: reason,
+	}, err)
 	switch {
 	case errors.Is(err, people.ErrDecided):
 		said += " But " + err.Error()

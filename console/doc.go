@@ -22,4 +22,5 @@
 //	rolloutpage.go a rollout
 //	preview.go     what a decision will do
 //	actions.go     decisions carried out
+//	decisionevents.go tells of them, and of those that were refused
 package console

@@ -44,6 +44,8 @@ var rules = []rule{
 	{"github.com/prometheus/client_golang", []string{"metrics"}, false},
 	{module + "statuses/target", []string{"statuses", "producer", "cli", "cmd"}, false},
 	{module + "statuses", []string{"statuses", "cli", "cmd"}, false},
+	{module + "sinks/form", []string{"sinks", "producer", "cli", "cmd"}, false},
+	{module + "sinks", []string{"sinks", "cli", "cmd"}, false},
 	{module + "console/tokens", []string{"console", "cli", "cmd", "bench"}, false},
 	{module + "console", []string{"console", "cli", "cmd"}, false},
 	{module + "overview", []string{"overview", "console", "cli", "cmd"}, false},

@@ -71,8 +71,9 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// StatusPermissions are those of who tells forges: to take hints from consumers that are declared, to read requests and the
-// records of builds and rollouts, and to keep what it told. It may write nothing that anybody acts on.
+// StatusPermissions are those of who tells forges and sinks: to take hints from consumers that are declared, to read events,
+// requests and the records of builds and rollouts, to keep what it told, and as dead letters what sinks don't take. It may write nothing that
+// anybody acts on by themselves.
 func StatusPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
 	for _, bucket := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.StatusesBucket()} {
@@ -85,6 +86,10 @@ func StatusPermissions(s messages.Space, inbox string) Permissions {
 		p.add([]string{"$JS.API.CONSUMER.INFO." + shared, "$JS.API.CONSUMER.MSG.NEXT." + shared, "$JS.ACK." + shared + ".>"})
 	}
 	p.add([]string{"$KV." + s.StatusesBucket() + ".>"})
+	for _, stream := range SinkStreams(s) {
+		p.add(ask(stream))
+	}
+	p.add([]string{s.AnyVersion(messages.TypeDeadLetter, s.SinksStream(), "*")})
 	return p
 }
 
@@ -107,7 +112,7 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 func ConsolePermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
-	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged))
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged, messages.TypeDecisionMade))
 	return p
 }
 
@@ -119,7 +124,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p.add(more.Publish)
 	p.add([]string{"$KV." + s.NodesBucket() + ".>"})
 	p.add(events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)) // requeued dead letters
-	p.add(events(s, messages.TypeFenceAsked))
+	p.add(events(s, messages.TypeFenceAsked, messages.TypeDecisionMade, messages.TypeEventUndelivered))
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p
 }
@@ -162,7 +167,7 @@ func Streams(s messages.Space) []string { return all(s) }
 
 // all is Streams.
 func all(s messages.Space) []string {
-	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), "OBJ_" + s.ContextsStore()}
+	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), s.DecisionsStream(), s.SinksStream(), "OBJ_" + s.ContextsStore()}
 	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket(), s.CallsBucket()} {
 		out = append(out, "KV_"+b)
 	}
