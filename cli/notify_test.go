@@ -67,7 +67,7 @@ func TestNotify(t *testing.T) {
 		"tags":                     {plain, plain, zero + " " + commit + " refs/tags/v1\n" + zero + " " + commit + " refs/notes/x\n", ExitDone, ""},
 		"a deleted branch":         {plain, plain, commit + " " + zero + " refs/heads/main\n", ExitDone, ""},
 		"another secret":           {plain, plain + "x", zero + " " + commit + " refs/heads/main\n", ExitFailed, "401 Unauthorized"},
-		"a key that is not base64": {plain, "whsec_!", zero + " " + commit + " refs/heads/main\n", ExitFailed, "not base64"},
+		"a key that is not base64": {plain, "whsec_!", zero + " " + commit + " refs/heads/main\n", ExitFailed, "base64 does not follow"},
 		"not a hook's input":       {plain, plain, "hello\n", ExitFailed, "OLD NEW REF"},
 		"a line that is none, too": {plain, plain, "hello\n" + zero + " " + commit + " refs/heads/main\n", ExitFailed, "refs/heads/main: build base-"},
 		"nothing pushed":           {plain, plain, "", ExitDone, ""},

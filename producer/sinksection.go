@@ -113,6 +113,7 @@ func (d *document) template(x *declaredSink, name string, n *yaml.Node, field st
 	d.load.read[path] = stampOf(path)
 	content, err := yamlfile.Content(path, "template")
 	if err != nil {
+		x.sink.Template = "{{json .Text}}" // by which the rest of the sink is checked
 		before := len(d.Warnings)
 		d.Warn(n, field, "%v: it must be there where the role statuses runs; relative names count from the folder of this file", err)
 		if len(d.Warnings) > before {
