@@ -79,8 +79,9 @@ func everything(t *testing.T) *Registry {
 	d.Beat(true)
 	d.Node(func() (NodeNow, bool) { return NodeNow{true, 1, 2, 3}, true })
 	r.Statuses().Told("github", "told")
-	r.Sinks().Sent("chat", "delivered")
-	r.Sinks().Waiting("chat", 1, time.Second, true)
+	k := r.Sinks()
+	k.Sent("chat", "delivered")
+	k.Waiting("chat", 1, time.Second, true)
 	return r
 }
 

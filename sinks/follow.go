@@ -265,6 +265,10 @@ func (s *sink) readOn(ctx context.Context, stream string, r *reading, end uint64
 		if m.Sequence < r.next {
 			continue
 		}
+		if m.Sequence > end { // it is read once the tail knows of it: a stream that is shorter than what was read is another
+			more = false
+			break
+		}
 		before := m.Sequence < r.until
 		r.next = m.Sequence + 1
 		if it := s.item(stream, m); it != nil && (!before || r.left[m.Sequence]) {

@@ -52,14 +52,14 @@ func (s *sink) load(ctx context.Context) error {
 // beginNow has the sink begin with what is stored from here on.
 func (s *sink) beginNow(ctx context.Context) error {
 	s.line, s.reading = nil, map[string]*reading{}
-	for _, stream := range s.streams {
-		info, err := s.w.Queue.Info(ctx, stream)
-		switch {
-		case errors.Is(err, queue.ErrForbidden): // it begins when it can be read
-		case err != nil && !errors.Is(err, queue.ErrUndeclared):
-			return fmt.Errorf("finding where sink %s begins: %w", s.Name, err)
-		default: // all of one that there is not yet comes later
-			s.reading[stream] = &reading{next: info.Last + 1}
+	s.tail.look(ctx)
+	last, _ := s.tail.seen()
+	if len(last) == 0 {
+		return fmt.Errorf("finding where sink %s begins: %w", s.Name, queue.ErrUnavailable)
+	}
+	for _, stream := range s.streams { // one that can't be read yet begins when it can
+		if end, ok := last[stream]; ok {
+			s.reading[stream] = &reading{next: end + 1}
 		}
 	}
 	s.dirty = true

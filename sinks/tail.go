@@ -13,8 +13,9 @@ import (
 
 // tail knows how far the streams are. One look serves all sinks.
 type tail struct {
-	w    *Worker
-	told map[string]string // by stream, why it can't be read, so that it is said once
+	w       *Worker
+	looking sync.Mutex        // held while the streams are looked at: what is known is never older than what was
+	told    map[string]string // by stream, why it can't be read, so that it is said once
 
 	mu      sync.Mutex
 	last    map[string]uint64 // sequence of the last message, of the streams that can be read
@@ -37,7 +38,10 @@ func (t *tail) run(ctx context.Context) error {
 	}
 }
 
+// look looks at the streams.
 func (t *tail) look(ctx context.Context) {
+	t.looking.Lock()
+	defer t.looking.Unlock()
 	found := map[string]uint64{}
 	var now time.Time
 	for _, stream := range store.SinkStreams(t.w.Queue.Space()) {

@@ -87,7 +87,7 @@ func StatusPermissions(s messages.Space, inbox string) Permissions {
 	}
 	p.add([]string{"$KV." + s.StatusesBucket() + ".>"})
 	for _, stream := range SinkStreams(s) {
-		p.add(ask(stream))
+		p.add([]string{"$JS.API.STREAM.INFO." + stream, "$JS.API.DIRECT.GET." + stream})
 	}
 	p.add([]string{s.AnyVersion(messages.TypeDeadLetter, s.SinksStream(), "*")})
 	return p
