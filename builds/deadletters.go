@@ -149,6 +149,9 @@ func (q *Queue) sendAgain(ctx context.Context, l *messages.DeadLetter, by string
 	}
 	m := queue.AsSent(messages.Message{Headers: l.Headers, Body: l.Body})
 	_, p, _ := messages.Decode(m) // nil for what was buried because it can't be read
+	if u, ok := p.(*messages.EventUndelivered); l.Stream == q.c.Space().SinksStream() && (!ok || l.Subject != q.c.Space().Subject(u)) {
+		return "", errors.New("it is no event for a sink, and who keeps such letters may keep no other: drop the letter")
+	}
 	_, request := p.(*messages.BuildRequested)
 	_, newer := messages.NewerRequest(m)
 	if request || newer {

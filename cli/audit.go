@@ -26,20 +26,22 @@ type audited struct {
 	Producer string     `json:"producer"` // who answered
 }
 
-// lostCalls is what `audit` says beside the list.
+// lostCalls is what `audit` says beside the list of calls.
 type lostCalls struct {
-	Calls []audited `json:"calls"`
-	Lost  int64     `json:"lost,omitempty"` // calls that there was no room to tell of
+	Calls     []audited               `json:"calls"`
+	Decisions []messages.DecisionMade `json:"decisions"`
+	Lost      int64                   `json:"lost,omitempty"` // calls that there was no room to tell of
 }
 
 func newAuditCmd() *cobra.Command {
 	var since time.Duration
 	var known bool
 	cmd := &cobra.Command{
-		Use: "audit", Short: "List who asked producers for what, and what became of it",
-		Long: `Lists the webhooks and calls that producers answered, the oldest first: accepted, ignored and
-refused ones, with who, from where, and why. Calls of those who had not proved who they are
-are counted by the minute, by address and answer.`,
+		Use: "audit", Short: "List who decided, or asked producers for what, and what became of it",
+		Long: `Lists what people decided by commands and in the console, and the webhooks and calls that
+producers answered, the oldest first: accepted, ignored and refused ones, with who, from where,
+and why. Calls of those who had not proved who they are are counted by the minute, by address
+and answer.`,
 		Example: "  fenceline audit\n  fenceline audit --since 7d --known -o json",
 		Args:    settings.Args(0, 0),
 	}
@@ -63,9 +65,12 @@ are counted by the minute, by address and answer.`,
 
 // audit reads the audit events from a time on, by the clock of NATS.
 func (s *session) audit(ctx context.Context, from time.Time, strangers bool) (*lostCalls, error) {
-	out := &lostCalls{Calls: []audited{}}
+	out := &lostCalls{Calls: []audited{}, Decisions: []messages.DecisionMade{}}
 	space := s.queue.Space()
 	streams := []string{space.AuditStream()}
+	if missing, err := s.queue.Missing(ctx, space.DecisionsStream()); err == nil && !missing { // an older controller makes none
+		streams = append(streams, space.DecisionsStream())
+	}
 	if strangers {
 		streams = append(streams, space.RefusalsStream())
 	}
@@ -85,6 +90,7 @@ func (s *session) audit(ctx context.Context, from time.Time, strangers bool) (*l
 			return nil, fmt.Errorf("reading audit events: %w", err)
 		}
 	}
+	slices.SortStableFunc(out.Decisions, func(a, b messages.DecisionMade) int { return a.At.Compare(b.At) })
 	slices.SortStableFunc(out.Calls, func(a, b audited) int { return a.At.Compare(b.At) })
 	return out, nil
 }
@@ -92,6 +98,8 @@ func (s *session) audit(ctx context.Context, from time.Time, strangers bool) (*l
 func (l *lostCalls) add(r *queue.Received) {
 	producer := r.Envelope.Source[strings.LastIndexByte(r.Envelope.Source, '/')+1:]
 	switch p := r.Payload.(type) {
+	case *messages.DecisionMade:
+		l.Decisions = append(l.Decisions, *p)
 	case *messages.CallsAudited:
 		l.Lost += p.Lost
 		for _, c := range p.Calls {
@@ -109,14 +117,40 @@ func (l *lostCalls) add(r *queue.Received) {
 }
 
 func (l *lostCalls) write(p *terminal.Page) {
-	p.Head("AT", "CALL", "BY", "FROM", "OUTCOME", "STATUS", "DETAIL")
+	p.Head("AT", "WHAT", "BY", "FROM", "OUTCOME", "STATUS", "DETAIL")
+	decisions := l.Decisions
 	for i := range l.Calls {
 		c := &l.Calls[i]
+		for len(decisions) > 0 && decisions[0].At.Before(c.At) {
+			writeDecision(p, &decisions[0])
+			decisions = decisions[1:]
+		}
 		p.Row(c.At.UTC().Format(time.RFC3339), c.Path, c.who(), c.from(), c.Outcome, c.Status, c.detail())
+	}
+	for i := range decisions {
+		writeDecision(p, &decisions[i])
 	}
 	if l.Lost > 0 {
 		p.Line("%s more are not known: there was no room to keep them while NATS was away", overview.Counted(int(l.Lost), "call"))
 	}
+}
+
+func writeDecision(p *terminal.Page, d *messages.DecisionMade) {
+	what := strings.Join(strings.Fields(d.Action+" "+d.Fleet+" "+d.About), " ")
+	if d.To != "" {
+		what += " to " + d.To
+	}
+	var said []string
+	if d.Reason != "" {
+		said = append(said, d.Reason)
+	}
+	switch {
+	case d.Doubtful:
+		said = append(said, "it may have been done: "+d.Why)
+	case d.Why != "":
+		said = append(said, d.Why)
+	}
+	p.Row(d.At.UTC().Format(time.RFC3339), what, d.By, strings.TrimSpace(d.From+" ("+d.Via+")"), d.Outcome, "", strings.Join(said, "; "))
 }
 
 // who is whose call it was; a stranger's is nobody's.

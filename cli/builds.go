@@ -106,7 +106,7 @@ func newCancelCmd() *cobra.Command {
 		Example: "  fenceline cancel alsek-k3x9q2wd",
 		Args:    settings.Args(1, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		if err := s.builds().Cancel(ctx, args[0], whoami()); err != nil {
 			return s.unfound(ctx, args[0], err)
 		}
@@ -122,7 +122,7 @@ its image does not overtake one that came later.`,
 		Example: "  fenceline retry alsek-k3x9q2wd",
 		Args:    settings.Args(1, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		a, err := s.builds().Retry(ctx, args[0], whoami())
 		if err != nil {
 			return s.unfound(ctx, args[0], err)

@@ -88,7 +88,7 @@ Before the fleet's first flip there is no hold: the first image replaces the val
 	takesFleet(cmd, 3)
 	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet and its history")
 	cmd.Flags().BoolVar(&force, "force", false, "set an image that fewer nodes than a quorum report present")
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		if args[len(args)-1] == "" {
 			return settings.Usagef("the value is empty: name an image")
 		}

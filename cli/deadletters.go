@@ -65,7 +65,7 @@ func newLettersCmd(use, short, did string, do func(ctx context.Context, s *sessi
 		return nil
 	}
 	state := map[string]string{"requeue": "requeued", "drop": "dropped"}[use]
-	return operator(cmd, func(ctx context.Context, s *session, _ []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, _ []string) error {
 		chosen, err := s.chosen(ctx, &c)
 		if err != nil {
 			return err

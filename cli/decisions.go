@@ -32,7 +32,7 @@ quorum of them report it, --force is needed.`,
 	cmd.Flags().StringVar(&to, "to", "", "digest, image or build to go back to, of those that the fleet keeps")
 	cmd.Flags().BoolVar(&force, "force", false, "go back to an image that fewer nodes than a quorum report present")
 	wait, saying := waitFlag(cmd), reasonFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		ctx, err := saying(ctx)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ does not stop it, and stays. Their next heartbeats are waited for, as long as th
 		Args:    settings.Args(1, 2),
 	}
 	wait, saying := waitFlag(cmd), reasonFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		ctx, err := saying(ctx)
 		if err != nil {
 			return err
@@ -159,7 +159,7 @@ func newHoldCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "asked for by hand", "why, for those who look at the fleet")
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args...)
 		if err != nil {
 			return err
@@ -179,7 +179,7 @@ func newReleaseCmd() *cobra.Command {
 		Args:    settings.Args(0, 1),
 	}
 	saying := reasonFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		ctx, err := saying(ctx)
 		if err != nil {
 			return err
@@ -203,7 +203,7 @@ func newApproveCmd() *cobra.Command {
 		Args:    settings.Args(1, 1),
 	}
 	saying := reasonFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		ctx, err := saying(ctx)
 		if err != nil {
 			return err
@@ -212,6 +212,7 @@ func newApproveCmd() *cobra.Command {
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
+		s.fleet = r.Fleet
 		return s.decided(r, "%s: approved", r.ID)
 	})
 }
@@ -223,7 +224,7 @@ func newAbortCmd() *cobra.Command {
 		Args:    settings.Args(1, 1),
 	}
 	saying := reasonFlag(cmd)
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		ctx, err := saying(ctx)
 		if err != nil {
 			return err
@@ -232,6 +233,7 @@ func newAbortCmd() *cobra.Command {
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
+		s.fleet = r.Fleet
 		return s.decided(r, "%s: aborted", r.ID)
 	})
 }

@@ -30,6 +30,7 @@
 //
 //   - submit.go, dockerignore.go: submit, and what of a folder it sends
 //   - decisions.go: rollback, promote, hold, release, approve, abort
+//   - decisionevents.go: tells, as an event, of what was decided or refused
 //   - config.go: config get and set
 //
 // Tools:
@@ -39,6 +40,7 @@
 //   - pollproblems.go: why pushes that nobody tells of are not found, for status
 //   - bases.go: which bases can't be looked at, for status and doctor
 //   - forgeproblems.go: why forges are not told of commits, for status and doctor
+//   - sinks.go: sinks: what waits for them, and a try
 //   - clock.go: how far clocks are off, for doctor, nodes and roles that run
 //   - lint.go, schema.go: lint, and the schema of pipeline files for editors
 //   - openapi.go: openapi, the document of what a producer serves

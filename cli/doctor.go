@@ -157,11 +157,11 @@ func (d *doctor) run(ctx context.Context, role string, s *session) error {
 			todo = append(todo, d.checkOIDC)
 		}
 	case settings.RoleStatuses:
-		todo = append(todo, d.statusChecks(role)...)
+		todo = append(append(todo, d.statusChecks(role)...), d.sinkChecks(role)...)
 	case "":
 		todo = append(todo, checkGit, d.checkPipelines, d.checkTriggers, d.checkBases, d.checkBuildkit, d.checkFence, d.checkEngine, d.checkDisk, d.checkApply)
 		todo = append(todo, d.checkMirrors()...)
-		todo = append(todo, d.statusChecks(role)...)
+		todo = append(append(todo, d.statusChecks(role)...), d.sinkChecks(role)...)
 	}
 	var found []checked
 	bad := 0

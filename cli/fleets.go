@@ -44,7 +44,9 @@ func fleetWord(fs *pflag.FlagSet, args []string, words int) (fleet, rest []strin
 // oneFleet is the fleet that a command is about: the named one, or the only one there is.
 func (s *session) oneFleet(ctx context.Context, name ...string) (string, error) {
 	if len(name) > 0 {
-		return s.namedFleet(ctx, name[0])
+		found, err := s.namedFleet(ctx, name[0])
+		s.fleet = found
+		return found, err
 	}
 	names, err := s.fleetNames(ctx)
 	switch {
@@ -55,6 +57,7 @@ func (s *session) oneFleet(ctx context.Context, name ...string) (string, error) 
 	case len(names) > 1:
 		return "", settings.Usagef("there are several fleets: name one of %s", strings.Join(names, ", "))
 	}
+	s.fleet = names[0]
 	return names[0], nil
 }
 
@@ -132,7 +135,7 @@ that can. Where none is left the record is made anew and the fleet is held.`,
 		Example: "  fenceline fleets repair production",
 		Args:    settings.Args(1, 1),
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		fleet, err := s.oneFleet(ctx, args[0])
 		if err != nil {
 			return err
@@ -157,7 +160,7 @@ then be flipped to.`,
 		Args:    settings.Args(2, 2),
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also below the orders of the images that the fleet has")
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		order, err := strconv.ParseUint(args[1], 10, 64)
 		if err != nil {
 			return settings.Usagef("ORDER %q is not a whole number, as 'fenceline builds -o json' has them", args[1])

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/standardwebhooks"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 )
@@ -267,7 +268,7 @@ func (g *gitHook) target() (*hookTarget, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading a secret: %s %w", g.secretFile, err)
 	}
-	key, err := signingKey(secret)
+	key, err := standardwebhooks.Key(secret)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", g.secretFile, err)
 	}

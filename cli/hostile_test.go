@@ -115,6 +115,7 @@ func publishHostile(t *testing.T, c *queue.Client) {
 		},
 		&messages.BuildFailed{BuildRef: ref, Failure: failure},
 		&messages.CallsAudited{Calls: []messages.AuditedCall{{At: noon(), Path: hostile, By: hostile, From: hostile, Delivery: hostile, Why: hostile, Builds: []string{hostile}}}},
+		&messages.DecisionMade{At: noon(), Action: hostile, Fleet: hostile, About: hostile, To: hostile, By: hostile, Via: hostile, From: hostile, Reason: hostile, Outcome: hostile, Why: hostile},
 		&messages.RefusalsCounted{Refusals: []messages.Refusals{{Path: hostile, From: hostile, Why: hostile, Count: 2}}},
 	} {
 		if _, letter := p.(*messages.DeadLetter); letter { // its name says where it is kept
@@ -123,6 +124,9 @@ func publishHostile(t *testing.T, c *queue.Client) {
 			}
 		}
 		publish(t, c, p)
+	}
+	if _, err := store.Sinks(c).Create(t.Context(), messages.SinkKey("chat"), messages.SinkRecord{Sink: "chat", Problem: hostile}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -149,6 +153,8 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 	plain := filepath.Join(dir, "plain.yaml")
 	hostileTokens := filepath.Join(dir, "console-tokens")
 	clitest.Write(t, hostileTokens, hostile+"\n")
+	sunk := filepath.Join(dir, "sunk.yaml")
+	clitest.Write(t, sunk, "version: 1\nsinks: [{name: chat, url: \""+server+"\"}]\npipelines: []\n")
 	producer := []string{"--producer", server, "--token-file", secret}
 	return map[string][][]string{
 		"init":                 {{"--dir", filepath.Join(dir, "made")}, {"--dir", "x", "--node", hostile}},
@@ -203,6 +209,9 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"console token":        {{hostile}, {"ada", "--role", hostile}, {"ada", "--console-tokens-file", hostileTokens}},
 		"console list":         {{"--console-tokens-file", hostileTokens}, {hostile}},
 		"console revoke":       {{hostile}, {"ada", "--console-tokens-file", hostileTokens}, {hostile, "--console-tokens-file", hostileTokens}},
+		"sinks":                {{hostile}},
+		"sinks list":           {{}, {hostile}},
+		"sinks test":           {{hostile, "--config", plain}, {"chat", "--config", sunk}, {"chat", "--config", sunk, "--type", hostile}, {"chat", "--config", filepath.Join(dir, "fenceline.yaml")}},
 		"version":              {{}, {hostile}},
 	}
 }

@@ -3,22 +3,19 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/standardwebhooks"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -48,7 +45,7 @@ nothing said of branches that no pipeline builds.` + settings.VariablesNote("sec
 			if err != nil {
 				return err
 			}
-			key, err := signingKey(secret)
+			key, err := standardwebhooks.Key(secret)
 			if err != nil {
 				return fmt.Errorf("%s: %w", secretFile, err)
 			}
@@ -60,20 +57,6 @@ nothing said of branches that no pipeline builds.` + settings.VariablesNote("sec
 	settings.FileVar(cmd.Flags(), &secretFile, "secret-file", "", "file with the pipeline's webhook secret")
 	settings.Need(cmd.Flags(), "url", "repository", "secret-file")
 	return cmd
-}
-
-// signingKey is the key of a secret: Standard Webhooks writes keys as whsec_ and base64;
-// any other secret is its own bytes.
-func signingKey(secret messages.Secret) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(secret.Reveal(), "whsec_")
-	if !ok {
-		return []byte(secret.Reveal()), nil
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, errors.New("what follows whsec_ is not base64")
-	}
-	return key, nil
 }
 
 // A git push waits while its hook runs.
@@ -216,12 +199,7 @@ func signed(ctx context.Context, url string, key, body []byte) (*http.Request, e
 	if err != nil {
 		return nil, err
 	}
-	id, stamp := "msg_"+messages.NewID(), strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Webhook-Id", id)
-	req.Header.Set("Webhook-Timestamp", stamp)
-	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	standardwebhooks.Sign(req.Header, "msg_"+messages.NewID(), time.Now(), body, key)
 	return req, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/producer"
+	"github.com/fenceline/fenceline/standardwebhooks"
 	"github.com/rs/zerolog"
 )
 
@@ -66,7 +67,7 @@ func TestNotify(t *testing.T) {
 		"tags":                     {plain, plain, zero + " " + commit + " refs/tags/v1\n" + zero + " " + commit + " refs/notes/x\n", ExitDone, ""},
 		"a deleted branch":         {plain, plain, commit + " " + zero + " refs/heads/main\n", ExitDone, ""},
 		"another secret":           {plain, plain + "x", zero + " " + commit + " refs/heads/main\n", ExitFailed, "401 Unauthorized"},
-		"a key that is not base64": {plain, "whsec_!", zero + " " + commit + " refs/heads/main\n", ExitFailed, "not base64"},
+		"a key that is not base64": {plain, "whsec_!", zero + " " + commit + " refs/heads/main\n", ExitFailed, "base64 does not follow"},
 		"not a hook's input":       {plain, plain, "hello\n", ExitFailed, "OLD NEW REF"},
 		"a line that is none, too": {plain, plain, "hello\n" + zero + " " + commit + " refs/heads/main\n", ExitFailed, "refs/heads/main: build base-"},
 		"nothing pushed":           {plain, plain, "", ExitDone, ""},
@@ -224,10 +225,10 @@ func TestTagsAreNotSent(t *testing.T) {
 }
 
 func TestSigningKey(t *testing.T) {
-	if k, err := signingKey(messages.NewSecret("plain")); err != nil || string(k) != "plain" {
+	if k, err := standardwebhooks.Key(messages.NewSecret("plain")); err != nil || string(k) != "plain" {
 		t.Errorf("%q, %v", k, err)
 	}
-	if k, err := signingKey(messages.NewSecret("whsec_a2V5")); err != nil || string(k) != "key" {
+	if k, err := standardwebhooks.Key(messages.NewSecret("whsec_a2V5")); err != nil || string(k) != "key" {
 		t.Errorf("%q, %v", k, err)
 	}
 }

@@ -54,7 +54,7 @@ that were not heard for so long.`,
 		}
 		return nil
 	}
-	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+	return deciding(cmd, func(ctx context.Context, s *session, args []string) error {
 		var found []overview.Node
 		var err error
 		if r.bySilent {
@@ -64,6 +64,9 @@ that were not heard for so long.`,
 		}
 		if err != nil {
 			return err
+		}
+		if len(found) > 0 {
+			s.fleet = found[0].Fleet
 		}
 		return s.retire(ctx, found, &r)
 	})

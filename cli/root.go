@@ -42,7 +42,7 @@ state folder of 'fenceline up' (./.fenceline, or $FENCELINE_STATE).`,
 		newHistoryCmd(), newTraceCmd(), newDiffCmd(), newAuditCmd(), newGraphCmd(), newLogsCmd(), newWatchCmd(), newPlanCmd())...)
 	root.AddCommand(inGroup(groupAct, newSubmitCmd(), newCancelCmd(), newRetryCmd(), newRollbackCmd(), newHoldCmd(),
 		newReleaseCmd(), newPromoteCmd(), newApproveCmd(), newAbortCmd(), newConfigCmd(), newFleetsCmd())...)
-	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newConsoleCmd(), newLintCmd(), newSchemaCmd(), newOpenAPICmd(), newRenderCmd(), newExplainHookCmd(), newHookCmd(), newNotifyCmd(), newVersionCmd())...)
+	root.AddCommand(inGroup(groupTool, newDeadLettersCmd(), newSinksCmd(), newConsoleCmd(), newLintCmd(), newSchemaCmd(), newOpenAPICmd(), newRenderCmd(), newExplainHookCmd(), newHookCmd(), newNotifyCmd(), newVersionCmd())...)
 	return root
 }
 

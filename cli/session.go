@@ -22,6 +22,7 @@ type session struct {
 	out    io.Writer
 	notes  io.Writer // what is beside the output; nil for nowhere
 	format format
+	fleet  string            // that a decision is about, once it is known
 	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration

@@ -30,6 +30,7 @@ type statusReport struct {
 
 	PollProblems  []pollProblem           `json:"poll_problems,omitempty"`  // why pushes that nobody tells of are not found
 	ForgeProblems []messages.ForgeProblem `json:"forge_problems,omitempty"` // why forges are not told of commits
+	SinkProblems  []sinkProblem           `json:"sink_problems,omitempty"`  // why events don't reach sinks
 	BaseProblems  []messages.BaseLook     `json:"base_problems,omitempty"`  // bases that their registries don't show
 
 	unchanged map[string]string // why nothing was built of the builds that schedules led to, by build
@@ -135,6 +136,9 @@ func (s *session) overview(ctx context.Context) (*statusReport, error) {
 		return nil, err
 	}
 	if o.ForgeProblems, err = s.forgeProblems(ctx); err != nil {
+		return nil, err
+	}
+	if o.SinkProblems, err = s.sinkProblems(ctx); err != nil {
 		return nil, err
 	}
 	if o.PollProblems, err = s.pollProblems(ctx); err != nil {
@@ -256,6 +260,9 @@ func (o *statusReport) writeFailures(p *terminal.Page) {
 	}
 	for _, f := range o.ForgeProblems {
 		p.Line("\nproblem: statuses of pipeline %s don't reach the forge since %s: %s", f.Pipeline, f.Since.Local().Format(time.DateTime), f.Problem)
+	}
+	for _, k := range o.SinkProblems {
+		p.Line("\nproblem: events don't reach the sink %s since %s, %s: %s", k.Sink, k.Since.Local().Format(time.DateTime), overview.Counted(k.Waiting, "event")+" wait", k.Problem)
 	}
 	o.writePollProblems(p)
 	o.writeBaseProblems(p)

@@ -21,6 +21,8 @@ type question struct {
 	reason bool                 // a reason is typed; else the word yes
 	text   string               // typed so far
 	record messages.FleetRecord // of the fleet when it was asked
+	action string               // as the command that does the same is called
+	about  string               // the rollout, of an approval
 	fleet  string
 	act    func(ctx context.Context, reason string) (said string, err error)
 }
@@ -138,6 +140,11 @@ func (v *view) carryOut(q *question, reason string) acted {
 	if err == nil {
 		said, err = q.act(people.OnlyAs(ctx, q.stands), reason)
 	}
+	m := &messages.DecisionMade{Action: q.action, Fleet: q.fleet, About: q.about, Via: viaWatch}
+	if q.reason {
+		m.Reason = reason
+	}
+	v.s.tellDecision(ctx, m, err)
 	switch {
 	case errors.Is(err, people.ErrDecided):
 		return acted{said + ", but " + err.Error()}
@@ -192,6 +199,7 @@ func (v *view) ask(key string) {
 }
 
 func (v *view) askHold(q *question) {
+	q.action = "hold"
 	q.reason, q.asks = true, fmt.Sprintf("HOLD %s? Later images are preloaded, not flipped, until it is released.", q.fleet)
 	q.act = func(ctx context.Context, reason string) (string, error) {
 		_, err := people.Hold(ctx, v.s.queue, q.fleet, reason, whoami())
@@ -200,6 +208,7 @@ func (v *view) askHold(q *question) {
 }
 
 func (v *view) askRelease(q *question, h *messages.Hold) {
+	q.action = "release"
 	q.asks = fmt.Sprintf("RELEASE %s, held by %s (%s)? The newest waiting image follows.", q.fleet, h.By, terminal.Fit(h.Reason, min(60, len(h.Reason))))
 	q.act = func(ctx context.Context, _ string) (string, error) {
 		_, err := people.Release(ctx, v.s.queue, q.fleet, whoami())
@@ -215,6 +224,7 @@ func (v *view) askRollback(q *question, f *overview.Fleet) {
 			held++
 		}
 	}
+	q.action = "rollback"
 	q.asks = fmt.Sprintf("ROLL BACK %s from %s to %s, present on %d of %s? It is held then.", q.fleet, overview.Short(f.Record.Current.Image), overview.Short(to), held, overview.Counted(len(nodes), "node"))
 	q.act = func(ctx context.Context, _ string) (string, error) {
 		r, err := people.Rollback(ctx, v.s.queue, q.fleet, to.Digest(), whoami())
@@ -228,6 +238,7 @@ func (v *view) askApproval(q *question, f *overview.Fleet) bool {
 		if r.State != messages.RolloutApproval {
 			continue
 		}
+		q.action, q.about = "approve", r.ID
 		q.asks = fmt.Sprintf("APPROVE %s: flip %s to %s, present on %s?", r.ID, q.fleet, overview.Short(r.Ready.Image), progress(&r))
 		q.act = func(ctx context.Context, _ string) (string, error) {
 			_, err := people.Approve(ctx, v.s.queue, r.ID, whoami())

@@ -30,6 +30,8 @@ type decision interface {
 	title() string
 	// subject names what it is about for the log, and tells it apart from all else.
 	subject() string
+	// told is what the event of it says, as the command line words it: what is decided about what.
+	told() messages.DecisionMade
 	// needsReason tells whether it must have a reason: its record keeps that. Of others the log alone has it.
 	needsReason() bool
 	// exists tells whether there is, by the records that were read, what is to be decided about.
@@ -81,6 +83,9 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d d
 	}
 	log.Str("by", s.person.By()).Str("from", c.sender(r)).Str("about", messages.Shorten(d.subject(), subjectMost)).
 		Str("reason", messages.Shorten(reason, people.MaxReason)).Msg("decision: " + messages.Shorten(d.title(), subjectMost))
+	told := d.told()
+	told.By, told.From, told.Reason = s.person.By(), c.sender(r), reason
+	c.tellDecision(ctx, &told, err)
 	switch {
 	case errors.Is(err, people.ErrDecided):
 		said += " But " + err.Error()

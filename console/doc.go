@@ -40,4 +40,5 @@
 //	rolloutactions.go  about a rollout
 //	nodeactions.go     about a node
 //	letteractions.go   about a dead letter
+//	decisionevents.go  tells of them, and of those that were refused
 package console

@@ -71,6 +71,10 @@ func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 func (d *fleetDecision) subject() string { return "fleet " + d.fleet }
 
+func (d *fleetDecision) told() messages.DecisionMade {
+	return messages.DecisionMade{Action: d.action, Fleet: d.fleet, To: d.to}
+}
+
 func (d *fleetDecision) needsReason() bool { return true }
 
 func (d *fleetDecision) page() string { return "/fleets/" + d.fleet }

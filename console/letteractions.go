@@ -49,6 +49,10 @@ func (d *letterDecision) title() string { return capital(d.action) + " dead lett
 
 func (d *letterDecision) subject() string { return "dead letter " + d.name }
 
+func (d *letterDecision) told() messages.DecisionMade {
+	return messages.DecisionMade{Action: "dead-letters " + d.action, About: d.name}
+}
+
 // needsReason is false: a letter that is requeued or dropped leaves no record to keep it.
 func (d *letterDecision) needsReason() bool { return false }
 

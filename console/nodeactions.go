@@ -69,6 +69,10 @@ func (d *retirement) title() string { return "Retire node " + d.node + " of flee
 
 func (d *retirement) subject() string { return "node " + messages.NodeKey(d.fleet, d.node) }
 
+func (d *retirement) told() messages.DecisionMade {
+	return messages.DecisionMade{Action: "nodes retire", Fleet: d.fleet, About: d.node}
+}
+
 // needsReason is false: a node that is retired leaves no record to keep it.
 func (d *retirement) needsReason() bool { return false }
 

@@ -53,6 +53,10 @@ func (d *rolloutDecision) title() string { return capital(d.action) + " rollout 
 
 func (d *rolloutDecision) subject() string { return "rollout " + d.id }
 
+func (d *rolloutDecision) told() messages.DecisionMade {
+	return messages.DecisionMade{Action: d.action, Fleet: d.record.Fleet, About: d.id}
+}
+
 func (d *rolloutDecision) needsReason() bool { return true }
 
 func (d *rolloutDecision) page() string { return "/rollouts/" + d.id }

@@ -49,6 +49,8 @@ var rules = []rule{
 	{"github.com/coreos/go-oidc", []string{"console/oidc"}, false},
 	{"github.com/zitadel/oidc", []string{"console/oidc/oidctest"}, false},
 	{module + "console/oidc/oidctest", []string{"cmd"}, true},
+	{module + "sinks/form", []string{"sinks", "producer", "cli", "cmd"}, false},
+	{module + "sinks", []string{"sinks", "cli", "cmd"}, false},
 	{module + "console/tokens", []string{"console", "cli", "cmd", "bench"}, false},
 	{module + "console", []string{"console", "cli", "cmd"}, false},
 	{module + "overview", []string{"overview", "console", "cli", "cmd"}, false},

@@ -120,6 +120,11 @@ func samples() []Payload {
 		&RefusalsCounted{Since: sampleTime, Until: sampleTime, Refusals: []Refusals{
 			{What: "webhook", Path: "/hooks/github", From: "192.0.2.7", Status: 401, Why: "the signature does not match", Count: 4},
 		}},
+		&DecisionMade{
+			At: sampleTime, Action: "rollback", Fleet: "production", About: "production-" + sampleBuild, To: sampleDigest, By: "ann", Via: "console",
+			From: "192.0.2.7", Reason: "it breaks logins", Outcome: OutcomeRefused, Why: "fewer nodes than a quorum hold it", Doubtful: true,
+		},
+		&EventUndelivered{Sink: "ops-chat", Event: Message{Headers: Headers{"ce-id": {"x"}}, Body: []byte(`{}`)}, Stored: sampleTime},
 		&DeadLetter{
 			Stream: "fenceline-requests", Sequence: 4, Subject: "fenceline.build.requested.v1.libgraphite2", Reason: "not JSON",
 			Headers: Headers{"ce-id": {"x"}}, Body: []byte("{"), Deliveries: 2, At: sampleTime,

@@ -106,6 +106,12 @@ func (s Space) AuditSubjects() []string { return s.anyOf(TypeCallsAudited) }
 // RefusalSubjects are what the refusals stream stores.
 func (s Space) RefusalSubjects() []string { return s.anyOf(TypeRefusalsCounted) }
 
+// DecisionSubjects are what the decisions stream stores.
+func (s Space) DecisionSubjects() []string { return s.anyOf(TypeDecisionMade) }
+
+// SinkSubjects are what the sinks stream stores.
+func (s Space) SinkSubjects() []string { return s.anyOf(TypeEventUndelivered) }
+
 var reportTypes = []Type{TypeNodeFailed, TypeTrialFinished}
 
 func (s Space) anyOf(types ...Type) []string {
@@ -144,6 +150,12 @@ func (s Space) AuditStream() string { return s.Prefix() + "-audit" }
 
 // RefusalsStream keeps how often strangers were refused: apart, so that they push out nothing else.
 func (s Space) RefusalsStream() string { return s.Prefix() + "-refusals" }
+
+// DecisionsStream keeps what people decided, or were refused.
+func (s Space) DecisionsStream() string { return s.Prefix() + "-decisions" }
+
+// SinksStream keeps events that people sent to sinks again.
+func (s Space) SinksStream() string { return s.Prefix() + "-sinks" }
 
 // LogsStream keeps builds' progress.
 func (s Space) LogsStream() string { return s.Prefix() + "-logs" }

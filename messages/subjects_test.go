@@ -10,23 +10,25 @@ import (
 
 func TestSubjects(t *testing.T) {
 	want := map[Type]string{
-		TypeBuildRequested:  "fenceline.build.requested.v1.libgraphite2",
-		TypeBuildStarted:    "fenceline.build.started.v1.libgraphite2." + sampleBuild,
-		TypeBasePinned:      "fenceline.base.pinned.v1.libgraphite2." + sampleBuild,
-		TypeBuildFailed:     "fenceline.build.failed.v1.libgraphite2." + sampleBuild,
-		TypeBuildSuperseded: "fenceline.build.superseded.v1.libgraphite2." + sampleBuild,
-		TypeBuildCancelled:  "fenceline.build.cancelled.v1.libgraphite2." + sampleBuild,
-		TypeBuildLog:        "fenceline.build.log.v1.libgraphite2." + sampleBuild,
-		TypeImageReady:      "fenceline.image.ready.v1.libgraphite2." + sampleBuild,
-		TypeNodeFailed:      "fenceline.node.failed.v1.production.dea-1",
-		TypeTrialFinished:   "fenceline.trial.finished.v1.production.dea-1",
-		TypeRolloutChanged:  "fenceline.rollout.changed.v1.production.production-" + sampleBuild,
-		TypeFleetChanged:    "fenceline.fleet.changed.v1.production",
-		TypeFenceAsked:      "fenceline.fence.asked.v1.production",
-		TypeFenceAnswered:   "fenceline.fence.answered.v1.production.mnopqrst",
-		TypeCallsAudited:    "fenceline.calls.audited.v1.producer",
-		TypeRefusalsCounted: "fenceline.refusals.counted.v1.producer",
-		TypeDeadLetter:      "fenceline.dead.letter.v1.fenceline-requests.4",
+		TypeBuildRequested:   "fenceline.build.requested.v1.libgraphite2",
+		TypeBuildStarted:     "fenceline.build.started.v1.libgraphite2." + sampleBuild,
+		TypeBasePinned:       "fenceline.base.pinned.v1.libgraphite2." + sampleBuild,
+		TypeBuildFailed:      "fenceline.build.failed.v1.libgraphite2." + sampleBuild,
+		TypeBuildSuperseded:  "fenceline.build.superseded.v1.libgraphite2." + sampleBuild,
+		TypeBuildCancelled:   "fenceline.build.cancelled.v1.libgraphite2." + sampleBuild,
+		TypeBuildLog:         "fenceline.build.log.v1.libgraphite2." + sampleBuild,
+		TypeImageReady:       "fenceline.image.ready.v1.libgraphite2." + sampleBuild,
+		TypeNodeFailed:       "fenceline.node.failed.v1.production.dea-1",
+		TypeTrialFinished:    "fenceline.trial.finished.v1.production.dea-1",
+		TypeRolloutChanged:   "fenceline.rollout.changed.v1.production.production-" + sampleBuild,
+		TypeFleetChanged:     "fenceline.fleet.changed.v1.production",
+		TypeFenceAsked:       "fenceline.fence.asked.v1.production",
+		TypeFenceAnswered:    "fenceline.fence.answered.v1.production.mnopqrst",
+		TypeCallsAudited:     "fenceline.calls.audited.v1.producer",
+		TypeRefusalsCounted:  "fenceline.refusals.counted.v1.producer",
+		TypeDecisionMade:     "fenceline.decision.made.v1.person",
+		TypeEventUndelivered: "fenceline.event.undelivered.v1.ops-chat",
+		TypeDeadLetter:       "fenceline.dead.letter.v1.fenceline-requests.4",
 	}
 	var s Space
 	for _, p := range samples() {
@@ -61,7 +63,7 @@ func TestEveryMessageHasOneStream(t *testing.T) {
 			want = 0 // core NATS: the record itself is kept, and who asks waits for the answer
 		}
 		got := 0
-		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.ReportSubjects(), s.LetterSubjects(), s.LogSubjects(), s.AuditSubjects(), s.RefusalSubjects()} {
+		for _, filters := range [][]string{s.RequestSubjects(), s.EventSubjects(), s.ReportSubjects(), s.LetterSubjects(), s.LogSubjects(), s.AuditSubjects(), s.RefusalSubjects(), s.DecisionSubjects(), s.SinkSubjects()} {
 			for _, f := range filters {
 				if matches(f, s.Subject(p)) {
 					got++

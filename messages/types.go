@@ -15,23 +15,25 @@ type Type string
 // The types of messages. The last element is the version; everything between typePrefix
 // and it names the kind.
 const (
-	TypeBuildRequested  Type = "dev.fenceline.build.requested.v1"
-	TypeBuildStarted    Type = "dev.fenceline.build.started.v1"
-	TypeBasePinned      Type = "dev.fenceline.base.pinned.v1"
-	TypeBuildFailed     Type = "dev.fenceline.build.failed.v1"
-	TypeBuildSuperseded Type = "dev.fenceline.build.superseded.v1"
-	TypeBuildCancelled  Type = "dev.fenceline.build.cancelled.v1"
-	TypeBuildLog        Type = "dev.fenceline.build.log.v1"
-	TypeImageReady      Type = "dev.fenceline.image.ready.v1"
-	TypeNodeFailed      Type = "dev.fenceline.node.failed.v1"
-	TypeTrialFinished   Type = "dev.fenceline.trial.finished.v1"
-	TypeRolloutChanged  Type = "dev.fenceline.rollout.changed.v1"
-	TypeFleetChanged    Type = "dev.fenceline.fleet.changed.v1"
-	TypeFenceAsked      Type = "dev.fenceline.fence.asked.v1"
-	TypeFenceAnswered   Type = "dev.fenceline.fence.answered.v1"
-	TypeDeadLetter      Type = "dev.fenceline.dead.letter.v1"
-	TypeCallsAudited    Type = "dev.fenceline.calls.audited.v1"
-	TypeRefusalsCounted Type = "dev.fenceline.refusals.counted.v1"
+	TypeBuildRequested   Type = "dev.fenceline.build.requested.v1"
+	TypeBuildStarted     Type = "dev.fenceline.build.started.v1"
+	TypeBasePinned       Type = "dev.fenceline.base.pinned.v1"
+	TypeBuildFailed      Type = "dev.fenceline.build.failed.v1"
+	TypeBuildSuperseded  Type = "dev.fenceline.build.superseded.v1"
+	TypeBuildCancelled   Type = "dev.fenceline.build.cancelled.v1"
+	TypeBuildLog         Type = "dev.fenceline.build.log.v1"
+	TypeImageReady       Type = "dev.fenceline.image.ready.v1"
+	TypeNodeFailed       Type = "dev.fenceline.node.failed.v1"
+	TypeTrialFinished    Type = "dev.fenceline.trial.finished.v1"
+	TypeRolloutChanged   Type = "dev.fenceline.rollout.changed.v1"
+	TypeFleetChanged     Type = "dev.fenceline.fleet.changed.v1"
+	TypeFenceAsked       Type = "dev.fenceline.fence.asked.v1"
+	TypeFenceAnswered    Type = "dev.fenceline.fence.answered.v1"
+	TypeDeadLetter       Type = "dev.fenceline.dead.letter.v1"
+	TypeCallsAudited     Type = "dev.fenceline.calls.audited.v1"
+	TypeRefusalsCounted  Type = "dev.fenceline.refusals.counted.v1"
+	TypeDecisionMade     Type = "dev.fenceline.decision.made.v1"
+	TypeEventUndelivered Type = "dev.fenceline.event.undelivered.v1"
 )
 
 // typePrefix is what every type of fenceline begins with.
@@ -41,23 +43,25 @@ const typePrefix = "dev.fenceline."
 // reads, which are the types that it writes and their older versions, of programs from before an
 // upgrade. An older version may be read into the struct of a newer one that only added fields.
 var registry = map[Type]func() Payload{
-	TypeBuildRequested:  func() Payload { return new(BuildRequested) },
-	TypeBuildStarted:    func() Payload { return new(BuildStarted) },
-	TypeBasePinned:      func() Payload { return new(BasePinned) },
-	TypeBuildFailed:     func() Payload { return new(BuildFailed) },
-	TypeBuildSuperseded: func() Payload { return new(BuildSuperseded) },
-	TypeBuildCancelled:  func() Payload { return new(BuildCancelled) },
-	TypeBuildLog:        func() Payload { return new(BuildLog) },
-	TypeImageReady:      func() Payload { return new(ImageReady) },
-	TypeNodeFailed:      func() Payload { return new(NodeFailed) },
-	TypeTrialFinished:   func() Payload { return new(TrialFinished) },
-	TypeRolloutChanged:  func() Payload { return new(RolloutChanged) },
-	TypeFleetChanged:    func() Payload { return new(FleetChanged) },
-	TypeFenceAsked:      func() Payload { return new(FenceAsked) },
-	TypeFenceAnswered:   func() Payload { return new(FenceAnswered) },
-	TypeDeadLetter:      func() Payload { return new(DeadLetter) },
-	TypeCallsAudited:    func() Payload { return new(CallsAudited) },
-	TypeRefusalsCounted: func() Payload { return new(RefusalsCounted) },
+	TypeBuildRequested:   func() Payload { return new(BuildRequested) },
+	TypeBuildStarted:     func() Payload { return new(BuildStarted) },
+	TypeBasePinned:       func() Payload { return new(BasePinned) },
+	TypeBuildFailed:      func() Payload { return new(BuildFailed) },
+	TypeBuildSuperseded:  func() Payload { return new(BuildSuperseded) },
+	TypeBuildCancelled:   func() Payload { return new(BuildCancelled) },
+	TypeBuildLog:         func() Payload { return new(BuildLog) },
+	TypeImageReady:       func() Payload { return new(ImageReady) },
+	TypeNodeFailed:       func() Payload { return new(NodeFailed) },
+	TypeTrialFinished:    func() Payload { return new(TrialFinished) },
+	TypeRolloutChanged:   func() Payload { return new(RolloutChanged) },
+	TypeFleetChanged:     func() Payload { return new(FleetChanged) },
+	TypeFenceAsked:       func() Payload { return new(FenceAsked) },
+	TypeFenceAnswered:    func() Payload { return new(FenceAnswered) },
+	TypeDeadLetter:       func() Payload { return new(DeadLetter) },
+	TypeCallsAudited:     func() Payload { return new(CallsAudited) },
+	TypeRefusalsCounted:  func() Payload { return new(RefusalsCounted) },
+	TypeDecisionMade:     func() Payload { return new(DecisionMade) },
+	TypeEventUndelivered: func() Payload { return new(EventUndelivered) },
 }
 
 // newPayload is an empty payload of a type. ErrNewer or ErrUnknown where this program has none.

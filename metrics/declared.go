@@ -42,7 +42,7 @@ const (
 // declared lists every metric that this package has, in the order of the page.
 func declared() []metric {
 	return slices.Concat(processMetrics(), natsMetrics(), producerMetrics(), builderMetrics(), controllerMetrics(),
-		fleetMetrics(), storageMetrics(), distributorMetrics(), statusMetrics())
+		fleetMetrics(), storageMetrics(), distributorMetrics(), statusMetrics(), sinkMetrics())
 }
 
 // The buckets of what takes seconds. Each goes from what is good to what somebody is paged for.
@@ -57,6 +57,12 @@ var (
 
 func (m *metric) counter(to prometheus.Registerer) *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.name, Help: m.help}, m.labels)
+	to.MustRegister(v)
+	return v
+}
+
+func (m *metric) gauge(to prometheus.Registerer) *prometheus.GaugeVec {
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.name, Help: m.help}, m.labels)
 	to.MustRegister(v)
 	return v
 }

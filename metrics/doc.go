@@ -20,4 +20,5 @@
 //	storage.go      what the acting controller asks of the queue and of NATS's storage
 //	distributor.go  the distributor's
 //	statuses.go     of who tells forges
+//	sinks.go        of who sends events to sinks
 package metrics

@@ -79,6 +79,9 @@ func everything(t *testing.T) *Registry {
 	d.Beat(true)
 	d.Node(func() (NodeNow, bool) { return NodeNow{true, 1, 2, 3}, true })
 	r.Statuses().Told("github", "told")
+	k := r.Sinks()
+	k.Sent("chat", "delivered")
+	k.Waiting("chat", 1, time.Second, true)
 	return r
 }
 
@@ -185,6 +188,9 @@ func scrape(t *testing.T, r *Registry) string {
 func TestNothingIsFree(t *testing.T) {
 	var r *Registry
 	p, b, c, d, s, n := r.Producer(), r.Builder(), r.Controller(), r.Distributor(), r.Statuses(), r.NATS("x")["x"]
+	r.Sinks().Sent("x", "x")
+	r.Sinks().Waiting("x", 1, 1, true)
+	r.Sinks().Forget()
 	n.Answered(1)
 	n.Failed("x")
 	p.Sources([]string{"x"})

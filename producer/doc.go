@@ -68,6 +68,7 @@
 //	schedulesection.go  when they are built in any case
 //	rebuildsection.go   for which changes of bases they are built again
 //	statussection.go    where its commits' statuses go
+//	sinksection.go      where events go
 //	pullways.go         how their nodes fetch, and from where they may
 //	yamlvalues.go       the kinds of values in it
 //	render.go           a pipeline as it is resolved

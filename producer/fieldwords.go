@@ -5,6 +5,7 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/producer/schedule"
+	"github.com/fenceline/fenceline/sinks/form"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -50,6 +51,23 @@ var words = map[string]fieldWords{
 	"defaults":                                       {about: "what every pipeline of this file has that says nothing of its own"},
 	"defaults.fleet":                                 {about: "what every fleet of this file has that says nothing of its own"},
 	"version":                                        {about: "the version of this form of file"},
+	"console_url":                                    {about: "where people reach the console; what sinks are sent leads there", pattern: "^https?://"},
+	"sinks":                                          {about: "programs and chats that are sent what happens"},
+	"sinks[]":                                        {about: "a program or chat that is sent what happens"},
+	"sinks[].name":                                   {about: "a DNS label", pattern: nameForm},
+	"sinks[].url":                                    {about: "where events are posted: http or https", pattern: "^https?://"},
+	"sinks[].url_file":                               {about: "file with that address and nothing else, in place of url: a chat's address is a secret; relative to this file"},
+	"sinks[].format":                                 {about: "how an event looks: cloudevents, slack, mattermost, teams or matrix", values: form.Formats, otherwise: string(form.CloudEvents)},
+	"sinks[].template":                               {about: "file with a template that makes JSON of an event, in place of format; relative to this file"},
+	"sinks[].secret_file":                            {about: "file with the secret that signs what is sent, or several, one a line, relative to this file"},
+	"sinks[].headers_file":                           {about: "file with headers that are sent along, NAME: VALUE, one a line, relative to this file"},
+	"sinks[].ca_file":                                {about: "certificate authorities of the sink, in PEM, relative to this file"},
+	"sinks[].types":                                  {about: "the types of events that are sent"},
+	"sinks[].types[]":                                {values: form.Types},
+	"sinks[].fleets":                                 {about: "the fleets whose events are sent, those of the builds for them too"},
+	"sinks[].fleets[]":                               {pattern: nameForm},
+	"sinks[].severity":                               {about: "the least severity that is sent: info, warning or error", values: form.Severities, otherwise: string(form.Info)},
+	"sinks[].retry_for":                              {about: "how long an event is tried that the sink doesn't take, from 1m, counted from when it happened; then it is a dead letter"},
 	"pipelines":                                      {about: "what is built, from where, and for whom"},
 	"pipelines[]":                                    {about: "a repository and branch, the image that is built of it, and the fleets that get it"},
 	"pipelines[].secrets[]":                          {pattern: secretNameForm},

@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fenceline/fenceline/standardwebhooks"
 )
 
 // generic reads the webhooks of everything else, such as a post-receive hook, signed as the
@@ -96,10 +97,7 @@ func standardProof(h http.Header, now time.Time) (proof, error) {
 		return nil, errors.New("header webhook-signature has no v1,BASE64 of an HMAC-SHA256")
 	}
 	return func(body []byte, k *hookKey) bool {
-		mac := hmac.New(sha256.New, k.key)
-		_, _ = io.WriteString(mac, id+"."+stamp+".")
-		mac.Write(body)
-		got, ok := mac.Sum(nil), false
+		got, ok := standardwebhooks.MAC(k.key, id, stamp, body), false
 		for _, w := range want {
 			ok = hmac.Equal(got, w) || ok
 		}

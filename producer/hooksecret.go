@@ -1,16 +1,12 @@
 package producer
 
 import (
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strings"
-	"unicode"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/standardwebhooks"
 )
 
 // hookSecret is the secret of webhooks: one key or, while a new one takes the place of an older, several.
@@ -29,12 +25,8 @@ func (*hookSecret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secr
 // Format hides the key from every verb.
 func (*hookKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)") }
 
-const (
-	// guessable is the length below which a secret can be guessed.
-	guessable = 16
-	// maxKeys bounds how many keys a webhook is tried with.
-	maxKeys = 8
-)
+// guessable is the length below which a secret can be guessed.
+const guessable = standardwebhooks.Guessable
 
 // shortest is the length of the shortest of its keys.
 func (s *hookSecret) shortest() int {
@@ -45,33 +37,19 @@ func (s *hookSecret) shortest() int {
 	return least
 }
 
-// standardPrefix marks base64 secrets in the Standard Webhooks specification.
-const standardPrefix = "whsec_"
-
-// newHookSecret makes a secret of a file's content: a key on each line. A file of several lines that was not
-// meant to be one, such as a certificate, would make keys of what everybody knows: each line has to look like a key.
+// newHookSecret makes a secret of a file's content: a key on each line.
 func newHookSecret(content messages.Secret) (*hookSecret, error) {
-	lines := []string{content.Reveal()}
-	if !strings.Contains(lines[0], "\x00") { // in UTF-16 there are no lines
-		lines = slices.DeleteFunc(strings.Split(lines[0], "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
-	}
-	if len(lines) > maxKeys {
-		return nil, fmt.Errorf("has several lines, %d: it may hold %d secrets at most, one a line: remove those that no webhook is signed with any more", len(lines), maxKeys)
-	}
-	if len(lines) == 0 {
-		return nil, errors.New("is empty: put the secret into it")
+	secrets, err := standardwebhooks.Secrets(content)
+	if err != nil {
+		return nil, err
 	}
 	s := &hookSecret{}
-	for i, line := range lines {
-		line = strings.TrimSpace(line)
-		if len(lines) > 1 && (len(line) < guessable || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "---") || strings.ContainsFunc(line, unicode.IsSpace)) {
-			return nil, fmt.Errorf("has several lines, of which line %d is no secret: write one secret a line and nothing else, each of at least %d characters and without spaces", i+1, guessable)
-		}
-		k, err := newHookKey(messages.NewSecret(line))
+	for _, one := range secrets {
+		key, err := standardwebhooks.Key(one)
 		if err != nil {
 			return nil, err
 		}
-		s.keys = append(s.keys, k)
+		s.keys = append(s.keys, &hookKey{text: []byte(one.Reveal()), key: key})
 	}
 	return s, nil
 }
@@ -80,24 +58,6 @@ func newHookSecret(content messages.Secret) (*hookSecret, error) {
 func unknownSecret() *hookSecret {
 	random := []byte(messages.NewID() + messages.NewID())
 	return &hookSecret{keys: []*hookKey{{text: random, key: random}}}
-}
-
-// newHookKey makes a key of a line.
-func newHookKey(content messages.Secret) (*hookKey, error) {
-	word, err := content.Word()
-	if err != nil {
-		return nil, err
-	}
-	text := word.Reveal()
-	k := &hookKey{text: []byte(text), key: []byte(text)}
-	if encoded, ok := strings.CutPrefix(text, standardPrefix); ok {
-		key, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil || len(key) == 0 {
-			return nil, errors.New("begins with whsec_, but base64 does not follow: copy it again")
-		}
-		k.key = key
-	}
-	return k, nil
 }
 
 // readSecretFile reads a secret and tells whether every user of the machine may.

@@ -30,6 +30,9 @@ type document struct {
 	defaults fileDefaults // of the file that is read
 
 	allowances []allowance // of the pipeline that is read
+
+	sinks   []declaredSink
+	console string // its address
 }
 
 // defaultTimeout bounds a solve where the file says nothing.
@@ -61,6 +64,8 @@ func (d *document) read(root *yaml.Node) {
 	d.mapping(root, "", []key{
 		{"version", "write version: 1 at the top", d.integer(&version, 1, 1)},
 		{"defaults", "", d.describeDefaults},
+		{"console_url", "", d.consoleAddress},
+		{"sinks", "", func(n *yaml.Node, field string) { d.List(n, field, d.sink) }},
 		{"pipelines", "list at least one pipeline, each with a name, a repository and an image", func(n *yaml.Node, field string) {
 			d.List(n, field, d.pipeline)
 			if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {

@@ -24,6 +24,9 @@ type Pipelines struct {
 	path     string           // of the file that they are from
 	read     map[string]stamp // what was read with it, by path, and how it was then
 
+	sinks   []declaredSink
+	console string // its address
+
 	ownersOnce sync.Once
 	owners     map[string][]string // the pipelines whose image each repository has
 }
@@ -177,12 +180,13 @@ func (d *document) file(name string, content []byte) {
 // result is what the files declare.
 func (d *document) result() (*Pipelines, error) {
 	if len(d.wrong) == 0 {
+		d.checkSinkFleets()
 		d.checkCycles()
 	}
 	if len(d.wrong) > 0 {
 		return &Pipelines{warnings: d.warnings}, &yamlfile.InvalidError{Problems: d.wrong}
 	}
-	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.warnings}
+	p := &Pipelines{declared: d.pipelines, byName: map[string]*declared{}, warnings: d.warnings, sinks: d.sinks, console: d.console}
 	for _, x := range d.pipelines {
 		p.byName[x.pipeline.Name] = x
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/standardwebhooks"
 )
 
 // TestSeveralSecretsAtOnce: while webhooks change from an older one to a newer, both are right, at every forge.
@@ -77,7 +78,7 @@ func TestFilesOfSeveralLinesThatAreNoSecrets(t *testing.T) {
 		"a comment":         "#the-secret-of-webhooks\n" + testSecret,
 		"a sentence":        testSecret + "\nthe secret of all webhooks",
 		"a short line":      testSecret + "\nsecret",
-		"too many":          strings.Repeat(testSecret+"\n", maxKeys+1),
+		"too many":          strings.Repeat(testSecret+"\n", standardwebhooks.MaxSecrets+1),
 		"a line's name":     testSecret + "\nWEBHOOK_SECRET=" + testOther,
 		"a byte order mark": "\ufeff" + testSecret + "\n" + testOther,
 	} {

@@ -92,6 +92,7 @@ func TestTheSchemaTakesWhatIsRead(t *testing.T) {
 		"every field":     fullFile,
 		"what tests use":  testFile,
 		"the least":       item(),
+		"sinks":           sinksFile + item("    fleets: [{name: production}]"),
 		"no pipelines":    "version: 1\npipelines: []\n",
 		"arguments":       item("    build_args: {A: yes, B: 010, C: 1.10, D: 2020-01-02, E: 'x', F: True}"),
 		"durations":       item("    timeout: 1h30m", "    retry_for: 1.5h"),
@@ -116,6 +117,8 @@ func TestTheSchemaRefuses(t *testing.T) {
 	for name, content := range map[string]string{
 		"an unknown field":         item("    dockerfiel: x"),
 		"one at the top":           "nope: 1\n" + item(),
+		"a sink without a name":    "sinks: [{url: \"https://x\"}]\n" + item(),
+		"a sink of another format": "sinks: [{name: a, url: \"https://x\", format: irc}]\n" + item(),
 		"one of a fleet":           fleet("nope: 1"),
 		"one of a rollout":         fleet("rollout: {canarys: 1}"),
 		"one of a trial":           fleet("rollout: {trial: {time: 1s}}"),

@@ -11,7 +11,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// StatusTargets are where statuses go, by a pipeline file that may change.
+// Outward is where statuses and events go.
+type Outward struct {
+	Statuses []target.Target
+	Sinks    Sinks
+}
+
+// StatusTargets are where statuses and events go, by a pipeline file that may change.
 type StatusTargets struct {
 	Path     string
 	Interval time.Duration // between looks; 0 is DefaultLookInterval
@@ -20,16 +26,16 @@ type StatusTargets struct {
 	read map[string]stamp // as the files were when they were read
 }
 
-// Load reads where statuses go now.
-func (s *StatusTargets) Load() ([]target.Target, error) {
-	targets, read, err := loadStatusTargets(s.Path)
+// Load reads where they go now.
+func (s *StatusTargets) Load() (Outward, error) {
+	out, read, err := loadOutward(s.Path)
 	s.read = read
-	return targets, err
+	return out, err
 }
 
 // Follow calls changed with other targets whenever the file, or one that it names, has changed, until ctx ends. While it can't be
 // used as it is, those before stay, and the log says so. Load comes first.
-func (s *StatusTargets) Follow(ctx context.Context, changed func([]target.Target)) {
+func (s *StatusTargets) Follow(ctx context.Context, changed func(Outward)) {
 	interval := s.Interval
 	if interval == 0 {
 		interval = DefaultLookInterval
@@ -48,30 +54,29 @@ func (s *StatusTargets) Follow(ctx context.Context, changed func([]target.Target
 		if last = now; !rests || sameFiles(now, s.read) {
 			continue
 		}
-		targets, err := s.Load()
+		out, err := s.Load()
 		if last = s.read; err != nil {
-			s.Logger.Error().Err(err).Str("file", s.Path).Msg("the pipeline file can't be used as it is: statuses go where they went before")
+			s.Logger.Error().Err(err).Str("file", s.Path).Msg("the pipeline file can't be used as it is: statuses and events go where they went before")
 			continue
 		}
-		s.Logger.Info().Str("file", s.Path).Int("pipelines", len(targets)).Msg("the pipeline file was read again: statuses go where it says")
-		changed(targets)
+		s.Logger.Info().Str("file", s.Path).Int("pipelines", len(out.Statuses)).Int("sinks", len(out.Sinks.Sinks)).Msg("the pipeline file was read again: statuses and events go where it says")
+		changed(out)
 	}
 }
 
 // LoadStatusTargets reads of a pipeline file, or of a folder of them, where statuses go, and none of the secrets that
 // webhooks have. The names of files count from the folder of the pipeline file.
 func LoadStatusTargets(path string) ([]target.Target, error) {
-	targets, _, err := loadStatusTargets(path)
-	return targets, err
+	out, _, err := loadOutward(path)
+	return out.Statuses, err
 }
 
-func loadStatusTargets(path string) (targets []target.Target, read map[string]stamp, err error) {
+func loadOutward(path string) (out Outward, read map[string]stamp, err error) {
 	l := &loading{elsewhere: true}
 	p, err := l.pipelines(path)
 	if err != nil {
-		return nil, p.read, err
+		return out, p.read, err
 	}
-	var out []target.Target
 	for _, d := range p.declared {
 		if d.status == nil {
 			continue
@@ -82,9 +87,10 @@ func loadStatusTargets(path string) (targets []target.Target, read map[string]st
 				*file = filepath.Join(l.folder, *file)
 			}
 		}
-		out = append(out, t)
+		out.Statuses = append(out.Statuses, t)
 	}
-	return out, p.read, nil
+	out.Sinks, err = p.outward(l.folder)
+	return out, p.read, err
 }
 
 // status reads where the statuses of a pipeline's commits go.

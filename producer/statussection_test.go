@@ -82,8 +82,8 @@ func TestStatusTargetsFollowTheFile(t *testing.T) {
 	}
 	path := writeFile(t, section("one"))
 	s := &StatusTargets{Path: path, Interval: 10 * time.Millisecond, Logger: zerolog.Nop()}
-	targets, err := s.Load()
-	if err != nil || len(targets) != 1 || targets[0].Context != "one" {
+	out, err := s.Load()
+	if targets := out.Statuses; err != nil || len(targets) != 1 || targets[0].Context != "one" {
 		t.Fatalf("%+v, %v", targets, err)
 	}
 	changed := make(chan []target.Target)
@@ -91,7 +91,7 @@ func TestStatusTargetsFollowTheFile(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Follow(ctx, func(targets []target.Target) { changed <- targets })
+		s.Follow(ctx, func(to Outward) { changed <- to.Statuses })
 	}()
 	defer func() { cancel(); <-done }()
 	for _, step := range []struct{ text, context string }{

@@ -94,7 +94,7 @@ func (r *RunStatuses) Add(fs *pflag.FlagSet) {
 	r.PipelineFiles.Add(fs)
 	fs.StringVar(&r.Name, "name", HostLabel()+"-"+messages.NewID(), "this worker's name, different from all others")
 	DefaultsTo(fs, "name", "the host's name and something random")
-	Explain(fs, "config", "The producer's own, whose status sections say whom to tell; the files of webhooks' secrets are not read. Read again when it changes; the files of tokens are read for each status.")
+	Explain(fs, "config", "The producer's own, whose status sections and sinks say whom to tell; the files of webhooks' secrets are not read. Read again when it changes; the files of tokens, and of sinks, are read for each status and event.")
 }
 
 // RunConsole is what `fenceline run console` is told.

@@ -29,8 +29,8 @@ import (
 	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/producer"
 	"github.com/fenceline/fenceline/producer/registry"
+	"github.com/fenceline/fenceline/sinks"
 	"github.com/fenceline/fenceline/statuses"
-	"github.com/fenceline/fenceline/statuses/target"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
@@ -89,31 +89,38 @@ func loadPipelines(s *settings.Producer, given *pflag.FlagSet, log zerolog.Logge
 	return p, nil
 }
 
-// statusRole tells forges by a pipeline file, as it is.
+// statusRole tells forges and sinks by a pipeline file, as it is.
 type statusRole struct {
 	*statuses.Worker
-	file *producer.StatusTargets
+	sinks *sinks.Worker
+	file  *producer.StatusTargets
 }
 
-// Run tells forges until ctx ends.
+// Run tells forges and sinks until ctx ends.
 func (r *statusRole) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var following sync.WaitGroup
-	following.Go(func() { r.file.Follow(ctx, r.Retarget) })
-	defer following.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		r.file.Follow(ctx, func(to producer.Outward) {
+			r.Retarget(to.Statuses)
+			r.sinks.Retarget(sinks.Target(to.Sinks))
+		})
+	})
+	beside.Go(func() { r.sinks.Run(ctx) })
+	defer beside.Wait()
 	defer cancel()
 	return r.Worker.Run(ctx)
 }
 
-// statusTargets reads of the pipeline file, or of the folder of them, where statuses go.
-func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet, log zerolog.Logger) (*producer.StatusTargets, []target.Target, error) {
+// statusTargets reads of the pipeline file, or of the folder of them, where statuses and events go.
+func statusTargets(s *settings.PipelineFiles, given *pflag.FlagSet, log zerolog.Logger) (*producer.StatusTargets, producer.Outward, error) {
 	path, err := s.Path(given)
 	if err != nil {
-		return nil, nil, err
+		return nil, producer.Outward{}, err
 	}
 	file := &producer.StatusTargets{Path: path, Logger: part(log, "statuses")}
-	targets, err := file.Load()
-	return file, targets, err
+	to, err := file.Load()
+	return file, to, err
 }
 
 func (p *httpProducer) make(m means) (*httpRole, error) {
@@ -279,12 +286,16 @@ func makeDistributor(s *settings.Distributor, place string, m means) (*distribut
 	})
 }
 
-func makeStatuses(name string, file *producer.StatusTargets, targets []target.Target, m means) (role, error) {
-	made, err := statuses.New(statuses.Config{Queue: m.queue, Name: name, Targets: targets, Metrics: m.metrics.Statuses(), Logger: part(m.log, "statuses")})
+func makeStatuses(name string, file *producer.StatusTargets, to producer.Outward, m means) (role, error) {
+	made, err := statuses.New(statuses.Config{Queue: m.queue, Name: name, Targets: to.Statuses, Metrics: m.metrics.Statuses(), Logger: part(m.log, "statuses")})
 	if err != nil {
 		return nil, err
 	}
-	return &statusRole{made, file}, nil
+	sender, err := sinks.New(sinks.Config{Queue: m.queue, Name: name, Target: sinks.Target(to.Sinks), Metrics: m.metrics.Sinks(), Logger: part(m.log, "sinks")})
+	if err != nil {
+		return nil, err
+	}
+	return &statusRole{made, sender, file}, nil
 }
 
 // part is the log of one part of this process.

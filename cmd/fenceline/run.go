@@ -232,8 +232,10 @@ func newRunDistributorCmd() *cobra.Command {
 func newRunStatusesCmd() *cobra.Command {
 	var s settings.RunStatuses
 	cmd := &cobra.Command{
-		Use: settings.RoleStatuses, Short: "Tell forges what became of commits",
-		Long: "Writes commit statuses: queued, building, refused, held by so many nodes, live, rolled back. Of several, one acts at a time.",
+		Use: settings.RoleStatuses, Short: "Tell forges what became of commits, and sinks what happens",
+		Long: `Writes commit statuses: queued, building, refused, held by so many nodes, live, rolled back.
+Sends what happens to the sinks of the pipeline file: programs, as CloudEvents, and chats.
+Of several, one acts at a time.`,
 		Example: `  fenceline run statuses --nats nats://core:4222 --user statuses --password-file /etc/fenceline/statuses \
     --config /etc/fenceline/fenceline.yaml`,
 	}

@@ -70,13 +70,19 @@ func (c *Client) begins(ctx context.Context, s session) (uint64, error) {
 	return info.Last + 1, err
 }
 
+// Next reads the messages of a stream that a filter matches, from a sequence on: at most so many, of about so many bytes
+// together; more tells whether others may follow. It takes no consumer. Messages that are gone are passed over.
+func (c *Client) Next(ctx context.Context, stream, filter string, from uint64, most, bytes int) (found []Stored, more bool, err error) {
+	return c.askBatch(ctx, stream, filter, from, most, bytes)
+}
+
 // askFor reads messages that a filter of s matches, from a sequence on, and tells whether more may follow.
 func (c *Client) askFor(ctx context.Context, stream string, filters []string, from uint64) (found []Stored, more bool, err error) {
 	filter := ">"
 	if len(filters) == 1 {
 		filter = filters[0]
 	}
-	all, more, err := c.askBatch(ctx, stream, filter, from)
+	all, more, err := c.askBatch(ctx, stream, filter, from, askMost, askBytes)
 	if len(filters) < 2 || err != nil {
 		return all, more, err
 	}
@@ -109,7 +115,7 @@ func matches(filter, subject string) bool {
 }
 
 // askBatch asks once. A server that knows no batches gives one message.
-func (c *Client) askBatch(ctx context.Context, stream, filter string, from uint64) (found []Stored, more bool, err error) {
+func (c *Client) askBatch(ctx context.Context, stream, filter string, from uint64, most, bytes int) (found []Stored, more bool, err error) {
 	began := time.Now()
 	defer func() { c.observe(began, err) }()
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
@@ -117,7 +123,7 @@ func (c *Client) askBatch(ctx context.Context, stream, filter string, from uint6
 	if err := c.deafness(); err != nil {
 		return nil, false, err
 	}
-	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": filter, "batch": askMost, "max_bytes": askBytes})
+	body, err := json.Marshal(map[string]any{"seq": from, "next_by_subj": filter, "batch": most, "max_bytes": bytes})
 	if err != nil {
 		return nil, false, err
 	}

@@ -222,23 +222,25 @@ func (d *Delivery) Bury(reason string) error {
 
 // KeepLetter keeps a copy of the message among the dead letters. Done again it changes nothing.
 func (d *Delivery) KeepLetter(reason string) error {
-	l := &messages.DeadLetter{
-		Stream: d.Stream, Sequence: d.Sequence, Subject: d.Subject, Reason: messages.ShortenMiddle(reason, reasonMost),
-		Headers: d.Message.Headers, Body: d.Message.Body,
-		Deliveries: d.Deliveries, At: time.Now().UTC(),
+	l := messages.DeadLetter{
+		Stream: d.Stream, Sequence: d.Sequence, Subject: d.Subject, Reason: reason,
+		Headers: d.Message.Headers, Body: d.Message.Body, Deliveries: d.Deliveries,
 	}
-	subject := d.c.space.Subject(l)
-	e := d.c.Envelope(messages.About(l), "")
-	m, err := messages.Encode(e, l)
-	if err == nil && int64(len(m.Body))+letterHeaders > d.c.nc.MaxPayload() {
+	return d.Insist(func() error { return d.c.KeepLetter(d.ctx, l) })
+}
+
+// KeepLetter keeps a dead letter. Done again it changes nothing.
+func (c *Client) KeepLetter(ctx context.Context, l messages.DeadLetter) error {
+	l.Reason, l.At = messages.ShortenMiddle(l.Reason, reasonMost), time.Now().UTC()
+	e := c.Envelope(messages.About(&l), "")
+	m, err := messages.Encode(e, &l)
+	if err == nil && int64(len(m.Body))+letterHeaders > c.nc.MaxPayload() {
 		l.Omitted, l.Headers, l.Body = len(l.Body), nil, nil
-		m, err = messages.Encode(e, l)
+		m, err = messages.Encode(e, &l)
 	}
 	if err != nil {
 		return err
 	}
-	return d.Insist(func() error {
-		_, err := d.c.PublishOnce(d.ctx, subject, m)
-		return err
-	})
+	_, err = c.PublishOnce(ctx, c.space.Subject(&l), m)
+	return err
 }

@@ -41,7 +41,7 @@ func (c *Client) readObject(ctx context.Context, store string, info *jetstream.O
 // Read gives what is left of the object. Its last call fails where the whole is not what was stored.
 func (r *objectReader) Read(p []byte) (int, error) {
 	for r.err == nil && len(r.hand) == 0 && r.more {
-		r.hand, r.more, r.err = r.c.askBatch(r.ctx, r.stream, r.chunks, r.next)
+		r.hand, r.more, r.err = r.c.askBatch(r.ctx, r.stream, r.chunks, r.next, askMost, askBytes)
 		if n := len(r.hand); n > 0 {
 			r.next = r.hand[n-1].Sequence + 1
 		}

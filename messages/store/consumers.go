@@ -47,3 +47,8 @@ func statusConsumers(s messages.Space, versions func(messages.Type) []messages.T
 
 // statusAckWait is how long a hint stays with a worker that went silent.
 const statusAckWait = 30 * time.Second
+
+// SinkStreams are the streams whose messages are sent to sinks.
+func SinkStreams(s messages.Space) []string {
+	return []string{s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.DecisionsStream(), s.AuditStream(), s.RefusalsStream(), s.SinksStream()}
+}

@@ -15,22 +15,26 @@ import (
 // The sizes of the streams, in bytes, and the ages of what is in them. An operator who wants others
 // makes the streams beforehand: what exists is left alone.
 const (
-	requestBytes = 256 << 20 // then requests are refused
-	eventBytes   = 320 << 20 // then the oldest events go
-	eventAge     = 90 * 24 * time.Hour
-	reportBytes  = 64 << 20 // then the oldest reports of nodes go
-	reportAge    = 90 * 24 * time.Hour
-	letterBytes  = 128 << 20 // then what can't be handled stays where it is
-	logBytes     = 512 << 20 // then the oldest logs go
-	logAge       = 14 * 24 * time.Hour
-	contextBytes = 2 << 30 // then uploads are refused
-	contextAge   = 7 * 24 * time.Hour
-	auditBytes   = 128 << 20 // then the oldest audit events go
-	auditAge     = 90 * 24 * time.Hour
-	refusalBytes = 32 << 20 // then the oldest counts of strangers' refusals go
-	refusalAge   = 30 * 24 * time.Hour
-	statusAge    = 30 * 24 * time.Hour // then what was told of a commit is forgotten
-	callBytes    = 64 << 20            // then calls with another Idempotency-Key are refused
+	requestBytes  = 256 << 20 // then requests are refused
+	eventBytes    = 320 << 20 // then the oldest events go
+	eventAge      = 90 * 24 * time.Hour
+	reportBytes   = 64 << 20 // then the oldest reports of nodes go
+	reportAge     = 90 * 24 * time.Hour
+	letterBytes   = 128 << 20 // then what can't be handled stays where it is
+	logBytes      = 512 << 20 // then the oldest logs go
+	logAge        = 14 * 24 * time.Hour
+	contextBytes  = 2 << 30 // then uploads are refused
+	contextAge    = 7 * 24 * time.Hour
+	auditBytes    = 128 << 20 // then the oldest audit events go
+	auditAge      = 90 * 24 * time.Hour
+	refusalBytes  = 32 << 20 // then the oldest counts of strangers' refusals go
+	refusalAge    = 30 * 24 * time.Hour
+	decisionBytes = 64 << 20 // then the oldest decisions go
+	decisionAge   = 90 * 24 * time.Hour
+	sinkBytes     = 64 << 20 // then the oldest events go that people sent to sinks again
+	sinkAge       = 7 * 24 * time.Hour
+	statusAge     = 30 * 24 * time.Hour // then what was told of a commit is forgotten
+	callBytes     = 64 << 20            // then calls with another Idempotency-Key are refused
 	// duplicates is how long a stream knows the IDs of what it stored, so that what is sent again
 	// after a lost answer is stored once.
 	duplicates = 2 * time.Minute
@@ -85,6 +89,15 @@ func (l Layout) declareCalls(ctx context.Context, c *queue.Client) error {
 	})
 }
 
+// declareDecisions makes what keeps people's decisions, and what they send to sinks again.
+func (l Layout) declareDecisions(ctx context.Context, c *queue.Client) error {
+	s := c.Space()
+	return c.Declare(ctx, []queue.Stream{
+		{Name: s.DecisionsStream(), Subjects: s.DecisionSubjects(), Duplicates: duplicates, DropOldest: true, NoDeletes: true, MaxBytes: decisionBytes, MaxAge: decisionAge, Replicas: l.Replicas},
+		{Name: s.SinksStream(), Subjects: s.SinkSubjects(), Duplicates: duplicates, DropOldest: true, MaxBytes: sinkBytes, MaxAge: sinkAge, Replicas: l.Replicas},
+	})
+}
+
 // declareConsumers makes the consumers that builders take requests from, which may make none: whoever makes a consumer says where the server delivers to.
 func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait time.Duration) error {
 	for _, t := range messages.TypeBuildRequested.Versions() {
@@ -99,7 +112,7 @@ func (l Layout) declareConsumers(ctx context.Context, c *queue.Client, ackWait t
 // declareNewer makes what installations have that were set up by a program that knows of it: credentials from before
 // may not. They are no reason to do nothing else, and who needs it waits, and says so.
 func (l Layout) declareNewer(ctx context.Context, c *queue.Client) error {
-	for _, declare := range []func(context.Context, *queue.Client) error{l.declareStatuses, l.declareTriggers, l.declareCalls} {
+	for _, declare := range []func(context.Context, *queue.Client) error{l.declareStatuses, l.declareTriggers, l.declareCalls, l.declareDecisions} {
 		if err := declare(ctx, c); err != nil && !errors.Is(err, queue.ErrForbidden) && !errors.Is(err, queue.ErrUndeclared) {
 			return err
 		}

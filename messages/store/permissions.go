@@ -71,8 +71,9 @@ func BuilderPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// StatusPermissions are those of who tells forges: to take hints from consumers that are declared, to read requests and the
-// records of builds and rollouts, and to keep what it told. It may write nothing that anybody acts on.
+// StatusPermissions are those of who tells forges and sinks: to take hints from consumers that are declared, to read events,
+// requests and the records of builds and rollouts, to keep what it told, and as dead letters what sinks don't take. It may write nothing that
+// anybody acts on by themselves.
 func StatusPermissions(s messages.Space, inbox string) Permissions {
 	p := Permissions{Publish: []string{"$JS.API.INFO"}, Subscribe: []string{inbox + ".>"}}
 	for _, bucket := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.StatusesBucket()} {
@@ -85,6 +86,10 @@ func StatusPermissions(s messages.Space, inbox string) Permissions {
 		p.add([]string{"$JS.API.CONSUMER.INFO." + shared, "$JS.API.CONSUMER.MSG.NEXT." + shared, "$JS.ACK." + shared + ".>"})
 	}
 	p.add([]string{"$KV." + s.StatusesBucket() + ".>"})
+	for _, stream := range SinkStreams(s) {
+		p.add([]string{"$JS.API.STREAM.INFO." + stream, "$JS.API.DIRECT.GET." + stream})
+	}
+	p.add([]string{s.AnyVersion(messages.TypeDeadLetter, s.SinksStream(), "*")})
 	return p
 }
 
@@ -109,16 +114,16 @@ func ConsolePermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
 	p.add([]string{"$KV." + s.MembersBucket() + ".*.*", "$KV." + s.NodesBucket() + ".*.*"})
-	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged))
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged, messages.TypeDecisionMade))
 	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()})
 	p.add(requeued(s))
 	return p
 }
 
-// requeued is what sending dead letters again takes, of all that is buried: build requests, events that somebody acts on, and reports
-// of nodes. An outcome takes the place of the one that it repeats.
+// requeued is what sending dead letters again takes, of all that is buried: build requests, events that somebody acts on, reports
+// of nodes, and what sinks were not told. An outcome takes the place of the one that it repeats.
 func requeued(s messages.Space) []string {
-	out := append(events(s, ControllerEvents...), events(s, messages.TypeNodeFailed, messages.TypeTrialFinished)...)
+	out := append(events(s, ControllerEvents...), events(s, messages.TypeNodeFailed, messages.TypeTrialFinished, messages.TypeEventUndelivered)...)
 	return append(out, s.RequestSubjects()[0], "$JS.API.STREAM.PURGE."+s.EventsStream())
 }
 
@@ -130,7 +135,7 @@ func OperatorPermissions(s messages.Space, inbox string) Permissions {
 	p.add(more.Publish)
 	p.add([]string{"$KV." + s.NodesBucket() + ".>"})
 	p.add(requeued(s))
-	p.add(events(s, messages.TypeFenceAsked))
+	p.add(events(s, messages.TypeFenceAsked, messages.TypeDecisionMade))
 	p.Subscribe = append(p.Subscribe, s.Prefix()+".>")
 	return p
 }
@@ -173,7 +178,7 @@ func Streams(s messages.Space) []string { return all(s) }
 
 // all is Streams.
 func all(s messages.Space) []string {
-	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), "OBJ_" + s.ContextsStore()}
+	out := []string{s.RequestsStream(), s.EventsStream(), s.ReportsStream(), s.LettersStream(), s.LogsStream(), s.AuditStream(), s.RefusalsStream(), s.DecisionsStream(), s.SinksStream(), "OBJ_" + s.ContextsStore()}
 	for _, b := range []string{s.BuildsBucket(), s.RolloutsBucket(), s.FleetsBucket(), s.MembersBucket(), s.NodesBucket(), s.FenceBucket(), s.StatusesBucket(), s.TriggersBucket(), s.CallsBucket()} {
 		out = append(out, "KV_"+b)
 	}

@@ -230,7 +230,8 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			"$JS.API.CONSUMER.MSG.NEXT.fenceline-requests.builders-build-requested-v1", "$JS.API.STREAM.MSG.GET.KV_fenceline-fleets", "$JS.API.STREAM.MSG.GET.OBJ_fenceline-contexts",
 			"$JS.API.CONSUMER.CREATE.fenceline-events.mine", "$JS.API.CONSUMER.DELETE.fenceline-events.statuses-image-ready-v1",
 			"$JS.API.CONSUMER.MSG.NEXT.fenceline-events.controller-image-ready-v1", "$JS.ACK.fenceline-events.controller-image-ready-v1.1.1.1.1.1",
-			"$JS.API.STREAM.PURGE.KV_fenceline-statuses",
+			"$JS.API.STREAM.PURGE.KV_fenceline-statuses", "fenceline.dead.letter.v1.fenceline-requests.4", "fenceline.decision.made.v1.person",
+			"fenceline.event.undelivered.v1.chat", "$JS.API.STREAM.PURGE.fenceline-sinks", "$JS.API.STREAM.PURGE.fenceline-letters",
 		}},
 	} {
 		t.Run(user, func(t *testing.T) {

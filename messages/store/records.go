@@ -85,6 +85,12 @@ func ForgeProblems(c *queue.Client) *queue.Records[messages.ForgeProblem] {
 		Named(func(p messages.ForgeProblem) string { return messages.ForgeProblemKey(p.Pipeline) })
 }
 
+// Sinks has how far each sink has been sent what happens, by its messages.SinkKey.
+func Sinks(c *queue.Client) *queue.Records[messages.SinkRecord] {
+	return queue.NewRecords[messages.SinkRecord](c, c.Space().StatusesBucket(), "sink.*").
+		Named(func(r messages.SinkRecord) string { return messages.SinkKey(r.Sink) })
+}
+
 // Polls has what was seen last of each repository that is polled, by its messages.PollKey.
 func Polls(c *queue.Client) *queue.Records[messages.RepositoryPoll] {
 	return queue.NewRecords[messages.RepositoryPoll](c, c.Space().TriggersBucket(), "poll.*").

@@ -1,0 +1,51 @@
+package messages
+
+import (
+	"errors"
+	"time"
+)
+
+// EventUndelivered is an event that a sink has not taken, and that a person has sent again.
+type EventUndelivered struct {
+	Sink   string    `json:"sink"`
+	Event  Message   `json:"event"`  // as it was stored
+	Stored time.Time `json:"stored"` // when that was
+}
+
+// MessageType is TypeEventUndelivered.
+func (*EventUndelivered) MessageType() Type { return TypeEventUndelivered }
+
+func (m *EventUndelivered) tokens() []string { return []string{m.Sink} }
+
+// Validate names the first field that can't be acted on.
+func (m *EventUndelivered) Validate() error {
+	if err := CheckName("sink", m.Sink); err != nil {
+		return err
+	}
+	if len(m.Event.Headers) == 0 {
+		return errors.New("event: is missing")
+	}
+	return nil
+}
+
+// SinkRecord is how far a sink has been sent what happens, in the statuses bucket under SinkKey.
+type SinkRecord struct {
+	Sink    string            `json:"sink"`
+	Streams map[string]SinkAt `json:"streams"`
+	Waiting int               `json:"waiting,omitempty"` // events that were read and not delivered yet
+	Oldest  time.Time         `json:"oldest,omitzero"`   // when the first of them was stored
+	Problem string            `json:"problem,omitempty"` // what keeps events from it
+	Since   time.Time         `json:"since,omitzero"`    // when that began
+	Gone    string            `json:"gone,omitempty"`    // it said that it wants no more: a digest of what was configured then
+	Sent    time.Time         `json:"sent,omitzero"`     // when it took an event last
+	Written time.Time         `json:"written"`
+}
+
+// SinkAt is how far a sink has been sent the messages of a stream.
+type SinkAt struct {
+	Read uint64   `json:"read"`           // the sequence that is read next
+	Left []uint64 `json:"left,omitempty"` // those before it that are still to be delivered
+}
+
+// SinkKey is the key of a sink's record.
+func SinkKey(sink string) string { return "sink." + sink }

@@ -1,0 +1,107 @@
+package sinks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fenceline/fenceline/sinks/form"
+	"github.com/fenceline/fenceline/standardwebhooks"
+)
+
+const (
+	// answerBytes bounds what is read of an answer.
+	answerBytes = 8 << 10
+	// restTime is how long the rest of an answer is waited for by which an event is taken, so that the connection serves the next.
+	restTime = time.Second
+)
+
+// send tries to deliver an event.
+func (s *sink) send(ctx context.Context, it *item, failed bool) result {
+	e, err := s.event(it.stored)
+	if err == nil && e == nil {
+		err = errors.New("it is nothing for sinks")
+	}
+	if err != nil {
+		return result{it, &bodyError{err}}
+	}
+	_, err = deliver(ctx, &s.Sink, e, &s.client, failed, s.w.Answer)
+	return result{it, err}
+}
+
+// deliver sends a sink an event once, and returns the status of the answer, where there is one.
+func deliver(ctx context.Context, s *form.Sink, e *form.Event, c *client, failed bool, within time.Duration) (status string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	req, secrets, err := request(ctx, s, e)
+	if err != nil {
+		return "", err
+	}
+	doer, err := c.get(s.CAFile, failed)
+	if err != nil {
+		return "", err
+	}
+	resp, err := doer.Do(req)
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("it did not answer in %s", within)
+		}
+		return "", unanswered(req.URL.Host, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 300 {
+		rest := time.AfterFunc(restTime, cancel)
+		defer rest.Stop()
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, answerBytes)) // what can't be read of it changes nothing
+	return resp.Status, answered(resp, body, secrets)
+}
+
+// request is the request that delivers an event, and what of it is secret.
+func request(ctx context.Context, s *form.Sink, e *form.Event) (*http.Request, []string, error) {
+	body, contentType, err := s.Body(e)
+	if err != nil {
+		return nil, nil, &bodyError{err}
+	}
+	to, err := address(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	signing, err := keys(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	with, err := headers(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	method := http.MethodPost
+	if s.Format == form.Matrix { // a message is put under a name of the sender's choice, so that it is there once
+		method, to = http.MethodPut, strings.TrimSuffix(to, "/")+"/"+e.ID
+	}
+	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, errors.New("url: it is no address that can be asked")
+	}
+	secrets := []string{req.URL.RequestURI(), req.URL.EscapedPath()}
+	for name, values := range with {
+		req.Header[name] = values
+		for _, v := range values {
+			secrets = append(secrets, v)
+			if _, word, ok := strings.Cut(v, " "); ok {
+				secrets = append(secrets, word)
+			}
+		}
+	}
+	req.Header.Set("Content-Type", contentType)
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "fenceline")
+	}
+	standardwebhooks.Sign(req.Header, e.ID, time.Now(), body, signing...)
+	return req, secrets, nil
+}

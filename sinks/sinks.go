@@ -1,0 +1,171 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
+	"github.com/fenceline/fenceline/sinks/form"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+// Target is where events go, and what is known of the installation that they tell of.
+type Target struct {
+	Sinks []form.Sink // filled, each of its own name
+	Site  form.Site
+}
+
+// Config configures a Worker.
+type Config struct {
+	Queue   *queue.Client
+	Name    string // different from all other workers'
+	Target  Target
+	Metrics *metrics.Sinks // nil for none
+	Logger  zerolog.Logger
+	// LeaseTTL is how long another worker waits for a silent one; 0 means DefaultLeaseTTL. Pause is the first pause after a
+	// sink took no event, which grows; 0 means a second. Look is how often streams are looked at; 0 means a second.
+	LeaseTTL, Pause, Look time.Duration
+	// Answer bounds one try; 0 means 15 seconds.
+	Answer time.Duration
+}
+
+const (
+	// DefaultLeaseTTL is how long another worker waits for a silent one.
+	DefaultLeaseTTL = 15 * time.Second
+	// answerTime bounds one try.
+	answerTime = 15 * time.Second
+	// rightsPause is between looks whether the NATS user may do what it takes.
+	rightsPause = time.Minute
+)
+
+// Worker sends events to sinks.
+type Worker struct {
+	Config
+
+	mu      sync.Mutex
+	next    *Target       // that comes into force; nil for none
+	changed chan struct{} // has one when next is set
+}
+
+// New makes a worker. It reads no file yet.
+func New(c Config) (*Worker, error) {
+	if c.Queue == nil || c.Name == "" {
+		return nil, errors.New("a worker of sinks needs a queue and a name")
+	}
+	for _, d := range []struct {
+		of        *time.Duration
+		otherwise time.Duration
+	}{{&c.LeaseTTL, DefaultLeaseTTL}, {&c.Pause, time.Second}, {&c.Look, time.Second}, {&c.Answer, answerTime}} {
+		if *d.of == 0 {
+			*d.of = d.otherwise
+		}
+	}
+	return &Worker{Config: c, changed: make(chan struct{}, 1)}, nil
+}
+
+// Retarget has events go to other sinks from here on, while the worker runs.
+func (w *Worker) Retarget(t Target) {
+	w.mu.Lock()
+	w.next = &t
+	w.mu.Unlock()
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends events until ctx ends. A NATS user that may not do it is no reason to end: other work of the process goes on, the log
+// says so, and it is tried again.
+func (w *Worker) Run(ctx context.Context) {
+	for {
+		err := w.Queue.Lease(ctx, w.Queue.Space().StatusesBucket(), "sinks", w.Name, w.LeaseTTL, w.act)
+		if ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, queue.ErrForbidden) {
+			err = fmt.Errorf("%w: the user of this role needs the rights that 'fenceline init' gives the user statuses", err)
+		}
+		w.Logger.Error().Err(err).Msg("nothing is sent to sinks; it is tried again")
+		if !queue.Pause(ctx, rightsPause) {
+			return
+		}
+	}
+}
+
+// errRetargeted ends a turn for another, with other sinks.
+var errRetargeted = errors.New("events go to other sinks")
+
+// act sends events while this worker is the one that does.
+func (w *Worker) act(ctx context.Context) error {
+	for {
+		w.mu.Lock()
+		if w.next != nil {
+			w.Target, w.next = *w.next, nil
+		}
+		w.mu.Unlock()
+		turn, end := context.WithCancelCause(ctx)
+		stop := make(chan struct{})
+		go func() {
+			select {
+			case <-w.changed:
+				end(errRetargeted)
+			case <-stop:
+			}
+		}()
+		err := w.sendAll(turn)
+		close(stop)
+		again := errors.Is(context.Cause(turn), errRetargeted) && ctx.Err() == nil
+		end(nil)
+		if !again {
+			return err
+		}
+	}
+}
+
+// sendAll follows each sink until ctx ends.
+func (w *Worker) sendAll(ctx context.Context) error {
+	if err := w.forget(ctx); err != nil {
+		return err
+	}
+	defer w.Metrics.Forget()
+	if len(w.Target.Sinks) == 0 {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	t := newTail(w)
+	g.Go(func() error { return t.run(ctx) })
+	for _, s := range w.Target.Sinks {
+		g.Go(func() error { return w.newSink(s, t).run(ctx) })
+	}
+	return g.Wait()
+}
+
+// forget removes the records of sinks that are no more.
+func (w *Worker) forget(ctx context.Context) error {
+	known := map[string]bool{}
+	for _, s := range w.Target.Sinks {
+		known[s.Name] = true
+	}
+	records := store.Sinks(w.Queue)
+	all, err := records.List(ctx)
+	for _, e := range all {
+		if known[e.Value.Sink] {
+			continue
+		}
+		if err = records.Delete(ctx, e.Key, e.Revision); err != nil {
+			break
+		}
+		w.Logger.Info().Str("sink", e.Value.Sink).Msg("sink is no more: nothing is kept for it")
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrMoved) {
+		return fmt.Errorf("forgetting sinks that are no more: %w", err)
+	}
+	return nil
+}
