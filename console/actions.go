@@ -131,18 +131,37 @@ func (c *Console) decideRollout(w http.ResponseWriter, r *http.Request, s *sessi
 	c.fail(w, r, s, http.StatusNotFound, "There is no such decision about a rollout.")
 }
 
-// decide takes the form of a decision.
-func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, action, fleet, rollout string) {
+// takeDecision reads the form of a decision, which can be sent once. It answers where it can't be taken.
+func (c *Console) takeDecision(w http.ResponseWriter, r *http.Request, s *session) bool {
 	if err := r.ParseForm(); err != nil {
 		status, says := http.StatusBadRequest, "The form can't be read: nothing was done. Open the page again."
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			status, says = http.StatusRequestEntityTooLarge, fmt.Sprintf("The form has more than %d bytes: nothing was done. Give the reason in %d or fewer.", maxForm, people.MaxReason)
 		}
 		c.fail(w, r, s, status, says)
-		return
+		return false
 	}
 	if !s.takeForm(r.PostForm.Get("form")) {
 		c.fail(w, r, s, http.StatusConflict, "This form was sent already, or was not shown to you: nothing was done by it now. Open the page again, and see what is so.")
+		return false
+	}
+	return true
+}
+
+// checkReason refuses a reason that can't be taken, or that is missing.
+func checkReason(reason string) error {
+	if err := people.CheckReason(reason); err != nil {
+		return err
+	}
+	if reason == "" {
+		return errors.New("the reason is missing: say why, for those who look at this later")
+	}
+	return nil
+}
+
+// decide takes the form of a decision.
+func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, action, fleet, rollout string) {
+	if !c.takeDecision(w, r, s) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), decideTime)
@@ -150,10 +169,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, act
 	reason, to := cleanReason(r.PostForm.Get("reason")), r.PostForm.Get("to")
 	about, err := c.read(ctx, fleet, rollout)
 	if err == nil {
-		err = people.CheckReason(reason)
-	}
-	if err == nil && reason == "" {
-		err = errors.New("the reason is missing: say why, for those who look at this later")
+		err = checkReason(reason)
 	}
 	if err == nil && about.basis() != r.PostForm.Get("basis") {
 		err = people.ErrChanged
@@ -199,6 +215,8 @@ func statusOf(err error) int {
 		return http.StatusOK
 	case errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent):
 		return http.StatusConflict
+	case errors.Is(err, queue.ErrForbidden):
+		return http.StatusForbidden
 	case errors.Is(err, queue.ErrNotFound), errors.Is(err, people.ErrUnknownFleet), errors.Is(err, people.ErrUnknownRollout):
 		return http.StatusNotFound
 	case errors.Is(err, queue.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -101,6 +101,12 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
 	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
 	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.decideRollout))
+	mux.Handle("GET /builds", c.signedIn(c.buildsPage))
+	mux.Handle("GET /builds/events", c.signedIn(c.buildsEvents))
+	mux.Handle("GET /builds/{build}", c.signedIn(c.buildPage))
+	mux.Handle("GET /builds/{build}/events", c.signedIn(c.buildEvents))
+	mux.Handle("GET /builds/{build}/{action}", c.operator(c.buildAction))
+	mux.Handle("POST /builds/{build}/{action}", c.operator(c.decideBuild))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

@@ -12,6 +12,9 @@
 //	tries.go       how often sign-ins are tried
 //	seen.go        what the watches have seen of records and heartbeats, and what of it has changed
 //	sideline.go    builds and dead letters
+//	buildlist.go   the builds that have ended, in short
+//	buildsteps.go  which step builds are at that run
+//	buildfollow.go logs of builds, each read once for all pages that show it
 //	cells.go       a node as a cell of its fleet's page
 //	pages.go       templates, the script and the style; what every page shows
 //	parts.go       parts of pages that are made once for all who look
@@ -20,6 +23,10 @@
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
 //	rolloutpage.go a rollout
+//	buildspage.go  the queue, what runs, and what has ended
+//	durations.go   pictures of how long builds took
+//	buildpage.go   a build, and its log
 //	preview.go     what a decision will do
 //	actions.go     decisions carried out
+//	buildactions.go decisions about builds
 package console

@@ -22,6 +22,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rs/zerolog"
 )
 
@@ -44,9 +45,9 @@ type site struct {
 }
 
 // newSite starts a console with a viewer and two operators.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, change ...func(*server.Options)) *site {
 	t.Helper()
-	s, as := queuetest.Guarded(t)
+	s, as := queuetest.Guarded(t, change...)
 	admin := as("admin")
 	queuetest.Must(t, store.Declare(queuetest.Within(t), admin, store.Layout{NodeTTL: time.Hour}))
 	out := &site{nats: s, admin: admin, file: filepath.Join(t.TempDir(), "tokens"), tokens: map[string]string{}}

@@ -103,11 +103,15 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// ConsolePermissions are a console's: to read everything, to write what people decide about fleets and rollouts, and to tell of it.
+// ConsolePermissions are a console's: to read everything, to write what people decide about fleets, rollouts and builds, and to
+// tell of it.
 func ConsolePermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
 	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged))
+	p.add([]string{"$KV." + s.BuildsBucket() + ".*"}) // to cancel a build; what workers say of themselves is deeper
+	p.add(events(s, messages.TypeBuildCancelled))
+	p.add([]string{s.RequestSubjects()[0], "$JS.API.STREAM.PURGE." + s.LettersStream()}) // to ask for one again, whose dead letter goes
 	return p
 }
 

@@ -214,9 +214,11 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			taken, "$KV.fenceline-builds.x", "$KV.fenceline-nodes.production.n1", "fenceline.image.ready.v1.base.x",
 			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
 		}},
-		"console": {destruction, requests, {
+		"console": {destruction, requests[1:], {
 			taken, "$KV.fenceline-fleets.lease.controllers", "$KV.fenceline-fence.production", "$KV.fenceline-members.production.n1", "$KV.fenceline-nodes.production.n1",
-			"$KV.fenceline-builds.x", "fenceline.image.ready.v1.base.x", "fenceline.node.failed.v1.production.n1", "fenceline.trial.finished.v1.production.n1",
+			"$KV.fenceline-builds.beat.x", "$KV.fenceline-builds.sweep.floor", "fenceline.build.failed.v1.base.x", "fenceline.build.superseded.v1.base.x", "fenceline.build.started.v1.base.x",
+			"fenceline.build.log.v1.base.x", "fenceline.base.pinned.v1.base.x", "fenceline.dead.letter.v1.x.1", "$JS.API.STREAM.PURGE.fenceline-logs", "$JS.API.STREAM.MSG.DELETE.fenceline-letters",
+			"fenceline.image.ready.v1.base.x", "fenceline.node.failed.v1.production.n1", "fenceline.trial.finished.v1.production.n1",
 			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.KV_fenceline-rollouts",
 			"$JS.API.STREAM.PURGE.fenceline-events", "fenceline.fence.asked.v1.production",
 		}},
