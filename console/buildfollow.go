@@ -16,7 +16,7 @@ import (
 
 const (
 	// followsMost is how many builds' logs are followed at one time, however many pages show them.
-	followsMost = 100
+	followsMost = 64
 	// followIdle is how long one is kept that no page shows any more: a browser that opens a page asks for its changes next.
 	followIdle = 30 * time.Second
 	// followAgain is when a log that could not be read is tried again.
@@ -47,11 +47,15 @@ type follows struct {
 
 func newFollows(q *queue.Client) *follows { return &follows{queue: q, all: map[string]*follow{}} }
 
-// run lets builds be followed until ctx ends.
-func (f *follows) run(ctx context.Context) error {
+// begin lets builds be followed until ctx ends.
+func (f *follows) begin(ctx context.Context) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.ctx = ctx
-	f.mu.Unlock()
+}
+
+// run drops what no page shows, until ctx ends.
+func (f *follows) run(ctx context.Context) error {
 	tick := time.NewTicker(followIdle / 3)
 	defer tick.Stop()
 	for {
@@ -151,6 +155,8 @@ type follow struct {
 	changed  bool   // since pages were woken last
 	waits    map[chan struct{}]bool
 	made     map[int]madeStep // steps as pages show them, by number
+
+	heads headCache
 }
 
 // startedAttempt is one that was announced.
@@ -158,6 +164,26 @@ type startedAttempt struct {
 	Attempt int
 	Worker  string
 	At      time.Time
+}
+
+// headCache has what stands above a log as it was made last, for those who decide and those who look.
+type headCache struct {
+	mu   sync.Mutex
+	made map[bool]madePart
+}
+
+// get is that as of a change, made where it was not yet.
+func (h *headCache) get(decides bool, clock uint64, make func() template.HTML) template.HTML {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if m, known := h.made[decides]; known && m.clock == clock {
+		return m.html
+	}
+	if h.made == nil {
+		h.made = map[bool]madePart{}
+	}
+	h.made[decides] = madePart{clock, make()}
+	return h.made[decides].html
 }
 
 // madeStep is a step as it was made.

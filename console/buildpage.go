@@ -152,7 +152,7 @@ func (c *Console) buildHead(f *follow, decides bool) (head template.HTML) {
 	}
 	open := c.seen.side.is().open
 	c.seen.look(func() {
-		head = c.parts.get(partKey{"build", f.build, decides}, c.seen.clock<<20+version, func() template.HTML {
+		head = f.heads.get(decides, c.seen.clock<<20+version, func() template.HTML {
 			b := about.build
 			// What is in the queue, and who is silent, is known better there.
 			if i := slices.IndexFunc(open, func(o overview.Build) bool { return o.Build == b.Build && o.State == b.State && o.Attempt == b.Attempt }); i >= 0 {

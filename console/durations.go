@@ -47,18 +47,16 @@ type pictureLine struct {
 
 // durationsPart is what a page shows of how long builds took: of one pipeline, or of those that built last.
 func (c *Console) durationsPart(pipeline string) template.HTML {
-	return c.parts.get(partKey{"durations", pipeline, false}, c.seen.ended.now(), func() template.HTML {
-		all := c.seen.ended.durations(pipeline, durationsMost)
-		names := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
-			return all[b][len(all[b])-1].Ended.Compare(all[a][len(all[a])-1].Ended)
-		})
-		more := max(0, len(names)-picturesMost)
-		var pictures []durations
-		for _, name := range names[:len(names)-more] {
-			pictures = append(pictures, draw(name, all[name]))
-		}
-		return c.render("durations", map[string]any{"Pictures": pictures, "More": more})
+	all := c.seen.ended.durations(pipeline, durationsMost)
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return all[b][len(all[b])-1].Ended.Compare(all[a][len(all[a])-1].Ended)
 	})
+	more := max(0, len(names)-picturesMost)
+	var pictures []durations
+	for _, name := range names[:len(names)-more] {
+		pictures = append(pictures, draw(name, all[name]))
+	}
+	return c.render("durations", map[string]any{"Pictures": pictures, "More": more})
 }
 
 // draw draws the builds of a pipeline, the oldest first: each a bar with its state's sign above.

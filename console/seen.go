@@ -78,6 +78,7 @@ func newSeen(q *queue.Client) *seen {
 // run watches until ctx ends.
 func (s *seen) run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
+	s.logs.begin(ctx)
 	all.Go(func() error { return store.Fleets(s.queue).Watch(ctx, s.seeFleet, s.caughtUp()) })
 	all.Go(func() error { return store.Rollouts(s.queue).Watch(ctx, s.seeRollout, s.caughtUp()) })
 	all.Go(func() error { return store.Members(s.queue).Watch(ctx, s.seeMember, s.caughtUp()) })

@@ -13,7 +13,7 @@ const (
 	// stepMost is how much of a step's output is kept at least, in bytes, and twice as much at most: its end, which says most.
 	stepMost = 8 << 10
 	// logMost is how much is kept of all.
-	logMost = 512 << 10
+	logMost = 256 << 10
 	// stepsMost is how many steps are kept: the last.
 	stepsMost = 400
 	// nameMost bounds the name of a step, in bytes.
