@@ -180,7 +180,7 @@ func (c *Console) buildHead(f *follow, decides bool) (head template.HTML) {
 }
 
 // stepSigns are the signs of how far steps are.
-var stepSigns = map[overview.StepState]string{ //nolint:gochecknoglobals // read alone
+var stepSigns = map[overview.StepState]string{
 	overview.StepRunning: "▶", overview.StepDone: "✓", overview.StepCached: "=", overview.StepFailed: "✕", overview.StepStopped: "⊘", overview.StepNote: "·",
 }
 

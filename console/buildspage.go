@@ -14,7 +14,7 @@ import (
 )
 
 // buildStates are the states of builds, each with its sign: nothing is told by colour alone.
-var buildStates = []struct{ State, Sign string }{ //nolint:gochecknoglobals // read alone
+var buildStates = []struct{ State, Sign string }{
 	{string(messages.BuildStateSucceeded), "✓"}, {string(messages.BuildStateFailed), "✕"}, {string(messages.BuildStateSuperseded), "»"},
 	{string(messages.BuildStateCancelled), "⊘"}, {string(messages.BuildStateUnchanged), "="},
 	{string(messages.BuildStateRunning), "▶"}, {overview.StateQueued, "…"}, {overview.StateWaits, "◷"}, {overview.StateSilent, "?"}, {overview.StateBroken, "!"},

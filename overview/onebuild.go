@@ -92,7 +92,7 @@ func Took(d time.Duration) string {
 }
 
 // commitPaths is how forges show a commit, below the address of its repository.
-var commitPaths = map[string]string{ //nolint:gochecknoglobals // read alone
+var commitPaths = map[string]string{
 	"github": "/commit/", "gitlab": "/-/commit/", "gitea": "/commit/", "forgejo": "/commit/", "bitbucket": "/commits/",
 	"github.com": "/commit/", "gitlab.com": "/-/commit/", "codeberg.org": "/commit/", "bitbucket.org": "/commits/",
 }
