@@ -163,7 +163,7 @@ func (a *attempt) fill(r messages.BuildRecord) messages.BuildRecord {
 	r.BuildRef, r.State = a.request.BuildRef(), messages.BuildStateRunning
 	r.Worker, r.Claim, r.Request, r.Deliveries, r.Waiting = a.w.Worker, a.claim, a.d.Sequence, a.d.Deliveries, false
 	r.Commit, r.Ref, r.Received = a.request.Commit, a.request.FullRef(), a.request.Received
-	r.Context = a.request.Context
+	r.Context, r.Started, r.Took = a.request.Context, time.Now().UTC(), 0
 	r.Trace = messages.TraceID(a.envelope.Traceparent)
 	r.Cause, r.Reason, r.By, r.Matched = a.request.Cause, a.request.Reason, a.request.RequestedBy, a.request.Matched
 	r.OnlyIf = a.request.OnlyIf

@@ -8,6 +8,27 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
+type sayingKey struct{}
+
+// Saying is a context for Cancel and Retry whose person says why: it stands in the record where their name does.
+func Saying(ctx context.Context, reason string) context.Context {
+	return context.WithValue(ctx, sayingKey{}, reason)
+}
+
+// said is the reason that a person gave, or "".
+func said(ctx context.Context) string {
+	reason, _ := ctx.Value(sayingKey{}).(string)
+	return brief(reason)
+}
+
+// whoSaid is who cancelled a build, and why, for people.
+func whoSaid(p *messages.BuildCancelled) string {
+	if p.Why == "" {
+		return p.By
+	}
+	return p.By + ": " + p.Why
+}
+
 // Cancel ends a build that is queued or runs, and announces that. The worker that has
 // it stops. A build that is over already is an error that says how it ended.
 func (q *Queue) Cancel(ctx context.Context, build, by string) error {
@@ -25,7 +46,7 @@ func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 			}
 			*r = queued
 		}
-		p := &messages.BuildCancelled{By: by}
+		p := &messages.BuildCancelled{By: by, Why: said(ctx)}
 		if err := settle(r, r.BuildRef, p); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
@@ -28,6 +29,7 @@ func (a *attempt) outcome(p messages.Payload) error {
 		}
 		if a.job != nil {
 			a.job.noteChange(r)
+			r.Took = messages.Duration(time.Since(a.began))
 		}
 		m, err := messages.Encode(a.w.q.c.Envelope(a.request.Build, a.traceparent()), p)
 		if err != nil {
@@ -64,12 +66,12 @@ func settle(r *messages.BuildRecord, ref messages.BuildRef, p messages.Payload) 
 		}
 	case *messages.BuildCancelled:
 		p.BuildRef = ref
-		r.State = messages.BuildStateCancelled
+		r.State, r.Cancelled = messages.BuildStateCancelled, whoSaid(p)
 		if p.Unchanged != "" {
 			if r.WantedBy != "" {
 				return errWanted
 			}
-			r.State, r.Unchanged = messages.BuildStateUnchanged, p.Unchanged
+			r.State, r.Unchanged, r.Cancelled = messages.BuildStateUnchanged, p.Unchanged, ""
 		}
 	default:
 		return queue.Permanent(fmt.Errorf("build %s returned %T, which ends no build", ref.Build, p))

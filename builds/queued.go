@@ -14,7 +14,8 @@ import (
 // Queued is a request that was accepted and that no worker has claimed yet.
 type Queued struct {
 	messages.BuildRequested
-	Newer messages.Type // where only a newer version of this program can build it, and little of it is known; or ""
+	Newer    messages.Type // where only a newer version of this program can build it, and little of it is known; or ""
+	Sequence uint64        // of the request in its stream, by which builders take them
 }
 
 // Asked is a request that is still in its stream, with what became of it: every build that has not ended has one,
@@ -39,7 +40,7 @@ func (q *Queue) Asked(ctx context.Context) ([]Asked, error) {
 	}}
 	err := q.c.Read(ctx, q.c.Space().RequestsStream(), o, func(r queue.Received) error {
 		if m, ok := r.Payload.(*messages.BuildRequested); ok {
-			out = append(out, Asked{Queued: Queued{*m, r.Newer}})
+			out = append(out, Asked{Queued: Queued{*m, r.Newer, r.Sequence}})
 		}
 		return nil
 	})

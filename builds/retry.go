@@ -13,24 +13,39 @@ import (
 // Retry asks for an ended build again, under a new ID and with the order of the first,
 // so that it does not overtake what came later. Asked twice while the retry runs it is one.
 func (q *Queue) Retry(ctx context.Context, build, by string) (Accepted, error) {
-	e, err := q.records.Get(ctx, build)
+	asked, order, err := q.retryable(ctx, build)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("retrying build %s: %w", build, err)
 	}
-	if !e.Value.Ended() {
-		return Accepted{}, fmt.Errorf("retrying build %s: it is still running: cancel it first", build)
+	return q.retryRequest(ctx, asked, order, by)
+}
+
+// Retryable tells why a build can't be asked for again, or nil.
+func (q *Queue) Retryable(ctx context.Context, build string) error {
+	_, _, err := q.retryable(ctx, build)
+	return err
+}
+
+// retryable is what asked for an ended build, and the order that it has.
+func (q *Queue) retryable(ctx context.Context, build string) (asked messages.Message, order uint64, err error) {
+	e, err := q.records.Get(ctx, build)
+	if err != nil {
+		return asked, 0, err
 	}
-	asked, err := q.kept(ctx, &e.Value)
+	if !e.Value.Ended() {
+		return asked, 0, errors.New("it is still running: cancel it first")
+	}
+	asked, err = q.kept(ctx, &e.Value)
 	if errors.Is(err, queue.ErrNotFound) {
-		return Accepted{}, fmt.Errorf("retrying build %s: its request was not kept: submit the pipeline again", build)
+		return asked, 0, errors.New("its request was not kept: submit the pipeline again")
 	}
 	if err != nil {
-		return Accepted{}, fmt.Errorf("retrying build %s: reading its request: %w", build, err)
+		return asked, 0, fmt.Errorf("reading its request: %w", err)
 	}
 	if _, r, err := messages.DecodeAs[*messages.BuildRequested](asked); err == nil && r.Context != "" && e.Value.Context == "" {
-		return Accepted{}, fmt.Errorf("retrying build %s: its context is not kept any more: submit the folder again", build)
+		return asked, 0, errors.New("its context is not kept any more: submit the folder again")
 	}
-	return q.retryRequest(ctx, asked, e.Value.Order, by)
+	return asked, e.Value.Order, nil
 }
 
 // retryRequest asks again for what m asked for.
@@ -43,7 +58,7 @@ func (q *Queue) retryRequest(ctx context.Context, m messages.Message, order uint
 		return Accepted{}, fmt.Errorf("reading the request to retry: %w", err)
 	}
 	r.Accepted(order)
-	r.Reason = &messages.Reason{Kind: messages.ReasonRetry, Link: r.Build}
+	r.Reason = &messages.Reason{Kind: messages.ReasonRetry, Link: r.Build, Detail: said(ctx)}
 	r.Build = messages.NewBuildID(r.Pipeline.Name)
 	r.Cause, r.RequestedBy, r.Matched, r.OnlyIf, r.Received = messages.CauseRetry, by, "", "", time.Now().UTC()
 	return q.Request(ctx, r, e.Traceparent)

@@ -28,3 +28,21 @@ func (q *Queue) Stored(ctx context.Context, build string) (Accepted, error) {
 	}
 	return Accepted{Build: build, Order: r.Order}, nil
 }
+
+// RequestOf is the request of a build, as its record keeps it, or its stream. queue.ErrNotFound where neither does.
+func (q *Queue) RequestOf(ctx context.Context, build string) (*messages.BuildRequested, error) {
+	e, err := q.records.Get(ctx, build)
+	record := e.Value
+	if errors.Is(err, queue.ErrNotFound) {
+		record, err = q.queuedBuild(ctx, build)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for build %s: %w", build, err)
+	}
+	m, err := q.kept(ctx, &record)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the request of build %s: %w", build, err)
+	}
+	_, r, err := messages.DecodeAs[*messages.BuildRequested](m)
+	return r, err
+}

@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/overview"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/spf13/cobra"
@@ -19,24 +17,11 @@ import (
 
 // findBuild finds a build, queued or claimed.
 func (s *session) findBuild(ctx context.Context, build string) (*overview.Build, error) {
-	e, err := store.Builds(s.queue).Get(ctx, build)
-	if err == nil {
-		b := overview.BuildOf(&e.Value)
-		return &b, nil
+	b, known, err := overview.FindBuild(ctx, s.queue, build)
+	if err == nil && b == nil {
+		err = unknown("build", build, known, "'fenceline builds' lists them")
 	}
-	all, err := overview.RecentBuilds(ctx, s.queue, overview.BuildsShown, "")
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(all, func(b overview.Build) bool { return b.Build == build })
-	if i < 0 {
-		var known []string
-		for _, b := range all {
-			known = append(known, b.Build)
-		}
-		return nil, unknown("build", build, known, "'fenceline builds' lists them")
-	}
-	return &all[i], nil
+	return b, err
 }
 
 // unfound says of what was not found whether there is no such build, or it was never claimed.

@@ -22,38 +22,17 @@ func newBuildShowCmd() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		one := []overview.Build{*b}
-		if err := overview.Hear(ctx, s.queue, one); err != nil {
-			return err
-		}
-		return s.print(one[0], func(p *terminal.Page) { writeBuild(p, &one[0]) })
+		return s.print(b, func(p *terminal.Page) { writeBuild(p, b) })
 	})
 }
 
-// write writes all that is known of a build.
+// writeBuild writes all that is known of a build.
 func writeBuild(p *terminal.Page, b *overview.Build) {
-	reason := ""
-	if b.Reason != nil {
-		reason = b.Reason.String()
-	}
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.UTC().Format(time.RFC3339) + " (" + overview.Ago(t) + ")"
-	}
-	for _, field := range []struct {
-		name  string
-		value any
-	}{
-		{"build", b.Build}, {"pipeline", b.Pipeline}, {"order", b.Order}, {"state", b.Shown()},
-		{"reason", reason}, {"requested by", b.By}, {"ref", b.Ref}, {"commit", b.Commit}, {"matched", b.Matched},
-		{"received", at(b.Received)}, {"updated", at(b.Updated)}, {"attempt", b.Attempt}, {"worker", b.Worker},
-		{"image", string(b.Image)}, {"superseded by", b.Head}, {"which is build", b.FollowedBy}, {"last error", b.LastError},
-		{"unreadable", b.Broken}, {"silent", b.Silence}, {"needs a builder for", string(b.Newer)}, {"trace", b.Trace},
-	} {
-		if field.value != "" && field.value != 0 && field.value != uint64(0) {
-			p.Row(field.name, field.value)
+	for _, f := range b.Facts() {
+		if f.At.IsZero() {
+			p.Row(f.Name, f.Text)
+		} else {
+			p.Row(f.Name, f.At.UTC().Format(time.RFC3339)+" ("+overview.Ago(f.At)+")")
 		}
 	}
 	if b.Failure != nil {

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/overview"
@@ -67,9 +65,9 @@ func writeEnd(p *terminal.Page, r *messages.BuildRecord) {
 // what to run then.
 func writeFailure(p *terminal.Page, f *messages.Failure, build string) {
 	for _, x := range f.Findings {
-		p.Line("  %s", labelled(x))
+		p.Line("  %s", overview.Labelled(x))
 	}
-	if !explained(f) {
+	if !overview.Explained(f) {
 		if f.Place != "" {
 			p.Line("  at %s", f.Place)
 		}
@@ -78,37 +76,7 @@ func writeFailure(p *terminal.Page, f *messages.Failure, build string) {
 			p.Text("    | ", f.Detail)
 		}
 	}
-	for _, line := range remedy(f, build) {
+	for _, line := range overview.Remedy(f, build) {
 		p.Line("  %s", line)
 	}
-}
-
-// explained tells whether the findings say why: each has place, cause and fix. Warnings alone
-// don't.
-func explained(f *messages.Failure) bool {
-	return slices.ContainsFunc(f.Findings, func(x messages.Finding) bool { return !x.Warning })
-}
-
-// labelled is a finding that is told from those that refuse an image where it is a warning.
-func labelled(f messages.Finding) string {
-	if f.Warning {
-		return "warning: " + f.String()
-	}
-	return f.String()
-}
-
-// remedy is what to do about a failure, and what to run then.
-func remedy(f *messages.Failure, build string) []string {
-	var out []string
-	if f.Fix != "" && !explained(f) {
-		out = append(out, "fix: "+f.Fix)
-	}
-	switch {
-	case strings.Contains(f.Fix, "fenceline retry"):
-	case f.Class == messages.FailureUser || f.Class == messages.FailureHooks:
-		out = append(out, "then push, or build the same again: fenceline retry "+build)
-	default:
-		out = append(out, "then run: fenceline retry "+build)
-	}
-	return out
 }

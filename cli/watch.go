@@ -191,15 +191,15 @@ func (m *moment) write(p *terminal.Page) {
 	if m.Text != "" && m.Text != string(m.Image) {
 		said += ": " + m.Text
 	}
-	if m.Failure != nil && !explained(m.Failure) { // findings are listed below
+	if m.Failure != nil && !overview.Explained(m.Failure) { // findings are listed below
 		said += ": " + overview.FirstLine(m.Failure)
 	}
 	p.Line("%s  %-13s %s", m.Time.Local().Format("15:04:05.000"), m.Step, said)
 	for _, f := range m.Findings {
-		p.Line("    %s", labelled(f))
+		p.Line("    %s", overview.Labelled(f))
 	}
 	if m.Failure != nil {
-		for _, line := range remedy(m.Failure, m.Build) {
+		for _, line := range overview.Remedy(m.Failure, m.Build) {
 			p.Line("    %s", line)
 		}
 	}

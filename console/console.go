@@ -141,6 +141,12 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /dead-letters", c.signedIn(c.lettersPage))
 	mux.Handle("GET /dead-letters/events", c.signedIn(c.lettersEvents))
 	mux.Handle("GET /dead-letters/{letter}", c.signedIn(c.letterPage))
+	mux.Handle("GET /builds", c.signedIn(c.buildsPage))
+	mux.Handle("GET /builds/events", c.signedIn(c.buildsEvents))
+	mux.Handle("GET /builds/{build}", c.signedIn(c.buildPage))
+	mux.Handle("GET /builds/{build}/events", c.signedIn(c.buildEvents))
+	mux.Handle("GET /builds/{build}/{action}", c.operator(c.buildAction))
+	mux.Handle("POST /builds/{build}/{action}", c.operator(c.buildAction))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

@@ -15,6 +15,9 @@
 //	tries.go       how often sign-ins are tried
 //	seen.go        what the watches have seen of records and heartbeats, and what of it has changed
 //	sideline.go    builds and dead letters
+//	buildlist.go   the builds that have ended, in short
+//	buildsteps.go  which step builds are at that run
+//	buildfollow.go logs of builds, each read once for all pages that show it
 //	cells.go       a node as a cell of its fleet's page
 //	pages.go       templates, the script and the style; what every page shows
 //	parts.go       parts of pages that are made once for all who look
@@ -24,6 +27,9 @@
 //	fleetspage.go  the first page: every fleet, what moves, and what needs a person
 //	fleetpage.go   a fleet and its nodes, filtered, page by page
 //	nodepage.go    a node
+//	buildspage.go  the queue, what runs, and what has ended
+//	durations.go   pictures of how long builds took
+//	buildpage.go   a build, and its log
 //	rolloutpage.go a rollout, running or past
 //	courses.go     what pages show beside what is watched: read when records change, once for all who look
 //	curve.go       how many members had an image over time, as a picture
@@ -38,6 +44,7 @@
 //	facts.go       what people decide by, and what of it has changed
 //	fleetactions.go    decisions about a fleet
 //	rolloutactions.go  about a rollout
+//	buildactions.go    about a build
 //	nodeactions.go     about a node
 //	letteractions.go   about a dead letter
 //	decisionevents.go  tells of them, and of those that were refused

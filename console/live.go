@@ -33,6 +33,12 @@ type live interface {
 	cells(since uint64) (now uint64, changed []string)
 }
 
+// waker is a page that changes beside what is seen of the records.
+type waker interface {
+	// wakes returns a channel that has a value whenever it has changed since the last receive.
+	wakes() (changed <-chan struct{}, done func())
+}
+
 // stream sends a page's changes until the browser goes, the session ends, or the browser doesn't read.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, page live) {
 	place := c.viewers.enter(s.person.By())
@@ -50,6 +56,12 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 	h.Set("X-Accel-Buffering", "no")
 	changed, done := c.seen.subscribe()
 	defer done()
+	var also <-chan struct{}
+	if w, itself := page.(waker); itself {
+		itChanged, over := w.wakes()
+		also = itChanged
+		defer over()
+	}
 	look := time.NewTicker(streamLook)
 	defer look.Stop()
 	looks := 0
@@ -66,6 +78,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 			_ = out.event("paused", "")
 			return
 		case <-changed:
+		case <-also:
 		case <-look.C:
 			if looks++; looks%streamAlive == 0 {
 				if err = out.alive(); err != nil {

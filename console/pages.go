@@ -21,17 +21,22 @@ var web embed.FS
 
 // pages are the templates. They escape what they are given for the place where it stands.
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"text":   terminal.Visible, // for what came from outside: what a terminal would obey is seen, not obeyed
-	"short":  overview.Short,
-	"size":   messages.Size,
-	"digest": overview.ShortDigest,
-	"when":   when,
-	"ref":    messages.ShownRef,
-	"asset":  func(name string) string { return "/assets/" + assetVersion + "/" + name },
-	"sign":   signOf,
-	"count":  overview.Counted,
-	"lines":  diffLines,
-	"trim":   func(most int, s string) string { return messages.Shorten(s, most) },
+	"text":     terminal.Visible, // for what came from outside: what a terminal would obey is seen, not obeyed
+	"short":    overview.Short,
+	"size":     messages.Size,
+	"digest":   overview.ShortDigest,
+	"when":     when,
+	"ref":      messages.ShownRef,
+	"asset":    func(name string) string { return "/assets/" + assetVersion + "/" + name },
+	"sign":     signOf,
+	"count":    overview.Counted,
+	"state":    buildSign,
+	"commit":   overview.ShortCommit,
+	"stepsign": stepSign,
+	"lead":     reasonLink,
+	"took":     overview.Took,
+	"lines":    diffLines,
+	"trim":     func(most int, s string) string { return messages.Shorten(s, most) },
 }).ParseFS(web, "web/*.html"))
 
 // when is a moment: exact for whoever hovers over it or has no script, and how long ago it is for whoever has.

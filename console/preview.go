@@ -23,6 +23,7 @@ type preview struct {
 	Rollout string
 	Node    string
 	Letter  string
+	Build   string
 	Will    []string       // what will be so
 	From    messages.Image // that is current, where that changes
 	To      messages.Image

@@ -33,7 +33,10 @@ type seen struct {
 	changed  bool   // something beside fleets, since it settled last
 	open     map[chan struct{}]bool
 
-	side sideline
+	side  sideline
+	ended *endedBuilds
+	steps *buildSteps
+	logs  *follows
 }
 
 // fleet is what is seen of one fleet.
@@ -64,20 +67,26 @@ type node struct {
 }
 
 func newSeen(q *queue.Client) *seen {
-	return &seen{
+	s := &seen{
 		queue: q, fleets: map[string]*fleet{}, rollouts: map[string]messages.RolloutRecord{}, unread: 4, ready: make(chan struct{}),
-		open: map[chan struct{}]bool{}, side: sideline{queue: q, asked: make(chan struct{}, 1)},
+		open: map[chan struct{}]bool{}, side: sideline{queue: q, asked: make(chan struct{}, 1)}, steps: &buildSteps{queue: q}, logs: newFollows(q),
 	}
+	s.ended = newEndedBuilds(q, s.logs.see)
+	return s
 }
 
 // run watches until ctx ends.
 func (s *seen) run(ctx context.Context) error {
 	all, ctx := errgroup.WithContext(ctx)
+	s.logs.begin(ctx)
 	all.Go(func() error { return store.Fleets(s.queue).Watch(ctx, s.seeFleet, s.caughtUp()) })
 	all.Go(func() error { return store.Rollouts(s.queue).Watch(ctx, s.seeRollout, s.caughtUp()) })
 	all.Go(func() error { return store.Members(s.queue).Watch(ctx, s.seeMember, s.caughtUp()) })
 	all.Go(func() error { return store.Nodes(s.queue).Watch(ctx, s.seeBeat, s.caughtUp()) })
 	all.Go(func() error { return s.side.run(ctx, s.note) })
+	all.Go(func() error { return s.ended.run(ctx, s.note) })
+	all.Go(func() error { return s.lookAtSteps(ctx) })
+	all.Go(func() error { return s.logs.run(ctx) })
 	all.Go(func() error { return s.settleOn(ctx) })
 	return all.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type sideState struct {
 	failed  []overview.Build // the last of each pipeline that has made no image since
 	letters int              // dead letters that are no part of those
 	full    bool             // there is no room for more
+	open    []overview.Build // queued, running and unreadable ones
 	mark    uint64           // tells states of all dead letters apart
 	files   []messages.RefusedFile
 	problem string // why it could not be read
@@ -52,6 +54,9 @@ func (l *sideline) ask() {
 	default: // it is to be read already
 	}
 }
+
+// sideRest is how many times as long as a look took it rests after it: with many builds in the queue a look costs more.
+const sideRest = 5
 
 // is is what was read last.
 func (l *sideline) is() sideState {
@@ -75,6 +80,10 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 	watching.Go(func() {
 		_ = store.Builds(l.queue).Changes(ctx, mark, func(queue.Entry[messages.BuildRecord]) { _ = mark() }) // it ends with ctx
 	})
+	watching.Go(func() {
+		requests := queue.ReadOptions{New: true, Follow: true, Broken: func(queue.Stored, error) { _ = mark() }}
+		_ = l.queue.Read(ctx, l.queue.Space().RequestsStream(), requests, func(queue.Received) error { return mark() }) // likewise
+	})
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,6 +92,7 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 		case <-l.asked:
 		case <-time.After(sideIdle):
 		}
+		began := time.Now()
 		state := l.read(ctx)
 		l.mu.Lock()
 		l.state = state
@@ -91,7 +101,7 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 		if state.problem != "" {
 			_ = mark()
 		}
-		if !queue.Pause(ctx, sideEvery) {
+		if !queue.Pause(ctx, max(sideEvery, sideRest*time.Since(began))) {
 			return nil
 		}
 	}
@@ -102,6 +112,9 @@ func (l *sideline) read(ctx context.Context) sideState {
 	defer cancel()
 	var out sideState
 	all, err := overview.RecentBuilds(ctx, l.queue, overview.BuildsShown, "")
+	out.open = slices.DeleteFunc(slices.Clone(all), func(b overview.Build) bool {
+		return b.Broken == "" && b.State != overview.StateQueued && b.State != string(messages.BuildStateRunning)
+	})
 	if err == nil {
 		all, err = overview.LastsOf(ctx, l.queue, all)
 	}

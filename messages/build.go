@@ -177,7 +177,8 @@ func (*BuildSuperseded) MessageType() Type { return TypeBuildSuperseded }
 // has. The two are one type, so that no stream, consumer or credential has to know another.
 type BuildCancelled struct {
 	BuildRef
-	By string `json:"by,omitempty"`
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"` // what they said of it
 	// Unchanged says for people why nothing was built; "" where it was cancelled.
 	Unchanged string `json:"unchanged,omitempty"`
 }
@@ -305,6 +306,12 @@ type BuildRecord struct {
 	Overtaken int `json:"overtaken,omitempty"`
 	// Unchanged says for people why nothing was built, in state BuildStateUnchanged.
 	Unchanged string `json:"unchanged,omitempty"`
+	// Cancelled says for people who cancelled it, and why, in state BuildStateCancelled.
+	Cancelled string `json:"cancelled,omitempty"`
+	// Started is when the attempt that is under way, or was the last, was claimed, by its worker's clock, and Took how long that
+	// one had the build until it ended. Older builders write neither.
+	Started time.Time `json:"started,omitzero"`
+	Took    Duration  `json:"took,omitempty"`
 	// Updates is the digest of the list of packages that had updates before it was built, where they were asked for: an
 	// image that has the same ones doesn't take them.
 	Updates string `json:"updates,omitempty"`

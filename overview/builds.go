@@ -34,6 +34,12 @@ type Build struct {
 	Unchanged string            `json:"unchanged,omitempty"` // why nothing was built
 	Newer     messages.Type     `json:"newer,omitempty"`     // of a queued one that only a newer version of fenceline can build
 
+	Cancelled string            `json:"cancelled,omitempty"` // who cancelled it, and why
+	Started   time.Time         `json:"started,omitzero"`    // its attempt, or the last one
+	Took      messages.Duration `json:"took,omitempty"`      // that attempt, until it ended
+	Place     int               `json:"place,omitempty"`     // of a queued one, in the queue, from 1
+	Expected  time.Time         `json:"expected,omitzero"`   // when a queued one is likely to begin, or one that runs to end
+
 	Head       string `json:"head,omitempty"`        // the commit that superseded it, or was its branch's head while it was built
 	FollowedBy string `json:"followed_by,omitempty"` // and the build of that
 	Ahead      int    `json:"ahead,omitempty"`       // of a queued one: builds of earlier pushes of its branch that it waits for
@@ -44,7 +50,7 @@ type Build struct {
 
 	inTurn  bool   // it waits for builds of earlier pushes
 	claim   string // of its record
-	request uint64 // sequence of its request in its stream; 0 for a queued one
+	request uint64 // sequence of its request in its stream
 }
 
 // The states that no record has.
@@ -85,6 +91,8 @@ func (b *Build) Why() string {
 		return b.Silence
 	case b.Unchanged != "":
 		return b.Unchanged
+	case b.Cancelled != "":
+		return "by " + b.Cancelled
 	case b.superseded() && b.FollowedBy != "":
 		return "by " + ShortCommit(b.Head) + ", which is build " + b.FollowedBy
 	case b.superseded() && b.Head != "":
@@ -98,11 +106,22 @@ func (b *Build) Why() string {
 	case b.Ahead > 0:
 		return fmt.Sprintf("waits for the builds of earlier pushes of its branch, of which %d have not ended%s", b.Ahead, b.unasked())
 	case b.State == StateQueued:
-		return "waits for a builder" + b.unasked()
+		return "waits for a builder" + b.inLine() + b.unasked()
 	case b.State == string(messages.BuildStateRunning):
 		return "on " + b.Worker + b.unasked()
 	}
 	return ""
+}
+
+// inLine is where in the queue it is, and when its turn is likely to come.
+func (b *Build) inLine() string {
+	switch {
+	case b.Place == 0:
+		return ""
+	case b.Expected.IsZero():
+		return fmt.Sprintf(", place %d in the queue", b.Place)
+	}
+	return fmt.Sprintf(", place %d in the queue, likely to begin %s", b.Place, Until(b.Expected, time.Now()))
 }
 
 func (b *Build) superseded() bool { return b.State == string(messages.BuildStateSuperseded) }

@@ -6,6 +6,10 @@
 //   - fleets.go: a fleet in short: its nodes counted, what moves, what failed, what is wrong
 //   - builds.go: a build, how far it is, and why
 //   - recentbuilds.go: the newest builds, and those that have not ended
+//   - expected.go: the queue: places, and when builds are likely to begin and to end
+//   - onebuild.go: all that is known of one build, and where its commit is shown
+//   - failures.go: why a build failed, and what to do
+//   - buildlog.go: a build's log folded into its steps
 //   - deadletters.go: how many dead letters are no part of a build that is shown
 //   - images.go: the images that the records know, and the words that mean one
 //   - letters.go: a dead letter, and what its message says

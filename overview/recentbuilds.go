@@ -51,6 +51,7 @@ func RecentBuilds(ctx context.Context, q *queue.Client, most int, pipeline strin
 		return cmp.Or(cmp.Compare(b.Order, a.Order), strings.Compare(a.Build, b.Build))
 	})
 	line(out)
+	expect(out, time.Now())
 	return out, Hear(ctx, q, out)
 }
 
@@ -67,6 +68,7 @@ func BuildOf(r *messages.BuildRecord) Build {
 	return Build{
 		Build: r.Build, Order: r.Order, Pipeline: r.Pipeline, State: state, Ref: r.Ref, Commit: r.Commit, Cause: r.Cause, Reason: why, By: r.By, Matched: r.Matched, Attempt: r.Attempt,
 		Worker: r.Worker, Image: r.Image, Received: r.Received, Updated: r.Updated, Failure: r.Failure, LastError: r.LastError, OnlyIf: r.OnlyIf, Unchanged: r.Unchanged,
+		Cancelled: r.Cancelled, Started: r.Started, Took: r.Took,
 		Head: r.Head, FollowedBy: r.FollowedBy, Waiting: r.Waiting, Trace: r.Trace, claim: r.Claim, request: r.Request,
 	}
 }
@@ -85,7 +87,7 @@ func askedRow(a *builds.Asked) Build {
 	return Build{
 		Build: a.Build, Order: a.Order, Pipeline: a.Pipeline.Name, State: StateQueued, Ref: a.FullRef(), Commit: a.Commit,
 		Cause: a.Cause, Reason: &why, By: a.RequestedBy, Matched: a.Matched, Received: a.Received, Newer: a.Newer, OnlyIf: a.OnlyIf,
-		inTurn: a.InTurn(),
+		inTurn: a.InTurn(), request: a.Sequence,
 	}
 }
 

@@ -163,7 +163,8 @@ func TestWhatIsGivenUpIsADeadLetter(t *testing.T) {
 		t.Errorf("the letter is %+v", letter)
 	}
 	r.answers(nil)
-	must(t, builds.New(s.admin).RequeueDeadLetter(within(t), builds.LetterName(letter)))
+	_, err := builds.New(s.admin).RequeueDeadLetter(within(t), builds.LetterName(letter), "ada")
+	must(t, err)
 	eventually(t, "it is there", func() bool { return len(r.reasons("production")) == 1 })
 	if got := r.all()[0].header.Get("Webhook-Id"); got != name.Load() {
 		t.Errorf("it is called %s, and was %s", got, name.Load())

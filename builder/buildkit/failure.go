@@ -158,8 +158,11 @@ func failedOp(err error) *pb.Op {
 	return nil
 }
 
+// maxTailText bounds what is shown of a step's output, in bytes: with the excerpt it fits what a record holds of both.
+const maxTailText = 4 << 10
+
 // maxExcerpt bounds what is shown of a Dockerfile, whose steps may have any length, in bytes.
-const maxExcerpt = 8 << 10
+const maxExcerpt = 3 << 10
 
 // locate notes the place in the Dockerfile, and the lines around it.
 func (r *run) locate(err error, f *messages.Failure) {
@@ -194,7 +197,7 @@ func (r *run) explainRun(err error, exit *gatewaypb.ExitError, f *messages.Failu
 	if stepFull.MatchString(tail) {
 		f.Class, f.Fix = messages.FailureInfrastructure, "make room on the build machine"
 	}
-	f.Detail = strings.TrimSpace(f.Detail + "\n" + tail)
+	f.Detail = strings.TrimSpace(f.Detail + "\n" + messages.ShortenHead(tail, maxTailText))
 }
 
 // carriageReturns tells whether a step gives its program lines that end in CRLF. The parser takes the

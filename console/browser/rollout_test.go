@@ -14,7 +14,7 @@ import (
 )
 
 // hostile is text as a stranger would send it, to be neither run nor obeyed.
-const hostile = `<script>window.hacked = 1</script><img src=x onerror="window.hacked = 2"> "'&` + "\x1b[2J\x1b]0;own\x07"
+const hostile = `<script>window.hacked = 1; document.title = "own"</script><img src=x onerror="window.hacked = 2; document.title='own'"> "'&` + "\x1b[31mred\x1b[2J\x1b]0;own\x07"
 
 // rollout writes a rollout's record.
 func (i *installation) rollout(t *testing.T, n int, state messages.RolloutState, members int, change func(*messages.RolloutRecord)) string {

@@ -22,6 +22,11 @@
   times();
   setInterval(times, 10000);
 
+  // Of what a step wrote the end is shown. Whoever opens or folds a step keeps it so.
+  const end = (e) => { const p = e.querySelector("pre[tabindex]"); if (p && e.dataset.into) p.scrollTop = p.scrollHeight; };
+  document.querySelectorAll("[data-into]").forEach(end);
+  document.addEventListener("click", (e) => { const s = e.target.closest("details.step > summary"); if (s) s.parentElement.dataset.chosen = "yes"; });
+
   // An element takes the place of the one with its ID. One without elements in it is changed as it stands, so that
   // nothing moves and the focus stays.
   const put = (html) => {
@@ -29,7 +34,13 @@
     t.innerHTML = html;
     for (const next of [...t.content.children]) {
       const now = document.getElementById(next.id);
-      if (!now) continue;
+      const into = now ? null : document.getElementById(next.dataset.into);
+      if (into) {
+        into.append(next);
+        end(next);
+        while (into.children.length > into.dataset.most) into.firstElementChild.remove();
+      }
+      if (!now || now.isEqualNode(next)) continue;
       if (!now.children.length && !next.children.length && now.tagName === next.tagName) {
         for (const a of [...now.attributes]) if (!next.hasAttribute(a.name)) now.removeAttribute(a.name);
         for (const a of next.attributes) if (now.getAttribute(a.name) !== a.value) now.setAttribute(a.name, a.value);
@@ -37,9 +48,14 @@
         continue;
       }
       const focus = now.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      const told = now.contains(document.activeElement) && document.activeElement.closest("summary, pre[tabindex]");
+      const pre = now.querySelector("pre[tabindex]"), top = pre && pre.scrollTop, below = pre && pre.scrollHeight - pre.scrollTop - pre.clientHeight;
+      if (now.dataset.chosen) { next.open = now.open; next.dataset.chosen = "yes"; }
       const open = [...now.querySelectorAll("details")].map((d) => d.open);
       next.querySelectorAll("details").forEach((d, n) => { d.open = !!open[n]; });
       now.replaceWith(next);
+      if (pre && below > 20) { const p = next.querySelector("pre[tabindex]"); if (p) p.scrollTop = top; } else end(next);
+      if (told) next.querySelector(told.tagName)?.focus({ preventScroll: true });
       if (focus) for (const a of next.querySelectorAll("a")) if (a.getAttribute("href") === focus) { a.focus({ preventScroll: true }); break; }
     }
     times();

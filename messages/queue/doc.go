@@ -24,6 +24,7 @@
 //	hints.go           Hint, HearHints: messages that nobody stores
 //	questions.go       Question: one is put to whoever listens, and the answer waited for
 //	read.go            Read, Last: messages as a stream keeps them
+//	tail.go            where the last messages of a subject begin
 //	session.go         one pass over a stream, from its start to the first trouble
 //	asking.go          the same for who may make no consumers
 //	records.go         Records: a bucket whose entries change by revision

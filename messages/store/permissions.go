@@ -108,14 +108,15 @@ func ControllerPermissions(s messages.Space, inbox string) Permissions {
 	return p
 }
 
-// ConsolePermissions are a console's: to read everything, to write what people decide about fleets and rollouts, and to tell of
-// it; to retire nodes, which deletes their heartbeat and membership; and to requeue and drop dead letters.
+// ConsolePermissions are a console's: to read everything, to write what people decide about fleets, rollouts and builds, and to tell
+// of it; to retire nodes, which deletes their heartbeat and membership; and to requeue and drop dead letters.
 func ConsolePermissions(s messages.Space, inbox string) Permissions {
 	p := reader(s, inbox)
 	p.add([]string{"$KV." + s.RolloutsBucket() + ".*", "$KV." + s.FleetsBucket() + ".*"}) // a record each; the controllers' lease is deeper
+	p.add([]string{"$KV." + s.BuildsBucket() + ".*"})                                     // to cancel a build; what workers say of themselves is deeper
 	p.add([]string{"$KV." + s.MembersBucket() + ".*.*", "$KV." + s.NodesBucket() + ".*.*"})
-	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged, messages.TypeDecisionMade))
-	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()})
+	p.add(events(s, messages.TypeRolloutChanged, messages.TypeFleetChanged, messages.TypeDecisionMade, messages.TypeBuildCancelled))
+	p.add([]string{"$JS.API.STREAM.PURGE." + s.LettersStream()}) // also of a build that is asked for again
 	p.add(requeued(s))
 	return p
 }

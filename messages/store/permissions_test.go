@@ -214,11 +214,12 @@ func TestNoRoleMayDoAnothersWork(t *testing.T) {
 			taken, "$KV.fenceline-builds.x", "$KV.fenceline-nodes.production.n1", "fenceline.image.ready.v1.base.x",
 			"fenceline.build.failed.v1.base.x", "fenceline.node.failed.v1.production.n1",
 		}},
-		// It may retire nodes, and send again what was buried; see TestAConsoleCanDoItsWork.
+		// It may cancel builds and ask for them again, retire nodes, and send again what was buried; see TestAConsoleCanDoItsWork.
 		"console": {destruction, requests[1:], {
 			taken, "$KV.fenceline-fleets.lease.controllers", "$KV.fenceline-fence.production", "$KV.fenceline-members.production", "$KV.fenceline-members.production.n1.x",
-			"$KV.fenceline-nodes.production", "$KV.fenceline-nodes.production.n1.x", "$KV.fenceline-builds.x", "$KV.fenceline-statuses.told.x.y", "$KV.fenceline-calls.x",
+			"$KV.fenceline-nodes.production", "$KV.fenceline-nodes.production.n1.x", "$KV.fenceline-builds.beat.x", "$KV.fenceline-builds.sweep.floor", "$KV.fenceline-statuses.told.x.y", "$KV.fenceline-calls.x",
 			"fenceline.build.log.v1.base.x", "fenceline.build.started.v1.base.x", "fenceline.dead.letter.v1.fenceline-requests.1", "fenceline.calls.audited.v1.x",
+			"$JS.API.STREAM.MSG.DELETE.fenceline-letters",
 			"$JS.API.STREAM.CREATE.fenceline-requests", "$JS.API.STREAM.PURGE.KV_fenceline-fleets", "$JS.API.STREAM.PURGE.KV_fenceline-rollouts",
 			"$JS.API.STREAM.PURGE.KV_fenceline-members", "$JS.API.STREAM.PURGE.KV_fenceline-nodes", "$JS.API.STREAM.PURGE.fenceline-logs", "$JS.API.STREAM.PURGE.fenceline-audit",
 			"$JS.API.STREAM.PURGE.fenceline-reports", "$JS.API.STREAM.UPDATE.fenceline-events", "$JS.API.STREAM.DELETE.fenceline-letters", "fenceline.fence.asked.v1.production",
