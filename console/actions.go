@@ -94,7 +94,7 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d d
 		return
 	}
 	s.leave(outcome{Good: true, Text: said})
-	http.Redirect(w, r, d.page(), http.StatusSeeOther) //nolint:gosec // a path of this console, of something that it knows
+	http.Redirect(w, r, d.page(), http.StatusSeeOther)
 }
 
 // subjectMost bounds what the log says of a decision, in bytes.

@@ -248,7 +248,7 @@ func TestBuildsAreCancelledAndAskedForAgain(t *testing.T) {
 	if a := ada.post(t, "/builds/"+build+"/cancel", form); a.status != http.StatusConflict {
 		t.Errorf("the form again: %d", a.status)
 	}
-	if a := bob.post(t, "/builds/"+build+"/cancel", late); a.status != http.StatusConflict || !strings.Contains(a.body, "it was changed while you looked. The build is cancelled") {
+	if a := bob.post(t, "/builds/"+build+"/cancel", late); a.status != http.StatusConflict || !strings.Contains(a.body, "The build was queued, and is cancelled") {
 		t.Errorf("the second: %d %s", a.status, a.body)
 	}
 	a := ada.post(t, "/builds/"+build+"/retry", ada.form(t, "/builds/"+build+"/retry", "right after all"))

@@ -68,10 +68,11 @@ func (d *letterDecision) facts() []fact {
 }
 
 func (d *letterDecision) carryOut(ctx context.Context, c *Console, by, reason string) (said string, err error) {
-	line, build := builds.New(c.queue), ""
+	line := builds.New(c.queue)
 	if d.action == actDrop {
 		said, err = "Dead letter "+d.name+" is dropped: its message is gone for good.", line.DropDeadLetter(ctx, d.name)
 	} else {
+		var build string
 		build, err = line.RequeueDeadLetter(builds.Saying(ctx, reason), d.name, by)
 		said = "Dead letter " + d.name + " is requeued: its message was sent again."
 		if build != "" {

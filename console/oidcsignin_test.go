@@ -116,7 +116,7 @@ func TestSigningInByOIDC(t *testing.T) {
 	if a := ada.get(t, "/"); a.status != http.StatusSeeOther {
 		t.Errorf("she is in yet: %d", a.status)
 	}
-	for _, line := range []string{`"by":"ada@example.com (OIDC)","role":"operator","via":"OIDC"`, `"subject":"ada"`, `"message":"decision: hold"`} {
+	for _, line := range []string{`"by":"ada@example.com (OIDC)","role":"operator","via":"OIDC"`, `"subject":"ada"`, `"message":"decision: Hold fleet production"`} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("the log has no %s: %s", line, log)
 		}

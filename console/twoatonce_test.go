@@ -41,7 +41,7 @@ func ofRollout(action string) func(*testing.T, *site) string {
 	}
 }
 
-var contests = []contested{ //nolint:gochecknoglobals // a table
+var contests = []contested{
 	{name: "hold", begin: ofFleet(actHold), second: "The hold was none, and is that of %s since "},
 	{name: "release", begin: func(t *testing.T, s *site) string {
 		t.Helper()

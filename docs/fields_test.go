@@ -15,6 +15,7 @@ import (
 var fieldTables = map[string]string{
 	"### A pipeline": "pipelines[].", "### A fleet": "pipelines[].fleets[].",
 	"### A fleet's `rollout`": "pipelines[].fleets[].rollout.", "### How nodes fetch": "pipelines[].fleets[].",
+	"### Sinks": "",
 }
 
 var (

@@ -43,7 +43,7 @@ type Trouble struct {
 // rules tell kinds by git's own sentences, in the C locale, whole lines of which names and
 // addresses are cut out: 'x' is left as ” and an address as URL. The first rule that fits any
 // line counts, so those that name a cause come before what git says in its consequence. They are made when git first fails.
-var rules = sync.OnceValue(func() []rule {
+var rules = sync.OnceValue(func() []rule { //nolint:gochecknoglobals // a constant
 	return []rule{
 		{Full, form(`.*: (No space left on device|Disk quota exceeded|Input/output error|Read-only file system|Too many open files( in system)?|Cannot allocate memory|Stale file handle)`)},
 		{Full, form(`(fatal: )?(Out of memory, .*|unable to create thread: .*|cannot (create thread|fork\(\)).*)`)},

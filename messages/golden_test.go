@@ -86,7 +86,7 @@ func samples() []Payload {
 			Fix: "mend it", Findings: []Finding{finding},
 		}},
 		&BuildSuperseded{BuildRef: ref, Commit: sampleCommit, Head: strings.Repeat("f", 40)},
-		&BuildCancelled{BuildRef: ref, By: "ann"},
+		&BuildCancelled{BuildRef: ref, By: "ann", Why: "wrong branch"},
 		&BuildLog{
 			BuildRef: ref, Attempt: 1, Step: StepBuilt, Vertex: "[2/3] RUN true", Text: "one\ntwo", Error: true,
 			Progress: &VertexProgress{

@@ -334,7 +334,7 @@ func (s *sink) tell() {
 	last, _ := s.tail.seen()
 	for stream, r := range s.reading {
 		if end := last[stream]; end >= r.next {
-			waiting += int(min(end-r.next+1, 1<<30)) //nolint:gosec // bounded
+			waiting += int(min(end-r.next+1, 1<<30))
 		}
 	}
 	s.w.Metrics.Waiting(s.Name, waiting, oldest, s.record.Gone != "")

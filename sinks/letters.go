@@ -43,7 +43,7 @@ func (s *sink) giveUp(ctx context.Context, it *item, reason string) error {
 	if err != nil {
 		return fmt.Errorf("keeping a dead letter: %w", err)
 	}
-	if info.MaxBytes > 0 && int64(info.Bytes) > info.MaxBytes/2 { //nolint:gosec // no stream is so large
+	if info.MaxBytes > 0 && int64(info.Bytes) > info.MaxBytes/2 {
 		s.log.Error().Str("subject", it.stored.Subject).Str("reason", reason).Msg("an event is dropped that the sink has not taken: dead letters take half of their room already")
 		s.w.Metrics.Sent(s.Name, "dropped")
 		s.remove(it)

@@ -342,7 +342,7 @@ func TestHostileReceivers(t *testing.T) {
 	})
 	t.Run("a huge body", func(t *testing.T) {
 		_, err := try(t, serve(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, strings.Repeat("x", 8<<20))
 		}), 20*time.Second)
 		if err == nil || len(err.Error()) > 1000 {

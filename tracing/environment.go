@@ -80,7 +80,7 @@ func (t *Tracer) Close() {
 }
 
 // Endpoints are the variables whose presence asks for traces by itself.
-var endpoints = of("ENDPOINT")
+var endpoints = of("ENDPOINT") //nolint:gochecknoglobals // a constant
 
 // wanted tells whether the variables ask for traces.
 func wanted() bool {

@@ -23,7 +23,7 @@ type Template struct{ parsed *template.Template }
 
 // functions are what templates call beside those of text/template. They take its html's place: print's of text/template
 // escapes for HTML, too, but writes what is no text otherwise.
-var functions = template.FuncMap{
+var functions = template.FuncMap{ //nolint:gochecknoglobals // a constant
 	"json":     toJSON,
 	"slack":    slack,
 	"markdown": markdown,
