@@ -493,6 +493,21 @@ func TestSecretsOfAnAddressAreInNoError(t *testing.T) {
 	}
 }
 
+// TestATemplateForMatrixIsPutToo: with the format beside it, which says how a message is sent.
+func TestATemplateForMatrixIsPutToo(t *testing.T) {
+	r := newReceiver(t)
+	k := sinkAt(t, "chat", r.URL+"/send/m.room.message", func(k *form.Sink) {
+		k.Format, k.Template = form.Matrix, `{"msgtype": "m.notice", "body": {{json .Text}}}`
+	})
+	e := (&form.Site{}).Sample("rollout.changed")
+	if _, err := Try(within(t), &k, e); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.all()[0]; got.method != http.MethodPut || got.path != "/send/m.room.message/"+e.ID || !strings.Contains(got.body, "m.notice") {
+		t.Errorf("it came as %s %s: %s", got.method, got.path, got.body)
+	}
+}
+
 // TestMatrixWithAQuery has the event's name at the end of the path.
 func TestMatrixWithAQuery(t *testing.T) {
 	r := newReceiver(t)
