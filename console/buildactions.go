@@ -30,13 +30,12 @@ type buildDecision struct {
 
 var _ decision = (*buildDecision)(nil)
 
-func (c *Console) buildAction(w http.ResponseWriter, r *http.Request, s *session) {
+func buildAction(r *http.Request) decision {
 	action := r.PathValue("action")
 	if action != actCancel && action != actRetry {
-		c.serveDecision(w, r, s, nil)
-		return
+		return nil
 	}
-	c.serveDecision(w, r, s, &buildDecision{action: action, id: r.PathValue("build")})
+	return &buildDecision{action: action, id: r.PathValue("build")}
 }
 
 func (d *buildDecision) read(ctx context.Context, c *Console) (err error) {
