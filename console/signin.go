@@ -39,11 +39,13 @@ var errViewer = errors.New("a viewer decides nothing")
 // told as an event, as long as they don't try again and again: what is kept of those is bounded.
 func (c *Console) deciding(of func(*http.Request) decision) http.Handler {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
-		d, by := of(r), s.person.By()
 		if s.mayDecide() {
-			c.serveDecision(w, r, s, d)
+			if r.Method != http.MethodPost || c.readForm(w, r, s) {
+				c.serveDecision(w, r, s, of(r))
+			}
 			return
 		}
+		d, by := of(r), s.person.By()
 		c.log.Warn().Str("by", by).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
 		if d != nil && r.Method == http.MethodPost && c.refused.allow(by) {
 			told := d.told()
