@@ -94,7 +94,7 @@ func (c *Console) followed(w http.ResponseWriter, r *http.Request, s *session) (
 		return nil, nil, false
 	}
 	if err == nil {
-		f, done, err = c.seen.logs.get(id, b.Pipeline)
+		f, done, err = c.seen.logs.get(id, b.Pipeline, s.person.By())
 	}
 	if err != nil {
 		w.Header().Set("Retry-After", "30")

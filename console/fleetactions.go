@@ -39,7 +39,10 @@ func (c *Console) fleetAction(w http.ResponseWriter, r *http.Request, s *session
 		c.serveDecision(w, r, s, nil)
 		return
 	}
-	c.serveDecision(w, r, s, &fleetDecision{action: action, fleet: r.PathValue("fleet"), to: r.FormValue("to")})
+	if !c.readForm(w, r, s) {
+		return
+	}
+	c.serveDecision(w, r, s, &fleetDecision{action: action, fleet: r.PathValue("fleet"), to: r.Form.Get("to")})
 }
 
 func (d *fleetDecision) read(ctx context.Context, c *Console) (err error) {

@@ -60,6 +60,7 @@ type session struct {
 type shownForm struct {
 	key   string
 	path  string // of its page
+	to    string // the digest of the image that its page says would become current; "" for none
 	facts []fact // that its page said
 }
 

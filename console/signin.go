@@ -15,7 +15,9 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 		case s != nil:
 			c.keep(r.Context())
 			serve(w, r, s)
-		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/events"):
+			c.sayOver(w, ending)
+		case r.Method == http.MethodGet:
 			to := "/sign-in?next=" + url.QueryEscape(r.URL.RequestURI())
 			if ending != "" {
 				to += "&ended=" + url.QueryEscape(string(ending))
