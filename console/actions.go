@@ -75,7 +75,7 @@ func (c *Console) readForm(w http.ResponseWriter, r *http.Request, s *session) b
 // decide takes the form of a decision.
 func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d decision) {
 	shown, was := s.takeForm(r.PostForm.Get("form"))
-	if !was || shown.path != r.URL.Path {
+	if !was || shown.path != r.URL.Path || shown.to != r.PostForm.Get("to") {
 		c.fail(w, r, s, http.StatusConflict, "This form was sent already, or was not shown to you: nothing was done by it now. Open the page again, and see what is so.")
 		return
 	}

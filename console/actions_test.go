@@ -202,6 +202,11 @@ func TestFormsThatAreNotTheirs(t *testing.T) {
 			t.Errorf("a reason of a megabyte for %s: %d %s", path, a.status, a.body)
 		}
 	}
+	another := ada.form(t, "/fleets/production/promote?to="+imageOf(1).Digest(), "x")
+	another.Set("to", imageOf(3).Digest())
+	if a := ada.post(t, "/fleets/production/promote", another); a.status != http.StatusConflict || !strings.Contains(a.body, "was not shown to you") {
+		t.Errorf("the form of another image: %d %s", a.status, a.body)
+	}
 	form := ada.form(t, path, "x")
 	if a := ada.post(t, path, form); a.status != http.StatusSeeOther {
 		t.Fatalf("its own: %d", a.status)

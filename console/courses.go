@@ -65,10 +65,14 @@ func (r *readings[T]) get(ctx context.Context, name, basis string, read func(con
 	case !r.queue.Connected():
 		k.problem = "NATS can't be reached"
 	default:
-		ctx, cancel := context.WithTimeout(ctx, readTime)
+		within, cancel := context.WithTimeout(ctx, readTime)
 		defer cancel()
+		v, err := read(within)
+		if err != nil && ctx.Err() != nil { // its page is gone, which is nobody else's problem
+			break
+		}
 		k.at, k.problem = now, ""
-		if v, err := read(ctx); err != nil {
+		if err != nil {
 			k.problem = err.Error()
 		} else {
 			k.value = v

@@ -164,7 +164,7 @@ func TestAFewComparisonsAtOnce(t *testing.T) {
 	ask := func(n int) (leave context.CancelFunc) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			_, err := d.get(ctx, diffOf{imagediff.Wanted{Ref: fmt.Sprint(n)}, imagediff.Wanted{Ref: "b"}})
+			_, err := d.get(ctx, fmt.Sprint(n), diffOf{imagediff.Wanted{Ref: fmt.Sprint(n)}, imagediff.Wanted{Ref: "b"}})
 			ended <- err
 		}()
 		return cancel
@@ -194,7 +194,7 @@ func TestAFewComparisonsAtOnce(t *testing.T) {
 		return &imagediff.Diff{}, nil
 	}
 	for n := range 3 * diffsKept {
-		if _, err := d.get(t.Context(), diffOf{imagediff.Wanted{Ref: fmt.Sprint(n)}, imagediff.Wanted{}}); err != nil {
+		if _, err := d.get(t.Context(), "vera", diffOf{imagediff.Wanted{Ref: fmt.Sprint(n)}, imagediff.Wanted{}}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -209,11 +209,44 @@ func TestImagesAreReadForOnePageAtATime(t *testing.T) {
 	s.it.diffs.reading <- struct{}{}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if status, err := s.it.compare(ended, &diffView{A: "a", B: "b"}); status != http.StatusServiceUnavailable || !errors.Is(err, errBusyReading) {
+	if status, err := s.it.compare(ended, "ada", &diffView{A: "a", B: "b"}); status != http.StatusServiceUnavailable || !errors.Is(err, errBusyReading) {
 		t.Errorf("while another reads: %d, %v", status, err)
 	}
 	<-s.it.diffs.reading
-	if status, err := s.it.compare(queuetest.Within(t), &diffView{A: "a", B: "b"}); status != http.StatusNotFound {
+	if status, err := s.it.compare(queuetest.Within(t), "ada", &diffView{A: "a", B: "b"}); status != http.StatusNotFound {
 		t.Errorf("after it: %d, %v", status, err)
+	}
+}
+
+// TestOnePersonsComparisonsKeepNobodyWaiting: they are made one by one.
+func TestOnePersonsComparisonsKeepNobodyWaiting(t *testing.T) {
+	begun := make(chan string, 20)
+	d := newDiffs(&fakeComparer{answer: func(ctx context.Context, from, _ imagediff.Wanted) (*imagediff.Diff, error) {
+		begun <- from.Ref
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var asking sync.WaitGroup
+	ask := func(person, ref string) {
+		asking.Go(func() { _, _ = d.get(ctx, person, diffOf{imagediff.Wanted{Ref: ref}, imagediff.Wanted{}}) })
+	}
+	for range 10 {
+		ask("mallory", "hers")
+	}
+	queuetest.Eventually(t, "all are asked for", func() bool {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.own["mallory"] != nil && d.own["mallory"].wants == 10
+	})
+	<-begun
+	ask("vera", "another's")
+	if from := <-begun; from != "another's" {
+		t.Errorf("%s is made, and another person waits", from)
+	}
+	cancel()
+	asking.Wait()
+	if len(d.own) > 0 {
+		t.Errorf("%d people are remembered", len(d.own))
 	}
 }

@@ -34,7 +34,7 @@ func (c *Console) diffPage(w http.ResponseWriter, r *http.Request, s *session) {
 	v := &diffView{view: c.view(r, s, "Compare images"), A: word("a"), B: word("b")}
 	status := http.StatusOK
 	if v.B != "" {
-		if st, err := c.compare(r.Context(), v); err != nil {
+		if st, err := c.compare(r.Context(), s.person.By(), v); err != nil {
 			status, v.Problem = st, terminal.Visible(err.Error())
 		}
 	}
@@ -44,8 +44,8 @@ func (c *Console) diffPage(w http.ResponseWriter, r *http.Request, s *session) {
 	c.write(w, status, "diff.html", v)
 }
 
-// compare fills in how the images differ. The status is that of the error.
-func (c *Console) compare(ctx context.Context, v *diffView) (status int, err error) {
+// compare fills in for a person how the images differ. The status is that of the error.
+func (c *Console) compare(ctx context.Context, person string, v *diffView) (status int, err error) {
 	known, err := c.knownImages(ctx)
 	if err != nil {
 		return http.StatusServiceUnavailable, err
@@ -64,7 +64,7 @@ func (c *Console) compare(ctx context.Context, v *diffView) (status int, err err
 	of := func(k overview.KnownImage) imagediff.Wanted {
 		return imagediff.Wanted{Ref: string(k.Image), HooksDir: k.HooksDir}
 	}
-	if v.Diff, err = c.diffs.get(ctx, diffOf{of(v.From), of(v.To)}); err != nil {
+	if v.Diff, err = c.diffs.get(ctx, person, diffOf{of(v.From), of(v.To)}); err != nil {
 		return http.StatusBadGateway, err
 	}
 	v.Packages, v.More = v.Diff.Packages, v.Diff.Packages.Unlisted

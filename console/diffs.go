@@ -22,6 +22,8 @@ const (
 	diffTime = 90 * time.Second
 	// diffsAtOnce is how many are made at one time: layers are unpacked for them.
 	diffsAtOnce = 2
+	// diffsEach is how many of those are of one person, whose others wait for them.
+	diffsEach = 1
 	// diffsKept is how many are kept. Images are named by their digests, so that none becomes old.
 	diffsKept = 16
 )
@@ -38,15 +40,22 @@ type diffs struct {
 	reading chan struct{} // has one while somebody reads which images there are
 
 	mu    sync.Mutex
+	own   map[string]*ownTurns // by person
 	kept  map[diffOf]*imagediff.Diff
 	order []diffOf // of kept, the oldest first
+}
+
+// ownTurns are those of a person who has images compared.
+type ownTurns struct {
+	turns chan struct{}
+	wants int // of them under way and waiting
 }
 
 // diffOf names what was compared.
 type diffOf struct{ from, to imagediff.Wanted }
 
 func newDiffs(by Comparer) *diffs {
-	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), reading: make(chan struct{}, 1), kept: map[diffOf]*imagediff.Diff{}}
+	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), reading: make(chan struct{}, 1), own: map[string]*ownTurns{}, kept: map[diffOf]*imagediff.Diff{}}
 }
 
 // Errors of get that are about this console.
@@ -56,8 +65,33 @@ var (
 	errLongDiff    = fmt.Errorf("it took longer than %v: the registry is slow, the images are large, or others are compared. Load the page again, or run fenceline diff, which takes as long as it needs", diffTime)
 )
 
-// get compares two images, or returns what was told of them before.
-func (d *diffs) get(ctx context.Context, of diffOf) (*imagediff.Diff, error) {
+// ownTurn waits for a person's own turn. Done ends it, and is to be called where it did not come, too.
+func (d *diffs) ownTurn(ctx context.Context, person string) (done func(), err error) {
+	d.mu.Lock()
+	own := d.own[person]
+	if own == nil {
+		own = &ownTurns{turns: make(chan struct{}, diffsEach)}
+		d.own[person] = own
+	}
+	own.wants++
+	d.mu.Unlock()
+	leave := func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if own.wants--; own.wants == 0 {
+			delete(d.own, person)
+		}
+	}
+	select {
+	case own.turns <- struct{}{}:
+		return func() { <-own.turns; leave() }, nil
+	case <-ctx.Done():
+		return leave, context.Cause(ctx)
+	}
+}
+
+// get compares two images for a person, or returns what was told of them before.
+func (d *diffs) get(ctx context.Context, person string, of diffOf) (*imagediff.Diff, error) {
 	if d.by == nil {
 		return nil, errNoCompare
 	}
@@ -66,6 +100,11 @@ func (d *diffs) get(ctx context.Context, of diffOf) (*imagediff.Diff, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, diffTime, errLongDiff)
 	defer cancel()
+	done, err := d.ownTurn(ctx, person)
+	defer done()
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case d.turns <- struct{}{}:
 		defer func() { <-d.turns }()

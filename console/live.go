@@ -93,6 +93,14 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 	}
 }
 
+// sayOver answers a page that asks for its changes where its session has ended, such as one that nobody saw meanwhile: of any other
+// answer than a stream a page is not told by its browser.
+func (c *Console) sayOver(w http.ResponseWriter, why Ending) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := &events{w: w, control: http.NewResponseController(w), instance: c.instance, patience: c.patience}
+	_ = out.event("over", c.says(why)) // a browser that is gone needs none
+}
+
 // events writes a stream.
 type events struct {
 	w        http.ResponseWriter

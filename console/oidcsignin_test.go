@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -233,5 +234,22 @@ func TestOverHTTPSTheCookiesAreForHTTPSAlone(t *testing.T) {
 	sessions.begin(w, httptest.NewRequest(http.MethodGet, "/", nil), Person{Name: "ada", Role: tokens.Viewer, https: true})
 	if c := w.Header().Get("Set-Cookie"); !strings.Contains(c, "Secure") {
 		t.Errorf("the session's cookie is %s", c)
+	}
+}
+
+// TestSigningOutAsksNobody: whoever leaves does so also while the provider does not answer.
+func TestSigningOutAsksNobody(t *testing.T) {
+	s := newSite(t)
+	b := s.as(t, "")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.http.URL, nil)
+	queuetest.Must(t, err)
+	w := httptest.NewRecorder()
+	s.it.sessions.begin(w, r, Person{Name: "ada@example.com", Role: tokens.Viewer, Via: viaOIDC, Still: func(context.Context) Ending {
+		t.Error("it is asked")
+		return Ending(oidc.Unconfirmed)
+	}})
+	b.client.Jar.SetCookies(r.URL, w.Result().Cookies())
+	if a := b.post(t, "/sign-out", nil); a.header.Get("Location") != "/sign-in?ended=here" {
+		t.Errorf("it leads to %v", a.header)
 	}
 }

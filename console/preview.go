@@ -76,8 +76,8 @@ func (c *Console) showAction(w http.ResponseWriter, r *http.Request, s *session,
 	p := &preview{
 		view: c.view(r, s, d.title()), Verb: d.title(), Reason: reason, Needs: d.needsReason(), Most: people.MaxReason, Ready: true, Back: d.page(),
 	}
-	p.Form = s.newForm(shownForm{path: r.URL.Path, facts: d.facts()})
 	d.foresee(c, p)
+	p.Form = s.newForm(shownForm{path: r.URL.Path, to: p.To.Digest(), facts: d.facts()})
 	if failed != nil {
 		p.Problem = c.problem(d, shown, failed)
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -135,4 +136,17 @@ func TestTenThousandMembersAreListedByPages(t *testing.T) {
 		}
 	}
 	holds(t, vera.get(t, "/rollouts/"+id+"?page=51"), "There are no more members")
+}
+
+// TestAPageThatIsGoneLeavesNoProblem to those who read the same.
+func TestAPageThatIsGoneLeavesNoProblem(t *testing.T) {
+	s := newSite(t)
+	r := readings[int]{queue: s.it.queue}
+	read := func(ctx context.Context) (int, error) { return 7, ctx.Err() }
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r.get(gone, "x", "1", read)
+	if v, problem, _ := r.get(t.Context(), "x", "1", read); v != 7 || problem != "" {
+		t.Errorf("%d, %q", v, problem)
+	}
 }

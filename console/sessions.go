@@ -60,6 +60,7 @@ type session struct {
 type shownForm struct {
 	key   string
 	path  string // of its page
+	to    string // the digest of the image that its page says would become current; "" for none
 	facts []fact // that its page said
 }
 
@@ -200,12 +201,6 @@ func (l *sessions) makeWay(name string) {
 	}
 }
 
-// of is the session of a request, or nil.
-func (l *sessions) of(r *http.Request) *session {
-	s, _ := l.find(r)
-	return s
-}
-
 // find is the session of a request, or nil and why it has ended, where it has just done so.
 func (l *sessions) find(r *http.Request) (*session, Ending) {
 	cookie, err := r.Cookie(cookieName)
@@ -242,13 +237,18 @@ func (s *session) ending(ctx context.Context, now time.Time) Ending {
 	return s.person.Still(ctx)
 }
 
-// end ends the session of a request.
-func (l *sessions) end(r *http.Request) {
-	if cookie, err := r.Cookie(cookieName); err == nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.all, sha256.Sum256([]byte(cookie.Value)))
+// end ends the session of a request, and returns it, or nil. Nobody is asked whether it holds.
+func (l *sessions) end(r *http.Request) *session {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
 	}
+	key := sha256.Sum256([]byte(cookie.Value))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.all[key]
+	delete(l.all, key)
+	return s
 }
 
 // invite makes a link that signs a person in once, and returns its key.

@@ -18,7 +18,9 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 		case s != nil:
 			c.keep(r.Context())
 			serve(w, r, s)
-		case r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/events"):
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/events"):
+			c.sayOver(w, ending)
+		case r.Method == http.MethodGet:
 			to := "/sign-in?next=" + url.QueryEscape(r.URL.RequestURI())
 			if ending != "" {
 				to += "&ended=" + url.QueryEscape(string(ending))
@@ -151,13 +153,12 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 	to := "/sign-in"
-	if s := c.sessions.of(r); s != nil {
+	if s := c.sessions.end(r); s != nil {
 		if s.person.Via == viaOIDC {
 			to += "?ended=" + string(endedHere)
 		}
 		c.log.Info().Str("by", s.person.By()).Msg("signed out")
 	}
-	c.sessions.end(r)
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: secure(r), MaxAge: -1}) //nolint:gosec // Secure where the browser came by HTTPS
 	http.Redirect(w, r, to, http.StatusSeeOther)
 }

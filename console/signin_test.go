@@ -19,8 +19,8 @@ func TestSigningIn(t *testing.T) {
 	if a := nobody.get(t, "/fleets/production?state=behind"); a.status != http.StatusSeeOther || a.header.Get("Location") != "/sign-in?next=%2Ffleets%2Fproduction%3Fstate%3Dbehind" {
 		t.Errorf("without a session: %d %v", a.status, a.header)
 	}
-	if a := nobody.get(t, "/events"); a.status != http.StatusUnauthorized {
-		t.Errorf("a stream without a session: %d", a.status)
+	if a := nobody.get(t, "/events"); a.header.Get("Content-Type") != "text/event-stream" || !strings.Contains(a.body, "event: over\n") {
+		t.Errorf("a stream without a session: %d %s", a.status, a.body)
 	}
 	if a := nobody.post(t, "/sign-in", url.Values{"token": {s.tokens["ada"] + "x"}}); a.status != http.StatusUnauthorized || a.header.Get("Set-Cookie") != "" {
 		t.Errorf("a wrong token: %d %v", a.status, a.header)
@@ -73,6 +73,9 @@ func TestARevokedTokenEndsItsSession(t *testing.T) {
 	ada.until(t, "/", "the session ends", func(a answer) bool { return a.status == http.StatusSeeOther })
 	if a := vera.get(t, "/"); a.status != http.StatusOK {
 		t.Errorf("another person's session: %d", a.status)
+	}
+	if a := ada.get(t, "/fleets/production/events"); !strings.Contains(a.body, "event: over\n") {
+		t.Errorf("a page that nobody saw meanwhile: %d %s", a.status, a.body)
 	}
 	if a := ada.post(t, "/fleets/production/hold", url.Values{"reason": {"x"}}); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "nothing was done") {
 		t.Errorf("a decision after that: %d", a.status)

@@ -54,5 +54,5 @@ func textsVar(to *[]string, kind string) pflag.Value {
 
 // Wanted tells whether there is to be a provider: whether anything of it is given.
 func (o *OIDC) Wanted() bool {
-	return o.IssuerURL+o.ClientID+o.ClientSecretFile+o.CAFile+o.ProviderName != "" || len(o.OperatorGroups)+len(o.ViewerGroups)+len(o.Scopes) > 0
+	return o.IssuerURL+o.ClientID+o.ClientSecretFile+o.ConsoleURL+o.CAFile+o.ProviderName != "" || len(o.OperatorGroups)+len(o.ViewerGroups)+len(o.Scopes) > 0
 }

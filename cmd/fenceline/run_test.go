@@ -107,6 +107,7 @@ func TestRunRefuses(t *testing.T) {
 		"no client":           {[]string{"console", "--oidc-issuer-url", "https://id.example.com"}, cli.ExitFailed, "--oidc-client-id"},
 		"a plain issuer":      {[]string{"console", "--oidc-issuer-url", "http://id.example.com"}, cli.ExitFailed, "--oidc-issuer-url"},
 		"no issuer":           {[]string{"console", "--oidc-client-id", "fenceline"}, cli.ExitFailed, "--oidc-issuer-url"},
+		"an address alone":    {[]string{"console", "--console-tokens-file", filepath.Join(dir, "console-tokens"), "--console-url", "https://c.example.com"}, cli.ExitFailed, "--oidc-issuer-url"},
 		"no groups":           {[]string{"console", "--oidc-issuer-url", "https://id.example.com", "--oidc-client-id", "x", "--console-url", "https://c.example.com"}, cli.ExitFailed, "--oidc-operator-groups, --oidc-viewer-groups"},
 		"an empty group":      {[]string{"console", "--oidc-viewer-groups", "a,,b"}, cli.ExitUsage, "it is empty"},
 		"no pipeline file":    {[]string{"statuses", "--config", "none.yaml"}, cli.ExitFailed, "none.yaml"},

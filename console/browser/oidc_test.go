@@ -59,7 +59,17 @@ func TestSigningInByOIDC(t *testing.T) {
 	}
 	// The page is open while the provider strikes her.
 	at.Remove("ada")
-	do(ctx, t, has("Your session has ended. Example doesn't stand by it any more that you may be signed in."), chromedp.Navigate(i.url+"/"), has("Sign in with Example"))
+	do(ctx, t, has("Your session has ended. Example doesn't stand by it any more that you may be signed in."))
+	// Whoever comes back to it is told so again, and not that the console can't be reached.
+	ask[bool](ctx, t, `(() => {
+		document.getElementById("over").hidden = true;
+		for (const away of [true, false]) {
+			Object.defineProperty(document, "hidden", { value: away, configurable: true });
+			document.dispatchEvent(new Event("visibilitychange"));
+		}
+		return true;
+	})()`)
+	do(ctx, t, until(`!document.getElementById("over").hidden && document.getElementById("lost").hidden`), chromedp.Navigate(i.url+"/"), has("Sign in with Example"))
 	if n := strings.Count(strings.Join(at.Requests(), "\n"), "/oauth/token"); n < 3 {
 		t.Errorf("the provider was asked for tokens %d times", n)
 	}

@@ -133,7 +133,7 @@ func (p *Provider) userInfo(ctx context.Context, f *found, id *goidc.IDToken, ow
 	}
 	info, err := f.provider.UserInfo(p.in(ctx), oauth2.StaticTokenSource(token))
 	if err != nil {
-		return nil, p.away(fmt.Errorf("asking the provider about the person (UserInfo): %s", clean(plainError(err).Error())))
+		return nil, p.away(fmt.Errorf("asking the provider about the person (UserInfo): %s", clean(without(plainError(err).Error(), []string{token.AccessToken}))))
 	}
 	if info.Subject != id.Subject {
 		return nil, p.untrusted(errors.New("what UserInfo says is of another person"))

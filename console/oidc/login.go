@@ -179,7 +179,7 @@ func (p *Provider) renewed(ctx context.Context, l *Login, refresh string) (ident
 	}
 	token, err := p.oauth(f, secret.Reveal()).TokenSource(p.in(ctx), &oauth2.Token{RefreshToken: refresh}).Token()
 	if err != nil {
-		err = tokenError(err)
+		err = tokenError(err, secret.Reveal(), refresh)
 		var no *refusedError
 		if errors.As(err, &no) && slices.Contains([]string{"invalid_grant", "access_denied", "login_required", "interaction_required", "consent_required"}, no.code) {
 			return identity{}, nil, err

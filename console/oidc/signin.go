@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	goidc "github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -111,7 +112,7 @@ func (p *Provider) exchange(ctx context.Context, f *found, code, verifier string
 	if err == nil {
 		return token, nil
 	}
-	err = tokenError(err)
+	err = tokenError(err, secret.Reveal(), code, verifier)
 	var no *refusedError
 	if errors.As(err, &no) && no.code == "invalid_grant" { // it was used, or is of another sign-in
 		return nil, refuse(http.StatusBadRequest, err, "%s doesn't take the code that it sent you back with: nobody was signed in. Begin again.", p.Name())
@@ -125,16 +126,27 @@ type refusedError struct{ code, says string }
 // Error is what the provider said.
 func (e *refusedError) Error() string { return "the provider gives no token: " + e.says }
 
-// tokenError is an error of the token endpoint without the answer's body, which may hold anything.
-func tokenError(err error) error {
+// tokenError is an error of the token endpoint without the answer's body, which may hold anything, and without the secrets that
+// it was sent, which its words may repeat.
+func tokenError(err error, secrets ...string) error {
 	var no *oauth2.RetrieveError
 	if !errors.As(err, &no) {
-		return fmt.Errorf("asking the provider for a token: %s", clean(plainError(err).Error()))
+		return fmt.Errorf("asking the provider for a token: %s", clean(without(plainError(err).Error(), secrets)))
 	}
 	if no.ErrorCode == "" {
-		return fmt.Errorf("asking the provider for a token: it answers %s", clean(no.Response.Status))
+		return fmt.Errorf("asking the provider for a token: it answers %s", clean(without(no.Response.Status, secrets)))
 	}
-	return &refusedError{no.ErrorCode, told(no.ErrorCode, no.ErrorDescription)}
+	return &refusedError{no.ErrorCode, told(without(no.ErrorCode, secrets), without(no.ErrorDescription, secrets))}
+}
+
+// without is a text from outside without secrets that it repeats.
+func without(text string, secrets []string) string {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "[secret]")
+		}
+	}
+	return text
 }
 
 // told is an error as a provider words it.

@@ -210,6 +210,35 @@ func TestWhoIsSignedIn(t *testing.T) {
 	}
 }
 
+// TestAProviderThatRepeatsSecrets, as some do in what is to help find a mistake, has them in no error, and so in no log.
+func TestAProviderThatRepeatsSecrets(t *testing.T) {
+	f := newForger(t)
+	f.says["userinfo_endpoint"] = f.server.URL + "/userinfo"
+	p := f.provider(t)
+	const secret, code, access = "client-secret-0815", "code-1234", "access-4711"
+	hidden := func(what string) {
+		t.Helper()
+		_, err := f.signIn(t, p)
+		refused(t, what, err, "[secret]", "")
+		for _, s := range []string{secret, code, access, f.form.Get("code_verifier")} {
+			if strings.Contains(fmt.Sprint(err), s) {
+				t.Errorf("%s: the error has %q: %v", what, s, err)
+			}
+		}
+	}
+	f.with(t, unset("groups"))
+	f.userInfo = map[string]any{"error": "Bearer " + access + " is no good"}
+	hidden("UserInfo")
+	for _, name := range []string{"invalid_client", "invalid_grant"} {
+		f.mu.Lock()
+		f.token = func(time.Time, string) map[string]any {
+			return map[string]any{"error": name, "error_description": secret + " " + code + " " + f.form.Get("code_verifier")}
+		}
+		f.mu.Unlock()
+		hidden(name)
+	}
+}
+
 // TestWhatTheTokenLeavesOut is asked for, as providers that go by the letter have it.
 func TestWhatTheTokenLeavesOut(t *testing.T) {
 	f := newForger(t)

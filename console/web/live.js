@@ -68,7 +68,7 @@
     const url = new URL(path, location.href);
     if (heard) url.searchParams.set("since", heard);
     stream = new EventSource(url);
-    stream.onopen = () => { show("lost", false); show("paused", false); };
+    stream.onopen = () => { for (const id of ["lost", "paused", "over"]) show(id, false); };
     stream.onerror = () => {
       if (!stream) return;
       show("lost", true);

@@ -302,3 +302,17 @@ func TestANodeIsAddedToARunningServer(t *testing.T) {
 	_, err = store.Fleets(controller).Update(within(t), "production", f.Value, f.Revision)
 	must(t, err)
 }
+
+// TestAConsolesAnswersLandAnywhere: it is in the account of those who decide, so that whoever has its password may have everything
+// written and removed there, whatever its permissions say. docs/console.md says so.
+func TestAConsolesAnswersLandAnywhere(t *testing.T) {
+	s, as := guarded(t)
+	admin := as("admin")
+	furnish(t, admin, 1)
+	of := asker{"console", store.Permissions{Publish: []string{"$KV.fenceline-fleets.mine", "$JS.API.DIRECT.GET.KV_fenceline-fleets"}}, []string{decided[0], requestsOf[0]}}
+	look := sent(t, admin, s.URL(), of, []string{"", `{"last_by_subj":"$KV.fenceline-fleets.mine"}`})
+	eventually(t, "the fence config is written, and a stream is gone", func() bool {
+		found := look()
+		return slices.Contains(found, "console has "+decided[0]+" written") && slices.Contains(found, "console has "+gone+"fenceline-requests written")
+	})
+}
