@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,6 +105,7 @@ func TestRetire(t *testing.T) {
 	if out := done(t, "nodes", "retire", "staging.node-2", "node-3"); out != "staging: node-2 retired\nproduction: node-3 retired\n" {
 		t.Errorf("it prints %q", out)
 	}
+	toldOf(t, "nodes retire", "staging node-2 accepted", "production node-3 accepted")
 	is("staging.node-2", false)
 	is("production.node-2", true)
 	done(t, "nodes", "retire", "production", "node-2", "node-4")
@@ -149,6 +151,7 @@ func TestRetireTheSilent(t *testing.T) {
 	if got := decoded[[]map[string]string](t, "nodes", "retire", "--silent-for", "1m", "production"); len(got) != 2 || got[0]["node"] != "node-7" {
 		t.Errorf("it retires %v", got)
 	}
+	toldOf(t, "nodes retire", "production node-7 accepted", "production node-8 accepted")
 	if all := decoded[[]overview.Node](t, "nodes"); len(all) != 2 { // one that is up, and one whose silence nobody noted
 		t.Errorf("the nodes are %+v", all)
 	}
@@ -186,6 +189,23 @@ func TestManyDeadLetters(t *testing.T) {
 	}
 	done(t, "dead-letters", "drop", "--all")
 	lettersOf(t, 0)
+	toldOf(t, "dead-letters drop", " s-1 accepted", " s-4 accepted", " s-2 accepted", " s-3 accepted", " s-5 accepted")
+}
+
+// toldOf fails where audit doesn't show that such was decided, each of them by itself.
+func toldOf(t *testing.T, action string, want ...string) {
+	t.Helper()
+	var told []string
+	for _, d := range decoded[lostCalls](t, "audit").Decisions {
+		if d.Action == action {
+			told = append(told, d.Fleet+" "+d.About+" "+string(d.Outcome))
+		}
+	}
+	for _, w := range want {
+		if !slices.Contains(told, w) {
+			t.Errorf("of %s audit shows %q, without %q", action, told, w)
+		}
+	}
 }
 
 // TestOneThingToLookAt: a build that the machines are to blame for is shown once, not also as a dead letter.

@@ -73,7 +73,9 @@ func newLettersCmd(use, short, did string, do func(ctx context.Context, s *sessi
 		done := []map[string]string{}
 		var failed error
 		for _, l := range chosen {
-			if err := do(ctx, s, l.Name); err != nil {
+			err := do(ctx, s, l.Name)
+			s.tell("", l.Name, err)
+			if err != nil {
 				failed = errors.Join(failed, err)
 				continue
 			}

@@ -25,13 +25,17 @@ const decisionTime = 5 * time.Second
 // deciding is operator for a command that decides something: what it was asked for, and what became of that, is told as an event.
 func deciding(cmd *cobra.Command, do func(ctx context.Context, s *session, args []string) error) *cobra.Command {
 	return operator(cmd, func(ctx context.Context, s *session, args []string) error {
+		action, told := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), false
+		s.tell = func(fleet, about string, err error) {
+			told = true
+			s.tellDecision(ctx, &messages.DecisionMade{Action: action, Fleet: fleet, About: about, Via: "command line"}, err)
+		}
 		err := do(ctx, s, args)
-		if errors.As(err, new(settings.UsageError)) {
-			return err // it asked for nothing yet
+		if told || errors.As(err, new(settings.UsageError)) {
+			return err // that asked for nothing yet
 		}
 		m := &messages.DecisionMade{
-			Action: strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" "), Fleet: s.fleet, Via: "command line",
-			To: given(cmd, "to"), Reason: given(cmd, "reason"),
+			Action: action, Fleet: s.fleet, Via: "command line", To: given(cmd, "to"), Reason: given(cmd, "reason"),
 		}
 		for _, a := range args {
 			if a != s.fleet {

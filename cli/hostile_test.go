@@ -56,6 +56,7 @@ func hostileInstallation(t *testing.T) *queue.Client {
 		create(t, store.Builds(c), r.Build, r)
 	}
 	publishHostile(t, c)
+	create(t, store.Sinks(c), messages.SinkKey("chat"), messages.SinkRecord{Sink: "chat", Problem: hostile})
 	if _, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
 		r.Hold = &messages.Hold{By: hostile, Reason: hostile, At: noon()}
 		r.Applied.Error, r.Applied.Value = hostile, hostile
@@ -125,9 +126,6 @@ func publishHostile(t *testing.T, c *queue.Client) {
 		}
 		publish(t, c, p)
 	}
-	if _, err := store.Sinks(c).Create(t.Context(), messages.SinkKey("chat"), messages.SinkRecord{Sink: "chat", Problem: hostile}); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // hostileFolder has a pipeline file, a Dockerfile and hooks of a stranger's.
@@ -167,7 +165,7 @@ func hostileLines(t *testing.T, server string) map[string][][]string {
 		"nodes show":           {{"node-3"}, {hostile}, {"production", hostile}},
 		"nodes retire":         {{hostile}, {"node-3"}, {"production", hostile}},
 		"rollouts":             {{}, {hostile}},
-		"rollouts show":        {{"production-base-gggggggg"}, {hostile}},
+		"rollouts show":        {{"production-base-failed"}, {"production-base-gggggggg"}, {hostile}},
 		"history":              {{}, {hostile}},
 		"trace":                {{"base-gggggggg"}, {imageTwo.Digest(), "--all"}, {"node-3"}, {hostile}},
 		"diff":                 {{hostile}, {"base-gggggggg"}, {"base-gggggggg", hostile}, {"production", "--platform", hostile}},

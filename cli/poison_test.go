@@ -125,6 +125,7 @@ func poison(t *testing.T, c *queue.Client) (builds, rollouts []string) {
 	create(t, store.BaseLooks(c), messages.BaseKey(base.Source), base)
 	create(t, store.Polls(c), messages.PollKey(poll.Repository, poll.TokenName), poll)
 	create(t, store.ForgeProblems(c), messages.ForgeProblemKey("base"), poisoned(t, messages.ForgeProblem{Pipeline: "base"}, nil))
+	create(t, store.Sinks(c), messages.SinkKey("chat"), poisoned(t, messages.SinkRecord{Sink: "chat"}, nil))
 	ref := messages.BuildRef{Build: builds[0], Pipeline: "base", Order: 40}
 	count := 0
 	for _, m := range []messages.Payload{
@@ -133,7 +134,7 @@ func poison(t *testing.T, c *queue.Client) (builds, rollouts []string) {
 		&messages.BuildSuperseded{BuildRef: ref}, &messages.BuildCancelled{BuildRef: ref},
 		&messages.NodeFailed{Fleet: "staging", Node: "node-9"}, &messages.TrialFinished{Fleet: "staging", Node: "node-9", Rollout: "r"},
 		&messages.RolloutChanged{Fleet: "staging", Rollout: "r"}, &messages.DeadLetter{Stream: "poison", Sequence: 1},
-		&messages.CallsAudited{}, &messages.RefusalsCounted{},
+		&messages.CallsAudited{}, &messages.RefusalsCounted{}, &messages.DecisionMade{Action: "hold", Outcome: messages.OutcomeRefused},
 	} {
 		p := &poisoner{still: func() bool { _, err := messages.Encode(c.Envelope("x", ""), m); return err == nil }}
 		p.fill(reflect.ValueOf(m).Elem(), 0)
@@ -156,6 +157,7 @@ func TestNoFieldOfARecordReachesATerminal(t *testing.T) {
 		{"history", "staging"}, {"trace", "node-9"}, {"audit"}, {"audit", "--known"}, {"dead-letters", "list"}, {"dead-letters", "show", "poison-1"},
 		{"dead-letters", "requeue", "poison-1"}, {"hold", "staging"}, {"release", "staging"}, {"rollback", "staging"}, {"promote", "staging", imageTwo.Digest()},
 		{"fleets", "repair", "staging"}, {"fleets", "order", "staging", "1"}, {"config", "get", "fence", "docker/image", "--fleet", "staging"}, {"status", "--wait-for", "done", builds[1]},
+		{"diff", builds[1]}, {"diff", "staging"}, {"sinks", "list"},
 	}
 	for i, id := range builds {
 		if lines = append(lines, []string{"builds", "show", id}, []string{"trace", id, "--all"}, []string{"logs", id}); i < 3 {
@@ -163,7 +165,7 @@ func TestNoFieldOfARecordReachesATerminal(t *testing.T) {
 		}
 	}
 	for _, id := range rollouts {
-		lines = append(lines, []string{"approve", id}, []string{"abort", id})
+		lines = append(lines, []string{"rollouts", "show", id}, []string{"approve", id}, []string{"abort", id})
 	}
 	for _, line := range lines {
 		tryHostile(t, line)

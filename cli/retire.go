@@ -65,9 +65,6 @@ that were not heard for so long.`,
 		if err != nil {
 			return err
 		}
-		if len(found) > 0 {
-			s.fleet = found[0].Fleet
-		}
 		return s.retire(ctx, found, &r)
 	})
 }
@@ -174,7 +171,9 @@ func (s *session) retire(ctx context.Context, nodes []overview.Node, r *retireme
 	retired := []map[string]string{}
 	var failed error
 	for _, n := range nodes {
-		if err := retire(ctx, s.queue, n.Fleet, n.Node); err != nil {
+		err := retire(ctx, s.queue, n.Fleet, n.Node)
+		s.tell(n.Fleet, n.Node, err)
+		if err != nil {
 			failed = errors.Join(failed, s.notRetired(ctx, n, err))
 			continue
 		}

@@ -22,7 +22,10 @@ type session struct {
 	out    io.Writer
 	notes  io.Writer // what is beside the output; nil for nowhere
 	format format
-	fleet  string            // that a decision is about, once it is known
+	fleet  string // that a decision is about, once it is known
+	// tell tells what became of a decision about one of several things, in place of one event for all of them: of which some may be
+	// done and others not. It is there for commands that decide.
+	tell   func(fleet, about string, err error)
 	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration

@@ -108,6 +108,7 @@ const subjectMost = 400
 
 // carryOut does what was decided by facts that were shown, and says what it did.
 func (c *Console) carryOut(ctx context.Context, d decision, shown []fact, by, reason string) (string, error) {
+	defer c.lately.begin(d.subject())()
 	err := d.read(ctx, c)
 	switch {
 	case err != nil:

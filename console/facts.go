@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,14 +56,54 @@ func difference(was, are []fact, lately string) string {
 	return strings.Join(said, " ")
 }
 
-// latelyMost is how many decisions are remembered.
-const latelyMost = 1000
+const (
+	// latelyMost is how many decisions are remembered.
+	latelyMost = 1000
+	// latelyWait bounds how long who comes second waits for who came first, in order to be told of them.
+	latelyWait = 2 * time.Second
+)
 
 // lately is what was decided by this console, so that whoever comes second is told by whom.
 type lately struct {
 	mu   sync.Mutex
 	said map[string]string // by subject
 	at   []string          // the subjects, the oldest first
+
+	deciding map[string][]chan struct{} // by subject: each is closed when a decision that is being carried out has ended
+}
+
+// begin notes that a decision about a subject is being carried out, until end is called.
+func (l *lately) begin(subject string) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.deciding == nil {
+		l.deciding = map[string][]chan struct{}{}
+	}
+	ended := make(chan struct{})
+	l.deciding[subject] = append(l.deciding[subject], ended)
+	return func() {
+		close(ended)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		left := slices.DeleteFunc(l.deciding[subject], func(o chan struct{}) bool { return o == ended })
+		if l.deciding[subject] = left; len(left) == 0 {
+			delete(l.deciding, subject)
+		}
+	}
+}
+
+// wait waits for the decisions about a subject that are being carried out: what they have changed shows in the records before it
+// is noted who made it so.
+func (l *lately) wait(ctx context.Context, subject string) {
+	l.mu.Lock()
+	all := slices.Clone(l.deciding[subject])
+	l.mu.Unlock()
+	for _, ended := range all {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+	}
 }
 
 // note notes that a person has decided about a subject.

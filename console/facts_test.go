@@ -1,8 +1,10 @@
 package console
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -52,4 +54,34 @@ func TestWhatHasChangedIsSaidInWords(t *testing.T) {
 	if len(l.said) != latelyMost || len(l.at) != latelyMost || l.about("") != "" || !strings.HasPrefix(l.about("xxxxxxx"), `ann decided "Drop dead letter x" here at `) {
 		t.Errorf("%d are remembered", len(l.said))
 	}
+}
+
+// TestWhoComesSecondWaitsToBeToldOfWhom: what was decided shows in the records before it is noted who did it.
+func TestWhoComesSecondWaitsToBeToldOfWhom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lately
+		first := l.begin("node a")
+		l.begin("node b")   // goes on
+		l.begin("node a")() // the second's own, which was refused
+		told := make(chan string)
+		go func() {
+			l.wait(t.Context(), "node a")
+			told <- l.about("node a")
+		}()
+		synctest.Wait()
+		l.note("node a", "ada", "Retire node a")
+		first()
+		if said := <-told; !strings.HasPrefix(said, "ada decided") {
+			t.Errorf("the second is told %q", said)
+		}
+		if len(l.deciding) != 1 {
+			t.Errorf("what has ended is kept: %v", l.deciding)
+		}
+		bounded, cancel := context.WithTimeout(t.Context(), latelyWait)
+		defer cancel()
+		l.wait(bounded, "node b")
+		if bounded.Err() == nil {
+			t.Error("it doesn't wait for a decision that is being carried out")
+		}
+	})
 }

@@ -22,7 +22,7 @@ func TestAChangeOfANodeIsACellInItsPlace(t *testing.T) {
 	s.it.instance = "a-b" // a key can have a hyphen
 	s.fleet(t, "production", 300)
 	vera := s.as(t, "vera")
-	page := vera.until(t, "/fleets/production", "all nodes are there", says("1 to 300 of 300 nodes"))
+	page := vera.until(t, "/fleets/production", "all nodes are there and were heard", says("</span> 300 present</a>"))
 	events := vera.listen(t, streamOf(t, page))
 	await(t, events, `id="head"`)
 	s.node(t, "production", "node-00123", func(n *messages.NodeStatus) { n.Engine.Error = "gone" })

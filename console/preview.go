@@ -57,6 +57,11 @@ func (p *preview) not(format string, a ...any) {
 // shown, was not carried out.
 func (c *Console) showAction(w http.ResponseWriter, r *http.Request, s *session, d decision, reason string, shown []fact, failed error) {
 	c.settled(r)
+	if failed != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), latelyWait)
+		c.lately.wait(ctx, d.subject())
+		cancel()
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
 	err := d.read(ctx, c)

@@ -109,10 +109,12 @@ func (c *Client) compareFiles(ctx context.Context, d *Diff, a, b *image) error {
 		}
 	}
 	if len(d.Unknown) > 0 {
+		d.PackagesUnknown, d.HooksUnknown = true, true
 		return nil
 	}
-	d.Unknown = append(d.Unknown, f.comparePackages(d)...)
-	d.Unknown = append(d.Unknown, f.compareHooks(d)...)
+	packages, hooks := f.comparePackages(d), f.compareHooks(d)
+	d.PackagesUnknown, d.HooksUnknown = len(packages) > 0, len(hooks) > 0
+	d.Unknown = append(packages, hooks...)
 	return nil
 }
 

@@ -96,6 +96,27 @@ func TestSharedLayersAreReadOnlyWhereTheyMatter(t *testing.T) {
 	}
 }
 
+// TestAHookBelowAFolderThatIsALink in a layer of both is compared, though only what it leads to changed.
+func TestAHookBelowAFolderThatIsALink(t *testing.T) {
+	s := newShop(t)
+	for about, c := range map[string]struct {
+		base    []at
+		changed at
+		change  string
+	}{
+		"changed":     {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/hooks/pre-running", "b\n"}, "changed"},
+		"of a link":   {[]at{{"etc/stackato -> /srv/stackato", ""}, {"srv/stackato/hooks/pre-running", "a\n"}}, at{"srv/stackato/hooks/pre-running", "b\n"}, "changed"},
+		"taken away":  {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/hooks/.wh.pre-running", ""}, "removed"},
+		"all of them": {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/.wh.hooks", ""}, "removed"},
+	} {
+		base := layerOf(t, c.base...)
+		d := compare(t, Limits{}, s.push(t, imageOf(t, nil, base)), s.push(t, imageOf(t, nil, base, layerOf(t, c.changed))))
+		if len(d.Hooks) != 1 || d.Hooks[0].Change != c.change || d.Hooks[0].Path != "/etc/stackato/hooks/pre-running" {
+			t.Errorf("%s: %+v, %q", about, d.Hooks, d.Unknown)
+		}
+	}
+}
+
 // TestEveryKindOfDatabase is found where it is, in layers of every compression.
 func TestEveryKindOfDatabase(t *testing.T) {
 	s := newShop(t)

@@ -15,6 +15,10 @@ type Diff struct {
 	Hooks    []Hook    `json:"hooks,omitempty"`  // those that differ
 	Layers   []Layer   `json:"layers,omitempty"` // from the lowest: shared ones first, then those of From, then those of To
 	Unknown  []string  `json:"unknown,omitempty"`
+
+	// Something in Unknown is about packages, or about hooks: that none is listed doesn't say then that none differs.
+	PackagesUnknown bool `json:"packages_unknown,omitempty"`
+	HooksUnknown    bool `json:"hooks_unknown,omitempty"`
 }
 
 // Image is one of the two.

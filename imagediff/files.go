@@ -32,7 +32,7 @@ type side struct {
 const mostReads = 4
 
 // read reads the layers that tell how the files differ: those above the shared ones, and the shared ones where a file that one
-// image changed may be there. A file that neither touched is the same in both.
+// image changed may be there, also by a folder that is a link there. A file that neither touched is the same in both.
 func (f *files) read(ctx context.Context) error {
 	common := sharedLayers(f.a.image.layers, f.b.image.layers)
 	for range mostReads {
@@ -129,6 +129,9 @@ func (s *source) read(ctx context.Context, layers []ocispecs.Descriptor, want *w
 
 // needShared tells whether a file that one image's own layers touch may have to do with what the shared ones have.
 func (f *files) needShared() bool {
+	if f.want.elsewhere.Load() {
+		return true
+	}
 	a, b := marksOf(f.a.own), marksOf(f.b.own)
 	for name := range f.want.files {
 		if (a.touch(name) || b.touch(name)) && !(a.settle(name) && b.settle(name)) {

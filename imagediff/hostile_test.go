@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fenceline/fenceline/terminal"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
@@ -64,6 +65,13 @@ func TestHostileImages(t *testing.T) {
 		d := compare(t, c.limits, plain, s.push(t, imageOf(t, func(c *v1.ConfigFile) { c.Config.User = "x" }, c.layer)))
 		if !strings.Contains(strings.Join(d.Unknown, "\n"), c.says) || len(d.Settings) != 1 || len(d.Layers) != 2 {
 			t.Errorf("%s: %q of %+v", about, d.Unknown, d)
+		}
+		var text strings.Builder
+		page := terminal.NewPage(&text)
+		d.Write(page)
+		must(t, page.Flush())
+		if hook := strings.Contains(about, "hook"); !hook && strings.Contains(text.String(), "packages: the same") || hook && strings.Contains(text.String(), "hooks: the same") || !strings.Contains(text.String(), "not known") {
+			t.Errorf("%s: what is not known is told as the same:\n%s", about, &text)
 		}
 		if strings.Contains(about, "hook") == (len(d.Packages.Removed) == 0) && strings.Contains(c.says, "hook") {
 			t.Errorf("%s: packages %+v", about, d.Packages)

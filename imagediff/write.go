@@ -44,6 +44,9 @@ func counted(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// Differ tells whether any is known to differ.
+func (p *Packages) Differ() bool { return len(p.Changed)+len(p.Added)+len(p.Removed)+p.Unlisted > 0 }
+
 // Summary says in a line how packages differ.
 func (p *Packages) Summary() string {
 	var parts []string
@@ -61,8 +64,35 @@ func (p *Packages) Summary() string {
 	return strings.Join(parts, ", ")
 }
 
+// notKnown is what is said in place of how something differs, or beside it.
+const notKnown = "not known"
+
+// PackagesSay says in a line how packages differ, as far as that is known.
+func (d *Diff) PackagesSay() string {
+	switch says := d.Packages.Summary(); {
+	case !d.PackagesUnknown:
+		return says
+	case d.Packages.Differ() || d.Packages.Unchanged > 0:
+		return says + ", others " + notKnown
+	}
+	return notKnown
+}
+
+// HooksSay says of hooks that none is listed, or that there may be others; "" where those that are listed are all.
+func (d *Diff) HooksSay() string {
+	switch {
+	case !d.HooksUnknown && len(d.Hooks) == 0:
+		return "the same"
+	case !d.HooksUnknown:
+		return ""
+	case len(d.Hooks) > 0:
+		return "others " + notKnown
+	}
+	return notKnown
+}
+
 func (d *Diff) writePackages(p *terminal.Page) {
-	p.Line("packages: %s", d.Packages.Summary())
+	p.Line("packages: %s", d.PackagesSay())
 	for _, c := range d.Packages.Changed {
 		p.Line("  ~ %s %s", c.Name, c.Versions())
 	}
@@ -100,11 +130,7 @@ func (p *Package) VersionOf(others []packagedb.Package) string {
 }
 
 func (d *Diff) writeHooks(p *terminal.Page) {
-	if len(d.Hooks) == 0 {
-		p.Line("hooks: the same")
-		return
-	}
-	p.Line("hooks:")
+	p.Line("%s", strings.TrimSpace("hooks: "+d.HooksSay()))
 	for _, h := range d.Hooks {
 		mode := ""
 		if h.Mode != "" {

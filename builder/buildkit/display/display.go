@@ -24,6 +24,8 @@ type Display struct {
 	ahead time.Duration // of this machine's clock before that of NATS
 	shown chan error    // has how drawing ended
 
+	resized chan struct{} // has one when the terminal has become another size; nil where there is none
+
 	mu       sync.Mutex
 	to       chan *client.SolveStatus // nil once closed
 	remarks  int
@@ -36,19 +38,32 @@ type Display struct {
 // run by this machine's.
 func New(w io.Writer, tty bool, now time.Time) (*Display, error) {
 	mode := progressui.PlainMode
+	var resized chan struct{}
 	if f, ok := w.(*os.File); ok && tty {
-		mode, w = progressui.TtyMode, wholeCharacters{f}
+		resized = make(chan struct{}, 1)
+		mode, w = progressui.TtyMode, &wholeCharacters{File: f, resized: resized}
 	}
 	shows, err := progressui.NewDisplay(w, mode)
 	if err != nil {
 		return nil, fmt.Errorf("drawing on the terminal: %w", err)
 	}
-	d := &Display{ahead: time.Since(now), shown: make(chan error, 1), to: make(chan *client.SolveStatus), shifts: map[int]time.Duration{}, parts: map[digest.Digest]map[string]*client.VertexStatus{}}
+	d := &Display{ahead: time.Since(now), shown: make(chan error, 1), resized: resized, to: make(chan *client.SolveStatus), shifts: map[int]time.Duration{}, parts: map[digest.Digest]map[string]*client.VertexStatus{}}
 	go func() {
 		_, err := shows.UpdateFrom(context.Background(), d.to) // it ends with the channel, having shown all
 		d.shown <- err
 	}()
+	if resized != nil {
+		go d.follow()
+	}
 	return d, nil
+}
+
+// follow has the display look at the terminal's size when it has changed, as it does with each message of the log: a step that
+// writes nothing would be drawn for the size before until then.
+func (d *Display) follow() {
+	for range d.resized {
+		d.send(&client.SolveStatus{})
+	}
 }
 
 // Drawable tells whether a message of a log can be shown but as lines: those of older builders don't say how far a step is.
@@ -215,5 +230,9 @@ func (d *Display) Close() error {
 	}
 	close(d.to)
 	d.to = nil
-	return <-d.shown
+	err := <-d.shown
+	if d.resized != nil {
+		close(d.resized) // nothing writes any more
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/terminal/terminaltest"
@@ -114,6 +115,38 @@ func TestTerminal(t *testing.T) {
 			}
 		}
 		harmless(t, screen)
+	}
+}
+
+// TestATerminalOfAnotherSize is drawn for at once, though the log doesn't go on, and nothing is left of what was there.
+func TestATerminalOfAnotherSize(t *testing.T) {
+	term := terminaltest.Emulate(t, 100, 16)
+	d, err := New(term.File, true, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for i := range 40 {
+		l := messages.BuildLog{Attempt: 1, Vertex: fmt.Sprintf("[%d/40] RUN %s", i+1, strings.Repeat("図", 60)), Progress: &messages.VertexProgress{ID: fmt.Sprint(i), Started: began}}
+		d.Show(&l, began)
+	}
+	for _, size := range [][2]int{{100, 16}, {60, 12}, {59, 16}, {58, 16}, {120, 30}} { // names are cut after each byte of a character
+		term.Resize(size[0], size[1])
+		term.Until(fmt.Sprintf("a step a row at %v", size), func(screen string) bool {
+			first, steps := 0, 0
+			for row := range strings.Lines(screen) {
+				row = strings.TrimRight(row, " \n")
+				if strings.HasPrefix(row, "[+] Building") {
+					first++
+				} else if strings.HasPrefix(row, " => [") && strings.HasSuffix(row, "s") && ansi.StringWidth(row) == size[0]-1 {
+					steps++
+				}
+			}
+			return first == 1 && steps == size[1]-2
+		})
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

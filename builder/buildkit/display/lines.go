@@ -10,24 +10,63 @@ import (
 	"golang.org/x/term"
 )
 
-// wholeCharacters is a terminal that is written to by a program that cuts text between bytes, and takes each character for one
-// column wide.
-type wholeCharacters struct{ *os.File }
+// wholeCharacters is a terminal that is written to by a program that cuts text between bytes, takes each character for one
+// column wide, and looks at the terminal's size only when the log goes on.
+type wholeCharacters struct {
+	*os.File
+	resized       chan struct{} // has one when the terminal has become another size
+	columns, rows int           // of the last write; zero before
+}
 
 // Write writes p with what is left of a character that was cut made visible, and its lines as wide as they were meant to be.
-func (w wholeCharacters) Write(p []byte) (int, error) {
-	columns, _, err := term.GetSize(int(w.Fd()))
+func (w *wholeCharacters) Write(p []byte) (int, error) {
+	columns, rows, err := term.GetSize(int(w.Fd()))
 	if err != nil {
-		columns = 0
+		columns, rows = 0, 0
 	}
+	if w.columns != 0 && (columns != w.columns || rows != w.rows) {
+		select {
+		case w.resized <- struct{}{}:
+		default: // that is to be told already
+		}
+	}
+	w.columns, w.rows = columns, rows
 	var out strings.Builder
-	for line := range strings.Lines(strings.ToValidUTF8(string(p), "…")) {
-		out.WriteString(inColumns(line, columns))
+	for line := range strings.Lines(whole(string(p))) {
+		line = inColumns(line, columns)
+		if text, end := strings.CutSuffix(line, "\n"); end && ansi.StringWidthWc(text) < columns {
+			line = text + ansi.EraseLineRight + "\n" // the program leaves the last column as it was
+		}
+		out.WriteString(line)
 	}
 	if _, err := io.WriteString(w.File, out.String()); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// whole is a text with … in place of what is left of a character that was cut, and a space for each further byte of it: the
+// program counted each of these bytes as one column.
+func whole(s string) string {
+	var out strings.Builder
+	cut := false
+	for i, r := range s {
+		broken := false
+		if r == utf8.RuneError {
+			_, size := utf8.DecodeRuneInString(s[i:])
+			broken = size == 1
+		}
+		switch {
+		case !broken:
+			out.WriteRune(r)
+		case cut:
+			out.WriteByte(' ')
+		default:
+			out.WriteString("…")
+		}
+		cut = broken
+	}
+	return out.String()
 }
 
 // inColumns is a line whose longest gap makes up for characters that are wider than one column, or take none, and that is cut

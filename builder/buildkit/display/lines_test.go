@@ -3,9 +3,25 @@ package display
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
+
+// TestWhatIsLeftOfACharacterTakesItsColumns: the program that cut it counted each byte as one.
+func TestWhatIsLeftOfACharacterTakesItsColumns(t *testing.T) {
+	for cut, want := range map[string]string{
+		"図図    1.0s\n":           "図図    1.0s\n",
+		"図\xe5\x9b    1.0s\n":    "図…     1.0s\n",
+		"図\xe5    1.0s\n":        "図…    1.0s\n",
+		"\xff図\xf0\x9f\x98":      "…図…  ",
+		"\ufffd as it was meant": "\ufffd as it was meant",
+	} {
+		if got := whole(cut); got != want || utf8.RuneCountInString(got) != utf8.RuneCountInString(cut) {
+			t.Errorf("%q is %q, want %q", cut, got, want)
+		}
+	}
+}
 
 // TestLinesAreAsWideAsMeant: gaps make up for what is wider or narrower than it was taken for, and what is too wide is cut.
 func TestLinesAreAsWideAsMeant(t *testing.T) {
