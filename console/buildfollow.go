@@ -17,6 +17,8 @@ import (
 const (
 	// followsMost is how many builds' logs are followed at one time, however many pages show them.
 	followsMost = 64
+	// followsEach is how many of them one person's pages can begin, so that nobody takes all.
+	followsEach = 16
 	// followIdle is how long one is kept that no page shows any more: a browser that opens a page asks for its changes next.
 	followIdle = 30 * time.Second
 	// followAgain is when a log that could not be read is tried again.
@@ -32,6 +34,9 @@ const (
 
 // errTooMany tells that no other log can be followed.
 var errTooMany = fmt.Errorf("the console follows the logs of %d builds already", followsMost)
+
+// errTooManyOwn tells that no other log can be followed for the same person.
+var errTooManyOwn = fmt.Errorf("you have pages of %d builds open already: close some", followsEach)
 
 // errEnough ends a reading that has all that it wanted.
 var errEnough = errors.New("enough was read")
@@ -80,8 +85,8 @@ func (f *follows) dropIdle(longer time.Duration) {
 	}
 }
 
-// get is what is followed of a build, which is begun where it was not. Done lets it go.
-func (f *follows) get(build, pipeline string) (_ *follow, done func(), err error) {
+// get is what is followed of a build for a person's page, which is begun where it was not. Done lets it go.
+func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), err error) {
 	f.mu.Lock()
 	full := len(f.all) >= followsMost && f.all[build] == nil
 	f.mu.Unlock()
@@ -97,23 +102,39 @@ func (f *follows) get(build, pipeline string) (_ *follow, done func(), err error
 		return nil, nil, errors.New("the console has not begun")
 	case len(f.all) >= followsMost:
 		return nil, nil, errTooMany
+	case f.shownTo(person) >= followsEach:
+		return nil, nil, errTooManyOwn
 	default:
 		ctx, cancel := context.WithCancel(f.ctx)
 		one = &follow{
 			queue: f.queue, build: build, pipeline: pipeline, stale: true, cancel: cancel, ready: make(chan struct{}), over: make(chan struct{}),
-			waits: map[chan struct{}]bool{}, made: map[int]madeStep{},
+			waits: map[chan struct{}]bool{}, made: map[int]madeStep{}, pagesOf: map[string]int{},
 		}
 		f.all[build] = one
 		go one.run(ctx)
 	}
 	one.pages++
+	one.pagesOf[person]++
 	return one, sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if one.pages--; one.pages == 0 {
 			one.idle = time.Now()
 		}
+		if one.pagesOf[person]--; one.pagesOf[person] == 0 {
+			delete(one.pagesOf, person)
+		}
 	}), nil
+}
+
+// shownTo is how many builds a person's pages show. It is called with mu held.
+func (f *follows) shownTo(person string) (n int) {
+	for _, one := range f.all {
+		if one.pagesOf[person] > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // see takes in a build's record as it was read.
@@ -141,8 +162,9 @@ type follow struct {
 	over            chan struct{} // closed once the build has ended
 	once            sync.Once
 
-	pages int       // that show it; with the lock of all
-	idle  time.Time // since when none does; likewise
+	pages   int            // that show it; with the lock of all
+	pagesOf map[string]int // those of each person who has some; likewise
+	idle    time.Time      // since when none does; likewise
 
 	mu       sync.Mutex
 	stale    bool // what is known beside the log is to be read anew
