@@ -81,19 +81,22 @@ func (w *Way) RoundTrip(r *http.Request) (*http.Response, error) {
 // time: it leads to less then.
 func (w *Way) isOnSite(ctx context.Context) bool {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if time.Now().Before(w.until) {
-		return w.onSite
+	known, onSite := time.Now().Before(w.until), w.onSite
+	w.mu.Unlock()
+	if known {
+		return onSite
 	}
 	place, err := reach.ParsePlace(&url.URL{Scheme: "https", Host: w.host})
 	if err != nil {
 		return false
 	}
-	_, err = (&reach.Rules{Resolver: w.resolver}).Resolve(ctx, place, reach.Stranger)
+	_, err = (&reach.Rules{Resolver: w.resolver}).Resolve(ctx, place, reach.Stranger) // each for itself: nobody waits longer than its own request may
 	denied := errors.As(err, new(*reach.DeniedError))
 	if err != nil && !denied {
 		return false
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.onSite, w.until = denied, time.Now().Add(addressFor)
 	return denied
 }

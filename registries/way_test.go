@@ -123,3 +123,34 @@ func TestARegistryThatMovesIsSeen(t *testing.T) {
 		}
 	})
 }
+
+// slow is a resolver that answers nobody before they go.
+type slow chan struct{}
+
+func (s slow) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	s <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestWhoGoesWaitsForNobodysLookUp: a name server that does not answer holds each request for as long as that may wait.
+func TestWhoGoesWaitsForNobodysLookUp(t *testing.T) {
+	asked := make(slow, 2)
+	w := NewWay("registry.example:5000", http.DefaultTransport.(*http.Transport), &reach.Rules{Resolver: asked})
+	long, stop := context.WithCancel(t.Context())
+	defer stop()
+	go w.isOnSite(long)
+	<-asked
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	done := make(chan bool, 1)
+	go func() { done <- w.isOnSite(gone) }()
+	select {
+	case onSite := <-done:
+		if onSite {
+			t.Error("it is on the site, as far as nobody knows")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("who is gone waits for another's look-up")
+	}
+}

@@ -32,27 +32,35 @@ func giveBack(ctx context.Context) error {
 }
 
 // unmapFile has the kernel forget which pages of the program's file this process has mapped, of those that nobody can write to.
-// A page that is needed is mapped again from the page cache.
+// A page that is needed is mapped again from the page cache. What is not as in the file any more stays: in a program whose
+// addresses are not fixed (-buildmode=pie), the linker at run time writes to pages that nobody can write to afterwards.
 func unmapFile() error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("finding the program's file: %w", err)
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return fmt.Errorf("reading what is mapped: %w", err)
 	}
 	defer maps.Close()
+	var from, to uintptr
+	asInFile := false
 	lines := bufio.NewScanner(maps)
-	for lines.Scan() {
-		var from, to uintptr
-		var rights string
+	for lines.Scan() { // a line for each mapping, followed by what there is to say of it
 		line := lines.Text()
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil || strings.Contains(rights, "w") || !strings.HasSuffix(line, " "+program) {
-			continue
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
-			return fmt.Errorf("giving back pages of %s: %w", program, errno)
+		name, value, _ := strings.Cut(line, ":")
+		switch {
+		case strings.Contains(name, " "):
+			var rights string
+			_, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights)
+			asInFile = err == nil && !strings.Contains(rights, "w") && strings.HasSuffix(line, " "+program)
+		case name == "Anonymous", name == "Swap":
+			asInFile = asInFile && strings.TrimSpace(value) == "0 kB"
+		case name == "VmFlags" && asInFile: // the last line
+			if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
+				return fmt.Errorf("giving back pages of %s: %w", program, errno)
+			}
 		}
 	}
 	return lines.Err()

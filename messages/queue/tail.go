@@ -51,7 +51,7 @@ func (c *Client) follow(ctx context.Context, stream, subject string, from uint64
 	case "404":
 		return 0, nil
 	default:
-		return 0, fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description"))
+		return 0, c.refused(fmt.Errorf("%w: status %s %s", ErrUnavailable, status, answer.Header.Get("Description")))
 	}
 	n, err := strconv.ParseUint(answer.Header.Get("Nats-Num-Pending"), 10, 64)
 	if err != nil {
