@@ -2,10 +2,19 @@ package builds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+)
+
+// What cancelling a build comes to beside its end.
+var (
+	// ErrOver tells that a build has ended, and can't be cancelled.
+	ErrOver = errors.New("over already")
+	// ErrUnannounced tells that a build is cancelled, though that could not be announced yet: a sweep does it.
+	ErrUnannounced = errors.New("it is cancelled, but not announced yet")
 )
 
 type sayingKey struct{}
@@ -30,14 +39,14 @@ func whoSaid(p *messages.BuildCancelled) string {
 }
 
 // Cancel ends a build that is queued or runs, and announces that. The worker that has
-// it stops. A build that is over already is an error that says how it ended.
+// it stops. A build that is over already is ErrOver, which says how it ended.
 func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 	if err := messages.CheckID("build", build); err != nil {
 		return err
 	}
 	e, err := q.records.Modify(ctx, build, func(r *messages.BuildRecord) error {
 		if r.Ended() {
-			return fmt.Errorf("build %s is over already: %s", build, r.State)
+			return fmt.Errorf("build %s is %w: %s", build, ErrOver, r.State)
 		}
 		if r.Build == "" {
 			queued, err := q.queuedBuild(ctx, build)
@@ -61,7 +70,7 @@ func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 		return fmt.Errorf("cancelling build %s: %w", build, err)
 	}
 	if err := q.finish(ctx, e); err != nil {
-		return fmt.Errorf("build %s is cancelled, but not announced yet: %w", build, err)
+		return fmt.Errorf("build %s: %w: %w", build, ErrUnannounced, err)
 	}
 	return nil
 }

@@ -111,8 +111,15 @@ func (q *Queue) letter(ctx context.Context, name string) (*messages.DeadLetter, 
 	if err != nil {
 		return nil, err
 	}
-	_, l, err := messages.DecodeAs[*messages.DeadLetter](s.Message)
-	return l, err
+	r, err := q.c.Decode(s) // which holds it to its subject: that says who may have kept it
+	if err != nil {
+		return nil, err
+	}
+	l, ok := r.Payload.(*messages.DeadLetter)
+	if !ok {
+		return nil, fmt.Errorf("%w: it is no dead letter", messages.ErrMalformed)
+	}
+	return l, nil
 }
 
 // LettersFull tells that one more dead letter may not fit: what nobody can handle then comes again until it does, and a

@@ -65,6 +65,26 @@ func TestARequeuedEventIsGivenAgain(t *testing.T) {
 	}
 }
 
+// TestALetterIsOfTheStreamThatItsSubjectNames, which says who may keep it: what it says itself of another is not believed.
+func TestALetterIsOfTheStreamThatItsSubjectNames(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	asked := request("base", 1)
+	m, err := messages.Encode(c.Envelope("x", ""), asked)
+	must(t, err)
+	l := &messages.DeadLetter{Stream: c.Space().RequestsStream(), Sequence: 5, Subject: c.Space().Subject(asked), Reason: "x", Headers: m.Headers, Body: m.Body}
+	forged, err := messages.Encode(c.Envelope("x", ""), l)
+	must(t, err)
+	own := &messages.DeadLetter{Stream: c.Space().SinksStream(), Sequence: 5}
+	_, err = c.Store(within(t), c.Space().Subject(own), forged)
+	must(t, err)
+	if _, err := queueOf(c).RequeueDeadLetter(within(t), builds.LetterName(*own), "ann"); err == nil {
+		t.Error("it is requeued")
+	}
+	if info, err := c.Info(within(t), c.Space().RequestsStream()); err != nil || info.Last != 0 {
+		t.Errorf("there are %d requests, %v", info.Last, err)
+	}
+}
+
 func TestALetterTakesThePlaceOfNoEventButItsOwn(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	kept := ready(request("base", 1))

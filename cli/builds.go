@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fenceline/fenceline/cli/settings"
+	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/overview"
@@ -112,8 +113,8 @@ its image does not overtake one that came later.`,
 		if err != nil {
 			return s.unfound(ctx, args[0], err)
 		}
-		if err := s.builds().DropLetterOf(ctx, args[0]); err != nil {
-			return err
+		if err := s.builds().DropLetterOf(ctx, args[0]); err != nil { // to ask for it again would make another one
+			return fmt.Errorf("%s: %w, as %s: its dead letter stays: %w", args[0], people.ErrDecided, a.Build, err)
 		}
 		return s.decided(map[string]any{"build": a.Build, "order": a.Order, "duplicate": a.Duplicate, "retry_of": args[0]},
 			"%s: asked for again as %s", args[0], a.Build)

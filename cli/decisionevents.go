@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/cli/settings"
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
@@ -50,12 +51,22 @@ func given(cmd *cobra.Command, name string) string {
 	return ""
 }
 
+// stands tells whether what was asked for is done all the same, though something that follows from it is not.
+func stands(err error) bool {
+	for _, done := range []error{people.ErrDecided, errNotApplied, builds.ErrUnannounced, builds.ErrRequeued} {
+		if errors.Is(err, done) {
+			return true
+		}
+	}
+	return false
+}
+
 // tellDecision tells of what was asked for, and what became of it. That it can't changes nothing of what was decided.
 func (s *session) tellDecision(ctx context.Context, m *messages.DecisionMade, err error) {
 	m.At, m.By, m.Outcome = time.Now().UTC(), whoami(), messages.OutcomeAccepted
 	m.From, _ = os.Hostname() // "" where the system doesn't know
 	m.About, m.To, m.Reason = messages.Shorten(m.About, people.MaxReason), messages.Shorten(m.To, people.MaxReason), messages.Shorten(m.Reason, people.MaxReason)
-	if err != nil && !errors.Is(err, people.ErrDecided) && !errors.Is(err, errNotApplied) {
+	if err != nil && !stands(err) {
 		m.Outcome, m.Why = messages.OutcomeRefused, messages.Shorten(err.Error(), people.MaxReason)
 		m.Doubtful = errors.Is(err, queue.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	}

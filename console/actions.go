@@ -58,11 +58,22 @@ func (c *Console) serveDecision(w http.ResponseWriter, r *http.Request, s *sessi
 	}
 }
 
+// readForm reads the form of a decision, before anything looks into it, and answers where it can't be read.
+func (c *Console) readForm(w http.ResponseWriter, r *http.Request, s *session) bool {
+	err := r.ParseForm()
+	if err == nil {
+		return true
+	}
+	status, says := http.StatusBadRequest, "The form can't be read: nothing was done. Open the page again."
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		status, says = http.StatusRequestEntityTooLarge, fmt.Sprintf("The form has more than %d bytes: nothing was done. Give the reason in %d or fewer.", maxForm, people.MaxReason)
+	}
+	c.fail(w, r, s, status, says)
+	return false
+}
+
 // decide takes the form of a decision.
 func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d decision) {
-	if !c.readForm(w, r, s) {
-		return
-	}
 	shown, was := s.takeForm(r.PostForm.Get("form"))
 	if !was || shown.path != r.URL.Path || shown.to != r.PostForm.Get("to") {
 		c.fail(w, r, s, http.StatusConflict, "This form was sent already, or was not shown to you: nothing was done by it now. Open the page again, and see what is so.")
@@ -90,19 +101,6 @@ func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d d
 	}
 	s.leave(outcome{Good: true, Text: said})
 	http.Redirect(w, r, d.page(), http.StatusSeeOther)
-}
-
-// readForm reads the form of a request. It answers where that can't be done.
-func (c *Console) readForm(w http.ResponseWriter, r *http.Request, s *session) bool {
-	if err := r.ParseForm(); err != nil {
-		status, says := http.StatusBadRequest, "The form can't be read: nothing was done. Open the page again."
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			status, says = http.StatusRequestEntityTooLarge, fmt.Sprintf("The form has more than %d bytes: nothing was done. Give the reason in %d or fewer.", maxForm, people.MaxReason)
-		}
-		c.fail(w, r, s, status, says)
-		return false
-	}
-	return true
 }
 
 // subjectMost bounds what the log says of a decision, in bytes.

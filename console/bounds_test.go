@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -10,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/fenceline/fenceline/console/tokens"
+	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 )
 
@@ -152,36 +152,6 @@ func TestOnePersonsSessionsTakeNoOthersPlaces(t *testing.T) {
 	}
 }
 
-// TestOnePersonsPagesOfBuildsTakeNotAllLogs that the console follows.
-func TestOnePersonsPagesOfBuildsTakeNotAllLogs(t *testing.T) {
-	s := newSite(t)
-	logs := s.it.seen.logs
-	s.it.seen.awaitReady(queuetest.Within(t))
-	get := func(n int, person string) (func(), error) {
-		_, done, err := logs.get(fmt.Sprintf("base-%d", n), "base", person)
-		return done, err
-	}
-	var last func()
-	for n := range followsEach {
-		done, err := get(n, "vera")
-		queuetest.Must(t, err)
-		last = done
-	}
-	if _, err := get(followsEach, "vera"); !errors.Is(err, errTooManyOfOne) {
-		t.Errorf("one more: %v", err)
-	}
-	if _, err := get(0, "vera"); err != nil {
-		t.Errorf("one that she has open: %v", err)
-	}
-	if _, err := get(followsEach, "ada"); err != nil {
-		t.Errorf("another person: %v", err)
-	}
-	last()
-	if _, err := get(followsEach, "vera"); err != nil {
-		t.Errorf("after one was closed: %v", err)
-	}
-}
-
 type cookies struct{ h http.Header }
 
 func (c *cookies) Header() http.Header         { return c.h }
@@ -224,5 +194,28 @@ func TestOpenPagesCostLittle(t *testing.T) {
 	// Both ends of each connection are in this process, with their buffers.
 	if each := int64(heap()-before) / pages; each > 256<<10 {
 		t.Errorf("an open page takes %d bytes", each)
+	}
+}
+
+// TestOneViewerFollowsNotAllLogs: who has many builds open keeps no others from theirs.
+func TestOneViewerFollowsNotAllLogs(t *testing.T) {
+	s := newSite(t)
+	vera, ada := s.as(t, "vera"), s.as(t, "ada")
+	var open []string
+	for n := range followsEach + 2 {
+		open = append(open, "/builds/"+s.ended(t, n, messages.BuildStateFailed, nil))
+	}
+	last, before := open[followsEach+1], open[:followsEach]
+	for _, path := range before {
+		await(t, vera.listen(t, path+"/events"), `id="build"`)
+	}
+	if a := vera.get(t, last); a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, "close some") {
+		t.Errorf("one more: %d\n%s", a.status, a.body)
+	}
+	if a := vera.get(t, before[0]); a.status != http.StatusOK {
+		t.Errorf("one that she has open: %d", a.status)
+	}
+	if a := ada.get(t, last); a.status != http.StatusOK {
+		t.Errorf("another person's: %d", a.status)
 	}
 }

@@ -30,13 +30,12 @@ type buildDecision struct {
 
 var _ decision = (*buildDecision)(nil)
 
-func (c *Console) buildAction(w http.ResponseWriter, r *http.Request, s *session) {
+func buildAction(r *http.Request) decision {
 	action := r.PathValue("action")
 	if action != actCancel && action != actRetry {
-		c.serveDecision(w, r, s, nil)
-		return
+		return nil
 	}
-	c.serveDecision(w, r, s, &buildDecision{action: action, id: r.PathValue("build")})
+	return &buildDecision{action: action, id: r.PathValue("build")}
 }
 
 func (d *buildDecision) read(ctx context.Context, c *Console) (err error) {
@@ -80,24 +79,34 @@ func (d *buildDecision) facts() []fact {
 	if d.build.Attempt > 0 {
 		is += fmt.Sprintf(", attempt %d", d.build.Attempt)
 	}
-	return []fact{{Of: "the build", Is: is}}
+	return []fact{{Of: "the build", Is: is, By: d.build.Cancelled}}
 }
 
 func (d *buildDecision) carryOut(ctx context.Context, c *Console, by, reason string) (string, error) {
 	ctx, line := builds.Saying(ctx, reason), builds.New(c.queue)
 	if d.action == actCancel {
-		return "Build " + d.id + " is cancelled.", line.Cancel(ctx, d.id, by)
+		err := line.Cancel(ctx, d.id, by)
+		switch {
+		case errors.Is(err, builds.ErrUnannounced):
+			err = fmt.Errorf("%w: %w", people.ErrDecided, err)
+		case errors.Is(err, builds.ErrOver):
+			err = fmt.Errorf("%w: %w", people.ErrChanged, err)
+		}
+		return "Build " + d.id + " is cancelled.", err
 	}
 	a, err := line.Retry(ctx, d.id, by)
 	if err != nil {
 		return "", err
 	}
 	d.again = a.Build
-	if err := line.DropLetterOf(ctx, d.id); err != nil { // to ask for it again would make another one
-		err = fmt.Errorf("%w: its dead letter stays: %w", people.ErrDecided, err)
-		return fmt.Sprintf("Build %s is asked for again, as %s.", d.id, a.Build), err
+	said := fmt.Sprintf("Build %s is asked for again, as %s.", d.id, a.Build)
+	if a.Duplicate {
+		said = fmt.Sprintf("Build %s was asked for again already, as %s: this one is that.", d.id, a.Build)
 	}
-	return fmt.Sprintf("Build %s is asked for again, as %s.", d.id, a.Build), nil
+	if err := line.DropLetterOf(ctx, d.id); err != nil { // to ask for it again would make another one
+		return said, fmt.Errorf("%w: its dead letter stays: %w", people.ErrDecided, err)
+	}
+	return said, nil
 }
 
 func (d *buildDecision) foresee(c *Console, p *preview) {

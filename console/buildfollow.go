@@ -17,7 +17,7 @@ import (
 const (
 	// followsMost is how many builds' logs are followed at one time, however many pages show them.
 	followsMost = 64
-	// followsEach is how many of those are of pages of one person, so that nobody takes all.
+	// followsEach is how many of them one person's pages can begin, so that nobody takes all.
 	followsEach = 16
 	// followIdle is how long one is kept that no page shows any more: a browser that opens a page asks for its changes next.
 	followIdle = 30 * time.Second
@@ -35,8 +35,8 @@ const (
 // errTooMany tells that no other log can be followed.
 var errTooMany = fmt.Errorf("the console follows the logs of %d builds already", followsMost)
 
-// errTooManyOfOne tells that a person's pages show as many logs as they may.
-var errTooManyOfOne = fmt.Errorf("you have the pages of %d builds open already: close some", followsEach)
+// errTooManyOwn tells that no other log can be followed for the same person.
+var errTooManyOwn = fmt.Errorf("you have pages of %d builds open already: close some", followsEach)
 
 // errEnough ends a reading that has all that it wanted.
 var errEnough = errors.New("enough was read")
@@ -85,17 +85,7 @@ func (f *follows) dropIdle(longer time.Duration) {
 	}
 }
 
-// of is how many builds pages of a person show. It is called with mu held.
-func (f *follows) of(person string) (n int) {
-	for _, one := range f.all {
-		if one.pagesOf[person] > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// get is what is followed of a build for a page of a person, which is begun where it was not. Done lets it go.
+// get is what is followed of a build for a person's page, which is begun where it was not. Done lets it go.
 func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), err error) {
 	f.mu.Lock()
 	full := len(f.all) >= followsMost && f.all[build] == nil
@@ -107,13 +97,13 @@ func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), e
 	defer f.mu.Unlock()
 	one := f.all[build]
 	switch {
-	case (one == nil || one.pagesOf[person] == 0) && f.of(person) >= followsEach:
-		return nil, nil, errTooManyOfOne
 	case one != nil:
 	case f.ctx == nil:
 		return nil, nil, errors.New("the console has not begun")
 	case len(f.all) >= followsMost:
 		return nil, nil, errTooMany
+	case f.shownTo(person) >= followsEach:
+		return nil, nil, errTooManyOwn
 	default:
 		ctx, cancel := context.WithCancel(f.ctx)
 		one = &follow{
@@ -128,13 +118,23 @@ func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), e
 	return one, sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if one.pagesOf[person]--; one.pagesOf[person] == 0 {
-			delete(one.pagesOf, person)
-		}
 		if one.pages--; one.pages == 0 {
 			one.idle = time.Now()
 		}
+		if one.pagesOf[person]--; one.pagesOf[person] == 0 {
+			delete(one.pagesOf, person)
+		}
 	}), nil
+}
+
+// shownTo is how many builds a person's pages show. It is called with mu held.
+func (f *follows) shownTo(person string) (n int) {
+	for _, one := range f.all {
+		if one.pagesOf[person] > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // see takes in a build's record as it was read.
@@ -163,7 +163,7 @@ type follow struct {
 	once            sync.Once
 
 	pages   int            // that show it; with the lock of all
-	pagesOf map[string]int // of them, by person; likewise
+	pagesOf map[string]int // those of each person who has some; likewise
 	idle    time.Time      // since when none does; likewise
 
 	mu       sync.Mutex

@@ -150,8 +150,8 @@ func (c *Console) buildHead(f *follow, decides bool) (head template.HTML) {
 	if about.build == nil {
 		return c.render("nobuild", f.build)
 	}
-	open := c.seen.side.is().open
 	c.seen.look(func() {
+		open := c.seen.side.is().open // not before: what is made is kept as of what is seen by now
 		head = f.heads.get(decides, c.seen.clock<<20+version, func() template.HTML {
 			b := about.build
 			// What is in the queue, and who is silent, is known better there.

@@ -273,6 +273,27 @@ func TestBuildsAreCancelledAndAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestACancelThatIsNotAnnouncedIsNotDenied: the build has ended, and its event follows.
+func TestACancelThatIsNotAnnouncedIsNotDenied(t *testing.T) {
+	s := newSite(t)
+	build := s.asked(t, 1, nil)
+	ada, path := s.as(t, "ada"), "/builds/"+build
+	form := ada.form(t, path+"/cancel", "wrong branch")
+	queuetest.Must(t, queuetest.JetStream(t, s.admin).DeleteStream(queuetest.Within(t), s.admin.Space().EventsStream()))
+	if a := ada.post(t, path+"/cancel", form); a.status != http.StatusSeeOther {
+		t.Errorf("a cancel: %d\n%s", a.status, a.body)
+	}
+	if e, err := store.Builds(s.admin).Current(queuetest.Within(t), build); err != nil || e.Value.State != messages.BuildStateCancelled {
+		t.Fatalf("the record is %+v, %v", e.Value, err)
+	}
+	if a := ada.get(t, path); !strings.Contains(a.body, "Done: ") || !strings.Contains(a.body, "not announced yet") {
+		t.Errorf("it says\n%s", a.body)
+	}
+	if got := s.decisions(t); len(got) != 1 || got[0].Outcome != messages.OutcomeAccepted {
+		t.Errorf("the events are %+v", got)
+	}
+}
+
 // TestAnOlderCredentialIsToldHowItIsMended: its console could decide about fleets alone.
 func TestAnOlderCredentialIsToldHowItIsMended(t *testing.T) {
 	s := newSiteAt(t, func(o *server.Options) {

@@ -45,6 +45,7 @@ type Console struct {
 	sessions *sessions
 	tries    *tries
 	starts   *tries // of sign-ins at the provider
+	refused  *tries // of viewers to decide, by person
 	viewers  viewers
 	makers   makers
 	patience time.Duration // with a browser that is to take in what a stream sends
@@ -77,7 +78,7 @@ func New(c Config) (*Console, error) {
 	}
 	return &Console{
 		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, keep: c.Keep, log: c.Logger, seen: newSeen(c.Queue),
-		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), makers: newMakers(), patience: streamWrite,
+		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), refused: newTries(), makers: newMakers(), patience: streamWrite,
 		parts: partCache{made: map[partKey]madePart{}}, courses: readings[*overview.Course]{queue: c.Queue}, past: readings[[]overview.PastValue]{queue: c.Queue},
 		letters: readings[lettersList]{queue: c.Queue}, diffs: newDiffs(c.Compare), instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
@@ -127,17 +128,17 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /fleets/{fleet}/history/events", c.signedIn(c.historyEvents))
 	mux.Handle("GET /fleets/{fleet}/rollouts", c.signedIn(c.rolloutsPage))
 	mux.Handle("GET /fleets/{fleet}/rollouts/events", c.signedIn(c.rolloutsEvents))
-	mux.Handle("GET /fleets/{fleet}/{action}", c.operator(c.fleetAction))
-	mux.Handle("POST /fleets/{fleet}/{action}", c.operator(c.fleetAction))
-	mux.Handle("GET /fleets/{fleet}/nodes/{node}/retire", c.operator(c.nodeAction))
-	mux.Handle("POST /fleets/{fleet}/nodes/{node}/retire", c.operator(c.nodeAction))
-	mux.Handle("GET /dead-letters/{letter}/{action}", c.operator(c.letterAction))
-	mux.Handle("POST /dead-letters/{letter}/{action}", c.operator(c.letterAction))
+	mux.Handle("GET /fleets/{fleet}/{action}", c.deciding(fleetAction))
+	mux.Handle("POST /fleets/{fleet}/{action}", c.deciding(fleetAction))
+	mux.Handle("GET /fleets/{fleet}/nodes/{node}/retire", c.deciding(nodeAction))
+	mux.Handle("POST /fleets/{fleet}/nodes/{node}/retire", c.deciding(nodeAction))
+	mux.Handle("GET /dead-letters/{letter}/{action}", c.deciding(letterAction))
+	mux.Handle("POST /dead-letters/{letter}/{action}", c.deciding(letterAction))
 	mux.Handle("GET /rollouts/{rollout}", c.signedIn(c.rolloutPage))
 	mux.Handle("GET /rollouts/{rollout}/events", c.signedIn(c.rolloutEvents))
-	mux.Handle("GET /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
+	mux.Handle("GET /rollouts/{rollout}/{action}", c.deciding(rolloutAction))
 	mux.Handle("GET /diff", c.signedIn(c.diffPage))
-	mux.Handle("POST /rollouts/{rollout}/{action}", c.operator(c.rolloutAction))
+	mux.Handle("POST /rollouts/{rollout}/{action}", c.deciding(rolloutAction))
 	mux.Handle("GET /dead-letters", c.signedIn(c.lettersPage))
 	mux.Handle("GET /dead-letters/events", c.signedIn(c.lettersEvents))
 	mux.Handle("GET /dead-letters/{letter}", c.signedIn(c.letterPage))
@@ -145,8 +146,8 @@ func (c *Console) Handler() http.Handler {
 	mux.Handle("GET /builds/events", c.signedIn(c.buildsEvents))
 	mux.Handle("GET /builds/{build}", c.signedIn(c.buildPage))
 	mux.Handle("GET /builds/{build}/events", c.signedIn(c.buildEvents))
-	mux.Handle("GET /builds/{build}/{action}", c.operator(c.buildAction))
-	mux.Handle("POST /builds/{build}/{action}", c.operator(c.buildAction))
+	mux.Handle("GET /builds/{build}/{action}", c.deciding(buildAction))
+	mux.Handle("POST /builds/{build}/{action}", c.deciding(buildAction))
 	mux.Handle("GET /", c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		c.fail(w, r, s, http.StatusNotFound, "There is no such page.")
 	}))

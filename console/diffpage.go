@@ -46,9 +46,7 @@ func (c *Console) diffPage(w http.ResponseWriter, r *http.Request, s *session) {
 
 // compare fills in for a person how the images differ. The status is that of the error.
 func (c *Console) compare(ctx context.Context, person string, v *diffView) (status int, err error) {
-	read, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	known, err := overview.ReadImages(read, c.queue)
+	known, err := c.knownImages(ctx)
 	if err != nil {
 		return http.StatusServiceUnavailable, err
 	}
@@ -75,6 +73,19 @@ func (c *Console) compare(ctx context.Context, person string, v *diffView) (stat
 	v.Packages.Removed = firstOf(v.Packages.Removed, &v.More)
 	v.Shared, v.Bytes = v.Diff.SharedLayers()
 	return http.StatusOK, nil
+}
+
+// knownImages reads which images the records know, for one page at a time: with many builds that takes much room.
+func (c *Console) knownImages(ctx context.Context) (*overview.Images, error) {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	select {
+	case c.diffs.reading <- struct{}{}:
+		defer func() { <-c.diffs.reading }()
+	case <-ctx.Done():
+		return nil, errBusyReading
+	}
+	return overview.ReadImages(ctx, c.queue)
 }
 
 // firstOf are so many of a list as a page shows. The others are counted.

@@ -35,8 +35,9 @@ func DiffLimits() imagediff.Limits {
 
 // diffs compares images, a few at a time, and keeps the last ones.
 type diffs struct {
-	by    Comparer
-	turns chan struct{}
+	by      Comparer
+	turns   chan struct{}
+	reading chan struct{} // has one while somebody reads which images there are
 
 	mu    sync.Mutex
 	own   map[string]*ownTurns // by person
@@ -54,13 +55,14 @@ type ownTurns struct {
 type diffOf struct{ from, to imagediff.Wanted }
 
 func newDiffs(by Comparer) *diffs {
-	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), kept: map[diffOf]*imagediff.Diff{}, own: map[string]*ownTurns{}}
+	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), reading: make(chan struct{}, 1), kept: map[diffOf]*imagediff.Diff{}, own: map[string]*ownTurns{}}
 }
 
 // Errors of get that are about this console.
 var (
-	errNoCompare = errors.New("this console compares no images")
-	errLongDiff  = fmt.Errorf("it took longer than %v: the registry is slow, the images are large, or others are compared. Load the page again, or run fenceline diff, which takes as long as it needs", diffTime)
+	errNoCompare   = errors.New("this console compares no images")
+	errBusyReading = errors.New("others read which images there are: load the page again")
+	errLongDiff    = fmt.Errorf("it took longer than %v: the registry is slow, the images are large, or others are compared. Load the page again, or run fenceline diff, which takes as long as it needs", diffTime)
 )
 
 // ownTurn waits for a person's own turn. Done ends it, and is to be called where it did not come, too.

@@ -33,16 +33,12 @@ type fleetDecision struct {
 
 var _ decision = (*fleetDecision)(nil)
 
-func (c *Console) fleetAction(w http.ResponseWriter, r *http.Request, s *session) {
+func fleetAction(r *http.Request) decision {
 	action := r.PathValue("action")
 	if !slices.Contains([]string{actHold, actRelease, actRollback, actPromote}, action) {
-		c.serveDecision(w, r, s, nil)
-		return
+		return nil
 	}
-	if !c.readForm(w, r, s) {
-		return
-	}
-	c.serveDecision(w, r, s, &fleetDecision{action: action, fleet: r.PathValue("fleet"), to: r.Form.Get("to")})
+	return &fleetDecision{action: action, fleet: r.PathValue("fleet"), to: r.FormValue("to")}
 }
 
 func (d *fleetDecision) read(ctx context.Context, c *Console) (err error) {

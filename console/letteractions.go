@@ -27,13 +27,12 @@ type letterDecision struct {
 
 var _ decision = (*letterDecision)(nil)
 
-func (c *Console) letterAction(w http.ResponseWriter, r *http.Request, s *session) {
+func letterAction(r *http.Request) decision {
 	action := r.PathValue("action")
 	if action != actRequeue && action != actDrop {
-		c.serveDecision(w, r, s, nil)
-		return
+		return nil
 	}
-	c.serveDecision(w, r, s, &letterDecision{action: action, name: r.PathValue("letter")})
+	return &letterDecision{action: action, name: r.PathValue("letter")}
 }
 
 func (d *letterDecision) read(ctx context.Context, c *Console) error {

@@ -26,8 +26,8 @@ type retirement struct {
 
 var _ decision = (*retirement)(nil)
 
-func (c *Console) nodeAction(w http.ResponseWriter, r *http.Request, s *session) {
-	c.serveDecision(w, r, s, &retirement{fleet: r.PathValue("fleet"), node: r.PathValue("node")})
+func nodeAction(r *http.Request) decision {
+	return &retirement{fleet: r.PathValue("fleet"), node: r.PathValue("node")}
 }
 
 func (d *retirement) read(ctx context.Context, c *Console) error {

@@ -27,13 +27,12 @@ type rolloutDecision struct {
 
 var _ decision = (*rolloutDecision)(nil)
 
-func (c *Console) rolloutAction(w http.ResponseWriter, r *http.Request, s *session) {
+func rolloutAction(r *http.Request) decision {
 	action := r.PathValue("action")
 	if action != actApprove && action != actAbort {
-		c.serveDecision(w, r, s, nil)
-		return
+		return nil
 	}
-	c.serveDecision(w, r, s, &rolloutDecision{action: action, id: r.PathValue("rollout")})
+	return &rolloutDecision{action: action, id: r.PathValue("rollout")}
 }
 
 func (d *rolloutDecision) read(ctx context.Context, c *Console) (err error) {

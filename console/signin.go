@@ -2,9 +2,12 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/fenceline/fenceline/messages"
 )
 
 // signedIn serves those who have signed in; others are sent to do so, and come back.
@@ -29,15 +32,32 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 	})
 }
 
-// operator serves those who may decide.
-func (c *Console) operator(serve func(http.ResponseWriter, *http.Request, *session)) http.Handler {
+// viewerMost bounds, in bytes, each name in the event of what a viewer tried to decide.
+const viewerMost = 100
+
+var errViewer = errors.New("a viewer decides nothing")
+
+// deciding serves a decision to those who may decide; of is nil where there is none of that name. What others try to decide is
+// told as an event, as long as they don't try again and again: what is kept of those is bounded.
+func (c *Console) deciding(of func(*http.Request) decision) http.Handler {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
-		if !s.mayDecide() {
-			c.log.Warn().Str("by", s.person.By()).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
-			c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for the role of an operator.")
+		if s.mayDecide() {
+			if r.Method != http.MethodPost || c.readForm(w, r, s) {
+				c.serveDecision(w, r, s, of(r))
+			}
 			return
 		}
-		serve(w, r, s)
+		d, by := of(r), s.person.By()
+		c.log.Warn().Str("by", by).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
+		if d != nil && r.Method == http.MethodPost && c.refused.allow(by) {
+			told := d.told()
+			told.By, told.From = by, c.sender(r)
+			for _, name := range []*string{&told.Fleet, &told.About, &told.To} {
+				*name = messages.Shorten(*name, viewerMost)
+			}
+			c.tellDecision(r.Context(), &told, errViewer)
+		}
+		c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for the role of an operator.")
 	})
 }
 

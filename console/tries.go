@@ -15,10 +15,10 @@ const (
 	maxAddresses = 10_000 // that are remembered: one more isn't counted
 )
 
-// tries bounds how often sign-ins are tried.
+// tries bounds how often something is tried, such as sign-ins.
 type tries struct {
 	mu sync.Mutex
-	of map[string]*rate.Limiter // by address
+	of map[string]*rate.Limiter // by address, or person
 }
 
 func newTries() *tries {

@@ -20,8 +20,8 @@ var nextRelease = []edit{
 	{"messages/types.go", `Type = "dev.fenceline.image.ready.v1"`, `Type = "dev.fenceline.image.ready.v2"`},
 	{"messages/types.go", `Type = "dev.fenceline.fleet.changed.v1"`, `Type = "dev.fenceline.fleet.changed.v2"`},
 	{
-		"messages/types.go", "	TypeBuildRequested:  func() Payload { return new(BuildRequested) },\n",
-		"	TypeBuildRequested:  func() Payload { return new(BuildRequested) },\n" +
+		"messages/types.go", "func() Payload { return new(BuildRequested) },\n",
+		"func() Payload { return new(BuildRequested) },\n" +
 			"	\"dev.fenceline.build.requested.v1\": func() Payload { return new(BuildRequested) },\n" +
 			"	\"dev.fenceline.image.ready.v1\": func() Payload { return new(ImageReady) },\n" +
 			"	\"dev.fenceline.fleet.changed.v1\": func() Payload { return new(FleetChanged) },\n",

@@ -32,8 +32,8 @@ func (m *EventUndelivered) Validate() error {
 type SinkRecord struct {
 	Sink    string            `json:"sink"`
 	Streams map[string]SinkAt `json:"streams"`
-	Waiting int               `json:"waiting,omitempty"` // events that were read and not delivered yet
-	Oldest  time.Time         `json:"oldest,omitzero"`   // when the first of them was stored
+	Waiting int               `json:"waiting,omitempty"` // events that are not delivered yet; those that are not read yet count whether the sink wants them or not
+	Oldest  time.Time         `json:"oldest,omitzero"`   // when the first of those that were read was stored
 	Problem string            `json:"problem,omitempty"` // what keeps events from it
 	Since   time.Time         `json:"since,omitzero"`    // when that began
 	Gone    string            `json:"gone,omitempty"`    // it said that it wants no more: a digest of what was configured then

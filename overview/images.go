@@ -22,15 +22,16 @@ type Images struct {
 // ReadImages reads which images the records know.
 func ReadImages(ctx context.Context, q *queue.Client) (*Images, error) {
 	out := &Images{Fleets: map[string]messages.FleetRecord{}}
-	builds, err := store.Builds(q).List(ctx)
-	if err != nil {
-		return nil, err
-	}
 	known := map[string]bool{}
-	for i := range builds {
-		if m := MadeBy(&builds[i].Value); m != nil {
+	// One by one: all records together would take many times the room of the images.
+	err := store.Builds(q).Since(ctx, 0, func(e queue.Entry[messages.BuildRecord]) bool {
+		if m := MadeBy(&e.Value); m != nil && !known[m.Build] {
 			out.Made, known[m.Build] = append(out.Made, m), true
 		}
+		return true
+	}, func(queue.Broken) bool { return true })
+	if err != nil {
+		return nil, err
 	}
 	rollouts, err := store.Rollouts(q).List(ctx)
 	if err != nil {

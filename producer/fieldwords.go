@@ -58,7 +58,7 @@ var words = map[string]fieldWords{
 	"sinks[].url":                                    {about: "where events are posted: http or https", pattern: "^https?://"},
 	"sinks[].url_file":                               {about: "file with that address and nothing else, in place of url: a chat's address is a secret; relative to this file"},
 	"sinks[].format":                                 {about: "how an event looks: cloudevents, slack, mattermost, teams or matrix", values: form.Formats, otherwise: string(form.CloudEvents)},
-	"sinks[].template":                               {about: "file with a template that makes JSON of an event, in place of format; relative to this file"},
+	"sinks[].template":                               {about: "file with a template that makes JSON of an event, in place of format, or beside matrix, which says how it is sent; relative to this file"},
 	"sinks[].secret_file":                            {about: "file with the secret that signs what is sent, or several, one a line, relative to this file"},
 	"sinks[].headers_file":                           {about: "file with headers that are sent along, NAME: VALUE, one a line, relative to this file"},
 	"sinks[].ca_file":                                {about: "certificate authorities of the sink, in PEM, relative to this file"},

@@ -78,6 +78,21 @@ func answered(resp *http.Response, body []byte, secrets []string) error {
 	return e
 }
 
+// partsOf are the parts of an address of which any may be the secret, as they are and as they are written, the longest first.
+func partsOf(u *url.URL) []string {
+	out := append([]string{u.RequestURI(), u.EscapedPath(), u.Path, u.RawQuery}, strings.Split(u.Path, "/")...)
+	out = append(out, strings.Split(u.EscapedPath(), "/")...)
+	for _, pair := range strings.Split(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		out = append(out, value)
+	}
+	for _, values := range u.Query() {
+		out = append(out, values...)
+	}
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
 // without is a text of bounded length in which secrets are not.
 func without(text string, secrets []string) string {
 	for _, secret := range secrets {

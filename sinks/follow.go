@@ -16,6 +16,8 @@ import (
 const (
 	// batchMost and batchBytes bound what is read of a stream at one time. More is read when fewer than lineLeast wait.
 	batchMost, batchBytes, lineLeast = 64, 1 << 20, 64
+	// lineMost and lineBytes bound what is read for the sake of other fleets while much waits behind an event that fails.
+	lineMost, lineBytes = 1024, 4 << 20
 	// atOnce is how many events are on their way to a sink at one time, each of other fleets.
 	atOnce = 4
 	// goneLook is how often it is looked whether a sink that wanted no more has another address.
@@ -186,7 +188,7 @@ func (s *sink) start(ctx context.Context) time.Duration {
 		return time.Until(s.pause)
 	}
 	for s.sending < atOnce {
-		it, then := s.line.next(now, s.horizon())
+		it, then := s.line.next(now, s.horizon(), s.tail.settles)
 		if it == nil {
 			if then.IsZero() {
 				return refreshed
@@ -221,7 +223,7 @@ func (s *sink) horizon() time.Time {
 // refill reads more where little waits.
 func (s *sink) refill(ctx context.Context) error {
 	last, _ := s.tail.seen()
-	for read := true; read && len(s.line) < lineLeast; {
+	for read := true; read && s.line.short(); {
 		read = false
 		for _, stream := range s.streams {
 			end, ok := last[stream]
@@ -327,15 +329,24 @@ func (s *sink) event(m queue.Stored) (*form.Event, error) {
 
 // tell tells metrics how much waits.
 func (s *sink) tell() {
-	waiting, oldest := len(s.line), time.Duration(0)
-	if waiting > 0 {
+	oldest := time.Duration(0)
+	if len(s.line) > 0 {
 		oldest = s.tail.age(s.line[0].at)
 	}
+	s.w.Metrics.Waiting(s.Name, s.waiting(), oldest, s.record.Gone != "")
+}
+
+// waiting is how much is not delivered yet. What is not read yet counts, whether the sink wants it or not.
+func (s *sink) waiting() int {
+	if s.record.Gone != "" {
+		return 0
+	}
 	last, _ := s.tail.seen()
+	n := len(s.line)
 	for stream, r := range s.reading {
 		if end := last[stream]; end >= r.next {
-			waiting += int(min(end-r.next+1, 1<<30))
+			n += int(min(end-r.next+1, 1<<30))
 		}
 	}
-	s.w.Metrics.Waiting(s.Name, waiting, oldest, s.record.Gone != "")
+	return n
 }

@@ -20,7 +20,7 @@ func (s *sink) giveUpOld(ctx context.Context) error {
 		old := s.tail.age(it.at) > s.RetryFor
 		reason := s.problem
 		switch {
-		case it.refusal != "" && it.tries >= refusedMost:
+		case it.refused >= refusedMost:
 			reason = it.refusal
 		case old && it.refusal != "":
 			reason = it.refusal

@@ -60,6 +60,7 @@ func (s *sink) refused(it *item, err error) {
 	s.w.Metrics.Sent(s.Name, "refused")
 	s.log.Warn().Err(err).Uint64("sequence", it.stored.Sequence).Str("stream", it.stream).Msg("the sink does not take an event")
 	it.tries++
+	it.refused++
 	it.after = time.Now().Add(grown(s.w.Pause, it.tries))
 	it.refusal = err.Error()
 	s.dirty = true
@@ -75,6 +76,7 @@ func (s *sink) away(it *item, err error, answer *answerError) {
 		wait = max(wait, min(answer.after, leaveMost))
 	}
 	s.pause, it.after = time.Now().Add(wait), time.Now().Add(grown(s.w.Pause, it.tries))
+	s.dirty = true // more may wait than did
 	s.trouble(err)
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/messages/store"
 )
 
 // refreshed is how old a record grows that nothing changes: its bucket forgets what is older than 30 days.
@@ -72,7 +71,7 @@ func (s *sink) save(ctx context.Context) error {
 		return nil
 	}
 	r := s.record
-	r.Streams, r.Waiting, r.Oldest, r.Problem, r.Written = map[string]messages.SinkAt{}, len(s.line), time.Time{}, s.problem, time.Now().UTC()
+	r.Streams, r.Waiting, r.Oldest, r.Problem, r.Written = map[string]messages.SinkAt{}, s.waiting(), time.Time{}, s.problem, time.Now().UTC()
 	for stream, reading := range s.reading {
 		at := messages.SinkAt{Read: max(reading.next, reading.until)}
 		for sequence := range reading.left {
@@ -114,8 +113,11 @@ func (s *sink) put(ctx context.Context, r messages.SinkRecord) (uint64, error) {
 		return revision, err
 	}
 	// An own write whose answer was lost: nobody else writes it while this worker has the lease.
-	e, readErr := store.Sinks(s.w.Queue).Current(ctx, key)
-	if readErr != nil {
+	e, readErr := s.records.Current(ctx, key)
+	switch {
+	case errors.Is(readErr, queue.ErrNotFound): // a store that begins anew
+		return s.records.Create(ctx, key, r)
+	case readErr != nil:
 		return 0, errors.Join(err, readErr)
 	}
 	return s.records.Update(ctx, key, r, e.Revision)

@@ -82,13 +82,16 @@ func request(ctx context.Context, s *form.Sink, e *form.Event) (*http.Request, [
 	}
 	method := http.MethodPost
 	if s.Format == form.Matrix { // a message is put under a name of the sender's choice, so that it is there once
-		method, to = http.MethodPut, strings.TrimSuffix(to, "/")+"/"+e.ID
+		method = http.MethodPut
 	}
 	req, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, errors.New("url: it is no address that can be asked")
 	}
-	secrets := []string{req.URL.RequestURI(), req.URL.EscapedPath()}
+	secrets := partsOf(req.URL)
+	if method == http.MethodPut {
+		req.URL = req.URL.JoinPath(e.ID)
+	}
 	for name, values := range with {
 		req.Header[name] = values
 		for _, v := range values {

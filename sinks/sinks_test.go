@@ -15,6 +15,7 @@ import (
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/sinks/form"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
@@ -263,7 +264,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 
 // TestManyEventsWaitInBoundedMemory, while the sink is away, and all come in order when it is back.
 func TestManyEventsWaitInBoundedMemory(t *testing.T) {
-	const many = 2000
+	const many = 700
 	s, r := newSite(t), newReceiver(t)
 	r.status(http.StatusBadGateway)
 	w := worker(t, s.client(t), nil)
@@ -278,6 +279,9 @@ func TestManyEventsWaitInBoundedMemory(t *testing.T) {
 		t.Errorf("%d of %d events are read", n, many)
 	}
 	must(t, k.save(within(t)))
+	if n := s.record(t, "audit").Waiting; n != many {
+		t.Errorf("%d are said to wait", n)
+	}
 	r.answers(nil)
 	running(t, worker(t, s.client(t), []form.Sink{sinkAt(t, "audit", r.URL)}))
 	eventually(t, "all are there", func() bool { return len(r.all()) == many })
@@ -424,5 +428,94 @@ func TestMatrixIsPutUnderTheEventsName(t *testing.T) {
 	}
 	if got := r.all()[0]; got.method != http.MethodPut || got.path != "/_matrix/client/v3/rooms/%21room%3Aexample.com/send/m.room.message/"+e.ID {
 		t.Errorf("it came as %s %s", got.method, got.path)
+	}
+}
+
+// TestARecordThatIsGoneIsWrittenAgain, as that of a store that begins anew.
+func TestARecordThatIsGoneIsWrittenAgain(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	running(t, worker(t, s.client(t), []form.Sink{sinkAt(t, "audit", r.URL)}))
+	s.begun(t, "audit")
+	e, err := store.Sinks(s.admin).Current(within(t), messages.SinkKey("audit"))
+	must(t, err)
+	must(t, store.Sinks(s.admin).Delete(within(t), e.Key, e.Revision))
+	s.happens(t, "production", "x")
+	eventually(t, "the event is there", func() bool { return len(r.reasons("production")) == 1 })
+	s.happens(t, "production", "y")
+	eventually(t, "the next is there", func() bool { return len(r.reasons("production")) == 2 })
+	eventually(t, "the record is there", func() bool { return !s.record(t, "audit").Sent.IsZero() })
+}
+
+// TestAnEventIsCalledWrongAfterAnOutage, of which the tries don't count: it is given up once it was called wrong so often.
+func TestAnEventIsCalledWrongAfterAnOutage(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	answers := make(chan int, 16)
+	for range refusedMost {
+		answers <- http.StatusBadGateway
+	}
+	answers <- http.StatusBadRequest // of a proxy that has only begun
+	r.answers(func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+		select {
+		case code := <-answers:
+			w.WriteHeader(code)
+			return true
+		default:
+			return false
+		}
+	})
+	running(t, worker(t, s.client(t), []form.Sink{sinkAt(t, "audit", r.URL)}))
+	s.begun(t, "audit")
+	s.happens(t, "production", "x")
+	eventually(t, "it is there, or given up", func() bool { return len(r.all())+len(s.letters(t)) > 0 })
+	if n := len(s.letters(t)); n > 0 {
+		t.Error("it is given up after one refusal")
+	}
+}
+
+// TestSecretsOfAnAddressAreInNoError, in whatever part of it they are, and however much of it the sink repeats.
+func TestSecretsOfAnAddressAreInNoError(t *testing.T) {
+	e := (&form.Site{}).Sample("build.failed")
+	for address, says := range map[string]string{
+		"/hooks/T0123456789?token=geheim-geheim": "the token geheim-geheim is unknown",
+		"/hooks/T0123456789/geheim-geheim":       "no hook geheim-geheim",
+		"/hooks/T0123456789/geheim%2Dgeheim":     "no hook geheim-geheim",
+		"/hooks/geheim-geheim/x":                 `{"error":"no \/hooks\/geheim-geheim\/x"}`,
+		"/hooks/x?a=b&sig=geheim%2Dgeheim&c=d":   "bad signature geheim-geheim",
+		"/hooks/x?code=geheim-geheim&c=d":        "of code=geheim-geheim nothing is known",
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, says, http.StatusForbidden) }))
+		k := sinkAt(t, "audit", srv.URL+address)
+		_, err := Try(within(t), &k, e)
+		srv.Close()
+		if err == nil || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("of %s it says %v", address, err)
+		}
+	}
+}
+
+// TestATemplateForMatrixIsPutToo: with the format beside it, which says how a message is sent.
+func TestATemplateForMatrixIsPutToo(t *testing.T) {
+	r := newReceiver(t)
+	k := sinkAt(t, "chat", r.URL+"/send/m.room.message", func(k *form.Sink) {
+		k.Format, k.Template = form.Matrix, `{"msgtype": "m.notice", "body": {{json .Text}}}`
+	})
+	e := (&form.Site{}).Sample("rollout.changed")
+	if _, err := Try(within(t), &k, e); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.all()[0]; got.method != http.MethodPut || got.path != "/send/m.room.message/"+e.ID || !strings.Contains(got.body, "m.notice") {
+		t.Errorf("it came as %s %s: %s", got.method, got.path, got.body)
+	}
+}
+
+// TestMatrixWithAQuery has the event's name at the end of the path.
+func TestMatrixWithAQuery(t *testing.T) {
+	r := newReceiver(t)
+	var uri string
+	r.answers(func(_ http.ResponseWriter, req *http.Request, _ string) bool { uri = req.RequestURI; return false })
+	k := sinkAt(t, "chat", r.URL+"/rooms/%21room%3Aexample.com/send/m.room.message?user_id=%40x%3Ay", func(k *form.Sink) { k.Format = form.Matrix })
+	e := (&form.Site{}).Sample("rollout.changed")
+	if _, err := Try(within(t), &k, e); err != nil || uri != "/rooms/%21room%3Aexample.com/send/m.room.message/"+e.ID+"?user_id=%40x%3Ay" {
+		t.Errorf("it came as %s, %v", uri, err)
 	}
 }

@@ -19,13 +19,14 @@ type tail struct {
 
 	mu      sync.Mutex
 	last    map[string]uint64 // sequence of the last message, of the streams that can be read
-	changed chan struct{}     // closed when last is another
+	settled map[string]uint64 // up to which what was stored before it in any stream is in last
+	changed chan struct{}     // closed when last or settled is another
 	now     time.Time         // by the server's clock, at
 	at      time.Time         // that time by this machine's
 }
 
 func newTail(w *Worker) *tail {
-	return &tail{w: w, told: map[string]string{}, last: map[string]uint64{}, changed: make(chan struct{})}
+	return &tail{w: w, told: map[string]string{}, last: map[string]uint64{}, settled: map[string]uint64{}, changed: make(chan struct{})}
 }
 
 // run looks at the streams until ctx ends.
@@ -38,35 +39,50 @@ func (t *tail) run(ctx context.Context) error {
 	}
 }
 
-// look looks at the streams.
+// look looks at the streams, and where there is more than there was once more: one of them may have got something while others
+// were looked at, before what those got.
 func (t *tail) look(ctx context.Context) {
 	t.looking.Lock()
 	defer t.looking.Unlock()
-	found := map[string]uint64{}
-	var now time.Time
+	settled, now, ok := t.ends(ctx)
+	if !ok {
+		return
+	}
+	last := settled
+	if known, _ := t.seen(); !maps.Equal(settled, known) {
+		if last, now, ok = t.ends(ctx); !ok {
+			return
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now, t.at = now, time.Now()
+	if !maps.Equal(last, t.last) || !maps.Equal(settled, t.settled) {
+		t.last, t.settled = last, settled
+		close(t.changed)
+		t.changed = make(chan struct{})
+	}
+}
+
+// ends is how far each stream is that can be read, and the server's time. It is false where NATS is away: what was known stays.
+func (t *tail) ends(ctx context.Context) (found map[string]uint64, now time.Time, ok bool) {
+	found = map[string]uint64{}
 	for _, stream := range store.SinkStreams(t.w.Queue.Space()) {
 		info, err := t.w.Queue.Info(ctx, stream)
 		if ctx.Err() != nil {
-			return
+			return nil, now, false
 		}
 		if err != nil {
 			t.unread(stream, err)
 			if !errors.Is(err, queue.ErrUndeclared) && !errors.Is(err, queue.ErrForbidden) {
-				return // NATS is away: what was known stays
+				return nil, now, false
 			}
 			continue
 		}
 		delete(t.told, stream)
 		found[stream], now = info.Last, info.Now
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.now, t.at = now, time.Now()
-	if !maps.Equal(found, t.last) {
-		t.last = found
-		close(t.changed)
-		t.changed = make(chan struct{})
-	}
+	return found, now, true
 }
 
 // unread says that a stream can't be read, once for each reason.
@@ -87,6 +103,14 @@ func (t *tail) seen() (map[string]uint64, <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.last, t.changed
+}
+
+// settles tells whether all that was stored before a message is in what the streams are known to have. A stream that is shorter
+// than it was is another.
+func (t *tail) settles(stream string, sequence uint64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return sequence <= t.settled[stream] || sequence > t.last[stream]
 }
 
 // age is how long ago something was stored, by the server's clock alone.

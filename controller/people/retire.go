@@ -15,7 +15,7 @@ import (
 )
 
 // RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. ErrUp where it is heard. It can be
-// repeated when it was interrupted.
+// repeated when it was interrupted, or ends with ErrDecided: then it is no member any more, and a rollout may still count it.
 func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error {
 	_, err := store.Nodes(q).Current(ctx, messages.NodeKey(fleet, name))
 	if err == nil || errors.Is(err, messages.ErrMalformed) {
@@ -57,6 +57,9 @@ func retire(ctx context.Context, q *queue.Client, fleet, name string) error {
 		}
 	}
 	waited, err := unfreeze(ctx, q, fleet, name)
+	if err != nil && was {
+		return fmt.Errorf("%w: it is no member any more, but rollouts may still count it: %w", ErrDecided, err)
+	}
 	if err != nil || was || waited {
 		return err
 	}

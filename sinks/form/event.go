@@ -120,14 +120,14 @@ func fleetsOf(targets []messages.FleetTarget) []string {
 	return out
 }
 
-// link is the page of the console that shows most of an event.
+// link is the page of the console that shows most of an event. What is no name leads nowhere: chats would take it for markup.
 func (s *Site) link(e *Event) string {
 	switch {
 	case s.Console == "":
 		return ""
-	case e.Rollout != "":
+	case messages.CheckID("rollout", e.Rollout) == nil:
 		return s.Console + "/rollouts/" + e.Rollout
-	case e.Fleet != "" || len(e.Fleets) > 0:
+	case len(e.Fleets) > 0 && messages.CheckName("fleet", e.Fleets[0]) == nil:
 		return s.Console + "/fleets/" + e.Fleets[0]
 	}
 	return s.Console + "/"

@@ -206,6 +206,21 @@ func TestChatsShowTextAsItIs(t *testing.T) {
 	}
 }
 
+// TestLinksLeadToNamesAlone: what a node says of a rollout, or a person of a fleet, adds no markup to a message, and leads nowhere else.
+func TestLinksLeadToNamesAlone(t *testing.T) {
+	const console, hostile = "https://console.example.com", "x|y> <!channel> <https://evil.example.com"
+	site := Site{Console: console}
+	for want, p := range map[string]messages.Payload{
+		console + "/fleets/production": &messages.NodeFailed{Fleet: "production", Node: "n1", Rollout: hostile},
+		console + "/":                  &messages.DecisionMade{Action: "hold", Fleet: hostile, By: "ann", Outcome: messages.OutcomeRefused},
+	} {
+		e, ok := site.Of(messages.Envelope{ID: "1", Source: "/x"}, p, json.RawMessage("{}"))
+		if !ok || e.Link != want {
+			t.Errorf("it leads to %q", e.Link)
+		}
+	}
+}
+
 // TestTheExamplesAreTheForms that are built in.
 func TestTheExamplesAreTheForms(t *testing.T) {
 	for _, f := range Formats() {

@@ -42,7 +42,7 @@ type Sink struct {
 	URL         string // where events are posted; "" where URLFile has it
 	URLFile     string // a file with that address: chats' addresses are secrets
 	Format      Format // CloudEvents where nothing is said, unless there is a template
-	Template    string // the text of a template; "" for a format
+	Template    string // the text of a template; "" for a format. Beside Matrix, which is sent in its own way, in place of its form
 	SecretFile  string // of the secrets that sign; "" for none
 	HeadersFile string // of headers that are sent along; "" for none
 	CAFile      string // certificate authorities of the sink, in place of the system's; "" for those
@@ -77,8 +77,8 @@ func (s Sink) Fill() (Sink, error) {
 		return s, wrong("url", "is missing: give the address that events are posted to, or name a file that has it as url_file")
 	case s.URL != "" && s.URLFile != "":
 		return s, wrong("url_file", "is given beside url: leave one of them out")
-	case s.Format != "" && s.Template != "":
-		return s, wrong("template", "is given beside format: leave one of them out")
+	case s.Format != "" && s.Format != Matrix && s.Template != "":
+		return s, wrong("template", "is given beside format: leave one of them out (beside matrix it may stand, which says how messages are sent)")
 	}
 	if s.URL != "" {
 		if err := CheckURL(s.URL); err != nil {
