@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -150,36 +149,6 @@ func TestOnePersonsSessionsTakeNoOthersPlaces(t *testing.T) {
 	}
 	if a := ada.get(t, "/"); a.status != http.StatusOK {
 		t.Errorf("another person's session has ended: %d", a.status)
-	}
-}
-
-// TestOnePersonsPagesOfBuildsTakeNotAllLogs that the console follows.
-func TestOnePersonsPagesOfBuildsTakeNotAllLogs(t *testing.T) {
-	s := newSite(t)
-	logs := s.it.seen.logs
-	s.it.seen.awaitReady(queuetest.Within(t))
-	get := func(n int, person string) (func(), error) {
-		_, done, err := logs.get(fmt.Sprintf("base-%d", n), "base", person)
-		return done, err
-	}
-	var last func()
-	for n := range followsEach {
-		done, err := get(n, "vera")
-		queuetest.Must(t, err)
-		last = done
-	}
-	if _, err := get(followsEach, "vera"); !errors.Is(err, errTooManyOwn) {
-		t.Errorf("one more: %v", err)
-	}
-	if _, err := get(0, "vera"); err != nil {
-		t.Errorf("one that she has open: %v", err)
-	}
-	if _, err := get(followsEach, "ada"); err != nil {
-		t.Errorf("another person: %v", err)
-	}
-	last()
-	if _, err := get(followsEach, "vera"); err != nil {
-		t.Errorf("after one was closed: %v", err)
 	}
 }
 

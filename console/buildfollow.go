@@ -17,7 +17,7 @@ import (
 const (
 	// followsMost is how many builds' logs are followed at one time, however many pages show them.
 	followsMost = 64
-	// followsEach is how many of them one person's pages can show, so that nobody takes all.
+	// followsEach is how many of them one person's pages can begin, so that nobody takes all.
 	followsEach = 16
 	// followIdle is how long one is kept that no page shows any more: a browser that opens a page asks for its changes next.
 	followIdle = 30 * time.Second
@@ -97,13 +97,13 @@ func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), e
 	defer f.mu.Unlock()
 	one := f.all[build]
 	switch {
-	case (one == nil || one.pagesOf[person] == 0) && f.shownTo(person) >= followsEach:
-		return nil, nil, errTooManyOwn
 	case one != nil:
 	case f.ctx == nil:
 		return nil, nil, errors.New("the console has not begun")
 	case len(f.all) >= followsMost:
 		return nil, nil, errTooMany
+	case f.shownTo(person) >= followsEach:
+		return nil, nil, errTooManyOwn
 	default:
 		ctx, cancel := context.WithCancel(f.ctx)
 		one = &follow{
@@ -118,11 +118,11 @@ func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), e
 	return one, sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if one.pagesOf[person]--; one.pagesOf[person] == 0 {
-			delete(one.pagesOf, person)
-		}
 		if one.pages--; one.pages == 0 {
 			one.idle = time.Now()
+		}
+		if one.pagesOf[person]--; one.pagesOf[person] == 0 {
+			delete(one.pagesOf, person)
 		}
 	}), nil
 }

@@ -203,21 +203,6 @@ func TestAFewComparisonsAtOnce(t *testing.T) {
 	}
 }
 
-// TestImagesAreReadForOnePageAtATime: with many builds their records take much room.
-func TestImagesAreReadForOnePageAtATime(t *testing.T) {
-	s := newSite(t)
-	s.it.diffs.reading <- struct{}{}
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	if status, err := s.it.compare(ended, "ada", &diffView{A: "a", B: "b"}); status != http.StatusServiceUnavailable || !errors.Is(err, errBusyReading) {
-		t.Errorf("while another reads: %d, %v", status, err)
-	}
-	<-s.it.diffs.reading
-	if status, err := s.it.compare(queuetest.Within(t), "ada", &diffView{A: "a", B: "b"}); status != http.StatusNotFound {
-		t.Errorf("after it: %d, %v", status, err)
-	}
-}
-
 // TestOnePersonsComparisonsKeepNobodyWaiting: they are made one by one.
 func TestOnePersonsComparisonsKeepNobodyWaiting(t *testing.T) {
 	begun := make(chan string, 20)
@@ -248,5 +233,20 @@ func TestOnePersonsComparisonsKeepNobodyWaiting(t *testing.T) {
 	asking.Wait()
 	if len(d.own) > 0 {
 		t.Errorf("%d people are remembered", len(d.own))
+	}
+}
+
+// TestImagesAreReadForOnePageAtATime: with many builds their records take much room.
+func TestImagesAreReadForOnePageAtATime(t *testing.T) {
+	s := newSite(t)
+	s.it.diffs.reading <- struct{}{}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if status, err := s.it.compare(ended, "vera", &diffView{A: "a", B: "b"}); status != http.StatusServiceUnavailable || !errors.Is(err, errBusyReading) {
+		t.Errorf("while another reads: %d, %v", status, err)
+	}
+	<-s.it.diffs.reading
+	if status, err := s.it.compare(queuetest.Within(t), "vera", &diffView{A: "a", B: "b"}); status != http.StatusNotFound {
+		t.Errorf("after it: %d, %v", status, err)
 	}
 }

@@ -55,7 +55,7 @@ type ownTurns struct {
 type diffOf struct{ from, to imagediff.Wanted }
 
 func newDiffs(by Comparer) *diffs {
-	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), reading: make(chan struct{}, 1), own: map[string]*ownTurns{}, kept: map[diffOf]*imagediff.Diff{}}
+	return &diffs{by: by, turns: make(chan struct{}, diffsAtOnce), reading: make(chan struct{}, 1), kept: map[diffOf]*imagediff.Diff{}, own: map[string]*ownTurns{}}
 }
 
 // Errors of get that are about this console.

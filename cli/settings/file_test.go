@@ -46,6 +46,8 @@ func TestEverySettingCanBeGivenInAFile(t *testing.T) {
 		kindHost:      {"[git.example.com, '*.example.org']", "git.example.com,*.example.org"},
 		kindProtocol:  {"[https]", "https"},
 		kindBlock:     {"[10.0.0.0/8, 'fd00::/8']", "10.0.0.0/8,fd00::/8"},
+		kindGroup:     {"[ops, on-call]", "ops,on-call"},
+		kindScope:     {"[openid, email]", "openid,email"},
 		"NAME=VALUE":  {"{rack: 7, zone: yes}", "rack=7,zone=yes"},
 		kindFile:      {"here/file", "/etc/fenceline/here/file"},
 		kindFolder:    {"../folder", "/etc/folder"},
