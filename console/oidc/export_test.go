@@ -22,3 +22,10 @@ const (
 	RenewAgain   = renewAgain
 	LookAgain    = lookAgain
 )
+
+// Asking tells whether the provider is being asked about the person.
+func (l *Login) Asking() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asking != nil
+}

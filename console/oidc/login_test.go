@@ -144,8 +144,8 @@ func TestTheProviderAwayDuringARenewal(t *testing.T) {
 	still(t, "asked again", login, "")
 	at.Away(false)
 	now.on(oidc.RenewAgain)
-	// It goes on while it is asked, so that the answer may come after.
-	for late := time.After(time.Minute); at.Renewals() != 2; {
+	// It goes on while it is asked, so that the answer may come after, and be taken in later yet.
+	for late := time.After(time.Minute); at.Renewals() != 2 || login.Asking(); {
 		still(t, "back", login, "")
 		select {
 		case <-late:
