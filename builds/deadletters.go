@@ -45,20 +45,32 @@ func (q *Queue) lettersStream(ctx context.Context) (string, error) {
 // DeadLetters lists the messages that nobody could handle, oldest first.
 func (q *Queue) DeadLetters(ctx context.Context) ([]messages.DeadLetter, error) {
 	var out []messages.DeadLetter
+	err := q.EachDeadLetter(ctx, func(l *messages.DeadLetter) error {
+		out = append(out, *l)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// EachDeadLetter shows the messages that nobody could handle one by one, oldest first: together they may be as large as their stream.
+func (q *Queue) EachDeadLetter(ctx context.Context, see func(*messages.DeadLetter) error) error {
 	o := queue.ReadOptions{Filters: []string{q.c.Space().AnyVersion(messages.TypeDeadLetter)}}
 	stream, err := q.lettersStream(ctx)
 	if err == nil {
 		err = q.c.Read(ctx, stream, o, func(r queue.Received) error {
 			if l, ok := r.Payload.(*messages.DeadLetter); ok {
-				out = append(out, *l)
+				return see(l)
 			}
 			return nil
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listing dead letters: %w", err)
+		return fmt.Errorf("listing dead letters: %w", err)
 	}
-	return out, nil
+	return nil
 }
 
 // DeadLettersFrom lists at most so many of them, from a sequence of the stream that keeps them, oldest first. Next is where

@@ -121,11 +121,7 @@ func (s *session) overview(ctx context.Context) (*statusReport, error) {
 		return nil, err
 	}
 	o.Failed = overview.FailedBuilds(builds)
-	letters, err := s.builds().DeadLetters(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if o.DeadLetters, err = overview.AloneLetters(ctx, s.queue, letters, builds); err != nil {
+	if o.DeadLetters, err = overview.AloneLetters(ctx, s.queue, builds, func(string) {}); err != nil {
 		return nil, err
 	}
 	if o.LettersFull, err = s.builds().LettersFull(ctx); err != nil {

@@ -152,19 +152,12 @@ func (l *sideline) refusedFiles(ctx context.Context) (out []messages.RefusedFile
 
 // letters counts the dead letters.
 func (l *sideline) letters(ctx context.Context, all []overview.Build, out *sideState) error {
-	line := builds.New(l.queue)
-	letters, err := line.DeadLetters(ctx)
-	if err != nil {
-		return err
-	}
 	names := fnv.New64a()
-	for _, letter := range letters {
-		_, _ = names.Write([]byte(builds.LetterName(letter) + " "))
+	var err error
+	if out.letters, err = overview.AloneLetters(ctx, l.queue, all, func(name string) { _, _ = names.Write([]byte(name + " ")) }); err != nil {
+		return err
 	}
 	out.mark = names.Sum64()
-	if out.letters, err = overview.AloneLetters(ctx, l.queue, letters, all); err != nil {
-		return err
-	}
-	out.full, err = line.LettersFull(ctx)
+	out.full, err = builds.New(l.queue).LettersFull(ctx)
 	return err
 }
