@@ -10,6 +10,7 @@
 //	sentence.go   the sentence that people read of it
 //	cloudevent.go the event as a CloudEvent in JSON
 //	template.go   the JSON that a template makes of it; the forms of chats are templates, the files *.tmpl
+//	numbers.go    no number that a template could go over for ever
 //	escape.go     text of others as chats show it, with nothing in it that they act on
 //	samples.go    an event of each type, by which templates are checked
 package form

@@ -248,6 +248,9 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 		"a missing data":    {"{{json .Data.attempt}}", "t.tmpl:1:"},
 		"text of 300 kB":    {`"{{printf "%0300000d" 1}}"`, "more than 262144 bytes"},
 		"one that is empty": {"", "no JSON"},
+		"without an end":    {"{{if .By}}\n{{else}}{{range 100000000000}}{{end}}{{end}}\"x\"", "t.tmpl:2:16: number 100000000000: 10000 is the most"},
+		"a long way round":  {"{{$n := 10001}}{{with $n}}{{range .}}{{end}}{{end}}1", "number 10001: 10000 is the most"},
+		"one it calls":      {`{{define "a"}}{{range print (len "b") 0xffffffff}}{{end}}{{end}}{{template "a" 20000}}1`, "10000 is the most"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseTemplate("t.tmpl", test.text)

@@ -46,6 +46,9 @@ func ParseTemplate(name, text string) (*Template, error) {
 	if err != nil {
 		return nil, unprefixed(err)
 	}
+	if err := checkNumbers(parsed); err != nil {
+		return nil, err
+	}
 	t := &Template{parsed}
 	for _, e := range Samples() {
 		if _, err := t.Make(e); err != nil {
