@@ -122,7 +122,7 @@ func (c *Change) write(p *terminal.Page, build string) {
 	if c == nil {
 		return
 	}
-	p.Line("  changed  its packages, hooks and layers: fenceline diff %s", build)
+	p.Line("  changed  what differs from the image before: fenceline diff %s", build)
 	for _, b := range c.Bases {
 		p.Line("  changed  base %s: %s, was %s", b.Source, cmp.Or(b.To.Digest(), "none"), cmp.Or(b.From.Digest(), "none"))
 	}
