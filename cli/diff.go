@@ -82,7 +82,8 @@ func (s *session) diff(ctx context.Context, o *diffed, words []string) (*imagedi
 		return nil, settings.Usagef("--platform %q: give OS/ARCH, such as linux/arm64", o.platform)
 	}
 	c, err := imagediff.New(imagediff.Config{
-		DockerConfig: cmp.Or(o.dockerConfig, s.access.dockerConfig), RegistryCAFile: o.registries.CAFile, PlainHTTP: o.registries.PlainHTTP, Hooks: hooks.Names(),
+		Registries: imagediff.Registries{DockerConfig: cmp.Or(o.dockerConfig, s.access.dockerConfig), CAFile: o.registries.CAFile, PlainHTTP: o.registries.PlainHTTP},
+		Hooks:      hooks.Names(),
 	})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"github.com/fenceline/fenceline/distributor/apply"
 	"github.com/fenceline/fenceline/distributor/docker"
 	"github.com/fenceline/fenceline/fence/backends"
-	"github.com/fenceline/fenceline/imagediff"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/diagnosis"
@@ -97,7 +96,6 @@ func fieldsOf(err error) []string {
 	var place *backends.FieldError
 	var asking *registry.FieldError
 	var signing *oidc.FieldError
-	var comparing *imagediff.FieldError
 	switch {
 	case errors.As(err, &place):
 		return place.Fields
@@ -113,8 +111,6 @@ func fieldsOf(err error) []string {
 		return []string{applying.Field}
 	case errors.As(err, &asking):
 		return []string{asking.Field}
-	case errors.As(err, &comparing):
-		return []string{comparing.Field}
 	}
 	return nil
 }

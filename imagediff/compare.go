@@ -3,23 +3,22 @@ package imagediff
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/reach"
+	"github.com/fenceline/fenceline/registries"
 	"golang.org/x/sync/errgroup"
 )
 
+// Registries says how registries are spoken to.
+type Registries = registries.Config
+
 // Config says how registries are spoken to, and what is compared.
 type Config struct {
-	DockerConfig   string       // folder of the config.json with the registries' logins; "" for none
-	RegistryCAFile string       // authorities of registries, in PEM, beside the system's; "" for none
-	PlainHTTP      []string     // registries without TLS, HOST:PORT; one on a loopback or private address needs none
-	Rules          *reach.Rules // to which addresses registries may lead; nil for those that are the zero value
-	Hooks          []string     // names of admin hooks
-	Limits         Limits
+	Registries Registries
+	Hooks      []string // names of admin hooks
+	Limits     Limits
 }
 
 // Limits bound what is read of two images. Zero values mean the defaults.
@@ -38,22 +37,11 @@ const (
 	DefaultKept    = 192 << 20
 )
 
-// FieldError is an error about a field of a Config.
-type FieldError struct {
-	Field string
-	Err   error
-}
-
-func (e *FieldError) Error() string { return e.Err.Error() }
-
-// Unwrap is the error itself.
-func (e *FieldError) Unwrap() error { return e.Err }
-
 // Client compares images. It is safe for concurrent use.
 type Client struct {
-	config    Config
-	transport *http.Transport
-	idle      time.Duration // how long a registry may send nothing in the middle of a layer
+	config  Config
+	speaker *registries.Speaker
+	idle    time.Duration // how long a registry may send nothing in the middle of a layer
 
 	mu    sync.Mutex
 	hosts map[string]*host // by registry; none after an error, so that a changed login counts

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/imagediff/packagedb"
+	"github.com/fenceline/fenceline/registries"
 	"github.com/fenceline/fenceline/terminal"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -271,8 +272,8 @@ func TestWhatRegistriesSay(t *testing.T) {
 		}
 	}
 	s.meddle(nil)
-	for _, bad := range []Config{{PlainHTTP: []string{"http://x"}}, {RegistryCAFile: "none"}, {DockerConfig: "none"}} {
-		if _, err := New(bad); !errors.As(err, new(*FieldError)) {
+	for _, bad := range []Registries{{PlainHTTP: []string{"http://x"}}, {CAFile: "none"}, {DockerConfig: "none"}} {
+		if _, err := New(Config{Registries: bad}); !errors.As(err, new(*registries.FieldError)) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenceline/fenceline/registries"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	digest "github.com/opencontainers/go-digest"
@@ -71,7 +72,7 @@ const mostEntries = 50_000
 
 // layer reads which of a layer's entries are wanted, in its order. covered tells of files that a layer above has, too.
 func (s *source) layer(ctx context.Context, d ocispecs.Descriptor, want *wanted, covered map[string]bool, left *budget) ([]entry, error) {
-	ctx, cancel := context.WithCancelCause(quietly(ctx))
+	ctx, cancel := context.WithCancelCause(registries.Quietly(ctx))
 	defer cancel(nil)
 	what := "layer " + d.Digest.String()
 	d.URLs = nil // whoever made the image says where to read it from there

@@ -2,27 +2,21 @@ package imagediff
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/log"
 	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/sirupsen/logrus"
 )
 
 // host is a registry that is spoken to by containerd's client, as builders do, so that what was pushed can be read.
@@ -32,28 +26,19 @@ type host struct{ hosts docker.RegistryHosts }
 const hubName = "docker.io"
 
 // New makes a client. It reads the authorities, and looks whether logins can be had, which are read as they are needed. Its errors are
-// *FieldError.
+// *registries.FieldError.
 func New(config Config) (*Client, error) {
-	for _, h := range config.PlainHTTP {
-		if _, err := name.NewRegistry(h, name.StrictValidation); err != nil || strings.Contains(h, "/") {
-			return nil, &FieldError{"PlainHTTP", fmt.Errorf("a registry that speaks plain HTTP, %q: give HOST:PORT, as images' names have it", h)}
+	speaker, err := registries.NewSpeaker(config.Registries)
+	if err == nil {
+		if err = (registries.Logins{Folder: config.Registries.DockerConfig}).Check(); err != nil {
+			err = &registries.FieldError{Field: "DockerConfig", Err: err}
 		}
 	}
-	if err := (registries.Logins{Folder: config.DockerConfig}).Check(); err != nil {
-		return nil, &FieldError{"DockerConfig", err}
+	if err != nil {
+		return nil, err
 	}
 	config.Limits = config.Limits.orDefault()
-	c := &Client{config: config, transport: remote.DefaultTransport.(*http.Transport), idle: mostIdle, hosts: map[string]*host{}}
-	if config.RegistryCAFile == "" {
-		return c, nil
-	}
-	pool, err := registries.Authorities(config.RegistryCAFile)
-	if err != nil {
-		return nil, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", config.RegistryCAFile, err)}
-	}
-	c.transport = c.transport.Clone()
-	c.transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return c, nil
+	return &Client{config: config, speaker: speaker, idle: mostIdle, hosts: map[string]*host{}}, nil
 }
 
 // source is where the parts of one image are read.
@@ -67,7 +52,7 @@ type source struct {
 // find asks a registry for what a reference names.
 func (c *Client) find(ctx context.Context, ref string) (*source, name.Reference, ocispecs.Descriptor, error) {
 	parsed, err := name.ParseReference(ref)
-	if err == nil && slices.Contains(c.config.PlainHTTP, parsed.Context().RegistryStr()) {
+	if err == nil && c.speaker.PlainHTTP(parsed.Context().RegistryStr()) {
 		parsed, err = name.ParseReference(ref, name.Insecure)
 	}
 	if err != nil {
@@ -84,7 +69,7 @@ func (c *Client) find(ctx context.Context, ref string) (*source, name.Reference,
 		full += ":" + parsed.Identifier()
 	}
 	s := &source{client: c, named: ref, host: registry}
-	ctx, cancel := context.WithTimeoutCause(quietly(ctx), askTimeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(registries.Quietly(ctx), askTimeout, errSlow)
 	defer cancel()
 	resolver := docker.NewResolver(docker.ResolverOptions{Hosts: c.host(parsed).hosts})
 	_, d, err := resolver.Resolve(ctx, full)
@@ -108,13 +93,7 @@ func (c *Client) host(ref name.Reference) *host {
 	if h := c.hosts[registry]; h != nil {
 		return h
 	}
-	way := registries.NewWay(server, c.transport, c.config.Rules)
-	client := way.Client(way)
-	if ref.Context().Scheme() == "http" {
-		client = way.Client(docker.NewHTTPFallback(way))
-	}
-	logins := registries.Logins{Folder: c.config.DockerConfig}
-	h := &host{docker.ConfigureDefaultRegistries(docker.WithClient(client), docker.WithAuthorizer(logins.Authorizer(client)))}
+	h := &host{c.speaker.Hosts(server, ref.Context().Scheme() == "http")}
 	c.hosts[registry] = h
 	return h
 }
@@ -130,7 +109,7 @@ var errSlow = fmt.Errorf("the registry took longer than %v to answer", askTimeou
 
 // small reads a manifest or a configuration, held to its digest.
 func (s *source) small(ctx context.Context, what string, d ocispecs.Descriptor) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(quietly(ctx), askTimeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(registries.Quietly(ctx), askTimeout, errSlow)
 	defer cancel()
 	d.URLs = nil // whoever made the image says where to read it from there
 	body, err := s.fetcher.Fetch(ctx, d)
@@ -189,9 +168,4 @@ func mended(err error, registry string) error {
 		return fmt.Errorf("registry %s answered %d %s", registry, code, http.StatusText(code)) // not in its own words
 	}
 	return registries.Led(err)
-}
-
-// quietly keeps containerd from logging each answer that isn't a yes: that is told by its error.
-func quietly(ctx context.Context) context.Context {
-	return log.WithLogger(ctx, &log.Entry{Logger: &logrus.Logger{Out: io.Discard, Formatter: new(logrus.JSONFormatter), Hooks: make(logrus.LevelHooks), Level: logrus.PanicLevel}})
 }

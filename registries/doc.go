@@ -8,4 +8,5 @@
 //	authorizer.go   Authorizer: requests get the login, or the token that it is good for
 //	way.go          Way: redirects and token servers that a registry names, by the rules of package reach
 //	authorities.go  the authorities in a file
+//	config.go       Config, NewSpeaker: how registries are spoken to by it
 package registries

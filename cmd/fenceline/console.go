@@ -51,7 +51,8 @@ func makeConsole(s *settings.Console, provider *oidc.Provider, entry *httpEntry,
 		return nil, err
 	}
 	compare, err := imagediff.New(imagediff.Config{
-		DockerConfig: s.DockerConfig, RegistryCAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP, Hooks: hooks.Names(), Limits: console.DiffLimits(),
+		Registries: imagediff.Registries{DockerConfig: s.DockerConfig, CAFile: s.Registries.CAFile, PlainHTTP: s.PlainHTTP},
+		Hooks:      hooks.Names(), Limits: console.DiffLimits(),
 	})
 	if err != nil {
 		return nil, err

@@ -16,10 +16,8 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/containerd/v2/pkg/reference"
-	"github.com/containerd/log"
 	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/sirupsen/logrus"
 )
 
 // askTimeout bounds one question.
@@ -57,7 +55,7 @@ func (e *BusyError) Error() string {
 // Digest asks which image a source names now, a name with a tag. known is the digest that it named before, "" for none: a
 // registry need then only say that it is the same.
 func (c *Client) Digest(ctx context.Context, source, known string) (string, error) {
-	ctx, cancel := context.WithTimeout(quietly(ctx), askTimeout)
+	ctx, cancel := context.WithTimeout(registries.Quietly(ctx), askTimeout)
 	defer cancel()
 	tag, err := c.tag(source)
 	if err != nil {
@@ -197,9 +195,4 @@ func mended(err error, registry string) error {
 		return fmt.Errorf("%w: tell the producer with registry-plain-http %s that it has no TLS", err, registry)
 	}
 	return registries.Led(err)
-}
-
-// quietly keeps containerd from logging each answer that isn't a yes: that is told by its error.
-func quietly(ctx context.Context) context.Context {
-	return log.WithLogger(ctx, &log.Entry{Logger: &logrus.Logger{Out: io.Discard, Formatter: new(logrus.JSONFormatter), Hooks: make(logrus.LevelHooks), Level: logrus.PanicLevel}})
 }

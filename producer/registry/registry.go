@@ -1,43 +1,22 @@
 package registry
 
 import (
-	"crypto/tls"
-	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/registries"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Config says how registries are spoken to.
-type Config struct {
-	DockerConfig string       // folder of the config.json with the registries' logins; "" for none
-	CAFile       string       // authorities of registries, in PEM, beside the system's; "" for none
-	PlainHTTP    []string     // registries without TLS, HOST:PORT; one on a loopback or private address needs none
-	Rules        *reach.Rules // to which addresses registries may lead; nil for those that are the zero value
-}
-
-// FieldError is an error about a field of a Config.
-type FieldError struct {
-	Field string
-	Err   error
-}
-
-func (e *FieldError) Error() string { return e.Err.Error() }
-
-// Unwrap is the error itself.
-func (e *FieldError) Unwrap() error { return e.Err }
+// Config says how registries are spoken to, and FieldError is an error about a field of it.
+type (
+	Config     = registries.Config
+	FieldError = registries.FieldError
+)
 
 // Client asks registries. It is safe for concurrent use.
 type Client struct {
-	config    Config
-	transport *http.Transport
+	speaker *registries.Speaker
 
 	mu    sync.Mutex
 	hosts map[string]docker.RegistryHost // by registry; none after an error, so that a changed login counts
@@ -45,29 +24,17 @@ type Client struct {
 
 // New makes a client. It reads the authorities; logins are read as they are needed. Its errors are *FieldError.
 func New(c Config) (*Client, error) {
-	for _, host := range c.PlainHTTP {
-		if _, err := name.NewRegistry(host, name.StrictValidation); err != nil || strings.Contains(host, "/") {
-			return nil, &FieldError{"PlainHTTP", fmt.Errorf("a registry that speaks plain HTTP, %q: give HOST:PORT, as images' names have it", host)}
-		}
-	}
-	client := &Client{config: c, transport: remote.DefaultTransport.(*http.Transport), hosts: map[string]docker.RegistryHost{}}
-	if c.CAFile == "" {
-		return client, nil
-	}
-	pool, err := registries.Authorities(c.CAFile)
+	speaker, err := registries.NewSpeaker(c)
 	if err != nil {
-		return nil, &FieldError{"RegistryCAFile", fmt.Errorf("the registries' CA file %s: %w", c.CAFile, err)}
+		return nil, err
 	}
-	own := remote.DefaultTransport.(*http.Transport).Clone()
-	own.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	client.transport = own
-	return client, nil
+	return &Client{speaker: speaker, hosts: map[string]docker.RegistryHost{}}, nil
 }
 
 // tag reads a source as a Dockerfile means it: a name with a tag.
 func (c *Client) tag(source string) (name.Tag, error) {
 	ref, err := name.NewTag(source)
-	if err == nil && slices.Contains(c.config.PlainHTTP, ref.RegistryStr()) {
+	if err == nil && c.speaker.PlainHTTP(ref.RegistryStr()) {
 		return name.NewTag(source, name.Insecure)
 	}
 	return ref, err
@@ -100,13 +67,7 @@ func (c *Client) host(tag name.Tag) (docker.RegistryHost, error) {
 	if err != nil {
 		return docker.RegistryHost{}, err
 	}
-	way := registries.NewWay(server, c.transport, c.config.Rules)
-	client := way.Client(way)
-	if tag.Scheme() == "http" {
-		client = way.Client(docker.NewHTTPFallback(way))
-	}
-	logins := registries.Logins{Folder: c.config.DockerConfig}
-	all, err := docker.ConfigureDefaultRegistries(docker.WithClient(client), docker.WithAuthorizer(logins.Authorizer(client)))(registry)
+	all, err := c.speaker.Hosts(server, tag.Scheme() == "http")(registry)
 	if err != nil {
 		return docker.RegistryHost{}, err
 	}
