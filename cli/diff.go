@@ -44,8 +44,8 @@ Of a build's ID or a digest the beginning is enough where it is the only one; a 
 goes before a build's. Given B alone it is compared with the image before it: of a fleet its
 previous one, of a build that of the last earlier build of the same branch or tag.
 
-Layers are read as they come, and not kept. Those that both images begin with are read only
-where they matter. What can't be told is said as unknown.
+Layers are read as they come, and not kept; those that both images begin with once. Links are
+followed within the image. What can't be told is said as unknown.
 
 Exit status: 0 whether they differ or not; with --exit-code 3 where they do; 1 where an image
 can't be read; 2 where a flag is wrong.`,

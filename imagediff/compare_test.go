@@ -71,49 +71,89 @@ func TestHowImagesDiffer(t *testing.T) {
 	}
 }
 
-// TestSharedLayersAreReadOnlyWhereTheyMatter: hooks alone changed, then a package.
-func TestSharedLayersAreReadOnlyWhereTheyMatter(t *testing.T) {
+// TestSharedLayersAreReadOnce, as their links may lead to what changed, and not at all where no image has a layer of its own.
+func TestSharedLayersAreReadOnce(t *testing.T) {
 	s := newShop(t)
 	base := layerOf(t, at{statusFile, stanzas("bash=5.2")}, at{"etc/passwd", "x"})
-	hook := func(text string) v1.Layer {
-		return layerOf(t, at{"etc/", ""}, at{"etc/stackato/", ""}, at{"etc/stackato/hooks/", ""}, at{"etc/stackato/hooks/pre-running", text})
-	}
-	from, to := s.push(t, imageOf(t, nil, base, hook("a\n"))), s.push(t, imageOf(t, nil, base, hook("b\n")))
+	from := s.push(t, imageOf(t, nil, base, layerOf(t, at{"etc/stackato/hooks/pre-running", "a\n"})))
+	to := s.push(t, imageOf(t, nil, base, layerOf(t, at{"etc/stackato/hooks/pre-running", "b\n"}), layerOf(t, with(folders(), at{statusFile, stanzas("bash=5.2", "curl=8")})...)))
 	s.asked(digestOf(t, base))
-	if d := compare(t, Limits{}, from, to); len(d.Hooks) != 1 || d.Packages.Summary() != "the same" {
-		t.Errorf("%+v", d)
-	}
-	if n := s.asked(digestOf(t, base)); n != 0 {
-		t.Errorf("the layer of both was asked for %d times", n)
-	}
-	more := s.push(t, imageOf(t, nil, base, hook("b\n"), layerOf(t, with(folders(), at{statusFile, stanzas("bash=5.2", "curl=8")})...)))
-	s.asked(digestOf(t, base))
-	d := compare(t, Limits{}, from, more)
-	if len(d.Packages.Added) != 1 || d.Packages.Unchanged != 1 || len(d.Packages.Removed) != 0 {
-		t.Errorf("%+v", d.Packages)
+	d := compare(t, Limits{}, from, to)
+	if len(d.Hooks) != 1 || len(d.Packages.Added) != 1 || d.Packages.Unchanged != 1 || len(d.Packages.Removed) != 0 {
+		t.Errorf("%+v, %+v", d.Packages, d.Hooks)
 	}
 	if n := s.asked(digestOf(t, base)); n != 1 {
 		t.Errorf("the layer of both was asked for %d times", n)
 	}
+	user := s.push(t, imageOf(t, func(c *v1.ConfigFile) { c.Config.User = "x" }, base))
+	s.asked(digestOf(t, base))
+	if d := compare(t, Limits{}, s.push(t, imageOf(t, nil, base)), user); !d.Differs || len(d.Settings) != 1 || d.Packages.Summary() != "the same" {
+		t.Errorf("%+v", d)
+	}
+	if n := s.asked(digestOf(t, base)); n != 0 {
+		t.Errorf("the layer that is all of both was asked for %d times", n)
+	}
 }
 
-// TestAHookBelowAFolderThatIsALink in a layer of both is compared, though only what it leads to changed.
-func TestAHookBelowAFolderThatIsALink(t *testing.T) {
+// TestHooksOfTwoFolders of the same layers differ where their files do.
+func TestHooksOfTwoFolders(t *testing.T) {
 	s := newShop(t)
+	base := layerOf(t, at{"opt/a/pre-running", "a\n"}, at{"opt/b/pre-running", "b\n"}, at{"opt/a/pre-staging", "same\n"}, at{"opt/b/pre-staging", "same\n"})
+	from, to := s.push(t, imageOf(t, nil, base)), s.push(t, imageOf(t, func(c *v1.ConfigFile) { c.Config.User = "x" }, base))
+	d, err := client(t, Limits{}).Compare(t.Context(), Wanted{from, "/opt/a"}, Wanted{to, "/opt/b"}, "")
+	must(t, err)
+	if len(d.Hooks) != 1 || d.Hooks[0].Path != "/opt/b/pre-running" || len(d.Unknown) > 0 {
+		t.Errorf("%+v, %q", d.Hooks, d.Unknown)
+	}
+}
+
+// TestWhatLinksLeadTo is compared, though the links are in a layer of both, and only what they lead to changed.
+func TestWhatLinksLeadTo(t *testing.T) {
+	const dir = "etc/stackato/hooks"
+	hook, opt := dir+"/pre-running", "opt/hooks/pre-running"
 	for about, c := range map[string]struct {
 		base    []at
-		changed at
-		change  string
+		changed []at
+		want    string // of hooks, then of packages
+		unknown string
 	}{
-		"changed":     {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/hooks/pre-running", "b\n"}, "changed"},
-		"of a link":   {[]at{{"etc/stackato -> /srv/stackato", ""}, {"srv/stackato/hooks/pre-running", "a\n"}}, at{"srv/stackato/hooks/pre-running", "b\n"}, "changed"},
-		"taken away":  {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/hooks/.wh.pre-running", ""}, "removed"},
-		"all of them": {[]at{{"etc/stackato/hooks -> /opt/hooks", ""}, {"opt/hooks/pre-running", "a\n"}}, at{"opt/.wh.hooks", ""}, "removed"},
+		"a folder":                {[]at{{dir + " -> /opt/hooks", ""}, {opt, "a"}}, []at{{opt, "b"}}, "pre-running changed", ""},
+		"a folder of a link":      {[]at{{"etc/stackato -> /srv", ""}, {"srv/hooks/pre-running", "a"}}, []at{{"srv/hooks/pre-running", "b"}}, "pre-running changed", ""},
+		"taken away":              {[]at{{dir + " -> /opt/hooks", ""}, {opt, "a"}}, []at{{"opt/hooks/.wh.pre-running", ""}}, "pre-running removed", ""},
+		"all of them taken away":  {[]at{{dir + " -> /opt/hooks", ""}, {opt, "a"}}, []at{{"opt/.wh.hooks", ""}}, "pre-running removed", ""},
+		"a file":                  {[]at{{hook + " -> /opt/start.sh", ""}, {"opt/start.sh", "a"}}, []at{{"opt/start.sh", "b"}}, "pre-running changed", ""},
+		"a file, relative":        {[]at{{hook + " -> ../../../opt/start.sh", ""}, {"opt/start.sh", "a"}}, []at{{"opt/start.sh", "b"}}, "pre-running changed", ""},
+		"a file, out of the root": {[]at{{hook + " -> ../../../../../../opt/start.sh", ""}, {"opt/start.sh", "a"}}, []at{{"opt/start.sh", "b"}}, "pre-running changed", ""},
+		"a file, nothing changed": {[]at{{hook + " -> /opt/start.sh", ""}, {"opt/start.sh", "a"}}, []at{{"opt/other.sh", "b"}}, "", ""},
+		"a file that was not":     {[]at{{hook + " -> /opt/start.sh", ""}}, []at{{"opt/start.sh", "b"}}, "pre-running added", ""},
+		"a file of a link":        {[]at{{hook + " -> /opt/1", ""}, {"opt/1 -> 2/3", ""}, {"opt/2 -> /srv", ""}, {"srv/3", "a"}}, []at{{"srv/3", "b"}}, "pre-running changed", ""},
+		"a link on the way":       {[]at{{hook + " -> /opt/now/start.sh", ""}, {"opt/now -> 1", ""}, {"opt/1/start.sh", "a"}, {"opt/2/start.sh", "b"}}, []at{{"opt/now -> 2", ""}}, "pre-running changed", ""},
+		"a folder in its place":   {[]at{{hook + " -> /opt/start.sh", ""}, {"opt/start.sh", "a"}}, []at{{"opt/start.sh/", ""}}, "pre-running removed", ""},
+		"another hook":            {[]at{{dir + "/pre-staging -> pre-running", ""}, {hook, "a"}}, []at{{"etc/", ""}, {"etc/stackato/", ""}, {dir + "/", ""}, {hook, "b"}}, "pre-staging changed, pre-running changed", ""},
+		"a hard link":             {[]at{{"opt/start.sh", "a"}, {hook + " = opt/start.sh", ""}}, []at{{"opt/start.sh", "b"}}, "", ""}, // which is written anew
+		"dpkg":                    {[]at{{statusFile + " -> /srv/packages", ""}, {"srv/packages", stanzas("bash=1")}}, []at{{"srv/packages", stanzas("bash=2")}}, "~bash", ""},
+		"dpkg below a link":       {[]at{{"var -> /srv/v", ""}, {"srv/v/lib/dpkg/status", stanzas("bash=1")}}, []at{{"srv/v/lib/dpkg/status", stanzas("bash=2", "curl=1")}}, "~bash +curl", ""},
+		"dpkg's folder":           {[]at{{statusFile + ".d -> /srv/d", ""}, {"srv/d/bash", stanzas("bash=1")}}, []at{{"srv/d/curl", stanzas("curl=1")}}, "+curl", ""},
+		"a file of dpkg's folder": {[]at{{statusFile + ".d/bash -> /srv/b", ""}, {"srv/b", stanzas("bash=1")}}, []at{{"srv/b", stanzas("bash=2")}}, "~bash", ""},
+		"on and on":               {[]at{{hook + " -> /opt/1", ""}, {"opt/1 -> 2", ""}}, []at{{"opt/2 -> 1", ""}}, "", "hook pre-running: /" + hook + " of the second image: links lead on and on"},
+		"further than is read":    {[]at{{hook + " -> /1/1", ""}, {"1/1 -> /2/2", ""}, {"2/2 -> /3/3", ""}, {"3/3 -> /4/4", ""}, {"4/4", "a"}}, []at{{"4/4", "b"}}, "", "links lead to links, and on"},
 	} {
+		s := newShop(t)
 		base := layerOf(t, c.base...)
-		d := compare(t, Limits{}, s.push(t, imageOf(t, nil, base)), s.push(t, imageOf(t, nil, base, layerOf(t, c.changed))))
-		if len(d.Hooks) != 1 || d.Hooks[0].Change != c.change || d.Hooks[0].Path != "/etc/stackato/hooks/pre-running" {
-			t.Errorf("%s: %+v, %q", about, d.Hooks, d.Unknown)
+		d := compare(t, Limits{}, s.push(t, imageOf(t, nil, base)), s.push(t, imageOf(t, nil, base, layerOf(t, c.changed...))))
+		var hooks, packages []string
+		for _, h := range d.Hooks {
+			hooks = append(hooks, strings.TrimPrefix(h.Path, "/"+dir+"/")+" "+h.Change)
+		}
+		for _, p := range d.Packages.Changed {
+			packages = append(packages, "~"+p.Name)
+		}
+		for _, p := range d.Packages.Added {
+			packages = append(packages, "+"+p.Name)
+		}
+		unknown := strings.Join(d.Unknown, "\n")
+		if got := strings.Join(hooks, ", ") + strings.Join(packages, " "); got != c.want || !strings.Contains(unknown, c.unknown) || (unknown == "") != (c.unknown == "") {
+			t.Errorf("%s: %q, unknown %q", about, got, unknown)
 		}
 	}
 }

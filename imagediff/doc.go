@@ -1,6 +1,6 @@
 // Package imagediff tells how two images differ: their packages, admin hooks and settings, and their layers by size with what
-// made them. It reads both from their registries, as streams: of each layer that they don't share, and of the shared ones where
-// that matters, it keeps only the few files that tell it. Nothing is unpacked, and whatever an image holds, what is read, kept
+// made them. It reads both from their registries, as streams, the layers that they share once: of each it keeps only the few files
+// that tell it. Nothing is unpacked, and whatever an image holds, what is read, kept
 // and told of it is bounded; what is not known for that is said.
 //
 // The files, in reading order:

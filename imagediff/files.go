@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -15,8 +17,7 @@ type files struct {
 	client *Client
 	a, b   *side
 	want   *wanted
-	shared [][]entry // of the layers that both begin with, from the lowest; nil where they were not needed
-	whole  bool      // they were read
+	shared [][]entry // of the layers that both begin with, from the lowest
 }
 
 // side is one of the images.
@@ -31,20 +32,22 @@ type side struct {
 // mostReads bounds how often layers are read because links lead to files that were not looked for.
 const mostReads = 4
 
-// read reads the layers that tell how the files differ: those above the shared ones, and the shared ones where a file that one
-// image changed may be there, also by a folder that is a link there. A file that neither touched is the same in both.
+// read reads the layers that tell how the files differ: those above the shared ones, and the shared ones too, as any of their links
+// may lead to what was changed above. Where no image has a layer of its own, no file differs.
 func (f *files) read(ctx context.Context) error {
 	common := sharedLayers(f.a.image.layers, f.b.image.layers)
+	if common == len(f.a.image.layers) && common == len(f.b.image.layers) && f.a.image.hooksDir == f.b.image.hooksDir {
+		f.a.is, f.b.is = newOverlay(nil), newOverlay(nil)
+		return nil
+	}
 	for range mostReads {
 		kept := int64(0)
 		covered, err := f.readOwn(ctx, common, &kept)
 		if err != nil || f.a.stopped != nil || f.b.stopped != nil {
 			return err
 		}
-		if f.whole = f.whole || f.needShared(); f.whole && common > 0 {
-			if err := f.readShared(ctx, common, covered, &kept); err != nil || f.a.stopped != nil {
-				return err
-			}
+		if err := f.readShared(ctx, common, covered, &kept); err != nil || f.a.stopped != nil {
+			return err
 		}
 		more := false
 		for _, s := range []*side{f.a, f.b} {
@@ -54,7 +57,6 @@ func (f *files) read(ctx context.Context) error {
 		if !more {
 			return nil
 		}
-		f.whole = true
 	}
 	f.a.stopped = errFar
 	return nil
@@ -127,80 +129,6 @@ func (s *source) read(ctx context.Context, layers []ocispecs.Descriptor, want *w
 	return all, nil, nil
 }
 
-// needShared tells whether a file that one image's own layers touch may have to do with what the shared ones have.
-func (f *files) needShared() bool {
-	if f.want.elsewhere.Load() {
-		return true
-	}
-	a, b := marksOf(f.a.own), marksOf(f.b.own)
-	for name := range f.want.files {
-		if (a.touch(name) || b.touch(name)) && !(a.settle(name) && b.settle(name)) {
-			return true
-		}
-	}
-	for name := range f.want.folders {
-		if a.touch(name) || b.touch(name) {
-			return true
-		}
-	}
-	return false
-}
-
-// marks are what own layers have at places.
-type marks struct {
-	files, folders map[string]bool
-	others         map[string]bool // links, whiteouts and the like
-	within         map[string]bool // places that something is below
-}
-
-func marksOf(layers [][]entry) *marks {
-	m := &marks{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
-	for _, l := range layers {
-		for _, e := range l {
-			switch e.kind {
-			case isFile:
-				m.files[e.path] = true
-			case isFolder:
-				m.folders[e.path] = true
-			default:
-				m.others[e.path] = true
-			}
-			for dir := path.Dir(e.path); dir != "."; dir = path.Dir(dir) {
-				m.within[dir] = true
-			}
-		}
-	}
-	return m
-}
-
-// touch tells whether something was done at a place, below it, or to a folder on the way.
-func (m *marks) touch(name string) bool {
-	if m.files[name] || m.within[name] {
-		return true
-	}
-	for at := name; ; at = path.Dir(at) {
-		if m.others[at] || at != name && m.files[at] {
-			return true
-		}
-		if at == "." {
-			return false
-		}
-	}
-}
-
-// settle tells whether a place is a file whatever is below: its layers have it, and each folder on the way, and nothing else.
-func (m *marks) settle(name string) bool {
-	if !m.files[name] || m.others[name] {
-		return false
-	}
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if !m.folders[dir] || m.others[dir] || m.files[dir] {
-			return false
-		}
-	}
-	return !m.others["."]
-}
-
 // wantMore wants the files that links of a side lead to, where they were not looked for, and tells whether there are any.
 func (f *files) wantMore(s *side) (more bool) {
 	want := func(name string, folder bool) {
@@ -209,7 +137,7 @@ func (f *files) wantMore(s *side) (more bool) {
 			more = true
 		}
 	}
-	for name := range f.want.files {
+	wantFile := func(name string) {
 		switch at := s.is.find(name); {
 		case at.loops:
 		case at.node == nil:
@@ -218,9 +146,17 @@ func (f *files) wantMore(s *side) (more bool) {
 			want(at.node.file.unread, false)
 		}
 	}
-	for name := range f.want.folders {
-		if at := s.is.find(name); at.node == nil && !at.loops {
+	for _, name := range slices.Collect(maps.Keys(f.want.files)) {
+		wantFile(name)
+	}
+	for _, name := range slices.Collect(maps.Keys(f.want.folders)) {
+		switch at := s.is.find(name); {
+		case at.node == nil && !at.loops:
 			want(at.real, true)
+		case at.node != nil && at.node.kind == isFolder:
+			for inside := range at.node.inside { // which may be links, too
+				wantFile(path.Join(name, inside))
+			}
 		}
 	}
 	for name := range s.is.far {

@@ -3,7 +3,6 @@ package imagediff
 import (
 	"path"
 	"strings"
-	"sync/atomic"
 )
 
 // Where databases of packages are (file-hierarchy of the distributions; the last of rpm's are those of ostree).
@@ -35,15 +34,11 @@ type wanted struct {
 	files   map[string]bool
 	folders map[string]bool // all files below them
 	above   map[string]bool // the folders on the way
-
-	names     map[string]bool // of the files, without folders
-	homes     map[string]bool // of the folders that they are in
-	elsewhere atomic.Bool     // a layer has something of such a name at another place, to which a link of another layer may lead
 }
 
 // newWanted are the databases of packages, and the hooks in the folders of both images.
 func newWanted(hooksDir, otherDir string, hooks []string) *wanted {
-	w := &wanted{files: map[string]bool{}, folders: map[string]bool{}, above: map[string]bool{}, names: map[string]bool{}, homes: map[string]bool{}}
+	w := &wanted{files: map[string]bool{}, folders: map[string]bool{}, above: map[string]bool{}}
 	w.add(dpkgStatus, false)
 	w.add(dpkgFolder, true)
 	for _, f := range append(apkFiles(), rpmFiles()...) {
@@ -63,20 +58,12 @@ func newWanted(hooksDir, otherDir string, hooks []string) *wanted {
 // add wants one more.
 func (w *wanted) add(name string, folder bool) {
 	if folder {
-		w.folders[name], w.homes[path.Base(name)] = true, true
+		w.folders[name] = true
 	} else {
-		w.files[name], w.names[path.Base(name)], w.homes[path.Base(path.Dir(name))] = true, true, true
+		w.files[name] = true
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		w.above[dir] = true
-	}
-}
-
-// pass notes an entry of a layer that is not taken.
-func (w *wanted) pass(e *entry) {
-	base := path.Base(e.path)
-	if e.kind != isFolder && w.names[base] || (e.kind == isWhiteout || e.kind == isOpaque || e.kind == isLink) && w.homes[base] {
-		w.elsewhere.Store(true)
 	}
 }
 
