@@ -139,8 +139,45 @@ func TestApprove(t *testing.T) {
 	if r := decoded[messages.RolloutRecord](t, "abort", "production-base-zzzzzzzz", "--reason", "it leaks"); r.Aborted != whoami() || r.AbortedWhy != "it leaks" {
 		t.Errorf("aborted: %+v", r)
 	}
-	if r := decoded[messages.RolloutRecord](t, "rollouts", "show", "production-base-zzzzzzzz"); r.AbortedWhy != "it leaks" || r.ApprovedWhy != "tried by hand" {
+	if r := decoded[shownRollout](t, "rollouts", "show", "production-base-zzzzzzzz"); r.AbortedWhy != "it leaks" || r.ApprovedWhy != "tried by hand" {
 		t.Errorf("its record is shown as %+v", r)
+	}
+}
+
+// TestWhatTouchedARolloutIsShown with it: the hold that was set before it, rollbacks and promotions, by whom, when and why.
+func TestWhatTouchedARolloutIsShown(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	done(t, "release", "--reason", "look again")
+	done(t, "hold", "--reason", "frozen until Monday")
+	id := "production-base-zzzzzzzz"
+	create(t, store.Rollouts(c), id, messages.RolloutRecord{
+		ID: id, Fleet: "production", State: messages.RolloutHeld, Opened: time.Now().UTC(),
+		Ready: messages.ImageReady{BuildRef: messages.BuildRef{Build: "base-zzzzzzzz", Pipeline: "base", Order: 20}, Image: imageTwo},
+	})
+	shown := func(id string) (out []overview.DecisionOf) {
+		r := decoded[shownRollout](t, "rollouts", "show", id)
+		if r.RolloutRecord == nil || r.ID != id {
+			t.Fatalf("it shows %+v", r)
+		}
+		return r.Decisions
+	}
+	if got := shown(id); len(got) != 1 || got[0].What != "hold" || got[0].By != whoami() || got[0].At.IsZero() || got[0].Why != "held: frozen until Monday" {
+		t.Errorf("decided was %+v", got)
+	}
+	if out := done(t, "rollouts", "show", id); !strings.Contains(out, " ago): hold by "+whoami()+": held: frozen until Monday\n") {
+		t.Errorf("it shows\n%s", out)
+	}
+	if _, err := store.Fleets(c).Modify(t.Context(), "production", func(r *messages.FleetRecord) error {
+		r.Previous = messages.FleetImage{Image: imageTwo, Build: "base-bbbbbbbb", Order: 10, Rollout: "production-base-bbbbbbbb"}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	done(t, "rollback", "--force", "--wait", "0s", "--reason", "it leaks")
+	got := shown("production-base-aaaaaaaa")
+	if last := got[len(got)-1]; last.What != "rollback" || last.By != whoami() || !strings.HasSuffix(last.Why, ": it leaks") {
+		t.Errorf("of the one that was left, decided was %+v", got)
 	}
 }
 

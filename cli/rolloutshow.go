@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,12 +37,37 @@ func newRolloutShowCmd() *cobra.Command {
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
-		return s.print(&e.Value, func(p *terminal.Page) { writeRollout(p, &e.Value) })
+		r, err := s.shownRollout(ctx, &e.Value)
+		if err != nil {
+			return err
+		}
+		return s.print(r, func(p *terminal.Page) { writeRollout(p, r) })
 	})
 }
 
+// shownRollout is a rollout's record, and what was decided about it and its fleet meanwhile.
+type shownRollout struct {
+	*messages.RolloutRecord
+	Decisions []overview.DecisionOf `json:"decisions,omitempty"`
+}
+
+func (s *session) shownRollout(ctx context.Context, r *messages.RolloutRecord) (*shownRollout, error) {
+	told, err := overview.ToldOfFleet(ctx, s.queue, r.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	fleet := new(messages.FleetRecord)
+	switch e, err := store.Fleets(s.queue).Get(ctx, r.Fleet); {
+	case err == nil:
+		fleet = &e.Value
+	case !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed): // without it, what was told says most
+		return nil, err
+	}
+	return &shownRollout{r, overview.DecisionsOf(r, fleet, told)}, nil
+}
+
 // writeRollout writes what is known of a rollout.
-func writeRollout(p *terminal.Page, r *messages.RolloutRecord) {
+func writeRollout(p *terminal.Page, r *shownRollout) {
 	at := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -57,12 +83,19 @@ func writeRollout(p *terminal.Page, r *messages.RolloutRecord) {
 	for _, field := range []struct{ name, value string }{
 		{"rollout", r.ID}, {"fleet", r.Fleet}, {"state", string(r.State)}, {"why", r.Why}, {"image", string(r.Ready.Image)},
 		{"build", fmt.Sprintf("%s (order %d)", r.Ready.Build, r.Ready.Order)}, {"ref", messages.ShownRef(r.Ready.Ref)}, {"commit", r.Ready.Commit},
-		{"present", progress(r)}, {"approved by", by(r.Approved, r.ApprovedWhy)}, {"aborted by", by(r.Aborted, r.AbortedWhy)},
+		{"present", progress(r.RolloutRecord)}, {"approved by", by(r.Approved, r.ApprovedWhy)}, {"aborted by", by(r.Aborted, r.AbortedWhy)},
 		{"opened", at(r.Opened)}, {"flipped", at(r.FlippedAt)}, {"updated", at(r.Updated)},
 	} {
 		if field.value != "" {
 			p.Row(field.name, field.value)
 		}
+	}
+	for _, d := range r.Decisions {
+		line := cmp.Or(at(d.At), "at a moment that is not known") + ": " + d.What
+		if d.By != "" {
+			line += " by " + d.By
+		}
+		p.Line("%s", by(line, d.Why))
 	}
 	for _, node := range slices.Sorted(maps.Keys(r.Failed)) {
 		p.Line("failed on %s: %s", node, r.Failed[node])

@@ -159,11 +159,12 @@ func (c *Console) rolloutParts(ctx context.Context, id string, decides bool) (ou
 
 // viewOfRollout is a rollout with what is known beside its record. It is called while nothing can change.
 func viewOfRollout(r *messages.RolloutRecord, f *fleet, course *overview.Course, problem string, decides bool) *rolloutView {
-	v := &rolloutView{movingView: movingView{RolloutRecord: *r}, Problem: problem, Decisions: overview.DecisionsOf(r, course), Tried: trialsOf(r), Waves: waveViews(r, f)}
+	v := &rolloutView{movingView: movingView{RolloutRecord: *r}, Problem: problem, Tried: trialsOf(r), Waves: waveViews(r, f)}
 	var record *messages.FleetRecord
 	if f != nil {
 		record = f.record
 	}
+	v.Decisions = overview.DecisionsOf(r, record, map[string][]overview.Told{r.ID: course.Told})
 	if !r.State.Final() {
 		v.Remedies = remedies(r, record, decides)
 	}

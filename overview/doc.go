@@ -16,7 +16,8 @@
 //   - history.go: what a fleet's fence config was, and how to go back to it
 //   - told.go: what controllers, people and nodes told of rollouts
 //   - course.go: what is known of a rollout beside its record
-//   - steps.go: the steps of a rollout, with their moments, and who decided what
+//   - steps.go: the steps of a rollout, with their moments
+//   - decisions.go: who decided what about a rollout, and which holds lay over it
 //   - clock.go: clocks that are off
 //   - text.go: images, times and numbers in short
 package overview

@@ -68,7 +68,7 @@ func TestStepsOfARolloutThatIsDone(t *testing.T) {
 		t.Errorf("a hold that somebody set later is a step of it:\n%s", got)
 	}
 	var said []string
-	for _, d := range DecisionsOf(r, c) {
+	for _, d := range DecisionsOf(r, nil, map[string][]Told{r.ID: c.Told}) {
 		said = append(said, d.By+" "+d.What+" "+d.Why)
 	}
 	if got := strings.Join(said, "\n"); got != "ada approve approved: tried by hand\nfenceline flip epoch 4\nbob hold held: lunch" {
@@ -90,7 +90,7 @@ func TestStepsOfAnOldRecord(t *testing.T) {
 			t.Errorf("it lacks %q:\n%s", want, got)
 		}
 	}
-	if d := DecisionsOf(r, &Course{}); len(d) != 1 || d[0].By != "ada" || !d[0].At.IsZero() {
+	if d := DecisionsOf(r, nil, nil); len(d) != 1 || d[0].By != "ada" || !d[0].At.IsZero() {
 		t.Errorf("decided was %+v", d)
 	}
 	points, told := (&Course{}).CurveOf(r)
