@@ -68,7 +68,7 @@ func (b *Builder) build(ctx context.Context, t task) (messages.Payload, error) {
 	var sent sync.WaitGroup
 	defer sent.Wait()
 	a.send = func(p messages.Payload) { sent.Go(func() { a.event(ctx, p) }) }
-	log := b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt).Str("trace", t.trace).Logger()
+	log := tracing.Logged(b.config.Logger.With().Str("build", t.request.Build).Int("attempt", t.attempt), t.trace).Logger()
 	log.Info().Str("commit", t.request.Commit).Msg("building")
 	bounded, cancel := context.WithTimeoutCause(ctx, t.request.Pipeline.Timeout.Std(), errTimeout)
 	defer cancel()

@@ -45,7 +45,7 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) {
 		return
 	}
 	a := &attempt{w: w, d: d, request: r, envelope: e, claim: messages.NewID() + messages.NewID()}
-	log = log.With().Str("build", r.Build).Str("trace", messages.TraceID(e.Traceparent)).Logger()
+	log = tracing.Logged(log.With().Str("build", r.Build), messages.TraceID(e.Traceparent)).Logger()
 	free := w.Metrics.Taken()
 	defer func() { free(a.became) }()
 	err = a.inTurn()

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // write writes one step and tells of it. The revisions are those that it was decided on: of the
@@ -97,7 +98,7 @@ func (f *fleetActor) wroteFleet(ctx context.Context, r messages.FleetRecord, rev
 // the records say the same.
 func (f *fleetActor) publish(ctx context.Context, e *messages.RolloutChanged) {
 	traceparent := f.views.rollout(e.Rollout).Traceparent
-	f.log.Info().Str("rollout", e.Rollout).Str("trace", messages.TraceID(traceparent)).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
+	tracing.Logged(f.log.Info().Str("rollout", e.Rollout), messages.TraceID(traceparent)).Str("state", string(e.State)).Str("why", e.Why).Uint64("epoch", e.Epoch).Msg("rollout changed")
 	if err := f.Queue.Publish(ctx, traceparent, e); err != nil {
 		f.log.Warn().Err(err).Str("rollout", e.Rollout).Msg("event not published")
 	}

@@ -43,10 +43,6 @@ func (d *Distributor) about(i messages.FleetImage) tracing.Option {
 
 // logOf is the log of what is done for an image.
 func (d *Distributor) logOf(w want) *zerolog.Logger {
-	log := d.log.With().Stringer("image", w.Image)
-	if trace := messages.TraceID(w.traceparent); trace != "" {
-		log = log.Str("trace", trace)
-	}
-	l := log.Logger()
+	l := tracing.Logged(d.log.With().Stringer("image", w.Image), messages.TraceID(w.traceparent)).Logger()
 	return &l
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fenceline/fenceline/git"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/suggest"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 // call is the body of POST /v1/builds. With neither a commit nor a context, the head of a
@@ -37,13 +38,13 @@ func (p *Producer) builds(w http.ResponseWriter, r *http.Request) {
 		if no.status >= 500 {
 			log = p.log.Error()
 		}
-		log.Int("status", no.status).Str("trace", noteOf(r.Context()).traceID()).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
+		tracing.Logged(log.Int("status", no.status), noteOf(r.Context()).traceID()).Str("reason", no.reason).Str("from", r.RemoteAddr).Msg("call")
 		no.write(w)
 		return
 	}
 	b := builds[0]
 	noteOf(r.Context()).builds(builds)
-	p.log.Info().Str("trace", noteOf(r.Context()).traceID()).Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
+	tracing.Logged(p.log.Info(), noteOf(r.Context()).traceID()).Int("status", http.StatusAccepted).Str("build", b.Build).Uint64("order", b.Order).
 		Bool("duplicate", b.Duplicate).Bool("replayed", replayed).Str("from", r.RemoteAddr).Dur("took", p.now().Sub(received)).Msg("call")
 	if replayed {
 		w.Header().Set(replayedHeader, "true")

@@ -10,6 +10,7 @@ import (
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
+	"github.com/fenceline/fenceline/tracing"
 )
 
 const (
@@ -41,7 +42,7 @@ func (p *Producer) store(r *http.Request, requests []*messages.BuildRequested) (
 	one(0)
 	wg.Wait()
 	if err := errors.Join(failures...); err != nil {
-		p.log.Error().Err(err).Str("trace", messages.TraceID(trace)).Msg("storing build requests")
+		tracing.Logged(p.log.Error().Err(err), messages.TraceID(trace)).Msg("storing build requests")
 		if errors.Is(err, queue.ErrFull) {
 			return nil, refuse(http.StatusServiceUnavailable, "the queue of build requests is full: nothing is lost if this is sent again once builders have caught up, or the stream's limit is raised").after(retryLater)
 		}

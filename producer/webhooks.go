@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/tracing"
 	"github.com/rs/zerolog"
 )
 
@@ -51,7 +52,7 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.note(noteOf(r.Context()), builds, ignored)
 	d.log(log)
-	log.Str("trace", noteOf(r.Context()).traceID()).Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
+	tracing.Logged(log, noteOf(r.Context()).traceID()).Str("forge", h.forge.name()).Str("event", clip(d.kind)).Str("delivery", clip(d.id)).
 		Str("from", r.RemoteAddr).Dur("took", h.now().Sub(start)).Msg("webhook")
 }
 

@@ -8,7 +8,7 @@
 //	ids.go          spans whose ID was handed out before they are made
 //	children.go     a provider for libraries, which begins no trace
 //	attributes.go   what spans say, by OpenTelemetry's semantic conventions
-//	log.go          what goes wrong with sending, in the log
+//	log.go          the trace's ID in the log, and what goes wrong with sending
 //
 // The roles know traces by their traceparent (W3C Trace Context), which messages carry. Only this package
 // knows OpenTelemetry.

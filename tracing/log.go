@@ -34,3 +34,11 @@ func (l *errorLog) Handle(err error) {
 	l.log.Warn().Str("error", text).Int("unsaid", l.more).Msg("spans can't be sent: work goes on without; see that the collector of the OTEL_… variables is up")
 	l.last, l.more = time.Now(), 0
 }
+
+// Logged gives the log's line, or all that a logger writes, the trace that it is about, by its ID. "" is none, and nothing is said of it.
+func Logged[L interface{ Str(key, value string) L }](log L, id string) L {
+	if id == "" {
+		return log
+	}
+	return log.Str("trace", id)
+}

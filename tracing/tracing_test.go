@@ -256,3 +256,16 @@ func TestALibraryBeginsNoTrace(t *testing.T) {
 		t.Errorf("these came: %+v", c.Spans())
 	}
 }
+
+// TestWhatIsNotTracedSaysNothingOfATrace in the log, and what is names it.
+func TestWhatIsNotTracedSaysNothingOfATrace(t *testing.T) {
+	for id, want := range map[string]string{"": `{"message":"x"}`, "4bf92f35": `{"trace":"4bf92f35","message":"x"}`} {
+		var line, all bytes.Buffer
+		tracing.Logged(new(zerolog.New(&line)).Log(), id).Msg("x")
+		logger := tracing.Logged(zerolog.New(&all).With(), id).Logger()
+		logger.Log().Msg("x")
+		if strings.TrimSpace(line.String()) != want || strings.TrimSpace(all.String()) != want {
+			t.Errorf("of trace %q: %s and %s", id, &line, &all)
+		}
+	}
+}
