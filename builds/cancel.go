@@ -17,19 +17,6 @@ var (
 	ErrUnannounced = errors.New("it is cancelled, but not announced yet")
 )
 
-type sayingKey struct{}
-
-// Saying is a context for Cancel and Retry whose person says why: it stands in the record where their name does.
-func Saying(ctx context.Context, reason string) context.Context {
-	return context.WithValue(ctx, sayingKey{}, reason)
-}
-
-// said is the reason that a person gave, or "".
-func said(ctx context.Context) string {
-	reason, _ := ctx.Value(sayingKey{}).(string)
-	return brief(reason)
-}
-
 // whoSaid is who cancelled a build, and why, for people.
 func whoSaid(p *messages.BuildCancelled) string {
 	if p.Why == "" {
@@ -39,7 +26,7 @@ func whoSaid(p *messages.BuildCancelled) string {
 }
 
 // Cancel ends a build that is queued or runs, and announces that. The worker that has
-// it stops. A build that is over already is ErrOver, which says how it ended.
+// it stops. The reason of messages.Saying stands in the record. A build that is over already is ErrOver, which says how it ended.
 func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 	if err := messages.CheckID("build", build); err != nil {
 		return err
@@ -55,7 +42,7 @@ func (q *Queue) Cancel(ctx context.Context, build, by string) error {
 			}
 			*r = queued
 		}
-		p := &messages.BuildCancelled{By: by, Why: said(ctx)}
+		p := &messages.BuildCancelled{By: by, Why: brief(messages.Said(ctx))}
 		if err := settle(r, r.BuildRef, p); err != nil {
 			return err
 		}

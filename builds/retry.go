@@ -58,7 +58,7 @@ func (q *Queue) retryRequest(ctx context.Context, m messages.Message, order uint
 		return Accepted{}, fmt.Errorf("reading the request to retry: %w", err)
 	}
 	r.Accepted(order)
-	r.Reason = &messages.Reason{Kind: messages.ReasonRetry, Link: r.Build, Detail: said(ctx)}
+	r.Reason = &messages.Reason{Kind: messages.ReasonRetry, Link: r.Build, Detail: brief(messages.Said(ctx))}
 	r.Build = messages.NewBuildID(r.Pipeline.Name)
 	r.Cause, r.RequestedBy, r.Matched, r.OnlyIf, r.Received = messages.CauseRetry, by, "", "", time.Now().UTC()
 	return q.Request(ctx, r, e.Traceparent)

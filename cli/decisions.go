@@ -94,7 +94,7 @@ func reasonFlag(cmd *cobra.Command) func(context.Context) (context.Context, erro
 		if err := people.CheckReason(*reason); err != nil {
 			return ctx, settings.Usagef("--reason: %v", err)
 		}
-		return people.Saying(ctx, *reason), nil
+		return messages.Saying(ctx, *reason), nil
 	}
 }
 

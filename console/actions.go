@@ -123,7 +123,7 @@ func (c *Console) carryOut(ctx context.Context, d decision, shown []fact, by, re
 	if err != nil {
 		return "", err
 	}
-	said, err := d.carryOut(people.Saying(ctx, reason), c, by, reason)
+	said, err := d.carryOut(messages.Saying(ctx, reason), c, by, reason)
 	if unsure(err) {
 		err = fmt.Errorf("%w: %w", errUnsure, err)
 	}

@@ -82,8 +82,8 @@ func (d *buildDecision) facts() []fact {
 	return []fact{{Of: "the build", Is: is, By: d.build.Cancelled}}
 }
 
-func (d *buildDecision) carryOut(ctx context.Context, c *Console, by, reason string) (string, error) {
-	ctx, line := builds.Saying(ctx, reason), builds.New(c.queue)
+func (d *buildDecision) carryOut(ctx context.Context, c *Console, by, _ string) (string, error) {
+	line := builds.New(c.queue)
 	if d.action == actCancel {
 		err := line.Cancel(ctx, d.id, by)
 		switch {

@@ -66,13 +66,13 @@ func (d *letterDecision) facts() []fact {
 	return []fact{{Of: "the dead letter", Is: fmt.Sprintf("there since %s: %s", exact(d.letter.At), d.letter.Reason)}}
 }
 
-func (d *letterDecision) carryOut(ctx context.Context, c *Console, by, reason string) (said string, err error) {
+func (d *letterDecision) carryOut(ctx context.Context, c *Console, by, _ string) (said string, err error) {
 	line := builds.New(c.queue)
 	if d.action == actDrop {
 		said, err = "Dead letter "+d.name+" is dropped: its message is gone for good.", line.DropDeadLetter(ctx, d.name)
 	} else {
 		var build string
-		build, err = line.RequeueDeadLetter(builds.Saying(ctx, reason), d.name, by)
+		build, err = line.RequeueDeadLetter(ctx, d.name, by)
 		said = "Dead letter " + d.name + " is requeued: its message was sent again."
 		if build != "" {
 			said = fmt.Sprintf("Dead letter %s is requeued as build %s.", d.name, build)

@@ -162,7 +162,7 @@ func TestTheSecondIsToldOfAnotherDecision(t *testing.T) {
 	id := strings.Split(path, "/")[2]
 	ada := s.as(t, "ada")
 	form := ada.form(t, path, "tried by hand")
-	_, err := people.Abort(people.Saying(queuetest.Within(t), "it leaks"), s.admin, id, "carl")
+	_, err := people.Abort(messages.Saying(queuetest.Within(t), "it leaks"), s.admin, id, "carl")
 	queuetest.Must(t, err)
 	a := ada.post(t, path, form)
 	if a.status != http.StatusConflict || !strings.Contains(a.body, "The wish to abort was not given, and is that of carl: it leaks") || strings.Contains(a.body, "Who did that") || strings.Contains(a.body, `name="form"`) {

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"context"
 	"errors"
 	"time"
 )
@@ -20,6 +21,19 @@ type DecisionMade struct {
 	Outcome  Outcome   `json:"outcome"`            // accepted or refused
 	Why      string    `json:"why,omitempty"`      // it was refused
 	Doubtful bool      `json:"doubtful,omitempty"` // NATS did not answer in time: it may have been carried out all the same
+}
+
+type reasonKey struct{}
+
+// Saying is a context for decisions whose person says why: the reason stands where their name does.
+func Saying(ctx context.Context, reason string) context.Context {
+	return context.WithValue(ctx, reasonKey{}, reason)
+}
+
+// Said is the reason that a person gave, or "".
+func Said(ctx context.Context) string {
+	reason, _ := ctx.Value(reasonKey{}).(string)
+	return reason
 }
 
 // MessageType is TypeDecisionMade.

@@ -37,7 +37,7 @@
 //	forgestatus.go what a forge was told of a commit, and why it was not
 //	node.go        members and heartbeats; what a node does, fails at and finds out
 //	audit.go       who asked for what, and what became of it
-//	decision.go    what a person asked for, carried out or refused
+//	decision.go    what a person asked for and why, carried out or refused
 //	sink.go        how far a sink has been sent what happens; an event that it is sent again
 //	deadletter.go  a message that nobody could handle
 //	names.go       names, IDs, commits and secrets' names, and what they may be

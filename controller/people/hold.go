@@ -35,7 +35,7 @@ func Release(ctx context.Context, q *queue.Client, fleet, by string) (messages.F
 		if r.Hold == nil {
 			return fmt.Errorf("%w: it has no hold", ErrNothingToDo)
 		}
-		r.Released = &messages.Released{By: by, Reason: said(ctx), At: time.Now().UTC(), Held: r.Hold.At}
+		r.Released = &messages.Released{By: by, Reason: messages.Said(ctx), At: time.Now().UTC(), Held: r.Hold.At}
 		r.Hold = nil
 		return nil
 	})

@@ -9,7 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// Approve gives a person's word to a rollout whose policy asks for it. The reason of Saying stands in its record.
+// Approve gives a person's word to a rollout whose policy asks for it. The reason of messages.Saying stands in its record.
 func Approve(ctx context.Context, q *queue.Client, rollout, by string) (messages.RolloutRecord, error) {
 	r, err := changeRollout(ctx, q, rollout, func(r *messages.RolloutRecord) error {
 		switch {
@@ -20,7 +20,7 @@ func Approve(ctx context.Context, q *queue.Client, rollout, by string) (messages
 		case r.Approved != "":
 			return fmt.Errorf("%w: %s approved it", ErrNothingToDo, r.Approved)
 		}
-		r.Approved, r.ApprovedWhy = by, said(ctx)
+		r.Approved, r.ApprovedWhy = by, messages.Said(ctx)
 		return nil
 	})
 	if err != nil {
@@ -31,14 +31,14 @@ func Approve(ctx context.Context, q *queue.Client, rollout, by string) (messages
 	return r, publish(ctx, q, r.Traceparent, e)
 }
 
-// Abort ends a rollout that has not been flipped. ErrTooLate where it has: roll back then. The reason of Saying stands in its
+// Abort ends a rollout that has not been flipped. ErrTooLate where it has: roll back then. The reason of messages.Saying stands in its
 // record.
 func Abort(ctx context.Context, q *queue.Client, rollout, by string) (messages.RolloutRecord, error) {
 	r, err := changeRollout(ctx, q, rollout, func(r *messages.RolloutRecord) error {
 		if r.State.Final() || r.State == messages.RolloutFlipped || r.State == messages.RolloutSoaking {
 			return fmt.Errorf("%w: it is %s", ErrTooLate, r.State)
 		}
-		r.Aborted, r.AbortedWhy = by, said(ctx)
+		r.Aborted, r.AbortedWhy = by, messages.Said(ctx)
 		return nil
 	})
 	if err != nil {

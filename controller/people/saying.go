@@ -22,25 +22,12 @@ func CheckReason(reason string) error {
 	return nil
 }
 
-type reasonKey struct{}
-
-// Saying is a context for decisions whose person says why: the reason stands where their name does.
-func Saying(ctx context.Context, reason string) context.Context {
-	return context.WithValue(ctx, reasonKey{}, reason)
-}
-
 // because adds the person's reason, where there is one, to what is said of a decision.
 func because(ctx context.Context, what string) string {
-	if reason := said(ctx); reason != "" {
+	if reason := messages.Said(ctx); reason != "" {
 		return what + ": " + reason
 	}
 	return what
-}
-
-// said is the person's reason, or "".
-func said(ctx context.Context) string {
-	reason, _ := ctx.Value(reasonKey{}).(string)
-	return reason
 }
 
 type seenKey struct{}
