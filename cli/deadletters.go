@@ -41,6 +41,17 @@ type chosenLetters struct {
 	byAge bool
 }
 
+// String says which.
+func (c *chosenLetters) String() string {
+	switch {
+	case c.all:
+		return "all"
+	case c.byAge:
+		return fmt.Sprintf("all older than %s", c.older)
+	}
+	return strings.Join(c.names, " ")
+}
+
 // newLettersCmd is a command that does something with each of the letters that are chosen.
 func newLettersCmd(use, short, did string, do func(ctx context.Context, s *session, name string) error) *cobra.Command {
 	var c chosenLetters
@@ -68,7 +79,11 @@ func newLettersCmd(use, short, did string, do func(ctx context.Context, s *sessi
 	return deciding(cmd, func(ctx context.Context, s *session, _ []string) error {
 		chosen, err := s.chosen(ctx, &c)
 		if err != nil {
+			s.tell("", c.String(), err)
 			return err
+		}
+		if len(chosen) == 0 {
+			s.tell("", c.String()+": there is none", nil)
 		}
 		done := []map[string]string{}
 		var failed error

@@ -70,7 +70,7 @@ func (s *session) tellDecision(ctx context.Context, m *messages.DecisionMade, er
 	m.At, m.By, m.Outcome = time.Now().UTC(), whoami(), messages.OutcomeAccepted
 	m.From, _ = os.Hostname() // "" where the system doesn't know
 	m.About, m.To, m.Reason = messages.Shorten(m.About, people.MaxReason), messages.Shorten(m.To, people.MaxReason), messages.Shorten(m.Reason, people.MaxReason)
-	if err != nil && !stands(err) {
+	if err != nil && !s.done && !stands(err) {
 		m.Outcome, m.Why = messages.OutcomeRefused, messages.Shorten(err.Error(), people.MaxReason)
 		m.Doubtful = errors.Is(err, queue.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	}

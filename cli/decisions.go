@@ -109,6 +109,7 @@ var errNotApplied = errors.New("the fence config has not followed yet")
 
 // applied waits until the fence config has followed the decision in r, and prints it.
 func (s *session) applied(ctx context.Context, r messages.FleetRecord, wait time.Duration, line string, a ...any) error {
+	s.done = true
 	if wait > 0 {
 		seen, err := s.awaitApplied(ctx, r, wait)
 		if err != nil {
@@ -209,10 +210,10 @@ func newApproveCmd() *cobra.Command {
 			return err
 		}
 		r, err := people.Approve(ctx, s.queue, args[0], whoami())
+		s.fleet = r.Fleet // of what is refused, too
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
-		s.fleet = r.Fleet
 		return s.decided(r, "%s: approved", r.ID)
 	})
 }
@@ -230,10 +231,10 @@ func newAbortCmd() *cobra.Command {
 			return err
 		}
 		r, err := people.Abort(ctx, s.queue, args[0], whoami())
+		s.fleet = r.Fleet
 		if err != nil {
 			return s.unknownRollout(ctx, args[0], err)
 		}
-		s.fleet = r.Fleet
 		return s.decided(r, "%s: aborted", r.ID)
 	})
 }

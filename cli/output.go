@@ -73,6 +73,7 @@ func (s *session) json(b []byte) error {
 
 // decided tells what a decision did.
 func (s *session) decided(v any, line string, a ...any) error {
+	s.done = true
 	return s.print(v, func(p *terminal.Page) { p.Line(line, a...) })
 }
 

@@ -168,6 +168,9 @@ func (s *session) retire(ctx context.Context, nodes []overview.Node, r *retireme
 	if r.force {
 		retire = people.ForceRetireNode
 	}
+	if len(nodes) == 0 {
+		s.tell(s.fleet, fmt.Sprintf("all that are silent for %s: there is none", r.silent), nil)
+	}
 	retired := []map[string]string{}
 	var failed error
 	for _, n := range nodes {

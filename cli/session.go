@@ -26,6 +26,7 @@ type session struct {
 	// tell tells what became of a decision about one of several things, in place of one event for all of them: of which some may be
 	// done and others not. It is there for commands that decide.
 	tell   func(fleet, about string, err error)
+	done   bool              // what was asked for is decided: what goes wrong after that, such as printing it, refuses nothing
 	broken map[string]string // rollouts that were listed and whose records can't be read, and why
 	// patience is how long a server that is away is waited for; 0 is awayMost.
 	patience time.Duration
