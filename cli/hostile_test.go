@@ -14,12 +14,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/clipperhouse/displaywidth"
 	"github.com/fenceline/fenceline/cli/clitest"
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/overview"
+	"github.com/fenceline/fenceline/terminal"
 	"github.com/fenceline/fenceline/terminal/terminaltest"
 	"github.com/spf13/cobra"
 )
@@ -334,7 +336,7 @@ func TestJSONIsFaithful(t *testing.T) {
 // TestTablesFitTheTerminal of 80 columns, whatever is in them.
 func TestTablesFitTheTerminal(t *testing.T) {
 	c := hostileInstallation(t)
-	long := strings.Repeat("a long reason ", 50)
+	long := strings.Repeat("a long reason of 図書館 e\u0301\u0301 ⚠\ufe0f ", 50)
 	if _, err := store.Builds(c).Modify(t.Context(), "base-iiiiiiii", func(r *messages.BuildRecord) error {
 		r.LastError = long
 		return nil
@@ -351,12 +353,12 @@ func TestTablesFitTheTerminal(t *testing.T) {
 		}
 		harmless(t, []string{name}, shown)
 		for line := range strings.Lines(shown) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
-				t.Errorf("%s shows a line of %d: %q", name, n, line)
+			if n := displaywidth.String(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s shows a line of %d columns: %q", name, n, line)
 			}
 		}
 	}
-	if out := done(t, "builds"); !strings.Contains(out, long[:len(long)-1]) {
+	if out := done(t, "builds"); !strings.Contains(out, strings.TrimSpace(terminal.Visible(long))) {
 		t.Error("where there is no terminal the reason is cut")
 	}
 }
