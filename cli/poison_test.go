@@ -152,11 +152,12 @@ func TestNoFieldOfARecordReachesATerminal(t *testing.T) {
 	c := installation(t)
 	prepare(t, c)
 	builds, rollouts := poison(t, c)
+	answered(t, c, hostile) // no controller is there to be waited for
 	lines := [][]string{
 		{"status"}, {"builds"}, {"nodes"}, {"nodes", "staging"}, {"nodes", "show", "staging", "node-9"}, {"nodes", "retire", "staging", "node-9"}, {"rollouts"}, {"rollouts", "staging"},
 		{"history", "staging"}, {"trace", "node-9"}, {"audit"}, {"audit", "--known"}, {"dead-letters", "list"}, {"dead-letters", "show", "poison-1"},
 		{"dead-letters", "requeue", "poison-1"}, {"hold", "staging"}, {"release", "staging"}, {"rollback", "staging"}, {"promote", "staging", imageTwo.Digest()},
-		{"fleets", "repair", "staging"}, {"fleets", "order", "staging", "1"}, {"config", "get", "fence", "docker/image", "--fleet", "staging"}, {"status", "--wait-for", "done", builds[1]},
+		{"fleets", "repair", "staging"}, {"fleets", "order", "staging", "1"}, {"config", "get", "fence", "docker/image", "--fleet", "staging"}, {"config", "set", "fence", "docker/image", "x", "--fleet", "staging"}, {"status", "--wait-for", "done", builds[1]},
 		{"diff", builds[1]}, {"diff", "staging"}, {"sinks", "list"},
 	}
 	for i, id := range builds {
