@@ -54,6 +54,16 @@ func (s *session) traceRecords(ctx context.Context) (*trace.Records, error) {
 		return nil, err
 	}
 	r.Kept = info.MaxAge
+	r.Pinned = func(b *messages.BuildRecord) (bases []messages.PinnedBase, err error) {
+		read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBasePinned, b.Pipeline, b.Build)}}
+		err = s.queue.Read(ctx, s.queue.Space().EventsStream(), read, func(r queue.Received) error {
+			if m, ok := r.Payload.(*messages.BasePinned); ok {
+				bases = m.All() // of the last attempt
+			}
+			return nil
+		})
+		return bases, err
+	}
 	receipts := map[string]map[string][]trace.Receipt{}
 	r.Receipts = func(fleet string) (map[string][]trace.Receipt, error) {
 		if receipts[fleet] == nil {

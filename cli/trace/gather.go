@@ -103,6 +103,11 @@ func (r *Records) build(id string, all bool) (b Build, gone []string, err error)
 		ready = overview.MadeBy(&r.Builds[record])
 		b.ofRecord(&r.Builds[record])
 		b.Since = r.sincePrevious(&r.Builds[record], ready)
+		if ready == nil && b.Attempts > 0 {
+			if b.Bases, err = r.Pinned(&r.Builds[record]); err != nil {
+				return b, nil, err
+			}
+		}
 	case queued >= 0:
 		q := &r.Queued[queued]
 		b.Pipeline, b.Order, b.State, b.Commit, b.Ref, b.By, b.Matched, b.Received = q.Pipeline.Name, q.Order, "queued", q.Commit, q.FullRef(), q.RequestedBy, q.Matched, q.Received
@@ -123,6 +128,12 @@ func (r *Records) build(id string, all bool) (b Build, gone []string, err error)
 			return b, gone, err
 		}
 		b.Rollouts = append(b.Rollouts, told)
+		if len(told.Receipts) == 0 {
+			gone = append(gone, fmt.Sprintf("what was told of rollout %s: events are kept for %s", ro.ID, r.kept()))
+		}
+		if !told.Flipped.IsZero() && len(told.Current) == 0 {
+			gone = append(gone, fmt.Sprintf("the decision of rollout %s: the history of the fence config of fleet %s has nothing of it any more", ro.ID, ro.Fleet))
+		}
 	}
 	slices.SortFunc(b.Rollouts, func(x, y Rollout) int { return strings.Compare(x.Fleet, y.Fleet) })
 	if ready != nil {

@@ -19,6 +19,8 @@ type Records struct {
 	Kept     time.Duration                  // how long records of what has ended are kept; 0 for ever
 	Broken   []string                       // keys of records that can't be read, and why
 
+	// Pinned reads which bases a build took that has no image, as long as its events are kept.
+	Pinned func(build *messages.BuildRecord) ([]messages.PinnedBase, error)
 	// History reads what a fleet's fence config was, oldest first.
 	History func(fleet string) ([]fence.Change, error)
 	// Receipts reads what was told of a fleet's rollouts, by rollout, oldest first.

@@ -78,6 +78,12 @@ func records(t *testing.T) *Records {
 				Containers: []messages.ContainerUse{{Container: "app-7", Image: string(image("1"))}}, Applied: &messages.NodeApplied{Image: image("2"), State: messages.ApplyWaiting},
 			},
 		},
+		Pinned: func(b *messages.BuildRecord) ([]messages.PinnedBase, error) {
+			if b.Build != refused.Build {
+				return nil, nil
+			}
+			return []messages.PinnedBase{debian("b")}, nil
+		},
 		History: func(string) ([]fence.Change, error) {
 			return []fence.Change{{
 				Setting: fence.Setting{Value: string(image("2")), Revision: "7"}, At: noon().Add(2 * time.Minute), Kind: messages.FenceNATS,
@@ -133,6 +139,13 @@ func TestWhatIsGoneIsSaid(t *testing.T) {
 	c, err := r.Of("base-22222222", false)
 	if err != nil || len(c.Builds) != 1 || c.Builds[0].State != "gone" || c.Builds[0].Image != image("2") || !strings.Contains(text(t, c), "gone: the record of build base-22222222") {
 		t.Errorf("without the build's record: %+v, %v", c, err)
+	}
+	r.Receipts = func(string) (map[string][]Receipt, error) { return nil, nil }
+	r.History = func(string) ([]fence.Change, error) { return nil, nil }
+	if c, err := r.Of("base-22222222", false); err != nil || len(c.Gone) != 3 ||
+		!strings.Contains(text(t, c), "gone: what was told of rollout production-base-22222222: events are kept for 720h") ||
+		!strings.Contains(text(t, c), "gone: the decision of rollout production-base-22222222: the history of the fence config of fleet production has nothing of it any more") {
+		t.Errorf("without events and history: %+v, %v", c, err)
 	}
 	c, err = r.Of(string(image("1")), false)
 	if err != nil || len(c.Builds) != 0 || !strings.Contains(text(t, c), "gone: nothing has what made the image: records of what has ended are kept for 720h") {
