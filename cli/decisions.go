@@ -142,6 +142,8 @@ func (s *session) awaitApplied(ctx context.Context, want messages.FleetRecord, w
 		return last, nil
 	case errors.Is(err, errAway):
 		return last, fmt.Errorf("fleet %s: decided, but %w: %w: 'fenceline status' shows when it has", want.Fleet, errNotApplied, err)
+	case errors.Is(err, context.Canceled):
+		return last, fmt.Errorf("fleet %s: decided, but %w: %w: 'fenceline status' shows when it has", want.Fleet, errNotApplied, errInterrupted)
 	case errors.Is(err, context.DeadlineExceeded) && !s.queue.Connected():
 		return last, fmt.Errorf("fleet %s: decided, but %w within %s: %w: 'fenceline status' shows when it has", want.Fleet, errNotApplied, wait, s.away(context.WithoutCancel(ctx)))
 	case errors.Is(err, context.DeadlineExceeded) && last.Applied.Error != "":

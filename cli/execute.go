@@ -49,8 +49,8 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	if errors.Is(err, errBlocked) || errors.Is(err, errDiffer) {
 		return ExitBlocked
 	}
-	if Ended(ctx, err) == nil {
-		err = errors.New("interrupted")
+	if interrupted(ctx, err) {
+		err = errInterrupted
 	}
 	says := terminal.NewPage(stderr)
 	says.Line("fenceline: %v", nameFlags(cmd.Flags(), err))
@@ -65,6 +65,12 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdin io.R
 	}
 	return ExitFailed
 }
+
+// errInterrupted is why a command ended that was told to.
+var errInterrupted = errors.New("interrupted")
+
+// interrupted tells whether an error is nothing but the end that was asked for, by ctx.
+func interrupted(ctx context.Context, err error) bool { return err != nil && Ended(ctx, err) == nil }
 
 // Ended takes the end that was asked for, by ctx, for no error.
 func Ended(ctx context.Context, err error) error {

@@ -35,8 +35,11 @@ has its step's number.`,
 		}
 		v := logView{out: s.out, follow: follow, plain: *plain}
 		err := s.attended(ctx, func(ctx context.Context) error { return s.showLogs(ctx, args[0], v) })
-		if errors.Is(err, errAway) {
+		switch {
+		case errors.Is(err, errAway):
 			err = s.goesOn(args[0], err)
+		case follow && interrupted(ctx, err):
+			err = s.goesOn(args[0], errInterrupted)
 		}
 		if err != nil || s.format == formatJSON {
 			return err
@@ -60,7 +63,7 @@ type logView struct {
 
 // goesOn says of a build that is waited for no longer how to follow it.
 func (s *session) goesOn(build string, why error) error {
-	return fmt.Errorf("%w: build %s goes on without this command: 'fenceline logs -f %s' follows it", why, build, build)
+	return fmt.Errorf("%w: build %s goes on without this command: 'fenceline logs -f %s' follows it, 'fenceline cancel %s' ends it", why, build, build, build)
 }
 
 // showFailure ends the log of a build that failed with why, and what to do. A queued build
@@ -94,7 +97,7 @@ func (s *session) showLogs(ctx context.Context, build string, v logView) (err er
 		if err := p.draw(ctx, build, v.plain); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, p.drawn()) }()
+		defer func() { err = errors.Join(err, p.drawn(errors.Is(context.Cause(ctx), errEnded))) }()
 	}
 	read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBuildLog, p.pipeline, build)}}
 	if err := s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show); err != nil {
@@ -163,15 +166,15 @@ func (p *logPrinter) draw(ctx context.Context, build string, plain bool) error {
 	return err
 }
 
-// drawn ends that; what is shown from then on are lines.
-func (p *logPrinter) drawn() error {
+// drawn ends that, when the build has ended or before; what is shown from then on are lines.
+func (p *logPrinter) drawn(ended bool) error {
 	d := p.display
 	if d == nil {
 		return nil
 	}
 	p.display = nil
 	p.s.drawing.Store(nil)
-	return d.Close()
+	return d.Close(ended)
 }
 
 func (p *logPrinter) show(r queue.Received) error {
@@ -184,7 +187,7 @@ func (p *logPrinter) show(r queue.Received) error {
 		return p.s.printLine(l)
 	}
 	if p.display != nil && !display.Drawable(l) { // an older builder's
-		if err := p.drawn(); err != nil {
+		if err := p.drawn(false); err != nil {
 			return err
 		}
 	}

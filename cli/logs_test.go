@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -135,8 +136,31 @@ func TestDrawnLogsFitTheTerminal(t *testing.T) {
 	}
 	term.Type("\x03")
 	_ = cmd.Wait() // it was interrupted
-	term.Shows("fenceline: interrupted")
+	term.Shows("fenceline: interrupted: build base-dddddddd goes on without this command")
+	if strings.Contains(term.Written(), "CANCELED") {
+		t.Errorf("steps of a build that goes on are shown as stopped:\n%s", term.Screen())
+	}
 	restored(t, term)
+}
+
+// TestWhatIsWaitedForGoesOn when its command is interrupted, and how to end it is said.
+func TestWhatIsWaitedForGoesOn(t *testing.T) {
+	c := installation(t)
+	prepare(t, c)
+	ctx, stop := context.WithCancel(t.Context())
+	notes := terminaltest.Emulate(t, 100, 40)
+	s := &session{queue: c, out: io.Discard, notes: notes.File}
+	ended := make(chan error, 1)
+	go func() { ended <- s.awaitBuild(ctx, "base-dddddddd", time.Minute, true) }()
+	notes.Shows("build base-dddddddd")
+	stop()
+	if err := <-ended; err == nil || interrupted(ctx, err) || !strings.Contains(err.Error(), "interrupted: build base-dddddddd goes on") || !strings.Contains(err.Error(), "'fenceline cancel base-dddddddd' ends it") {
+		t.Errorf("waiting for a build ends with %v", err)
+	}
+	_, err := s.awaitApplied(ctx, messages.FleetRecord{Fleet: "production", Epoch: 99}, time.Minute)
+	if !stands(err) || interrupted(ctx, err) || !strings.Contains(err.Error(), "decided, but the fence config has not followed yet: interrupted") {
+		t.Errorf("waiting for the fence config ends with %v", err)
+	}
 }
 
 // TestSubmitShowsProgress beside its output, which has the build's end.

@@ -338,6 +338,8 @@ func (s *session) awaitBuild(ctx context.Context, build string, most time.Durati
 		return s.goesOn(build, context.Cause(ctx))
 	case errors.Is(err, errAway):
 		return s.goesOn(build, err)
+	case end == nil && interrupted(ctx, err):
+		return s.goesOn(build, errInterrupted)
 	case end == nil:
 		return err
 	}

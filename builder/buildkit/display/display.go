@@ -213,8 +213,9 @@ func (d *Display) local(attempt int, t, stored time.Time) *time.Time {
 // oneLine is a name in which nothing is obeyed, and that is one line.
 func oneLine(s string) string { return strings.ReplaceAll(terminal.Visible(s), "\n", " ") }
 
-// Close shows what is left, and the output of steps that failed. Steps that have not ended are shown as stopped.
-func (d *Display) Close() error {
+// Close shows what is left, and the output of steps that failed. Where the build has ended, steps whose end was lost are shown as
+// stopped; else they stay as they are, as it goes on.
+func (d *Display) Close(ended bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.to == nil {
@@ -222,7 +223,7 @@ func (d *Display) Close() error {
 	}
 	now := time.Now()
 	for _, v := range d.vertexes {
-		if v.Completed == nil {
+		if v.Completed == nil && ended {
 			stopped := *v
 			stopped.Completed, stopped.Error = &now, context.Canceled.Error()
 			d.to <- &client.SolveStatus{Vertexes: []*client.Vertex{&stopped}, Statuses: d.endParts(&stopped)}

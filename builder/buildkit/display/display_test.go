@@ -69,7 +69,7 @@ func TestLines(t *testing.T) {
 	}
 	fmt.Fprint(d, "a note\nand another")
 	for range 2 {
-		if err := d.Close(); err != nil {
+		if err := d.Close(true); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,7 +100,7 @@ func TestTerminal(t *testing.T) {
 		for _, l := range build(time.Now()) {
 			d.Show(&l, time.Now())
 		}
-		if err := d.Close(); err != nil {
+		if err := d.Close(true); err != nil {
 			t.Fatal(err)
 		}
 		screen := terminaltest.Screen(t, int(columns), 60, term.Shown())
@@ -145,8 +145,11 @@ func TestATerminalOfAnotherSize(t *testing.T) {
 			return first == 1 && steps == size[1]-2
 		})
 	}
-	if err := d.Close(); err != nil {
+	if err := d.Close(false); err != nil {
 		t.Error(err)
+	}
+	if strings.Contains(term.Written(), "CANCELED") || strings.Contains(term.Written(), "FINISHED") {
+		t.Errorf("a build that goes on is shown as ended:\n%s", term.Screen())
 	}
 }
 
