@@ -49,7 +49,11 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 			s := &session{queue: c, out: &clitest.Output{}, notes: &notes, patience: 300 * time.Millisecond}
 			go func() { ended <- test.wait(t.Context(), s) }()
 			server.Stop()
-			<-said
+			select {
+			case <-said:
+			case err := <-ended:
+				t.Fatalf("it doesn't wait: %v", err)
+			}
 			err := <-ended
 			if !errors.Is(err, errAway) {
 				t.Fatalf("it ends with %v", err)

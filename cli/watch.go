@@ -290,9 +290,13 @@ func (w *watcher) fleetEvent(r queue.Received) {
 	case *messages.NodeFailed:
 		w.tell(moment{Time: r.Stored, Step: "node failed", Fleet: p.Fleet, Node: p.Node, Rollout: p.Rollout, Image: p.Image, Text: p.Step + ": " + p.Reason})
 	case *messages.RolloutChanged:
+		why := p.Why
+		if p.By != "" && !strings.Contains(why, " by "+p.By) {
+			why = "by " + p.By + ": " + why
+		}
 		w.tell(moment{
 			Time: r.Stored, Step: "rollout", Fleet: p.Fleet, Rollout: p.Rollout, Build: p.Build, Order: p.Order,
-			Image: p.Image, State: string(p.State), Epoch: p.Epoch, Text: p.Why,
+			Image: p.Image, State: string(p.State), Epoch: p.Epoch, Text: why,
 		})
 	case *messages.DeadLetter:
 		w.tell(moment{Time: r.Stored, Step: "dead letter", Text: p.Subject + ": " + p.Reason})

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -66,6 +68,11 @@ func (s *session) drawsOn(plain bool) (in, out *os.File, ok bool) {
 func (w *watcher) show(ctx context.Context, in, out *os.File) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if !signal.Ignored(syscall.SIGHUP) { // which else ends the process before the terminal is as it was
+		hangup, done := signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer done()
+		ctx = hangup
+	}
 	w.board = newBoard()
 	v := &view{ctx: ctx, s: w.s, board: w.board, columns: 80, rows: 24}
 	p := v.program(in, out)
@@ -214,7 +221,7 @@ func (v *view) draw() []string {
 		fleets = len(v.seen.fleets)
 	}
 	take(min(max(fleets, 1), max(1, left/4)), v.fleetRows)
-	take(max(2, left/4), v.detailRows)
+	take(max(2, left/3), v.detailRows)
 	take(left/2, v.nodeRows)
 	take(left, v.logRows)
 	for range left {
@@ -300,7 +307,15 @@ func (v *view) detailRows(rows int) []string {
 	writeFleet(p, &shown)
 	_ = p.Flush() // it writes to memory
 	_, rest, _ := strings.Cut(b.String(), "\n")
-	return lines(nil, rest)
+	return whole(lines(nil, rest), v.columns)
+}
+
+// whole are lines as rows of which none is cut: what is to be done stands at their ends.
+func whole(lines []string, columns int) (rows []string) {
+	for _, line := range lines {
+		rows = append(rows, terminal.Lines(line, columns)...)
+	}
+	return rows
 }
 
 func (v *view) nodeRows(rows int) []string {
@@ -336,7 +351,7 @@ func (v *view) logRows(rows int) []string {
 	var all []string
 	kind := "what happens"
 	if v.seen != nil {
-		all = v.seen.told
+		all = whole(v.seen.told, v.columns-len("  "))
 	}
 	if v.logs {
 		kind = "builds' logs"
@@ -358,9 +373,15 @@ func (v *view) foot() []string {
 	if v.asking != nil {
 		return v.asking.rows(v.columns)
 	}
-	keys := "q quit  tab pane  h hold  r release  b rollback  a approve  l log  p problems  ^Z"
-	if v.columns < 80 {
-		keys = "q tab h)old r)el b)ack a)pprove l)og p)rob"
+	keys := ""
+	for _, keys = range []string{
+		"q quit  tab pane  h hold  r release  b rollback  a approve  l log  p problems  ^Z suspend",
+		"q quit  tab pane  h hold  r release  b rollback  a approve  l log  p problems",
+		"q tab h)old r)el b)ack a)pprove l)og p)rob", "q tab h)old r)el b)ack a)ppr l)og p)rob",
+	} {
+		if len(keys) <= v.columns {
+			break
+		}
 	}
 	if v.said != "" {
 		return []string{reverse + v.said, keys}

@@ -129,7 +129,7 @@ func TestWatchView(t *testing.T) {
 	term.Type("h")
 	term.Shows("HOLD production?")
 	term.Type("freexx\x7f\x7fze\r")
-	term.Shows("production: held (freeze)", "HELD by "+whoami())
+	term.Shows("production: held (freeze)", "HELD by "+whoami(), "by "+whoami()+":")
 	if h := held(); h == nil || h.Reason != "freeze" || h.By != whoami() {
 		t.Errorf("it is held as %+v", h)
 	}
@@ -338,6 +338,32 @@ func TestWatchViewOfManyNodes(t *testing.T) {
 	}
 }
 
+// TestWatchViewCutsNothingThatMatters on terminals of usual and small sizes: why a rollout waits, what to do, who decided, all keys.
+func TestWatchViewCutsNothingThatMatters(t *testing.T) {
+	b := newBoard()
+	b.fleets["production"] = messages.FleetRecord{Fleet: "production", Rollout: "production-base-zzzzzzzz", Current: messages.FleetImage{Image: imageOne}}
+	b.rollouts["production-base-zzzzzzzz"] = messages.RolloutRecord{
+		ID: "production-base-zzzzzzzz", Fleet: "production", State: messages.RolloutApproval, Why: "waits for approval: fenceline approve production-base-zzzzzzzz",
+		Ready: messages.ImageReady{Image: imageTwo},
+	}
+	b.tell(moment{Time: noon(), Step: "rollout", Fleet: "production", Build: "base-zzzzzzzz", Image: imageTwo, Text: "approved by ann: tried by hand"})
+	v := &view{ctx: t.Context(), s: &session{queue: installation(t)}, board: b}
+	v.look()
+	for _, size := range [][2]int{{120, 40}, {80, 24}, {60, 24}, {40, 30}} {
+		v.columns, v.rows = size[0], size[1]
+		screen := v.draw()
+		shown := strings.Join(strings.Fields(strings.Join(screen, " ")), "")
+		for _, want := range []string{"fenceline approve production-base-zzzzzzzz", "approved by ann: tried by hand"} {
+			if !strings.Contains(shown, strings.ReplaceAll(want, " ", "")) {
+				t.Errorf("at %v it cuts %q:\n%s", size, want, strings.Join(screen, "\n"))
+			}
+		}
+		if last := strings.TrimSpace(screen[len(screen)-1]); len(screen) != size[1] || !strings.HasPrefix(last, "q") || strings.Contains(last, "…") {
+			t.Errorf("at %v it draws %d rows, the last %q", size, len(screen), last)
+		}
+	}
+}
+
 // process runs a command line as a process whose terminal it is.
 func process(t *testing.T, term *terminaltest.Emulator, line string, env ...string) *exec.Cmd {
 	t.Helper()
@@ -372,6 +398,14 @@ func TestWatchViewGivesTheTerminalBack(t *testing.T) {
 		t.Errorf("it ends with %v: %s", err, term.Written())
 	}
 	restored(t, term)
+	hungUp := terminaltest.Emulate(t, 100, 30)
+	cmd = process(t, hungUp, "watch --nats "+server.URL())
+	hungUp.Shows("production", "watching")
+	queuetest.Must(t, cmd.Process.Signal(syscall.SIGHUP))
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("hung up, it ends with %v: %s", err, hungUp.Written())
+	}
+	restored(t, hungUp)
 	broken := terminaltest.Emulate(t, 100, 30)
 	if err := process(t, broken, panics).Wait(); err == nil {
 		t.Error("a panic is passed over")
