@@ -63,8 +63,8 @@ quorum of them report it, --force is needed.`,
 func newPromoteCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "promote [FLEET] DIGEST", Short: "Flip to an image that the fleet holds",
-		Long: `Makes an image current that a quorum of the fleet's members report present. A hold
-does not stop it, and stays. Their next heartbeats are waited for, as long as three take.`,
+		Long: `Makes an image current that a quorum of the fleet's members report present, by its digest or
+the ID of its build. A hold does not stop it, and stays. Their next heartbeats are waited for, as long as three take.`,
 		Example: "  fenceline promote sha256:4f2d…\n  fenceline promote production sha256:4f2d…",
 		Args:    settings.Args(1, 2),
 	}

@@ -14,7 +14,7 @@ import (
 func writeFailedRollout(p *terminal.Page, r *messages.RolloutRecord) {
 	p.Line("  last rollout %s: %s %s: %s", r.ID, r.State, overview.Ago(r.Updated), r.Why)
 	if r.State == messages.RolloutRolledBack {
-		p.Line("    fix: mend the image and push; was it not the image: fenceline promote %s %s", r.Fleet, r.Ready.Image.Digest())
+		p.Line("    fix: mend the image and push; was it not the image: fenceline promote %s %s", r.Fleet, r.Ready.Build) // a digest would be broken over two lines
 		return
 	}
 	if r.FailedInSoak() {

@@ -416,8 +416,10 @@ func TestAPlanOfManyNodes(t *testing.T) {
 		queuetest.Must(t, err)
 		_, err = js.PublishAsync("$KV.fenceline-nodes."+messages.NodeKey("staging", n.Node), b)
 		queuetest.Must(t, err)
+		if i%1000 == 999 { // more at once are refused where the machine is busy
+			<-js.PublishAsyncComplete()
+		}
 	}
-	<-js.PublishAsyncComplete()
 	var asked atomic.Int64
 	s.registry.Answer(func(http.ResponseWriter, *http.Request) bool { asked.Add(1); return false })
 	p := s.plan(t, ExitDone)

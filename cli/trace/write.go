@@ -132,8 +132,8 @@ func (r *Rollout) write(p *terminal.Page) {
 	p.Line("  rollout  %s in fleet %s: %s, %d of %d members have had it present", r.ID, r.Fleet, r.State, r.Present, r.Members)
 	said(p, "    why     ", r.Why)
 	p.Line("    opened   %s%s", at(r.Opened), in("flipped", at(r.Flipped)))
-	said(p, "    approved", in("by", because(r.Approved, r.Because)))
-	said(p, "    aborted ", in("by", because(r.Aborted, r.Stopped)))
+	said(p, "    approved", strings.TrimSpace(in("by", because(r.Approved, r.Because))))
+	said(p, "    aborted ", strings.TrimSpace(in("by", because(r.Aborted, r.Stopped))))
 	for _, node := range slices.Sorted(maps.Keys(r.Trials)) {
 		verdict := "passed"
 		if t := r.Trials[node]; !t.Passed {
