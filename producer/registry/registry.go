@@ -8,11 +8,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Config says how registries are spoken to, and FieldError is an error about a field of it.
-type (
-	Config     = registries.Config
-	FieldError = registries.FieldError
-)
+// Config says how registries are spoken to.
+type Config = registries.Config
+
+// FieldError is an error about a field of a Config.
+type FieldError = registries.FieldError
 
 // Client asks registries. It is safe for concurrent use.
 type Client struct {
