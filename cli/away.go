@@ -26,7 +26,7 @@ const (
 var errAway = errors.New("the server is away")
 
 // attended waits by wait, whose context ends when the server is away for too long: then it returns
-// errAway. That the server went and came is said beside the output.
+// errAway, as it does where wait fails for want of the server. That the server went and came is said beside the output.
 func (s *session) attended(ctx context.Context, wait func(ctx context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	ended := make(chan struct{})
@@ -37,8 +37,11 @@ func (s *session) attended(ctx context.Context, wait func(ctx context.Context) e
 		}
 	}()
 	err := wait(ctx)
-	if cause := context.Cause(ctx); errors.Is(cause, errAway) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errAway):
 		err = cause
+	case err != nil && cause == nil && !s.queue.Connected(): // before it could wait
+		err = fmt.Errorf("%w: %w", s.away(ctx), err)
 	}
 	cancel(nil)
 	<-ended

@@ -45,16 +45,16 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 			c := server.Client(t)
 			prepare(t, c)
 			var notes clitest.Output
-			said, ended := notes.Await("it is waited for"), make(chan error, 1)
+			ended := make(chan error, 1)
 			s := &session{queue: c, out: &clitest.Output{}, notes: &notes, patience: 300 * time.Millisecond}
+			before := server.Server().NumSubscriptions()
 			go func() { ended <- test.wait(t.Context(), s) }()
+			queuetest.Eventually(t, "it to follow something", func() bool { return server.Server().NumSubscriptions() > before })
 			server.Stop()
-			select {
-			case <-said:
-			case err := <-ended:
-				t.Fatalf("it doesn't wait: %v", err)
-			}
 			err := <-ended
+			if got := notes.String(); !strings.Contains(got, "it is waited for") {
+				t.Errorf("it says %q while it waits", got)
+			}
 			if !errors.Is(err, errAway) {
 				t.Fatalf("it ends with %v", err)
 			}
