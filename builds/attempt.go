@@ -95,7 +95,7 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	a.w.enter(a.request.Build, runningBuild{a.claim, a.revision, end})
 	defer a.w.leave(a.request.Build, a.claim)
 	// What changed between the claim and now was not watched.
-	if err := a.d.Insist(func() error { return a.w.lookAt(a.d.Context(), a.request.Build) }); err != nil {
+	if err := a.d.Insist(func() error { return a.w.lookAt(a.d.Context(), a.request.Build, false) }); err != nil {
 		return fmt.Errorf("checking the claim of build %s: %w", a.request.Build, err)
 	}
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(a.w.Grace, func() { end(ErrShutdown) }) })

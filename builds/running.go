@@ -33,23 +33,37 @@ func (w *worker) lookAtAll(ctx context.Context) error {
 	}
 	w.mu.Unlock()
 	for _, name := range names {
-		if err := w.lookAt(ctx, name); err != nil {
+		if err := w.lookAt(ctx, name, true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lookAt reads the record of one running attempt.
-func (w *worker) lookAt(ctx context.Context, build string) error {
+// lookAt reads the record of one running attempt. After an interruption the bucket may be another one, in
+// which revisions begin again.
+func (w *worker) lookAt(ctx context.Context, build string, interrupted bool) error {
 	e, err := w.q.records.Current(ctx, build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
+		if interrupted {
+			w.startOver(e)
+		}
 		w.changed(e)
 	}
 	return err
+}
+
+// startOver has what is written from here on count, where the record is at a revision from before the attempt's claim.
+func (w *worker) startOver(e queue.Entry[messages.BuildRecord]) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.running[e.Key]; ok && e.Revision < r.revision {
+		r.revision = e.Revision - 1
+		w.running[e.Key] = r
+	}
 }
 
 // changed ends a running attempt whose record says that it is over. What comes late, from

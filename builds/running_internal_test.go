@@ -34,3 +34,28 @@ func TestOnlyWhatCameAfterAClaimEndsItsAttempt(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAttemptWhoseRecordsStartOver goes on to see what is written, though the bucket was made anew, at lower revisions.
+func TestAnAttemptWhoseRecordsStartOver(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	w := &worker{running: map[string]runningBuild{}}
+	w.enter("base-1", runningBuild{"ours", 50, end})
+	see := func(revision uint64, state messages.BuildState, interrupted bool) error {
+		e := queue.Entry[messages.BuildRecord]{Key: "base-1", Value: messages.BuildRecord{State: state, Claim: "ours"}, Revision: revision}
+		if interrupted {
+			w.startOver(e)
+		}
+		w.changed(e)
+		return context.Cause(ctx)
+	}
+	if err := see(2, messages.BuildStateCancelled, false); err != nil {
+		t.Errorf("what comes late ends it: %v", err)
+	}
+	if err := see(2, messages.BuildStateRunning, true); err != nil {
+		t.Errorf("its own record ends it: %v", err)
+	}
+	if err := see(3, messages.BuildStateCancelled, false); !errors.Is(err, ErrCancelled) {
+		t.Errorf("cancelled after that, it ended with %v", err)
+	}
+}

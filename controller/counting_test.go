@@ -79,7 +79,9 @@ func TestARetirementThatMeetsAHeartbeat(t *testing.T) {
 	i := install(t)
 	i.controller(t, "c1")
 	startNode(t, i.q, "default", "n1")
-	dead := startNode(t, i.q, "default", "n2", seldom) // what comes within an interval was under way
+	dead := startNode(t, i.q, "default", "n2", func(n *simulated) {
+		n.status.Interval = messages.Duration(10 * time.Second) // what comes within an interval was under way
+	})
 	i.members(t, 2)
 	dead.end()
 	key := messages.NodeKey("default", "n2")

@@ -16,6 +16,7 @@
 //	bases.go       a build's pinned bases are preloaded while it runs
 //	acting.go      what the acting controller does: an actor per fleet, and old rollouts dropped
 //	fleet.go       one pass over a fleet: new members, decisions until none is left, the fence config
+//	retired.go     who of those that rollouts count was retired unseen
 //	silence.go     members' records say for people who is silent
 //	write.go       one step is written, if what it rests on has not moved, and told
 //	traces.go      spans of rollouts, decisions and flips

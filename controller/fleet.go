@@ -40,7 +40,11 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 		f.ttl = 0
 	}
 	_, failed := f.follow(ctx, false) // first: a decision that somebody else made is not to wait
-	failed = errors.Join(failed, f.enrol(ctx), f.advance(ctx, due))
+	failed = errors.Join(failed, f.enrol(ctx))
+	if due {
+		failed = errors.Join(failed, f.noteRetired(ctx))
+	}
+	failed = errors.Join(failed, f.advance(ctx, due))
 	if due {
 		failed = errors.Join(failed, f.noteSilence(ctx))
 	}
@@ -96,10 +100,14 @@ func (f *fleetActor) makeMember(ctx context.Context, name string) error {
 	}
 	f.views.noteMade(key)
 	m := messages.Member{Fleet: f.fleet, Node: name, Joined: time.Now().UTC()}
-	if _, err := store.Members(f.Queue).Create(ctx, key, m); err != nil && !errors.Is(err, queue.ErrExists) {
+	revision, err := store.Members(f.Queue).Create(ctx, key, m)
+	if errors.Is(err, queue.ErrExists) {
+		return nil // the watch will tell
+	}
+	if err != nil {
 		return err
 	}
-	f.views.seeMember(queue.Entry[messages.Member]{Key: key, Value: m})
+	f.views.noteMember(queue.Entry[messages.Member]{Key: key, Value: m, Revision: revision})
 	f.log.Info().Str("node", name).Msg("new member")
 	return nil
 }

@@ -2,12 +2,14 @@ package controller_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/fence/backends"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/store"
 )
 
 // names waits until the fence config holds an image in a form, and the record says so.
@@ -29,6 +31,7 @@ func (i *installation) names(t *testing.T, order uint64, form messages.Reference
 
 func TestAFleetsFenceConfigNamesImagesInItsForm(t *testing.T) {
 	i, n := installed(t, 1) // by digest
+	n.awaited(t)
 	local := target("default", func(p *messages.Policy) { p.Reference = messages.ReferenceLocal })
 	i.announce(t, 2, local)
 	i.names(t, 2, messages.ReferenceLocal)
@@ -41,10 +44,13 @@ func TestAFleetsFenceConfigNamesImagesInItsForm(t *testing.T) {
 	if _, err := people.Rollback(t.Context(), i.q, "default", image(1).Digest(), "ada"); err != nil {
 		t.Fatal(err)
 	}
-	i.names(t, 1, messages.ReferenceLocal) // though it came by digest
+	r := i.names(t, 1, messages.ReferenceLocal) // though it came by digest
 
 	// A node of an earlier version has the image, and not under the name that would be flipped to.
 	n.set(func(n *simulated) { n.older = true })
+	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "n1 to have it under another name", func(s messages.NodeStatus) bool {
+		return !slices.ContainsFunc(s.Images, func(p messages.PresentImage) bool { return p.Local == r.LocalName(image(3)) })
+	})
 	_, err := people.Promote(t.Context(), i.q, "default", image(3).Digest(), "ada")
 	if !errors.Is(err, people.ErrNotPresent) || !strings.Contains(err.Error(), "not there as fenceline.local/") {
 		t.Fatalf("promoting what no node has under its name gave %v", err)

@@ -86,30 +86,28 @@ func TestARollbackWhoseAnswerIsLostGoesBackOnce(t *testing.T) {
 	}
 }
 
+// TestARestoredFleetRecordIsActedOn has the record come back with a lower revision, as from a backup, or where a machine's crash
+// took a tail. A node that has read it is told last of what was decided before: of that, the controller was slow to tell.
 func TestARestoredFleetRecordIsActedOn(t *testing.T) {
 	i, n := installed(t, 3)
-	js := queuetest.JetStream(t, i.q)
-	s, err := js.Stream(t.Context(), "KV_fenceline-fleets")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := s.CachedInfo().Config
 	e, err := store.Fleets(i.q).Get(t.Context(), "default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A restored backup, or a tail that a machine's crash took: the record with a lower revision.
-	if err := js.DeleteStream(t.Context(), cfg.Name); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.Fleets(i.q).Create(t.Context(), "default", e.Value); err != nil {
+	queuetest.Remake(t, i.q, "KV_fenceline-fleets")
+	revision, err := store.Fleets(i.q).Create(t.Context(), "default", e.Value)
+	if err != nil {
 		t.Fatal(err)
 	}
 	n.end() // it would go on with the record that it knows until it reads again
 	startNode(t, i.q, "default", "n1")
+	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "it to have read the record", func(s messages.NodeStatus) bool {
+		return s.Revision >= revision && s.Revision < e.Revision
+	})
+	if err := store.AnnounceFleet(i.q, messages.FleetChanged{Revision: e.Revision, Record: e.Value}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, store.Nodes(i.q), messages.NodeKey("default", "n1"), "it to have been told", func(s messages.NodeStatus) bool { return s.Revision == e.Revision })
 	i.announce(t, 4, target("default", nil))
 	i.applied(t, "default", 4)
 }

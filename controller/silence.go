@@ -27,7 +27,7 @@ func (f *fleetActor) noteSilence(ctx context.Context) error {
 		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("noting whether node %s is silent: %w", name, err))
 		default:
-			f.views.seeMember(e)
+			f.views.noteMember(e)
 		}
 	}
 	return failed

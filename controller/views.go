@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +27,7 @@ type views struct {
 	fleets   map[string]queue.Entry[messages.FleetRecord]
 	rollouts map[string]queue.Entry[messages.RolloutRecord]
 	members  map[string]bool      // by node key
+	told     map[string]uint64    // by node key: the revision of what the watch told last of a member's record
 	made     map[string]bool      // by node key: members that this controller made
 	retired  map[string]time.Time // by node key: when this controller was told
 	beats    map[string]heartbeat // by node key
@@ -40,7 +42,7 @@ type views struct {
 func newViews(q *queue.Client) *views {
 	return &views{
 		queue: q, fleets: map[string]queue.Entry[messages.FleetRecord]{}, rollouts: map[string]queue.Entry[messages.RolloutRecord]{},
-		members: map[string]bool{}, made: map[string]bool{}, retired: map[string]time.Time{}, beats: map[string]heartbeat{},
+		members: map[string]bool{}, told: map[string]uint64{}, made: map[string]bool{}, retired: map[string]time.Time{}, beats: map[string]heartbeat{},
 		heard: map[string]time.Time{}, silent: map[string]bool{},
 		unread: 4, ready: make(chan struct{}), waiting: map[chan struct{}]string{},
 	}
@@ -67,10 +69,25 @@ func (v *views) caughtUp() func() {
 	})
 }
 
-// seeFleet takes in a fleet's record, as a watch or a read gave it.
+// seeFleet takes in a fleet's record, as a watch or a write gave it.
 func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.takeFleet(e)
+}
+
+// readFleet takes in a fleet's record as the leader of its bucket has it, or that there is none, where the view was at
+// a revision before it was asked.
+func (v *views) readFleet(e queue.Entry[messages.FleetRecord], before uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if believe(v.fleets, &e, before) {
+		v.takeFleet(e)
+	}
+}
+
+// takeFleet is called with mu held.
+func (v *views) takeFleet(e queue.Entry[messages.FleetRecord]) {
 	old := v.fleets[e.Key]
 	if takeNewer(v.fleets, e) {
 		v.countDecision(old, e)
@@ -82,6 +99,20 @@ func (v *views) seeFleet(e queue.Entry[messages.FleetRecord]) {
 func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.takeRollout(e)
+}
+
+// readRollout is readFleet for a rollout's record.
+func (v *views) readRollout(e queue.Entry[messages.RolloutRecord], before uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if believe(v.rollouts, &e, before) {
+		v.takeRollout(e)
+	}
+}
+
+// takeRollout is called with mu held.
+func (v *views) takeRollout(e queue.Entry[messages.RolloutRecord]) {
 	old := v.rollouts[e.Key]
 	if takeNewer(v.rollouts, e) {
 		v.countFlip(old, e)
@@ -91,28 +122,60 @@ func (v *views) seeRollout(e queue.Entry[messages.RolloutRecord]) {
 
 // takeNewer takes a record that is newer than the known one, and tells whether it did. What a watch
 // finds when it begins anew is taken at a lower revision too, as revisions start over in a bucket
-// that was lost or restored.
+// that was lost or restored; and at the same one where it was written at another time.
 func takeNewer[T any](m map[string]queue.Entry[T], e queue.Entry[T]) bool {
 	old, known := m[e.Key]
 	switch {
 	case e.Deleted:
 		delete(m, e.Key)
 		return known
-	case known && (e.Revision == old.Revision || e.Revision < old.Revision && !e.Earlier):
+	case known && e.Revision == old.Revision && (!e.Earlier || e.Created.Equal(old.Created)):
+		return false
+	case known && e.Revision < old.Revision && !e.Earlier:
 		return false
 	}
 	m[e.Key] = e
 	return true
 }
 
-// seeMember takes in who is a member, and who was retired.
+// believe tells whether to take in what the leader of a bucket has, where the known record was at a revision before
+// it was asked. If it still is, a lower one counts too, or that there is none: the bucket was lost or restored, and
+// a write of ours into the one before came in after the watch had told so.
+func believe[T any](m map[string]queue.Entry[T], e *queue.Entry[T], before uint64) bool {
+	unmoved := m[e.Key].Revision == before
+	if unmoved && e.Revision < before {
+		e.Earlier = true
+	}
+	return unmoved || !e.Deleted
+}
+
+// seeMember takes in who is a member, and who was retired, as the watch tells it.
 func (v *views) seeMember(e queue.Entry[messages.Member]) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.told[e.Key] = e.Revision
+	if e.Revision == 0 { // the record went with its bucket: of one that comes now the watch tells
+		v.told[e.Key] = math.MaxUint64
+	}
+	v.takeMember(e)
+}
+
+// noteMember takes in a member's record that was written or read beside the watch, unless the watch has told
+// of something later: who was retired since must not come back by this.
+func (v *views) noteMember(e queue.Entry[messages.Member]) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e.Revision > v.told[e.Key] {
+		v.takeMember(e)
+	}
+}
+
+// takeMember is called with mu held.
+func (v *views) takeMember(e queue.Entry[messages.Member]) {
 	fleet, _, err := messages.ParseNodeKey(e.Key)
 	if err != nil {
 		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if e.Deleted {
 		delete(v.members, e.Key)
 		delete(v.made, e.Key)
@@ -283,6 +346,13 @@ func (v *views) fleet(name string) messages.FleetRecord {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.fleets[name].Value
+}
+
+// fleetRevision is that of a fleet's record as it was seen last; 0 for none.
+func (v *views) fleetRevision(name string) uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fleets[name].Revision
 }
 
 // rollout returns a rollout's record as it was seen last.

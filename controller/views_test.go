@@ -126,3 +126,87 @@ func TestWhatAHeartbeatIsWorth(t *testing.T) {
 		}
 	}
 }
+
+// TestAMemberThatWasRetiredMeanwhile is written or read beside the watch, which tells before that is taken in
+// that it was retired.
+func TestAMemberThatWasRetiredMeanwhile(t *testing.T) {
+	n1 := func(revision uint64, deleted bool) queue.Entry[messages.Member] {
+		return queue.Entry[messages.Member]{Key: messages.NodeKey("default", "n1"), Revision: revision, Deleted: deleted}
+	}
+	type see struct {
+		revision uint64
+		deleted  bool
+		beside   bool // the watch
+	}
+	for _, c := range []struct {
+		name            string
+		seen            []see
+		member, retired bool
+	}{
+		{"written, and then told", []see{{3, false, true}, {3, false, false}}, true, false},
+		{"told, and then written", []see{{3, false, false}, {3, false, true}}, true, false},
+		{"written, and its retirement told first", []see{{3, false, false}, {4, true, false}, {3, false, true}}, false, true},
+		{"written anew after its retirement", []see{{3, false, false}, {4, true, false}, {5, false, true}}, true, false},
+		{"read as retired before the watch tells", []see{{3, false, false}, {4, true, true}}, false, true},
+		{"read as retired, and a member again", []see{{3, false, false}, {5, false, false}, {4, true, true}}, true, false},
+		{"retired, of a bucket that was not watched", []see{{4, true, true}}, false, true},
+		{"written into a bucket that was lost", []see{{3, false, false}, {0, true, false}, {4, false, true}}, false, false},
+		{"of the bucket after that", []see{{3, false, false}, {0, true, false}, {1, false, false}}, true, false},
+		{"noted as silent there", []see{{3, false, false}, {0, true, false}, {1, false, false}, {2, false, true}}, true, false},
+		{"retired there", []see{{3, false, false}, {0, true, false}, {1, false, false}, {2, true, false}}, false, true},
+	} {
+		v := newViews(nil)
+		for _, s := range c.seen {
+			take := v.seeMember
+			if s.beside {
+				take = v.noteMember
+			}
+			take(n1(s.revision, s.deleted))
+		}
+		s, _, _ := v.snapshot("default", &decide.Clocks{})
+		if member := len(s.Members) > 0; member != c.member || s.Retired["n1"] != c.retired {
+			t.Errorf("%s: member %v, retired %v", c.name, member, s.Retired["n1"])
+		}
+	}
+}
+
+// TestAFleetRecordWhoseBucketStartsOver is seen at lower revisions: where the watch finds it, and where the leader has
+// it after a write into the bucket before came in late.
+func TestAFleetRecordWhoseBucketStartsOver(t *testing.T) {
+	fleet := func(revision, epoch uint64) queue.Entry[messages.FleetRecord] {
+		return queue.Entry[messages.FleetRecord]{
+			Key: "default", Revision: revision, Created: time.Unix(int64(epoch), 0), Value: messages.FleetRecord{Fleet: "default", Epoch: epoch},
+		}
+	}
+	found := func(e queue.Entry[messages.FleetRecord]) queue.Entry[messages.FleetRecord] {
+		e.Earlier = true
+		return e
+	}
+	gone := queue.Entry[messages.FleetRecord]{Key: "default", Deleted: true}
+	v := newViews(nil)
+	for _, c := range []struct {
+		name     string
+		see      func()
+		revision uint64
+		epoch    uint64
+	}{
+		{"as it was", func() { v.seeFleet(fleet(25, 1)) }, 25, 1},
+		{"an older one that comes late", func() { v.seeFleet(fleet(24, 9)) }, 25, 1},
+		{"a lower one that the watch finds when it begins anew", func() { v.seeFleet(found(fleet(5, 2))) }, 5, 2},
+		{"another one of the same revision", func() { v.seeFleet(found(fleet(5, 3))) }, 5, 3},
+		{"with the bucket gone", func() { v.seeFleet(gone) }, 0, 0},
+		{"a write of ours into it that comes in late", func() { v.seeFleet(fleet(6, 4)) }, 6, 4},
+		{"what the watch tells then", func() { v.seeFleet(fleet(1, 5)) }, 6, 4},
+		{"as the leader has it, read before another was seen", func() { v.readFleet(fleet(1, 5), 5) }, 6, 4},
+		{"as the leader has it", func() { v.readFleet(fleet(1, 5), 6) }, 1, 5},
+		{"a newer one that the leader has", func() { v.readFleet(fleet(3, 6), 1) }, 3, 6},
+		{"that the leader had none before that", func() { v.readFleet(gone, 1) }, 3, 6},
+		{"that the leader has none", func() { v.readFleet(gone, 3) }, 0, 0},
+	} {
+		c.see()
+		s, revision, _ := v.snapshot("default", &decide.Clocks{})
+		if revision != c.revision || s.Record.Epoch != c.epoch {
+			t.Errorf("%s: revision %d, epoch %d", c.name, revision, s.Record.Epoch)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (f *fleetActor) fleetUnmoved(ctx context.Context, revision uint64) error {
 	if e.Revision == revision {
 		return nil
 	}
-	f.views.seeFleet(e)
+	f.views.readFleet(e, revision)
 	return fmt.Errorf("fleet %s: %w", f.fleet, queue.ErrMoved)
 }
 
@@ -82,7 +82,7 @@ func (f *fleetActor) rolloutUnmoved(ctx context.Context, id string, revision uin
 	if e.Revision == revision {
 		return nil
 	}
-	f.views.seeRollout(e)
+	f.views.readRollout(e, revision)
 	return fmt.Errorf("rollout %s: %w", id, queue.ErrMoved)
 }
 
@@ -105,26 +105,31 @@ func (f *fleetActor) publish(ctx context.Context, e *messages.RolloutChanged) {
 }
 
 // reread reads the record of the fleet, and of its rollouts that are not over, into the views:
-// somebody else has changed one, and the watches may be behind.
+// somebody else has changed one, and the watches may be behind. The leaders are asked, as a lower revision
+// than the known one tells that a bucket was made anew or restored.
 func (f *fleetActor) reread(ctx context.Context) error {
-	e, err := store.Fleets(f.Queue).Get(ctx, f.fleet)
-	if err != nil {
-		return err
+	before := f.views.fleetRevision(f.fleet)
+	e, err := store.Fleets(f.Queue).Current(ctx, f.fleet)
+	if errors.Is(err, queue.ErrNotFound) {
+		f.views.readFleet(queue.Entry[messages.FleetRecord]{Key: f.fleet, Deleted: true}, before)
 	}
-	f.views.seeFleet(e)
+	if err != nil {
+		return fmt.Errorf("reading the record of fleet %s: %w", f.fleet, err)
+	}
+	f.views.readFleet(e, before)
 	_, _, revisions := f.views.snapshot(f.fleet, f.clocks)
-	for id := range revisions {
+	for id, before := range revisions {
 		if r := f.views.rollout(id); r.State.Final() {
 			continue
 		}
-		e, err := store.Rollouts(f.Queue).Get(ctx, id)
+		e, err := store.Rollouts(f.Queue).Current(ctx, id)
 		if f.lost(id, err) {
 			continue
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("reading rollout %s: %w", id, err)
 		}
-		f.views.seeRollout(e)
+		f.views.readRollout(e, before)
 	}
 	return nil
 }

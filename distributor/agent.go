@@ -75,12 +75,13 @@ type Distributor struct {
 	instance string
 	log      zerolog.Logger
 
-	wake    chan struct{} // look again whether something is to be done
-	changed chan struct{} // send a heartbeat now
-	trail   atomic.Pointer[trail]
-	toApply chan struct{} // look again whether the current image is applied
-	outbox  chan event
-	refused chan struct{} // closed when refuse is set
+	wake      chan struct{} // look again whether something is to be done
+	changed   chan struct{} // send a heartbeat now
+	trail     atomic.Pointer[trail]
+	toApply   chan struct{} // look again whether the current image is applied
+	olderTold chan struct{} // read the record: an older one was announced than the known one
+	outbox    chan event
+	refused   chan struct{} // closed when refuse is set
 
 	mu     sync.Mutex
 	record *messages.FleetChanged // as last read; nil until then
@@ -146,22 +147,23 @@ func New(c Config) (*Distributor, error) {
 	}
 	c.Labels = maps.Clone(c.Labels)
 	d := &Distributor{
-		toApply:  make(chan struct{}, 1),
-		refused:  make(chan struct{}),
-		cfg:      c,
-		instance: messages.NewID(),
-		log:      c.Logger.With().Str("fleet", c.Fleet).Str("node", c.Node).Logger(),
-		wake:     make(chan struct{}, 1),
-		changed:  make(chan struct{}, 1),
-		outbox:   make(chan event, 64),
-		beats:    beatView{err: errors.New("no heartbeat was sent yet")},
-		retries:  retries{},
-		short:    map[messages.Image]*shortage{},
-		damaged:  map[messages.Image]int{},
-		asked:    map[string]*question{},
-		mine:     map[key]Note{},
-		unusable: map[messages.Image]time.Time{},
-		problems: map[messages.Image]string{},
+		toApply:   make(chan struct{}, 1),
+		olderTold: make(chan struct{}, 1),
+		refused:   make(chan struct{}),
+		cfg:       c,
+		instance:  messages.NewID(),
+		log:       c.Logger.With().Str("fleet", c.Fleet).Str("node", c.Node).Logger(),
+		wake:      make(chan struct{}, 1),
+		changed:   make(chan struct{}, 1),
+		outbox:    make(chan event, 64),
+		beats:     beatView{err: errors.New("no heartbeat was sent yet")},
+		retries:   retries{},
+		short:     map[messages.Image]*shortage{},
+		damaged:   map[messages.Image]int{},
+		asked:     map[string]*question{},
+		mine:      map[key]Note{},
+		unusable:  map[messages.Image]time.Time{},
+		problems:  map[messages.Image]string{},
 	}
 	if c.Applier != nil {
 		d.applied = &messages.NodeApplied{State: messages.ApplyWaiting}

@@ -210,3 +210,50 @@ func TestContainersThatCantBeRemovedAreTriedOnceForAllImages(t *testing.T) {
 		t.Errorf("for one image they are tried %d times, for four %d", sweeps[1], sweeps[4])
 	}
 }
+
+// TestARecordThatStartsOver has the fleets' bucket made anew: the record is there at a revision that the node has left
+// behind. What is announced of it is acted on soon, and what merely came late is not.
+func TestARecordThatStartsOver(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Decision: "a"})
+		w.announce(messages.FleetRecord{Current: fleetImage("2"), Decision: "b"})
+		w.announce(messages.FleetRecord{Current: fleetImage("3"), Decision: "c"})
+		tell := func(revision uint64, decision, current string) messages.FleetChanged {
+			c := messages.FleetChanged{Revision: revision, Record: messages.FleetRecord{Fleet: fleet, Decision: decision, Current: fleetImage(current)}}
+			w.queue.watcher(c)
+			return c
+		}
+		for range 10 {
+			tell(2, "b", "2") // late
+		}
+		after(time.Minute)
+		w.has("3")
+		if got := w.last().Revision; got != 3 {
+			t.Errorf("after a late announcement it acts on revision %d", got)
+		}
+
+		record := tell(1, "d", "4")
+		w.queue.mu.Lock()
+		w.queue.record = &record
+		w.queue.mu.Unlock()
+		for range 10 {
+			tell(1, "d", "4")
+		}
+		synctest.Wait()
+		if got := w.last().Revision; got != 3 {
+			t.Errorf("an older record is believed at once, and may come from a replica that is behind: revision %d", got)
+		}
+		after(7 * time.Second) // five and a quarter of that, and the pull
+		w.has("4")
+		w.announce(messages.FleetRecord{Current: fleetImage("5"), Decision: "e"})
+		w.has("5")
+
+		record.Revision, record.Record.Decision, record.Record.Current = 2, "f", fleetImage("6") // anew, and at the same revision
+		w.queue.mu.Lock()
+		w.queue.record = &record
+		w.queue.mu.Unlock()
+		w.queue.watcher(record)
+		synctest.Wait()
+		w.has("6")
+	})
+}

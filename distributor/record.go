@@ -24,15 +24,16 @@ func (d *Distributor) followRecord(ctx context.Context) {
 	}
 }
 
-// rereadMost bounds the wait before a record that could not be read is read again: until then the
-// node is not ready.
+// rereadMost bounds the wait before a record is read again that could not be read, as until then the node is
+// not ready; and one that is older than the known one, which was announced, too.
 const rereadMost = 5 * time.Second
 
-// rereadRecord reads the record at the start and on a jittered timer, as announcements can be missed.
+// rereadRecord reads the record at the start and on a jittered timer, as announcements can be missed; and at
+// once where an older one than the known one was announced.
 func (d *Distributor) rereadRecord(ctx context.Context) {
-	told := ""
+	told, hinted := "", false
 	for n := 1; ; {
-		wait := jitter(3 * d.cfg.Interval)
+		wait, older := jitter(3*d.cfg.Interval), d.olderTold
 		c, err := d.readRecord(ctx)
 		d.noteUnread(err)
 		switch {
@@ -57,11 +58,26 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 			}
 			n = 1
 			d.takeRead(c)
+			if hinted = hinted && d.mayHaveStartedOver(); hinted {
+				wait, older = min(wait, jitter(rereadMost)), nil // a replica that is behind has time to catch up
+			}
 		}
-		if !queue.Pause(ctx, wait) {
-			return
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-older:
+			hinted = true
+		case <-ctx.Done():
 		}
+		timer.Stop()
 	}
+}
+
+// mayHaveStartedOver tells whether a lower revision than the known one's was read, and is to be read again.
+func (d *Distributor) mayHaveStartedOver() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.older > 0
 }
 
 // noteUnread notes why the record could not be read.
@@ -81,21 +97,27 @@ func (d *Distributor) readRecord(ctx context.Context) (messages.FleetChanged, er
 	return d.cfg.Queue.ReadFleet(ctx, d.cfg.Fleet)
 }
 
-// takeAnnounced takes a record that was announced, where its revision is higher than the known one's.
+// takeAnnounced takes a record that was announced, where its revision is higher than the known one's. Another
+// one came late, or the bucket was made anew: it is read.
 func (d *Distributor) takeAnnounced(c messages.FleetChanged) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c.Record.Fleet == d.cfg.Fleet && (d.record == nil || c.Revision > d.record.Revision) {
+	switch {
+	case c.Record.Fleet != d.cfg.Fleet:
+	case d.record == nil || c.Revision > d.record.Revision:
 		d.adopt(c)
+	case !c.Same(d.record):
+		signal(d.olderTold)
 	}
 }
 
 // takeRead takes a record that was read. A lower revision than the known one's can be the answer of a
-// replica that is behind. Read a second time in a row, it is believed: the bucket was made anew.
+// replica that is behind. Read a second time in a row, it is believed: the bucket was made anew. So is another
+// record of the same revision, at once.
 func (d *Distributor) takeRead(c messages.FleetChanged) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.record == nil || c.Revision > d.record.Revision {
+	if d.record == nil || c.Revision > d.record.Revision || c.Revision == d.record.Revision && !c.Same(d.record) {
 		d.adopt(c)
 		return
 	}

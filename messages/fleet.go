@@ -13,6 +13,12 @@ type FleetChanged struct {
 	Record   FleetRecord `json:"record"`
 }
 
+// Same tells whether both tell of one state of the record. Revisions alone do not: a bucket that is made anew
+// gives them again.
+func (m *FleetChanged) Same(o *FleetChanged) bool {
+	return m.Revision == o.Revision && m.Record.Decision == o.Record.Decision
+}
+
 // MessageType is TypeFleetChanged.
 func (*FleetChanged) MessageType() Type  { return TypeFleetChanged }
 func (m *FleetChanged) tokens() []string { return []string{m.Record.Fleet} }

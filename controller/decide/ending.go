@@ -8,14 +8,20 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// dropRetired takes retired nodes out of frozen lists: nothing waits for them any more.
+// dropRetired takes retired nodes out of frozen lists: nothing waits for them any more. Who retires a node takes
+// it out of the rollouts that are open; one that is opened at that moment may count it by members that were
+// seen before.
 func dropRetired(s *State) Step {
 	gone := func(n string) bool { return s.Retired[n] }
 	for _, r := range s.live() {
-		if !slices.ContainsFunc(r.Members, gone) {
+		names := slices.DeleteFunc(slices.Clone(r.Members), func(n string) bool { return !gone(n) })
+		if len(names) == 0 {
 			continue
 		}
-		return s.changeRollout(r, func(r *messages.RolloutRecord) { RemoveNodes(r, gone) })
+		out := s.changeRollout(r, func(r *messages.RolloutRecord) { RemoveNodes(r, gone) })
+		out.Event = AboutRollout(out.Rollout, s.Record.Epoch)
+		out.Event.Why = fmt.Sprintf("counts no more who was retired: %s; %s left", JoinNames(names), Count(len(out.Rollout.Members), "member", "members"))
+		return out
 	}
 	return Step{}
 }

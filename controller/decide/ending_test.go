@@ -180,3 +180,55 @@ func TestAnImageThatTooFewCanUseFails(t *testing.T) {
 		}
 	}
 }
+
+// TestARetirementThatIsSeenLate has a rollout count a member that was retired when it was opened: it is dropped
+// once that is seen, which is told, and not where the fleet's members are merely not all seen.
+func TestARetirementThatIsSeenLate(t *testing.T) {
+	s := fleetOf(3, func(p *messages.Policy) { p.Canaries = 1 })
+	s.settle(t)
+	r := &s.Rollouts[0]
+	s.fetch("n0", "n1")
+	s.settle(t)
+	s.Members = nil // a controller that has just begun, or a bucket that was lost
+	s.settle(t)
+	if !slices.Equal(r.Members, []string{"n0", "n1", "n2"}) || s.Record.Current.Order != 0 {
+		t.Fatalf("it counts %v, and order %d is current", r.Members, s.Record.Current.Order)
+	}
+	s.Members, s.Retired = []string{"n0", "n1"}, map[string]bool{"n2": true}
+	delete(s.Nodes, "n2")
+	out := Next(s)
+	if out.Rollout == nil || !slices.Equal(out.Rollout.Members, s.Members) || out.Event == nil ||
+		out.Event.Why != "counts no more who was retired: n2; 2 members left" || out.Event.Members != 2 || out.Event.State != r.State || out.Rollout.Why != r.Why {
+		t.Fatalf("the step is %+v, and told as %+v", out.Rollout, out.Event)
+	}
+	for range 3 {
+		s.settle(t)
+		s.fetch("n0", "n1")
+	}
+	s.settle(t)
+	if s.Record.Current.Order != 1 || r.Present != 2 || r.Counts() != 2 {
+		t.Errorf("it is %s, with %d of %d: %s", r.State, r.Present, r.Counts(), r.Why)
+	}
+}
+
+// TestARolloutWhoseMembersWereAllRetired is not flipped by nobody, and counts who joins then.
+func TestARolloutWhoseMembersWereAllRetired(t *testing.T) {
+	for _, disabled := range []bool{false, true} {
+		s := fleetOf(2, func(p *messages.Policy) { p.Trial.Disabled, p.QuorumPercent = disabled, 50 })
+		s.settle(t)
+		s.Members, s.Retired = nil, map[string]bool{"n0": true, "n1": true}
+		s.settle(t)
+		r := &s.Rollouts[0]
+		if r.State != messages.RolloutWaiting || !strings.Contains(r.Why, "no members") || len(r.Members) > 0 || s.Record.Current.Order != 0 {
+			t.Fatalf("it is %s, counts %v, and order %d is current: %s", r.State, r.Members, s.Record.Current.Order, r.Why)
+		}
+		s.Members = []string{"n2"}
+		s.Nodes["n2"] = Node{Fresh: true, Status: messages.NodeStatus{Node: "n2", Revision: 1}}
+		s.settle(t)
+		s.fetch("n2")
+		s.settle(t)
+		if s.Record.Current.Order != 1 || r.Present != 1 || r.Counts() != 1 {
+			t.Errorf("it is %s, with %d of %d: %s", r.State, r.Present, r.Counts(), r.Why)
+		}
+	}
+}

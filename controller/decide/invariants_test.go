@@ -250,6 +250,10 @@ func (w *world) superseded(r *messages.RolloutRecord) bool {
 // recover makes everything well: nodes work, people agree, time passes.
 func (w *world) recover(t *rapid.T) {
 	w.change(t, func(r *messages.FleetRecord) { r.Hold = nil })
+	clear(w.untold)
+	if len(w.members) == 0 {
+		w.join()
+	}
 	for range 60 {
 		w.older = map[string]bool{}
 		for _, name := range w.members {

@@ -125,7 +125,7 @@ func (s *State) countLate(r *messages.RolloutRecord) Step {
 // everything holds, else admits more nodes, else says how far it is.
 func flipOrAdmit(s *State) Step {
 	r := s.next()
-	if r == nil || s.Record.Rollout != r.ID || s.Record.Preload == nil || s.Record.Preload.Rollout != r.ID {
+	if r == nil || s.Record.Rollout != r.ID || s.Record.Preload == nil || s.Record.Preload.Rollout != r.ID || len(r.Members) == 0 {
 		return Step{}
 	}
 	if out := s.countLate(r); out.Rollout != nil {

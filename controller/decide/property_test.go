@@ -43,7 +43,12 @@ func (w *world) controllersActions() map[string]func(*rapid.T) {
 }
 
 func (w *world) nodesActions() map[string]func(*rapid.T) {
-	pick := func(t *rapid.T) string { return rapid.SampledFrom(w.members).Draw(t, "node") }
+	pick := func(t *rapid.T) string {
+		if len(w.members) == 0 {
+			t.Skip("nobody is left")
+		}
+		return rapid.SampledFrom(w.members).Draw(t, "node")
+	}
 	return map[string]func(*rapid.T){
 		"node works": func(t *rapid.T) { w.works(t, pick(t), true) },
 		"another works": func(t *rapid.T) {
@@ -106,14 +111,15 @@ func (w *world) nodesActions() map[string]func(*rapid.T) {
 			w.join()
 		},
 		"node retires": func(t *rapid.T) {
-			if len(w.members) < 2 {
-				t.Skip("the last one")
-			}
 			n := pick(t)
 			w.members = slices.DeleteFunc(w.members, func(m string) bool { return m == n })
 			w.retired[n] = true
 			w.nodes[n] = Node{Quiet: time.Hour, Status: messages.NodeStatus{Fleet: "default", Node: n}}
+			if rapid.Bool().Draw(t, "is seen late") {
+				w.untold[n] = true
+			}
 		},
+		"retirements are seen": func(*rapid.T) { clear(w.untold) },
 	}
 }
 

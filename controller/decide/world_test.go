@@ -21,6 +21,7 @@ type world struct {
 	earlier   map[string]messages.RolloutRecord // each rollout as it was before its last change
 	members   []string
 	retired   map[string]bool
+	untold    map[string]bool // those of them that controllers still see as members
 	nodes     map[string]Node
 	soaked    time.Duration
 	unapplied time.Duration   // how long too few have applied what is watched
@@ -40,7 +41,7 @@ type snapshot struct {
 func newWorld(members int) *world {
 	w := &world{
 		record: messages.FleetRecord{Fleet: "default"}, rollouts: map[string]messages.RolloutRecord{},
-		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, nodes: map[string]Node{}, older: map[string]bool{},
+		revisions: map[string]int{}, earlier: map[string]messages.RolloutRecord{}, retired: map[string]bool{}, untold: map[string]bool{}, nodes: map[string]Node{}, older: map[string]bool{},
 	}
 	for range members {
 		w.join()
@@ -59,6 +60,11 @@ func (w *world) view() snapshot {
 		Record: cloneRecord(w.record), Members: slices.Sorted(slices.Values(w.members)), Retired: maps.Clone(w.retired),
 		Nodes: maps.Clone(w.nodes), Soaked: w.soaked, Unapplied: w.unapplied, Report: true, Now: time.Unix(1, 0),
 	}
+	for name := range w.untold {
+		s.Members = append(s.Members, name)
+		delete(s.Retired, name)
+	}
+	slices.Sort(s.Members)
 	for name, n := range s.Nodes { // as after the grace of a soak
 		if n.Had = w.had[name] || n.Has(w.record.Current.Image); w.record.Soaking != "" && n.lacks(w.record.Current.Image) {
 			n.Lacked = time.Hour

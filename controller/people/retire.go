@@ -15,7 +15,8 @@ import (
 )
 
 // RetireNode takes a node out of its fleet, and out of the rollouts that wait for it. ErrUp where it is heard. It can be
-// repeated when it was interrupted, or ends with ErrDecided: then it is no member any more, and a rollout may still count it.
+// repeated when it was interrupted, or ends with ErrDecided: then it is no member any more, and a rollout may count it until a
+// controller looks.
 func RetireNode(ctx context.Context, q *queue.Client, fleet, name string) error {
 	_, err := store.Nodes(q).Current(ctx, messages.NodeKey(fleet, name))
 	if err == nil || errors.Is(err, messages.ErrMalformed) {

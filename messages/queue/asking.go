@@ -18,6 +18,9 @@ const (
 	askBytes = 4 << 20
 	// askEvery is how often a reader who has all asks whether there is more.
 	askEvery = 250 * time.Millisecond
+	// askLook is how often it does so in vain until it looks whether the stream is still the one that it reads: one that
+	// was made anew or restored has nothing at the place where it is.
+	askLook = 10
 )
 
 // asking is run for a credential that may make no consumers, which say where the server writes. It asks
@@ -28,13 +31,14 @@ func (c *Client) asking(ctx context.Context, s session, each func(Stored) error,
 	if err != nil {
 		return err
 	}
-	for {
+	var made time.Time
+	for idle := 1; ; idle++ {
 		found, more, err := c.askFor(ctx, s.stream, s.filters, next)
 		if err != nil {
 			return err
 		}
 		for _, m := range found {
-			next = m.Sequence + 1
+			idle, next = 0, m.Sequence+1
 			if err := each(m); err != nil {
 				return err
 			}
@@ -47,6 +51,16 @@ func (c *Client) asking(ctx context.Context, s session, each func(Stored) error,
 				return err
 			}
 			caughtUp = nil
+		}
+		if idle%askLook == 0 {
+			info, err := c.Info(ctx, s.stream)
+			if err != nil {
+				return err
+			}
+			if next > info.Last+1 || !made.IsZero() && !info.Made.Equal(made) {
+				return errGap
+			}
+			made = info.Made
 		}
 		wait := time.NewTimer(askEvery)
 		select {

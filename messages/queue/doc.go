@@ -24,6 +24,7 @@
 //	hints.go           Hint, HearHints: messages that nobody stores
 //	questions.go       Question: one is put to whoever listens, and the answer waited for
 //	read.go            Read, Last: messages as a stream keeps them
+//	place.go           where a reader goes on after an interruption
 //	tail.go            where the last messages of a subject begin
 //	session.go         one pass over a stream, from its start to the first trouble
 //	asking.go          the same for who may make no consumers

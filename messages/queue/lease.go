@@ -60,15 +60,15 @@ func until(sent time.Time, ttl time.Duration) time.Time { return sent.Add(ttl * 
 // takeLease waits until the lease is free, is still that of the term that was lost last, or its
 // record has not moved for ttl.
 func (c *Client) takeLease(ctx context.Context, records *Records[leaseRecord], key string, last leaseRecord, ttl time.Duration) (*held, error) {
-	var seen uint64
+	var seen Entry[leaseRecord]
 	var since time.Time
 	told := "" // the last trouble, which is told once
 	for {
 		e, err := records.Current(ctx, key)
 		now := time.Now()
 		free := err == nil && (e.Value.Holder == "" || last.Term != "" && e.Value.Term == last.Term) || errors.Is(err, ErrNotFound)
-		if err == nil && (e.Revision != seen || since.IsZero()) {
-			seen, since = e.Revision, now
+		if err == nil && (e.Revision != seen.Revision || e.Value != seen.Value || since.IsZero()) { // a bucket that is made anew gives revisions again
+			seen, since = e, now
 		}
 		if free || err == nil && now.Sub(since) >= ttl {
 			l := &held{c: c, records: records, key: key, ttl: ttl, revision: e.Revision, deadline: until(now, ttl),

@@ -12,6 +12,10 @@ import (
 // askAgain is the pause before a question that nobody heard is put again.
 const askAgain = 250 * time.Millisecond
 
+// askLast is how long before the end of its time a question is put last: so long may the server take to say that
+// nobody hears it. Of one that is not heard it must not be said that it may have been acted on.
+const askLast = time.Second
+
 // Question puts a question over core NATS and waits for the first message on the subject of its answer, until
 // ctx ends. A question that nobody hears is put again; ErrNobody where none did. One that was heard is put
 // once: whether it was acted on, where ErrUnanswered says that no answer came, is not known.
@@ -51,7 +55,8 @@ func (c *Client) question(ctx context.Context, m *nats.Msg, answer string) (*nat
 		case got := <-answers:
 			return got, nil
 		case <-unheard:
-			if !Pause(guarded, askAgain) {
+			end, ends := guarded.Deadline()
+			if ends && time.Until(end) < askLast+askAgain || !Pause(guarded, askAgain) {
 				return nil, c.refused(c.failure(guarded, ErrNobody))
 			}
 		case <-guarded.Done():

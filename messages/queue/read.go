@@ -34,12 +34,15 @@ type ReadOptions struct {
 }
 
 // Read gives the messages of a stream to fn, in order. Without Follow it returns nil when all are
-// read. What can't be decoded is passed over, and logged. An error of fn ends it and is returned.
+// read. With it, it goes on in a stream that was made anew or restored meanwhile, and has lower sequences. What can't be decoded is passed over, and logged. An error of fn ends it and is returned.
 func (c *Client) Read(ctx context.Context, stream string, o ReadOptions, fn func(Received) error) error {
 	s := session{stream: stream, filters: o.Filters, from: o.FromSequence, newOnly: o.New}
+	place := place{c: c, s: &s}
 	newer := map[messages.Type]bool{} // said once: a newer program may send many
 	each := func(m Stored) error {
-		s.from, s.newOnly = m.Sequence+1, false // where an interrupted session goes on
+		if !place.take(m) {
+			return nil
+		}
 		r, err := c.Decode(m)
 		if errors.Is(err, messages.ErrNewer) {
 			if t := messages.TypeOf(m.Message); !newer[t] {
@@ -72,6 +75,11 @@ func (c *Client) Read(ctx context.Context, stream string, o ReadOptions, fn func
 		return nil
 	}
 	err := c.retry(ctx, "reading "+stream, func() error {
+		if o.Follow {
+			if err := place.find(ctx); err != nil {
+				return err
+			}
+		}
 		err := c.run(ctx, s, each, caughtUp)
 		if err != nil && !o.Follow && !errors.Is(err, errGap) {
 			return Permanent(err) // a reader that ends says so at once

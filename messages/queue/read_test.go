@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
+	"github.com/fenceline/fenceline/messages/store"
 	"github.com/nats-io/nats.go"
 )
 
@@ -69,5 +71,55 @@ func TestAReaderEndsWhereItsFunctionDoes(t *testing.T) {
 	})
 	if !errors.Is(err, enough) || n != 3 {
 		t.Errorf("after %d: %v", n, err)
+	}
+}
+
+// TestAReaderFollowsAStreamThatStartsOver makes a stream anew under readers, with consumers and without: they
+// are given what comes, though its sequences are lower.
+func TestAReaderFollowsAStreamThatStartsOver(t *testing.T) {
+	t.Parallel()
+	_, as := queuetest.Guarded(t)
+	c := as("admin")
+	must(t, store.Declare(within(t), c, store.Layout{}))
+	stream := c.Space().ReportsStream()
+	say := func(node string) {
+		t.Helper()
+		must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: node}))
+	}
+	for _, user := range []string{"controller", "producer"} {
+		given, begun := make(chan string, 99), make(chan struct{})
+		next := func(want string) {
+			t.Helper()
+			select {
+			case got := <-given:
+				if got != want {
+					t.Fatalf("%s is given %s, and not %s", user, got, want)
+				}
+			case <-within(t).Done():
+				t.Fatalf("%s is not given %s", user, want)
+			}
+		}
+		reader := as(user)
+		ctx, end := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		say("before")
+		go func() {
+			defer close(ended)
+			o := queue.ReadOptions{New: true, Follow: true, CaughtUp: func() { close(begun) }}
+			_ = reader.Read(ctx, stream, o, func(r queue.Received) error {
+				given <- r.Payload.(*messages.NodeFailed).Node
+				return nil
+			})
+		}()
+		<-begun
+		for n := range 4 {
+			say(fmt.Sprintf("n%d", n))
+			next(fmt.Sprintf("n%d", n))
+		}
+		queuetest.Remake(t, c, stream)
+		say("anew")
+		next("anew")
+		end()
+		<-ended
 	}
 }

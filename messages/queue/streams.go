@@ -13,6 +13,7 @@ import (
 // StreamInfo is what the server says of a stream.
 type StreamInfo struct {
 	Now      time.Time     // by the server's clock, by which everything stored is stamped; zero before nats-server 2.10
+	Made     time.Time     // when the stream was made
 	MaxAge   time.Duration // of its messages; 0: they stay
 	MaxBytes int64         // that it takes; 0 or less: no bound
 	Refuses  bool          // it refuses messages at its bounds, rather than drop the oldest
@@ -35,6 +36,7 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 func streamInfo(stream string, answer []byte) (StreamInfo, error) {
 	var info struct {
 		Now    time.Time `json:"ts"`
+		Made   time.Time `json:"created"`
 		Config struct {
 			MaxAge   time.Duration `json:"max_age"`
 			MaxBytes int64         `json:"max_bytes"`
@@ -57,7 +59,7 @@ func streamInfo(stream string, answer []byte) (StreamInfo, error) {
 		return StreamInfo{}, fmt.Errorf("asking for stream %s: %w", stream, classify(info.Error))
 	}
 	return StreamInfo{
-		Now: info.Now, MaxAge: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes, Refuses: info.Config.Discard == "new",
+		Now: info.Now, Made: info.Made, MaxAge: info.Config.MaxAge, MaxBytes: info.Config.MaxBytes, Refuses: info.Config.Discard == "new",
 		Messages: info.State.Messages, Bytes: info.State.Bytes, First: info.State.First, Last: info.State.Last,
 	}, nil
 }

@@ -56,6 +56,20 @@ type passed struct {
 	all map[[2]string]Broken
 }
 
+// drop takes out what can be read now.
+func (p *passed) drop(bucket, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.all, [2]string{bucket, key})
+}
+
+// forget takes out what is about to be read again.
+func (p *passed) forget(bucket string, which func(key string) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.all, func(of [2]string, _ Broken) bool { return of[0] == bucket && which(of[1]) })
+}
+
 func (p *passed) add(b Broken) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,6 +175,7 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 			return err
 		}
 		defer x.end()
+		r.c.passed.forget(r.bucket, func(key string) bool { return matches(r.keys, key) })
 		w := &watching[T]{known: known, seen: map[string]bool{}, starting: true, expiry: x, fn: fn}
 		return r.c.run(ctx, r.session(), func(m Stored) error {
 			e, err := r.entry(r.key(m.Subject), m)
@@ -168,6 +183,7 @@ func (r *Records[T]) Watch(ctx context.Context, fn func(Entry[T]), caughtUp func
 				r.passedOver(e.Key, e.Revision, err)
 				return nil
 			}
+			r.c.passed.drop(r.bucket, e.Key)
 			w.take(e)
 			return nil
 		}, func() error { w.caughtUp(caughtUp); return nil })

@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"sync"
 	"testing"
 
@@ -75,4 +77,34 @@ func TestAListHasRecordsThatChangeMeanwhile(t *testing.T) {
 			t.Fatalf("the list has %v", seen)
 		}
 	}
+}
+
+// TestWhatCanBeReadAgainIsPassedOverNoMore has a watch meet a broken record that is mended, and one that goes
+// with its bucket.
+func TestWhatCanBeReadAgainIsPassedOverNoMore(t *testing.T) {
+	c := queuetest.Start(t).Client(t)
+	seen := make(chan uint64, 9)
+	go func() {
+		_ = store.Fleets(c).Watch(t.Context(), func(e queue.Entry[messages.FleetRecord]) { seen <- e.Revision }, nil)
+	}()
+	_, err := store.Fleets(c).Create(within(t), "f", messages.FleetRecord{Fleet: "f"})
+	must(t, err)
+	<-seen
+	_, err = queuetest.JetStream(t, c).Publish(within(t), "$KV.fenceline-fleets.f", []byte("{"))
+	must(t, err)
+	passed := func() []queue.Broken {
+		return slices.DeleteFunc(c.PassedOver(), func(b queue.Broken) bool { return b.Key != "f" })
+	}
+	queuetest.Eventually(t, "it is passed over", func() bool { return len(passed()) == 1 })
+	revision := passed()[0].Revision
+	good, err := json.Marshal(messages.FleetRecord{Fleet: "f"})
+	must(t, err)
+	_, err = queuetest.JetStream(t, c).Publish(within(t), "$KV.fenceline-fleets.f", good)
+	must(t, err)
+	queuetest.Eventually(t, "what was mended is passed over no more", func() bool { return len(passed()) == 0 })
+	_, err = queuetest.JetStream(t, c).Publish(within(t), "$KV.fenceline-fleets.f", []byte("{"))
+	must(t, err)
+	queuetest.Eventually(t, "it is passed over again", func() bool { return len(passed()) == 1 && passed()[0].Revision > revision })
+	queuetest.Remake(t, c, "KV_fenceline-fleets")
+	queuetest.Eventually(t, "what went with its bucket is passed over no more", func() bool { return len(passed()) == 0 })
 }

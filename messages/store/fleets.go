@@ -33,19 +33,12 @@ func AnnounceFleet(c *queue.Client, f messages.FleetChanged) error {
 
 // WatchFleet calls fn with a fleet's record when it begins, after every reconnect and when
 // a change is announced, until ctx ends, and returns its cause. It gives no record twice in a
-// row, and no older one because a hint came late. A fleet without a record is waited for.
+// row, and no older one because a hint came late: such a hint has the record read, as the bucket may
+// have been made anew or restored, with lower revisions. A fleet without a record is waited for.
 func WatchFleet(ctx context.Context, c *queue.Client, fleet string, fn func(messages.FleetChanged)) error {
 	w := fleetWatch{c: c, fleet: fleet, fn: fn}
-	return c.HearHints(ctx, c.Space().AnyVersion(messages.TypeFleetChanged, fleet), func() error {
-		f, err := ReadFleet(ctx, c, fleet)
-		if errors.Is(err, queue.ErrNotFound) {
-			return nil
-		}
-		if err == nil {
-			w.read(f)
-		}
-		return err
-	}, func(subject string, m messages.Message) error { return w.hint(ctx, subject, m) })
+	return c.HearHints(ctx, c.Space().AnyVersion(messages.TypeFleetChanged, fleet), func() error { return w.look(ctx) },
+		func(subject string, m messages.Message) error { return w.hint(ctx, subject, m) })
 }
 
 // fleetWatch is what a watcher was given last.
@@ -53,36 +46,37 @@ type fleetWatch struct {
 	c     *queue.Client
 	fleet string
 	fn    func(messages.FleetChanged)
-	last  uint64
+	last  messages.FleetChanged
 }
 
-// read gives a record that was read: what the bucket has counts, even where it was made anew
+// look reads the record, and gives it: what the bucket has counts, even where it was made anew
 // and its revisions began again.
-func (w *fleetWatch) read(f messages.FleetChanged) {
-	if f.Revision != w.last {
-		w.last = f.Revision
+func (w *fleetWatch) look(ctx context.Context) error {
+	f, err := ReadFleet(ctx, w.c, w.fleet)
+	if errors.Is(err, queue.ErrNotFound) {
+		return nil
+	}
+	if err == nil && !f.Same(&w.last) {
+		w.last = f
 		w.fn(f)
 	}
+	return err
 }
 
-// hint gives an announced record that is newer. One that a newer controller announced is read.
+// hint gives an announced record that is newer. One that a newer controller announced is read, and one that is
+// older is a reason to read.
 func (w *fleetWatch) hint(ctx context.Context, subject string, m messages.Message) error {
 	_, f, err := messages.DecodeAs[*messages.FleetChanged](m)
 	switch {
 	case errors.Is(err, messages.ErrNewer):
-		changed, err := ReadFleet(ctx, w.c, w.fleet)
-		if err == nil && changed.Revision > w.last { // a read may be a moment old
-			w.read(changed)
-		}
-		if errors.Is(err, queue.ErrNotFound) {
-			return nil
-		}
-		return err
+		return w.look(ctx)
 	case err != nil || f.Record.Fleet != w.fleet:
 		w.c.Logger().Warn().Err(err).Str("subject", subject).Msg("announcement passed over")
-	case f.Revision > w.last:
-		w.last = f.Revision
+	case f.Revision > w.last.Revision:
+		w.last = *f
 		w.fn(*f)
+	case !f.Same(&w.last):
+		return w.look(ctx)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ var (
 	eventually  = queuetest.Eventually
 	through     = queuetest.Through
 	back        = queuetest.Back
+	remake      = queuetest.Remake
 	fleetRecord = queuetest.FleetRecord
 	newer       = queuetest.Newer
 	request     = buildstest.Request

@@ -215,6 +215,20 @@ func Limit(t testing.TB, c *queue.Client, stream string, change func(*jetstream.
 	Must(t, err)
 }
 
+// Remake makes a stream anew, empty: its sequences begin again.
+func Remake(t testing.TB, c *queue.Client, stream string) {
+	t.Helper()
+	js := JetStream(t, c)
+	is, err := js.Stream(Within(t), stream)
+	Must(t, err)
+	Eventually(t, "the stream is empty", func() bool { // a server that still removes the files of one before finds those of this one again
+		Must(t, js.DeleteStream(Within(t), stream))
+		made, err := js.CreateStream(Within(t), is.CachedInfo().Config)
+		Must(t, err)
+		return made.CachedInfo().State.LastSeq == 0
+	})
+}
+
 // FleetRecord makes a fleet's record, and returns its revision.
 func FleetRecord(t testing.TB, c *queue.Client, fleet string) uint64 {
 	t.Helper()
