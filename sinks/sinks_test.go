@@ -229,9 +229,6 @@ func TestASinkThatWantsNoMoreIsLeftAlone(t *testing.T) {
 	if slices.ContainsFunc(next.all(), func(p post) bool { return p.path == "/new" && !strings.Contains(p.body, `"z"`) }) {
 		t.Error("it was sent what happened while it wanted no more")
 	}
-	if s.record(t, "beside").Sink != "" {
-		t.Error("something is kept of a sink that is no more")
-	}
 }
 
 // TestRetryAfterIsHonoured, and bounded.
@@ -297,9 +294,9 @@ func TestHostileReceivers(t *testing.T) {
 	try := func(t *testing.T, url string, answer time.Duration, change ...func(*form.Sink)) (string, error) {
 		t.Helper()
 		k := sinkAt(t, "audit", url, change...)
-		var c client
+		c := newClient()
 		defer c.close()
-		return deliver(within(t), &k, e, &c, false, answer)
+		return deliver(within(t), &k, e, c, false, answer)
 	}
 	serve := func(t *testing.T, f http.HandlerFunc) string {
 		t.Helper()
@@ -517,5 +514,37 @@ func TestMatrixWithAQuery(t *testing.T) {
 	e := (&form.Site{}).Sample("rollout.changed")
 	if _, err := Try(within(t), &k, e); err != nil || uri != "/rooms/%21room%3Aexample.com/send/m.room.message/"+e.ID+"?user_id=%40x%3Ay" {
 		t.Errorf("it came as %s, %v", uri, err)
+	}
+}
+
+// TestAnEventIsTakenByItsStatus: the next one doesn't wait for the end of the answer, which servers send late or never.
+func TestAnEventIsTakenByItsStatus(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	r.answers(func(w http.ResponseWriter, req *http.Request, body string) bool {
+		r.mu.Lock()
+		r.got = append(r.got, post{body: body})
+		r.mu.Unlock()
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-end:
+		case <-req.Context().Done():
+		}
+		return true
+	})
+	k := s.follower(t, sinkAt(t, "audit", r.URL))
+	for _, reason := range numbered("e", 0, restMost) {
+		s.happens(t, "production", reason)
+	}
+	began := time.Now()
+	for range restMost {
+		k.round(t)
+	}
+	if got := r.reasons("production"); !slices.Equal(got, numbered("e", 0, restMost)) || len(k.line) > 0 {
+		t.Errorf("%d wait, there came %v", len(k.line), got)
+	}
+	if took := time.Since(began); took >= restMost*restTime {
+		t.Errorf("it took %s: each waited for the end of the answer", took)
 	}
 }
