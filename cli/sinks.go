@@ -67,7 +67,8 @@ type shownSink struct {
 	LastSent     time.Time `json:"last_sent,omitzero"` // when it took an event last
 	Problem      string    `json:"problem,omitempty"`  // what keeps events from it
 	ProblemSince time.Time `json:"problem_since,omitzero"`
-	AsOf         time.Time `json:"as_of"` // when the worker that sends wrote this down
+	NextTry      time.Time `json:"next_try,omitzero"` // nothing is sent before
+	AsOf         time.Time `json:"as_of"`             // when the worker that sends wrote this down
 }
 
 func shownSinks(all []messages.SinkRecord) []shownSink {
@@ -83,7 +84,7 @@ func shownSinks(all []messages.SinkRecord) []shownSink {
 		case r.Problem != "":
 			state = "failing"
 		}
-		out = append(out, shownSink{r.Sink, state, r.Waiting, r.Oldest, r.Lost, r.LostAt, r.Sent, r.Problem, r.Since, r.Written})
+		out = append(out, shownSink{r.Sink, state, r.Waiting, r.Oldest, r.Lost, r.LostAt, r.Sent, r.Problem, r.Since, r.Next, r.Written})
 	}
 	return out
 }
@@ -96,7 +97,11 @@ func writeSinks(p *terminal.Page, all []shownSink) {
 		if k.Lost > 0 {
 			lost += ", last " + overview.Ago(k.LastLost)
 		}
-		p.Row(k.Sink, k.State, k.Waiting, overview.Ago(k.Oldest), cmp.Or(overview.Ago(k.LastSent), "never"), lost, k.Problem)
+		problem := k.Problem
+		if time.Until(k.NextTry) > 0 {
+			problem += " (next try at " + k.NextTry.Local().Format(time.TimeOnly) + ")"
+		}
+		p.Row(k.Sink, k.State, k.Waiting, overview.Ago(k.Oldest), cmp.Or(overview.Ago(k.LastSent), "never"), lost, problem)
 	}
 	if len(all) == 0 {
 		p.Line("no sink is sent anything: name some under sinks in the pipeline file, and run the role statuses")

@@ -106,7 +106,10 @@ func (s *sink) wrote(w written) error {
 // snapshot is the record of how far the sink is now.
 func (s *sink) snapshot() messages.SinkRecord {
 	r := s.record
-	r.Unnamed = false
+	r.Unnamed, r.Next = false, time.Time{}
+	if s.failures > 0 {
+		r.Next = s.pause.UTC()
+	}
 	r.Streams, r.Waiting, r.Oldest, r.Problem, r.Written = map[string]messages.SinkAt{}, s.waiting(), time.Time{}, s.problem, time.Now().UTC()
 	for stream, reading := range s.reading {
 		at := messages.SinkAt{Read: max(reading.next, reading.until)}

@@ -257,6 +257,10 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	if k.start(within(t)) < leaveMost/2 || k.sending != 0 {
 		t.Error("it is asked again at once")
 	}
+	must(t, k.save(within(t)))
+	if next := s.record(t, "audit").Next; !next.Equal(k.pause.Round(0)) {
+		t.Errorf("the next try is said to be at %s, and is at %s", next, k.pause)
+	}
 }
 
 // TestManyEventsWaitInBoundedMemory, while the sink is away, and all come in order when it is back.

@@ -54,7 +54,11 @@ func (c *client) rest(body io.ReadCloser, cancel func()) {
 	}()
 }
 
+// close waits for what is read of answers: a connection that is closed before is an error to who answers.
 func (c *client) close() {
+	for range restMost {
+		c.resting <- struct{}{}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle()
