@@ -36,10 +36,12 @@ func Formats() []string {
 const (
 	// DefaultRetryFor is how long a sink that doesn't take an event is tried again.
 	DefaultRetryFor = 24 * time.Hour
-	// KeptFor is how long the streams keep events where nobody has made them otherwise, and RefusalsKeptFor those of the type
-	// refusals.counted: what is gone can't be tried again.
-	KeptFor, RefusalsKeptFor = 90 * day, 30 * day
-	day                      = 24 * time.Hour
+	// KeptFor is how long the streams keep events where nobody has made them otherwise: what is gone can't be tried again.
+	KeptFor = 90 * day
+	// RefusalsKeptFor is that of the type refusals.counted.
+	RefusalsKeptFor = 30 * day
+
+	day = 24 * time.Hour
 )
 
 // Sink is where events go. Fill completes one, and says what is wrong with it.
