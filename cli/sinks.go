@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ import (
 func newSinksCmd() *cobra.Command {
 	list := &cobra.Command{
 		Use: "list", Short: "List the sinks that events are sent to, and what waits for each",
-		Long:    `Lists the sinks that a worker sends events to, what waits for each, and what keeps events from it.`,
+		Long: `Lists the sinks that a worker sends events to, what waits for each, and what keeps events from it.
+LOST are events that were removed by the limits of a stream before the sink was sent them. What
+waits and was not read yet, and what is lost, counts whether the sink wants it or not.`,
 		Example: "  fenceline sinks list", Args: settings.Args(0, 0),
 	}
 	return Family("sinks", "Look at the programs and chats that are sent what happens", "  fenceline sinks list",
@@ -33,7 +36,8 @@ func newSinksCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.print(all, func(p *terminal.Page) { writeSinks(p, all) })
+			shown := shownSinks(all)
+			return s.print(shown, func(p *terminal.Page) { writeSinks(p, shown) })
 		}), newSinksTestCmd())
 }
 
@@ -52,11 +56,52 @@ func (s *session) sinks(ctx context.Context) ([]messages.SinkRecord, error) {
 	return out, nil
 }
 
-func writeSinks(p *terminal.Page, all []messages.SinkRecord) {
-	p.Head("SINK", "WAITING", "OLDEST", "LAST SENT", "PROBLEM")
+// shownSink is a sink as people and programs are shown it.
+type shownSink struct {
+	Sink         string    `json:"sink"`
+	State        string    `json:"state"`              // ok, failing, disabled or removed
+	Waiting      int       `json:"waiting"`            // events that are not delivered yet; those that are not read yet count whether the sink wants them or not
+	Oldest       time.Time `json:"oldest,omitzero"`    // when the first of those that were read happened
+	Lost         uint64    `json:"lost"`               // events that a stream's limits removed before they were sent, of any kind
+	LastLost     time.Time `json:"last_lost,omitzero"` // when that was last seen
+	LastSent     time.Time `json:"last_sent,omitzero"` // when it took an event last
+	Problem      string    `json:"problem,omitempty"`  // what keeps events from it
+	ProblemSince time.Time `json:"problem_since,omitzero"`
+	NextTry      time.Time `json:"next_try,omitzero"` // nothing is sent before
+	AsOf         time.Time `json:"as_of"`             // when the worker that sends wrote this down
+}
+
+func shownSinks(all []messages.SinkRecord) []shownSink {
+	out := []shownSink{}
 	for i := range all {
 		r := &all[i]
-		p.Row(r.Sink, r.Waiting, overview.Ago(r.Oldest), cmp.Or(overview.Ago(r.Sent), "never"), r.Problem)
+		state := "ok"
+		switch {
+		case r.Unnamed:
+			state = "removed"
+		case r.Gone != "":
+			state = "disabled"
+		case r.Problem != "":
+			state = "failing"
+		}
+		out = append(out, shownSink{r.Sink, state, r.Waiting, r.Oldest, r.Lost, r.LostAt, r.Sent, r.Problem, r.Since, r.Next, r.Written})
+	}
+	return out
+}
+
+func writeSinks(p *terminal.Page, all []shownSink) {
+	p.Head("SINK", "STATE", "WAITING", "OLDEST", "LAST SENT", "LOST", "PROBLEM")
+	for i := range all {
+		k := &all[i]
+		lost := strconv.FormatUint(k.Lost, 10)
+		if k.Lost > 0 {
+			lost += ", last " + overview.Ago(k.LastLost)
+		}
+		problem := k.Problem
+		if time.Until(k.NextTry) > 0 {
+			problem += " (next try at " + k.NextTry.Local().Format(time.TimeOnly) + ")"
+		}
+		p.Row(k.Sink, k.State, k.Waiting, overview.Ago(k.Oldest), cmp.Or(overview.Ago(k.LastSent), "never"), lost, problem)
 	}
 	if len(all) == 0 {
 		p.Line("no sink is sent anything: name some under sinks in the pipeline file, and run the role statuses")
@@ -75,7 +120,7 @@ func (s *session) sinkProblems(ctx context.Context) ([]sinkProblem, error) {
 	all, err := s.sinks(ctx)
 	var out []sinkProblem
 	for _, r := range all {
-		if r.Problem != "" {
+		if r.Problem != "" && !r.Unnamed {
 			out = append(out, sinkProblem{r.Sink, r.Problem, r.Since, r.Waiting})
 		}
 	}

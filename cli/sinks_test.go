@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -51,17 +53,48 @@ func TestSinksThatAreAwayAreShown(t *testing.T) {
 	if out := done(t, "sinks", "list"); !strings.Contains(out, "no sink is sent anything") {
 		t.Errorf("without sinks it says %s", out)
 	}
-	record := messages.SinkRecord{Sink: "chat", Waiting: 3, Oldest: time.Now().Add(-time.Hour), Problem: "chat.example.com: 503 Service Unavailable", Since: time.Now()}
+	record := messages.SinkRecord{Sink: "chat", Waiting: 3, Oldest: time.Now().Add(-time.Hour), Problem: "chat.example.com: 503 Service Unavailable", Since: time.Now(), Next: time.Now().Add(time.Hour)}
 	if _, err := store.Sinks(c).Create(t.Context(), messages.SinkKey("chat"), record); err != nil {
 		t.Fatal(err)
+	}
+	if out := done(t, "sinks", "list"); !strings.Contains(out, "(next try at "+record.Next.Local().Format(time.TimeOnly)+")") {
+		t.Errorf("of the next try it says %s", out)
 	}
 	for _, args := range [][]string{{"sinks", "list"}, {"status"}} {
 		if out := done(t, args...); !strings.Contains(out, "chat.example.com: 503") || !strings.Contains(out, "3") {
 			t.Errorf("%v says %s", args, out)
 		}
 	}
-	if all := decoded[[]messages.SinkRecord](t, "sinks", "list"); len(all) != 1 || all[0].Waiting != 3 {
-		t.Errorf("the list is %+v", all)
+}
+
+// TestSinksAsJSON have the words of docs/sinks.md, and none of how far each stream is read.
+func TestSinksAsJSON(t *testing.T) {
+	c := installation(t)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, r := range []messages.SinkRecord{
+		{Sink: "audit", Sent: at, Written: at, Lost: 12, LostAt: at, Streams: map[string]messages.SinkAt{"fenceline-events": {Read: 9, Left: []uint64{7}}}},
+		{Sink: "chat", Waiting: 3, Oldest: at, Problem: "chat.example.com: 503", Since: at, Next: at, Written: at},
+		{Sink: "gone", Gone: "0123", Problem: "chat.example.com: 410", Since: at, Written: at},
+		{Sink: "old", Unnamed: true, Problem: "chat.example.com: 503", Since: at, Written: at},
+	} {
+		if _, err := store.Sinks(c).Create(t.Context(), messages.SinkKey(r.Sink), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const then = `"2026-01-02T03:04:05Z"`
+	want := strings.ReplaceAll(`[{"sink":"audit","state":"ok","waiting":0,"lost":12,"last_lost":T,"last_sent":T,"as_of":T},`+
+		`{"sink":"chat","state":"failing","waiting":3,"oldest":T,"lost":0,"problem":"chat.example.com: 503","problem_since":T,"next_try":T,"as_of":T},`+
+		`{"sink":"gone","state":"disabled","waiting":0,"lost":0,"problem":"chat.example.com: 410","problem_since":T,"as_of":T},`+
+		`{"sink":"old","state":"removed","waiting":0,"lost":0,"problem":"chat.example.com: 503","problem_since":T,"as_of":T}]`, "T", then)
+	var got bytes.Buffer
+	if err := json.Compact(&got, []byte(done(t, "sinks", "list", "-o", "json"))); err != nil || strings.TrimSpace(got.String()) != want {
+		t.Errorf("it is %s, %v", got.String(), err)
+	}
+	if out := done(t, "sinks", "list"); !strings.Contains(out, "12, last ") {
+		t.Errorf("it says %s", out)
+	}
+	if out := done(t, "status"); strings.Contains(out, "the sink old") || !strings.Contains(out, "the sink chat") {
+		t.Errorf("status says %s", out)
 	}
 }
 

@@ -36,8 +36,12 @@ type SinkRecord struct {
 	Oldest  time.Time         `json:"oldest,omitzero"`   // when the first of those that were read was stored
 	Problem string            `json:"problem,omitempty"` // what keeps events from it
 	Since   time.Time         `json:"since,omitzero"`    // when that began
+	Next    time.Time         `json:"next,omitzero"`     // nothing is sent before: it was away, or asked for a pause
 	Gone    string            `json:"gone,omitempty"`    // it said that it wants no more: a digest of what was configured then
 	Sent    time.Time         `json:"sent,omitzero"`     // when it took an event last
+	Lost    uint64            `json:"lost,omitempty"`    // events that a stream's limits removed before they were sent; those that were not read count whether the sink wanted them or not
+	LostAt  time.Time         `json:"lost_at,omitzero"`  // when that was last seen
+	Unnamed bool              `json:"unnamed,omitempty"` // the worker that wrote it has no such sink: it is forgotten unless another one has
 	Written time.Time         `json:"written"`
 }
 

@@ -8,7 +8,7 @@ import (
 
 var (
 	sinkEvents = metric{name: "fenceline_sink_events_total", kind: counter, by: byStatuses, labels: []string{"sink", "outcome"},
-		help: "Tries to send an event to a sink: delivered, refused (the sink does not take this one), failed (it is tried again); and events given_up (dead letters) or dropped (no room for a dead letter)."}
+		help: "Tries to send an event to a sink: delivered, refused (the sink does not take this one), failed (it is tried again); and events given_up (dead letters), dropped (no room for a dead letter) or lost (a stream's limits removed them unsent; of these, some may be of a kind that the sink doesn't want)."}
 	sinkWaiting = metric{name: "fenceline_sink_waiting_events", kind: gauge, by: byStatuses, labels: []string{"sink"},
 		help: "Events that are not delivered yet. Those that are not read yet count whether the sink wants them or not. Told by the worker that acts."}
 	sinkOldest = metric{name: "fenceline_sink_oldest_age_seconds", kind: gauge, by: byStatuses, labels: []string{"sink"},
@@ -37,6 +37,13 @@ func (r *Registry) Sinks() *Sinks {
 func (s *Sinks) Sent(sink, outcome string) {
 	if s != nil {
 		s.events.WithLabelValues(sink, outcome).Inc()
+	}
+}
+
+// Lost takes in that so many events are gone that were not sent.
+func (s *Sinks) Lost(sink string, events uint64) {
+	if s != nil {
+		s.events.WithLabelValues(sink, "lost").Add(float64(events))
 	}
 }
 

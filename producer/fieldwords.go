@@ -67,7 +67,7 @@ var words = map[string]fieldWords{
 	"sinks[].fleets":                                 {about: "the fleets whose events are sent, those of the builds for them too"},
 	"sinks[].fleets[]":                               {pattern: nameForm},
 	"sinks[].severity":                               {about: "the least severity that is sent: info, warning or error", values: form.Severities, otherwise: string(form.Info)},
-	"sinks[].retry_for":                              {about: "how long an event is tried that the sink doesn't take, from 1m, counted from when it happened; then it is a dead letter"},
+	"sinks[].retry_for":                              {about: "how long an event is tried that the sink doesn't take, from 1m to 2160h (90 days, for which events are kept; 720h where types has refusals.counted), counted from when it happened; then it is a dead letter"},
 	"pipelines":                                      {about: "what is built, from where, and for whom"},
 	"pipelines[]":                                    {about: "a repository and branch, the image that is built of it, and the fleets that get it"},
 	"pipelines[].secrets[]":                          {pattern: secretNameForm},

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -60,11 +61,8 @@ func (e *bodyError) Unwrap() error { return e.err }
 // saysMost bounds, in bytes, what is shown of an answer.
 const saysMost = 300
 
-// answered is the error of an answer, nil of one by which the event is taken. Secrets that the sink repeats are left out.
+// answered is the error of an answer by which the event is not taken. Secrets that the sink repeats are left out.
 func answered(resp *http.Response, body []byte, secrets []string) error {
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return nil
-	}
 	e := &answerError{host: resp.Request.URL.Host, status: resp.StatusCode, after: leaveFor(resp.Header), says: without(string(body), secrets)}
 	if strings.Contains(e.says, "<") { // a page is for browsers
 		e.says = ""
@@ -117,11 +115,21 @@ func leaveFor(h http.Header) time.Duration {
 
 // unanswered is what is wrong where there is no answer, without the address, which may be a secret.
 func unanswered(host string, err error) error {
-	if call := (*url.Error)(nil); errors.As(err, &call) {
-		err = call.Err
+	if asked := (*url.Error)(nil); errors.As(err, &asked) {
+		err = asked.Err
 	}
-	if errors.As(err, new(x509.UnknownAuthorityError)) {
+	var ended x509.CertificateInvalidError
+	var call *net.OpError
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
 		return fmt.Errorf("%s: %w: name its certificate authority with ca_file", host, err)
+	case errors.As(err, &ended) && ended.Reason == x509.Expired: // the error has the time of each try
+		return fmt.Errorf("%s: its certificate is good from %s to %s: have it renewed there, or look at the clock here", host,
+			ended.Cert.NotBefore.UTC().Format(time.RFC3339), ended.Cert.NotAfter.UTC().Format(time.RFC3339))
+	case errors.As(err, &call) && call.Source != nil: // the port of each try
+		same := *call
+		same.Source = nil
+		err = &same
 	}
 	return fmt.Errorf("%s: %w", host, err)
 }

@@ -10,10 +10,12 @@
 //	sinks.go     Config, New, Run: the worker
 //	tail.go      how far the streams are
 //	follow.go    one sink: what waits is read, sent, settled and written down
+//	read.go      what is read of the streams, and what they have lost
 //	line.go      what waits for a sink, and which of it is sent next
 //	record.go    how far a sink is, as it is kept
 //	outcome.go   what becomes of an event after a try
 //	letters.go   events that are given up
+//	forget.go    sinks that are no more
 //	send.go      one try
 //	answer.go    what a sink answers
 //	files.go     the files of addresses, secrets and headers

@@ -3,7 +3,6 @@ package sinks
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -20,8 +19,11 @@ const (
 	lineMost, lineBytes = 1024, 4 << 20
 	// atOnce is how many events are on their way to a sink at one time, each of other fleets.
 	atOnce = 4
-	// goneLook is how often it is looked whether a sink that wanted no more has another address.
-	goneLook = 15 * time.Second
+	// unnotedMost is how many events may be sent of which it is not yet written down that the sink has taken them: after a kill
+	// so many are sent again.
+	unnotedMost = 16
+	// idle is how long nothing may happen until it is looked whether something is to be done.
+	idle = time.Minute
 )
 
 // sink is one sink while this worker sends to it. All but the tries is done by one goroutine.
@@ -32,7 +34,7 @@ type sink struct {
 	log     zerolog.Logger
 	records *queue.Records[messages.SinkRecord]
 	streams []string // that it is sent messages of
-	client  client
+	client  *client
 
 	record   messages.SinkRecord
 	revision uint64
@@ -43,7 +45,12 @@ type sink struct {
 	results chan result
 	sending int
 
+	writes         chan written // how the write under way went
+	writing        bool
+	unnoted, noted int // events that were taken: which no record says, and which the one says that is being written
+
 	failures int       // in a row, of a sink that is away
+	wrong    int       // events in a row that were given up as the sink calls them wrong
 	pause    time.Time // until when nothing is sent
 	problem  string
 	newer    bool // that messages of a newer version are passed over was said
@@ -52,7 +59,8 @@ type sink struct {
 func (w *Worker) newSink(f form.Sink, t *tail) *sink {
 	s := &sink{
 		Sink: f, w: w, tail: t, log: w.Logger.With().Str("sink", f.Name).Logger(), records: store.Sinks(w.Queue),
-		reading: map[string]*reading{}, results: make(chan result, atOnce),
+		reading: map[string]*reading{}, results: make(chan result, atOnce), writes: make(chan written, 1),
+		client: newClient(),
 	}
 	space := w.Queue.Space()
 	asked := map[string]bool{space.SinksStream(): true}
@@ -91,6 +99,7 @@ func (s *sink) run(ctx context.Context) error {
 	if err := s.insist(ctx, s.load); err != nil {
 		return err
 	}
+	defer s.finish(ctx)
 	for {
 		if s.record.Gone != "" {
 			if err := s.awaitOther(ctx); err != nil {
@@ -100,6 +109,24 @@ func (s *sink) run(ctx context.Context) error {
 		if err := s.turn(ctx); err != nil {
 			return err
 		}
+	}
+}
+
+// finish takes in what is on its way, and writes down a last time how far the sink is, unless another worker may have the lease.
+func (s *sink) finish(ctx context.Context) {
+	s.await() // what a sink has taken is known then
+	if errors.Is(context.Cause(ctx), queue.ErrLeaseLost) {
+		return
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancel()
+	_ = s.save(last) // else it is sent twice
+}
+
+// await waits for what is on its way to the sink.
+func (s *sink) await() {
+	for s.sending > 0 {
+		s.settle(<-s.results)
 	}
 }
 
@@ -131,12 +158,10 @@ func (s *sink) turn(ctx context.Context) error {
 	if err := s.insist(ctx, s.giveUpOld); err != nil {
 		return err
 	}
-	if err := s.insist(ctx, s.save); err != nil { // before more is sent, so that little is sent twice after a crash
-		return err
-	}
+	s.write(ctx)
 	then := s.start(ctx)
 	s.tell()
-	wake := time.NewTimer(then)
+	wake := time.NewTimer(min(then, idle, s.w.Refresh))
 	defer wake.Stop()
 	select {
 	case r := <-s.results:
@@ -148,17 +173,11 @@ func (s *sink) turn(ctx context.Context) error {
 			default:
 			}
 		}
+	case w := <-s.writes:
+		return s.wrote(w)
 	case <-changed:
 	case <-wake.C:
 	case <-ctx.Done():
-		for s.sending > 0 { // what a sink has taken is known then
-			s.settle(<-s.results)
-		}
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
-		defer cancel()
-		if !errors.Is(context.Cause(ctx), queue.ErrLeaseLost) {
-			_ = s.save(last) // else it is sent twice
-		}
 		return context.Cause(ctx)
 	}
 	return nil
@@ -187,16 +206,16 @@ func (s *sink) start(ctx context.Context) time.Duration {
 	if s.pause.After(now) {
 		return time.Until(s.pause)
 	}
-	for s.sending < atOnce {
+	for s.sending < atOnce && s.sending+s.unnoted+s.noted < unnotedMost {
 		it, then := s.line.next(now, s.horizon(), s.tail.settles)
 		if it == nil {
 			if then.IsZero() {
-				return refreshed
+				return idle
 			}
 			return time.Until(then)
 		}
 		if s.failures > 0 && s.sending > 0 {
-			return refreshed // one is enough to see whether it is back
+			return idle // one is enough to see whether it is back
 		}
 		it.sending, s.sending = true, s.sending+1
 		failed := s.failures > 0
@@ -206,125 +225,7 @@ func (s *sink) start(ctx context.Context) time.Duration {
 			s.results <- s.send(ctx, it, failed)
 		}()
 	}
-	return refreshed
-}
-
-// horizon is up to when all is read; zero where all of all streams is.
-func (s *sink) horizon() time.Time {
-	var least time.Time
-	for _, r := range s.reading {
-		if !r.horizon.IsZero() && (least.IsZero() || r.horizon.Before(least)) {
-			least = r.horizon
-		}
-	}
-	return least
-}
-
-// refill reads more where little waits.
-func (s *sink) refill(ctx context.Context) error {
-	last, _ := s.tail.seen()
-	for read := true; read && s.line.short(); {
-		read = false
-		for _, stream := range s.streams {
-			end, ok := last[stream]
-			if !ok {
-				continue
-			}
-			r := s.reading[stream]
-			if r == nil { // it can be read only now
-				r = &reading{next: end + 1}
-				s.reading[stream], s.dirty = r, true
-			}
-			if r.next > end+1 { // the stream is another than it was
-				s.log.Warn().Str("stream", stream).Msg("a stream begins anew: it is read from its start")
-				*r, s.dirty = reading{next: 1}, true
-			}
-			if r.next > end {
-				continue
-			}
-			if err := s.readOn(ctx, stream, r, end); err != nil {
-				return err
-			}
-			read = true
-		}
-		s.line.sort()
-	}
-	return nil
-}
-
-// readOn reads the next messages of a stream whose last one is end.
-func (s *sink) readOn(ctx context.Context, stream string, r *reading, end uint64) error {
-	space, filter := s.w.Queue.Space(), ">"
-	if stream == space.SinksStream() {
-		filter = space.AnyVersion(messages.TypeEventUndelivered, s.Name)
-	}
-	found, more, err := s.w.Queue.Next(ctx, stream, filter, r.next, batchMost, batchBytes)
-	if err != nil {
-		return err
-	}
-	r.horizon = time.Time{}
-	for _, m := range found {
-		if m.Sequence < r.next {
-			continue
-		}
-		if m.Sequence > end { // it is read once the tail knows of it: a stream that is shorter than what was read is another
-			more = false
-			break
-		}
-		before := m.Sequence < r.until
-		r.next = m.Sequence + 1
-		if it := s.item(stream, m); it != nil && (!before || r.left[m.Sequence]) {
-			s.line = append(s.line, it)
-		}
-		delete(r.left, m.Sequence)
-	}
-	if more && len(found) > 0 {
-		r.horizon = found[len(found)-1].Time
-	} else {
-		r.next = max(r.next, end+1)
-	}
-	if r.next >= r.until {
-		r.left = nil // what is not there any more is gone
-	}
-	s.dirty = true
-	return nil
-}
-
-// item is what waits of a message; nil where the sink isn't sent it.
-func (s *sink) item(stream string, m queue.Stored) *item {
-	e, err := s.event(m)
-	if errors.Is(err, messages.ErrNewer) && !s.newer {
-		s.newer = true
-		s.log.Warn().Err(err).Msg("messages of a newer fenceline are not sent to sinks")
-	}
-	if err != nil || e == nil {
-		return nil
-	}
-	again := stream == s.w.Queue.Space().SinksStream() // somebody wants it sent
-	if !again && (!s.Wants(e) || e.OfSinks(s.w.Queue.Space())) {
-		return nil
-	}
-	return &item{stream: stream, stored: m, at: m.Time, lanes: slices.Clone(e.Lanes())}
-}
-
-// event is what a message tells; nil where that is nothing for sinks.
-func (s *sink) event(m queue.Stored) (*form.Event, error) {
-	r, err := s.w.Queue.Decode(m)
-	if err != nil {
-		return nil, err
-	}
-	if u, ok := r.Payload.(*messages.EventUndelivered); ok {
-		r.Envelope, r.Payload, err = messages.Decode(u.Event)
-		if err != nil {
-			return nil, err
-		}
-		r.Message = u.Event
-	}
-	e, ok := s.w.Target.Site.Of(r.Envelope, r.Payload, r.Message.Body)
-	if !ok {
-		return nil, nil //nolint:nilnil // it is nothing for sinks
-	}
-	return e, nil
+	return idle
 }
 
 // tell tells metrics how much waits.

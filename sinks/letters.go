@@ -22,6 +22,7 @@ func (s *sink) giveUpOld(ctx context.Context) error {
 		switch {
 		case it.refused >= refusedMost:
 			reason = it.refusal
+			s.wrong++
 		case old && it.refusal != "":
 			reason = it.refusal
 		case old && it.tries > 0 && s.failures > 0, old && s.failures >= awayAfter:

@@ -3,6 +3,7 @@ package sinks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -13,8 +14,9 @@ import (
 const (
 	// pauseMost bounds the pause after a sink was away, leaveMost what it may ask for.
 	pauseMost, leaveMost = 5 * time.Minute, time.Hour
-	// refusedMost is after how many tries an event is given up that a sink calls wrong.
-	refusedMost = 3
+	// refusedMost is after how many tries an event is given up that a sink calls wrong, and wrongMost after how many of those in a
+	// row it is the sink that is wrong, or what it is sent: then further ones wait.
+	refusedMost, wrongMost = 3, 5
 	// awayAfter is after how many tries in a row a sink is away: then events that are too old are given up untried.
 	awayAfter = 5
 )
@@ -30,6 +32,9 @@ func (s *sink) settle(r result) {
 	it := r.it
 	s.sending--
 	it.sending = false
+	if s.record.Gone != "" { // it wants no more, whatever became of what was on its way beside that
+		return
+	}
 	var answer *answerError
 	errors.As(r.err, &answer)
 	switch {
@@ -39,6 +44,10 @@ func (s *sink) settle(r result) {
 	case answer != nil && answer.gone():
 		s.gone(r.err)
 	case answer != nil && answer.wrong(), errors.As(r.err, new(*bodyError)):
+		if s.wrong >= wrongMost {
+			s.away(it, fmt.Errorf("it refuses one event after the other: %w", r.err), answer)
+			return
+		}
 		s.refused(it, r.err)
 	default:
 		s.away(it, r.err, answer)
@@ -48,7 +57,8 @@ func (s *sink) settle(r result) {
 func (s *sink) delivered(it *item) {
 	s.w.Metrics.Sent(s.Name, "delivered")
 	s.remove(it)
-	s.failures, s.pause, s.record.Sent = 0, time.Time{}, time.Now().UTC()
+	s.unnoted++
+	s.failures, s.wrong, s.pause, s.record.Sent = 0, 0, time.Time{}, time.Now().UTC()
 	if s.problem != "" {
 		s.log.Info().Msg("events reach the sink again")
 		s.problem = ""
@@ -100,20 +110,17 @@ func (s *sink) gone(err error) {
 
 // awaitOther waits until a sink that wanted no more is another: its address may be in a file. Then it begins anew.
 func (s *sink) awaitOther(ctx context.Context) error {
-	for s.sending > 0 {
-		<-s.results
-		s.sending--
-	}
-	if err := s.insist(ctx, s.save); err != nil {
-		return err
-	}
+	s.await()
 	for {
+		if err := s.insist(ctx, s.save); err != nil {
+			return err
+		}
 		s.tell()
 		address, err := s.address()
 		if err == nil && s.Digest(address) != s.record.Gone {
 			break
 		}
-		if !queue.Pause(ctx, goneLook) {
+		if !queue.Pause(ctx, s.w.Look) {
 			return context.Cause(ctx)
 		}
 	}

@@ -11,17 +11,6 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 )
 
-// refreshed is how old a record grows that nothing changes: its bucket forgets what is older than 30 days.
-const refreshed = 24 * time.Hour
-
-// reading is how far a stream is read for a sink.
-type reading struct {
-	next    uint64          // the sequence that is read next
-	until   uint64          // below it, what is in left alone is to be delivered: the rest was before this worker
-	left    map[uint64]bool // of before
-	horizon time.Time       // when the last that was read was stored, where more is there; zero where all is read
-}
-
 // load takes up where the last worker was. A sink that there is no record of begins with what is stored from here on.
 func (s *sink) load(ctx context.Context) error {
 	e, err := s.records.Current(ctx, messages.SinkKey(s.Name))
@@ -37,7 +26,7 @@ func (s *sink) load(ctx context.Context) error {
 		return fmt.Errorf("reading how far sink %s is: %w", s.Name, err)
 	}
 	s.record, s.revision = e.Value, e.Revision
-	s.problem = s.record.Problem
+	s.problem, s.dirty = s.record.Problem, s.record.Unnamed
 	for stream, at := range s.record.Streams {
 		r := &reading{next: at.Read, until: at.Read, left: map[uint64]bool{}}
 		for _, sequence := range at.Left {
@@ -65,12 +54,62 @@ func (s *sink) beginNow(ctx context.Context) error {
 	return nil
 }
 
+// stale tells whether what is written down is not how it is, or is so old that its bucket may forget it.
+func (s *sink) stale() bool { return s.dirty || time.Since(s.record.Written) >= s.w.Refresh }
+
 // save writes down how far the sink is, where that has changed.
 func (s *sink) save(ctx context.Context) error {
-	if !s.dirty && time.Since(s.record.Written) < refreshed {
+	if s.writing {
+		_ = s.wrote(<-s.writes) // what failed is written here
+	}
+	if !s.stale() {
 		return nil
 	}
+	revision, err := s.put(ctx, s.snapshot(), s.revision)
+	return s.wrote(written{revision, err})
+}
+
+// written is how a write went.
+type written struct {
+	revision uint64
+	err      error
+}
+
+// write begins to write down how far the sink is, where that has changed. Meanwhile more is sent.
+func (s *sink) write(ctx context.Context) {
+	if s.writing || !s.stale() {
+		return
+	}
+	r, revision := s.snapshot(), s.revision
+	s.writing = true
+	go func() {
+		var w written
+		w.err = s.insist(ctx, func(ctx context.Context) (err error) {
+			w.revision, err = s.put(ctx, r, revision)
+			return err
+		})
+		s.writes <- w
+	}()
+}
+
+// wrote takes in how a write went.
+func (s *sink) wrote(w written) error {
+	s.writing, s.noted = false, 0
+	if w.err != nil {
+		s.dirty = true
+		return w.err
+	}
+	s.revision = w.revision
+	return nil
+}
+
+// snapshot is the record of how far the sink is now.
+func (s *sink) snapshot() messages.SinkRecord {
 	r := s.record
+	r.Unnamed, r.Next = false, time.Time{}
+	if s.failures > 0 {
+		r.Next = s.pause.UTC()
+	}
 	r.Streams, r.Waiting, r.Oldest, r.Problem, r.Written = map[string]messages.SinkAt{}, s.waiting(), time.Time{}, s.problem, time.Now().UTC()
 	for stream, reading := range s.reading {
 		at := messages.SinkAt{Read: max(reading.next, reading.until)}
@@ -95,22 +134,27 @@ func (s *sink) save(ctx context.Context) error {
 	} else if r.Since.IsZero() {
 		r.Since = r.Written
 	}
-	revision, err := s.put(ctx, r)
-	if err != nil {
-		return fmt.Errorf("writing down how far sink %s is: %w", s.Name, err)
-	}
-	s.record, s.revision, s.dirty = r, revision, false
-	return nil
+	s.record, s.dirty, s.noted, s.unnoted = r, false, s.unnoted, 0
+	return r
 }
 
-func (s *sink) put(ctx context.Context, r messages.SinkRecord) (uint64, error) {
+// put writes the record over a revision.
+func (s *sink) put(ctx context.Context, r messages.SinkRecord, revision uint64) (uint64, error) {
+	written, err := s.putOver(ctx, r, revision)
+	if err != nil {
+		return 0, fmt.Errorf("writing down how far sink %s is: %w", s.Name, err)
+	}
+	return written, nil
+}
+
+func (s *sink) putOver(ctx context.Context, r messages.SinkRecord, revision uint64) (uint64, error) {
 	key := messages.SinkKey(s.Name)
-	if s.revision == 0 {
+	if revision == 0 {
 		return s.records.Create(ctx, key, r)
 	}
-	revision, err := s.records.Update(ctx, key, r, s.revision)
+	written, err := s.records.Update(ctx, key, r, revision)
 	if !errors.Is(err, queue.ErrMoved) {
-		return revision, err
+		return written, err
 	}
 	// An own write whose answer was lost: nobody else writes it while this worker has the lease.
 	e, readErr := s.records.Current(ctx, key)

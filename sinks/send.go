@@ -17,7 +17,7 @@ import (
 const (
 	// answerBytes bounds what is read of an answer.
 	answerBytes = 8 << 10
-	// restTime is how long the rest of an answer is waited for by which an event is taken, so that the connection serves the next.
+	// restTime bounds how long the rest of an answer is read by which an event is taken.
 	restTime = time.Second
 )
 
@@ -30,15 +30,21 @@ func (s *sink) send(ctx context.Context, it *item, failed bool) result {
 	if err != nil {
 		return result{it, &bodyError{err}}
 	}
-	_, err = deliver(ctx, &s.Sink, e, &s.client, failed, s.w.Answer)
+	_, err = deliver(ctx, &s.Sink, e, s.client, failed, s.w.Answer)
 	return result{it, err}
 }
 
 // deliver sends a sink an event once, and returns the status of the answer, where there is one.
 func deliver(ctx context.Context, s *form.Sink, e *form.Event, c *client, failed bool, within time.Duration) (status string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	req, secrets, err := request(ctx, s, e)
+	ask, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer context.AfterFunc(ctx, cancel)()
+	taken := false
+	defer func() {
+		if !taken {
+			cancel()
+		}
+	}()
+	req, secrets, err := request(ask, s, e)
 	if err != nil {
 		return "", err
 	}
@@ -53,11 +59,11 @@ func deliver(ctx context.Context, s *form.Sink, e *form.Event, c *client, failed
 		}
 		return "", unanswered(req.URL.Host, err)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode < 300 {
-		rest := time.AfterFunc(restTime, cancel)
-		defer rest.Stop()
+	if taken = resp.StatusCode >= 200 && resp.StatusCode < 300; taken {
+		c.rest(resp.Body, cancel)
+		return resp.Status, nil
 	}
+	defer resp.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, answerBytes)) // what can't be read of it changes nothing
 	return resp.Status, answered(resp, body, secrets)
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages/queue"
-	"github.com/fenceline/fenceline/messages/store"
 	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/sinks/form"
 	"github.com/rs/zerolog"
@@ -33,6 +31,9 @@ type Config struct {
 	LeaseTTL, Pause, Look time.Duration
 	// Answer bounds one try; 0 means 15 seconds.
 	Answer time.Duration
+	// Refresh is how old the record of a sink grows that nothing changes, as its bucket forgets what is older than 30 days. Keep
+	// is how long a sink is kept that the pipeline file doesn't name. 0 means a day.
+	Refresh, Keep time.Duration
 }
 
 const (
@@ -40,6 +41,7 @@ const (
 	DefaultLeaseTTL = 15 * time.Second
 	// answerTime bounds one try.
 	answerTime = 15 * time.Second
+	day        = 24 * time.Hour
 	// rightsPause is between looks whether the NATS user may do what it takes.
 	rightsPause = time.Minute
 )
@@ -47,10 +49,7 @@ const (
 // Worker sends events to sinks.
 type Worker struct {
 	Config
-
-	mu      sync.Mutex
-	next    *Target       // that comes into force; nil for none
-	changed chan struct{} // has one when next is set
+	turns queue.Turns[Target]
 }
 
 // New makes a worker. It reads no file yet.
@@ -61,24 +60,16 @@ func New(c Config) (*Worker, error) {
 	for _, d := range []struct {
 		of        *time.Duration
 		otherwise time.Duration
-	}{{&c.LeaseTTL, DefaultLeaseTTL}, {&c.Pause, time.Second}, {&c.Look, time.Second}, {&c.Answer, answerTime}} {
+	}{{&c.LeaseTTL, DefaultLeaseTTL}, {&c.Pause, time.Second}, {&c.Look, time.Second}, {&c.Answer, answerTime}, {&c.Refresh, day}, {&c.Keep, day}} {
 		if *d.of == 0 {
 			*d.of = d.otherwise
 		}
 	}
-	return &Worker{Config: c, changed: make(chan struct{}, 1)}, nil
+	return &Worker{Config: c}, nil
 }
 
 // Retarget has events go to other sinks from here on, while the worker runs.
-func (w *Worker) Retarget(t Target) {
-	w.mu.Lock()
-	w.next = &t
-	w.mu.Unlock()
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
+func (w *Worker) Retarget(t Target) { w.turns.Next(t) }
 
 // Run sends events until ctx ends. A NATS user that may not do it is no reason to end: other work of the process goes on, the log
 // says so, and it is tried again.
@@ -98,74 +89,20 @@ func (w *Worker) Run(ctx context.Context) {
 	}
 }
 
-// errRetargeted ends a turn for another, with other sinks.
-var errRetargeted = errors.New("events go to other sinks")
-
 // act sends events while this worker is the one that does.
 func (w *Worker) act(ctx context.Context) error {
-	for {
-		w.mu.Lock()
-		if w.next != nil {
-			w.Target, w.next = *w.next, nil
-		}
-		w.mu.Unlock()
-		turn, end := context.WithCancelCause(ctx)
-		stop := make(chan struct{})
-		go func() {
-			select {
-			case <-w.changed:
-				end(errRetargeted)
-			case <-stop:
-			}
-		}()
-		err := w.sendAll(turn)
-		close(stop)
-		again := errors.Is(context.Cause(turn), errRetargeted) && ctx.Err() == nil
-		end(nil)
-		if !again {
-			return err
-		}
-	}
+	return w.turns.Run(ctx, func(t Target) error { w.Target = t; return nil }, w.sendAll)
 }
 
 // sendAll follows each sink until ctx ends.
 func (w *Worker) sendAll(ctx context.Context) error {
-	if err := w.forget(ctx); err != nil {
-		return err
-	}
 	defer w.Metrics.Forget()
-	if len(w.Target.Sinks) == 0 {
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	t := newTail(w)
 	g.Go(func() error { return t.run(ctx) })
+	g.Go(func() error { return w.forgetOthers(ctx, t) })
 	for _, s := range w.Target.Sinks {
 		g.Go(func() error { return w.newSink(s, t).run(ctx) })
 	}
 	return g.Wait()
-}
-
-// forget removes the records of sinks that are no more.
-func (w *Worker) forget(ctx context.Context) error {
-	known := map[string]bool{}
-	for _, s := range w.Target.Sinks {
-		known[s.Name] = true
-	}
-	records := store.Sinks(w.Queue)
-	all, err := records.List(ctx)
-	for _, e := range all {
-		if known[e.Value.Sink] {
-			continue
-		}
-		if err = records.Delete(ctx, e.Key, e.Revision); err != nil {
-			break
-		}
-		w.Logger.Info().Str("sink", e.Value.Sink).Msg("sink is no more: nothing is kept for it")
-	}
-	if err != nil && ctx.Err() == nil && !errors.Is(err, queue.ErrMoved) {
-		return fmt.Errorf("forgetting sinks that are no more: %w", err)
-	}
-	return nil
 }

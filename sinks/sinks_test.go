@@ -229,9 +229,6 @@ func TestASinkThatWantsNoMoreIsLeftAlone(t *testing.T) {
 	if slices.ContainsFunc(next.all(), func(p post) bool { return p.path == "/new" && !strings.Contains(p.body, `"z"`) }) {
 		t.Error("it was sent what happened while it wanted no more")
 	}
-	if s.record(t, "beside").Sink != "" {
-		t.Error("something is kept of a sink that is no more")
-	}
 }
 
 // TestRetryAfterIsHonoured, and bounded.
@@ -259,6 +256,10 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 	if k.start(within(t)) < leaveMost/2 || k.sending != 0 {
 		t.Error("it is asked again at once")
+	}
+	must(t, k.save(within(t)))
+	if next := s.record(t, "audit").Next; !next.Equal(k.pause.Round(0)) {
+		t.Errorf("the next try is said to be at %s, and is at %s", next, k.pause)
 	}
 }
 
@@ -297,9 +298,9 @@ func TestHostileReceivers(t *testing.T) {
 	try := func(t *testing.T, url string, answer time.Duration, change ...func(*form.Sink)) (string, error) {
 		t.Helper()
 		k := sinkAt(t, "audit", url, change...)
-		var c client
+		c := newClient()
 		defer c.close()
-		return deliver(within(t), &k, e, &c, false, answer)
+		return deliver(within(t), &k, e, c, false, answer)
 	}
 	serve := func(t *testing.T, f http.HandlerFunc) string {
 		t.Helper()
@@ -518,4 +519,37 @@ func TestMatrixWithAQuery(t *testing.T) {
 	if _, err := Try(within(t), &k, e); err != nil || uri != "/rooms/%21room%3Aexample.com/send/m.room.message/"+e.ID+"?user_id=%40x%3Ay" {
 		t.Errorf("it came as %s, %v", uri, err)
 	}
+}
+
+// TestAnEventIsTakenByItsStatus: the next one doesn't wait for the end of the answer, which servers send late or never.
+func TestAnEventIsTakenByItsStatus(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	var open, most atomic.Int32
+	r.answers(func(w http.ResponseWriter, req *http.Request, body string) bool {
+		r.mu.Lock()
+		r.got = append(r.got, post{body: body})
+		r.mu.Unlock()
+		if n := open.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		_ = http.NewResponseController(w).Flush()
+		<-req.Context().Done()
+		open.Add(-1)
+		return true
+	})
+	k := s.follower(t, sinkAt(t, "audit", r.URL))
+	for _, reason := range numbered("e", 0, restMost) {
+		s.happens(t, "production", reason)
+	}
+	for range restMost {
+		k.round(t)
+	}
+	if got := r.reasons("production"); !slices.Equal(got, numbered("e", 0, restMost)) || len(k.line) > 0 {
+		t.Errorf("%d wait, there came %v", len(k.line), got)
+	}
+	if most.Load() < 2 {
+		t.Error("each waited for the end of the answer to the one before")
+	}
+	k.client.close()
+	eventually(t, "all answers are ended", func() bool { return open.Load() == 0 })
 }

@@ -8,9 +8,9 @@ import (
 
 // Try sends a sink an event, once, and returns the status that it answered with. The error is why it has not taken the event.
 func Try(ctx context.Context, s *form.Sink, e *form.Event) (status string, err error) {
-	var c client
+	c := newClient()
 	defer c.close()
-	return deliver(ctx, s, e, &c, false, answerTime)
+	return deliver(ctx, s, e, c, false, answerTime)
 }
 
 // Check tells whether all files of a sink can be used.
@@ -20,7 +20,7 @@ func Check(ctx context.Context, s *form.Sink) error {
 			return err
 		}
 	}
-	var c client
+	c := newClient()
 	defer c.close()
 	_, err := c.get(s.CAFile, false)
 	return err

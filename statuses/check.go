@@ -3,6 +3,7 @@ package statuses
 import (
 	"context"
 
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -12,7 +13,7 @@ func Check(ctx context.Context, t target.Target) (found string, err error) {
 	if err != nil {
 		return "", explain(t, err)
 	}
-	transport, err := base(t.CAFile)
+	transport, err := reach.Outward(t.CAFile)
 	if err != nil {
 		return "", err
 	}

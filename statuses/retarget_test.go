@@ -25,11 +25,7 @@ func TestStatusesGoWhereTheyAreLedTo(t *testing.T) {
 	running(t, w.Run)
 	lead := func(targets ...target.Target) {
 		w.Retarget(targets)
-		eventually(t, "the targets are in force", func() bool {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return w.next == nil
-		})
+		eventually(t, "the targets are in force", func() bool { return !w.turns.Pending() })
 	}
 	producer := as("producer")
 	push := func(n int) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,10 +39,7 @@ type Worker struct {
 	forges map[string]*forge // by kind and address
 	routes map[string]*route // by pipeline
 	unread sync.Once         // says that requests may not be read
-
-	mu      sync.Mutex
-	next    []target.Target // that come into force when this worker tells of commits next; nil for none
-	changed chan struct{}   // has one when next is set
+	turns  queue.Turns[[]target.Target]
 }
 
 // route is where the statuses of one pipeline go.
@@ -71,7 +69,7 @@ func New(c Config) (*Worker, error) {
 	if c.Pace == 0 {
 		c.Pace = 15 * time.Second
 	}
-	w := &Worker{Config: c, changed: make(chan struct{}, 1)}
+	w := &Worker{Config: c}
 	if err := w.use(c.Targets); err != nil {
 		return nil, err
 	}
@@ -96,27 +94,7 @@ func (w *Worker) use(targets []target.Target) error {
 }
 
 // Retarget has statuses go to other targets from here on, while the worker runs. What is under way is told again.
-func (w *Worker) Retarget(targets []target.Target) {
-	w.mu.Lock()
-	w.next = append([]target.Target{}, targets...)
-	w.mu.Unlock()
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
-
-// takeNext has the targets of Retarget come into force.
-func (w *Worker) takeNext() error {
-	w.mu.Lock()
-	next := w.next
-	w.next = nil
-	w.mu.Unlock()
-	if next == nil {
-		return nil
-	}
-	return w.use(next)
-}
+func (w *Worker) Retarget(targets []target.Target) { w.turns.Next(slices.Clone(targets)) }
 
 // Run tells forges until ctx ends.
 func (w *Worker) Run(ctx context.Context) error {
@@ -130,39 +108,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	return err
 }
 
-// errRetargeted ends a worker's turn for another, of other targets.
-var errRetargeted = errors.New("statuses go to other targets")
-
 // act takes hints and tells forges while this worker is the one that does.
-func (w *Worker) act(ctx context.Context) error {
-	for {
-		if err := w.takeNext(); err != nil {
-			return err
-		}
-		if len(w.routes) == 0 {
-			w.Logger.Info().Msg("no pipeline has a status section: there is nobody to tell")
-		}
-		turn, end := context.WithCancelCause(ctx)
-		stop := make(chan struct{})
-		go func() {
-			select {
-			case <-w.changed:
-				end(errRetargeted)
-			case <-stop:
-			}
-		}()
-		err := w.tellAll(turn)
-		close(stop)
-		again := errors.Is(context.Cause(turn), errRetargeted) && ctx.Err() == nil
-		end(nil)
-		if !again {
-			return err
-		}
-	}
-}
+func (w *Worker) act(ctx context.Context) error { return w.turns.Run(ctx, w.use, w.tellAll) }
 
 // tellAll takes hints and tells forges by the targets as they are.
 func (w *Worker) tellAll(ctx context.Context) error {
+	if len(w.routes) == 0 {
+		w.Logger.Info().Msg("no pipeline has a status section: there is nobody to tell")
+	}
 	if err := ForgetProblems(ctx, w.Queue, w.Targets); err != nil && ctx.Err() == nil {
 		w.Logger.Warn().Err(err).Msg("status shows what is over")
 	}

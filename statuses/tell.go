@@ -11,6 +11,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -157,7 +158,7 @@ func (f *forge) base(caFile string) (http.RoundTripper, error) {
 	if b := f.bases[caFile]; b != nil && !failed {
 		return b, nil
 	}
-	b, err := base(caFile)
+	b, err := reach.Outward(caFile)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package statuses
 import (
 	"bytes"
 	"cmp"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -12,13 +11,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
-	"github.com/fenceline/fenceline/reach"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -179,28 +176,6 @@ func wait(h http.Header) time.Duration {
 		}
 	}
 	return 0
-}
-
-// base is the transport to a forge, with the certificate authorities of a file where there is one.
-func base(caFile string) (*http.Transport, error) {
-	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSHandshakeTimeout: answerTime / 2,
-		IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 1 << 20,
-		DialContext: (&reach.Rules{}).Dialer(reach.Operator), // no link-local address, where clouds keep credentials
-	}
-	if caFile == "" {
-		return t, nil
-	}
-	content, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("ca_file: %s has no certificate in PEM", caFile)
-	}
-	t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return t, nil
 }
 
 // unknownAuthority tells whether the forge's certificate is of nobody who is trusted.

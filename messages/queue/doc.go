@@ -43,6 +43,7 @@
 //	backlog.go         what waits for those who share a consumer
 //	events.go          ConsumeEvents: a handler's errors become acknowledgements
 //	lease.go           Lease: of several clients one acts
+//	turns.go           Turns: work that begins anew with what is another
 //	observed.go        how requests and the connection go, for who counts
 //
 // Package diagnosis, below, says why a connection fails and what mends it.

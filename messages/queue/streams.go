@@ -33,6 +33,38 @@ func (c *Client) Info(ctx context.Context, stream string) (StreamInfo, error) {
 	return s, c.refused(err)
 }
 
+// Has tells whether a stream has a message from one sequence up to before another, by its leader, which is never stale as those
+// may be that answer Next. The rest of the answer is what Info says.
+func (c *Client) Has(ctx context.Context, stream string, from, to uint64) (bool, StreamInfo, error) {
+	m, err := c.ask(ctx, "$JS.API.STREAM.INFO."+stream, []byte(`{"deleted_details":true}`))
+	if err != nil {
+		return false, StreamInfo{}, err
+	}
+	s, err := streamInfo(stream, m.Data)
+	if err != nil {
+		return false, s, c.refused(err)
+	}
+	var of struct {
+		State struct {
+			Deleted []uint64 `json:"deleted"`
+		} `json:"state"`
+	}
+	if err := json.Unmarshal(m.Data, &of); err != nil {
+		return false, s, fmt.Errorf("reading the answer of stream %s: %w", stream, err)
+	}
+	from, to = max(from, s.First), min(to, s.Last+1)
+	if from >= to {
+		return false, s, nil
+	}
+	has := to - from
+	for _, gone := range of.State.Deleted {
+		if gone >= from && gone < to {
+			has--
+		}
+	}
+	return has > 0, s, nil
+}
+
 func streamInfo(stream string, answer []byte) (StreamInfo, error) {
 	var info struct {
 		Now    time.Time `json:"ts"`

@@ -33,8 +33,16 @@ func Formats() []string {
 	return []string{string(CloudEvents), string(Slack), string(Mattermost), string(Teams), string(Matrix)}
 }
 
-// DefaultRetryFor is how long a sink that doesn't take an event is tried again.
-const DefaultRetryFor = 24 * time.Hour
+const (
+	// DefaultRetryFor is how long a sink that doesn't take an event is tried again.
+	DefaultRetryFor = 24 * time.Hour
+	// KeptFor is how long the streams keep events where nobody has made them otherwise: what is gone can't be tried again.
+	KeptFor = 90 * day
+	// RefusalsKeptFor is that of the type refusals.counted.
+	RefusalsKeptFor = 30 * day
+
+	day = 24 * time.Hour
+)
 
 // Sink is where events go. Fill completes one, and says what is wrong with it.
 type Sink struct {
@@ -88,6 +96,9 @@ func (s Sink) Fill() (Sink, error) {
 	if s.RetryFor == 0 {
 		s.RetryFor = DefaultRetryFor
 	}
+	if err := s.checkRetry(); err != nil {
+		return s, &FieldError{"retry_for", err}
+	}
 	if s.Severity == "" {
 		s.Severity = Info
 	}
@@ -113,6 +124,18 @@ func (s Sink) Fill() (Sink, error) {
 		s.template = t
 	}
 	return s, nil
+}
+
+// checkRetry tells whether events are kept for as long as they are to be tried.
+func (s *Sink) checkRetry() error {
+	kept, of := KeptFor, "events"
+	if refusals := name(messages.TypeRefusalsCounted); slices.Contains(s.Types, refusals) {
+		kept, of = RefusalsKeptFor, "events of the type "+refusals
+	}
+	if s.RetryFor > kept {
+		return fmt.Errorf("%s is longer than %s are kept, which is %d days: give at most %dh", s.RetryFor, of, kept/day, kept/time.Hour)
+	}
+	return nil
 }
 
 // CheckURL tells whether events can be posted to an address. Its errors leave out what comes behind the host, which may be a secret.
