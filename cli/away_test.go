@@ -44,15 +44,15 @@ func TestWaitingWhileTheServerIsAway(t *testing.T) {
 			server := queuetest.Start(t)
 			c := server.Client(t)
 			prepare(t, c)
-			var notes clitest.Output
+			var out clitest.Output // of both, as a log that is drawn has the notes between its lines
 			ended := make(chan error, 1)
-			s := &session{queue: c, out: &clitest.Output{}, notes: &notes, patience: 300 * time.Millisecond}
+			s := &session{queue: c, out: &out, notes: &out, patience: 300 * time.Millisecond}
 			before := server.Server().NumSubscriptions()
 			go func() { ended <- test.wait(t.Context(), s) }()
 			queuetest.Eventually(t, "it to follow something", func() bool { return server.Server().NumSubscriptions() > before })
 			server.Stop()
 			err := <-ended
-			if got := notes.String(); !strings.Contains(got, "it is waited for") {
+			if got := out.String(); !strings.Contains(got, "it is waited for") {
 				t.Errorf("it says %q while it waits", got)
 			}
 			if !errors.Is(err, errAway) {
