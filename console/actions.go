@@ -129,7 +129,7 @@ func (c *Console) carryOut(ctx context.Context, d decision, shown []fact, by, re
 	}
 	if err == nil || errors.Is(err, people.ErrDecided) {
 		c.lately.note(d.subject(), by, d.title())
-		c.seen.side.ask()
+		c.seen.side.asked.set()
 	}
 	return said, err
 }

@@ -108,7 +108,7 @@ func (f *follows) get(build, pipeline, person string) (_ *follow, done func(), e
 		ctx, cancel := context.WithCancel(f.ctx)
 		one = &follow{
 			queue: f.queue, build: build, pipeline: pipeline, stale: true, cancel: cancel, ready: make(chan struct{}), over: make(chan struct{}),
-			waits: map[chan struct{}]bool{}, made: map[int]madeStep{}, pagesOf: map[string]int{},
+			made: map[int]madeStep{}, pagesOf: map[string]int{},
 		}
 		f.all[build] = one
 		go one.run(ctx)
@@ -172,12 +172,12 @@ type follow struct {
 	version  uint64 // of that
 	log      overview.Log
 	attempts []startedAttempt
-	gap      uint64 // messages between the log's beginning and its end that were not read
-	problem  string // why it can't be read
-	changed  bool   // since pages were woken last
-	waits    map[chan struct{}]bool
+	gap      uint64           // messages between the log's beginning and its end that were not read
+	problem  string           // why it can't be read
+	changed  bool             // since pages were woken last
 	made     map[int]madeStep // steps as pages show them, by number
 
+	open  listeners
 	heads headCache
 }
 
@@ -300,12 +300,7 @@ func (f *follow) settle() {
 		return
 	}
 	f.changed = false
-	for c := range f.waits {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	f.open.wake()
 }
 
 func (f *follow) read(ctx context.Context) error {
@@ -441,17 +436,4 @@ func (f *follow) known() (about aboutBuild, began []startedAttempt, version uint
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.about, slices.Clone(f.attempts), f.version
-}
-
-// subscribe returns a channel that has a value whenever more of the log is there.
-func (f *follow) subscribe() (changed <-chan struct{}, done func()) {
-	c := make(chan struct{}, 1)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waits[c] = true
-	return c, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.waits, c)
-	}
 }

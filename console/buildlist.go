@@ -23,7 +23,7 @@ const (
 	// endedLook is how often the list is held against the records that there are: those that go leave no trace.
 	endedLook = 10 * time.Minute
 	// whyMost bounds, in bytes, what the list says of a build.
-	whyMost = 300
+	whyMost = 160
 )
 
 // endedBuild is a build that has ended, in short: of ten thousand of them no more is kept.
@@ -37,15 +37,16 @@ type endedBuild struct {
 }
 
 // endedOf puts a build in short. It holds on to nothing of the record.
-func endedOf(r *messages.BuildRecord) *endedBuild {
+func endedOf(r *messages.BuildRecord, t *texts) *endedBuild {
 	b := overview.BuildOf(r)
 	keep := func(s string) string { return strings.Clone(messages.Shorten(s, whyMost)) }
+	shared := func(s string) string { return t.one(messages.Shorten(s, whyMost)) }
 	out := &endedBuild{
-		Build: keep(b.Build), Pipeline: keep(b.Pipeline), State: keep(b.State), Ref: keep(b.Ref), Commit: keep(b.Commit), By: keep(b.By), Why: keep(b.Why()),
+		Build: keep(b.Build), Pipeline: shared(b.Pipeline), State: shared(b.State), Ref: shared(b.Ref), Commit: keep(b.Commit), By: shared(b.By), Why: shared(b.Why()),
 		Order: b.Order, Attempt: b.Attempt, Ended: b.Updated, Took: b.Took.Std(),
 	}
 	if b.Reason != nil {
-		out.Reason = messages.Reason{Kind: messages.ReasonKind(keep(string(b.Reason.Kind))), Detail: keep(b.Reason.Detail), Link: keep(b.Reason.Link)}
+		out.Reason = messages.Reason{Kind: messages.ReasonKind(shared(string(b.Reason.Kind))), Detail: shared(b.Reason.Detail), Link: keep(b.Reason.Link)}
 	}
 	return out
 }
@@ -60,36 +61,26 @@ func (b *endedBuild) later(than *endedBuild) int {
 type endedBuilds struct {
 	queue *queue.Client
 	took  func(*messages.BuildRecord) // is given each record as it was read
+	asked mark                        // set when one is known to have changed
 
 	mu      sync.RWMutex
 	all     []*endedBuild
 	by      map[string]*endedBuild
 	next    uint64 // the first revision that was not read yet
+	texts   texts
 	more    bool   // there are older ones, which are not listed
 	clock   uint64 // rises with each change
+	changed bool   // since it rose last
 	problem string // why they could not be read
 	ready   chan struct{}
 }
 
 func newEndedBuilds(q *queue.Client, took func(*messages.BuildRecord)) *endedBuilds {
-	return &endedBuilds{queue: q, took: took, by: map[string]*endedBuild{}, ready: make(chan struct{})}
+	return &endedBuilds{queue: q, took: took, asked: newMark(), by: map[string]*endedBuild{}, ready: make(chan struct{})}
 }
 
 // run reads what there is, and then what is written, and tells by note when something has changed.
 func (l *endedBuilds) run(ctx context.Context, note func()) error {
-	changed := make(chan struct{}, 1)
-	mark := func() error {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-		return nil
-	}
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	watching.Go(func() {
-		_ = store.Builds(l.queue).Changes(ctx, mark, func(queue.Entry[messages.BuildRecord]) { _ = mark() }) // it ends with ctx
-	})
 	look := time.NewTicker(endedLook)
 	defer look.Stop()
 	for {
@@ -97,7 +88,7 @@ func (l *endedBuilds) run(ctx context.Context, note func()) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
+		case <-l.asked:
 			err = l.read(ctx)
 		case <-look.C:
 			err = l.forgetGone(ctx)
@@ -106,7 +97,7 @@ func (l *endedBuilds) run(ctx context.Context, note func()) error {
 			note()
 		}
 		if err != nil {
-			_ = mark()
+			l.asked.set()
 		}
 		if !queue.Pause(ctx, endedEvery) {
 			return nil
@@ -123,9 +114,13 @@ func (l *endedBuilds) ended(err error) bool {
 		l.problem = err.Error()
 	} else if !l.caught() {
 		close(l.ready)
+		l.changed = true
 	}
-	l.clock++
-	return was != l.problem || err == nil
+	moved := l.changed || was != l.problem
+	if l.changed = false; moved {
+		l.clock++
+	}
+	return moved
 }
 
 func (l *endedBuilds) caught() bool {
@@ -146,7 +141,7 @@ func (l *endedBuilds) read(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	if l.next > info.Last+1 { // of a bucket before this one
-		l.next, l.all, l.by = 0, nil, map[string]*endedBuild{}
+		l.next, l.all, l.by, l.changed = 0, nil, map[string]*endedBuild{}, true
 	}
 	if l.next == 0 {
 		l.next = info.First
@@ -191,7 +186,8 @@ func (l *endedBuilds) add(revision uint64, r *messages.BuildRecord) {
 	if !r.Ended() {
 		return
 	}
-	b := endedOf(r)
+	b := endedOf(r, &l.texts)
+	l.changed = true
 	if known := l.by[b.Build]; known != nil {
 		*known = *b // who reads the list has copies
 		return
@@ -213,6 +209,7 @@ func (l *endedBuilds) forgetGone(ctx context.Context) error {
 		gone := there[records.Subject(b.Build)] == 0
 		if gone {
 			delete(l.by, b.Build)
+			l.changed = true
 		}
 		return gone
 	})

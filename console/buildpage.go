@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"html/template"
@@ -32,7 +33,7 @@ func readAbout(ctx context.Context, q *queue.Client, build string) (aboutBuild, 
 	if asked, err := builds.New(q).RequestOf(ctx, build); err == nil { // else it is not kept
 		a.commit = overview.CommitLink(asked)
 	}
-	if e, err := store.Builds(q).Get(ctx, build); err == nil && e.Value.Outcome != nil {
+	if e, err := store.Builds(q).Current(ctx, build); err == nil && e.Value.Outcome != nil {
 		if _, ready, err := messages.DecodeAs[*messages.ImageReady](*e.Value.Outcome); err == nil {
 			a.ready = ready
 		}
@@ -75,9 +76,11 @@ func (b *buildStream) parts() []part {
 	return append(out, b.follow.parts(b.console.render)...)
 }
 
-func (*buildStream) cells(uint64) (uint64, []string) { return 0, nil }
+func (*buildStream) cells(uint64, int, *bytes.Buffer) (now uint64, next int) { return 0, 0 }
 
-func (b *buildStream) wakes() (changed <-chan struct{}, done func()) { return b.follow.subscribe() }
+func (b *buildStream) wakes() (changed <-chan struct{}, done func()) {
+	return b.follow.open.subscribe()
+}
 
 // followed is a build that a page shows. It answers where there is none.
 func (c *Console) followed(w http.ResponseWriter, r *http.Request, s *session) (f *follow, done func(), ok bool) {

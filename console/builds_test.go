@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/builds/buildstest"
@@ -134,7 +135,7 @@ func TestBuildsAreListedByWhatIsAskedFor(t *testing.T) {
 // TestTenThousandEndedBuildsAreHeldInShort: what is kept of each is bounded, and how many.
 func TestTenThousandEndedBuildsAreHeldInShort(t *testing.T) {
 	r := messages.BuildRecord{BuildRef: messages.BuildRef{Build: "base-1"}, State: messages.BuildStateFailed, Failure: &messages.Failure{Reason: strings.Repeat("why ", 10_000)}, LastError: strings.Repeat("x", 8000)}
-	if b := endedOf(&r); len(b.Why) > whyMost+10 {
+	if b := endedOf(&r, &texts{}); len(b.Why) > whyMost+10 {
 		t.Errorf("%d bytes of why are kept", len(b.Why))
 	}
 	l := newEndedBuilds(nil, func(*messages.BuildRecord) {})
@@ -146,6 +147,70 @@ func TestTenThousandEndedBuildsAreHeldInShort(t *testing.T) {
 	p := l.page(&buildFilter{Page: 1})
 	if p.Total != endedMost || !p.More || p.Builds[0].Build != "base-20050" || p.Builds[1].Build != "base-20099" || len(l.by) != endedMost {
 		t.Errorf("%d builds, more: %t, the first is %s", p.Total, p.More, p.Builds[0].Build)
+	}
+}
+
+// TestPagesOfBuildsShareWhatTheyShow: builds are looked through once for each filter and change, however many pages show them, and
+// not when a build has changed that they don't show.
+func TestPagesOfBuildsShareWhatTheyShow(t *testing.T) {
+	s := newSite(t)
+	s.ended(t, 1, messages.BuildStateFailed, nil)
+	c, vera := s.it, s.as(t, "vera")
+	vera.until(t, "/builds", "it is there", says("base-00001"))
+	made := func(f buildFilter) (html string) {
+		_ = c.endedPart(&f)
+		c.endings.mu.Lock()
+		defer c.endings.mu.Unlock()
+		m, known := c.endings.made[partKey{"ended", f.query(f.Page), false}]
+		if now := c.seen.ended.now(); !known || m.clock != now {
+			t.Errorf("of filter %+v what was made at %d is kept, it is %d now", f, m.clock, now)
+		}
+		return string(m.html)
+	}
+	first := made(buildFilter{Text: "base", Page: 1})
+	if again := made(buildFilter{Text: "base", Page: 1}); unsafe.StringData(again) != unsafe.StringData(first) {
+		t.Error("a second page looks through them again")
+	}
+	if other := made(buildFilter{Text: "none", Page: 1}); !strings.Contains(other, "No build is like that") {
+		t.Errorf("another filter shows %s", other)
+	}
+	for n := range 2 * maxEndedParts {
+		made(buildFilter{Text: fmt.Sprint("none", n), Page: 1})
+	}
+	if n := len(c.endings.made); n > maxEndedParts {
+		t.Errorf("%d are kept", n)
+	}
+	clock := c.seen.ended.now()
+	s.claimed(t, s.asked(t, 5, nil))
+	vera.until(t, "/builds", "it runs", says("Attempt 2 on b1"))
+	queuetest.Eventually(t, "its record was read", func() bool {
+		c.seen.ended.mu.RLock()
+		defer c.seen.ended.mu.RUnlock()
+		return c.seen.ended.next > 2
+	})
+	if now := c.seen.ended.now(); now != clock {
+		t.Errorf("the list was made again for a build that is not on it: %d, then %d", clock, now)
+	}
+	stream := vera.listen(t, streamOf(t, vera.get(t, "/builds?text=base")))
+	await(t, stream, "base-00001")
+	s.ended(t, 2, messages.BuildStateFailed, nil)
+	await(t, stream, "base-00002")
+}
+
+// TestABuildIsReadFromTheLeader: its page is read anew when the record has changed, which another replica may not have yet.
+func TestABuildIsReadFromTheLeader(t *testing.T) {
+	s := newSiteAt(t, func(o *server.Options) {
+		for _, u := range o.Users {
+			if u.Username == "console" {
+				u.Permissions.Publish.Deny = append(u.Permissions.Publish.Deny, "$JS.API.DIRECT.GET.KV_fenceline-builds.>")
+			}
+		}
+	})
+	ready, err := messages.Encode(messages.Envelope{ID: "1", Source: "test", Time: time.Now()}, &messages.ImageReady{BuildRef: messages.BuildRef{Build: "base-00001", Pipeline: "base", Order: 1}, Image: imageOf(3), Tag: "odd-tag"})
+	queuetest.Must(t, err)
+	build := s.ended(t, 1, messages.BuildStateSucceeded, func(r *messages.BuildRecord) { r.Outcome = &ready })
+	if a := s.as(t, "vera").get(t, "/builds/"+build); a.status != http.StatusOK || !strings.Contains(a.body, "succeeded") || !strings.Contains(a.body, "odd-tag") {
+		t.Errorf("its page: %d\n%s", a.status, a.body)
 	}
 }
 
@@ -219,6 +284,51 @@ func TestALongLogIsShownInPart(t *testing.T) {
 		if !strings.Contains(a.body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestALogOf50MBIsFollowed while it is written: no more of it is kept than of any other, and each change that a page gets is small.
+func TestALogOf50MBIsFollowed(t *testing.T) {
+	const pieces, piece = 1600, 32 << 10
+	s := newSite(t)
+	build := s.asked(t, 1, nil)
+	s.claimed(t, build)
+	vera := s.as(t, "vera")
+	s.logged(t, build, wrote("first", "[1/9] RUN echo", "begun"))
+	page := vera.until(t, "/builds/"+build, "it is followed", says("begun"))
+	stream := vera.listen(t, streamOf(t, page))
+	text := strings.Repeat(strings.Repeat("<", 126)+"\x1b\n", piece/128)
+	go func() {
+		for n := range pieces {
+			l := wrote(fmt.Sprint(n/100), fmt.Sprintf("[%d/99] RUN make", n/100), text)
+			l.BuildRef, l.Attempt = messages.BuildRef{Build: build, Pipeline: "base", Order: 1}, 2
+			if err := s.admin.Publish(t.Context(), "", &l); err != nil {
+				t.Errorf("piece %d: %v", n, err)
+			}
+		}
+		l := wrote("last", "[100/100] RUN echo", "this is the end")
+		l.BuildRef, l.Attempt = messages.BuildRef{Build: build, Pipeline: "base", Order: 1}, 2
+		if err := s.admin.Publish(t.Context(), "", &l); err != nil {
+			t.Error(err)
+		}
+	}()
+	sent, events := 0, 0
+	for e := ""; !strings.Contains(e, "this is the end"); events++ {
+		e = await(t, stream, "")
+		sent = max(sent, len(e))
+	}
+	f := s.it.seen.logs.all[build]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept, made := 0, 0
+	for _, step := range f.log.Steps {
+		kept += len(step.Text())
+	}
+	for _, m := range f.made {
+		made += len(m.part.html)
+	}
+	if f.log.Cut < 49<<20 || kept > 300<<10 || made > 1<<20 || sent > 256<<10 {
+		t.Errorf("of %d bytes %d are cut, %d are kept, as %d of markup, and a page got %d at once in one of %d events", pieces*piece, f.log.Cut, kept, made, sent, events)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"html/template"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -132,13 +133,14 @@ func (c *Console) awaitEnded(r *http.Request) {
 
 func (c *Console) buildsEvents(w http.ResponseWriter, r *http.Request, s *session) {
 	f := readBuildFilter(r.URL.Query())
-	var made uint64 // the change that the ended ones were made of last
-	var ended []part
+	made := uint64(math.MaxUint64) // the change that the ended ones were sent of last
 	c.stream(w, r, s, partsOnly(func() []part {
-		if now := c.seen.ended.now(); now != made || ended == nil {
-			made, ended = now, []part{{"ended", c.endedPart(&f)}, {"durations", c.durationsPart(f.Pipeline)}}
+		out := []part{{"open", c.openPart(s.mayDecide())}}
+		if now := c.seen.ended.now(); now != made {
+			made = now
+			out = append(out, part{"ended", c.endedPart(&f)}, part{"durations", c.durationsPart(f.Pipeline)})
 		}
-		return append([]part{{"open", c.openPart(s.mayDecide())}}, ended...)
+		return out
 	}))
 }
 
@@ -192,12 +194,14 @@ func (c *Console) openBuilds(decides bool) openBuilds {
 
 // endedPart is what a page shows of the builds that have ended.
 func (c *Console) endedPart(f *buildFilter) template.HTML {
-	p := c.seen.ended.page(f)
-	if f.Page > 1 {
-		p.Before = "/builds?" + f.query(f.Page-1)
-	}
-	if p.Last < p.Total {
-		p.Next = "/builds?" + f.query(f.Page+1)
-	}
-	return c.render("ended", p)
+	return c.endings.get(partKey{"ended", f.query(f.Page), false}, c.seen.ended.now(), func() template.HTML {
+		p := c.seen.ended.page(f)
+		if f.Page > 1 {
+			p.Before = "/builds?" + f.query(f.Page-1)
+		}
+		if p.Last < p.Total {
+			p.Next = "/builds?" + f.query(f.Page+1)
+		}
+		return c.render("ended", p)
+	})
 }

@@ -76,10 +76,7 @@ func (b *buildSteps) read(ctx context.Context, of *overview.Build) string {
 // lookAtSteps looks again and again while any page is open.
 func (s *seen) lookAtSteps(ctx context.Context) error {
 	for queue.Pause(ctx, stepsEvery) {
-		s.mu.RLock()
-		looks := len(s.open) > 0
-		s.mu.RUnlock()
-		if looks && s.steps.look(ctx, s.side.is().open) {
+		if s.open.any() && s.steps.look(ctx, s.side.is().open) {
 			s.note()
 		}
 	}

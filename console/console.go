@@ -50,6 +50,7 @@ type Console struct {
 	makers   makers
 	patience time.Duration // with a browser that is to take in what a stream sends
 	parts    partCache
+	endings  partCache // about builds that have ended
 	diffs    *diffs
 	lately   lately
 	courses  readings[*overview.Course]     // by rollout
@@ -79,7 +80,7 @@ func New(c Config) (*Console, error) {
 	return &Console{
 		queue: c.Queue, tokens: c.Tokens, oidc: c.OIDC, sender: c.Sender, keep: c.Keep, log: c.Logger, seen: newSeen(c.Queue),
 		sessions: newSessions(c.SessionTime), tries: newTries(), starts: newTries(), refused: newTries(), makers: newMakers(), patience: streamWrite,
-		parts: partCache{made: map[partKey]madePart{}}, courses: readings[*overview.Course]{queue: c.Queue}, past: readings[[]overview.PastValue]{queue: c.Queue},
+		parts: newPartCache(maxParts), endings: newPartCache(maxEndedParts), courses: readings[*overview.Course]{queue: c.Queue}, past: readings[[]overview.PastValue]{queue: c.Queue},
 		letters: readings[lettersList]{queue: c.Queue}, diffs: newDiffs(c.Compare), instance: newKey()[:8], ended: make(chan struct{}),
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -22,22 +23,26 @@ const (
 	maxReadings = 500
 )
 
+// unreached is the problem with what can't be read now.
+const unreached = "NATS can't be reached"
+
 // reading is what was read of something that no watch has, with why it could not be.
 type reading[T any] struct {
 	mu      sync.Mutex
 	basis   string    // tells states of the records apart that it was read for
 	since   time.Time // when that was seen first
 	at      time.Time // when it was read last
-	version uint64    // rises with each reading
+	version uint64    // rises with each reading, and where none is possible any more
 	value   T
 	problem string
 }
 
 // readings are kept by the name of what they are about, and shared by all pages.
 type readings[T any] struct {
-	queue *queue.Client
-	mu    sync.Mutex
-	all   map[string]*reading[T]
+	queue    *queue.Client
+	versions atomic.Uint64 // rises with each version of any, so that none has one again that was thrown away
+	mu       sync.Mutex
+	all      map[string]*reading[T]
 }
 
 // get is what is known of something: read anew where the records have changed since, by their basis. Where it can't be read what was
@@ -63,7 +68,10 @@ func (r *readings[T]) get(ctx context.Context, name, basis string, read func(con
 	switch {
 	case settled, now.Sub(k.at) < readAgain && k.at.After(k.since):
 	case !r.queue.Connected():
-		k.problem = "NATS can't be reached"
+		if k.problem != unreached {
+			k.problem = unreached
+			k.version = r.versions.Add(1)
+		}
 	default:
 		within, cancel := context.WithTimeout(ctx, readTime)
 		defer cancel()
@@ -77,7 +85,7 @@ func (r *readings[T]) get(ctx context.Context, name, basis string, read func(con
 		} else {
 			k.value = v
 		}
-		k.version++
+		k.version = r.versions.Add(1)
 	}
 	return k.value, k.problem, k.version
 }

@@ -14,6 +14,7 @@
 //	oidcsignin.go  signing in by an OpenID Connect provider
 //	tries.go       how often sign-ins are tried
 //	seen.go        what the watches have seen of records and heartbeats, and what of it has changed
+//	kept.go        what is kept of heartbeats
 //	sideline.go    builds and dead letters
 //	buildlist.go   the builds that have ended, in short
 //	buildsteps.go  which step builds are at that run

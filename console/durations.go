@@ -47,6 +47,10 @@ type pictureLine struct {
 
 // durationsPart is what a page shows of how long builds took: of one pipeline, or of those that built last.
 func (c *Console) durationsPart(pipeline string) template.HTML {
+	return c.endings.get(partKey{"durations", pipeline, false}, c.seen.ended.now(), func() template.HTML { return c.drawDurations(pipeline) })
+}
+
+func (c *Console) drawDurations(pipeline string) template.HTML {
 	all := c.seen.ended.durations(pipeline, durationsMost)
 	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
 		return all[b][len(all[b])-1].Ended.Compare(all[a][len(all[a])-1].Ended)

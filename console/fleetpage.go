@@ -277,7 +277,7 @@ func (f *fleetStream) parts() (out []part) {
 	return append(out, part{"known", f.console.render("known", f.stale)})
 }
 
-func (f *fleetStream) cells(since uint64) (now uint64, changed []string) {
+func (f *fleetStream) cells(since uint64, from int, to *bytes.Buffer) (now uint64, next int) {
 	seen := f.console.seen
 	seen.look(func() {
 		now = seen.clock
@@ -285,15 +285,20 @@ func (f *fleetStream) cells(since uint64) (now uint64, changed []string) {
 		if of == nil || of.clock <= since {
 			return
 		}
-		for _, n := range f.nodes {
-			if n.clock > since {
-				changed = append(changed, n.cell)
-			}
-		}
 		if f.checked < of.clock && f.filter.all() {
 			f.checked = of.clock
 			f.stale = f.stale || len(of.order) != f.total
 		}
+		for i, n := range f.nodes[from:] {
+			if n.clock <= since {
+				continue
+			}
+			if to.Len() >= eventMost {
+				next = from + i
+				return
+			}
+			to.WriteString(n.cell)
+		}
 	})
-	return now, changed
+	return now, next
 }

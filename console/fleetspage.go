@@ -159,11 +159,11 @@ type fleetsView struct {
 // readyTime is how long a page waits for what has not been read yet, at the start.
 const readyTime = 5 * time.Second
 
-// settled waits a moment for the first reading.
+// settled has a page show what is seen by now. It waits a moment for the first reading.
 func (c *Console) settled(r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
-	c.seen.awaitReady(ctx)
+	c.seen.settleNow(ctx)
 }
 
 func (c *Console) fleetsPage(w http.ResponseWriter, r *http.Request, s *session) {

@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +14,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,6 +45,7 @@ type site struct {
 	file   string
 	tokens map[string]string // by name
 	small  atomic.Bool       // connections that are made hold little that was not read
+	held   sync.Map          // those, as the console has them
 }
 
 // newSite starts a console with a viewer and two operators. Change may change what it is made of; at is its address.
@@ -80,6 +84,7 @@ func newSiteAt(t *testing.T, nats func(*server.Options), change ...func(c *Confi
 	out.http.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		if tcp, is := c.(*net.TCPConn); is && out.small.Load() {
 			_ = tcp.SetWriteBuffer(1) // the kernel makes it its least
+			out.held.Store(c, nil)
 		}
 		return ctx
 	}
@@ -284,6 +289,30 @@ func (b *browser) listen(t *testing.T, path string) <-chan string {
 		}
 	}()
 	return out
+}
+
+// open asks for a page's stream, and never reads: nor does the kernel take much for it.
+func (b *browser) open(t *testing.T, path string) net.Conn {
+	t.Helper()
+	b.site.small.Store(true)
+	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		return errors.Join(c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) }), err)
+	}}
+	conn, err := small.DialContext(t.Context(), "tcp", b.site.http.Listener.Addr().String())
+	queuetest.Must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	r, err := http.NewRequest(http.MethodGet, b.site.http.URL+path, nil)
+	queuetest.Must(t, err)
+	for _, c := range b.client.Jar.Cookies(r.URL) {
+		r.AddCookie(c)
+	}
+	queuetest.Must(t, r.Write(conn))
+	return conn
+}
+
+// fromTheStart is a stream's path for a page that has nothing yet.
+func fromTheStart(path string) string {
+	return strings.Replace(path, "since=", "was=", 1) + "&since=earlier-1"
 }
 
 // await takes events until one has a text.

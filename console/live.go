@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,14 +30,56 @@ const (
 type live interface {
 	// parts are the elements that are compared as a whole.
 	parts() []part
-	// cells is the change that cells were sent for last, and those that have changed since; nil for none.
-	cells(since uint64) (now uint64, changed []string)
+	// cells writes those that have changed since a change, from the nth on and as many as an event has. It returns the change that
+	// they are of, and with which to go on; 0 where those were all.
+	cells(since uint64, from int, to *bytes.Buffer) (now uint64, next int)
 }
 
 // waker is a page that changes beside what is seen of the records.
 type waker interface {
 	// wakes returns a channel that has a value whenever it has changed since the last receive.
 	wakes() (changed <-chan struct{}, done func())
+}
+
+// listeners are open pages that wait for a change of something.
+type listeners struct {
+	mu  sync.Mutex
+	all map[chan struct{}]bool
+}
+
+// subscribe returns a channel that has a value whenever something changed since the last receive.
+func (l *listeners) subscribe() (changed <-chan struct{}, done func()) {
+	c := make(chan struct{}, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[chan struct{}]bool{}
+	}
+	l.all[c] = true
+	return c, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.all, c)
+	}
+}
+
+// wake tells all of a change.
+func (l *listeners) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.all {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// any tells whether there are some.
+func (l *listeners) any() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all) > 0
 }
 
 // stream sends a page's changes until the browser goes, the session ends, or the browser doesn't read.
@@ -54,7 +97,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request, s *session, pag
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
-	changed, done := c.seen.subscribe()
+	changed, done := c.seen.open.subscribe()
 	defer done()
 	var also <-chan struct{}
 	if w, itself := page.(waker); itself {
@@ -126,30 +169,30 @@ func (e *events) resume(r *http.Request) uint64 {
 }
 
 // begin opens the stream. A browser that loses it tries again after two seconds.
-func (e *events) begin() error { return e.write("retry: 2000\n\n") }
+func (e *events) begin() error { return e.write([]byte("retry: 2000\n\n")) }
 
 // alive sends a remark.
-func (e *events) alive() error { return e.write(":\n\n") }
+func (e *events) alive() error { return e.write([]byte(":\n\n")) }
 
 // send sends what differs from what was sent. Only the last event has the change as its ID: who loses the stream before it comes
 // for the rest.
 func (e *events) send(banner part, page live) error {
-	var b bytes.Buffer
-	now, cells := page.cells(e.since) // before the parts, which say whether there are others
+	var b, cells bytes.Buffer
+	now, next := page.cells(e.since, 0, &cells) // before the parts, which say whether there are others
 	for _, p := range append(page.parts(), banner) {
 		if hash := p.hash(); e.sent[p.id] != hash {
 			e.sent[p.id] = hash
 			b.WriteString(string(p.html))
 		}
 	}
-	for _, cell := range cells {
-		if b.Len() >= eventMost {
-			if err := e.event("patch", b.String()); err != nil {
-				return err
-			}
-			b.Reset()
+	_, _ = cells.WriteTo(&b)
+	for next > 0 {
+		piece := b.String()
+		b = bytes.Buffer{} // nothing else is held while a browser takes its time
+		if err := e.event("patch", piece); err != nil {
+			return err
 		}
-		b.WriteString(cell)
+		_, next = page.cells(e.since, next, &b)
 	}
 	e.since = now
 	if b.Len() == 0 {
@@ -160,7 +203,8 @@ func (e *events) send(banner part, page live) error {
 
 // event sends one.
 func (e *events) event(kind, data string) error {
-	var b strings.Builder
+	var b bytes.Buffer
+	b.Grow(len(data) + 200)
 	fmt.Fprintf(&b, "id: %s-%d\nevent: %s\n", e.instance, e.since, kind)
 	for line := range strings.SplitSeq(strings.TrimRight(data, "\n"), "\n") {
 		b.WriteString("data: ")
@@ -168,14 +212,14 @@ func (e *events) event(kind, data string) error {
 		b.WriteByte('\n')
 	}
 	b.WriteByte('\n')
-	return e.write(b.String())
+	return e.write(b.Bytes())
 }
 
-func (e *events) write(s string) error {
+func (e *events) write(b []byte) error {
 	if err := e.control.SetWriteDeadline(time.Now().Add(e.patience)); err != nil {
 		return err
 	}
-	if _, err := e.w.Write([]byte(s)); err != nil {
+	if _, err := e.w.Write(b); err != nil {
 		return err
 	}
 	return e.control.Flush()
@@ -186,7 +230,7 @@ type partsOnly func() []part
 
 func (p partsOnly) parts() []part { return p() }
 
-func (partsOnly) cells(uint64) (uint64, []string) { return 0, nil }
+func (partsOnly) cells(uint64, int, *bytes.Buffer) (now uint64, next int) { return 0, 0 }
 
 // onePart is a page with one part.
 func onePart(id string, html func() template.HTML) live {

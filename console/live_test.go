@@ -1,18 +1,18 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/fenceline/fenceline/console/tokens"
 	"github.com/fenceline/fenceline/messages"
+	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
 )
@@ -43,7 +43,7 @@ func TestAChangeOfANodeIsACellInItsPlace(t *testing.T) {
 		t.Errorf("it gets more than it has missed:\n%s", again)
 	}
 	// One of an earlier process gets all, in pieces of which only the last says that it was all.
-	cells, at := 0, strings.Replace(streamOf(t, page), "since=", "was=", 1)+"&since=earlier-1"
+	cells, at := 0, fromTheStart(streamOf(t, page))
 	for events := vera.listen(t, at); cells < 301; {
 		e := await(t, events, `<a id="n-`)
 		if len(e) > 2*eventMost {
@@ -91,19 +91,7 @@ func TestABrowserThatNeverReads(t *testing.T) {
 	page := vera.until(t, "/fleets/production", "all nodes are there", says("1 to 200 of 200 nodes"))
 	reads := vera.listen(t, streamOf(t, page))
 	await(t, reads, `id="head"`)
-	s.small.Store(true) // nor does the kernel take much for it
-	small := net.Dialer{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		return errors.Join(c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) }), err)
-	}}
-	conn, err := small.DialContext(t.Context(), "tcp", s.http.Listener.Addr().String())
-	queuetest.Must(t, err)
-	defer conn.Close()
-	r, err := http.NewRequest(http.MethodGet, s.http.URL+strings.Replace(streamOf(t, page), "since=", "was=", 1)+"&since=earlier-1", nil)
-	queuetest.Must(t, err)
-	for _, c := range vera.client.Jar.Cookies(r.URL) {
-		r.AddCookie(c)
-	}
-	queuetest.Must(t, r.Write(conn))
+	vera.open(t, fromTheStart(streamOf(t, page)))
 	queuetest.Eventually(t, "its stream is open", func() bool { return s.it.viewers.count() == 2 })
 	queuetest.Eventually(t, "it is dropped", func() bool { return s.it.viewers.count() == 1 })
 	s.beat(t, "production", "node-00199", func(v *messages.NodeStatus) { v.Engine.Error = "gone" })
@@ -139,6 +127,47 @@ func TestAThousandOpenPages(t *testing.T) {
 		})
 	}
 	heard.Wait()
+}
+
+// TestAThousandPagesThatNeverRead of ten thousand nodes, all of which change: what waits for a browser is a piece of them, and who
+// doesn't take it in is dropped.
+func TestAThousandPagesThatNeverRead(t *testing.T) {
+	const nodes, pages, people = 10_000, 1000, 5
+	s := newSite(t)
+	s.it.patience = time.Hour // until the test says so
+	s.fleet(t, "production", 1)
+	for n := range nodes {
+		name := fmt.Sprintf("node-%05d", n)
+		s.it.seen.seeBeat(queue.Entry[messages.NodeStatus]{Key: messages.NodeKey("production", name), Value: status("production", name, nil), Created: time.Now()})
+	}
+	var all []*browser
+	for n := range people { // one has not so many
+		name := fmt.Sprintf("person-%d", n)
+		s.let(t, name, tokens.Viewer)
+		all = append(all, s.as(t, name))
+	}
+	page := all[0].until(t, "/fleets/production?per=10000", "all nodes are there", says("1 to 10000 of 10000 nodes"))
+	at := fromTheStart(streamOf(t, page))
+	page.body = ""
+	used := func() int64 {
+		var m runtime.MemStats
+		inUse := heap()
+		runtime.ReadMemStats(&m)
+		return inUse + int64(m.StackInuse)
+	}
+	before := used()
+	for n := range pages {
+		all[n%people].open(t, at)
+	}
+	queuetest.Eventually(t, "all are open", func() bool { return s.it.viewers.count() == pages })
+	if each := (used() - before) / pages; each > 100<<10 { // both ends of its connection included
+		t.Errorf("a page takes %d bytes", each)
+	}
+	s.held.Range(func(c, _ any) bool { // as if all had had their time
+		_ = c.(net.Conn).SetWriteDeadline(time.Now())
+		return true
+	})
+	queuetest.Eventually(t, "all are dropped", func() bool { return s.it.viewers.count() == 0 })
 }
 
 func TestASessionThatEndsEndsItsPages(t *testing.T) {

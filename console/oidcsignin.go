@@ -57,7 +57,7 @@ func (c *Console) beginOIDC(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, nil, http.StatusNotFound, "This console has no OpenID Connect provider.")
 		return
 	}
-	if !c.starts.allow(c.sender(r)) {
+	if !c.starts.allow(origin(c.sender(r))) {
 		c.tooMany(w, r)
 		return
 	}

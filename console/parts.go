@@ -33,12 +33,19 @@ type madePart struct {
 
 // partCache has parts that many pages show, made once for each change.
 type partCache struct {
+	most int // that are kept: with one more all are thrown away
 	mu   sync.Mutex
 	made map[partKey]madePart
 }
 
-// maxParts bounds what is kept: all is thrown away then.
-const maxParts = 10_000
+const (
+	// maxParts bounds the parts about fleets and builds that are kept.
+	maxParts = 10_000
+	// maxEndedParts bounds those about builds that have ended: one is up to 100 KB, and there is one for each filter.
+	maxEndedParts = 64
+)
+
+func newPartCache(most int) partCache { return partCache{most: most, made: map[partKey]madePart{}} }
 
 // get is a part as of a change, made where it was not yet.
 func (p *partCache) get(key partKey, clock uint64, make func() template.HTML) template.HTML {
@@ -47,7 +54,7 @@ func (p *partCache) get(key partKey, clock uint64, make func() template.HTML) te
 	if m, known := p.made[key]; known && m.clock == clock {
 		return m.html
 	}
-	if len(p.made) >= maxParts {
+	if len(p.made) >= p.most {
 		clear(p.made)
 	}
 	m := madePart{clock, make()}

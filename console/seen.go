@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// settleEvery is how often what has changed is made into what pages show. Changes that come meanwhile are shown together.
+// settleEvery is how often what has changed is made into what pages show that are open. Changes that come meanwhile are shown together.
 const settleEvery = 300 * time.Millisecond
 
 // seen is what the console has seen of the records, kept up by one watch of each bucket, however many pages are open.
@@ -31,8 +31,9 @@ type seen struct {
 	ready    chan struct{}
 	clock    uint64 // rises with each settling that found a change
 	changed  bool   // something beside fleets, since it settled last
-	open     map[chan struct{}]bool
+	texts    texts
 
+	open  listeners
 	side  sideline
 	ended *endedBuilds
 	steps *buildSteps
@@ -46,11 +47,12 @@ type fleet struct {
 	revision uint64                // of the record
 	unread   error                 // why the record as it is can't be read; record is then the one before
 	nodes    map[string]*node
-	order    []*node // by name; nil where it is to be made anew
+	order    []*node // by name, as it settled last
 
 	touched  bool              // something of it changed since it settled
 	restless map[*node]bool    // nodes that changed since
 	all      bool              // all nodes are to be looked at: the record changed
+	others   bool              // nodes came or went
 	engines  bool              // engines may be shared otherwise than they were
 	clock    uint64            // when it changed last
 	short    *overview.Fleet   // in short, as it settled last
@@ -69,7 +71,7 @@ type node struct {
 func newSeen(q *queue.Client) *seen {
 	s := &seen{
 		queue: q, fleets: map[string]*fleet{}, rollouts: map[string]messages.RolloutRecord{}, unread: 4, ready: make(chan struct{}),
-		open: map[chan struct{}]bool{}, side: sideline{queue: q, asked: make(chan struct{}, 1)}, steps: &buildSteps{queue: q}, logs: newFollows(q),
+		side: sideline{queue: q, asked: newMark()}, steps: &buildSteps{queue: q}, logs: newFollows(q),
 	}
 	s.ended = newEndedBuilds(q, s.logs.see)
 	return s
@@ -83,6 +85,10 @@ func (s *seen) run(ctx context.Context) error {
 	all.Go(func() error { return store.Rollouts(s.queue).Watch(ctx, s.seeRollout, s.caughtUp()) })
 	all.Go(func() error { return store.Members(s.queue).Watch(ctx, s.seeMember, s.caughtUp()) })
 	all.Go(func() error { return store.Nodes(s.queue).Watch(ctx, s.seeBeat, s.caughtUp()) })
+	all.Go(func() error {
+		written := func() error { s.side.asked.set(); s.ended.asked.set(); return nil }
+		return store.Builds(s.queue).Changes(ctx, written, func(queue.Entry[messages.BuildRecord]) { _ = written() })
+	})
 	all.Go(func() error { return s.side.run(ctx, s.note) })
 	all.Go(func() error { return s.ended.run(ctx, s.note) })
 	all.Go(func() error { return s.lookAtSteps(ctx) })
@@ -155,8 +161,8 @@ func (s *seen) nodeOf(key string) (*fleet, *node) {
 	f := s.fleetOf(name)
 	n := f.nodes[of]
 	if n == nil {
-		n = &node{Node: overview.Node{Fleet: name, Node: of}}
-		f.nodes[of], f.order = n, nil
+		n = &node{Node: overview.Node{Fleet: f.name, Node: of}}
+		f.nodes[of], f.others = n, true
 	}
 	f.restless[n] = true
 	return f, n
@@ -186,6 +192,8 @@ func (s *seen) seeBeat(e queue.Entry[messages.NodeStatus]) {
 	was := n.Status
 	if n.Up = !e.Deleted; n.Up {
 		v := e.Value
+		v.Fleet, v.Node = n.Fleet, n.Node.Node
+		s.texts.keep(&v)
 		n.Status, n.Clock, n.Heard = &v, overview.NodeClock(e), e.Created
 	} else {
 		n.Status, n.Clock = nil, ""
@@ -208,7 +216,7 @@ func (f *fleet) forgetGone(n *node) {
 		return
 	}
 	delete(f.nodes, n.Node.Node)
-	f.order = nil
+	f.others = true
 }
 
 // settleOn makes what has changed into what pages show, while somebody looks, and looks after NATS.
@@ -223,11 +231,11 @@ func (s *seen) settleOn(ctx context.Context) error {
 		}
 		s.lookAfterServer(ctx)
 		s.seeUnreadable()
-		s.mu.Lock()
-		if len(s.open) > 0 {
+		if s.open.any() {
+			s.mu.Lock()
 			s.settle()
+			s.mu.Unlock()
 		}
-		s.mu.Unlock()
 	}
 }
 
@@ -285,17 +293,13 @@ func (s *seen) settle() {
 			f.settle(s)
 		}
 	}
-	for c := range s.open {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	s.open.wake()
 }
 
 // settle looks at the nodes that changed, and puts the fleet in short.
 func (f *fleet) settle(s *seen) {
-	if f.order == nil {
+	if f.others {
+		f.others = false
 		f.order = slices.SortedFunc(maps.Values(f.nodes), func(a, b *node) int { return strings.Compare(a.Node.Node, b.Node.Node) })
 	}
 	if f.engines {
@@ -308,7 +312,7 @@ func (f *fleet) settle(s *seen) {
 			n.MarkWaiting(f.record)
 		}
 		if state, cell := n.show(f.record, canaries[n.Node.Node]); cell != n.cell {
-			n.state, n.cell, n.clock = state, cell, s.clock
+			n.state, n.cell, n.clock = state, strings.Clone(cell), s.clock // with no room to grow
 		}
 	}
 	if f.all {
@@ -394,35 +398,22 @@ func (s *seen) rolloutsOf(fleet string) []messages.RolloutRecord {
 	return out
 }
 
-// look calls do with what is seen as it is now. What do gets must not be changed, nor kept.
+// look calls do with what is seen, as it settled last. What do gets must not be changed, nor kept.
 func (s *seen) look(do func()) {
-	s.mu.Lock()
-	s.settle()
-	s.mu.Unlock()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	do()
 }
 
-// subscribe returns a channel that has a value whenever something changed since the last receive.
-func (s *seen) subscribe() (changed <-chan struct{}, done func()) {
-	c := make(chan struct{}, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open[c] = true
-	return c, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.open, c)
-	}
-}
-
-// awaitReady waits until everything was read once, for as long as ctx lasts.
-func (s *seen) awaitReady(ctx context.Context) {
+// settleNow waits until everything was read once, for as long as ctx lasts, and makes it into what pages show.
+func (s *seen) settleNow(ctx context.Context) {
 	select {
 	case <-s.ready:
 	case <-ctx.Done():
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle()
 }
 
 func (s *seen) caught() bool {

@@ -26,11 +26,23 @@ const (
 	refusedFileMost = 5 * messages.RefusedFileEvery
 )
 
+// mark notes that something is to be read anew: it has a value from then on until that is begun.
+type mark chan struct{}
+
+func newMark() mark { return make(mark, 1) }
+
+func (m mark) set() {
+	select {
+	case m <- struct{}{}:
+	default: // it is to be read already
+	}
+}
+
 // sideline is what pages say of builds and dead letters. It is read as `fenceline status` reads it, when a build's record
 // has changed.
 type sideline struct {
 	queue *queue.Client
-	asked chan struct{} // has one when something is known to have changed
+	asked mark // set when something is known to have changed
 
 	mu    sync.Mutex
 	state sideState
@@ -47,14 +59,6 @@ type sideState struct {
 	problem string // why it could not be read
 }
 
-// ask has it read again soon.
-func (l *sideline) ask() {
-	select {
-	case l.asked <- struct{}{}:
-	default: // it is to be read already
-	}
-}
-
 // sideRest is how many times as long as a look took it rests after it: with many builds in the queue a look costs more.
 const sideRest = 5
 
@@ -67,28 +71,16 @@ func (l *sideline) is() sideState {
 
 // run reads again and again, and tells by note when something is new.
 func (l *sideline) run(ctx context.Context, note func()) error {
-	changed := make(chan struct{}, 1)
-	mark := func() error {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-		return nil
-	}
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watching.Go(func() {
-		_ = store.Builds(l.queue).Changes(ctx, mark, func(queue.Entry[messages.BuildRecord]) { _ = mark() }) // it ends with ctx
-	})
-	watching.Go(func() {
-		requests := queue.ReadOptions{New: true, Follow: true, Broken: func(queue.Stored, error) { _ = mark() }}
-		_ = l.queue.Read(ctx, l.queue.Space().RequestsStream(), requests, func(queue.Received) error { return mark() }) // likewise
+		requests := queue.ReadOptions{New: true, Follow: true, Broken: func(queue.Stored, error) { l.asked.set() }}
+		_ = l.queue.Read(ctx, l.queue.Space().RequestsStream(), requests, func(queue.Received) error { l.asked.set(); return nil }) // it ends with ctx
 	})
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-changed:
 		case <-l.asked:
 		case <-time.After(sideIdle):
 		}
@@ -99,7 +91,7 @@ func (l *sideline) run(ctx context.Context, note func()) error {
 		l.mu.Unlock()
 		note()
 		if state.problem != "" {
-			_ = mark()
+			l.asked.set()
 		}
 		if !queue.Pause(ctx, max(sideEvery, sideRest*time.Since(began))) {
 			return nil

@@ -22,7 +22,7 @@ func TestARefusedPipelineFileIsSaid(t *testing.T) {
 	if is := look(); len(is.files) != 1 || is.problem != "" {
 		t.Fatalf("it is seen as %+v", is)
 	}
-	s.it.seen.side.ask()
+	s.it.seen.side.asked.set()
 	vera := s.as(t, "vera")
 	a := vera.until(t, "/", "it is said", says("pipeline file refused"))
 	if !strings.Contains(a.body, "/etc/fenceline/fenceline.yaml</code> on core") || !strings.Contains(a.body, "line 7: &lt;script&gt;") || strings.ContainsAny(a.body, "\x1b\x07") {

@@ -113,7 +113,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 
 // mayTry tells whether another sign-in may be tried from where a request is from, and says so where not.
 func (c *Console) mayTry(w http.ResponseWriter, r *http.Request) bool {
-	if c.tries.allow(c.sender(r)) {
+	if c.tries.allow(origin(c.sender(r))) {
 		return true
 	}
 	c.tooMany(w, r)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,6 +60,47 @@ func TestSignInsAreBounded(t *testing.T) {
 	}
 	if len(many.of) > maxAddresses {
 		t.Errorf("%d addresses are remembered", len(many.of))
+	}
+}
+
+// TestANetworkOfIPv6IsOneOrigin: who has all of its addresses has no more tries, and takes none of anybody else.
+func TestANetworkOfIPv6IsOneOrigin(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "2001:db8:1:2::": "2001:db8:1:2::/64", "2001:db8:1:3::1": "2001:db8:1:3::/64",
+		"fe80::1%eth0": "fe80::/64", "local": "local", "ada": "ada", "": "",
+	} {
+		if got := origin(address); got != want {
+			t.Errorf("%q is of %q, want %q", address, got, want)
+		}
+	}
+	s, _, _ := newOIDCSite(t)
+	from := ""
+	s.it.sender = func(*http.Request) string { return from }
+	b := s.as(t, "")
+	token := func() int { return b.post(t, "/sign-in", url.Values{"token": {"x"}}).status }
+	for what, try := range map[string]struct {
+		do func() int
+		ok int
+	}{
+		"tokens":            {token, http.StatusUnauthorized},
+		"sign-ins begun":    {func() int { return b.get(t, "/sign-in/oidc").status }, http.StatusSeeOther},
+		"links that end it": {func() int { return b.post(t, "/enter/x", nil).status }, http.StatusUnauthorized},
+	} {
+		s.it.tries, s.it.starts = newTries(), newTries()
+		refused := 0
+		for n := range triesEach + 5 {
+			from = fmt.Sprintf("2001:db8:1:2::%x", n)
+			if try.do() == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		if refused < 3 { // the test may take the time of one or two
+			t.Errorf("%s: of %d from one network %d are refused", what, triesEach+5, refused)
+		}
+		from = "2001:db8:1:3::1"
+		if got := try.do(); got != try.ok {
+			t.Errorf("%s from another network: %d", what, got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,13 +19,13 @@ import (
 // FindBuild finds a build, queued or claimed. Where there is none of that name it returns nil, and the names that there are of
 // the newest.
 func FindBuild(ctx context.Context, q *queue.Client, build string) (found *Build, known []string, err error) {
-	e, err := store.Builds(q).Get(ctx, build)
+	e, err := store.Builds(q).Current(ctx, build) // who looks has heard of a change, which another replica may not have yet
 	if err == nil && !e.Value.Queued() {
 		one := []Build{BuildOf(&e.Value)}
 		return &one[0], nil, Hear(ctx, q, one)
 	}
 	if err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, messages.ErrMalformed) {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("reading the record of build %s: %w", build, err)
 	}
 	all, err := RecentBuilds(ctx, q, BuildsShown, "")
 	if err != nil {

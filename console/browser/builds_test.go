@@ -137,6 +137,32 @@ func TestALogIsFollowedWhereItStands(t *testing.T) {
 	do(ctx, t, has("it ended badly <script>"), has("stopped"), chromedp.WaitReady(`a[href="/builds/`+running+`/retry"]`))
 }
 
+// TestALogOf50MB is followed by a page that can be used all the time, and holds no more of it than of any other.
+func TestALogOf50MB(t *testing.T) {
+	const pieces, piece = 1600, 32 << 10
+	i := newInstallation(t, 1)
+	running, _ := i.built(t)
+	ctx := chromium(t)
+	signIn(ctx, t, i)
+	do(ctx, t, chromedp.Navigate(i.url+"/builds/"+running), has("Building dependency tree"))
+	text := strings.Repeat(strings.Repeat("<", 126)+"\x1b\n", piece/128)
+	for n := range pieces {
+		i.logs(t, running, fmt.Sprint(n/100), fmt.Sprintf("[%d/16] RUN make", n/100), text, messages.VertexProgress{Output: true})
+		if n == pieces/2 {
+			do(ctx, t, has("[7/16] RUN make"), chromedp.Click("details.step > summary"), until(`document.querySelector("details.step").open`))
+		}
+	}
+	i.logs(t, running, "last", "[16/16] RUN echo", "this is the end", messages.VertexProgress{Output: true})
+	do(ctx, t, has("this is the end"), has("of what steps wrote are left out"))
+	if !ask[bool](ctx, t, `document.querySelector("details.step").open`) {
+		t.Error("a step that was opened is folded again")
+	}
+	if bytes := ask[int](ctx, t, "document.documentElement.outerHTML.length"); bytes > 2<<20 {
+		t.Errorf("the page has %d bytes", bytes)
+	}
+	do(ctx, t, chromedp.Click(`a[href="/builds/`+running+`/cancel"]`), has("What it will do"))
+}
+
 func TestABuildIsCancelledAndAskedForAgain(t *testing.T) {
 	i := newInstallation(t, 1)
 	_, queued := i.built(t)

@@ -30,6 +30,7 @@ type identity struct {
 	subject, name string
 	role          tokens.Role
 	until         time.Time
+	own           claims // of the ID token: those that tell name and role
 }
 
 // identify reads who was signed in. Errors are *SignInError.
@@ -96,20 +97,68 @@ func (p *Provider) checkParty(id *goidc.IDToken) error {
 
 // read reads name and role of an ID token, and from the provider's page about the person (UserInfo) what it leaves out.
 func (p *Provider) read(ctx context.Context, f *found, id *goidc.IDToken, token *oauth2.Token) (identity, error) {
-	var own claims
+	var own, more claims
 	if err := id.Claims(&own); err != nil {
 		return identity{}, p.untrusted(errors.New("the ID token's claims can't be read"))
 	}
-	more, err := p.userInfo(ctx, f, id, own, token)
+	if p.leavesOut(own) {
+		var err error
+		if more, err = p.userInfo(ctx, f, id.Subject, token); err != nil {
+			return identity{}, err
+		}
+	}
+	return p.judge(id.Subject, own, more, p.now().Add(goodFor(id)))
+}
+
+// errOver tells that a provider which renews without ID tokens has to give another one.
+var errOver = errors.New("the last ID token has ended")
+
+// readAgain reads name and role where a renewal has no ID token, as OpenID Connect Core 12.2 allows: UserInfo has them. What it
+// leaves out counts as the last ID token had it, for as long as that is good.
+func (p *Provider) readAgain(ctx context.Context, f *found, l *Login, token *oauth2.Token) (identity, error) {
+	more, err := p.userInfo(ctx, f, l.Subject, token)
 	if err != nil {
 		return identity{}, err
 	}
+	own, until := claims{}, p.now().Add(renewMost)
+	for claim, had := range l.own {
+		if own[claim] = more[claim]; len(own[claim]) == 0 {
+			own[claim], until = had, l.tokenEnd
+		}
+	}
+	if !p.now().Before(until) {
+		return identity{}, errOver
+	}
+	return p.judge(l.Subject, own, more, until)
+}
+
+// judge finds name and role in the claims of an ID token, and in what else is said.
+func (p *Provider) judge(subject string, own, more claims, until time.Time) (identity, error) {
 	name, err := p.name(own, more)
 	if err != nil {
 		return identity{}, err
 	}
 	role, err := p.role(name, own, more)
-	return identity{id.Subject, name, role, p.now().Add(goodFor(id))}, err
+	who := identity{subject: subject, name: name, role: role, until: until, own: claims{}}
+	for _, claim := range p.wanted() {
+		if len(own[claim]) > 0 {
+			who.own[claim] = own[claim]
+		}
+	}
+	return who, err
+}
+
+// wanted are the claims that tell name and role.
+func (p *Provider) wanted() []string {
+	if p.config.NameClaim == DefaultNameClaim {
+		return []string{p.config.NameClaim, p.config.GroupsClaim, "email_verified"}
+	}
+	return []string{p.config.NameClaim, p.config.GroupsClaim}
+}
+
+// leavesOut tells whether an ID token leaves out what UserInfo may have.
+func (p *Provider) leavesOut(own claims) bool {
+	return slices.ContainsFunc(p.wanted(), func(c string) bool { return len(own[c]) == 0 && !(c == p.config.GroupsClaim && own.leftOut(c) != "") })
 }
 
 // goodFor is how long an ID token is good: as long as the provider gave it, from now on, whatever its clock shows.
@@ -121,21 +170,16 @@ func goodFor(id *goidc.IDToken) time.Duration {
 	return left
 }
 
-// userInfo asks for what the ID token leaves out, where the provider has a page for that.
-func (p *Provider) userInfo(ctx context.Context, f *found, id *goidc.IDToken, own claims, token *oauth2.Token) (claims, error) {
-	wanted := []string{p.config.NameClaim, p.config.GroupsClaim}
-	if p.config.NameClaim == DefaultNameClaim {
-		wanted = append(wanted, "email_verified")
-	}
-	missing := slices.ContainsFunc(wanted, func(c string) bool { return len(own[c]) == 0 && !(c == p.config.GroupsClaim && own.leftOut(c) != "") })
-	if !missing || f.provider.UserInfoEndpoint() == "" {
+// userInfo asks for what the provider says of a person beside the ID token, where it has a page for that.
+func (p *Provider) userInfo(ctx context.Context, f *found, subject string, token *oauth2.Token) (claims, error) {
+	if f.provider.UserInfoEndpoint() == "" {
 		return nil, nil
 	}
 	info, err := f.provider.UserInfo(p.in(ctx), oauth2.StaticTokenSource(token))
 	if err != nil {
 		return nil, p.away(fmt.Errorf("asking the provider about the person (UserInfo): %s", clean(without(plainError(err).Error(), []string{token.AccessToken}))))
 	}
-	if info.Subject != id.Subject {
+	if info.Subject != subject {
 		return nil, p.untrusted(errors.New("what UserInfo says is of another person"))
 	}
 	var more claims

@@ -46,7 +46,8 @@ type Login struct {
 
 	mu       sync.Mutex
 	refresh  string        // the refresh token; "" for none
-	tokenEnd time.Time     // of the ID token
+	own      claims        // of the last ID token: those that tell name and role
+	tokenEnd time.Time     // of that, or of what the provider has said since without one
 	renew    time.Time     // when the provider is to be asked again
 	again    time.Time     // when it may be asked, after it could not be reached; zero where it could
 	asking   chan struct{} // closed once it has answered; nil while it isn't asked
@@ -55,13 +56,14 @@ type Login struct {
 
 func (p *Provider) newLogin(who identity, refresh, nonce string) *Login {
 	l := &Login{Subject: who.subject, Name: who.name, Role: who.role, provider: p, nonce: nonce}
-	l.take(who.until, refresh)
+	l.take(who, refresh)
 	return l
 }
 
 // take takes in what the provider gave. It is called with mu held, or before anybody else has the login.
-func (l *Login) take(until time.Time, refresh string) {
-	l.tokenEnd, l.renew, l.refresh, l.again = until, until, refresh, time.Time{}
+func (l *Login) take(who identity, refresh string) {
+	until := who.until
+	l.own, l.tokenEnd, l.renew, l.refresh, l.again = who.own, until, until, refresh, time.Time{}
 	if refresh == "" {
 		return
 	}
@@ -148,12 +150,12 @@ func (l *Login) ask(refresh string) {
 	defer func() { close(l.asking); l.asking = nil }()
 	var no *SignInError
 	switch {
-	case err == nil && token.Extra("id_token") == nil: // it gives one at sign-in alone, which then counts
-		l.take(l.tokenEnd, "")
+	case errors.Is(err, errOver):
+		l.end(Expired, nil)
 	case err == nil && (who.name != l.Name || who.role != l.Role):
 		l.end(Changed, nil)
 	case err == nil:
-		l.take(who.until, token.RefreshToken)
+		l.take(who, token.RefreshToken)
 	case errors.As(err, &no) && no.Status == statusAway:
 		l.again = l.provider.now().Add(renewAgain)
 		if token != nil { // a refresh token may be good once
@@ -187,7 +189,8 @@ func (p *Provider) renewed(ctx context.Context, l *Login, refresh string) (ident
 		return identity{}, nil, p.away(err)
 	}
 	if token.Extra("id_token") == nil {
-		return identity{}, token, nil
+		who, err := p.readAgain(ctx, f, l, token)
+		return who, token, err
 	}
 	id, err := p.verify(ctx, f, token)
 	if err != nil {

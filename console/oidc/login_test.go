@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -200,8 +201,67 @@ func TestARenewalThatIsNotWhatItMustBe(t *testing.T) {
 	}
 }
 
-// TestARenewalWithoutAnIDToken leaves the one of the sign-in to count.
+// TestARenewalWithoutAnIDToken is the provider's word all the same: UserInfo says who it is about, and what that leaves out counts
+// as the ID token of the sign-in had it, until that ends.
 func TestARenewalWithoutAnIDToken(t *testing.T) {
+	all := map[string]any{"sub": "1", "email": "ada@example.com", "email_verified": true, "groups": []string{"ops"}}
+	other := func(claim string, value any) map[string]any {
+		out := maps.Clone(all)
+		if out[claim] = value; value == nil {
+			delete(out, claim)
+		}
+		return out
+	}
+	for what, test := range map[string]struct {
+		leftOut  string         // of the ID token, and in UserInfo at the sign-in
+		userInfo map[string]any // at the renewal; nil where the provider has none
+		soon     oidc.Ending    // at the first renewal
+		later    oidc.Ending    // once the ID token has ended
+	}{
+		"no UserInfo":               {"", nil, "", oidc.Expired},
+		"UserInfo":                  {"", all, "", ""},
+		"no groups in it":           {"", other("groups", nil), "", oidc.Expired},
+		"no address in it":          {"", other("email", nil), "", oidc.Expired},
+		"not whether it's verified": {"", other("email_verified", nil), "", oidc.Expired},
+		"groups of another role":    {"", other("groups", []string{"staff"}), oidc.Changed, oidc.Changed},
+		"groups of none":            {"", other("groups", []string{}), oidc.Changed, oidc.Changed},
+		"another name":              {"", other("email", "eve@example.com"), oidc.Changed, oidc.Changed},
+		"an address not verified":   {"", other("email_verified", false), oidc.Changed, oidc.Changed},
+		"another person":            {"", other("sub", "2"), oidc.Refused, oidc.Refused},
+		"groups are there alone":    {"groups", all, "", ""},
+		"and are no longer":         {"groups", other("groups", nil), oidc.Changed, oidc.Changed},
+	} {
+		f := newForger(t)
+		f.refreshing()
+		f.says["userinfo_endpoint"] = f.server.URL + "/userinfo"
+		f.userInfo = all
+		if test.userInfo == nil {
+			delete(f.says, "userinfo_endpoint")
+		}
+		f.with(t, unset(test.leftOut))
+		p := f.provider(t)
+		now := &clock{}
+		p.At(now.now)
+		login, err := f.signIn(t, p)
+		must(t, err)
+		f.mu.Lock()
+		f.userInfo = test.userInfo
+		f.token = func(time.Time, string) map[string]any {
+			return map[string]any{"access_token": "y", "token_type": "Bearer"}
+		}
+		f.mu.Unlock()
+		now.on(oidc.RenewMost)
+		still(t, what+", renewed", login, test.soon)
+		for range 6 { // somebody looks all the time
+			now.on(oidc.RenewMost)
+			login.Still(t.Context())
+		}
+		still(t, what+", after the hour", login, test.later)
+	}
+}
+
+// TestAPersonStruckAtAProviderWithoutRenewedIDTokens is signed out as soon as one at any other.
+func TestAPersonStruckAtAProviderWithoutRenewedIDTokens(t *testing.T) {
 	f := newForger(t)
 	f.refreshing()
 	p := f.provider(t)
@@ -209,17 +269,25 @@ func TestARenewalWithoutAnIDToken(t *testing.T) {
 	p.At(now.now)
 	login, err := f.signIn(t, p)
 	must(t, err)
+	asked := 0
 	f.mu.Lock()
 	f.token = func(time.Time, string) map[string]any {
-		return map[string]any{"access_token": "y", "token_type": "Bearer"}
+		asked++
+		return map[string]any{"access_token": "y", "token_type": "Bearer", "refresh_token": "refresh-2"}
 	}
 	f.mu.Unlock()
+	for range 2 {
+		now.on(oidc.RenewMost)
+		still(t, "renewed", login, "")
+	}
+	f.mu.Lock()
+	if asked != 2 || f.form.Get("refresh_token") != "refresh-2" {
+		t.Errorf("it was asked %d times, at last by %v", asked, f.form)
+	}
+	f.mu.Unlock()
+	f.refuse("invalid_grant")
 	now.on(oidc.RenewMost)
-	still(t, "renewed", login, "")
-	now.on(49 * time.Minute)
-	still(t, "in the hour", login, "")
-	now.on(2 * time.Minute)
-	still(t, "after it", login, oidc.Expired)
+	still(t, "struck", login, oidc.Refused)
 }
 
 // TestKeysThatCannotBeHad are not the token's fault.

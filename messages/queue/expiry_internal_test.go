@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 )
 
 func TestWhatCameExpiresUnlessMoreComesOrItWent(t *testing.T) {
@@ -32,4 +34,22 @@ func TestWhatCameExpiresUnlessMoreComesOrItWent(t *testing.T) {
 			t.Errorf("gone are %v", gone)
 		}
 	})
+}
+
+// TestAWatchHoldsNoEntries until they expire: there may be ten thousand, and who watches keeps what it needs.
+func TestAWatchHoldsNoEntries(t *testing.T) {
+	x := &expiry{age: time.Hour, timers: map[string]*time.Timer{}}
+	defer x.end()
+	w := &watching[*[64]byte]{known: map[string]bool{}, seen: map[string]bool{}, starting: true, expiry: x, fn: func(Entry[*[64]byte]) {}}
+	value := &[64]byte{}
+	held := weak.Make(value)
+	w.take(Entry[*[64]byte]{Key: "a", Value: value})
+	w.caughtUp(nil)
+	runtime.GC()
+	if held.Value() != nil {
+		t.Error("the entry is held")
+	}
+	if len(x.timers) != 1 || !w.known["a"] {
+		t.Error("the entry is not waited for")
+	}
 }

@@ -211,7 +211,8 @@ func (w *watching[T]) take(e Entry[T]) {
 	if e.Earlier = w.starting; w.starting {
 		w.seen[e.Key] = true
 	}
-	w.expiry.came(e.Key, func() { w.gone(Entry[T]{Key: e.Key, Deleted: true}) })
+	key := e.Key // and not the entry, which would be held until it expires
+	w.expiry.came(key, func() { w.gone(Entry[T]{Key: key, Deleted: true}) })
 	w.fn(e)
 }
 
@@ -234,6 +235,7 @@ func (w *watching[T]) caughtUp(f func()) {
 			w.gone(Entry[T]{Key: key, Deleted: true})
 		}
 	}
+	w.seen = nil
 	if f != nil {
 		f()
 	}
