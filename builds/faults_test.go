@@ -195,7 +195,7 @@ func TestARequestWithALostAnswerIsStoredOnce(t *testing.T) {
 			far := s.Connect(t, through(p))
 			submit(t, far, request("base", 1))
 			p.Hold()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // it is sent by then
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // it is sent by then
 			defer cancel()
 			r := request("base", 2)
 			if _, err := queueOf(far).Request(ctx, r, ""); !errors.Is(err, queue.ErrUnavailable) {

@@ -95,7 +95,7 @@ func TestServerThatComesBack(t *testing.T) {
 
 // TestSubmitWaitsBounded ends with 1 and how to follow the build, with and without a server.
 func TestSubmitWaitsBounded(t *testing.T) {
-	for gone, timeout := range map[bool]string{false: "1s", true: "5s"} { // long enough to see that it is gone
+	for gone, timeout := range map[bool]string{false: "1s", true: "10s"} { // long enough to see that it is gone
 		server := queuetest.Start(t)
 		prepare(t, server.Client(t))
 		accepted := make(chan struct{}, 1)

@@ -49,7 +49,7 @@ func TestAnothersCredential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := agent.Run(ctx); !errors.Is(err, queue.ErrForbidden) || !strings.Contains(err.Error(), node) || !strings.Contains(err.Error(), fleet) {
 		t.Errorf("it ends with %v", err)

@@ -48,6 +48,7 @@ type baseFollower struct {
 	turns *semaphore.Weighted
 
 	mu        sync.Mutex
+	hears     bool       // what builds pin from here on, or can't for now: what was built on is read after that began
 	of        *Pipelines // those that pipelines are of
 	pipelines map[string]*followedPipeline
 	sources   map[string]*followedSource
@@ -67,7 +68,7 @@ type builtImage struct {
 type followedPipeline struct {
 	declared *declared
 	loaded   bool
-	heard    int    // how often a build told what it is made from
+	heard    int    // how often a build told what it is made from, or may have
 	order    uint64 // of the newest build that did
 	bases    []messages.PinnedBase
 	asked    map[string]string // the digest of each source that a rebuild was asked for
@@ -138,6 +139,10 @@ func (b *baseFollower) hear(ctx context.Context) {
 		err := b.Builds.FollowBases(ctx, b.forget, b.pinned)
 		if ctx.Err() == nil {
 			b.log.Warn().Err(err).Msg("what builds are made from is not heard of: it is tried again")
+			b.mu.Lock()
+			b.hears = true
+			b.mu.Unlock()
+			b.changed()
 			queue.Pause(ctx, baseFirstPause)
 		}
 	}
@@ -147,8 +152,10 @@ func (b *baseFollower) hear(ctx context.Context) {
 func (b *baseFollower) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.hears = true
 	for _, p := range b.pipelines {
 		p.loaded, p.fire = false, time.Time{}
+		p.heard++ // a load under way may have missed it too
 	}
 	b.changed()
 }
@@ -199,7 +206,7 @@ func (b *baseFollower) step(ctx context.Context, all *sync.WaitGroup) time.Time 
 	for _, p := range b.pipelines {
 		switch {
 		case p.busy:
-		case !p.loaded && !p.fire.After(now):
+		case !p.loaded && b.hears && !p.fire.After(now):
 			begin(&p.busy, func(ctx context.Context) { b.load(ctx, p) })
 		case !p.fire.IsZero() && !p.fire.After(now):
 			begin(&p.busy, func(ctx context.Context) { _, _ = b.rebuild(ctx, p) })

@@ -1,11 +1,14 @@
 package producer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/builds"
 	"github.com/fenceline/fenceline/builds/buildstest"
@@ -149,7 +152,7 @@ func TestWhatACrashLeftIsAskedForByTheNext(t *testing.T) {
 
 // TestAnotherPipelinesImageIsFollowed has ten images of one pipeline in a row make one build of the one that is built on it.
 func TestAnotherPipelinesImageIsFollowed(t *testing.T) {
-	s := newBaseSite(t, map[string]string{"lower": "", "upper": "rebuild_on: {settle: 3s}", "still": "rebuild_on: {pipeline: false}", "pinned": ""})
+	s := newBaseSite(t, map[string]string{"lower": "", "upper": "rebuild_on: {settle: 10m}", "still": "rebuild_on: {pipeline: false}", "pinned": ""})
 	s.push("own/lower:latest")
 	s.fixed[s.source("own/lower:fixed")] = true
 	s.push("own/lower:fixed")
@@ -166,6 +169,18 @@ func TestAnotherPipelinesImageIsFollowed(t *testing.T) {
 	for range 10 {
 		last = s.first("lower")
 	}
+	queuetest.Eventually(t, "the last one is seen", func() bool {
+		p.bases.mu.Lock()
+		defer p.bases.mu.Unlock()
+		return p.bases.pipelines["upper"].outstanding[s.source("own/lower:latest")] != "" && p.bases.sources[s.source("own/lower:latest")].digest == last.Image.Digest()
+	})
+	if n := len(s.requests("upper")); n != 1 {
+		t.Errorf("upper was asked for %d times while lower's images came", n)
+	}
+	p.bases.mu.Lock()
+	p.bases.pipelines["upper"].fire = time.Now() // as when they have come to rest
+	p.bases.changed()
+	p.bases.mu.Unlock()
 	queuetest.Eventually(t, "upper is built again", func() bool { return len(s.requests("upper")) == 2 })
 	r := s.requests("upper")[1]
 	want := messages.Reason{Kind: messages.ReasonCascade, Link: last.Build, Detail: s.source("own/lower:latest")}
@@ -236,4 +251,28 @@ func TestAPipelineThatIsGoneIsNotFollowedLate(t *testing.T) {
 	if len(b.sources) != 1 || len(b.pipelines["other"].bases) != 1 {
 		t.Errorf("another follows %v", b.sources)
 	}
+}
+
+// TestWhatWasBuiltOnIsReadOnceBuildsAreHeard: what was read before, or while that began, may be older than what is not heard of any
+// more.
+func TestWhatWasBuiltOnIsReadOnceBuildsAreHeard(t *testing.T) {
+	b := newBaseFollower(newProducer(t, &memoryQueue{}, zerolog.Nop()), Bases{})
+	ctx, cancel := context.WithCancel(t.Context())
+	queuetest.Must(t, b.turns.Acquire(ctx, basesAtOnce)) // what begins gets no further
+	var all sync.WaitGroup
+	b.step(ctx, &all)
+	f := b.pipelines["base"]
+	before := f.heard
+	if f.busy {
+		t.Error("it is read before builds are heard")
+	}
+	b.forget()
+	b.step(ctx, &all)
+	b.mu.Lock()
+	if !f.busy || f.heard == before {
+		t.Errorf("read is %v, and what was under way counts: %v", f.busy, f.heard == before)
+	}
+	b.mu.Unlock()
+	cancel()
+	all.Wait()
 }

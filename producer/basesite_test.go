@@ -49,6 +49,7 @@ type baseSite struct {
 	asked  atomic.Int32 // questions for manifests, but those of the site itself
 	answer atomic.Pointer[http.HandlerFunc]
 	told   atomic.Pointer[http.Handler] // who is told of pushes
+	deaf   bool                         // producers that start are not
 
 	mu      sync.Mutex
 	from    map[string][]string // what pipelines are built from
@@ -131,8 +132,9 @@ func (s *baseSite) producer(log io.Writer) (p *Producer, stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = p.Run(ctx) }()
-	h := p.Handler()
-	s.told.Store(&h)
+	if h := p.Handler(); !s.deaf {
+		s.told.Store(&h)
+	}
 	stop = func() { cancel(); <-done }
 	s.t.Cleanup(stop)
 	return p, stop
@@ -281,6 +283,25 @@ func (s *baseSite) follows(p *Producer, pipeline string, bases int) {
 			}
 		}
 		return f != nil && f.loaded && n == bases
+	})
+}
+
+// leavesAlone has a producer look at the bases of a pipeline only when it is told of them, from when none was looked at a moment ago.
+func (s *baseSite) leavesAlone(p *Producer, pipeline string) {
+	s.t.Helper()
+	queuetest.Eventually(s.t, "no base of "+pipeline+" is looked at", func() bool {
+		p.bases.mu.Lock()
+		defer p.bases.mu.Unlock()
+		for _, source := range p.bases.sources {
+			if !source.users[pipeline] {
+				continue
+			}
+			if !source.read || source.busy || time.Since(source.seen) < baseGap {
+				return false
+			}
+			source.due = time.Now().Add(time.Hour)
+		}
+		return true
 	})
 }
 

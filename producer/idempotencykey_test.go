@@ -93,7 +93,7 @@ func TestARefusedCallLeavesItsKeyFree(t *testing.T) {
 func TestALongLookAtTheRepositoryLeavesTimeToStore(t *testing.T) {
 	c := queuetest.Start(t).Client(t)
 	p := keyed(t, c, builds.New(c))
-	p.storeTimeout = 2 * time.Second
+	p.storeTimeout = 3 * time.Second
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/info/refs") {
 			<-time.After(2*p.storeTimeout + 200*time.Millisecond)

@@ -59,7 +59,7 @@ func TestTenThousandIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header, r.Close = s.hook(testSecret, body).Header, true
-		resp, err := (&http.Client{Timeout: 20 * time.Second}).Do(r)
+		resp, err := (&http.Client{Timeout: time.Minute}).Do(r)
 		if err != nil {
 			t.Fatalf("an honest webhook beside %d connections: %v", i+1, err)
 		}

@@ -190,15 +190,16 @@ func TestANotificationIsKeptUntilTheBaseWasSeen(t *testing.T) {
 	s.push("library/debian:bookworm")
 	s.builtFrom("app", "library/debian:bookworm")
 	s.first("app")
+	s.deaf = true // it is told by the test alone
 	p, stop := s.producer(&queuetest.Output{})
 	s.follows(p, "app", 1)
-	s.told.Store(nil)
-	s.push("library/debian:bookworm")
+	s.leavesAlone(p, "app")
 	busy := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
 	s.answer.Store(&busy)
+	s.push("library/debian:bookworm")
 	tell := func() (int, notificationAnswer) {
 		body := `{"events":[{"action":"push","target":{"repository":"library/debian","tag":"bookworm"}}]}`
 		r := httptest.NewRequest(http.MethodPost, "/registries/distribution", strings.NewReader(body))
@@ -227,6 +228,7 @@ func TestANotificationIsKeptUntilTheBaseWasSeen(t *testing.T) {
 		t.Errorf("a registry that wants to be left alone is asked %d times", n)
 	}
 	stop()
+	s.deaf = false
 	s.answer.Store(nil)
 	s.producer(&queuetest.Output{})
 	queuetest.Eventually(t, "the next producer looks and asks", func() bool { return len(s.requests("app")) == 2 })
@@ -242,9 +244,10 @@ func TestANotificationsAnswerHasTheReason(t *testing.T) {
 	s.push("library/debian:bookworm")
 	s.builtFrom("app", "library/debian:bookworm")
 	s.first("app")
+	s.deaf = true // it is told by the test alone
 	p, _ := s.producer(&queuetest.Output{})
 	s.follows(p, "app", 1)
-	s.told.Store(nil)
+	s.leavesAlone(p, "app")
 	digest := s.push("library/debian:bookworm")
 	r := httptest.NewRequest(http.MethodPost, "/registries/distribution", strings.NewReader(`{"events":[{"action":"push","target":{"repository":"library/debian","tag":"bookworm"}}]}`))
 	bearer(r.Header, registryToken, nil)

@@ -84,7 +84,7 @@ func (i *installation) fleet(t *testing.T) messages.FleetRecord {
 // decided opens the page of a decision by a link of the page that is open, gives a reason, decides, and awaits what is said then.
 func decided(ctx context.Context, t *testing.T, link, reason, says string) {
 	t.Helper()
-	do(ctx, t, chromedp.WaitVisible(`a[href="`+link+`"]`), chromedp.Click(`a[href="`+link+`"]`), has("What it will do"), chromedp.WaitVisible("button.decide"))
+	do(ctx, t, press(`a[href="`+link+`"]`), has("What it will do"), chromedp.WaitVisible("button.decide"))
 	usable(ctx, t, link)
 	do(ctx, t, chromedp.SendKeys("#reason", reason), chromedp.Click("button.decide"), has("Done: "), has(says))
 }

@@ -189,6 +189,12 @@ func has(text string) chromedp.Action[chromedp.Void] {
 	return until(fmt.Sprintf("!!document.body && document.body.innerText.includes(%q)", text))
 }
 
+// press clicks the first element of a selector once it is to be seen, in one step: where a page changes in its place another one
+// may be there by the time that a mouse has found the way.
+func press(selector string) chromedp.Action[chromedp.Void] {
+	return until(fmt.Sprintf(`(() => { const e = document.querySelector(%q), seen = !!e && e.checkVisibility(); if (seen) e.click(); return seen; })()`, selector))
+}
+
 // usable has axe-core look at the page, which must have asked no other host for anything.
 func usable(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
@@ -278,12 +284,12 @@ func TestAnImageIsApprovedAndAFleetHeld(t *testing.T) {
 	i := newInstallation(t, 6)
 	ctx := chromium(t)
 	signIn(ctx, t, i)
-	do(ctx, t, has("everything holds but a person's word"), chromedp.Click(`a[href="/rollouts/production-base-3/approve"]`), has("What it will do"),
+	do(ctx, t, has("everything holds but a person's word"), press(`a[href="/rollouts/production-base-3/approve"]`), has("What it will do"),
 		chromedp.SendKeys("#reason", "tried by hand"), chromedp.Click("button.decide"), has("Done: Rollout production-base-3 is approved"), has("Approved by"))
 	e, err := store.Rollouts(i.admin).Current(t.Context(), "production-base-3")
 	if err != nil || e.Value.Approved != "ada" {
 		t.Errorf("it is approved by %q, %v", e.Value.Approved, err)
 	}
-	do(ctx, t, chromedp.Navigate(i.url+"/fleets/production"), chromedp.Click(`a[href="/fleets/production/hold"]`), has("What it will do"),
+	do(ctx, t, chromedp.Navigate(i.url+"/fleets/production"), press(`a[href="/fleets/production/hold"]`), has("What it will do"),
 		chromedp.SendKeys("#reason", "freeze"), chromedp.Click("button.decide"), has("Done: Fleet production is held"), has("Held by ada"))
 }

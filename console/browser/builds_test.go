@@ -108,7 +108,7 @@ func TestALogIsFollowedWhereItStands(t *testing.T) {
 	if ask[bool](ctx, t, first+".open") || !ask[bool](ctx, t, `[...document.querySelectorAll("details.step")].find(d => d.textContent.includes("[2/3]")).open`) {
 		t.Error("a step that is done is not folded, or one that runs is")
 	}
-	do(ctx, t, chromedp.Click("details.step > summary"), until(first+".open"))
+	do(ctx, t, press("details.step > summary"), until(first+".open"))
 	name := "[3/3] RUN " + hostile
 	at := time.Now().UTC()
 	i.logs(t, running, "RUN", "[2/3] RUN apt-get install -y libgraphite2-3", "Setting up libgraphite2-3", messages.VertexProgress{Output: true})
@@ -168,11 +168,11 @@ func TestABuildIsCancelledAndAskedForAgain(t *testing.T) {
 	_, queued := i.built(t)
 	ctx := chromium(t)
 	signIn(ctx, t, i)
-	do(ctx, t, chromedp.Navigate(i.url+"/builds"), chromedp.WaitReady(`a[href="/builds/`+queued+`/cancel"]`), chromedp.Click(`a[href="/builds/`+queued+`/cancel"]`),
+	do(ctx, t, chromedp.Navigate(i.url+"/builds"), press(`a[href="/builds/`+queued+`/cancel"]`),
 		has("What it will do"), chromedp.SendKeys("#reason", "wrong branch"), chromedp.Click("button.decide"), has("Done: Build "+queued+" is cancelled"), has("ada: wrong branch"))
 	if e, err := store.Builds(i.admin).Current(t.Context(), queued); err != nil || e.Value.State != messages.BuildStateCancelled {
 		t.Errorf("the record is %+v, %v", e.Value, err)
 	}
-	do(ctx, t, chromedp.Click(`a[href="/builds/`+queued+`/retry"]`), has("What it will do"), chromedp.SendKeys("#reason", "right after all"), chromedp.Click("button.decide"),
+	do(ctx, t, press(`a[href="/builds/`+queued+`/retry"]`), has("What it will do"), chromedp.SendKeys("#reason", "right after all"), chromedp.Click("button.decide"),
 		has("is asked for again, as base-"), has("right after all"), has("place in the queue"))
 }

@@ -80,7 +80,7 @@ func TestImagesAreComparedInTheBrowser(t *testing.T) {
 	queuetest.Must(t, err)
 	ctx := chromium(t)
 	signIn(ctx, t, i)
-	do(ctx, t, chromedp.Navigate(i.url+"/rollouts/production-base-3"), chromedp.Click(`a[href="/diff?b=base-3"]`), has("Packages: 1 changed"), has("3.0.2 -> 3.0.3"),
+	do(ctx, t, chromedp.Navigate(i.url+"/rollouts/production-base-3"), press(`a[href="/diff?b=base-3"]`), has("Packages: 1 changed"), has("3.0.2 -> 3.0.3"),
 		has("document.title"), has("VERSION changed: 3.0.2 -> 3.0.3"))
 	if title := ask[string](ctx, t, "document.title"); strings.Contains(title, "owned") {
 		t.Errorf("a hook's text was run: %q", title)

@@ -172,8 +172,8 @@ func TestAnImageIsMadeCurrentAgain(t *testing.T) {
 	i.past(t, 6)
 	ctx := chromium(t)
 	signIn(ctx, t, i)
-	do(ctx, t, has("6 up"), chromedp.Navigate(i.url+"/fleets/production"), chromedp.Click(`a[href="/fleets/production/history"]`), has("Make this current again"),
-		chromedp.Click(`a[href="/fleets/production/rollback?to=`+image(1).Digest()+`"]`), has("What it will do"), has("6 of 6 nodes have it now"),
+	do(ctx, t, has("6 up"), chromedp.Navigate(i.url+"/fleets/production"), press(`a[href="/fleets/production/history"]`), has("Make this current again"),
+		press(`a[href="/fleets/production/rollback?to=`+image(1).Digest()+`"]`), has("What it will do"), has("6 of 6 nodes have it now"),
 		chromedp.SendKeys("#reason", "it leaks"), chromedp.Click("button.decide"), has("is rolled back"))
 	e, err := store.Fleets(i.admin).Current(t.Context(), "production")
 	if err != nil || e.Value.Current.Image != image(1) || e.Value.Decided.By != "ada" {

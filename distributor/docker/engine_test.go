@@ -35,7 +35,6 @@ func (s *site) fixture(t *testing.T) enginetest.Fixture {
 	return enginetest.Fixture{
 		Engine:      e,
 		Content:     func(i messages.Image) distributor.Content { return w.content(t, i) },
-		Silent:      s.apart,
 		Fleet:       w.fleet,
 		Good:        w.push(t, w.base, hooks),
 		Next:        w.push(t, w.base, hooks, layer(t, map[string]string{"etc/small": "x"})),

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		if err == nil {
 			_, _ = e.Trial(context.Background(), distributor.Trial{
 				Owner: os.Getenv(trialOwner), Rollout: "r1", Image: messages.Image(image), HooksDir: enginetest.HooksDir,
-				Hooks: []string{"pre-running"}, Timeout: 8 * time.Second,
+				Hooks: []string{"pre-running"}, Timeout: 15 * time.Second,
 			})
 		}
 		os.Exit(1)

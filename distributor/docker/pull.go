@@ -15,7 +15,8 @@ import (
 	"github.com/fenceline/fenceline/messages"
 )
 
-// Pull fetches an image by digest. The bytes are those of the layers as they travel.
+// Pull fetches an image by digest. The bytes are those of the layers as they travel. Those of layers that come fast are known
+// where Room has read the image's manifest before.
 func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(distributor.Progress)) (int64, error) {
 	doing := "pulling " + string(image)
 	if stacks, err := e.stacks(ctx); err != nil || stacks {
@@ -35,7 +36,13 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 	if err != nil {
 		return 0, e.explain(ctx, doing, err, fixes)
 	}
-	layers := fetchedLayers{}
+	e.mu.Lock()
+	r := e.wanted
+	e.mu.Unlock()
+	if r != nil && r.image != image {
+		r = nil
+	}
+	layers := newFetchedLayers(r)
 	for m, err := range answer.JSONMessages(ctx) {
 		if err == nil && m.Error != nil {
 			err = m.Error
@@ -51,10 +58,7 @@ func (e *Engine) Pull(ctx context.Context, image messages.Image, progress func(d
 	if err != nil {
 		return layers.bytes(), err
 	}
-	e.mu.Lock()
-	r := e.wanted
-	e.mu.Unlock()
-	if r != nil && r.image == image {
+	if r != nil {
 		e.noteChain(got.ID, distributor.ContentOf(r.layers))
 	}
 	return layers.bytes(), nil
@@ -97,37 +101,66 @@ func (e *Engine) orGone(ctx context.Context, err error) error {
 }
 
 // fetchedLayers has what was fetched of each layer, by the short ID the engine gives it.
-type fetchedLayers map[string]fetchedLayer
+type fetchedLayers struct {
+	sizes map[string]int64 // of all layers, by the manifest, where that was read
+	all   map[string]fetchedLayer
+}
 
 // fetchedLayer is how far the fetch of one layer is.
-type fetchedLayer struct{ bytes, size int64 }
+type fetchedLayer struct {
+	bytes, size int64
+	there       bool // the engine had it
+}
+
+// newFetchedLayers has none fetched yet of an image, or of one whose manifest was not read where that is nil.
+func newFetchedLayers(r *remoteImage) fetchedLayers {
+	f := fetchedLayers{map[string]int64{}, map[string]fetchedLayer{}}
+	if r != nil {
+		for _, l := range r.layers {
+			if hex := hexOf(l.Digest); len(hex) > shortID {
+				f.sizes[hex[:shortID]] = l.Size
+			}
+		}
+	}
+	return f
+}
+
+// shortID is how long the IDs are that engines give layers.
+const shortID = 12
 
 // note takes a line of progress. "Downloading" counts bytes that travel; "Extracting" counts the same
-// bytes again. Engines leave lines out, so that the last one seldom has all bytes, and a small layer's
-// may all be missing: the size counts once the layer is complete, from whichever line has it.
-func (l fetchedLayers) note(m jsonstream.Message) {
-	layer, known := l[m.ID]
-	switch {
-	case m.Status == "Downloading" && m.Progress != nil:
-		layer.bytes, layer.size = max(layer.bytes, m.Progress.Current), max(layer.size, m.Progress.Total)
-	case m.Status == "Extracting" && m.Progress != nil && m.Progress.Units == "": // else it counts time
-		layer.size = max(layer.size, m.Progress.Total)
-		layer.bytes = max(layer.bytes, layer.size)
-	case known && (m.Status == "Verifying Checksum" || m.Status == "Download complete"):
-		layer.bytes = max(layer.bytes, layer.size)
+// bytes again, or time. Engines leave lines out: they look every 100 ms how far they are, or drop what nobody has read yet. So the
+// last line seldom has all bytes, and a layer that comes fast has no line with bytes at all. The size counts once the layer is
+// complete, from whichever line has it, or from the manifest.
+func (f fetchedLayers) note(m jsonstream.Message) {
+	l := f.all[m.ID]
+	switch counts := m.Progress != nil && m.Progress.Units == ""; {
+	case m.Status == "Already exists":
+		l = fetchedLayer{there: true}
+	case m.Status == "Downloading" && counts:
+		l.there = false // it had the layer elsewhere than where the image has it too
+		l.bytes, l.size = max(l.bytes, m.Progress.Current), max(l.size, m.Progress.Total)
+	case l.there:
+		return
+	case m.Status == "Verifying Checksum", m.Status == "Download complete", m.Status == "Extracting", m.Status == "Pull complete":
+		l.size = max(l.size, f.sizes[m.ID])
+		if m.Status == "Extracting" && counts {
+			l.size = max(l.size, m.Progress.Total)
+		}
+		l.bytes = max(l.bytes, l.size)
 	default:
 		return
 	}
-	l[m.ID] = layer
+	f.all[m.ID] = l
 }
 
 // progress is how far the fetch is, of the layers whose sizes were told. moved is the ID of a line; that
 // of the first names the image's tag or digest.
-func (l fetchedLayers) progress(moved string) distributor.Progress {
-	p := distributor.Progress{Bytes: l.bytes()}
-	for id, layer := range l {
+func (f fetchedLayers) progress(moved string) distributor.Progress {
+	p := distributor.Progress{Bytes: f.bytes()}
+	for id, layer := range f.all {
 		p.Total += layer.size
-		if id == moved {
+		if id == moved && !layer.there {
 			p.Layer = id
 		}
 	}
@@ -135,9 +168,9 @@ func (l fetchedLayers) progress(moved string) distributor.Progress {
 }
 
 // bytes is how many were fetched of all layers.
-func (l fetchedLayers) bytes() int64 {
+func (f fetchedLayers) bytes() int64 {
 	var sum int64
-	for _, layer := range l {
+	for _, layer := range f.all {
 		sum += layer.bytes
 	}
 	return sum

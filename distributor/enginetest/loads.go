@@ -42,7 +42,7 @@ func testLoad(t *testing.T, f Fixture) {
 
 func testLoadSharedLayers(t *testing.T, f Fixture) {
 	first := pull(t, f, f.Good)
-	if second := load(t, f, f.Next); second <= 0 || second >= max(first, 2000) {
+	if second := load(t, f, f.Next); second <= 0 || second >= first {
 		t.Fatalf("fetched %d bytes for one small layer more, after %d for the image", second, first)
 	}
 	if i := find(t, f, f.Next); i == nil {
@@ -150,7 +150,7 @@ func testLoadKeeps(t *testing.T, f Fixture) {
 		t.Fatalf("%v does not have the tag %s alone", i, local)
 	}
 	r, err := f.Engine.Trial(within(t), distributor.Trial{
-		Owner: f.Fleet + ".node", Rollout: "r", Image: f.Good, HooksDir: HooksDir, Hooks: []string{"pre-running"}, Timeout: 30 * time.Second,
+		Owner: f.Fleet + ".node", Rollout: "r", Image: f.Good, HooksDir: HooksDir, Hooks: []string{"pre-running"}, Timeout: time.Minute,
 	})
 	if err != nil || !r.Passed {
 		t.Fatalf("its trial: %+v, error %v", r, err)

@@ -211,7 +211,7 @@ func TestAWriteThatKatoDoesNotKeepIsAnError(t *testing.T) {
 func TestAWriteThatKatoFailsAfterIsDone(t *testing.T) {
 	k := katotest.New(t, fresh)
 	k.Fails(`"$real" "$@" || exit; test "$2" != set || exec sleep 600`)
-	b := kato.New(kato.Config{Program: k.Program, LockFile: k.LockFile(), Limit: 6 * time.Second})
+	b := kato.New(kato.Config{Program: k.Program, LockFile: k.LockFile(), Limit: 10 * time.Second})
 	set(t, b, "exampleco/newimg")
 }
 

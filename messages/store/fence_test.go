@@ -78,7 +78,7 @@ func TestOperatorsAloneAskControllersOfFenceConfigs(t *testing.T) {
 func TestAQuestionThatNobodyHears(t *testing.T) {
 	_, as := guarded(t)
 	operator := as("operator")
-	short, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := store.AskFence(short, operator, messages.FenceAsked{Fleet: "production"}); !errors.Is(err, queue.ErrNobody) {
 		t.Errorf("with nobody there: %v", err)
@@ -110,7 +110,7 @@ func TestAQuestionWithoutAnAnswer(t *testing.T) {
 	_, err = deaf.SubscribeSync("fenceline.fence.asked.>")
 	must(t, err)
 	must(t, deaf.FlushWithContext(within(t)))
-	short, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	if _, err := store.AskFence(short, as("operator"), messages.FenceAsked{Fleet: "production"}); !errors.Is(err, queue.ErrUnanswered) {
 		t.Errorf("it says %v", err)
