@@ -120,7 +120,7 @@ func CheckDigest(s string) error {
 	return nil
 }
 
-var tagForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) //nolint:gochecknoglobals // a constant
 
 // checkTag tells whether s is a tag by the OCI distribution specification, or none.
 func checkTag(s string) error {

@@ -71,7 +71,7 @@ func longForm(form string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
 }
 
-var secretForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
+var secretForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`) //nolint:gochecknoglobals // a constant
 
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
 // 64 (SHA-256), lower case. BuildKit accepts no short ones. Zeros alone are git's word for none.

@@ -106,7 +106,7 @@ func DefaultPolicy() Policy {
 
 var networkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-var userForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`)
+var userForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`) //nolint:gochecknoglobals // a constant
 
 // Validate names the first field that can't be acted on.
 func (p *Policy) Validate() error {

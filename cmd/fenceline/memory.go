@@ -23,14 +23,14 @@ const (
 // giveBack has a process that mostly waits give back what it does not need while it does: garbage, and pages of the program's
 // file. At its start it runs through packages of all roles, and the kernel maps what lies around each page that is touched.
 func giveBack(ctx context.Context) error {
-	s, err := openSinglePages()
+	s, err := openSinglePages() // nil where it can't be had: more is mapped again than is used
 	if err == nil {
 		defer s.close()
 	}
 	for wait := startTaken; queue.Pause(ctx, wait); wait = giveEvery {
 		debug.FreeOSMemory()
 		if err := unmapFile(s); err != nil {
-			return nil //nolint:nilerr // it has them mapped, as all other programs have
+			return nil // it has them mapped, as all other programs have
 		}
 	}
 	return context.Cause(ctx)

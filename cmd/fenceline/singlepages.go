@@ -31,7 +31,7 @@ func openSinglePages() (*singlePages, error) {
 	}
 	s := &singlePages{int(fd)}
 	api := struct{ api, features, ioctls uint64 }{api: uffdAPI, features: uffdWPAsync}
-	if err := s.ioctl(uffdioAPI, unsafe.Pointer(&api)); err != nil {
+	if err := s.ioctl(uffdioAPI, unsafe.Pointer(&api)); err != nil { //nolint:gosec // as the kernel wants it
 		s.close()
 		return nil, fmt.Errorf("asking for asynchronous write protection: %w", err)
 	}
@@ -44,7 +44,7 @@ func (s *singlePages) cover(from, to uintptr) error {
 		return nil
 	}
 	register := struct{ start, length, mode, ioctls uint64 }{start: uint64(from), length: uint64(to - from), mode: uffdWP}
-	if err := s.ioctl(uffdioRegister, unsafe.Pointer(&register)); err != nil {
+	if err := s.ioctl(uffdioRegister, unsafe.Pointer(&register)); err != nil { //nolint:gosec // as the kernel wants it
 		return fmt.Errorf("having single pages mapped: %w", err)
 	}
 	return nil
