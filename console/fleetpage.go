@@ -194,7 +194,7 @@ func (c *Console) fleetPage(w http.ResponseWriter, r *http.Request, s *session) 
 		v.Next = "/fleets/" + name + "?" + f.query(f.Page+1)
 	}
 	var page bytes.Buffer
-	if err := pages.ExecuteTemplate(&page, "fleet.html", v); err != nil {
+	if err := pages().ExecuteTemplate(&page, "fleet.html", v); err != nil {
 		c.broken(w, "fleet.html", err)
 		return
 	}

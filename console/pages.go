@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -19,25 +20,28 @@ import (
 //go:embed web
 var web embed.FS
 
-// pages are the templates. They escape what they are given for the place where it stands.
-var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"text":     terminal.Visible, // for what came from outside: what a terminal would obey is seen, not obeyed
-	"short":    overview.Short,
-	"size":     messages.Size,
-	"digest":   overview.ShortDigest,
-	"when":     when,
-	"ref":      messages.ShownRef,
-	"asset":    func(name string) string { return "/assets/" + assetVersion + "/" + name },
-	"sign":     signOf,
-	"count":    overview.Counted,
-	"state":    buildSign,
-	"commit":   overview.ShortCommit,
-	"stepsign": stepSign,
-	"lead":     reasonLink,
-	"took":     overview.Took,
-	"lines":    diffLines,
-	"trim":     func(most int, s string) string { return messages.Shorten(s, most) },
-}).ParseFS(web, "web/*.html"))
+// pages are the templates. They escape what they are given for the place where it stands. Every process of the program has this
+// package, and most show no page: the templates take half a megabyte.
+var pages = sync.OnceValue(func() *template.Template { //nolint:gochecknoglobals // a constant
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"text":     terminal.Visible, // for what came from outside: what a terminal would obey is seen, not obeyed
+		"short":    overview.Short,
+		"size":     messages.Size,
+		"digest":   overview.ShortDigest,
+		"when":     when,
+		"ref":      messages.ShownRef,
+		"asset":    func(name string) string { return "/assets/" + assetVersion + "/" + name },
+		"sign":     signOf,
+		"count":    overview.Counted,
+		"state":    buildSign,
+		"commit":   overview.ShortCommit,
+		"stepsign": stepSign,
+		"lead":     reasonLink,
+		"took":     overview.Took,
+		"lines":    diffLines,
+		"trim":     func(most int, s string) string { return messages.Shorten(s, most) },
+	}).ParseFS(web, "web/*.html"))
+})
 
 // when is a moment: exact for whoever hovers over it or has no script, and how long ago it is for whoever has.
 func when(t time.Time) template.HTML {
@@ -115,7 +119,7 @@ func (c *Console) banner() template.HTML {
 // render makes a part of a page.
 func (c *Console) render(name string, v any) template.HTML {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
+	if err := pages().ExecuteTemplate(&b, name, v); err != nil {
 		c.log.Error().Err(err).Str("part", name).Msg("a part of a page can't be made")
 		return ""
 	}
@@ -125,7 +129,7 @@ func (c *Console) render(name string, v any) template.HTML {
 // write answers with a page.
 func (c *Console) write(w http.ResponseWriter, status int, name string, v any) {
 	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, name, v); err != nil {
+	if err := pages().ExecuteTemplate(&b, name, v); err != nil {
 		c.broken(w, name, err)
 		return
 	}

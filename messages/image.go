@@ -2,7 +2,6 @@ package messages
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -121,11 +120,11 @@ func CheckDigest(s string) error {
 	return nil
 }
 
-var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`) //nolint:gochecknoglobals // a constant
 
 // checkTag tells whether s is a tag by the OCI distribution specification, or none.
 func checkTag(s string) error {
-	if s != "" && !tagForm.MatchString(s) {
+	if s != "" && !tagForm().MatchString(s) {
 		return fmt.Errorf("%q is not an image tag: use letters, digits, '.', '_' and '-', at most 128", clip(s))
 	}
 	return nil

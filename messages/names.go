@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // MaxNameLength is the longest a pipeline, fleet or node name may be, in bytes: the
@@ -65,7 +66,12 @@ func CheckID(what, id string) error {
 // that opening a rollout twice opens it once.
 func RolloutID(fleet, build string) string { return fleet + "-" + build }
 
-var secretForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`)
+// longForm is a regular expression with much to repeat. It takes tens of kilobytes once it is compiled, so that waits until it is used.
+func longForm(form string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(form) })
+}
+
+var secretForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,62}$`) //nolint:gochecknoglobals // a constant
 
 // CheckCommit tells whether s is a full git object name: 40 hexadecimal digits (SHA-1) or
 // 64 (SHA-256), lower case. BuildKit accepts no short ones. Zeros alone are git's word for none.
@@ -95,7 +101,7 @@ func hexadecimal(s string, n int) bool {
 // CheckSecretName tells whether s can name a secret: the name of a file in a folder of
 // secrets, so never a path.
 func CheckSecretName(s string) error {
-	if !secretForm.MatchString(s) {
+	if !secretForm().MatchString(s) {
 		return fmt.Errorf("secret name %q is not a plain file name of letters, digits, '.', '_' and '-'", clip(s))
 	}
 	return nil

@@ -106,7 +106,7 @@ func DefaultPolicy() Policy {
 
 var networkForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
-var userForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`)
+var userForm = longForm(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$`) //nolint:gochecknoglobals // a constant
 
 // Validate names the first field that can't be acted on.
 func (p *Policy) Validate() error {
@@ -137,7 +137,7 @@ func (p *Policy) Validate() error {
 		return fmt.Errorf("trial.timeout: must be more than zero")
 	case p.Trial.Network != "" && !networkForm.MatchString(p.Trial.Network):
 		return fmt.Errorf("trial.network: %q is not the name of a Docker network", clip(p.Trial.Network))
-	case p.Trial.User != "" && !userForm.MatchString(p.Trial.User):
+	case p.Trial.User != "" && !userForm().MatchString(p.Trial.User):
 		return fmt.Errorf("trial.user: %q is not a user: write USER or USER:GROUP, by name or number", clip(p.Trial.User))
 	}
 	last := 0

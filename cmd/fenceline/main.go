@@ -11,6 +11,7 @@
 //   - health.go: whether roles are ready, and their metrics
 //   - storage.go: what metrics ask of NATS
 //   - memory.go: what a process that waits gives back
+//   - singlepages.go: and how it takes again no more than it uses
 //   - shutdown.go: how parts that run together end
 package main
 

@@ -14,27 +14,32 @@ import (
 )
 
 const (
-	// startTaken is how long after its start a process gives back what that took, and giveEvery how often it does so later.
+	// startTaken is how long after its start a process gives back what that took, and giveEvery how often it does so later: before
+	// Go would collect by itself what little garbage there is, which it does two minutes after it did so last.
 	startTaken = 10 * time.Second
-	giveEvery  = 10 * time.Minute
+	giveEvery  = 100 * time.Second
 )
 
 // giveBack has a process that mostly waits give back what it does not need while it does: garbage, and pages of the program's
 // file. At its start it runs through packages of all roles, and the kernel maps what lies around each page that is touched.
 func giveBack(ctx context.Context) error {
+	s, err := openSinglePages() // nil where it can't be had: more is mapped again than is used
+	if err == nil {
+		defer s.close()
+	}
 	for wait := startTaken; queue.Pause(ctx, wait); wait = giveEvery {
 		debug.FreeOSMemory()
-		if err := unmapFile(); err != nil {
-			return nil //nolint:nilerr // it has them mapped, as all other programs have
+		if err := unmapFile(s); err != nil {
+			return nil // it has them mapped, as all other programs have
 		}
 	}
 	return context.Cause(ctx)
 }
 
 // unmapFile has the kernel forget which pages of the program's file this process has mapped, of those that nobody can write to.
-// A page that is needed is mapped again from the page cache. What is not as in the file any more stays: in a program whose
-// addresses are not fixed (-buildmode=pie), the linker at run time writes to pages that nobody can write to afterwards.
-func unmapFile() error {
+// A page that is needed is mapped again from the page cache, alone where s is not nil. What is not as in the file any more stays:
+// in a program whose addresses are not fixed (-buildmode=pie), the linker at run time writes to pages that nobody can write to afterwards.
+func unmapFile(s *singlePages) error {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return fmt.Errorf("finding the program's file: %w", err)
@@ -58,6 +63,7 @@ func unmapFile() error {
 		case name == "Anonymous", name == "Swap":
 			asInFile = asInFile && strings.TrimSpace(value) == "0 kB"
 		case name == "VmFlags" && asInFile: // the last line
+			_ = s.cover(from, to) // else more is mapped again than is used
 			if _, _, errno := unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED); errno != 0 {
 				return fmt.Errorf("giving back pages of %s: %w", program, errno)
 			}

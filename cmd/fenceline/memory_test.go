@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,15 +59,17 @@ func TestPagesOfTheProgramAreGivenBack(t *testing.T) {
 		return n
 	}
 	content := sum()
-	before := mapped(t)
-	if err := unmapFile(); err != nil {
-		t.Fatal(err)
-	}
-	if after := mapped(t); after > before/2 {
-		t.Errorf("%d KiB of files are mapped, of %d before", after, before)
-	}
-	if got := sum(); got != content {
-		t.Errorf("its pages add up to %d, and to %d before", got, content)
+	for way, single := range map[string]*singlePages{"as the kernel maps": nil, "one by one": singly(t)} {
+		before := mapped(t)
+		if err := unmapFile(single); err != nil {
+			t.Fatal(err)
+		}
+		if after := mapped(t); after > before/2 {
+			t.Errorf("%s: %d KiB of files are mapped, of %d before", way, after, before)
+		}
+		if got := sum(); got != content {
+			t.Errorf("%s: its pages add up to %d, and to %d before", way, got, content)
+		}
 	}
 	if cmd := newRoot(); cmd.Name() != "fenceline" || len(cmd.Commands()) < 20 {
 		t.Errorf("the program is broken: %+v", cmd.Commands())
@@ -79,10 +84,73 @@ func TestPagesThatWereWrittenAreKept(t *testing.T) {
 	if err := unix.Mprotect(all, unix.PROT_READ); err != nil {
 		t.Fatal(err)
 	}
-	if err := unmapFile(); err != nil {
+	if err := unmapFile(nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := string(all[:len(linked)]); got != linked {
 		t.Errorf("what was written there is %q now", got)
 	}
+}
+
+// singly opens what has pages mapped one by one; nil where the kernel has no such thing, or keeps it from this process.
+func singly(t *testing.T) *singlePages {
+	t.Helper()
+	s, err := openSinglePages()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// TestUsedPagesAloneAreMapped where the kernel can do that, and what is done to them is done as ever.
+func TestUsedPagesAloneAreMapped(t *testing.T) {
+	all := mapProgram(t, unix.PROT_READ)
+	s := singly(t)
+	at := uintptr(unsafe.Pointer(&all[0]))
+	for range 2 { // as each time that is given back
+		if err := s.cover(at, at+uintptr(len(all)+os.Getpagesize()-1)&^uintptr(os.Getpagesize()-1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const far = 1 << 20
+	want, sum := 0, 0
+	for i := far / 2; i < len(all); i += far {
+		sum += int(all[i])
+		want += os.Getpagesize()
+	}
+	if got := resident(t, all); s != nil && got != want || got < want {
+		t.Errorf("%d bytes are mapped where %d were used (%d)", got, want, sum)
+	}
+
+	if err := unix.Mprotect(all, unix.PROT_READ|unix.PROT_WRITE); err != nil {
+		t.Fatal(err)
+	}
+	const written = "written"
+	copy(all[far/2:], written)
+	copy(all[far/4:], written)
+	if got := string(all[far/2:][:len(written)]) + string(all[far/4:][:len(written)]); got != written+written {
+		t.Errorf("%q is there, where %q was written twice", got, written)
+	}
+	if out, err := exec.Command("/proc/self/exe", "-test.list=^TestUsedPagesAloneAreMapped$").CombinedOutput(); err != nil || !strings.Contains(string(out), t.Name()) {
+		t.Errorf("a program that it starts says %q: %v", out, err)
+	}
+}
+
+// resident is how much of what is mapped there is in memory.
+func resident(t *testing.T, mapping []byte) (n int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, about, ok := strings.Cut("\n"+string(b), fmt.Sprintf("\n%x-", uintptr(unsafe.Pointer(&mapping[0]))))
+	_, about, _ = strings.Cut(about, "\nRss:")
+	if _, err := fmt.Sscan(about, &n); !ok || err != nil {
+		t.Fatalf("no Rss of the mapping in smaps: %v", err)
+	}
+	return n * 1024
 }
