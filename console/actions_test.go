@@ -31,7 +31,9 @@ func TestDecisionsAboutAFleet(t *testing.T) {
 	})
 	ada := s.as(t, "ada")
 	ada.until(t, "/fleets/production/rollback", "it says what it will do", func(a answer) bool {
-		return strings.Contains(a.body, "3 of 3 nodes have it now") && strings.Contains(a.body, "1 container on 1 node will go on")
+		return strings.Contains(a.body, "3 of 3 nodes have it now") && strings.Contains(a.body, "1 container on 1 node will go on") &&
+			strings.Contains(a.body, `<code>a</code> on <a href="/fleets/production/nodes/node-00001">node-00001</a>: <code>l2</code>`) && !strings.Contains(a.body, "<code>b</code>") &&
+			strings.Contains(a.body, `› <a href="/fleets/production">production</a>`)
 	})
 	a := ada.post(t, "/fleets/production/hold", ada.form(t, "/fleets/production/hold", "release freeze"))
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/fleets/production" {
