@@ -200,7 +200,7 @@ func TestFormsThatAreNotTheirs(t *testing.T) {
 	}
 	large := strings.Repeat("x", 1<<20)
 	for _, path := range []string{path, "/builds/" + s.asked(t, 1, nil) + "/cancel"} {
-		if a := ada.post(t, path, ada.form(t, path, large)); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "Give the reason in 1000 or fewer") {
+		if a := ada.post(t, path, ada.form(t, path, large)); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "give the reason in 1000 or fewer") {
 			t.Errorf("a reason of a megabyte for %s: %d %s", path, a.status, a.body)
 		}
 	}
