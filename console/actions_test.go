@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
@@ -24,6 +25,7 @@ func (s *site) record(t *testing.T, fleet string) messages.FleetRecord {
 }
 
 func TestDecisionsAboutAFleet(t *testing.T) {
+	begun := time.Now().UTC()
 	s := newSite(t)
 	s.fleet(t, "production", 3)
 	s.node(t, "production", "node-00001", func(n *messages.NodeStatus) {
@@ -57,8 +59,9 @@ func TestDecisionsAboutAFleet(t *testing.T) {
 	if a := ada.post(t, "/fleets/production/rollback", ada.form(t, "/fleets/production/rollback", "it leaks")); a.status != http.StatusSeeOther {
 		t.Errorf("a rollback: %d\n%s", a.status, a.body)
 	}
+	ada.until(t, "/", "the first page says since when", says(fmt.Sprintf(`since <time datetime="%s"`, s.record(t, "production").Decided.At.Format(time.RFC3339))))
 	r := s.record(t, "production")
-	if r.Current.Image != imageOf(1) || r.Hold == nil || r.Hold.By != "ada" || !strings.HasSuffix(r.Hold.Reason, ": it leaks") {
+	if r.Decided.At.Before(begun) || r.Current.Image != imageOf(1) || r.Hold == nil || r.Hold.By != "ada" || !strings.HasSuffix(r.Hold.Reason, ": it leaks") {
 		t.Errorf("after the rollback the record is %+v, %+v", r.Current, r.Hold)
 	}
 }
