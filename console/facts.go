@@ -131,4 +131,7 @@ func (l *lately) about(subject string) string {
 }
 
 // exact is a moment in words that stand in no element of their own.
-func exact(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func exact(t time.Time) string { return t.UTC().Format(exactLayout) }
+
+// exactLayout is how a moment is written to the second.
+const exactLayout = "2006-01-02 15:04:05 UTC"
