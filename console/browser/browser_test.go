@@ -202,7 +202,7 @@ func has(text string) chromedp.Action[chromedp.Void] {
 }
 
 // looked are the paths of the pages that were found usable.
-var looked []string //nolint:gochecknoglobals // of all tests, for TestMain
+var looked []string
 
 // TestMain holds, where every test has run, that each page and each decision that the console has was among them.
 func TestMain(m *testing.M) {
