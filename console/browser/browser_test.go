@@ -44,6 +44,7 @@ type installation struct {
 	url, token string
 	admin      *queue.Client
 	nats       *queuetest.Server
+	server     *httptest.Server
 	proxy      *queuetest.Proxy // that the console's way to NATS goes through
 }
 
@@ -104,7 +105,7 @@ func newFleet(t *testing.T, change ...func(c *console.Config, at string)) *insta
 	go func() { defer close(ended); _ = c.Run(ctx) }()
 	s.Config = console.NewServer(c.Handler(), zerolog.Nop())
 	s.Start()
-	i.url = s.URL
+	i.url, i.server = s.URL, s
 	t.Cleanup(func() {
 		cancel()
 		s.Close()

@@ -138,3 +138,20 @@ func TestNATSAwayAndBack(t *testing.T) {
 	do(ctx, t, has("NATS can't be reached since"), chromedp.Navigate(i.url+"/fleets/production/hold"), has("nothing can be decided"))
 	usable(ctx, t, "a decision while NATS is away")
 }
+
+// TestTheConsoleAwayAndBack: a page whose stream is cut says so, and goes on with what it has missed.
+func TestTheConsoleAwayAndBack(t *testing.T) {
+	i := newInstallation(t, 6)
+	ctx := chromium(t)
+	signIn(ctx, t, i)
+	do(ctx, t, chromedp.Navigate(i.url+"/fleets/production"), has("1 to 6 of 6 nodes"))
+	i.node(t, 1, func(s *messages.NodeStatus) { s.Engine.Error = "gone" })
+	do(ctx, t, until(`document.getElementById("n-node-00001").className.startsWith("behind")`)) // its stream is open
+	_ = ask[int](ctx, t, `window.kept = 1; new MutationObserver(() => { if (!document.getElementById("lost").hidden) window.said = 1; }).observe(document.getElementById("lost"), { attributes: true }); 0`)
+	i.server.CloseClientConnections()
+	i.node(t, 2, func(s *messages.NodeStatus) { s.Engine.Error = "gone" })
+	do(ctx, t, until(`window.said === 1 && document.getElementById("lost").hidden`), until(`document.getElementById("n-node-00002").className.startsWith("behind")`))
+	if !ask[bool](ctx, t, "window.kept === 1") {
+		t.Error("the page was loaded again")
+	}
+}
