@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/fenceline/fenceline/messages"
@@ -49,21 +48,6 @@ func when(t time.Time) template.HTML {
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // numbers alone
 		t.Format(time.RFC3339), t.Format(exactLayout), t.Format("2006-01-02 15:04 UTC")))
-}
-
-// exactTime is a moment as sentences have it.
-var exactTime = regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\b`)
-
-// timed is a sentence from wherever, as text has it, whose moments are in the reader's zone where there is a script.
-func timed(s string) template.HTML {
-	escaped := template.HTMLEscapeString(terminal.Visible(s))
-	return template.HTML(exactTime.ReplaceAllStringFunc(escaped, func(says string) string { //nolint:gosec // escaped, and moments of ours
-		at, err := time.Parse(exactLayout, says)
-		if err != nil {
-			return says
-		}
-		return fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, at.Format(time.RFC3339), says, says)
-	}))
 }
 
 // assetVersion tells versions of the style and the script apart, so that browsers may keep them.
