@@ -14,6 +14,7 @@ import (
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/queue/queuetest"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/nats-io/nats.go"
 )
 
@@ -49,7 +50,8 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 	p := s.Proxy(t)
 	zombie := s.Connect(t, through(p))
 	started, lost, finish, over := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
-	stop := consume(t, zombie, shortly(work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
+	all := metrics.New("v1")
+	late := shortly(work(func(ctx context.Context, j *builds.Job) (messages.Payload, error) {
 		defer close(over)
 		close(started)
 		<-ctx.Done()
@@ -63,7 +65,9 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 		}
 		j.Log(messages.BuildLog{Text: "late"})
 		return ready(j.Request), nil
-	})))
+	}))
+	late.Metrics = all.Builder()
+	stop := consume(t, zombie, late)
 	a := submit(t, c, request("base", 1))
 	<-started
 	p.Hold()
@@ -89,6 +93,7 @@ func TestAWorkerPastItsLeaseSendsNothing(t *testing.T) {
 	if got := sent(); len(got) != 0 {
 		t.Errorf("the zombie sent %q", got)
 	}
+	counts(t, all, `fenceline_build_attempts_total{outcome="lease_lost"} 1`, `fenceline_build_attempts_total{outcome="ended"} 0`)
 	if got := endings(t, c); got["image.ready "+a.Build] != 1 || len(got) != 1 {
 		t.Errorf("events are %v", got)
 	}

@@ -61,6 +61,22 @@ func TestWhatIsAppliedIsShown(t *testing.T) {
 	}
 }
 
+// TestARolloutSaysWhatIsKnownOfIt, and leaves out what is not.
+func TestARolloutSaysWhatIsKnownOfIt(t *testing.T) {
+	for want, r := range map[string]messages.RolloutRecord{
+		"  rollout r: waiting\n":                                 {State: messages.RolloutWaiting},
+		"  rollout r: waiting: fleet staging comes first\n":      {State: messages.RolloutWaiting, Why: "fleet staging comes first"},
+		"  rollout r: preloading, present on 1/2\n":              {State: messages.RolloutPreloading, MemberCount: 2, Present: 1},
+		"  rollout r: preloading, present on 1/2: node-2 asks\n": {State: messages.RolloutPreloading, MemberCount: 2, Present: 1, Why: "node-2 asks"},
+	} {
+		r.ID = "r"
+		f := overview.Fleet{Fleet: "production", Rollouts: []messages.RolloutRecord{r}}
+		if out := written(t, func(p *terminal.Page) { writeFleet(p, &f) }); !strings.Contains(out, want) {
+			t.Errorf("without %q in\n%s", want, out)
+		}
+	}
+}
+
 // TestDoctorLooksAtWhatIsApplied names the flag of what is wrong.
 func TestDoctorLooksAtWhatIsApplied(t *testing.T) {
 	dir := t.TempDir()

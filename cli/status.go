@@ -288,7 +288,11 @@ func writeFleet(p *terminal.Page, f *overview.Fleet) {
 		p.Line("  set right by %s %s: %s", m.By, overview.Ago(m.At), m.What)
 	}
 	for _, r := range f.Rollouts {
-		p.Line("  rollout %s: %s, present on %s: %s", r.ID, r.State, progress(&r), r.Why)
+		is := string(r.State)
+		if known := progress(&r); known != "" {
+			is += ", present on " + known
+		}
+		p.Line("  rollout %s: %s", r.ID, overview.WithReason(is, r.Why))
 	}
 	if f.Failed != nil {
 		writeFailedRollout(p, f.Failed)

@@ -58,25 +58,34 @@ func (c *Console) serveDecision(w http.ResponseWriter, r *http.Request, s *sessi
 	}
 }
 
-// readForm reads the form of a decision, before anything looks into it, and answers where it can't be read.
-func (c *Console) readForm(w http.ResponseWriter, r *http.Request, s *session) bool {
+// The ways in which the form of a decision can be none.
+var (
+	errFormUnreadable = errors.New("the form can't be read: open the page again")
+	errFormTooLarge   = fmt.Errorf("the form has more than %d bytes: give the reason in %d or fewer", maxForm, people.MaxReason)
+	errFormNotShown   = errors.New("this form was sent already, or was not shown to you: open the page again, and see what is so")
+)
+
+// readForm reads the form of a decision, before anything looks into it.
+func readForm(r *http.Request) error {
+	if r.Method != http.MethodPost {
+		return nil
+	}
 	err := r.ParseForm()
-	if err == nil {
-		return true
-	}
-	status, says := http.StatusBadRequest, "The form can't be read: nothing was done. Open the page again."
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		status, says = http.StatusRequestEntityTooLarge, fmt.Sprintf("The form has more than %d bytes: nothing was done. Give the reason in %d or fewer.", maxForm, people.MaxReason)
+		return errFormTooLarge
 	}
-	c.fail(w, r, s, status, says)
-	return false
+	if err != nil {
+		return errFormUnreadable
+	}
+	return nil
 }
 
 // decide takes the form of a decision.
 func (c *Console) decide(w http.ResponseWriter, r *http.Request, s *session, d decision) {
 	shown, was := s.takeForm(r.PostForm.Get("form"))
 	if !was || shown.path != r.URL.Path || shown.to != r.PostForm.Get("to") {
-		c.fail(w, r, s, http.StatusConflict, "This form was sent already, or was not shown to you: nothing was done by it now. Open the page again, and see what is so.")
+		c.tellRefused(r, s, d, errFormNotShown)
+		c.fail(w, r, s, statusOf(errFormNotShown), "Nothing was done now: "+errFormNotShown.Error())
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), decideTime)
@@ -145,7 +154,11 @@ func statusOf(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
-	case errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent), errors.Is(err, people.ErrUp):
+	case errors.Is(err, errFormTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errFormUnreadable):
+		return http.StatusBadRequest
+	case errors.Is(err, errFormNotShown), errors.Is(err, people.ErrChanged), errors.Is(err, people.ErrTooLate), errors.Is(err, people.ErrNothingToDo), errors.Is(err, people.ErrNotPresent), errors.Is(err, people.ErrUp):
 		return http.StatusConflict
 	case errors.Is(err, queue.ErrNotFound), errors.Is(err, people.ErrUnknownFleet), errors.Is(err, people.ErrUnknownRollout), errors.Is(err, people.ErrUnknownNode):
 		return http.StatusNotFound

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
@@ -24,6 +25,7 @@ func (s *site) record(t *testing.T, fleet string) messages.FleetRecord {
 }
 
 func TestDecisionsAboutAFleet(t *testing.T) {
+	begun := time.Now().UTC()
 	s := newSite(t)
 	s.fleet(t, "production", 3)
 	s.node(t, "production", "node-00001", func(n *messages.NodeStatus) {
@@ -31,7 +33,9 @@ func TestDecisionsAboutAFleet(t *testing.T) {
 	})
 	ada := s.as(t, "ada")
 	ada.until(t, "/fleets/production/rollback", "it says what it will do", func(a answer) bool {
-		return strings.Contains(a.body, "3 of 3 nodes have it now") && strings.Contains(a.body, "1 container on 1 node will go on")
+		return strings.Contains(a.body, "3 of 3 nodes have it now") && strings.Contains(a.body, "1 container on 1 node will go on") &&
+			strings.Contains(a.body, `<code>a</code> on <a href="/fleets/production/nodes/node-00001">node-00001</a>: <code>l2</code>`) && !strings.Contains(a.body, "<code>b</code>") &&
+			strings.Contains(a.body, `› <a href="/fleets/production">production</a>`)
 	})
 	a := ada.post(t, "/fleets/production/hold", ada.form(t, "/fleets/production/hold", "release freeze"))
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/fleets/production" {
@@ -55,8 +59,9 @@ func TestDecisionsAboutAFleet(t *testing.T) {
 	if a := ada.post(t, "/fleets/production/rollback", ada.form(t, "/fleets/production/rollback", "it leaks")); a.status != http.StatusSeeOther {
 		t.Errorf("a rollback: %d\n%s", a.status, a.body)
 	}
+	ada.until(t, "/", "the first page says since when", says(fmt.Sprintf(`since <time datetime="%s"`, s.record(t, "production").Decided.At.Format(time.RFC3339))))
 	r := s.record(t, "production")
-	if r.Current.Image != imageOf(1) || r.Hold == nil || r.Hold.By != "ada" || !strings.HasSuffix(r.Hold.Reason, ": it leaks") {
+	if r.Decided.At.Before(begun) || r.Current.Image != imageOf(1) || r.Hold == nil || r.Hold.By != "ada" || !strings.HasSuffix(r.Hold.Reason, ": it leaks") {
 		t.Errorf("after the rollback the record is %+v, %+v", r.Current, r.Hold)
 	}
 }
@@ -198,7 +203,7 @@ func TestFormsThatAreNotTheirs(t *testing.T) {
 	}
 	large := strings.Repeat("x", 1<<20)
 	for _, path := range []string{path, "/builds/" + s.asked(t, 1, nil) + "/cancel"} {
-		if a := ada.post(t, path, ada.form(t, path, large)); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "Give the reason in 1000 or fewer") {
+		if a := ada.post(t, path, ada.form(t, path, large)); a.status != http.StatusRequestEntityTooLarge || !strings.Contains(a.body, "give the reason in 1000 or fewer") {
 			t.Errorf("a reason of a megabyte for %s: %d %s", path, a.status, a.body)
 		}
 	}

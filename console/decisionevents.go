@@ -3,11 +3,28 @@ package console
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/fenceline/fenceline/controller/people"
 	"github.com/fenceline/fenceline/messages"
 )
+
+// refusedMost bounds, in bytes, each name in the event of what was refused before anybody looked whether there is such a thing.
+const refusedMost = 100
+
+// tellRefused tells, as an event, of a decision that was refused before it was looked at; d is nil where there is none of that name.
+func (c *Console) tellRefused(r *http.Request, s *session, d decision, err error) {
+	if d == nil {
+		return
+	}
+	told := d.told()
+	told.By, told.From = s.person.By(), c.sender(r)
+	for _, name := range []*string{&told.Fleet, &told.About, &told.To} {
+		*name = messages.Shorten(*name, refusedMost)
+	}
+	c.tellDecision(r.Context(), &told, err)
+}
 
 // tellTime bounds the telling of a decision.
 const tellTime = 5 * time.Second

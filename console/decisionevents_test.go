@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/fenceline/fenceline/messages"
@@ -42,6 +43,30 @@ func TestDecisionsAreEvents(t *testing.T) {
 	for i, reason := range []string{"release freeze", "once more"} {
 		if d := got[i]; d.By != "ada" || d.Via != "console" || d.From == "" || d.Action != "hold" || d.Fleet != "production" || d.Reason != reason {
 			t.Errorf("an event is %+v", d)
+		}
+	}
+}
+
+// TestFormsThatAreRefusedAreEvents: one that was sent before, or made up, and one that is too large.
+func TestFormsThatAreRefusedAreEvents(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 3)
+	ada := s.as(t, "ada")
+	const path = "/fleets/production/hold"
+	form := ada.form(t, path, "release freeze")
+	ada.post(t, path, form)
+	for _, refused := range []url.Values{form, {"form": {"made up"}}, {"reason": {strings.Repeat("x", 1<<20)}}} {
+		if a := ada.post(t, path, refused); a.status < 400 || a.status >= 500 {
+			t.Errorf("it is answered %d", a.status)
+		}
+	}
+	got := s.decisions(t)
+	if len(got) != 4 {
+		t.Fatalf("the events are %+v", got)
+	}
+	for i, why := range []string{"", "was sent already", "was not shown to you", "more than 65536 bytes"} {
+		if d := got[i]; d.By != "ada" || d.From == "" || d.Action != "hold" || d.Fleet != "production" || (why == "") != (d.Outcome == messages.OutcomeAccepted) || !strings.Contains(d.Why, why) {
+			t.Errorf("the event is %+v, and not of %q", d, why)
 		}
 	}
 }

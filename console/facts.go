@@ -3,10 +3,14 @@ package console
 import (
 	"context"
 	"fmt"
+	"html/template"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fenceline/fenceline/terminal"
 )
 
 // fact is something that a person decides by. Where it is otherwise by the time of the decision the person is told what it was,
@@ -131,4 +135,22 @@ func (l *lately) about(subject string) string {
 }
 
 // exact is a moment in words that stand in no element of their own.
-func exact(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func exact(t time.Time) string { return t.UTC().Format(exactLayout) }
+
+// exactLayout is how a moment is written to the second.
+const exactLayout = "2006-01-02 15:04:05 UTC"
+
+// exactTime finds the moments of a sentence. It is made where a page needs it.
+var exactTime = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\b`) }) //nolint:gochecknoglobals // a constant
+
+// timed is a sentence from wherever, as text has it, whose moments are in the reader's zone where there is a script.
+func timed(s string) template.HTML {
+	escaped := template.HTMLEscapeString(terminal.Visible(s))
+	return template.HTML(exactTime().ReplaceAllStringFunc(escaped, func(says string) string { //nolint:gosec // escaped, and moments of ours
+		at, err := time.Parse(exactLayout, says)
+		if err != nil {
+			return says
+		}
+		return fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, at.Format(time.RFC3339), says, says)
+	}))
+}

@@ -285,6 +285,7 @@ func (f *fleetStream) cells(since uint64, from int, to *bytes.Buffer) (now uint6
 		if of == nil || of.clock <= since {
 			return
 		}
+		f.stale = f.stale || slices.ContainsFunc(of.order, func(n *node) bool { return n.clock > since && f.lacks(n) })
 		if f.checked < of.clock && f.filter.all() {
 			f.checked = of.clock
 			f.stale = f.stale || len(of.order) != f.total
@@ -301,4 +302,14 @@ func (f *fleetStream) cells(since uint64, from int, to *bytes.Buffer) (now uint6
 		}
 	})
 	return now, next
+}
+
+// lacks tells whether the filter takes a node by now that it did not take when the page was opened. Of those that fill more than the
+// page that is not known: nothing is kept of the others.
+func (f *fleetStream) lacks(n *node) bool {
+	if f.filter.all() || len(f.nodes) != f.total || !f.filter.takes(n) {
+		return false
+	}
+	_, shown := slices.BinarySearchFunc(f.nodes, n.Node.Node, func(a *node, name string) int { return strings.Compare(a.Node.Node, name) })
+	return !shown
 }

@@ -18,7 +18,7 @@ const problemsShown = 5
 // fleetView is a fleet as the first page and its own show it.
 type fleetView struct {
 	*overview.Fleet
-	Since    time.Time // when the current image became current, where its rollout is still known
+	Since    time.Time // when the current image became current, where that is known
 	By       string    // who made it current, where a person did
 	Because  string
 	Moving   []movingView
@@ -54,6 +54,9 @@ func (s *seen) viewOf(f *fleet, decides bool) fleetView {
 		v.Since = s.rollouts[r.Current.Rollout].FlippedAt
 		if d := r.Decided; d != nil && d.Epoch == r.Epoch {
 			v.By, v.Because = d.By, d.Reason
+			if !d.At.IsZero() { // else an older version decided it
+				v.Since = d.At
+			}
 		}
 		v.Previous = !r.Previous.IsZero()
 	}

@@ -56,6 +56,32 @@ func TestAChangeOfANodeIsACellInItsPlace(t *testing.T) {
 	}
 }
 
+// TestAFilteredPageSaysThatMoreNodesAreSo: those that it shows stay where they are.
+func TestAFilteredPageSaysThatMoreNodesAreSo(t *testing.T) {
+	s := newSite(t)
+	s.fleet(t, "production", 30)
+	gone := func(n *messages.NodeStatus) { n.Engine.Error = "gone" }
+	s.node(t, "production", "node-00003", gone)
+	vera := s.as(t, "vera")
+	page := vera.until(t, "/fleets/production?state=behind", "the one is there", says("1 to 1 of 1 node"))
+	events := vera.listen(t, streamOf(t, page))
+	await(t, events, `id="head"`)
+	s.beat(t, "production", "node-00004", func(n *messages.NodeStatus) { n.Images = n.Images[:1] }) // it lacks an image, and is not behind
+	if e := await(t, events, "1 lacking"); strings.Contains(e, "There is more or other") {
+		t.Errorf("it speaks of a node that it would not show:\n%s", e)
+	}
+	s.beat(t, "production", "node-00005", gone)
+	await(t, events, "There is more or other")
+	// Of many, which fill more pages than one, nothing is kept that could tell.
+	many := vera.get(t, "/fleets/production?per=10&state=present")
+	events = vera.listen(t, streamOf(t, many))
+	await(t, events, `id="head"`)
+	s.beat(t, "production", "node-00003", nil)
+	if e := await(t, events, "28 present"); strings.Contains(e, "There is more or other") {
+		t.Errorf("it speaks of a node of another page:\n%s", e)
+	}
+}
+
 func TestNATSAwayAndBack(t *testing.T) {
 	s := newSite(t)
 	s.fleet(t, "production", 2)

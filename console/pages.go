@@ -25,6 +25,7 @@ var web embed.FS
 var pages = sync.OnceValue(func() *template.Template { //nolint:gochecknoglobals // a constant
 	return template.Must(template.New("").Funcs(template.FuncMap{
 		"text":     terminal.Visible, // for what came from outside: what a terminal would obey is seen, not obeyed
+		"timed":    timed,
 		"short":    overview.Short,
 		"size":     messages.Size,
 		"digest":   overview.ShortDigest,
@@ -50,7 +51,7 @@ func when(t time.Time) template.HTML {
 	}
 	t = t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, //nolint:gosec // numbers alone
-		t.Format(time.RFC3339), t.Format("2006-01-02 15:04:05 UTC"), t.Format("2006-01-02 15:04 UTC")))
+		t.Format(time.RFC3339), t.Format(exactLayout), t.Format("2006-01-02 15:04 UTC")))
 }
 
 // assetVersion tells versions of the style and the script apart, so that browsers may keep them.

@@ -181,3 +181,12 @@ func TestNodesAreFilteredAndPaged(t *testing.T) {
 		}
 	}
 }
+
+// TestMomentsInSentences are elements of their own, which the script has in the reader's zone; all else of a sentence is text.
+func TestMomentsInSentences(t *testing.T) {
+	got := string(timed("held by <b>\x1b at 2026-01-02 03:04:05 UTC: not 2026-13-45 03:04:05 UTC"))
+	want := `held by &lt;b&gt;\x1b at <time datetime="2026-01-02T03:04:05Z" title="2026-01-02 03:04:05 UTC">2026-01-02 03:04:05 UTC</time>: not 2026-13-45 03:04:05 UTC`
+	if got != want {
+		t.Errorf("it is\n%s, not\n%s", got, want)
+	}
+}

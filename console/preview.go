@@ -30,8 +30,9 @@ type preview struct {
 	Choices []choice // of images to go to
 	Holds   int      // members that have To
 	Members int
-	Stays   int // containers that will run another image than To
-	StaysOn int // on so many nodes
+	Stays   int                     // containers that will run another image than To
+	StaysOn int                     // on so many nodes
+	Which   []messages.ContainerUse // of them, as many as are named
 	Form    string
 	Reason  string
 	Needs   bool   // a reason
@@ -47,6 +48,9 @@ type choice struct {
 	Chosen bool
 	Is     string // what it is to the fleet
 }
+
+// staysShown bounds how many containers that will go on to run another image a page names.
+const staysShown = 20
 
 // not says why there is nothing to decide.
 func (p *preview) not(format string, a ...any) {
@@ -111,8 +115,9 @@ func (p *preview) choose(i messages.FleetImage, is, to string) {
 	p.Choices = append(p.Choices, choice{i, to != "" && (i.Image.Digest() == to || string(i.Image) == to), is})
 }
 
-// count counts who has the image that would become current, and what would go on to run another one.
+// count says which fleet it is about, and counts who has the image that would become current, and what would go on to run another one.
 func (p *preview) count(seen *seen, f *messages.FleetRecord) {
+	p.Fleet = f.Fleet
 	if p.To == "" {
 		return
 	}
@@ -129,8 +134,11 @@ func (p *preview) count(seen *seen, f *messages.FleetRecord) {
 			before := p.Stays
 			if n.Status != nil {
 				for _, u := range n.Status.Containers {
-					if !decide.Runs(f, n.Status.Images, u, p.To) {
-						p.Stays++
+					if decide.Runs(f, n.Status.Images, u, p.To) {
+						continue
+					}
+					if p.Stays++; p.Stays <= staysShown {
+						p.Which = append(p.Which, messages.ContainerUse{Node: n.Node.Node, Container: u.Container, Image: u.Image})
 					}
 				}
 			}

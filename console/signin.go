@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/fenceline/fenceline/messages"
 )
 
 // signedIn serves those who have signed in; others are sent to do so, and come back.
@@ -32,9 +30,6 @@ func (c *Console) signedIn(serve func(http.ResponseWriter, *http.Request, *sessi
 	})
 }
 
-// viewerMost bounds, in bytes, each name in the event of what a viewer tried to decide.
-const viewerMost = 100
-
 var errViewer = errors.New("a viewer decides nothing")
 
 // deciding serves a decision to those who may decide; of is nil where there is none of that name. What others try to decide is
@@ -42,20 +37,18 @@ var errViewer = errors.New("a viewer decides nothing")
 func (c *Console) deciding(of func(*http.Request) decision) http.Handler {
 	return c.signedIn(func(w http.ResponseWriter, r *http.Request, s *session) {
 		if s.mayDecide() {
-			if r.Method != http.MethodPost || c.readForm(w, r, s) {
-				c.serveDecision(w, r, s, of(r))
+			if err := readForm(r); err != nil {
+				c.tellRefused(r, s, of(r), err)
+				c.fail(w, r, s, statusOf(err), "Nothing was done: "+err.Error())
+				return
 			}
+			c.serveDecision(w, r, s, of(r))
 			return
 		}
 		d, by := of(r), s.person.By()
 		c.log.Warn().Str("by", by).Str("path", r.URL.Path).Str("from", c.sender(r)).Msg("a decision was refused: the person is a viewer")
 		if d != nil && r.Method == http.MethodPost && c.refused.allow(by) {
-			told := d.told()
-			told.By, told.From = by, c.sender(r)
-			for _, name := range []*string{&told.Fleet, &told.About, &told.To} {
-				*name = messages.Shorten(*name, viewerMost)
-			}
-			c.tellDecision(r.Context(), &told, errViewer)
+			c.tellRefused(r, s, d, errViewer)
 		}
 		c.fail(w, r, s, http.StatusForbidden, "You are signed in as a viewer, who sees everything and decides nothing. Ask for the role of an operator.")
 	})

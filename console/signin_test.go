@@ -143,6 +143,20 @@ func TestSessionsExpire(t *testing.T) {
 	if len(l.all) != 0 {
 		t.Errorf("%d sessions that are over are left", len(l.all))
 	}
+	short := newSite(t, func(c *Config, _ string) { c.SessionTime = time.Nanosecond })
+	short.fleet(t, "production", 1)
+	if a := short.as(t, "ada").get(t, "/builds"); a.status != http.StatusSeeOther || a.header.Get("Location") != "/sign-in?next=%2Fbuilds&ended=time" {
+		t.Errorf("a page after that: %d %v", a.status, a.header)
+	}
+	if a := short.as(t, "").get(t, "/sign-in?ended=time"); !strings.Contains(a.body, "Your session was as long as sessions are.") {
+		t.Errorf("the page to sign in says not why:\n%s", a.body)
+	}
+	if a := short.as(t, "ada").post(t, "/fleets/production/hold", url.Values{"reason": {"x"}}); a.status != http.StatusUnauthorized || !strings.Contains(a.body, "nothing was done. Your session was as long") {
+		t.Errorf("a decision after that: %d\n%s", a.status, a.body)
+	}
+	if a := short.as(t, "ada").get(t, "/events"); !strings.Contains(a.body, "event: over\n") || !strings.Contains(a.body, "as long as sessions are") {
+		t.Errorf("an open page after that: %d %s", a.status, a.body)
+	}
 }
 
 func TestALinkSignsInOnce(t *testing.T) {

@@ -2,6 +2,9 @@ package controller
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,4 +95,81 @@ func TestARolloutThatWaitsHidesNone(t *testing.T) {
 	if now := v.moving(t); now.State != string(messages.RolloutHeld) {
 		t.Errorf("told of the one that is %s", now.State)
 	}
+}
+
+// lines has what metrics tell.
+func lines(t *testing.T, all *metrics.Registry, want ...string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	all.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range want {
+		if !strings.Contains(w.Body.String(), "\n"+line+"\n") {
+			t.Errorf("%s is not told:\n%s", line, w.Body)
+		}
+	}
+}
+
+// TestAFleetIsToldInNumbers: who has the current image, has applied it, lacks it and is silent; the hold; whether its fence config is broken.
+func TestAFleetIsToldInNumbers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := metrics.New("v1")
+		c, v := all.Controller(), newViews(nil)
+		v.metrics = c
+		defer c.Acts()(false)
+		c.Fleets(v.fleetsNow)
+		v.seeFleet(queue.Entry[messages.FleetRecord]{Key: "default", Revision: 1, Value: messages.FleetRecord{
+			Fleet: "default", Epoch: 3, Current: messages.FleetImage{Image: testImage(1)}, Hold: &messages.Hold{By: "ann", At: time.Now().Add(-time.Hour)},
+			Applied: messages.Applied{Epoch: 2, Error: "no such store"},
+		}})
+		for n, change := range map[string]func(*messages.NodeStatus){
+			"has": func(*messages.NodeStatus) {}, "applied": func(s *messages.NodeStatus) {
+				s.Applied = &messages.NodeApplied{Image: testImage(1), State: messages.ApplyDone}
+			},
+			"lacks": func(s *messages.NodeStatus) { s.Images = nil }, "other": func(s *messages.NodeStatus) { s.Images[0].Image = testImage(2) }, "silent": nil,
+		} {
+			key := messages.NodeKey("default", n)
+			v.seeMember(queue.Entry[messages.Member]{Key: key, Revision: 1, Value: messages.Member{Fleet: "default", Node: n}})
+			if change != nil {
+				e := beatOfN1(1, false, 1)
+				e.Key, e.Value.Node = key, n
+				change(&e.Value)
+				v.seeBeat(e)
+			}
+		}
+		lines(t, all, `fenceline_fleet_members{fleet="default"} 5`, `fenceline_fleet_present_nodes{fleet="default"} 2`, `fenceline_fleet_applied_nodes{fleet="default"} 1`,
+			`fenceline_fleet_behind_nodes{fleet="default"} 2`, `fenceline_fleet_silent_nodes{fleet="default"} 1`, `fenceline_fleet_epoch{fleet="default"} 3`,
+			`fenceline_fleet_held{fleet="default"} 1`, `fenceline_fleet_hold_age_seconds{fleet="default"} 3600`, `fenceline_fleet_fence_broken{fleet="default"} 1`)
+	})
+}
+
+// TestDecisionsAreCountedByWhoTookThem: flips, rollbacks, holds, once each, and how long a push took to its flip.
+func TestDecisionsAreCountedByWhoTookThem(t *testing.T) {
+	all := metrics.New("v1")
+	c, v := all.Controller(), newViews(nil)
+	v.metrics = c
+	defer c.Acts()(false)
+	revision, began := uint64(0), time.Now()
+	is := func(epoch uint64, hold *messages.Hold) {
+		revision++
+		e := queue.Entry[messages.FleetRecord]{Key: "default", Revision: revision, Value: messages.FleetRecord{Fleet: "default", Epoch: epoch, Hold: hold}}
+		v.seeFleet(e)
+		v.seeFleet(e) // the same again, after an interruption of the watch
+	}
+	is(4, &messages.Hold{By: "ann", At: began, Epoch: 4}) // as it is found
+	is(4, nil)
+	is(5, nil)
+	is(6, &messages.Hold{By: "fenceline", At: began.Add(time.Second), Epoch: 6})
+	is(7, &messages.Hold{By: "fenceline", At: began.Add(time.Second), Epoch: 6}) // promoted, and held as before
+	is(8, &messages.Hold{By: "ann", At: began.Add(2 * time.Second), Epoch: 8})
+	is(8, &messages.Hold{By: "ann", At: began.Add(3 * time.Second)})
+	moved := messages.RolloutRecord{ID: "r", Fleet: "default"}
+	moved.Ready.Received = began
+	v.seeRollout(queue.Entry[messages.RolloutRecord]{Key: "r", Revision: 1, Value: moved})
+	moved.FlippedAt = began.Add(40 * time.Second)
+	v.seeRollout(queue.Entry[messages.RolloutRecord]{Key: "r", Revision: 2, Value: moved})
+	moved.State = messages.RolloutDone
+	v.seeRollout(queue.Entry[messages.RolloutRecord]{Key: "r", Revision: 3, Value: moved})
+	lines(t, all, `fenceline_flips_total{fleet="default"} 2`, `fenceline_rollbacks_total{by="soak",fleet="default"} 1`, `fenceline_rollbacks_total{by="person",fleet="default"} 1`,
+		`fenceline_holds_total{by="fenceline",fleet="default"} 1`, `fenceline_holds_total{by="person",fleet="default"} 2`, `fenceline_push_to_flip_seconds_sum{fleet="default"} 40`,
+		`fenceline_push_to_flip_seconds_count{fleet="default"} 1`)
 }

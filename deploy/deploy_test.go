@@ -46,16 +46,19 @@ func read(t *testing.T, path string) string {
 	return string(b)
 }
 
-// TestEveryAlertHasASection: an alert names the section of docs/operations.md that says what to do, and it is there.
+// TestEveryAlertHasASection: an alert names the section of docs/operations.md that says what to do, and that speaks of it.
 func TestEveryAlertHasASection(t *testing.T) {
-	sections := map[string]bool{}
-	for _, m := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(read(t, "../docs/operations.md"), -1) {
-		anchor := regexp.MustCompile("[^a-z0-9 -]").ReplaceAllString(strings.ToLower(m[1]), "")
-		sections["docs/operations.md#"+strings.ReplaceAll(anchor, " ", "-")] = true
+	sections := map[string]string{}
+	for section := range strings.SplitSeq(read(t, "../docs/operations.md"), "\n#") {
+		title, text, _ := strings.Cut(strings.TrimLeft(section, "# "), "\n")
+		anchor := regexp.MustCompile("[^a-z0-9 -]").ReplaceAllString(strings.ToLower(title), "")
+		sections["docs/operations.md#"+strings.ReplaceAll(anchor, " ", "-")] = text
 	}
 	for _, r := range rules(t) {
-		if at := r.Annotations["runbook"]; !sections[at] {
-			t.Errorf("%s names the section %q, which is not there", r.Alert, at)
+		if text, there := sections[r.Annotations["runbook"]]; !there {
+			t.Errorf("%s names the section %q, which is not there", r.Alert, r.Annotations["runbook"])
+		} else if !strings.Contains(text, "`"+r.Alert+"`") {
+			t.Errorf("the section %s says nothing of %s", r.Annotations["runbook"], r.Alert)
 		}
 		if r.Annotations["summary"] == "" || r.Annotations["description"] == "" {
 			t.Errorf("%s says not what it is about", r.Alert)
@@ -169,7 +172,17 @@ func TestPrometheusTakesThem(t *testing.T) {
 func TestAlertsFireForTheirCauses(t *testing.T) {
 	promtool(t, "test", "rules", "alerts_test.yml")
 	tests := read(t, "alerts_test.yml")
+	_, well, _ := strings.Cut(tests, "- name: all is well\n")
+	well, _, _ = strings.Cut(well, "- name: ")
 	for _, r := range rules(t) {
+		if !strings.Contains(well, "alertname: "+r.Alert+"}") {
+			t.Errorf("no test has %s be silent while all is well", r.Alert)
+		}
+		for _, metric := range series.FindAllString(r.Expr, -1) {
+			if !strings.Contains(well, metric) {
+				t.Errorf("while all is well %s has no %s to look at", r.Alert, metric)
+			}
+		}
 		if !regexp.MustCompile(`alertname: ` + r.Alert + `\n +exp_alerts`).MatchString(tests) {
 			t.Errorf("no test has %s fire", r.Alert)
 		}

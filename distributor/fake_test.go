@@ -17,6 +17,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 )
 
 const (
@@ -108,6 +109,7 @@ type world struct {
 	applier  distributor.Applier  // nil for none
 	contents distributor.Contents // nil for none
 	pull     *messages.Pull
+	metrics  *metrics.Distributor // nil for none
 }
 
 // run runs test beside an agent. The engine has images "1" to "9" to pull.
@@ -124,7 +126,7 @@ func run(t *testing.T, prepare func(*world), test func(*world)) {
 			prepare(w)
 		}
 		agent, err := distributor.New(distributor.Config{
-			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here", Applier: w.applier, Contents: w.contents, Pull: w.pull,
+			Fleet: fleet, Node: node, Queue: w.queue, Engine: w.engine, Version: "test", Place: "nats://here", Applier: w.applier, Contents: w.contents, Pull: w.pull, Metrics: w.metrics,
 			Labels: map[string]string{"zone": "a"}, Logger: zerolog.New(t.Output()),
 		})
 		if err != nil {

@@ -73,9 +73,10 @@ type Mended struct {
 
 // Decided says who made Current current, and why.
 type Decided struct {
-	Epoch  uint64 `json:"epoch"` // whose decision it is: of another it says nothing
-	By     string `json:"by"`
-	Reason string `json:"reason"`
+	Epoch  uint64    `json:"epoch"` // whose decision it is: of another it says nothing
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at,omitzero"` // by the clock of whoever wrote it; zero where an older version did
 }
 
 // Released says who ended a hold, and why.

@@ -310,7 +310,7 @@ func TestGoldens(t *testing.T) {
 func TestALaterFleetRecordIsInItsWireForm(t *testing.T) {
 	r := sampleFleetRecord()
 	r.Mended, r.NodeTTL = &Mended{By: "ann", At: sampleTime, What: "highest order set from 9 to 4"}, Duration(30*time.Second)
-	r.Fence, r.Decided = FenceConfdis, &Decided{Epoch: 3, By: "ann", Reason: "rolled back"}
+	r.Fence, r.Decided = FenceConfdis, &Decided{Epoch: 3, By: "ann", Reason: "rolled back", At: sampleTime}
 	r.Applied.Store, r.Applied.ByHand = FenceKato, true
 	r.Released = &Released{By: "ann", Reason: "mended", At: sampleTime, Held: sampleTime.Add(-time.Hour)}
 	m, err := Encode(sampleEnvelope(), &FleetChanged{Revision: 9, Record: r})
@@ -318,7 +318,7 @@ func TestALaterFleetRecordIsInItsWireForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"mended":{"by":"ann","at":"2026-02-03T04:05:06.789Z","what":"highest order set from 9 to 4"}`, `"node_ttl":"30s"`,
-		`"fence":"confdis"`, `"decided":{"epoch":3,"by":"ann","reason":"rolled back"}`, `"store":"kato","by_hand":true`,
+		`"fence":"confdis"`, `"decided":{"epoch":3,"by":"ann","reason":"rolled back","at":"2026-02-03T04:05:06.789Z"}`, `"store":"kato","by_hand":true`,
 		`"released":{"by":"ann","reason":"mended","at":"2026-02-03T04:05:06.789Z","held":"2026-02-03T03:05:06.789Z"}`} {
 		if !strings.Contains(string(m.Body), want) {
 			t.Errorf("it has no %s: %s", want, m.Body)

@@ -232,8 +232,10 @@ func (s *stepper) flipped() Step {
 		return s.missing("flipped", false, "")
 	}
 	step := Step{Name: "flipped", At: r.FlippedAt, State: StepTaken}
-	if t := s.first(messages.RolloutFlipped); t != nil && t.Epoch > 0 {
-		step.Says = fmt.Sprintf("epoch %d", t.Epoch)
+	for i := range s.c.Told { // the last one counts, as in the record: who promotes an image again flips to it again
+		if t := &s.c.Told[i]; t.State == messages.RolloutFlipped && t.By == "" && t.Members > 0 && t.Epoch > 0 {
+			step.Says = fmt.Sprintf("epoch %d", t.Epoch)
+		}
 	}
 	if r.State == messages.RolloutFlipped {
 		step.State, step.Says = StepNow, joined(step.Says, r.Why)

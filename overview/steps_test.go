@@ -76,6 +76,16 @@ func TestStepsOfARolloutThatIsDone(t *testing.T) {
 	}
 }
 
+// TestAnImageThatIsPromotedAgainIsFlippedAgain: the step says which of its flips the record speaks of.
+func TestAnImageThatIsPromotedAgainIsFlippedAgain(t *testing.T) {
+	r, c := passed()
+	r.FlippedAt = at(30)
+	c.Told = append(c.Told, Told{At: at(20), State: messages.RolloutRolledBack, By: "bob", Why: "rolled back"}, Told{At: at(30), State: messages.RolloutFlipped, Members: 10, Present: 10, Epoch: 6})
+	if got := texts(StepsOf(r, c)); !strings.Contains(got, "flipped taken 12:30 epoch 6") {
+		t.Errorf("the steps are\n%s", got)
+	}
+}
+
 // TestStepsOfAnOldRecord say of each moment that nothing has that it is not known, and make none up.
 func TestStepsOfAnOldRecord(t *testing.T) {
 	r, _ := passed()

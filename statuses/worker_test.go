@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/fenceline/fenceline/messages"
 	"github.com/fenceline/fenceline/messages/queue"
 	"github.com/fenceline/fenceline/messages/store"
+	"github.com/fenceline/fenceline/metrics"
 	"github.com/fenceline/fenceline/statuses/target"
 )
 
@@ -48,7 +50,8 @@ func feeding(r *messages.BuildRequested) *messages.BuildRequested {
 func TestACommitIsFollowedToTheFleet(t *testing.T) {
 	_, as := installation(t)
 	forge := newStandIn(t)
-	work(t, as("statuses"), giteaTarget(t, forge))
+	counted := metrics.New("v1")
+	work(t, as("statuses"), giteaTarget(t, forge), func(c *Config) { c.Metrics = counted.Statuses() })
 	commit := buildstest.Commit(1)
 	request := feeding(buildstest.Request("base", 1))
 	a := buildstest.Submit(t, as("producer"), request)
@@ -84,6 +87,11 @@ func TestACommitIsFollowedToTheFleet(t *testing.T) {
 	if all := forge.texts(commit); len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("something is told twice: %q", all)
 	}
+	eventually(t, "each is counted", func() bool {
+		w := httptest.NewRecorder()
+		counted.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return strings.Contains(w.Body.String(), fmt.Sprintf("\nfenceline_statuses_total{forge=\"gitea\",outcome=\"told\"} %d\n", len(forge.texts(commit))))
+	})
 	if got := forge.all()[0]; got.path != "/api/v1/repos/ops/base/statuses/"+commit || got.authorization != "token "+testToken || got.body["context"] != "fenceline/base" {
 		t.Errorf("it was asked %+v", got)
 	}

@@ -4,11 +4,16 @@ package browser
 import (
 	"context"
 	_ "embed"
+	"flag"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +43,8 @@ func image(n int) messages.Image {
 type installation struct {
 	url, token string
 	admin      *queue.Client
+	nats       *queuetest.Server
+	server     *httptest.Server
 	proxy      *queuetest.Proxy // that the console's way to NATS goes through
 }
 
@@ -75,8 +82,8 @@ func newInstallation(t *testing.T, nodes int, change ...func(c *console.Config, 
 func newFleet(t *testing.T, change ...func(c *console.Config, at string)) *installation {
 	t.Helper()
 	nats, as := queuetest.Guarded(t)
-	i := &installation{admin: as("admin"), proxy: nats.Proxy(t)}
-	queuetest.Must(t, store.Declare(queuetest.Within(t), i.admin, store.Layout{NodeTTL: time.Hour}))
+	i := &installation{admin: as("admin"), nats: nats, proxy: nats.Proxy(t)}
+	i.declare(t)
 	file := filepath.Join(t.TempDir(), "tokens")
 	token, entry, err := tokens.Make("ada", tokens.Operator, time.Now())
 	queuetest.Must(t, err)
@@ -98,7 +105,7 @@ func newFleet(t *testing.T, change ...func(c *console.Config, at string)) *insta
 	go func() { defer close(ended); _ = c.Run(ctx) }()
 	s.Config = console.NewServer(c.Handler(), zerolog.Nop())
 	s.Start()
-	i.url = s.URL
+	i.url, i.server = s.URL, s
 	t.Cleanup(func() {
 		cancel()
 		s.Close()
@@ -110,6 +117,12 @@ func newFleet(t *testing.T, change ...func(c *console.Config, at string)) *insta
 	})
 	queuetest.Must(t, err)
 	return i
+}
+
+// declare makes the streams and buckets.
+func (i *installation) declare(t *testing.T) {
+	t.Helper()
+	queuetest.Must(t, store.Declare(queuetest.Within(t), i.admin, store.Layout{NodeTTL: time.Hour}))
 }
 
 func (i *installation) node(t *testing.T, n int, change func(*messages.NodeStatus)) {
@@ -195,9 +208,54 @@ func press(selector string) chromedp.Action[chromedp.Void] {
 	return until(fmt.Sprintf(`(() => { const e = document.querySelector(%q), seen = !!e && e.checkVisibility(); if (seen) e.click(); return seen; })()`, selector))
 }
 
+// looked are the paths of the pages that were found usable.
+var looked []string
+
+// TestMain holds, where every test has run, that each page and each decision that the console has was among them.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if n := len(unseen(nil)); n < 30 {
+		fmt.Printf("FAIL: console.go is read to have %d pages and decisions\n", n)
+		code = 1
+	}
+	if missing := unseen(looked); code == 0 && len(missing) > 0 && flag.Lookup("test.run").Value.String() == "" {
+		fmt.Printf("FAIL: no test has axe-core look at %s\n", strings.Join(missing, ", "))
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// unseen lists the pages and the decisions of the console that are none of those that were looked at.
+func unseen(looked []string) (out []string) {
+	source, err := os.ReadFile("../console.go")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	mux, seen := http.NewServeMux(), map[string]bool{}
+	answer := regexp.MustCompile(`/assets/|/events"|/healthz|oidc`)
+	for _, m := range regexp.MustCompile(`mux\.Handle(?:Func)?\("GET (\S+)"`).FindAllStringSubmatch(string(source), -1) {
+		mux.Handle(m[1], http.NotFoundHandler())
+		if !answer.MatchString(m[0]) {
+			out = append(out, m[1])
+		}
+	}
+	for _, path := range looked {
+		_, pattern := mux.Handler(httptest.NewRequest(http.MethodGet, path, nil))
+		seen[pattern], seen[path[strings.LastIndex(path, "/")+1:]] = true, true
+	}
+	out = append(out, "hold", "release", "rollback", "promote", "approve", "abort", "cancel", "retry", "retire", "requeue", "drop")
+	return slices.DeleteFunc(out, func(s string) bool { return seen[s] })
+}
+
 // usable has axe-core look at the page, which must have asked no other host for anything.
 func usable(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
+	looked = append(looked, ask[string](ctx, t, "location.pathname"))
+	// What stands in a page and is no element of ours the policy keeps from running: there is none.
+	for _, f := range ask[[]string](ctx, t, `[...document.querySelectorAll("style, script:not([src]), [style]")].map(e => e.outerHTML).concat(
+		[...document.querySelectorAll("*")].filter(e => [...e.attributes].some(a => a.name.startsWith("on"))).map(e => e.outerHTML))`) {
+		t.Errorf("%s has a style or a script in it: %s", what, f)
+	}
 	_ = ask[int](ctx, t, axe+";0")
 	for _, f := range ask[[]string](ctx, t,
 		`axe.run(document).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html + " " + n.failureSummary).join("; ")))`, chromedp.EvalAwaitPromise) {
@@ -238,24 +296,32 @@ func TestEveryPageCanBeUsedByEverybody(t *testing.T) {
 	ctx := chromium(t)
 	do(ctx, t, chromedp.Navigate(i.url+"/"), chromedp.WaitVisible("#token"))
 	usable(ctx, t, "sign-in")
+	do(ctx, t, chromedp.Navigate(i.url+"/enter/none"), has("This link signs you in once"))
+	usable(ctx, t, "a link to sign in by")
+	do(ctx, t, chromedp.Click("main button"), has("This link has been used"))
+	usable(ctx, t, "a link that is over")
 	signIn(ctx, t, i)
 	do(ctx, t, has("no shebang"), has("permission denied"))
 	shot(ctx, t, "console-fleets")
+	paths := []string{
+		"/", "/fleets/production", "/fleets/production?state=silent", "/fleets/production/nodes/node-00003", "/fleets/production/nodes/node-00003/retire", "/rollouts/production-base-3",
+		"/fleets/production/hold", "/fleets/production/release", "/fleets/production/rollback", "/fleets/production/promote", "/rollouts/production-base-3/approve",
+		"/rollouts/production-base-3/abort", "/dead-letters", "/none",
+	}
 	for _, room := range []string{"light", "dark"} {
 		do(ctx, t, scheme(room))
-		for _, path := range []string{
-			"/", "/fleets/production", "/fleets/production/nodes/node-00003", "/rollouts/production-base-3", "/fleets/production/hold", "/fleets/production/rollback",
-			"/fleets/production/promote", "/rollouts/production-base-3/approve", "/none",
-		} {
+		for _, path := range paths {
 			do(ctx, t, chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
 			usable(ctx, t, path+" in "+room)
 			if path == "/fleets/production" && room == "light" {
 				shot(ctx, t, "console-fleet")
 			}
+			_ = ask[int](ctx, t, `document.querySelectorAll("details").forEach(d => { d.open = true }); for (const id of ["lost", "paused", "over"]) document.getElementById(id).hidden = false; 0`)
+			usable(ctx, t, path+" with all that is folded or hidden, in "+room)
 		}
 	}
 	for _, width := range []int64{360, 3840} {
-		for _, path := range []string{"/", "/fleets/production", "/fleets/production/nodes/node-00003", "/rollouts/production-base-3", "/fleets/production/rollback"} {
+		for _, path := range append(paths, "/sign-in") {
 			do(ctx, t, chromedp.EmulateViewport(width, 800), chromedp.Navigate(i.url+path), chromedp.WaitReady("main h1"))
 			if ask[bool](ctx, t, "document.documentElement.scrollWidth > innerWidth") {
 				t.Errorf("%s does not fit %d pixels", path, width)

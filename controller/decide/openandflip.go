@@ -140,7 +140,7 @@ func flipOrAdmit(s *State) Step {
 		out := s.ChangeFleet(func(f *messages.FleetRecord) {
 			TakeFence(f, ImageOf(r), &r.Policy)
 			Forward(f, ImageOf(r), r.Policy.Keep)
-			Sign(f, "fenceline", "flipped by rollout "+r.ID)
+			Sign(f, "fenceline", "flipped by rollout "+r.ID, s.Now)
 			if p.admitted == p.members || p.wave == len(r.Policy.Waves) {
 				f.Spread = nil // all are admitted
 			}

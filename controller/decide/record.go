@@ -84,12 +84,12 @@ func Back(r *messages.FleetRecord, to messages.FleetImage, hold messages.Hold) {
 	r.Soaking, r.Spread = "", nil
 	hold.Epoch = r.Epoch
 	r.Hold = &hold
-	Sign(r, hold.By, hold.Reason)
+	Sign(r, hold.By, hold.Reason, hold.At)
 }
 
-// Sign says who has made an image current, and why.
-func Sign(r *messages.FleetRecord, by, reason string) {
-	r.Decided = &messages.Decided{Epoch: r.Epoch, By: by, Reason: reason}
+// Sign says who has made an image current, why and when.
+func Sign(r *messages.FleetRecord, by, reason string, at time.Time) {
+	r.Decided = &messages.Decided{Epoch: r.Epoch, By: by, Reason: reason, At: at.UTC()}
 }
 
 // newestFirst sorts images by order, and drops those named twice.

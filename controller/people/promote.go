@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/fenceline/fenceline/controller/decide"
 	"github.com/fenceline/fenceline/messages"
@@ -62,7 +63,7 @@ func makeCurrent(ctx context.Context, q *queue.Client, fleet, digest, by string)
 	return changeFleet(ctx, q, fleet, func(r *messages.FleetRecord) error {
 		err := promoteAt(r, e.Value.Epoch, to, &policy)
 		if err == nil {
-			decide.Sign(r, by, because(ctx, "promoted"))
+			decide.Sign(r, by, because(ctx, "promoted"), time.Now())
 		}
 		return err
 	})
