@@ -18,8 +18,8 @@ const (
 	askBytes = 4 << 20
 	// askEvery is how often a reader who has all asks whether there is more.
 	askEvery = 250 * time.Millisecond
-	// askLook is how often it does so in vain until it looks whether the stream is still the one that it reads: one that
-	// was made anew or restored has nothing at the place where it is.
+	// askLook is how often it does so until it looks whether the stream is still the one that it reads: one that was made
+	// anew or restored has nothing at the place where it is.
 	askLook = 10
 )
 
@@ -32,13 +32,13 @@ func (c *Client) asking(ctx context.Context, s session, each func(Stored) error,
 		return err
 	}
 	var made time.Time
-	for idle := 1; ; idle++ {
+	for asked := 1; ; asked++ {
 		found, more, err := c.askFor(ctx, s.stream, s.filters, next)
 		if err != nil {
 			return err
 		}
 		for _, m := range found {
-			idle, next = 0, m.Sequence+1
+			next = m.Sequence + 1
 			if err := each(m); err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ func (c *Client) asking(ctx context.Context, s session, each func(Stored) error,
 			}
 			caughtUp = nil
 		}
-		if idle%askLook == 0 {
+		if asked%askLook == 0 {
 			info, err := c.Info(ctx, s.stream)
 			if err != nil {
 				return err

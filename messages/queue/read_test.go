@@ -123,3 +123,37 @@ func TestAReaderFollowsAStreamThatStartsOver(t *testing.T) {
 		<-ended
 	}
 }
+
+// TestAReaderWithoutAConsumerSeldomLooksAtItsStream: the leader of a stream has to say what it is, and is not to be asked with each message.
+func TestAReaderWithoutAConsumerSeldomLooksAtItsStream(t *testing.T) {
+	t.Parallel()
+	s := queuetest.Start(t)
+	c, reader := s.Client(t), s.Connect(t, func(o *queue.Options) { o.Asks = true })
+	stream := c.Space().ReportsStream()
+	nc := queuetest.JetStream(t, c).Conn()
+	asked := func(api string) func() int {
+		sub, err := nc.SubscribeSync("$JS.API." + api + "." + stream)
+		must(t, err)
+		return func() int {
+			n, _, err := sub.Pending()
+			must(t, err)
+			return n
+		}
+	}
+	looks, reads := asked("STREAM.INFO"), asked("DIRECT.GET")
+	must(t, nc.FlushWithContext(within(t)))
+	given, begun := make(chan struct{}), make(chan struct{})
+	go func() {
+		o := queue.ReadOptions{New: true, Follow: true, CaughtUp: func() { close(begun) }}
+		_ = reader.Read(t.Context(), stream, o, func(queue.Received) error { given <- struct{}{}; return nil })
+	}()
+	<-begun
+	for range 5 {
+		must(t, c.Publish(within(t), "", &messages.NodeFailed{Fleet: "f", Node: "n"}))
+		<-given
+	}
+	must(t, nc.FlushWithContext(within(t)))
+	if l, r := looks(), reads(); l < 1 || r < 5 || l > 1+r/10 {
+		t.Errorf("it looks %d times while it reads %d times", l, r)
+	}
+}
