@@ -257,3 +257,32 @@ func TestARecordThatStartsOver(t *testing.T) {
 		w.has("6")
 	})
 }
+
+// TestAReplicaThatIsBehind answers the timer's question and, when an older record is announced right after that, the next one, too: it
+// is not believed for that.
+func TestAReplicaThatIsBehind(t *testing.T) {
+	run(t, nil, func(w *world) {
+		w.announce(messages.FleetRecord{Current: fleetImage("1"), Decision: "a"})
+		w.announce(messages.FleetRecord{Current: fleetImage("2"), Decision: "b"})
+		behind := *w.queue.record
+		w.announce(messages.FleetRecord{Current: fleetImage("3"), Decision: "c"})
+		answers := func(c messages.FleetChanged) {
+			w.queue.mu.Lock()
+			w.queue.record = &c
+			w.queue.mu.Unlock()
+		}
+		now := *w.queue.record
+		answers(behind)
+		after(38 * time.Second) // the timer's question, the one after that is not before 45 s
+		w.queue.watcher(behind)
+		synctest.Wait()
+		if got := w.last().Revision; got != 3 {
+			t.Errorf("it acts on revision %d", got)
+		}
+		answers(now)
+		after(time.Minute)
+		if got := w.last().Revision; got != 3 {
+			t.Errorf("it acts on revision %d then", got)
+		}
+	})
+}

@@ -67,10 +67,19 @@ func (d *Distributor) rereadRecord(ctx context.Context) {
 		case <-timer.C:
 		case <-older:
 			hinted = true
+			d.forgetOlder()
 		case <-ctx.Done():
 		}
 		timer.Stop()
 	}
+}
+
+// forgetOlder has a lower revision read twice from here on until it is believed: what is read at once may come from the
+// same replica, which is still behind.
+func (d *Distributor) forgetOlder() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.older = 0
 }
 
 // mayHaveStartedOver tells whether a lower revision than the known one's was read, and is to be read again.
