@@ -43,24 +43,28 @@ func (w *worker) lookAtAll(ctx context.Context) error {
 // lookAt reads the record of one running attempt. After an interruption the bucket may be another one, in
 // which revisions begin again.
 func (w *worker) lookAt(ctx context.Context, build string, interrupted bool) error {
+	w.mu.Lock()
+	claim := w.running[build].claim
+	w.mu.Unlock()
 	e, err := w.q.records.Current(ctx, build)
 	if errors.Is(err, queue.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
 		if interrupted {
-			w.startOver(e)
+			w.startOver(e, claim)
 		}
 		w.changed(e)
 	}
 	return err
 }
 
-// startOver has what is written from here on count, where the record is at a revision from before the attempt's claim.
-func (w *worker) startOver(e queue.Entry[messages.BuildRecord]) {
+// startOver has what is written from here on count, where the record is at a revision from before the attempt's claim. Of an
+// attempt that was claimed while the record was read it says nothing.
+func (w *worker) startOver(e queue.Entry[messages.BuildRecord], claim string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if r, ok := w.running[e.Key]; ok && e.Revision < r.revision {
+	if r, ok := w.running[e.Key]; ok && r.claim == claim && e.Revision < r.revision {
 		r.revision = e.Revision - 1
 		w.running[e.Key] = r
 	}

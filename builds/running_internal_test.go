@@ -41,21 +41,24 @@ func TestAnAttemptWhoseRecordsStartOver(t *testing.T) {
 	defer end(nil)
 	w := &worker{running: map[string]runningBuild{}}
 	w.enter("base-1", runningBuild{"ours", 50, end})
-	see := func(revision uint64, state messages.BuildState, interrupted bool) error {
+	see := func(revision uint64, state messages.BuildState, interrupted bool, claim string) error {
 		e := queue.Entry[messages.BuildRecord]{Key: "base-1", Value: messages.BuildRecord{State: state, Claim: "ours"}, Revision: revision}
 		if interrupted {
-			w.startOver(e)
+			w.startOver(e, claim)
 		}
 		w.changed(e)
 		return context.Cause(ctx)
 	}
-	if err := see(2, messages.BuildStateCancelled, false); err != nil {
+	if err := see(2, messages.BuildStateCancelled, false, "ours"); err != nil {
 		t.Errorf("what comes late ends it: %v", err)
 	}
-	if err := see(2, messages.BuildStateRunning, true); err != nil {
+	if err := see(2, messages.BuildStateCancelled, true, "earlier"); err != nil {
+		t.Errorf("what was read before it was claimed ends it: %v", err)
+	}
+	if err := see(2, messages.BuildStateRunning, true, "ours"); err != nil {
 		t.Errorf("its own record ends it: %v", err)
 	}
-	if err := see(3, messages.BuildStateCancelled, false); !errors.Is(err, ErrCancelled) {
+	if err := see(3, messages.BuildStateCancelled, false, "ours"); !errors.Is(err, ErrCancelled) {
 		t.Errorf("cancelled after that, it ended with %v", err)
 	}
 }
