@@ -41,12 +41,9 @@ func (f *fleetActor) pass(ctx context.Context, due bool) error {
 	}
 	_, failed := f.follow(ctx, false) // first: a decision that somebody else made is not to wait
 	failed = errors.Join(failed, f.enrol(ctx))
-	if due {
-		failed = errors.Join(failed, f.noteRetired(ctx))
-	}
 	failed = errors.Join(failed, f.advance(ctx, due))
 	if due {
-		failed = errors.Join(failed, f.noteSilence(ctx))
+		failed = errors.Join(failed, f.noteRetired(ctx), f.noteSilence(ctx)) // both may take their time, and wake the next pass
 	}
 	f.noteLast()
 	followed, err := f.follow(ctx, due)
