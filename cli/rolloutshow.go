@@ -52,7 +52,7 @@ type shownRollout struct {
 }
 
 func (s *session) shownRollout(ctx context.Context, r *messages.RolloutRecord) (*shownRollout, error) {
-	told, err := overview.ToldOfFleet(ctx, s.queue, r.Fleet)
+	told, err := overview.DecidedInFleet(ctx, s.queue, r.Fleet)
 	if err != nil {
 		return nil, err
 	}

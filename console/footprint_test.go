@@ -83,6 +83,9 @@ func TestWhatIsSharedIsBounded(t *testing.T) {
 	if a, b := kept.set(map[string]string{"a": "b"}), kept.set(map[string]string{"a": "c"}); a["a"] != "b" || b["a"] != "c" || kept.set(nil) != nil {
 		t.Errorf("labels are %v and %v", a, b)
 	}
+	if b := kept.set(map[string]string{"rack": "a", "zone": "b"}); kept.set(map[string]string{"rack": "a\x00zone\x00b"})["zone"] != "" || b["zone"] != "b" {
+		t.Error("labels of one node are made into those of another")
+	}
 	runtime.KeepAlive(kept)
 }
 

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func (t *texts) keep(v *messages.NodeStatus) {
 func (t *texts) set(labels map[string]string) map[string]string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		b.WriteString(name + "\x00" + labels[name] + "\x00")
+		fmt.Fprintf(&b, "%q=%q ", name, labels[name]) // whatever a node says, no other labels are written so
 	}
 	if kept := t.labels[b.String()]; kept != nil {
 		return kept

@@ -54,6 +54,15 @@ func toldOf(r *queue.Received) (t Told, ok bool) {
 
 // ToldOfFleet is what controllers, people and nodes told of a fleet's rollouts, by rollout, oldest first: as long as that is kept.
 func ToldOfFleet(ctx context.Context, q *queue.Client, fleet string) (map[string][]Told, error) {
+	return toldOfFleet(ctx, q, fleet, messages.TypeTrialFinished, messages.TypeNodeFailed)
+}
+
+// DecidedInFleet is that without what nodes told, which is not read: of ten thousand it is most.
+func DecidedInFleet(ctx context.Context, q *queue.Client, fleet string) (map[string][]Told, error) {
+	return toldOfFleet(ctx, q, fleet)
+}
+
+func toldOfFleet(ctx context.Context, q *queue.Client, fleet string, byNodes ...messages.Type) (map[string][]Told, error) {
 	space, out := q.Space(), map[string][]Told{}
 	take := func(r queue.Received) error {
 		if t, ok := toldOf(&r); ok {
@@ -61,9 +70,11 @@ func ToldOfFleet(ctx context.Context, q *queue.Client, fleet string) (map[string
 		}
 		return nil
 	}
-	events := []string{space.Filter(messages.TypeRolloutChanged, fleet)}
-	reports := []string{space.Filter(messages.TypeTrialFinished, fleet), space.Filter(messages.TypeNodeFailed, fleet)}
-	if err := readBoth(ctx, q, events, reports, take); err != nil {
+	var reports []string
+	for _, kind := range byNodes {
+		reports = append(reports, space.Filter(kind, fleet))
+	}
+	if err := readBoth(ctx, q, []string{space.Filter(messages.TypeRolloutChanged, fleet)}, reports, take); err != nil {
 		return nil, err
 	}
 	for _, all := range out {

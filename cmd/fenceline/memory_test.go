@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unsafe"
@@ -32,16 +33,21 @@ func mapped(t *testing.T) (kib int) {
 // mapProgram maps the program's file once more, so that nothing of it that others map is changed.
 func mapProgram(t *testing.T, rights int) []byte {
 	t.Helper()
-	program, err := os.Open("/proc/self/exe")
+	return mapFile(t, "/proc/self/exe", rights)
+}
+
+func mapFile(t *testing.T, name string, rights int) []byte {
+	t.Helper()
+	file, err := os.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer program.Close()
-	about, err := program.Stat()
+	defer file.Close()
+	about, err := file.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := unix.Mmap(int(program.Fd()), 0, int(about.Size()), rights, unix.MAP_PRIVATE)
+	all, err := unix.Mmap(int(file.Fd()), 0, int(about.Size()), rights, unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,17 +112,15 @@ func singly(t *testing.T) *singlePages {
 	return s
 }
 
-// TestUsedPagesAloneAreMapped where the kernel can do that, and what is done to them is done as ever.
-func TestUsedPagesAloneAreMapped(t *testing.T) {
-	all := mapProgram(t, unix.PROT_READ)
-	s := singly(t)
+// touchFar covers a mapping, reads from a page of each megabyte, and holds that no others are mapped where the kernel can do that.
+func touchFar(t *testing.T, s *singlePages, all []byte, far int) {
+	t.Helper()
 	at := uintptr(unsafe.Pointer(&all[0]))
 	for range 2 { // as each time that is given back
 		if err := s.cover(at, at+uintptr(len(all)+os.Getpagesize()-1)&^uintptr(os.Getpagesize()-1)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const far = 1 << 20
 	want, sum := 0, 0
 	for i := far / 2; i < len(all); i += far {
 		sum += int(all[i])
@@ -125,6 +129,22 @@ func TestUsedPagesAloneAreMapped(t *testing.T) {
 	if got := resident(t, all); s != nil && got != want || got < want {
 		t.Errorf("%d bytes are mapped where %d were used (%d)", got, want, sum)
 	}
+}
+
+// TestUsedPagesAloneAreMappedOfANewFile, of which the page cache may keep 2 MB together.
+func TestUsedPagesAloneAreMappedOfANewFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "new")
+	if err := os.WriteFile(name, make([]byte, 16<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	touchFar(t, singly(t), mapFile(t, name, unix.PROT_READ), 1<<20)
+}
+
+// TestUsedPagesAloneAreMapped where the kernel can do that, and what is done to them is done as ever.
+func TestUsedPagesAloneAreMapped(t *testing.T) {
+	const far = 1 << 20
+	all := mapProgram(t, unix.PROT_READ)
+	touchFar(t, singly(t), all, far)
 
 	if err := unix.Mprotect(all, unix.PROT_READ|unix.PROT_WRITE); err != nil {
 		t.Fatal(err)

@@ -38,8 +38,10 @@ func openSinglePages() (*singlePages, error) {
 	return s, nil
 }
 
-// cover has it be so for the mappings from one address to before another, which may be covered already. A nil one covers nothing.
+// cover has it be so for the mappings from one address to before another, which may be covered already. A nil one only has no 2 MB
+// mapped at once: so much the page cache may keep together of a file that was just written, and a userfaultfd doesn't turn that off.
 func (s *singlePages) cover(from, to uintptr) error {
+	_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_NOHUGEPAGE) // a kernel that refuses this never does so
 	if s == nil {
 		return nil
 	}

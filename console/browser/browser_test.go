@@ -218,7 +218,8 @@ func TestMain(m *testing.M) {
 		fmt.Printf("FAIL: console.go is read to have %d pages and decisions\n", n)
 		code = 1
 	}
-	if missing := unseen(looked); code == 0 && len(missing) > 0 && flag.Lookup("test.run").Value.String() == "" {
+	some := slices.ContainsFunc([]string{"test.run", "test.skip", "test.list"}, func(name string) bool { return flag.Lookup(name).Value.String() != "" })
+	if missing := unseen(looked); code == 0 && len(missing) > 0 && !some {
 		fmt.Printf("FAIL: no test has axe-core look at %s\n", strings.Join(missing, ", "))
 		code = 1
 	}

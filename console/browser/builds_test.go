@@ -149,7 +149,7 @@ func TestALogOf50MB(t *testing.T) {
 	for n := range pieces {
 		i.logs(t, running, fmt.Sprint(n/100), fmt.Sprintf("[%d/16] RUN make", n/100), text, messages.VertexProgress{Output: true})
 		if n == pieces/2 {
-			do(ctx, t, has("[7/16] RUN make"), chromedp.Click("details.step > summary"), until(`document.querySelector("details.step").open`))
+			do(ctx, t, has("[7/16] RUN make"), press("details.step > summary"), until(`document.querySelector("details.step").open`))
 		}
 	}
 	i.logs(t, running, "last", "[16/16] RUN echo", "this is the end", messages.VertexProgress{Output: true})
@@ -160,7 +160,7 @@ func TestALogOf50MB(t *testing.T) {
 	if bytes := ask[int](ctx, t, "document.documentElement.outerHTML.length"); bytes > 2<<20 {
 		t.Errorf("the page has %d bytes", bytes)
 	}
-	do(ctx, t, chromedp.Click(`a[href="/builds/`+running+`/cancel"]`), has("What it will do"))
+	do(ctx, t, press(`a[href="/builds/`+running+`/cancel"]`), has("What it will do"))
 }
 
 func TestABuildIsCancelledAndAskedForAgain(t *testing.T) {
