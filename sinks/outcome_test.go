@@ -82,6 +82,21 @@ func TestLittleIsSentTwiceAfterAKill(t *testing.T) {
 	}
 }
 
+// TestARecordWhoseWriteWasNotAnsweredIsWrittenOn, the first one of a sink, too.
+func TestARecordWhoseWriteWasNotAnsweredIsWrittenOn(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	k := s.follower(t, sinkAt(t, "audit", r.URL))
+	for range 2 {
+		before := k.revision
+		must(t, k.save(within(t)))
+		k.revision, k.dirty = before, true // as far as the worker knows
+		must(t, k.save(within(t)))
+	}
+	if k.revision <= 1 {
+		t.Errorf("it is at revision %d", k.revision)
+	}
+}
+
 // TestASinkThatWantsNoMoreIsSaidToWhateverElseWasOnItsWay.
 func TestASinkThatWantsNoMoreIsSaidToWhateverElseWasOnItsWay(t *testing.T) {
 	s, r := newSite(t), newReceiver(t)

@@ -152,11 +152,14 @@ func (s *sink) put(ctx context.Context, r messages.SinkRecord, revision uint64) 
 
 func (s *sink) putOver(ctx context.Context, r messages.SinkRecord, revision uint64) (uint64, error) {
 	key := messages.SinkKey(s.Name)
+	write := s.records.Update
 	if revision == 0 {
-		return s.records.Create(ctx, key, r)
+		write = func(ctx context.Context, key string, r messages.SinkRecord, _ uint64) (uint64, error) {
+			return s.records.Create(ctx, key, r)
+		}
 	}
-	written, err := s.records.Update(ctx, key, r, revision)
-	if !errors.Is(err, queue.ErrMoved) {
+	written, err := write(ctx, key, r, revision)
+	if !errors.Is(err, queue.ErrMoved) && !errors.Is(err, queue.ErrExists) {
 		return written, err
 	}
 	// An own write whose answer was lost: nobody else writes it while this worker has the lease.
