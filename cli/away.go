@@ -40,7 +40,7 @@ func (s *session) attended(ctx context.Context, wait func(ctx context.Context) e
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errAway):
 		err = cause
-	case err != nil && cause == nil && !s.queue.Connected(): // before it could wait
+	case errors.Is(err, queue.ErrUnavailable) && cause == nil && !s.queue.Connected(): // before it could wait
 		err = fmt.Errorf("%w: %w", s.away(ctx), err)
 	}
 	cancel(nil)

@@ -89,18 +89,29 @@ var errEnded = errors.New("the build has ended")
 func (s *session) showLogs(ctx context.Context, build string, v logView) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p, err := s.printerOf(ctx, build, v.out)
+	look := func(ask func() error) error {
+		if !v.follow {
+			return ask()
+		}
+		return s.answered(ctx, ask) // who follows waits for the server from the beginning
+	}
+	var p *logPrinter
+	err = look(func() (err error) { p, err = s.printerOf(ctx, build, v.out); return err })
 	if err != nil || p.ended && v.running {
 		return err
 	}
 	if v.follow && !p.ended && s.format != formatJSON {
-		if err := p.draw(ctx, build, v.plain); err != nil {
+		if err := look(func() error { return p.draw(ctx, build, v.plain) }); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, p.drawn(errors.Is(context.Cause(ctx), errEnded))) }()
 	}
 	read := queue.ReadOptions{Filters: []string{s.queue.Space().AnyVersion(messages.TypeBuildLog, p.pipeline, build)}}
-	if err := s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show); err != nil {
+	err = look(func() error {
+		read.FromSequence = p.last + 1
+		return s.queue.Read(ctx, s.queue.Space().LogsStream(), read, p.show)
+	})
+	if err != nil {
 		return err
 	}
 	if !v.follow || p.ended {

@@ -121,7 +121,11 @@ func (v *view) answer(k tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		v.asking, v.said = nil, "is being done"
-		return func() tea.Msg { return v.carryOut(q, text) }
+		v.acts.Add(1)
+		return func() tea.Msg {
+			defer v.acts.Done()
+			return v.carryOut(q, text)
+		}
 	default:
 		q.typed(k.Text)
 	}

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,8 +51,9 @@ type view struct {
 	troubled bool   // only nodes that are
 	logs     bool   // the log in place of what happened
 	asking   *question
-	said     string // how the last action went
-	nodesRow int    // rows of the nodes' pane, as drawn last
+	acts     sync.WaitGroup // that are being carried out
+	said     string         // how the last action went
+	nodesRow int            // rows of the nodes' pane, as drawn last
 }
 
 // drawsOn tells whether the session's output and input are a terminal that can be drawn on, and gives both.
@@ -89,6 +91,11 @@ func (w *watcher) show(ctx context.Context, in, out *os.File) error {
 	}()
 	asked := context.AfterFunc(ctx, p.Quit)
 	_, err := p.Run()
+	if err == nil {
+		slow := time.AfterFunc(time.Second, func() { w.s.note("what was confirmed is being done") })
+		v.acts.Wait() // and told, though somebody quits meanwhile
+		slow.Stop()
+	}
 	asked()
 	stop()
 	read := <-ended

@@ -377,6 +377,21 @@ func process(t *testing.T, term *terminaltest.Emulator, line string, env ...stri
 	return cmd
 }
 
+// TestWatchViewEndsWhatWasConfirmed, and tells of it, though somebody quits at once.
+func TestWatchViewEndsWhatWasConfirmed(t *testing.T) {
+	queuetest.FleetRecord(t, installation(t), "production")
+	term := terminaltest.Emulate(t, 100, 30)
+	ended := watched(t, term)
+	term.Shows("> production")
+	term.Type("h")
+	term.Shows("HOLD production?")
+	term.Type("freeze\rq")
+	if status := ended(); status != ExitDone {
+		t.Errorf("it ends with %d", status)
+	}
+	toldOf(t, "hold", "production  accepted")
+}
+
 // TestWatchViewGivesTheTerminalBack when it is stopped, killed, or fails.
 func TestWatchViewGivesTheTerminalBack(t *testing.T) {
 	server := queuetest.Start(t)

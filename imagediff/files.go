@@ -53,6 +53,10 @@ func (f *files) read(ctx context.Context) error {
 		for _, s := range []*side{f.a, f.b} {
 			s.is = newOverlay(append(append([][]entry{}, f.shared...), s.own...))
 			more = f.wantMore(s) || more
+			if f.want.full() || s.is.steps > mostSteps {
+				s.stopped = errMany
+				return nil
+			}
 		}
 		if !more {
 			return nil
@@ -64,6 +68,9 @@ func (f *files) read(ctx context.Context) error {
 
 // errFar tells that the files were not found in as many reads as there may be.
 var errFar = fmt.Errorf("in one of both images, links lead to links, and on, %d times and more", mostReads)
+
+// errMany tells that it would take too much to follow the links of an image.
+var errMany = errors.New("it has too many links, or they lead too far")
 
 // sharedLayers counts the layers that both begin with.
 func sharedLayers(a, b []ocispecs.Descriptor) (n int) {
@@ -132,7 +139,7 @@ func (s *source) read(ctx context.Context, layers []ocispecs.Descriptor, want *w
 // wantMore wants the files that links of a side lead to, where they were not looked for, and tells whether there are any.
 func (f *files) wantMore(s *side) (more bool) {
 	want := func(name string, folder bool) {
-		if !f.want.reads(name) && !f.want.folders[name] {
+		if !f.want.full() && !f.want.reads(name) && !f.want.folders[name] {
 			f.want.add(name, folder)
 			more = true
 		}

@@ -43,11 +43,30 @@ func TestHostileImages(t *testing.T) {
 	for i := range many {
 		many[i] = at{fmt.Sprintf("f%d", i), ""}
 	}
+	links := make([]at, 3000)
+	for i := range links {
+		links[i] = at{fmt.Sprintf("%s.d/%d -> %s", statusFile, i, strings.Repeat("x", 1000)), ""}
+	}
+	deep := make([]at, 60)
+	for i := range deep {
+		deep[i] = at{fmt.Sprintf("%s.d/%d -> /%d%s", statusFile, i, i, strings.Repeat("/x", 2000)), ""}
+	}
+	long := []at{{statusFile + ".d/l30", ""}} // each of which takes 60,000 steps
+	for i := range 30 {
+		long = append(long, at{fmt.Sprintf("%s.d/l%d -> %sl%d", statusFile, i, strings.Repeat("./", 2000), i+1), ""})
+	}
+	for i := range 400 {
+		long = append(long, at{fmt.Sprintf("%s.d/%d -> l0", statusFile, i), ""})
+	}
 	for about, c := range map[string]struct {
 		layer  v1.Layer
 		limits Limits
 		says   string
 	}{
+		"names that never end":      {layerOf(t, at{statusFile + ".d/" + strings.Repeat("x", 5000), ""}), Limits{}, "a path in it has more than 4096 bytes"},
+		"many names":                {layerOf(t, links...), Limits{Kept: 6 << 20}, "links that tell which packages there are take more than 2 MiB"},
+		"links that lead too deep":  {layerOf(t, deep...), Limits{}, "it has too many links, or they lead too far"},
+		"links that lead too far":   {layerOf(t, long...), Limits{}, "it has too many links, or they lead too far"},
 		"a bomb":                    {gzipped(t, bomb()), Limits{Bytes: 2 << 20}, "read for 2 MiB, unpacked, and no further"},
 		"a million entries":         {layerOf(t, many...), Limits{Entries: 1000}, "more than 1000 files"},
 		"a large database":          {layerOf(t, at{statusFile, strings.Repeat("x", 2<<20)}), Limits{File: 1 << 20}, "packages of dpkg: /var/lib/dpkg/status of the second image: it has 2 MiB"},

@@ -61,14 +61,18 @@ type budget struct {
 	limits  Limits
 	bytes   int64 // of an image, uncompressed
 	entries int
-	kept    *int64 // of both
+	kept    *int64 // of both, names and all
 }
 
 // mostIdle is how long a registry may send nothing in the middle of a layer.
 const mostIdle = time.Minute
 
-// mostEntries bounds what is kept of a layer beside files: a folder of packages has a file for each.
-const mostEntries = 50_000
+const (
+	// mostEntries bounds what is kept of a layer beside files: a folder of packages has a file for each.
+	mostEntries = 50_000
+	// entryBytes is about what each part of an entry's path takes, and of where it leads to, in what layers make of it for both images.
+	entryBytes = 256
+)
 
 // layer reads which of a layer's entries are wanted, in its order. covered tells of files that a layer above has, too.
 func (s *source) layer(ctx context.Context, d ocispecs.Descriptor, want *wanted, covered map[string]bool, left *budget) ([]entry, error) {
@@ -232,12 +236,21 @@ func (t *taking) take(h *tar.Header, content io.Reader) error {
 	if len(t.all) == mostEntries {
 		return boundError{fmt.Errorf("a layer has more than %d files among those that tell which packages there are", mostEntries)}
 	}
+	if len(e.path) > pathMost {
+		return boundError{fmt.Errorf("a path in it has more than %d bytes", pathMost)}
+	}
 	switch e.kind {
 	case isLink:
 		e.target = h.Linkname
 	case isSameAs:
 		e.target = cleaned(h.Linkname)
-	case isFile:
+	default:
+	}
+	parts := 1 + strings.Count(e.path, "/") + strings.Count(e.target, "/")
+	if *t.left.kept += int64(parts*entryBytes + len(e.path) + len(e.target)); *t.left.kept > t.left.limits.Kept {
+		return boundError{fmt.Errorf("the files and links that tell which packages there are take more than %d MiB", t.left.limits.Kept>>20)}
+	}
+	if e.kind == isFile {
 		var err error
 		if e.file, err = t.read(e.path, h, content); err != nil {
 			return err
@@ -270,7 +283,7 @@ func (t *taking) read(name string, h *tar.Header, content io.Reader) (*file, err
 	return f, nil
 }
 
-// pathMost bounds what a link may name, as the kernel does (PATH_MAX).
+// pathMost bounds paths, and what a link may name, as the kernel does (PATH_MAX).
 const pathMost = 4096
 
 func kindOf(h *tar.Header) kind {

@@ -17,8 +17,9 @@ func newFolder() *node { return &node{kind: isFolder, inside: map[string]*node{}
 
 // overlay is what layers make of the entries that are wanted.
 type overlay struct {
-	root *node
-	far  map[string]bool // what hard links name and is not there
+	root  *node
+	far   map[string]bool // what hard links name and is not there
+	steps int             // that were gone along paths
 }
 
 // newOverlay lays layers over each other, the lowest first.
@@ -118,6 +119,10 @@ func (o *overlay) folder(name string) *node {
 // mostLinks bounds the links that are followed, as the kernel does (path_resolution(7)).
 const mostLinks = 40
 
+// mostSteps bounds how many parts of paths are looked at altogether: each link may have thousands of them. Beyond it all links lead
+// on and on.
+const mostSteps = 20_000_000
+
 // place is what a path leads to.
 type place struct {
 	node  *node  // nil where nothing is
@@ -132,6 +137,7 @@ func (o *overlay) find(name string) place {
 	for links := 0; len(rest) > 0; {
 		part := rest[0]
 		rest = rest[1:]
+		o.steps++
 		if part == ".." && len(names) > 0 {
 			stack, names = stack[:len(stack)-1], names[:len(names)-1]
 		}
@@ -149,7 +155,7 @@ func (o *overlay) find(name string) place {
 			stack, names = append(stack, next), append(names, part)
 			continue
 		}
-		if links++; links > mostLinks {
+		if links++; links > mostLinks || o.steps > mostSteps {
 			return place{real: path.Join(append(names, part)...), loops: true}
 		}
 		if path.IsAbs(next.target) {

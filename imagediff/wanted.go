@@ -62,10 +62,16 @@ func (w *wanted) add(name string, folder bool) {
 	} else {
 		w.files[name] = true
 	}
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+	for dir := path.Dir(name); dir != "." && !w.above[dir]; dir = path.Dir(dir) {
 		w.above[dir] = true
 	}
 }
+
+// mostWanted bounds what is wanted as links lead there.
+const mostWanted = 100_000
+
+// full tells whether no more is to be wanted.
+func (w *wanted) full() bool { return len(w.files)+len(w.folders)+len(w.above) > mostWanted }
 
 // takes tells whether an entry of a layer matters.
 func (w *wanted) takes(name string) bool { return w.above[name] || w.folders[name] || w.reads(name) }

@@ -47,8 +47,9 @@ type SinkRecord struct {
 
 // SinkAt is how far a sink has been sent the messages of a stream.
 type SinkAt struct {
-	Read uint64   `json:"read"`           // the sequence that is read next
-	Left []uint64 `json:"left,omitempty"` // those before it that are still to be delivered
+	Read uint64    `json:"read"`           // the sequence that is read next
+	Left []uint64  `json:"left,omitempty"` // those before it that are still to be delivered
+	Last time.Time `json:"last,omitzero"`  // when the last one that was read was stored
 }
 
 // SinkKey is the key of a sink's record.

@@ -19,10 +19,10 @@ func (s *sink) giveUpOld(ctx context.Context) error {
 		}
 		old := s.tail.age(it.at) > s.RetryFor
 		reason := s.problem
+		wrong := it.refused >= refusedMost
 		switch {
-		case it.refused >= refusedMost:
+		case wrong:
 			reason = it.refusal
-			s.wrong++
 		case old && it.refusal != "":
 			reason = it.refusal
 		case old && it.tries > 0 && s.failures > 0, old && s.failures >= awayAfter:
@@ -31,6 +31,9 @@ func (s *sink) giveUpOld(ctx context.Context) error {
 		}
 		if err := s.giveUp(ctx, it, reason); err != nil {
 			return err
+		}
+		if wrong { // once, however often NATS did not take the letter
+			s.wrong++
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func (s *sink) awaitOther(ctx context.Context) error {
 		}
 	}
 	s.log.Info().Msg("the sink is configured otherwise: it begins with what happens from here on")
-	s.record.Gone, s.problem, s.failures, s.pause = "", "", 0, time.Time{}
+	s.record.Gone, s.problem, s.failures, s.wrong, s.pause = "", "", 0, 0, time.Time{}
 	return s.insist(ctx, s.beginNow)
 }
 

@@ -1,6 +1,7 @@
 package sinks
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -38,6 +39,27 @@ func TestASinkThatRefusesEverythingLosesNothing(t *testing.T) {
 	eventually(t, "nothing is wrong any more", func() bool { return s.record(t, "audit").Problem == "" })
 }
 
+// TestAnEventThatIsRefusedCountsOnce though NATS does not take its dead letter for long.
+func TestAnEventThatIsRefusedCountsOnce(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	k := s.follower(t, sinkAt(t, "audit", r.URL))
+	s.happens(t, "production", "x")
+	k.tail.look(within(t))
+	must(t, k.refill(within(t)))
+	k.line[0].refused = refusedMost
+	away, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range wrongMost {
+		if k.giveUpOld(away) == nil {
+			t.Fatal("it is kept")
+		}
+	}
+	must(t, k.giveUpOld(within(t)))
+	if k.wrong != 1 || len(s.letters(t)) != 1 {
+		t.Errorf("%d are refused in a row, and %d kept", k.wrong, len(s.letters(t)))
+	}
+}
+
 // TestLittleIsSentTwiceAfterAKill: no more is sent than so much of which it is not written down, however long that takes.
 func TestLittleIsSentTwiceAfterAKill(t *testing.T) {
 	s, r := newSite(t), newReceiver(t)
@@ -57,6 +79,21 @@ func TestLittleIsSentTwiceAfterAKill(t *testing.T) {
 	}
 	if got := r.reasons("production"); !slices.Equal(got, numbered("e", 0, 2*unnotedMost)) {
 		t.Errorf("there came %v", got)
+	}
+}
+
+// TestARecordWhoseWriteWasNotAnsweredIsWrittenOn, the first one of a sink, too.
+func TestARecordWhoseWriteWasNotAnsweredIsWrittenOn(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	k := s.follower(t, sinkAt(t, "audit", r.URL))
+	for range 2 {
+		before := k.revision
+		must(t, k.save(within(t)))
+		k.revision, k.dirty = before, true // as far as the worker knows
+		must(t, k.save(within(t)))
+	}
+	if k.revision <= 1 {
+		t.Errorf("it is at revision %d", k.revision)
 	}
 }
 

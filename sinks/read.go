@@ -29,6 +29,8 @@ type reading struct {
 	horizon time.Time       // when the last that was read was stored, where more is there; zero where all is read
 	shorter time.Time       // since when the stream has been shorter than this; zero where it is not
 	anew    bool            // it is another stream than it was: what that has not any more was never waited for
+	last    time.Time       // when the last that was read was stored; zero where that is not known
+	skip    time.Time       // of another stream: what was stored until then was read before, as it was restored
 }
 
 // horizon is up to when all is read; zero where all of all streams is.
@@ -54,12 +56,12 @@ func (s *sink) refill(ctx context.Context) error {
 			}
 			r := s.reading[stream]
 			if r == nil { // it can be read only now
-				r = &reading{next: end + 1}
+				r = s.from(end + 1)
 				s.reading[stream], s.dirty = r, true
 			}
 			if r.another(end) {
-				s.log.Warn().Str("stream", stream).Msg("a stream begins anew: it is read from its start")
-				*r, s.dirty = reading{next: 1, anew: true}, true
+				s.log.Warn().Str("stream", stream).Msg("a stream begins anew: it is read from its start, but for what was read before")
+				*r, s.dirty = reading{next: 1, anew: true, left: r.left, last: r.last, skip: r.last}, true
 			}
 			if r.next > end {
 				continue
@@ -77,7 +79,7 @@ func (s *sink) refill(ctx context.Context) error {
 // another tells whether a stream whose last message is end is not the one that was read.
 func (r *reading) another(end uint64) bool {
 	switch {
-	case r.next <= end+1:
+	case max(r.next, r.until) <= end+1:
 		r.shorter = time.Time{}
 	case r.shorter.IsZero():
 		r.shorter = time.Now()
@@ -128,7 +130,7 @@ func (s *sink) readSome(ctx context.Context, stream string, r *reading, end uint
 	} else {
 		behind, err = s.passOver(ctx, stream, r, end+1)
 	}
-	if r.next >= r.until {
+	if r.next >= r.until && (r.skip.IsZero() || r.last.After(r.skip)) {
 		r.left = nil // what is not there any more is gone
 	}
 	return behind, err
@@ -136,8 +138,11 @@ func (s *sink) readSome(ctx context.Context, stream string, r *reading, end uint
 
 // take takes in a message that was read.
 func (s *sink) take(stream string, r *reading, m queue.Stored) {
-	before := m.Sequence < r.until
+	before := m.Sequence < r.until || !m.Time.After(r.skip)
 	r.next, r.anew = m.Sequence+1, false
+	if !before {
+		r.last = m.Time
+	}
 	if it := s.item(stream, m); it != nil && (!before || r.left[m.Sequence]) {
 		s.line = append(s.line, it)
 	}

@@ -181,6 +181,47 @@ func TestAStreamThatIsShorterForAMomentIsNotAnother(t *testing.T) {
 	}
 }
 
+// TestAStreamThatIsRestoredIsNotSentAgain: what was read of it before is not, but for what was still to be delivered, also by a
+// worker that takes over; what is stored after that is, though it has the numbers of what is gone.
+func TestAStreamThatIsRestoredIsNotSentAgain(t *testing.T) {
+	s, r := newSite(t), newReceiver(t)
+	audit := sinkAt(t, "audit", r.URL)
+	k := s.follower(t, audit)
+	reports := s.admin.Space().ReportsStream()
+	ended := func() { // as if more had been read than the stream has
+		k.reading[reports].until, k.reading[reports].shorter = 100, time.Now().Add(-2*anewAfter)
+	}
+	for _, reason := range numbered("e", 0, 3) {
+		s.happens(t, "production", reason)
+	}
+	for range 3 {
+		k.round(t)
+	}
+	s.happens(t, "production", "e3")
+	r.status(http.StatusServiceUnavailable)
+	k.round(t)
+	must(t, k.save(within(t)))
+	r.answers(nil)
+	k = s.follower(t, audit)
+	s.happens(t, "production", "e4")
+	ended()
+	for range 3 {
+		k.round(t)
+	}
+	if got := r.reasons("production"); !slices.Equal(got, numbered("e", 0, 5)) || k.record.Lost > 0 || len(k.line) > 0 {
+		t.Errorf("there came %v, %d wait and %d are lost", got, len(k.line), k.record.Lost)
+	}
+	if r := k.reading[reports]; len(r.left) > 0 || r.next != 6 {
+		t.Errorf("it reads on at %d, with %v left", r.next, r.left)
+	}
+	k = s.follower(t, sinkAt(t, "new", r.URL)) // which begins with what happens from here on
+	ended()
+	k.round(t)
+	if len(k.line) > 0 || len(r.all()) != 5 {
+		t.Errorf("a sink that is new is sent what was before: %v", r.reasons("production"))
+	}
+}
+
 // TestStreamsKeepEventsForAsLongAsASinkMayBeTried.
 func TestStreamsKeepEventsForAsLongAsASinkMayBeTried(t *testing.T) {
 	s := newSite(t)

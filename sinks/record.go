@@ -28,7 +28,7 @@ func (s *sink) load(ctx context.Context) error {
 	s.record, s.revision = e.Value, e.Revision
 	s.problem, s.dirty = s.record.Problem, s.record.Unnamed
 	for stream, at := range s.record.Streams {
-		r := &reading{next: at.Read, until: at.Read, left: map[uint64]bool{}}
+		r := &reading{next: at.Read, until: at.Read, left: map[uint64]bool{}, last: at.Last}
 		for _, sequence := range at.Left {
 			r.left[sequence], r.next = true, min(r.next, sequence)
 		}
@@ -47,12 +47,15 @@ func (s *sink) beginNow(ctx context.Context) error {
 	}
 	for _, stream := range s.streams { // one that can't be read yet begins when it can
 		if end, ok := last[stream]; ok {
-			s.reading[stream] = &reading{next: end + 1}
+			s.reading[stream] = s.from(end + 1)
 		}
 	}
 	s.dirty = true
 	return nil
 }
+
+// from is a stream that is read from a sequence on, of which nothing is stored yet.
+func (s *sink) from(next uint64) *reading { return &reading{next: next, last: s.tail.time()} }
 
 // stale tells whether what is written down is not how it is, or is so old that its bucket may forget it.
 func (s *sink) stale() bool { return s.dirty || time.Since(s.record.Written) >= s.w.Refresh }
@@ -112,7 +115,7 @@ func (s *sink) snapshot() messages.SinkRecord {
 	}
 	r.Streams, r.Waiting, r.Oldest, r.Problem, r.Written = map[string]messages.SinkAt{}, s.waiting(), time.Time{}, s.problem, time.Now().UTC()
 	for stream, reading := range s.reading {
-		at := messages.SinkAt{Read: max(reading.next, reading.until)}
+		at := messages.SinkAt{Read: max(reading.next, reading.until), Last: reading.last}
 		for sequence := range reading.left {
 			if sequence >= reading.next { // not read again yet
 				at.Left = append(at.Left, sequence)
@@ -149,11 +152,14 @@ func (s *sink) put(ctx context.Context, r messages.SinkRecord, revision uint64) 
 
 func (s *sink) putOver(ctx context.Context, r messages.SinkRecord, revision uint64) (uint64, error) {
 	key := messages.SinkKey(s.Name)
+	write := s.records.Update
 	if revision == 0 {
-		return s.records.Create(ctx, key, r)
+		write = func(ctx context.Context, key string, r messages.SinkRecord, _ uint64) (uint64, error) {
+			return s.records.Create(ctx, key, r)
+		}
 	}
-	written, err := s.records.Update(ctx, key, r, revision)
-	if !errors.Is(err, queue.ErrMoved) {
+	written, err := write(ctx, key, r, revision)
+	if !errors.Is(err, queue.ErrMoved) && !errors.Is(err, queue.ErrExists) {
 		return written, err
 	}
 	// An own write whose answer was lost: nobody else writes it while this worker has the lease.

@@ -113,6 +113,13 @@ func (t *tail) settles(stream string, sequence uint64) bool {
 	return sequence <= t.settled[stream] || sequence > t.last[stream]
 }
 
+// time is the server's time when the streams were looked at last, zero where it doesn't say.
+func (t *tail) time() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now
+}
+
 // age is how long ago something was stored, by the server's clock alone.
 func (t *tail) age(stored time.Time) time.Duration {
 	t.mu.Lock()
