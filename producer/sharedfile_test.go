@@ -28,12 +28,6 @@ func TestOthersAreToldOfARefusedFile(t *testing.T) {
 	tells := TellFiles(own)
 	key := messages.RefusedFileKey(tells.name, path)
 	queuetest.Must(t, store.RefusedFiles(admin).Note(key, messages.RefusedFile{Producer: tells.name, Path: path, Error: "of a producer that was killed"}))
-	p, err := New(Config{Pipelines: pipelines, Queue: builds.New(own), Files: tells, LookInterval: 10 * time.Millisecond, Logger: zerolog.Nop()})
-	queuetest.Must(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ended })
 	said := func() string {
 		e, err := store.RefusedFiles(admin).Current(queuetest.Within(t), key)
 		if err != nil && !errors.Is(err, queue.ErrNotFound) {
@@ -41,6 +35,13 @@ func TestOthersAreToldOfARefusedFile(t *testing.T) {
 		}
 		return e.Value.Error
 	}
+	queuetest.Eventually(t, "an earlier one has said something", func() bool { return said() != "" })
+	p, err := New(Config{Pipelines: pipelines, Queue: builds.New(own), Files: tells, LookInterval: 10 * time.Millisecond, Logger: zerolog.Nop()})
+	queuetest.Must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-ended })
 	queuetest.Eventually(t, "what was said of an earlier one is gone", func() bool { return said() == "" })
 	queuetest.Must(t, os.WriteFile(path, []byte(good+"\nno_such_field: 1\n"), 0o600))
 	queuetest.Eventually(t, "it is said what is wrong", func() bool { return strings.Contains(said(), "no_such_field") })
